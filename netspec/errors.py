@@ -1,0 +1,67 @@
+"""The errors of the shared vocabulary.
+
+UserError                   something the person at the terminal can put right
+├── InvalidSpec             an operator, network or space that cannot exist
+├── EncodingError           a network that cannot be written as a `.tflite` file
+├── MissingEntries          a table that lacks operators it was asked for
+├── ProfilerUnreachable     nobody answers at the profiler's URL
+└── ProfilerRefused         the profiler answered with a problem (RFC 9457)
+
+Every command prints a `UserError` as one line and ends with exit code 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class UserError(Exception):
+    """What was wrong, what was expected and what to do next, in one line."""
+
+
+class InvalidSpec(UserError, ValueError):
+    """An operator, network or space that cannot exist.
+
+    Also a `ValueError`, so that pydantic reports it as a validation error.
+    """
+
+
+class EncodingError(UserError):
+    """A network, its weights or its ranges cannot be written as a `.tflite` file."""
+
+
+class MissingEntries(UserError):
+    """A latency table lacks operators that it was asked for."""
+
+    #: canonical keys of every missing operator, sorted
+    keys: tuple[str, ...]
+
+    def __init__(self, target: str, keys: Sequence[str]) -> None:
+        self.keys = tuple(sorted(set(keys)))
+        shown = ", ".join(self.keys[:5])
+        more = f" and {len(self.keys) - 5} more" if len(self.keys) > 5 else ""
+        super().__init__(
+            f"the table of target {target} lacks {len(self.keys)} operators: {shown}{more}; "
+            "profile them first with `search-client profile`"
+        )
+
+
+class ProfilerUnreachable(UserError):
+    """Nobody answers at the profiler's URL."""
+
+
+class ProfilerRefused(UserError):
+    """The profiler answered with a problem.
+
+    Source of the fields: RFC 9457, Problem Details for HTTP APIs.
+    """
+
+    #: HTTP status code
+    status: int
+    #: stable name of the kind of problem, the last segment of its `type` URI
+    kind: str
+
+    def __init__(self, status: int, kind: str, detail: str) -> None:
+        self.status = status
+        self.kind = kind
+        super().__init__(detail)

@@ -1,0 +1,70 @@
+"""int8 arithmetic that the encoder and fake quantization share, so that they agree to the bit.
+
+Source: TensorFlow Lite 8-bit quantization specification: real = scale * (q - zero_point);
+weights symmetric per channel in [-127, 127]; activations affine per tensor in [-128, 127];
+bias int32 with scale = input scale * weight scale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from netspec.layers import ActivationRange, Float32Array
+
+INT8_MIN, INT8_MAX = -128, 127
+WEIGHT_MAX = 127
+#: scales below this make requantization multipliers that runtimes refuse
+SMALLEST_SCALE = 1e-7
+
+
+@dataclass(frozen=True)
+class Affine:
+    """Affine quantization of one tensor: real = scale * (q - zero_point)."""
+
+    #: float32 value
+    scale: float
+    zero_point: int
+
+    def quantize(self, real: Float32Array) -> npt.NDArray[np.int8]:
+        """Nearest int8 code (ties to even), saturated."""
+        codes = np.rint(real / np.float32(self.scale)) + self.zero_point
+        return np.clip(codes, INT8_MIN, INT8_MAX).astype(np.int8)
+
+    def dequantize(self, codes: npt.NDArray[np.int8]) -> Float32Array:
+        """Real values (float32) of int8 codes."""
+        return ((codes.astype(np.int32) - self.zero_point) * np.float32(self.scale)).astype(np.float32)
+
+
+def affine_of(activation_range: ActivationRange) -> Affine:
+    """The int8 quantization of a range, nudged so that 0.0 has a code of its own."""
+    low, high = min(activation_range.low, 0.0), max(activation_range.high, 0.0)
+    scale = np.float32(max((high - low) / (INT8_MAX - INT8_MIN), SMALLEST_SCALE))
+    zero_point = int(np.clip(np.rint(INT8_MIN - low / float(scale)), INT8_MIN, INT8_MAX))
+    return Affine(float(scale), zero_point)
+
+
+def weight_scales(weight: Float32Array, channel_axis: int) -> Float32Array:
+    """Symmetric scale (float32) of each output channel: greatest magnitude / 127."""
+    axes = tuple(axis for axis in range(weight.ndim) if axis != channel_axis)
+    greatest = np.abs(weight).max(axis=axes)
+    return np.maximum(greatest / WEIGHT_MAX, SMALLEST_SCALE).astype(np.float32)
+
+
+def quantize_weight(
+    weight: Float32Array, scales: Float32Array, channel_axis: int
+) -> npt.NDArray[np.int8]:
+    """int8 codes of a weight under per-channel scales, ties to even."""
+    shape = [1] * weight.ndim
+    shape[channel_axis] = -1
+    codes = np.rint(weight / scales.reshape(shape))
+    return np.clip(codes, -WEIGHT_MAX, WEIGHT_MAX).astype(np.int8)
+
+
+def quantize_bias(bias: Float32Array, input_scale: float, scales: Float32Array) -> npt.NDArray[np.int32]:
+    """int32 codes of a bias under input scale * weight scale."""
+    codes = np.rint(bias.astype(np.float64) / (input_scale * scales.astype(np.float64)))
+    limits = np.iinfo(np.int32)
+    return np.clip(codes, limits.min, limits.max).astype(np.int32)

@@ -1,0 +1,190 @@
+"""Search spaces: networks with choices.
+
+Source: ProxylessNAS (ICLR 2019), its released search space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from netspec.errors import InvalidSpec
+from netspec.networks import Network, head_and_classifier, round_channels
+from netspec.operators import (
+    Classifier,
+    HeadConv,
+    MBConv,
+    Precision,
+    Side,
+    StemConv,
+    Stride,
+)
+
+
+class Stage(BaseModel):
+    """A run of searched blocks with one output width."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: output channels at width 1.0
+    channels: Annotated[int, Field(ge=1, le=4096)]
+    #: number of blocks
+    depth: Annotated[int, Field(ge=1, le=16)]
+    #: stride of the first block; the others have 1
+    stride: Stride
+
+
+PROXYLESS_STAGES = tuple(
+    Stage(channels=channels, depth=depth, stride=stride)
+    for channels, depth, stride in (
+        (24, 4, 2),
+        (40, 4, 2),
+        (80, 4, 2),
+        (96, 4, 1),
+        (192, 4, 2),
+        (320, 1, 1),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One searched position: its candidate operators, and whether Zero is one more."""
+
+    candidates: tuple[MBConv, ...]
+    #: Zero is the last choice: the block is skipped, x passes, cost 0
+    skippable: bool
+
+    @property
+    def choices(self) -> int:
+        """Number of choices, Zero included."""
+        return len(self.candidates) + int(self.skippable)
+
+
+class Space(BaseModel):
+    """The ProxylessNAS space for any input size, width multiplier and stages.
+
+    stem conv 3x3 stride 2, a fixed MBConv 3x3 expand 1, the searched stages, a
+    1x1 head and the classifier. Candidates of a block are kernels x expands,
+    kernels varying slowest; Zero joins, last, where stride is 1 and the width stays.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["proxylessnas"] = "proxylessnas"
+    input_size: Side = 224
+    width: Annotated[float, Field(gt=0, le=4)] = 1.0
+    classes: Annotated[int, Field(ge=2, le=100_000)] = 1000
+    precision: Precision = "float32"
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=16)] = PROXYLESS_STAGES
+    kernels: Annotated[tuple[Literal[3, 5, 7], ...], Field(min_length=1, max_length=3)] = (3, 5, 7)
+    expands: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=16)], ...], Field(min_length=1, max_length=4)
+    ] = (3, 6)
+
+    @cached_property
+    def fixed_start(self) -> tuple[StemConv, MBConv]:
+        """The stem and the first block, which are not searched."""
+        stem = StemConv(
+            input_size=self.input_size,
+            in_channels=3,
+            out_channels=round_channels(32 * self.width),
+            stride=2,
+            precision=self.precision,
+        )
+        first = MBConv(
+            input_size=stem.output_size,
+            in_channels=stem.out_channels,
+            out_channels=round_channels(16 * self.width),
+            expand=1,
+            precision=self.precision,
+        )
+        if first.in_channels == first.out_channels:
+            first = first.model_copy(update={"residual": True})
+        return stem, first
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """The searched blocks, in order."""
+        _, before = self.fixed_start
+        size, channels = before.output_size, before.out_channels
+        blocks = []
+        for stage in self.stages:
+            out_channels = round_channels(stage.channels * self.width)
+            for index in range(stage.depth):
+                stride: Stride = stage.stride if index == 0 else 1
+                keeps_shape = stride == 1 and channels == out_channels
+                candidates = tuple(
+                    MBConv(
+                        input_size=size,
+                        in_channels=channels,
+                        out_channels=out_channels,
+                        kernel=kernel,
+                        expand=expand,
+                        stride=stride,
+                        residual=keeps_shape,
+                        precision=self.precision,
+                    )
+                    for kernel in self.kernels
+                    for expand in self.expands
+                )
+                blocks.append(Block(candidates, skippable=keeps_shape))
+                size, channels = candidates[0].output_size, out_channels
+        return tuple(blocks)
+
+    @cached_property
+    def fixed_end(self) -> tuple[HeadConv, Classifier]:
+        """The head and the classifier, which are not searched."""
+        last = self.blocks[-1].candidates[0]
+        return head_and_classifier(
+            last.output_size, last.out_channels, self.width, self.classes, self.precision
+        )
+
+    def operators(self) -> tuple[StemConv | MBConv | HeadConv | Classifier, ...]:
+        """Every distinct operator of the space, in order of first appearance."""
+        everything = [*self.fixed_start]
+        for block in self.blocks:
+            everything += block.candidates
+        return tuple(dict.fromkeys([*everything, *self.fixed_end]))
+
+    def with_precision(self, precision: Precision) -> Space:
+        """The same space with every operator in another precision."""
+        return Space(**{**self.model_dump(), "precision": precision})
+
+    def network(self, choices: Sequence[int], name: str | None = None) -> Network:
+        """The network that one choice a block makes.
+
+        Args:
+            choices: one index a block into its candidates; `len(candidates)` means Zero.
+            name: for people; by default the space's size and the choices.
+
+        Raises:
+            InvalidSpec: a wrong number of choices, or one that a block does not have.
+        """
+        if len(choices) != len(self.blocks):
+            raise InvalidSpec(f"the space has {len(self.blocks)} blocks, got {len(choices)} choices")
+        chosen: list[MBConv] = []
+        for index, (block, choice) in enumerate(zip(self.blocks, choices, strict=True)):
+            if not 0 <= choice < block.choices:
+                raise InvalidSpec(f"block {index} has {block.choices} choices, got {choice}")
+            if choice < len(block.candidates):
+                chosen.append(block.candidates[choice])
+        return Network(
+            name=name or f"proxylessnas {self.input_size}-{self.width:g} {_digits(choices)}",
+            operators=(*self.fixed_start, *chosen, *self.fixed_end),
+        )
+
+    def random_networks(self, seed: int) -> Iterator[Network]:
+        """Endless distinct-by-chance networks, each block's choice uniform."""
+        rng = np.random.default_rng(seed)
+        while True:
+            yield self.network([int(rng.integers(block.choices)) for block in self.blocks])
+
+
+def _digits(choices: Sequence[int]) -> str:
+    return "".join(str(choice) if choice < 10 else f"({choice})" for choice in choices)
