@@ -1,0 +1,1 @@
+"""The shared vocabulary: operators, networks, spaces, `.tflite` encoding, protocol, messages."""

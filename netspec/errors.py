@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+_SHOWN_KEYS = 5
+
 
 class UserError(Exception):
     """What was wrong, what was expected and what to do next, in one line."""
@@ -38,8 +40,9 @@ class MissingEntries(UserError):
 
     def __init__(self, target: str, keys: Sequence[str]) -> None:
         self.keys = tuple(sorted(set(keys)))
-        shown = ", ".join(self.keys[:5])
-        more = f" and {len(self.keys) - 5} more" if len(self.keys) > 5 else ""
+        shown = ", ".join(self.keys[:_SHOWN_KEYS])
+        left = len(self.keys) - _SHOWN_KEYS
+        more = f" and {left} more" if left > 0 else ""
         super().__init__(
             f"the table of target {target} lacks {len(self.keys)} operators: {shown}{more}; "
             "profile them first with `search-client profile`"

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from netspec.operators import Activation, Classifier, HeadConv, MBConv, StemConv
+from netspec.operators import Activation, Classifier, HeadConv, MBConv, Operator, StemConv
 
 LayerKind = Literal["conv", "depthwise", "mean", "dense", "add"]
 Float32Array = npt.NDArray[np.float32]
@@ -92,7 +92,7 @@ def layer_name(operator_index: int, layer: Layer) -> str:
     return f"{operator_index}.{layer.name}"
 
 
-def layers_of(operator: StemConv | MBConv | HeadConv | Classifier) -> tuple[Layer, ...]:
+def layers_of(operator: Operator) -> tuple[Layer, ...]:
     """The operator's layers in order of execution."""
     cin, cout = operator.in_channels, operator.out_channels
     match operator:
@@ -114,7 +114,7 @@ def layers_of(operator: StemConv | MBConv | HeadConv | Classifier) -> tuple[Laye
 
 
 def named_layers(
-    operators: Sequence[StemConv | MBConv | HeadConv | Classifier],
+    operators: Sequence[Operator],
 ) -> tuple[tuple[str, Layer], ...]:
     """Every layer of a chain with its name, in order of execution."""
     return tuple(

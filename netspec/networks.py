@@ -8,10 +8,19 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from netspec.errors import InvalidSpec
-from netspec.operators import Classifier, HeadConv, MBConv, Operator, Precision, StemConv, content_hash
+from netspec.operators import (
+    Classifier,
+    HeadConv,
+    MBConv,
+    Operator,
+    Precision,
+    StemConv,
+    Stride,
+    content_hash,
+)
 
 #: (expand, channels, depth, first stride) of each stage. Source: MobileNetV2, table 2.
-MOBILENET_V2_STAGES = (
+MOBILENET_V2_STAGES: tuple[tuple[int, int, int, Stride], ...] = (
     (1, 16, 1, 1),
     (6, 24, 2, 2),
     (6, 32, 3, 2),
@@ -94,12 +103,12 @@ def mobilenet_v2(
         stride=2,
         precision=precision,
     )
-    operators: list[StemConv | MBConv | HeadConv | Classifier] = [stem]
+    operators: list[Operator] = [stem]
     size, channels = stem.output_size, stem.out_channels
     for expand, out, depth, first_stride in MOBILENET_V2_STAGES:
         out_channels = round_channels(out * width)
         for index in range(depth):
-            stride = first_stride if index == 0 else 1
+            stride: Stride = first_stride if index == 0 else 1
             block = MBConv(
                 input_size=size,
                 in_channels=channels,

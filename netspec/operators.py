@@ -153,7 +153,7 @@ class Classifier(_Operator):
 
 Operator = Annotated[StemConv | MBConv | HeadConv | Classifier, Field(discriminator="kind")]
 
-OPERATOR: TypeAdapter[StemConv | MBConv | HeadConv | Classifier] = TypeAdapter(Operator)
+OPERATOR: TypeAdapter[Operator] = TypeAdapter(Operator)
 
 _KEY = re.compile(
     r"(?P<kind>stem|mbconv|head|classifier)"
@@ -163,7 +163,7 @@ _KEY = re.compile(
 _OPTION_FIELDS = {"act": "activation"}
 
 
-def operator_from_key(key: str) -> StemConv | MBConv | HeadConv | Classifier:
+def operator_from_key(key: str) -> Operator:
     """The operator that a canonical key names.
 
     Raises:

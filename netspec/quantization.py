@@ -31,11 +31,14 @@ class Affine:
     def quantize(self, real: Float32Array) -> npt.NDArray[np.int8]:
         """Nearest int8 code (ties to even), saturated."""
         codes = np.rint(real / np.float32(self.scale)) + self.zero_point
-        return np.clip(codes, INT8_MIN, INT8_MAX).astype(np.int8)
+        clipped: npt.NDArray[np.int8] = np.clip(codes, INT8_MIN, INT8_MAX).astype(np.int8)
+        return clipped
 
     def dequantize(self, codes: npt.NDArray[np.int8]) -> Float32Array:
         """Real values (float32) of int8 codes."""
-        return ((codes.astype(np.int32) - self.zero_point) * np.float32(self.scale)).astype(np.float32)
+        return ((codes.astype(np.int32) - self.zero_point) * np.float32(self.scale)).astype(
+            np.float32
+        )
 
 
 def affine_of(activation_range: ActivationRange) -> Affine:
@@ -50,7 +53,8 @@ def weight_scales(weight: Float32Array, channel_axis: int) -> Float32Array:
     """Symmetric scale (float32) of each output channel: greatest magnitude / 127."""
     axes = tuple(axis for axis in range(weight.ndim) if axis != channel_axis)
     greatest = np.abs(weight).max(axis=axes)
-    return np.maximum(greatest / WEIGHT_MAX, SMALLEST_SCALE).astype(np.float32)
+    scales: Float32Array = np.maximum(greatest / WEIGHT_MAX, SMALLEST_SCALE).astype(np.float32)
+    return scales
 
 
 def quantize_weight(
@@ -60,10 +64,13 @@ def quantize_weight(
     shape = [1] * weight.ndim
     shape[channel_axis] = -1
     codes = np.rint(weight / scales.reshape(shape))
-    return np.clip(codes, -WEIGHT_MAX, WEIGHT_MAX).astype(np.int8)
+    clipped: npt.NDArray[np.int8] = np.clip(codes, -WEIGHT_MAX, WEIGHT_MAX).astype(np.int8)
+    return clipped
 
 
-def quantize_bias(bias: Float32Array, input_scale: float, scales: Float32Array) -> npt.NDArray[np.int32]:
+def quantize_bias(
+    bias: Float32Array, input_scale: float, scales: Float32Array
+) -> npt.NDArray[np.int32]:
     """int32 codes of a bias under input scale * weight scale."""
     codes = np.rint(bias.astype(np.float64) / (input_scale * scales.astype(np.float64)))
     limits = np.iinfo(np.int32)

@@ -19,6 +19,7 @@ from netspec.operators import (
     Classifier,
     HeadConv,
     MBConv,
+    Operator,
     Precision,
     Side,
     StemConv,
@@ -39,16 +40,13 @@ class Stage(BaseModel):
     stride: Stride
 
 
-PROXYLESS_STAGES = tuple(
-    Stage(channels=channels, depth=depth, stride=stride)
-    for channels, depth, stride in (
-        (24, 4, 2),
-        (40, 4, 2),
-        (80, 4, 2),
-        (96, 4, 1),
-        (192, 4, 2),
-        (320, 1, 1),
-    )
+PROXYLESS_STAGES = (
+    Stage(channels=24, depth=4, stride=2),
+    Stage(channels=40, depth=4, stride=2),
+    Stage(channels=80, depth=4, stride=2),
+    Stage(channels=96, depth=4, stride=1),
+    Stage(channels=192, depth=4, stride=2),
+    Stage(channels=320, depth=1, stride=1),
 )
 
 
@@ -145,9 +143,9 @@ class Space(BaseModel):
             last.output_size, last.out_channels, self.width, self.classes, self.precision
         )
 
-    def operators(self) -> tuple[StemConv | MBConv | HeadConv | Classifier, ...]:
+    def operators(self) -> tuple[Operator, ...]:
         """Every distinct operator of the space, in order of first appearance."""
-        everything = [*self.fixed_start]
+        everything: list[Operator] = [*self.fixed_start]
         for block in self.blocks:
             everything += block.candidates
         return tuple(dict.fromkeys([*everything, *self.fixed_end]))
@@ -167,7 +165,9 @@ class Space(BaseModel):
             InvalidSpec: a wrong number of choices, or one that a block does not have.
         """
         if len(choices) != len(self.blocks):
-            raise InvalidSpec(f"the space has {len(self.blocks)} blocks, got {len(choices)} choices")
+            raise InvalidSpec(
+                f"the space has {len(self.blocks)} blocks, got {len(choices)} choices"
+            )
         chosen: list[MBConv] = []
         for index, (block, choice) in enumerate(zip(self.blocks, choices, strict=True)):
             if not 0 <= choice < block.choices:
@@ -187,4 +187,4 @@ class Space(BaseModel):
 
 
 def _digits(choices: Sequence[int]) -> str:
-    return "".join(str(choice) if choice < 10 else f"({choice})" for choice in choices)
+    return "".join(str(choice) for choice in choices)

@@ -1,0 +1,59 @@
+"""Where the three commands find the profiler: its URL, its token, the data folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+from netspec.errors import UserError
+
+DEFAULT_URL = "http://127.0.0.1:8600"
+
+URL_VARIABLE = "PROFILER_URL"
+TOKEN_VARIABLE = "PROFILER_TOKEN"  # noqa: S105 - the name of a variable
+DATA_DIR_VARIABLE = "PROFILER_DATA_DIR"
+
+
+def data_dir() -> Path:
+    """The folder of this user's database, token and spool (created on demand).
+
+    `PROFILER_DATA_DIR` moves it.
+    """
+    wished = os.environ.get(DATA_DIR_VARIABLE)
+    folder = Path(wished) if wished else user_data_path("proxyless-farm", appauthor=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def token_path() -> Path:
+    """The file in which the server's first start leaves its token for the other commands."""
+    return data_dir() / "token"
+
+
+def save_token(token: str) -> Path:
+    """Writes the token to `token_path()`, readable by this user alone."""
+    path = token_path()
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(token + "\n", encoding="ascii")
+    return path
+
+
+def load_token() -> str:
+    """The token from `PROFILER_TOKEN`, else from `token_path()`.
+
+    Raises:
+        UserError: there is neither.
+    """
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    path = token_path()
+    if not token and path.exists():
+        token = path.read_text(encoding="ascii").strip()
+    if not token:
+        raise UserError(
+            f"no token: set {TOKEN_VARIABLE}, or start `profiler-server serve` on this machine "
+            f"once, which leaves one in {path}"
+        )
+    return token

@@ -1,0 +1,9 @@
+"""Writing `.tflite` files without a converter, and asking the runtime who runs them.
+
+Importing this package loads the flatbuffers schema but no runtime.
+"""
+
+from netspec.tflite.delegation import Delegation, delegation
+from netspec.tflite.encode import encode
+
+__all__ = ["Delegation", "delegation", "encode"]

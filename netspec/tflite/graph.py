@@ -1,0 +1,158 @@
+"""A thin builder around the TensorFlow Lite flatbuffer's object API.
+
+Source of the format: `schema.fbs` of TensorFlow Lite, schema version 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import flatbuffers
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert import schema_py_generated as schema
+
+from netspec.layers import Float32Array
+from netspec.quantization import Affine
+
+#: version of `schema.fbs`
+SCHEMA_VERSION = 3
+FILE_IDENTIFIER = b"TFL3"
+#: `force_align` of `Buffer.data` in the schema, bytes; the object API does not apply it
+BUFFER_ALIGNMENT = 16
+
+_TENSOR_TYPES = {
+    np.dtype(np.float32): schema.TensorType.FLOAT32,
+    np.dtype(np.int32): schema.TensorType.INT32,
+    np.dtype(np.int8): schema.TensorType.INT8,
+}
+
+
+class Graph:
+    """One subgraph under construction; tensors are known by their index."""
+
+    def __init__(self) -> None:
+        self._tensors: list[Any] = []
+        self._operators: list[Any] = []
+        self._codes: list[tuple[int, int]] = []
+        # Buffer 0 is the schema's empty buffer, which all tensors without constant data share.
+        self._buffers: list[Any] = [_AlignedBuffer()]
+
+    def add_activation(self, name: str, shape: Sequence[int], affine: Affine | None) -> int:
+        """Add a tensor that the runtime fills: int8 under `affine`, float32 where it is None."""
+        quantization = None
+        if affine is not None:
+            quantization = _quantization(
+                np.array([affine.scale], np.float32), np.array([affine.zero_point], np.int64)
+            )
+        kind = schema.TensorType.FLOAT32 if affine is None else schema.TensorType.INT8
+        return self._add_tensor(name, shape, kind, 0, quantization)
+
+    def add_constant(
+        self,
+        name: str,
+        data: npt.NDArray[np.float32] | npt.NDArray[np.int32] | npt.NDArray[np.int8],
+        scales: Float32Array | None = None,
+        channel_axis: int = 0,
+    ) -> int:
+        """Add a constant tensor; `scales` quantize it symmetrically along `channel_axis`."""
+        quantization = None
+        if scales is not None:
+            quantization = _quantization(scales, np.zeros(scales.size, np.int64), channel_axis)
+        self._buffers.append(_AlignedBuffer(_little_endian_bytes(data)))
+        kind = _TENSOR_TYPES[data.dtype]
+        return self._add_tensor(name, data.shape, kind, len(self._buffers) - 1, quantization)
+
+    def add_operator(
+        self,
+        code: int,
+        version: int,
+        inputs: Sequence[int],
+        output: int,
+        options_type: int,
+        options: Any,
+    ) -> None:
+        """Add a builtin operator in its given version, with its options of the schema."""
+        if (code, version) not in self._codes:
+            self._codes.append((code, version))
+        self._operators.append(
+            schema.OperatorT(
+                opcodeIndex=self._codes.index((code, version)),
+                inputs=list(inputs),
+                outputs=[output],
+                builtinOptionsType=options_type,
+                builtinOptions=options,
+            )
+        )
+
+    def finish(self, graph_input: int, graph_output: int) -> bytes:
+        """The `.tflite` file of the graph."""
+        subgraph = schema.SubGraphT(
+            tensors=self._tensors,
+            inputs=[graph_input],
+            outputs=[graph_output],
+            operators=self._operators,
+            name="main",
+        )
+        model = schema.ModelT(
+            version=SCHEMA_VERSION,
+            operatorCodes=[
+                # Runtimes from before 2020 read only the deprecated byte.
+                schema.OperatorCodeT(deprecatedBuiltinCode=code, version=version, builtinCode=code)
+                for code, version in self._codes
+            ],
+            subgraphs=[subgraph],
+            description="netspec",
+            buffers=self._buffers,
+        )
+        # Room for the constants from the start: the builder grows by copying.
+        constants = sum(buffer.data.size for buffer in self._buffers if buffer.data is not None)
+        builder = flatbuffers.Builder(constants + (1 << 16))
+        builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
+        return bytes(builder.Output())
+
+    def _add_tensor(
+        self, name: str, shape: Sequence[int], kind: int, buffer: int, quantization: Any
+    ) -> int:
+        self._tensors.append(
+            schema.TensorT(
+                shape=list(shape),
+                type=kind,
+                buffer=buffer,
+                name=name,
+                quantization=quantization,
+                hasRank=True,
+            )
+        )
+        return len(self._tensors) - 1
+
+
+class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
+    """A buffer whose data starts at a multiple of 16 bytes of the file."""
+
+    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 (overrides the schema's)
+        data = None
+        if self.data is not None:
+            # Alignment first: the vector's own start only aligns to its element, a byte.
+            builder.Prep(BUFFER_ALIGNMENT, self.data.size)
+            data = builder.CreateNumpyVector(self.data)
+        schema.BufferStart(builder)
+        if data is not None:
+            schema.BufferAddData(builder, data)
+        return int(schema.BufferEnd(builder))
+
+
+def _little_endian_bytes(
+    data: npt.NDArray[np.float32] | npt.NDArray[np.int32] | npt.NDArray[np.int8],
+) -> npt.NDArray[np.uint8]:
+    ordered = np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("<"))
+    return ordered.reshape(-1).view(np.uint8)
+
+
+def _quantization(
+    scales: Float32Array, zero_points: npt.NDArray[np.int64], channel_axis: int = 0
+) -> Any:
+    return schema.QuantizationParametersT(
+        scale=scales, zeroPoint=zero_points, quantizedDimension=channel_axis
+    )
