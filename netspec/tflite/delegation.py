@@ -4,15 +4,32 @@ from __future__ import annotations
 
 from typing import Any, Literal, Protocol
 
-#: `full`: one delegate runs everything, `partial`: it runs some of it, `none`: there is none
+#: `full`: one delegate kernel runs everything, `partial`: kernels run some of it, `none`: there are none
 Delegation = Literal["full", "partial", "none"]
 
 
-class _Interpreter(Protocol):
-    def get_input_details(self) -> list[dict[str, Any]]: ...
-    def get_output_details(self) -> list[dict[str, Any]]: ...
+class Interpreter(Protocol):
+    """What is needed of `ai_edge_litert.interpreter.Interpreter`."""
+
+    def get_output_details(self) -> list[dict[str, Any]]:
+        """The model's outputs."""
+
     def _get_ops_details(self) -> list[dict[str, Any]]: ...
 
 
-def delegation(interpreter: _Interpreter) -> Delegation:
-    return "none"
+def delegation(interpreter: Interpreter) -> Delegation:
+    """Who runs the graph of an interpreter whose tensors are allocated.
+
+    LiteRT keeps the nodes that a delegate replaced and appends a `DELEGATE` node for each
+    partition. One partition is the whole graph if it produces every output of the model and
+    reads nothing that another node produces.
+    """
+    nodes = interpreter._get_ops_details()  # noqa: SLF001 (the only place that tells)
+    kernels = [node for node in nodes if node["op_name"] == "DELEGATE"]
+    if not kernels:
+        return "none"
+    inputs, outputs = set(kernels[0]["inputs"]), set(kernels[0]["outputs"])
+    produced = {tensor for node in nodes for tensor in node["outputs"]} - outputs
+    wanted = {detail["index"] for detail in interpreter.get_output_details()}
+    whole = len(kernels) == 1 and wanted <= outputs and inputs.isdisjoint(produced)
+    return "full" if whole else "partial"
