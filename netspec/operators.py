@@ -58,7 +58,8 @@ class _Operator(BaseModel):
 
     def with_precision(self, precision: Precision) -> Self:
         """The same operator in another precision."""
-        return self.model_copy(update={"precision": precision})
+        # Not `model_copy`, which would carry the cached hash over.
+        return type(self)(**{**self.model_dump(), "precision": precision})
 
 
 class _Strided(_Operator):
