@@ -1,0 +1,1 @@
+"""Search, training, quantization and deployment against a profiler (PyTorch)."""

@@ -1,0 +1,116 @@
+"""What a run found: the content of `report.json`, from which `report.html` is drawn."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from netspec.networks import Network
+from netspec.operators import Precision
+from netspec.protocol import TargetIdentity
+from netspec.spaces import Space
+from netspec.wire import Calibration, Entry
+
+SearchPhase = Literal["warm-up", "joint"]
+
+
+class _Content(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DeployedModel(_Content):
+    """One network as a `.tflite` file in one precision, predicted and measured."""
+
+    precision: Precision
+    #: name of the file in the run's folder
+    file: str
+    sha256: str
+    #: calibrated sum of the table's entries
+    predicted_ms: float
+    measured_ms: float
+    #: 95 % bootstrap interval of the measured value
+    measured_low_ms: float
+    measured_high_ms: float
+    #: 100 * (predicted - measured) / measured
+    prediction_error_percent: float
+    #: the table's value (ms) of each operator, in the network's order
+    operator_ms: tuple[float, ...]
+
+
+class NetworkResult(_Content):
+    """A network taken through training, quantization-aware finetuning and measurement."""
+
+    network: Network
+    #: E[LAT] at the end of the search, for the searched network alone
+    expected_ms: float | None
+    predicted_ms: dict[Precision, float]
+    measured_ms: dict[Precision, float]
+    #: top-1 on the test set, 0 to 1: the trained float network in torch
+    accuracy_float: float
+    #: top-1 on the test set, 0 to 1: the int8 `.tflite` file in LiteRT
+    accuracy_int8: float
+    #: share of test images for which the int8 file and fake quantization agree on the class
+    int8_top1_agreement: float
+    #: greatest difference between the int8 file and fake quantization, in output steps
+    int8_max_steps: int
+    #: greatest absolute difference between the float32 file and torch
+    float32_max_difference: float
+    models: tuple[DeployedModel, ...]
+
+
+class SearchPoint(_Content):
+    """One moment of the search."""
+
+    #: weight steps so far
+    step: int
+    phase: SearchPhase
+    #: cross-entropy of the weight steps since the last point
+    loss: float
+    #: top-1 on the training batches since the last point, 0 to 1
+    accuracy: float
+    #: E[LAT] in ms, calibrated
+    expected_ms: float
+    #: softmax(alpha), [block][choice]; Zero is the last choice where there is one
+    probabilities: tuple[tuple[float, ...], ...]
+
+
+class SearchRecord(_Content):
+    """How the search went and what it chose."""
+
+    space: Space
+    #: precision whose latency was in the loss
+    precision: Precision
+    latency_loss: str
+    points: tuple[SearchPoint, ...]
+    #: argmax choice of each block
+    choices: tuple[int, ...]
+
+
+class Report(_Content):
+    """A whole run."""
+
+    created_at: AwareDatetime
+    target: str
+    identity: TargetIdentity
+    #: id of the table snapshot
+    snapshot: str
+    #: number of entries in the table
+    entries: int
+    #: entries that were fresh and not measured again
+    entries_reused: int
+    latency_ref_ms: float
+    searched: NetworkResult
+    baseline: NetworkResult
+    #: greatest |predicted - measured| / measured over both networks and precisions, in percent
+    prediction_error_percent: float
+    #: the lesser of the two networks'
+    int8_top1_agreement: float
+    calibrations: tuple[Calibration, ...]
+    search: SearchRecord
+    #: the table's entries of the space, in both precisions
+    table: tuple[Entry, ...]
+    #: wall time in s by stage, in order
+    seconds: dict[str, float]
+    #: versions of what made the run: torch, the runtime, this package
+    versions: dict[str, str]
