@@ -1,0 +1,85 @@
+"""How latency joins the cross-entropy: three forms, named by what they compute."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from netspec.errors import UserError
+
+Weight = Annotated[float, Field(gt=0)]
+
+
+class LogRatio(BaseModel):
+    """CE * alpha * (ln E / ln R) ^ beta, with E and R in ms: what ProxylessNAS ran.
+
+    A ratio of logs, so it depends on the unit and needs E and R above 1 ms. Its
+    pull never ends: E goes on falling below R. Source: `mul#log` of the released code.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["log_ratio"] = "log_ratio"
+    alpha: Weight = 0.2
+    beta: Weight = 0.3
+
+    def __call__(self, cross_entropy: Tensor, expected_ms: Tensor, reference_ms: float) -> Tensor:
+        """The loss (scalar)."""
+        ratio = torch.log(expected_ms) / torch.log(torch.tensor(reference_ms))
+        return cross_entropy * self.alpha * ratio**self.beta
+
+    @staticmethod
+    def check(least_ms: float, reference_ms: float) -> None:
+        """See that the loss exists for every network of a space.
+
+        Args:
+            least_ms: of the fastest network.
+            reference_ms: R.
+
+        Raises:
+            UserError: one of them is not above 1 ms.
+        """
+        if min(least_ms, reference_ms) <= 1:
+            raise UserError(
+                "the loss log_ratio is a ratio of logs and needs latencies above 1 ms, got a "
+                f"reference of {reference_ms:g} ms and networks down to {least_ms:g} ms; "
+                "choose the loss target"
+            )
+
+
+class Linear(BaseModel):
+    """CE + weight * (E - R) / R: a pull of constant force towards less latency.
+
+    Source: `add#linear` of the released training code of ProxylessNAS.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["linear"] = "linear"
+    weight: Weight = 0.1
+
+    def __call__(self, cross_entropy: Tensor, expected_ms: Tensor, reference_ms: float) -> Tensor:
+        """The loss (scalar)."""
+        return cross_entropy + self.weight * (expected_ms - reference_ms) / reference_ms
+
+
+class Target(BaseModel):
+    """CE + weight * |E / R - 1|: pulls E towards R from both sides.
+
+    Source: TuNAS (CVPR 2020), the absolute reward.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["target"] = "target"
+    weight: Weight = 1.0
+
+    def __call__(self, cross_entropy: Tensor, expected_ms: Tensor, reference_ms: float) -> Tensor:
+        """The loss (scalar)."""
+        return cross_entropy + self.weight * (expected_ms / reference_ms - 1).abs()
+
+
+LatencyLoss = Annotated[LogRatio | Linear | Target, Field(discriminator="kind")]

@@ -1,0 +1,184 @@
+"""Torch modules of operators and networks, built from the layers that the encoder writes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from netspec.layers import (
+    Float32Array,
+    Layer,
+    LayerWeights,
+    layer_name,
+    layers_of,
+    same_padding,
+)
+from netspec.networks import Network
+from netspec.operators import Activation, Classifier, HeadConv, MBConv, StemConv
+
+#: Source: ProxylessNAS, its released training code.
+NORM_EPS = 1e-3
+NORM_MOMENTUM = 0.1
+
+#: axes of a torch weight in the order of `Layer.weight_shape`
+_TFLITE_AXES = {"conv": (0, 2, 3, 1), "depthwise": (1, 2, 3, 0), "dense": (0, 1)}
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """The same [N, C, H, W] laid out NHWC, in which convolutions train up to twice as fast."""
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def activate(x: Tensor, activation: Activation | None) -> Tensor:
+    """The fused activation of a layer; None leaves `x` as it is."""
+    if activation is None:
+        return x
+    return functional.relu6(x) if activation == "relu6" else functional.relu(x)
+
+
+def to_tflite_layout(layer: Layer, weight: Tensor) -> Float32Array:
+    """A torch weight as float32 in `Layer.weight_shape`."""
+    permuted = weight.detach().cpu().permute(_TFLITE_AXES[layer.kind])
+    return np.ascontiguousarray(permuted.numpy(), dtype=np.float32)
+
+
+def to_torch_layout(layer: Layer, weight: Float32Array) -> Tensor:
+    """A float32 weight in `Layer.weight_shape` as torch wants it: OIHW, or OI when dense."""
+    axes = _TFLITE_AXES[layer.kind]
+    inverse = [axes.index(axis) for axis in range(len(axes))]
+    return torch.from_numpy(weight.copy()).permute(inverse).contiguous()
+
+
+class ConvLayer(nn.Module):
+    """Convolution with SAME padding, BatchNorm, activation: [N, C, H, W] to [N, C', H', W']."""
+
+    def __init__(self, layer: Layer, input_size: int) -> None:
+        super().__init__()
+        self.activation = layer.activation
+        before, after = same_padding(input_size, layer.kernel, layer.stride)
+        #: zeros that the convolution cannot add itself, because it pads both ends alike
+        self.uneven_padding = None if before == after else (before, after, before, after)
+        self.conv = nn.Conv2d(
+            layer.in_channels,
+            layer.out_channels,
+            layer.kernel,
+            layer.stride,
+            padding=before if before == after else 0,
+            groups=layer.out_channels if layer.kind == "depthwise" else 1,
+            bias=False,
+        )
+        self.norm = nn.BatchNorm2d(layer.out_channels, eps=NORM_EPS, momentum=NORM_MOMENTUM)
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The activated output."""
+        if self.uneven_padding is not None:
+            x = functional.pad(x, self.uneven_padding)
+        return activate(self.norm(self.conv(x)), self.activation)
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Weight [O, I, k, k] and bias [O], float64, with the running statistics folded in."""
+        norm = self.norm
+        mean, variance = cast("Tensor", norm.running_mean), cast("Tensor", norm.running_var)
+        gain = norm.weight.detach().double() / torch.sqrt(variance.double() + norm.eps)
+        weight = self.conv.weight.detach().double() * gain.reshape(-1, 1, 1, 1)
+        return weight, norm.bias.detach().double() - mean.double() * gain
+
+
+class Pool(nn.Module):
+    """Mean over the image: [N, C, H, W] to [N, C]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The pooled features."""
+        return x.mean((2, 3))
+
+
+class DenseLayer(nn.Linear):
+    """Fully connected layer with dropout before it: [N, C] to [N, C']."""
+
+    def __init__(self, layer: Layer, dropout: float) -> None:
+        super().__init__(layer.in_channels, layer.out_channels)
+        self.dropout = dropout
+        nn.init.normal_(self.weight, std=0.01)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The logits."""
+        return super().forward(functional.dropout(x, self.dropout, self.training))
+
+
+class OperatorModule(nn.Module):
+    """One operator; its children bear the names of the layers."""
+
+    def __init__(
+        self, operator: StemConv | MBConv | HeadConv | Classifier, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        modules: OrderedDict[str, nn.Module] = OrderedDict()
+        size = operator.input_size
+        self.residual = False
+        for layer in layers_of(operator):
+            match layer.kind:
+                case "conv" | "depthwise":
+                    modules[layer.name] = ConvLayer(layer, size)
+                    size = -(-size // layer.stride)
+                case "mean":
+                    modules[layer.name] = Pool()
+                case "dense":
+                    modules[layer.name] = DenseLayer(layer, dropout)
+                case "add":
+                    self.residual = True
+        self.chain = nn.Sequential(modules)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The operator's output for `x` [N, C, H, W]."""
+        y: Tensor = self.chain(x)
+        return x + y if self.residual else y
+
+
+class FloatNetwork(nn.Module):
+    """A network to train: normalised images [N, 3, H, W] to logits [N, classes].
+
+    Weights are drawn from torch's global generator. `dropout` is the probability
+    of dropping a pooled feature.
+    """
+
+    def __init__(self, network: Network, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.network = network
+        self.operators = nn.ModuleList(
+            OperatorModule(operator, dropout) for operator in network.operators
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The logits."""
+        x = channels_last(x)
+        for operator in self.operators:
+            x = operator(x)
+        return x
+
+
+def folded_parameters(model: FloatNetwork) -> dict[str, LayerWeights]:
+    """The network's weights by layer name, BatchNorm's running statistics folded in."""
+    folded: dict[str, LayerWeights] = {}
+    for index, operator in enumerate(model.network.operators):
+        chain = cast("OperatorModule", model.operators[index]).chain
+        for layer in layers_of(operator):
+            if not layer.has_weights:
+                continue
+            module = chain.get_submodule(layer.name)
+            if isinstance(module, ConvLayer):
+                weight, bias = module.folded()
+            else:
+                dense = cast("DenseLayer", module)
+                weight, bias = dense.weight, dense.bias
+            folded[layer_name(index, layer)] = LayerWeights(
+                weight=to_tflite_layout(layer, weight),
+                bias=bias.detach().cpu().numpy().astype(np.float32),
+            )
+    return folded

@@ -1,0 +1,97 @@
+"""The supernet: every candidate of a space as a torch module, one path run at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from netspec.spaces import Space
+from search_client.modules import OperatorModule, channels_last
+
+#: standard deviation of the first architecture parameters
+ALPHA_STD = 1e-3
+
+
+class Supernet(nn.Module):
+    """All networks of a space, sharing weights.
+
+    A path is one choice a block, as in `Space.network`: an index into the block's
+    candidates, or their number for Zero. Weights and `alpha` are drawn from torch's
+    global generator. Source: ProxylessNAS (ICLR 2019), section 3.
+    """
+
+    def __init__(self, space: Space) -> None:
+        super().__init__()
+        self.space = space
+        self.start = nn.ModuleList(OperatorModule(operator) for operator in space.fixed_start)
+        self.blocks = nn.ModuleList(
+            nn.ModuleList(OperatorModule(candidate) for candidate in block.candidates)
+            for block in space.blocks
+        )
+        self.end = nn.ModuleList(OperatorModule(operator) for operator in space.fixed_end)
+        most = max(block.choices for block in space.blocks)
+        #: architecture parameters [blocks, most choices]; a block uses its first `choices`
+        self.alpha = nn.Parameter(torch.randn(len(space.blocks), most) * ALPHA_STD)
+        counts = torch.tensor([block.choices for block in space.blocks])
+        #: bool, like `alpha`: whether the block has that choice
+        self.exists: Tensor
+        self.register_buffer("exists", torch.arange(most) < counts[:, None], persistent=False)
+
+    def weights(self) -> Iterator[nn.Parameter]:
+        """Every parameter but `alpha`."""
+        return (parameter for parameter in self.parameters() if parameter is not self.alpha)
+
+    def logits(self) -> Tensor:
+        """`alpha` [blocks, most choices], -inf where a block has no such choice."""
+        return self.alpha.masked_fill(~self.exists, -torch.inf)
+
+    def probabilities(self) -> Tensor:
+        """Of each choice, [blocks, most choices], differentiable to `alpha`; rows add up to 1."""
+        return torch.softmax(self.logits(), dim=1)
+
+    def most_likely(self) -> list[int]:
+        """The path of greatest probability."""
+        return cast("list[int]", self.logits().argmax(dim=1).tolist())
+
+    def choose(self, block: int, choice: int, x: Tensor) -> Tensor:
+        """What one choice of a block makes of its input; Zero passes `x` on."""
+        candidates = cast("nn.ModuleList", self.blocks[block])
+        return cast("Tensor", candidates[choice](x)) if choice < len(candidates) else x
+
+    def trace(self, images: Tensor, path: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
+        """Run a path.
+
+        Returns:
+            logits [N, classes], and each block's input followed by the last block's output.
+        """
+        x = channels_last(images)
+        for operator in self.start:
+            x = operator(x)
+        boundaries = [x]
+        for block, choice in enumerate(path):
+            x = self.choose(block, choice, x)
+            boundaries.append(x)
+        for operator in self.end:
+            x = operator(x)
+        return x, boundaries
+
+    def forward(self, images: Tensor, path: Sequence[int]) -> Tensor:
+        """Logits [N, classes] of a path for normalised images [N, 3, H, W]."""
+        return self.trace(images, path)[0]
+
+
+@contextmanager
+def frozen_statistics(module: nn.Module) -> Iterator[None]:
+    """Normalise by the batch, yet keep it out of BatchNorm's running statistics."""
+    norms = [child for child in module.modules() if isinstance(child, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
