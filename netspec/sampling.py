@@ -1,0 +1,57 @@
+"""Drawing networks from a space so that they span its latencies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from netspec.networks import Network
+from netspec.spaces import Space
+
+#: networks drawn for each one kept
+POOL_FACTOR = 60
+#: Dirichlet concentration of a network's taste for candidates; below 1 it prefers a few
+CONCENTRATION = 0.4
+
+
+def stratified_networks(
+    space: Space, values_ms: Mapping[str, float], count: int, seed: int
+) -> list[Network]:
+    """Networks whose sums of entries are spread evenly, on a log scale, over the space's.
+
+    Blocks drawn independently would all cost about the mean. So each network draws
+    its own taste for the candidates first; then the ones nearest to evenly spaced
+    latencies are kept, fastest first.
+
+    Args:
+        space: where to draw from.
+        values_ms: an entry (ms) for every operator of the space, by canonical key.
+        count: how many networks, at least 1.
+        seed: same seed, same networks.
+    """
+    rng = np.random.default_rng(seed)
+    pool: dict[str, tuple[float, Network]] = {}
+    for _ in range(POOL_FACTOR * count):
+        network = space.network(_choices(space, rng))
+        log_sum = float(np.log(sum(values_ms[operator.key] for operator in network.operators)))
+        pool[network.content_hash] = (log_sum, network)
+    ranked = sorted(pool.values(), key=lambda item: item[0])
+    low, high = ranked[0][0], ranked[-1][0]
+    kept: list[Network] = []
+    for wished in np.linspace(low, high, count) if count > 1 else [(low + high) / 2]:
+        nearest = min(ranked, key=lambda item: abs(item[0] - float(wished)))
+        ranked.remove(nearest)
+        kept.append(nearest[1])
+    return kept
+
+
+def _choices(space: Space, rng: np.random.Generator) -> list[int]:
+    most = max(block.choices for block in space.blocks)
+    taste = rng.dirichlet(np.full(most, CONCENTRATION))
+    chosen = []
+    for block in space.blocks:
+        # A taste for nothing but Zero leaves no weight in a block without it.
+        weights = taste[: block.choices] + np.finfo(float).tiny
+        chosen.append(int(rng.choice(block.choices, p=weights / weights.sum())))
+    return chosen
