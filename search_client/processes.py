@@ -1,0 +1,128 @@
+"""Starting a profiler server and a device agent beside the demo, and stopping them in order."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
+from netspec.errors import UserError
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 30.0
+_POLL_S = 0.1
+_URL = re.compile(r"http://[\w.:\[\]-]+")
+
+
+class CompanionFailed(UserError):
+    """The server or the agent of the demo did not start, or ended early."""
+
+
+@dataclass(frozen=True)
+class Companion:
+    """A running console script of another room, logging to a file."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def check(self) -> None:
+        """Raises `CompanionFailed` with its last line if it has ended."""
+        code = self.process.poll()
+        if code is not None:
+            lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
+            last = next((line for line in reversed(lines) if line.strip()), "no output")
+            raise CompanionFailed(
+                f"{self.name} ended with exit code {code}: {last} (see {self.log})"
+            )
+
+    def stop(self) -> None:
+        """Asks it to end (SIGTERM) and waits; an agent finishes and uploads its visit."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+def start(name: str, arguments: Sequence[str], folder: Path, data_dir: Path) -> Companion:
+    """Starts a console script that is installed beside this interpreter.
+
+    It gets a session of its own, so that Ctrl-C reaches this process alone, which
+    then stops its companions in the right order.
+    """
+    script = Path(sys.executable).with_name(name)
+    if not script.exists():
+        raise CompanionFailed(
+            f"{name} is not installed beside {sys.executable}; "
+            "install the extras server and agent, or run scripts/demo"
+        )
+    log = folder / f"{name}.log"
+    environment = {**os.environ, DATA_DIR_VARIABLE: str(data_dir.resolve())}
+    # The demo's server has a token of its own.
+    environment.pop(TOKEN_VARIABLE, None)
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own script, arguments as a list
+            [str(script), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        )
+    return Companion(name, process, log)
+
+
+@contextmanager
+def profiler_and_agent(folder: Path, data_dir: Path, port: int) -> Iterator[str]:
+    """A server and an agent of this host, both ready; gives the server's URL.
+
+    Args:
+        folder: for the logs.
+        data_dir: for the database, the token and the spool.
+        port: for the server; 0 takes any that is free.
+
+    Raises:
+        CompanionFailed: one of them ended, or was not ready in time.
+    """
+    started: list[Companion] = []
+    try:
+        server = start("profiler-server", ["serve", "--port", str(port)], folder, data_dir)
+        started.append(server)
+        url = _wait_for_server(server)
+        started.append(start("device-agent", ["run", "--profiler-url", url], folder, data_dir))
+        yield url
+    finally:
+        # The agent first: its last visits need a server.
+        for companion in reversed(started):
+            companion.stop()
+
+
+def _wait_for_server(server: Companion) -> str:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        server.check()
+        url = _URL.search(server.log.read_text(encoding="utf-8", errors="replace"))
+        if url:
+            try:
+                if httpx2.get(f"{url[0]}/readyz", timeout=5.0).is_success:
+                    return url[0]
+            except httpx2.TransportError:
+                # Not listening yet: that is what this loop waits for.
+                time.sleep(_POLL_S)
+        time.sleep(_POLL_S)
+    raise CompanionFailed(
+        f"{server.name} was not ready within {START_TIMEOUT_S:g} s (see {server.log})"
+    )
