@@ -1,0 +1,1 @@
+"""The device agent: measures leased tasks on a device and uploads the visits."""

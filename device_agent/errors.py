@@ -1,0 +1,48 @@
+"""The errors of the agent.
+
+UserError (netspec)         something the person at the terminal can put right
+├── AgentAlreadyRuns        another agent holds this device
+├── RuntimeMissing          this machine has no TensorFlow Lite runtime
+└── NoSuchCore              the core to pin to is not there
+VisitFailed                 one visit gave no number; the agent reports it and goes on
+├── RunnerFailed            the process that made the visit died or never started
+├── VisitTimedOut           the visit took too long and was stopped
+├── ModelRefused            the runtime cannot load or run the model
+└── DelegateRefused         the delegate left a part of the graph to other kernels
+"""
+
+from __future__ import annotations
+
+from netspec.errors import UserError
+
+
+class AgentAlreadyRuns(UserError):
+    """Another agent holds this device."""
+
+
+class RuntimeMissing(UserError):
+    """This machine has no TensorFlow Lite runtime."""
+
+
+class NoSuchCore(UserError):
+    """The core to pin to is not there, or not ours to use."""
+
+
+class VisitFailed(Exception):
+    """One visit gave no number. The text is the reason that the server stores."""
+
+
+class RunnerFailed(VisitFailed):
+    """The process that made the visit died or never started."""
+
+
+class VisitTimedOut(VisitFailed):
+    """The visit took too long and was stopped."""
+
+
+class ModelRefused(VisitFailed):
+    """The runtime cannot load or run the model."""
+
+
+class DelegateRefused(VisitFailed):
+    """The delegate left a part of the graph to other kernels, so its number would mislead."""

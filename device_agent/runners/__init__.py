@@ -1,0 +1,1 @@
+"""Runners: what makes one visit of a model on a device."""

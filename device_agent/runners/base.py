@@ -1,0 +1,37 @@
+"""What the agent asks of a runner, whatever the device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from netspec.protocol import MeasurementProtocol
+from netspec.statistics import VisitStatistics
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one visit saw."""
+
+    statistics: VisitStatistics
+    #: what the runner printed
+    raw: str
+
+
+class Runner(Protocol):
+    """Makes visits of `.tflite` files on one device, one at a time."""
+
+    def visit(self, model: Path, protocol: MeasurementProtocol) -> Measured:
+        """Launches the model once, in a fresh process, and measures its runs.
+
+        Args:
+            model: the file, on the agent's machine.
+            protocol: how long to warm up and to measure.
+
+        Raises:
+            VisitFailed: there is no number; its text says why.
+        """
+
+    def close(self) -> None:
+        """Ends what the runner left running."""

@@ -1,0 +1,185 @@
+"""Visits on this machine with LiteRT, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+import device_agent
+from device_agent import errors
+from device_agent.errors import RunnerFailed, VisitFailed
+from device_agent.runners.base import Measured
+from netspec.protocol import MeasurementProtocol
+from netspec.statistics import VisitStatistics
+
+#: start of the fork server: importing LiteRT on a slow device
+START_TIMEOUT_S = 60.0
+#: what a visit may take beyond the time that its protocol asks for
+SPARE_S = 60.0
+#: the fork server answers in this time after a visit's own time is up, or is stuck
+_GRACE_S = 5.0
+_CHUNK_BYTES = 1 << 16
+#: what a visit's raw text may hold on the wire, characters
+_MAX_RAW = 65_536
+
+_FAILURES: dict[str, type[VisitFailed]] = {
+    kind.__name__: kind
+    for kind in (
+        errors.DelegateRefused,
+        errors.ModelRefused,
+        errors.RunnerFailed,
+        errors.VisitTimedOut,
+    )
+}
+
+
+class LiteRtRunner:
+    """Runs models in LiteRT with XNNPACK and one thread.
+
+    A fork server, started on demand and again after it died, holds the loaded runtime.
+
+    Args:
+        core: the core that visits are pinned to, None where the system cannot pin.
+        spare_s: what a visit may take beyond the time that its protocol asks for, in s.
+    """
+
+    def __init__(self, core: int | None, *, spare_s: float = SPARE_S) -> None:
+        self._core = core
+        self._spare_s = spare_s
+        self._server: _ForkServer | None = None
+
+    def visit(self, model: Path, protocol: MeasurementProtocol) -> Measured:
+        """One visit, see `Runner.visit`."""
+        timeout_s = self._spare_s + (protocol.warmup_ms + protocol.measure_ms) / 1000
+        order = {
+            "model": str(model.resolve()),
+            "core": self._core,
+            "warmup_ms": protocol.warmup_ms,
+            "measure_ms": protocol.measure_ms,
+            "min_runs": protocol.min_runs,
+            "max_runs": protocol.max_runs,
+            "timeout_s": timeout_s,
+        }
+        if self._server is None:
+            self._server = _ForkServer()
+        try:
+            answer = self._server.ask(order, timeout_s + _GRACE_S)
+        except RunnerFailed:
+            self.close()
+            raise
+        _raise_failure(answer)
+        seen = json.loads(answer["result"])
+        _raise_failure(seen)
+        runs_ns = np.array(seen["runs_ns"], dtype=np.float64)
+        return Measured(VisitStatistics.of(runs_ns / 1000), _raw_text(seen, answer["log"]))
+
+    def close(self) -> None:
+        """Ends the fork server."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+
+def _raise_failure(answer: dict[str, Any]) -> None:
+    if "error" in answer:
+        raise _FAILURES[answer["error"]](answer["message"])
+
+
+def _raw_text(seen: dict[str, Any], log: str) -> str:
+    """What was seen as JSON, with as many single runs as the wire has room for."""
+    seen = {**seen, "log": log}
+    text = json.dumps(seen, separators=(",", ":"))
+    while len(text) > _MAX_RAW:
+        kept = len(seen["runs_ns"]) // 2
+        seen = {**seen, "runs_ns": seen["runs_ns"][:kept], "runs_ns_cut_to": kept}
+        text = json.dumps(seen, separators=(",", ":"))
+    return text
+
+
+class _ForkServer:
+    """The other side of `fork_server.main`."""
+
+    def __init__(self) -> None:
+        self._unread = b""
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
+        root = str(Path(device_agent.__file__).parents[1])
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "device_agent.runners.fork_server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            # A signal to the terminal's process group must not end the visit in flight.
+            start_new_session=True,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(
+                    part for part in (root, os.environ.get("PYTHONPATH")) if part
+                ),
+                # A library's thread pool would be missing in the forked children.
+                "OMP_NUM_THREADS": "1",
+                "OPENBLAS_NUM_THREADS": "1",
+            },
+        )
+        try:
+            self._read_line(START_TIMEOUT_S)
+        except RunnerFailed:
+            self.close()
+            raise
+
+    def ask(self, order: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        """The answer to a visit order.
+
+        Raises:
+            RunnerFailed: the fork server died or is stuck.
+        """
+        assert self._process.stdin is not None  # noqa: S101 (Popen was given a pipe)
+        try:
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.flush()
+        except OSError as error:
+            raise self._dead() from error
+        answer: dict[str, Any] = json.loads(self._read_line(timeout_s))
+        return answer
+
+    def close(self) -> None:
+        """Kills the fork server; the visit in flight, if any, is lost."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._log):
+            if stream is not None:
+                try:
+                    stream.close()
+                except BrokenPipeError:
+                    continue  # what was not yet sent has no reader any more
+
+    def _read_line(self, timeout_s: float) -> bytes:
+        assert self._process.stdout is not None  # noqa: S101 (Popen was given a pipe)
+        reading = self._process.stdout.fileno()
+        deadline = time.monotonic() + timeout_s
+        while b"\n" not in self._unread:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([reading], [], [], left)[0]:
+                raise RunnerFailed(f"the runner's fork server gave no answer in {timeout_s:g} s")
+            chunk = os.read(reading, _CHUNK_BYTES)
+            if not chunk:
+                raise self._dead()
+            self._unread += chunk
+        line, self._unread = self._unread.split(b"\n", 1)
+        return line
+
+    def _dead(self) -> RunnerFailed:
+        code = self._process.wait()
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").strip().splitlines()
+        said = f": {lines[-1]}" if lines else ""
+        return RunnerFailed(f"the runner's fork server ended with code {code}{said}")

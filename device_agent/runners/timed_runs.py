@@ -1,0 +1,105 @@
+"""The inside of a visit: load a model, see who runs it, warm up, time its runs.
+
+Runs in a process of its own, which ends with the visit.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+# numpy loads its random module on first use: once here, not in every child.
+from numpy.random import default_rng
+
+from netspec.tflite.delegation import delegation
+
+_NS_PER_MS = 1_000_000
+_MIN_WARMUP_RUNS = 2
+#: of the random input
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class VisitOrder:
+    """One visit to make: a model, where to run it, and the protocol's numbers."""
+
+    model: str
+    #: core to pin to, None where the system cannot pin
+    core: int | None
+    warmup_ms: float
+    measure_ms: float
+    min_runs: int
+    max_runs: int
+    timeout_s: float
+
+
+def make_visit(order: VisitOrder) -> dict[str, Any]:
+    """The visit's times in ns and what ran it, or `error` (a class of `errors`) and `message`."""
+    if order.core is not None:
+        os.sched_setaffinity(0, {order.core})
+    started = time.perf_counter_ns()
+    try:
+        interpreter = Interpreter(model_path=order.model, num_threads=1)
+        interpreter.allocate_tensors()
+        _fill_inputs(interpreter)
+        loaded = time.perf_counter_ns()
+        interpreter.invoke()
+    except (ValueError, RuntimeError) as error:
+        return {"error": "ModelRefused", "message": f"LiteRT refused the model: {error}"}
+    first = time.perf_counter_ns()
+    taken = delegation(interpreter)
+    if taken != "full":
+        return {
+            "error": "DelegateRefused",
+            "message": f"XNNPACK took {_PARTS[taken]} of the graph, expected all of it; change the "
+            "operators that it does not support, or their types",
+        }
+    gc.disable()
+    warmup = _timed(interpreter, order.warmup_ms, _MIN_WARMUP_RUNS, order.max_runs)
+    runs = _timed(interpreter, order.measure_ms, order.min_runs, order.max_runs)
+    return {
+        "order": asdict(order),
+        "delegation": taken,
+        "load_ns": loaded - started,
+        "first_run_ns": first - loaded,
+        "warmup_runs": len(warmup),
+        "warmup_ns": sum(warmup),
+        "runs_ns": runs,
+    }
+
+
+_PARTS = {"none": "nothing", "partial": "only a part"}
+
+
+def _fill_inputs(interpreter: Any) -> None:
+    """Random values: zeros, and float32 denormals, can run at another speed."""
+    rng = default_rng(_SEED)
+    for detail in interpreter.get_input_details():
+        shape, dtype = detail["shape"], np.dtype(detail["dtype"])
+        if np.issubdtype(dtype, np.integer):
+            limits = np.iinfo(dtype)
+            values = rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+        else:
+            values = rng.uniform(-1, 1, shape).astype(dtype)
+        interpreter.set_tensor(detail["index"], values)
+
+
+def _timed(interpreter: Any, at_least_ms: float, min_runs: int, max_runs: int) -> list[int]:
+    """Times of runs in ns: at least so long and so many, but never more than `max_runs`."""
+    clock, invoke = time.perf_counter_ns, interpreter.invoke
+    runs: list[int] = []
+    left = at_least_ms * _NS_PER_MS
+    limit = max(min_runs, max_runs)
+    while len(runs) < limit and (left > 0 or len(runs) < min_runs):
+        before = clock()
+        invoke()
+        spent = clock() - before
+        runs.append(spent)
+        left -= spent
+    return runs
