@@ -297,10 +297,14 @@ class VisitBatch(Message):
 
 
 class VisitReceipt(Message):
-    """`duplicate`: the same visit was there already; `conflict`: another one under its id."""
+    """What became of one uploaded visit.
+
+    `duplicate`: the same visit was there already; `conflict`: another one under its id;
+    `unknown`: its device, target or subject is not known here, so it cannot be stored.
+    """
 
     id: UUID
-    state: Literal["stored", "duplicate", "conflict"]
+    state: Literal["stored", "duplicate", "conflict", "unknown"]
 
 
 class VisitReceipts(Message):
