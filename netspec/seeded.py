@@ -28,7 +28,7 @@ RANGE_STDS = 4.0
 IMAGE_RANGE = ActivationRange(-1.0, 1.0)
 IMAGE_MOMENT = 1 / 3
 #: E[y^2] of y = activation(x), x normal with the standard deviation above.
-MOMENTS: dict[Activation | None, float] = {None: 4.0, "relu": 2.0, "relu6": 1.966}
+MOMENTS: dict[Activation | None, float] = {None: 4.0, "relu": 2.0, "relu6": 1.990}
 _BIAS_LIMIT = 0.1
 
 
@@ -37,8 +37,8 @@ def seeded_parameters(operators: Sequence[Operator], seed: int = 0) -> Parameter
 
     Weights are uniform. Each layer has its own stream, drawn from the raw bits of PCG64 (which
     numpy keeps stable between versions) under the seed, the layer's name and its shape; so a
-    change to one operator leaves the unit weights of the others alone. Ranges follow from the variance that
-    these weights give.
+    change to one operator leaves the streams of the others alone. Ranges follow from the
+    variance that these weights give.
     """
     moment, held = _chain_input(operators[0]) if operators else (IMAGE_MOMENT, IMAGE_RANGE)
     weights: dict[str, LayerWeights] = {}
@@ -59,7 +59,7 @@ def seeded_parameters(operators: Sequence[Operator], seed: int = 0) -> Parameter
 
 
 def _chain_input(first: Operator) -> tuple[float, ActivationRange]:
-    """Second moment and range of the chain's input: an image, else what such an operator follows."""
+    """Second moment and range of the chain's input: of an image, else of what is usual there."""
     if isinstance(first, StemConv):
         return IMAGE_MOMENT, IMAGE_RANGE
     activation: Activation | None = "relu6" if first.kind == "classifier" else None
@@ -85,14 +85,19 @@ def _weights(layer: Layer, name: str, seed: int, input_moment: float) -> LayerWe
     fan_in = count // layer.out_channels
     # A uniform variable on [-limit, limit] has the variance limit^2 / 3.
     limit = PRE_ACTIVATION_STD * np.sqrt(3 / (fan_in * input_moment))
-    units = _uniform(stream, count + layer.out_channels)
-    return LayerWeights(
-        weight=(units[:count] * np.float32(limit)).reshape(shape),
-        bias=units[count:] * np.float32(_BIAS_LIMIT),
-    )
+    numbers = _uniform(stream, count + layer.out_channels)
+    weight, bias = numbers[:count].reshape(shape), numbers[count:]
+    weight *= np.float32(limit)
+    bias *= np.float32(_BIAS_LIMIT)
+    return LayerWeights(weight, bias)
 
 
 def _uniform(stream: np.random.PCG64, count: int) -> Float32Array:
     """float32 in [-1, 1) from 24 bits each, [count]."""
     raw = np.asarray(stream.random_raw(-(-count // 2)), dtype="<u8").view("<u4")[:count]
-    return (raw >> 8).astype(np.float32) * np.float32(2**-23) - np.float32(1)
+    # In place: fresh pages cost more than the arithmetic.
+    raw >>= 8
+    units = raw.astype(np.float32)
+    units *= np.float32(2**-23)
+    units -= np.float32(1)
+    return units

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Protocol
 
-#: `full`: one delegate kernel runs everything, `partial`: kernels run some of it, `none`: there are none
+#: `full`: one delegate kernel runs everything, `partial`: kernels run some, `none`: none run
 Delegation = Literal["full", "partial", "none"]
 
 

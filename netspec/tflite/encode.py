@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -177,7 +178,7 @@ def _builtin(layer: Layer) -> tuple[int, int, object]:
 def _check_chain(operators: Sequence[Operator]) -> None:
     if not operators:
         raise EncodingError("there is nothing to encode; expected at least one operator")
-    for before, after in zip(operators, operators[1:], strict=False):
+    for before, after in pairwise(operators):
         if before.precision != after.precision:
             raise EncodingError(
                 f"{after.key} follows {before.key}: the operators of one file need one precision; "

@@ -110,7 +110,7 @@ class Graph:
         constants = sum(buffer.data.size for buffer in self._buffers if buffer.data is not None)
         builder = flatbuffers.Builder(constants + (1 << 16))
         builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
-        return bytes(builder.Output())
+        return bytes(memoryview(builder.Bytes)[builder.Head() :])
 
     def _add_tensor(
         self, name: str, shape: Sequence[int], kind: int, buffer: int, quantization: Any

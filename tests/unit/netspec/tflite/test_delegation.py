@@ -1,0 +1,40 @@
+"""The rule alone; interpreters are asked in the integration tests."""
+
+from typing import Any
+
+import pytest
+
+from netspec.tflite import Delegation, delegation
+
+
+class FakeInterpreter:
+    """Nodes as (name, inputs, outputs); tensor 9 is the model's output."""
+
+    def __init__(self, *nodes: tuple[str, list[int], list[int]]) -> None:
+        self.nodes = nodes
+
+    def get_output_details(self) -> list[dict[str, Any]]:
+        return [{"index": 9}]
+
+    def _get_ops_details(self) -> list[dict[str, Any]]:
+        return [{"op_name": n, "inputs": i, "outputs": o} for n, i, o in self.nodes]
+
+
+CONV, ADD = ("CONV_2D", [0, 1], [2]), ("ADD", [2, 0], [9])
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [
+        ([CONV, ADD], "none"),
+        ([CONV, ADD, ("DELEGATE", [0, 1], [9])], "full"),
+        # The first layer, then the last one, runs outside.
+        ([CONV, ADD, ("DELEGATE", [2, 0], [9])], "partial"),
+        ([CONV, ADD, ("DELEGATE", [0, 1], [2])], "partial"),
+        ([CONV, ADD, ("DELEGATE", [0, 1], [2]), ("DELEGATE", [2, 0], [9])], "partial"),
+    ],
+)
+def test_one_kernel_must_run_everything(
+    nodes: list[tuple[str, list[int], list[int]]], expected: Delegation
+) -> None:
+    assert delegation(FakeInterpreter(*nodes)) == expected
