@@ -1,6 +1,9 @@
-"""Spaces that train in milliseconds."""
+"""Spaces and images that train in milliseconds."""
+
+import torch
 
 from netspec.spaces import Space, Stage
+from search_client.images import ImageSet
 
 
 def tiny_space(classes: int = 3) -> Space:
@@ -11,3 +14,13 @@ def tiny_space(classes: int = 3) -> Space:
         classes=classes,
         stages=(Stage(channels=24, depth=2, stride=2),),
     )
+
+
+def tiny_images(count: int, classes: int = 3, seed: int = 0) -> ImageSet:
+    """Images of 18 px whose class is a colour, in noise."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % classes
+    colours = torch.eye(3)[labels % 3] * 120
+    noise = torch.rand(count, 3, 18, 18, generator=generator) * 120
+    images = (colours[:, :, None, None] + noise).to(torch.uint8)
+    return ImageSet(images, labels, tuple(f"class {label}" for label in range(classes)))

@@ -1,0 +1,63 @@
+"""What a search went through, for progress bars and reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Phase = Literal["warm-up", "joint"]
+
+
+@dataclass(frozen=True)
+class SearchStep:
+    """How far the search is."""
+
+    phase: Phase
+    #: weight steps done in this phase
+    done: int
+    #: weight steps in this phase
+    total: int
+    #: training loss of the epoch so far
+    loss: float
+    #: training accuracy (fraction) of the epoch so far, over sampled paths
+    accuracy: float
+    #: E[LAT] now
+    expected_ms: float
+
+
+@dataclass(frozen=True)
+class ArchitectureStep:
+    """What one architecture step saw on its held-out batch."""
+
+    #: weight steps of the joint phase before it
+    weight_steps: int
+    #: with latency
+    loss: float
+    cross_entropy: float
+    #: fraction, of the sampled path
+    accuracy: float
+    #: E[LAT] before the step
+    expected_ms: float
+
+
+@dataclass(frozen=True)
+class SearchEpoch:
+    """What one epoch of weight steps came to, and the architecture after it."""
+
+    phase: Phase
+    #: training loss and accuracy (fraction) over sampled paths
+    loss: float
+    accuracy: float
+    expected_ms: float
+    #: mean over blocks of the entropy of their choices, in nats
+    entropy: float
+    #: by block, then by choice
+    probabilities: list[list[float]]
+
+
+@dataclass
+class History:
+    """All that a search went through."""
+
+    epochs: list[SearchEpoch] = field(default_factory=list)
+    architecture_steps: list[ArchitectureStep] = field(default_factory=list)

@@ -1,0 +1,181 @@
+"""Image folders as tensors: `folder/{train,test}/<class>/*.png`, or `folder/<class>/*.png`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from netspec.errors import UserError
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+#: names that the folder of test images may bear
+TEST_NAMES = ("test", "val")
+#: fraction that becomes the test part of a folder that has none
+TEST_FRACTION = 0.2
+#: side of a stored image over that of the crop that a network sees. Source: 256 / 224, ImageNet.
+MARGIN = 256 / 224
+
+
+class NoClasses(UserError):
+    """A data folder is not laid out as one folder a class."""
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Labelled square images in memory."""
+
+    #: uint8 [N, 3, S, S], RGB
+    images: Tensor
+    #: int64 [N], index into `classes`
+    labels: Tensor
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.labels)
+
+    def subset(self, indices: Tensor) -> ImageSet:
+        """The images at some indices."""
+        return ImageSet(self.images[indices], self.labels[indices], self.classes)
+
+
+def stored_size(input_size: int) -> int:
+    """Side (px) at which images are kept for a network's input size, with a margin to crop."""
+    return round(input_size * MARGIN)
+
+
+def split_by_class(data: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
+    """Take a fraction of every class, at least one image of each, out of a set.
+
+    Returns:
+        what remains, and what was taken; which images is decided by `seed`.
+
+    Raises:
+        UserError: a class has fewer than two images.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    taken, remaining = [], []
+    for label, name in enumerate(data.classes):
+        indices = torch.nonzero(data.labels == label).flatten()
+        if len(indices) < 2:  # noqa: PLR2004 - one on each side
+            raise UserError(
+                f"class {name!r} has {len(indices)} images, but a split needs at least 2; add more"
+            )
+        count = max(1, round(fraction * len(indices)))
+        shuffled = indices[torch.randperm(len(indices), generator=generator)]
+        taken.append(shuffled[:count])
+        remaining.append(shuffled[count:])
+    return data.subset(torch.cat(remaining)), data.subset(torch.cat(taken))
+
+
+def read_folder(
+    folder: Path, size: int, on_image: Callable[[int, int], None], seed: int = 0
+) -> tuple[ImageSet, ImageSet]:
+    """The training and test images of a data folder.
+
+    Without `train` and `test` (or `val`) folders, its class folders are split by `seed`.
+
+    Args:
+        folder: holds the classes, or the parts that do.
+        size: side of the stored images, px.
+        on_image: called with images read and images in all.
+        seed: of the split.
+
+    Raises:
+        UserError: the folder has no classes, the parts differ in theirs, or a file is no image.
+    """
+    if not folder.is_dir():
+        raise NoClasses(f"there is no data folder {folder}; {_EXPECTED}")
+    test = next((folder / name for name in TEST_NAMES if (folder / name).is_dir()), None)
+    if test is None or not (folder / "train").is_dir():
+        files = _classes(folder)
+        everything = _read(files, tuple(files), size, on_image, done=0, total=_count(files))
+        remaining, taken = split_by_class(everything, TEST_FRACTION, seed)
+        return remaining, taken
+    train_files, test_files = _classes(folder / "train"), _classes(test)
+    if train_files.keys() != test_files.keys():
+        differing = ", ".join(sorted(train_files.keys() ^ test_files.keys()))
+        raise NoClasses(
+            f"{folder}/train and {test} must hold the same classes, but only one of them has: "
+            f"{differing}; move or remove these"
+        )
+    classes = tuple(train_files)
+    total = _count(train_files) + _count(test_files)
+    return (
+        _read(train_files, classes, size, on_image, done=0, total=total),
+        _read(test_files, classes, size, on_image, done=_count(train_files), total=total),
+    )
+
+
+_EXPECTED = (
+    "expected FOLDER/train/CLASS/*.png and FOLDER/test/CLASS/*.png, or FOLDER/CLASS/*.png, "
+    "with 2 classes or more (.png, .jpg or .jpeg)"
+)
+
+
+def _classes(folder: Path) -> dict[str, list[Path]]:
+    """Image files by class, both sorted by name."""
+    files = {
+        entry.name: sorted(path for path in entry.iterdir() if path.suffix.lower() in SUFFIXES)
+        for entry in sorted(folder.iterdir())
+        if entry.is_dir()
+    }
+    found = {name: paths for name, paths in files.items() if paths}
+    if len(found) < 2:  # noqa: PLR2004 - nothing to tell apart
+        seen = ", ".join(sorted(entry.name for entry in folder.iterdir())[:5]) or "nothing"
+        raise NoClasses(
+            f"{folder} has {len(found)} classes with images (it holds {seen}); {_EXPECTED}"
+        )
+    return found
+
+
+def _count(files: dict[str, list[Path]]) -> int:
+    return sum(len(paths) for paths in files.values())
+
+
+def _read(
+    files: dict[str, list[Path]],
+    classes: Sequence[str],
+    size: int,
+    on_image: Callable[[int, int], None],
+    *,
+    done: int,
+    total: int,
+) -> ImageSet:
+    labelled = [(path, label) for label, name in enumerate(classes) for path in files[name]]
+    images = np.empty((len(labelled), size, size, 3), np.uint8)
+    with ThreadPoolExecutor() as pool:
+        squares = pool.map(lambda entry: read_square(entry[0], size), labelled)
+        for index, square in enumerate(squares):
+            images[index] = square
+            on_image(done + index + 1, total)
+    return ImageSet(
+        images=torch.from_numpy(images).permute(0, 3, 1, 2),
+        labels=torch.tensor([label for _, label in labelled]),
+        classes=tuple(classes),
+    )
+
+
+def read_square(path: Path, size: int) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
+    """An image file's central square as uint8 [size, size, 3], RGB.
+
+    Raises:
+        UserError: the file is no image that Pillow reads.
+    """
+    try:
+        with Image.open(path) as image:
+            rgb = image.convert("RGB")
+    except (UnidentifiedImageError, OSError) as error:
+        raise UserError(f"{path} is no image ({error}); replace or remove it") from error
+    side = min(rgb.size)
+    left, top = (rgb.width - side) // 2, (rgb.height - side) // 2
+    box = (left, top, left + side, top + side)
+    resized = rgb.resize((size, size), Image.Resampling.BILINEAR, box, reducing_gap=2.0)
+    return np.asarray(resized)

@@ -1,0 +1,124 @@
+import math
+
+import pytest
+import torch
+
+from netspec.errors import UserError
+from search_client.batches import PlainBatches, TrainingBatches
+from search_client.expected_latency import ExpectedLatency
+from search_client.gates import Gradient
+from search_client.history import SearchStep
+from search_client.losses import LatencyLoss, Linear, LogRatio, Target
+from search_client.search import SearchConfig, SearchResult, _Search, search
+from search_client.supernet import Supernet
+from tests.unit.search_client.tiny import tiny_images, tiny_space
+
+ZERO = 6
+#: ms of a block's candidates; the third is the cheapest
+COSTS_MS = (5.0, 4.0, 1.0, 3.0, 6.0, 7.0)
+
+
+def _search(
+    config: SearchConfig, steps: list[SearchStep] | None = None
+) -> tuple[Supernet, SearchResult]:
+    torch.manual_seed(0)
+    supernet = Supernet(tiny_space())
+    costs = torch.tensor([[*COSTS_MS, 0.0]]).repeat(2, 1)
+    result = search(
+        supernet,
+        ExpectedLatency(2.0, costs),
+        TrainingBatches(tiny_images(32), 16, 16, seed=0),
+        PlainBatches(tiny_images(16, seed=1), 16, 16, shuffle_seed=0),
+        config,
+        (steps if steps is not None else []).append,
+    )
+    return supernet, result
+
+
+def _config(gradient: Gradient, loss: LatencyLoss, joint_epochs: int) -> SearchConfig:
+    return SearchConfig(
+        reference_ms=8.0,
+        latency_loss=loss,
+        gradient=gradient,
+        warmup_epochs=1,
+        joint_epochs=joint_epochs,
+        weight_steps_per_architecture_step=1,
+        architecture_learning_rate=0.1,
+    )
+
+
+@pytest.mark.parametrize("gradient", ["two", "full"])
+def test_a_dominant_latency_loss_finds_the_fastest_network(gradient: Gradient) -> None:
+    _, result = _search(_config(gradient, Linear(weight=1000.0), joint_epochs=20))
+    assert result.choices == [2, ZERO]
+    assert result.network.operators == tiny_space().network([2, ZERO]).operators
+    first = result.history.epochs[0].expected_ms
+    assert 3.0 <= result.expected_ms < first
+
+
+def test_target_lifts_a_latency_that_began_below_the_reference() -> None:
+    config = _config("full", Target(weight=1000.0), joint_epochs=25)
+    _, result = _search(config.model_copy(update={"reference_ms": 12.0}))
+    assert result.history.epochs[0].expected_ms < 11.0
+    assert result.expected_ms == pytest.approx(12.0, abs=0.6)
+
+
+def test_architecture_steps_begin_in_the_second_joint_epoch() -> None:
+    steps: list[SearchStep] = []
+    config = _config("full", Linear(), joint_epochs=3)
+    _, result = _search(config.model_copy(update={"weight_steps_per_architecture_step": 2}), steps)
+    assert [(step.phase, step.done, step.total) for step in steps] == [
+        *(("warm-up", done, 2) for done in (1, 2)),
+        *(("joint", done, 6) for done in range(1, 7)),
+    ]
+    assert [step.weight_steps for step in result.history.architecture_steps] == [4, 6]
+    epochs = result.history.epochs
+    assert [epoch.phase for epoch in epochs] == ["warm-up", "joint", "joint", "joint"]
+    assert epochs[0].probabilities == epochs[1].probabilities != epochs[2].probabilities
+    assert [len(row) for row in epochs[0].probabilities] == [6, 7]
+    assert epochs[0].entropy == pytest.approx(math.log(42) / 2, abs=1e-4)
+
+
+@pytest.mark.parametrize("gradient", ["two", "full"])
+def test_an_architecture_step_moves_alpha_and_nothing_else(gradient: Gradient) -> None:
+    supernet = Supernet(tiny_space()).train()
+    held_out = PlainBatches(tiny_images(16), 16, 16, shuffle_seed=0)
+    latency = ExpectedLatency(2.0, torch.tensor([[*COSTS_MS, 0.0]]).repeat(2, 1))
+    config = _config(gradient, Linear(), joint_epochs=1)
+    run = _Search(supernet, latency, held_out, config, lambda _: None)
+    before = {name: value.clone() for name, value in supernet.state_dict().items()}
+    run._architecture_step(0)
+    changed = {
+        name for name, value in supernet.state_dict().items() if not value.equal(before[name])
+    }
+    assert changed == {"alpha"}
+    moved = supernet.alpha != before["alpha"]
+    assert moved.sum(dim=1).tolist() == ([2, 2] if gradient == "two" else [6, 7])
+    assert all(parameter.grad is None for parameter in supernet.parameters())
+
+
+def test_the_same_seed_finds_the_same_probabilities() -> None:
+    config = _config("two", Linear(), joint_epochs=2)
+    first, second = _search(config)[1], _search(config)[1]
+    assert first.history == second.history
+
+
+def test_log_ratio_is_refused_where_networks_are_faster_than_1_ms() -> None:
+    supernet = Supernet(tiny_space())
+    latency = ExpectedLatency(0.2, torch.tensor([[*COSTS_MS, 0.0]]).repeat(2, 1) / 10)
+    batches = PlainBatches(tiny_images(4), 16, 4)
+    config = SearchConfig(reference_ms=8.0, latency_loss=LogRatio())
+    # fixed 0.2, the first block's cheapest 0.1, Zero in the second
+    with pytest.raises(UserError, match=r"networks down to 0\.3 ms"):
+        search(supernet, latency, batches, batches, config, lambda _: None)
+
+
+def test_defaults_are_the_papers() -> None:
+    config = SearchConfig(reference_ms=80)
+    assert (config.warmup_epochs, config.joint_epochs) == (40, 120)
+    assert (config.warmup_learning_rate, config.joint_learning_rate) == (0.05, 0.025)
+    assert (config.momentum, config.weight_decay, config.label_smoothing) == (0.9, 4e-5, 0.1)
+    assert config.weight_steps_per_architecture_step == 5
+    assert config.architecture_learning_rate == 1e-3
+    assert config.latency_loss == LogRatio(alpha=0.2, beta=0.3)
+    assert config.gradient == "two"
