@@ -1,0 +1,23 @@
+from netspec.errors import MissingEntries, ProfilerRefused, UserError
+
+
+def test_missing_entries_lists_keys_sorted_and_once() -> None:
+    error = MissingEntries("0123", ["b", "a", "b"])
+    assert error.keys == ("a", "b")
+    assert str(error) == (
+        "the table of target 0123 lacks 2 operators: a, b; "
+        "profile them first with `search-client profile`"
+    )
+
+
+def test_missing_entries_shows_five_keys_and_holds_all() -> None:
+    keys = [f"k{index}" for index in range(7)]
+    error = MissingEntries("0123", keys)
+    assert error.keys == tuple(keys)
+    assert "lacks 7 operators: k0, k1, k2, k3, k4 and 2 more; " in str(error)
+
+
+def test_a_refusal_keeps_the_problem() -> None:
+    error = ProfilerRefused(404, "unknown-target", "no target 0123")
+    assert isinstance(error, UserError)
+    assert (error.status, error.kind, str(error)) == (404, "unknown-target", "no target 0123")

@@ -1,0 +1,94 @@
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from netspec.statistics import VisitStatistics, estimate
+
+
+def visit(p5_us: float) -> VisitStatistics:
+    return VisitStatistics(
+        count=10,
+        min_us=0,
+        p5_us=p5_us,
+        median_us=p5_us,
+        p95_us=p5_us,
+        mean_us=p5_us,
+        std_us=0,
+    )
+
+
+def test_statistics_by_hand() -> None:
+    # 0, 10, ... 1000 in another order: the 5th percentile is the 5th of 100 gaps.
+    runs = np.arange(101.0)[::-1] * 10
+    held = VisitStatistics.of(runs)
+    assert (held.count, held.min_us, held.p5_us) == (101, 0.0, 50.0)
+    assert (held.median_us, held.p95_us, held.mean_us) == (500.0, 950.0, 500.0)
+    # The population variance of 0..n-1 is (n^2 - 1) / 12.
+    assert held.std_us == pytest.approx(10 * np.sqrt((101**2 - 1) / 12))
+
+
+def test_percentiles_interpolate() -> None:
+    held = VisitStatistics.of(np.array([100.0, 200.0]))
+    assert (held.p5_us, held.median_us, held.p95_us) == pytest.approx((105.0, 150.0, 195.0))
+    assert held.std_us == 50.0
+
+
+def test_one_run_is_enough() -> None:
+    held = VisitStatistics.of(np.array([7.0]))
+    assert {held.min_us, held.p5_us, held.median_us, held.p95_us, held.mean_us} == {7.0}
+    assert held.std_us == 0.0
+
+
+@pytest.mark.parametrize("change", [{"count": 0}, {"p5_us": -1.0}, {"mean_us": float("inf")}])
+def test_impossible_statistics_are_refused(change: dict[str, float]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(change))):
+        VisitStatistics.model_validate({**visit(1.0).model_dump(), **change})
+
+
+def test_estimate_is_the_10th_percentile_of_visits_in_ms() -> None:
+    # 11 visits, so that the 10th percentile is the second lowest.
+    visits = [visit(p5_us) for p5_us in (9000, 2000, 3000, 1000, *range(4000, 11000, 1000))]
+    held = estimate(visits)
+    assert held.value_ms == pytest.approx(2.0)
+    assert held.visits == 11
+    assert 1.0 <= held.low_ms < held.value_ms < held.high_ms <= 10.0
+
+
+def test_one_visit_is_its_own_interval() -> None:
+    held = estimate([visit(1500)])
+    assert (held.value_ms, held.low_ms, held.high_ms) == (1.5, 1.5, 1.5)
+
+
+def test_no_visit_is_no_entry() -> None:
+    with pytest.raises(ValueError, match="at least one visit"):
+        estimate([])
+
+
+@given(
+    times=st.lists(st.floats(1, 1e6), min_size=1, max_size=30),
+    order=st.randoms(use_true_random=False),
+)
+@settings(max_examples=50, deadline=None)
+def test_an_estimate_lies_in_its_interval_whatever_the_order(
+    times: list[float], order: random.Random
+) -> None:
+    held = estimate([visit(time) for time in times])
+    shuffled = list(times)
+    order.shuffle(shuffled)
+    assert estimate([visit(time) for time in shuffled]) == held
+    assert held.low_ms <= held.value_ms <= held.high_ms
+    # Rounding of interpolated percentiles.
+    slack = 1e-9 * max(times)
+    assert min(times) / 1000 - slack <= held.low_ms
+    assert held.high_ms <= max(times) / 1000 + slack
+
+
+def test_intervals_narrow_with_visits() -> None:
+    rng = np.random.default_rng(0)
+    times = rng.normal(1000, 50, 200)
+    few, many = (estimate([visit(t) for t in times[:count]]) for count in (8, 200))
+    assert many.high_ms - many.low_ms < few.high_ms - few.low_ms
