@@ -28,22 +28,21 @@ class TFLiteClassifier:
         return affine.scale if affine else None
 
     def logits(
-        self, images: Float32Array, on_image: Callable[[], None] | None = None
+        self, images: Float32Array, on_image: Callable[[int], None] = lambda _: None
     ) -> Float32Array:
         """Logits [N, classes] for normalised images [N, H, W, 3], dequantized if int8.
 
-        `on_image` is called after each image.
+        `on_image` is called with the number of images done.
         """
         into, out_of = _affine(self._input), _affine(self._output)
         outputs = []
-        for image in images:
+        for done, image in enumerate(images, start=1):
             tensor = image if into is None else into.quantize(image)
             self._interpreter.set_tensor(self._input["index"], tensor[np.newaxis])
             self._interpreter.invoke()
             output = self._interpreter.get_tensor(self._output["index"])[0]
             outputs.append(output if out_of is None else out_of.dequantize(output))
-            if on_image:
-                on_image()
+            on_image(done)
         return np.stack(outputs)
 
 

@@ -85,9 +85,23 @@ def start(name: str, arguments: Sequence[str], folder: Path, data_dir: Path) -> 
     return Companion(name, process, log)
 
 
+@dataclass
+class Companions:
+    """The processes beside this one."""
+
+    #: of the server
+    url: str
+    running: list[Companion]
+
+    def check(self) -> None:
+        """Raises `CompanionFailed` if one of them has ended."""
+        for companion in self.running:
+            companion.check()
+
+
 @contextmanager
-def profiler_and_agent(folder: Path, data_dir: Path, port: int) -> Iterator[str]:
-    """A server and an agent of this host, both ready; gives the server's URL.
+def profiler_and_agent(folder: Path, data_dir: Path, port: int) -> Iterator[Companions]:
+    """A server that is ready and an agent of this host that is starting.
 
     Args:
         folder: for the logs.
@@ -95,18 +109,19 @@ def profiler_and_agent(folder: Path, data_dir: Path, port: int) -> Iterator[str]
         port: for the server; 0 takes any that is free.
 
     Raises:
-        CompanionFailed: one of them ended, or was not ready in time.
+        CompanionFailed: the server ended, or was not ready in time.
     """
-    started: list[Companion] = []
+    companions = Companions("", [])
     try:
         server = start("profiler-server", ["serve", "--port", str(port)], folder, data_dir)
-        started.append(server)
-        url = _wait_for_server(server)
-        started.append(start("device-agent", ["run", "--profiler-url", url], folder, data_dir))
-        yield url
+        companions.running.append(server)
+        companions.url = _wait_for_server(server)
+        agent = ["run", "--profiler-url", companions.url]
+        companions.running.append(start("device-agent", agent, folder, data_dir))
+        yield companions
     finally:
         # The agent first: its last visits need a server.
-        for companion in reversed(started):
+        for companion in reversed(companions.running):
             companion.stop()
 
 

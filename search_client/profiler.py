@@ -36,8 +36,10 @@ class ProfilerClient:
     `netspec.errors.ProfilerRefused` when the profiler answers with a problem.
     """
 
-    def __init__(self, http: ProfilerHttp) -> None:
+    def __init__(self, http: ProfilerHttp, on_poll: Callable[[], None] = lambda: None) -> None:
         self._http = http
+        #: called before each look at a job that is waited for; what it raises ends the wait
+        self._on_poll = on_poll
 
     def __enter__(self) -> Self:
         return self
@@ -97,6 +99,7 @@ class ProfilerClient:
         try:
             while job.state not in _ENDED:
                 time.sleep(POLL_S)
+                self._on_poll()
                 job = self.job(job.id)
                 on_progress(job)
         except KeyboardInterrupt:

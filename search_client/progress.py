@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -17,8 +19,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-#: sets a bar to (done, total, remark)
-Advance = Callable[[int, int, str], None]
+
+class Advance(Protocol):
+    """Sets a bar."""
+
+    def __call__(self, done: int, total: int, remark: str = "") -> None:
+        """So much of the total is done; the remark stands behind the bar."""
 
 
 class Stages:
@@ -41,8 +47,8 @@ class Stages:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 1)
 
     @contextmanager
-    def bar(self, label: str) -> Iterator[Advance]:
-        """A progress bar, which stays when it is full."""
+    def bars(self, *labels: str) -> Iterator[dict[str, Advance]]:
+        """Progress bars by label, which stay when they are full."""
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -53,12 +59,23 @@ class Stages:
             TextColumn("{task.fields[remark]}", style="dim"),
         )
         with Progress(*columns, console=self.console) as progress:
-            task = progress.add_task(f"  {label}", total=None, remark="")
+            tasks = {
+                label: progress.add_task(f"  {label}", total=None, start=False, remark="")
+                for label in labels
+            }
 
-            def advance(done: int, total: int, remark: str = "") -> None:
-                progress.update(task, completed=done, total=total, remark=remark)
+            def advance(label: str, done: int, total: int, remark: str = "") -> None:
+                if not progress.tasks[tasks[label]].started:
+                    progress.start_task(tasks[label])
+                progress.update(tasks[label], completed=done, total=total, remark=remark)
 
-            yield advance
+            yield {label: partial(advance, label) for label in labels}
+
+    @contextmanager
+    def bar(self, label: str) -> Iterator[Advance]:
+        """One progress bar."""
+        with self.bars(label) as bars:
+            yield bars[label]
 
     def note(self, text: str) -> None:
         """A line under the stage's heading."""

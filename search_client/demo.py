@@ -1,0 +1,84 @@
+"""The main job on this machine alone: a server, an agent of this host, and the search."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from netspec.errors import UserError
+from netspec.profiler_http import ProfilerHttp
+from netspec.wire import Target
+from search_client.images import stored_size
+from search_client.photographs import write_photographs
+from search_client.pipeline import run
+from search_client.processes import Companions, profiler_and_agent
+from search_client.profiler import ProfilerClient
+from search_client.progress import Stages
+from search_client.report.content import Report
+from search_client.settings import Settings
+
+TRAIN_IMAGES, TEST_IMAGES = 3_000, 1_000
+TARGET_TIMEOUT_S = 60.0
+_POLL_S = 0.2
+
+
+def run_demo(
+    settings: Settings, data: Path | None, folder: Path, port: int, stages: Stages
+) -> Report:
+    """The main job with a server and an agent of its own; their data stays in `folder`.
+
+    Args:
+        settings: of the run.
+        data: images; None: crops of ten photographs.
+        folder: for everything.
+        port: for the server; 0 takes any that is free.
+        stages: shows the progress.
+
+    Raises:
+        UserError: a stage could not be done, or a process did not start.
+    """
+    data_dir = folder / "profiler"
+    data_dir.mkdir(parents=True, exist_ok=True)
+    images = _photographs(settings, folder / "data", stages) if data is None else data
+    with profiler_and_agent(folder, data_dir, port) as companions:
+        with stages.stage("start", "Start a profiler server and a device agent for this host"):
+            token = (data_dir / "token").read_text(encoding="ascii").strip()
+            http = ProfilerHttp(companions.url, token)
+            client = ProfilerClient(http, on_poll=companions.check)
+            target = _host_target(client, companions)
+        stages.note(f"server at {companions.url}, target {target.id}, logs in {folder}")
+        with client:
+            return run(client, target, settings, images, folder, stages)
+
+
+def _photographs(settings: Settings, folder: Path, stages: Stages) -> Path:
+    if not folder.exists():
+        with (
+            stages.stage("data", "Cut ten photographs into images, ten classes"),
+            stages.bar("images") as advance,
+        ):
+            write_photographs(
+                folder,
+                stored_size(settings.space.input_size),
+                TRAIN_IMAGES,
+                TEST_IMAGES,
+                settings.seed,
+                advance,
+            )
+    return folder
+
+
+def _host_target(client: ProfilerClient, companions: Companions) -> Target:
+    """The target that the agent of this host has registered."""
+    deadline = time.monotonic() + TARGET_TIMEOUT_S
+    while time.monotonic() < deadline:
+        companions.check()
+        targets = [target for target in client.targets() if target.devices]
+        if targets:
+            # After an update of the runtime the host's former target is still listed.
+            return targets[-1]
+        time.sleep(_POLL_S)
+    raise UserError(
+        f"the device agent registered no device within {TARGET_TIMEOUT_S:g} s; see its log beside "
+        "the report"
+    )

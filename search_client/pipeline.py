@@ -1,0 +1,280 @@
+"""The main job: profile, search, train, quantize, measure, report."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from netspec.operators import PRECISIONS, Precision
+from netspec.wire import Entry, Target
+from search_client.batches import PlainBatches, TrainingBatches
+from search_client.deploy import Deployed, deploy
+from search_client.expected_latency import ExpectedLatency
+from search_client.images import ImageSet, read_folder, split_by_class, stored_size
+from search_client.latency_table import LatencyTable
+from search_client.profiler import ProfilerClient
+from search_client.profiling import Profile, measure_models, profile
+from search_client.progress import Stages
+from search_client.report.content import (
+    DeployedModel,
+    NetworkResult,
+    Report,
+    SearchPoint,
+    SearchRecord,
+)
+from search_client.report.page import write_report
+from search_client.search import SearchResult, SearchStep, search
+from search_client.settings import Settings
+from search_client.supernet import Supernet
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the stages of one run share."""
+
+    client: ProfilerClient
+    target: Target
+    settings: Settings
+    training: ImageSet
+    test: ImageSet
+    #: for files and the report
+    folder: Path
+    stages: Stages
+
+
+def run(
+    client: ProfilerClient,
+    target: Target,
+    settings: Settings,
+    data: Path,
+    folder: Path,
+    stages: Stages,
+) -> Report:
+    """The whole job; leaves `report.json`, `report.html` and the `.tflite` files in `folder`.
+
+    Raises:
+        UserError: a stage could not be done; the message says what to do.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    training, test = _read_data(data, settings, stages)
+    settings = settings.for_classes(len(training.classes))
+    job = Run(client, target, settings, training, test, folder, stages)
+    profiled = _profile(job)
+    reference_ms = settings.latency_ref_ms or profiled.table.predict_ms(
+        settings.baseline(settings.precision)
+    )
+    found = _search(job, profiled.table, reference_ms)
+    searched = deploy(found.network, training, test, settings, stages)
+    baseline = deploy(settings.baseline("float32"), training, test, settings, stages)
+    results = _measure(job, profiled.table, searched, baseline, found.expected_ms)
+    report = _report(job, profiled, reference_ms, found, *results)
+    write_report(report, folder)
+    return report
+
+
+def _read_data(data: Path, settings: Settings, stages: Stages) -> tuple[ImageSet, ImageSet]:
+    with stages.stage("data", f"Read images from {data}"), stages.bar("images") as advance:
+        return read_folder(
+            data,
+            stored_size(settings.space.input_size),
+            advance,
+            settings.seed,
+        )
+
+
+def _profile(job: Run) -> Profile:
+    settings = job.settings
+    baselines = [settings.baseline(precision) for precision in PRECISIONS]
+    with job.stages.stage("profile", f"Profile the space on {job.target.identity.label}"):
+        profiled = profile(
+            job.client,
+            job.target,
+            settings.space,
+            [operator for network in baselines for operator in network.operators],
+            rounds=settings.profiling.rounds,
+            calibration_networks=settings.profiling.calibration_networks,
+            seed=settings.seed,
+            stages=job.stages,
+        )
+    for calibration in profiled.table.snapshot.calibrations:
+        if calibration.held_out:
+            job.stages.note(
+                f"{calibration.precision}: measured = {calibration.scale:.3f} x sum of operators; "
+                f"held-out error {calibration.held_out.mape_percent:.1f} % over "
+                f"{calibration.held_out.networks} networks"
+            )
+    return profiled
+
+
+def _search(job: Run, table: LatencyTable, reference_ms: float) -> SearchResult:
+    settings, space = job.settings, job.settings.space.with_precision(job.settings.precision)
+    calibration = table.calibration(settings.precision)
+    training, held_out = split_by_class(job.training, settings.held_out, settings.seed)
+    torch.manual_seed(settings.seed)
+    supernet = Supernet(space)
+    heading = f"Search {len(space.blocks)} blocks for {reference_ms:.3f} ms in {settings.precision}"
+    with job.stages.stage("search", heading), job.stages.bars("warm-up", "joint") as bars:
+
+        def show(step: SearchStep) -> None:
+            remark = (
+                f"loss {step.loss:.3f}, accuracy {step.accuracy:.1%}, "
+                f"E[LAT] {step.expected_ms:.3f} ms"
+            )
+            bars[step.phase](step.done, step.total, remark)
+
+        found = search(
+            supernet,
+            ExpectedLatency.of_space(
+                space,
+                table.snapshot.values_ms,
+                job.target.id,
+                scale=calibration.scale,
+                intercept_ms=calibration.intercept_ms,
+            ),
+            TrainingBatches(training, space.input_size, settings.batch_size, settings.seed),
+            PlainBatches(
+                held_out, space.input_size, settings.batch_size, shuffle_seed=settings.seed
+            ),
+            settings.search,
+            reference_ms,
+            show,
+        )
+    job.stages.note(f"E[LAT] {found.expected_ms:.3f} ms; found {found.network.name}")
+    return found
+
+
+def _measure(
+    job: Run,
+    table: LatencyTable,
+    searched: Deployed,
+    baseline: Deployed,
+    expected_ms: float,
+) -> tuple[NetworkResult, NetworkResult]:
+    """Writes the files, has the profiler measure them and puts the numbers together."""
+    named = {"searched": searched, "baseline": baseline}
+    with job.stages.stage("measure", "Measure the exported files through the profiler"):
+        subjects = []
+        for role, deployed in named.items():
+            for precision, content in deployed.files.items():
+                name = _file_name(role, precision)
+                (job.folder / name).write_bytes(content)
+                subjects.append(job.client.upload_model(content, name))
+        measured = measure_models(
+            job.client,
+            job.target,
+            subjects,
+            rounds=job.settings.profiling.rounds,
+            stages=job.stages,
+        )
+    return (
+        _result("searched", searched, table, measured, expected_ms),
+        _result("baseline", baseline, table, measured, None),
+    )
+
+
+def _file_name(role: str, precision: Precision) -> str:
+    return f"{role}.{precision}.tflite"
+
+
+def _result(
+    role: str,
+    deployed: Deployed,
+    table: LatencyTable,
+    measured: Mapping[str, Entry],
+    expected_ms: float | None,
+) -> NetworkResult:
+    models = []
+    for precision, content in deployed.files.items():
+        network = deployed.network.with_precision(precision)
+        digest = hashlib.sha256(content).hexdigest()
+        entry, predicted_ms = measured[digest], table.predict_ms(network)
+        models.append(
+            DeployedModel(
+                precision=precision,
+                file=_file_name(role, precision),
+                sha256=digest,
+                predicted_ms=predicted_ms,
+                measured_ms=entry.value_ms,
+                measured_low_ms=entry.low_ms,
+                measured_high_ms=entry.high_ms,
+                prediction_error_percent=100 * (predicted_ms / entry.value_ms - 1),
+                operator_ms=table.values_ms(network.operators),
+            )
+        )
+    int8, float32 = deployed.parity["int8"], deployed.parity["float32"]
+    return NetworkResult(
+        network=deployed.network,
+        expected_ms=expected_ms,
+        predicted_ms={model.precision: model.predicted_ms for model in models},
+        measured_ms={model.precision: model.measured_ms for model in models},
+        accuracy_float=deployed.accuracy_float,
+        accuracy_int8=int8.accuracy,
+        int8_top1_agreement=int8.top1_agreement,
+        int8_max_steps=int8.max_steps or 0,
+        float32_max_difference=float32.max_difference,
+        models=tuple(models),
+    )
+
+
+def _report(
+    job: Run,
+    profiled: Profile,
+    reference_ms: float,
+    found: SearchResult,
+    searched: NetworkResult,
+    baseline: NetworkResult,
+) -> Report:
+    space, snapshot = job.settings.space, profiled.table.snapshot
+    keys = {
+        op.key for precision in PRECISIONS for op in space.with_precision(precision).operators()
+    }
+    results = (searched, baseline)
+    return Report(
+        created_at=datetime.now(UTC),
+        target=job.target.id,
+        identity=job.target.identity,
+        snapshot=snapshot.id,
+        entries=len(snapshot.entries),
+        entries_reused=profiled.reused,
+        latency_ref_ms=reference_ms,
+        searched=searched,
+        baseline=baseline,
+        prediction_error_percent=max(
+            abs(model.prediction_error_percent) for result in results for model in result.models
+        ),
+        int8_top1_agreement=min(result.int8_top1_agreement for result in results),
+        calibrations=snapshot.calibrations,
+        search=_record(job.settings, found),
+        table=tuple(entry for entry in snapshot.entries if entry.name in keys),
+        seconds=job.stages.seconds,
+        versions={
+            name: importlib.metadata.version(name)
+            for name in ("proxyless-farm", "torch", "ai-edge-litert", "numpy")
+        },
+    )
+
+
+def _record(settings: Settings, found: SearchResult) -> SearchRecord:
+    return SearchRecord(
+        space=settings.space,
+        precision=settings.precision,
+        latency_loss=settings.search.latency_loss.kind,
+        points=tuple(
+            SearchPoint(
+                step=epoch.weight_steps,
+                phase=epoch.phase,
+                loss=epoch.loss,
+                accuracy=epoch.accuracy,
+                expected_ms=epoch.expected_ms,
+                probabilities=tuple(tuple(row) for row in epoch.probabilities),
+            )
+            for epoch in found.history.epochs
+        ),
+        choices=tuple(found.choices),
+    )
