@@ -3,9 +3,11 @@
 UserError (netspec)         something the person at the terminal can put right
 ├── AgentAlreadyRuns        another agent holds this device
 ├── RuntimeMissing          this machine has no TensorFlow Lite runtime
-└── NoSuchCore              the core to pin to is not there
+├── NoSuchCore              the core to pin to is not there
+└── WrongTarget             server and agent disagree on what is measured here
+DeviceNotReady              nothing can be measured on the device now; no task is to blame
 VisitFailed                 one visit gave no number; the agent reports it and goes on
-├── RunnerFailed            the process that made the visit died or never started
+├── RunnerFailed            the process that made the visit died
 ├── VisitTimedOut           the visit took too long and was stopped
 ├── ModelRefused            the runtime cannot load or run the model
 └── DelegateRefused         the delegate left a part of the graph to other kernels
@@ -28,12 +30,20 @@ class NoSuchCore(UserError):
     """The core to pin to is not there, or not ours to use."""
 
 
+class WrongTarget(UserError):
+    """Server and agent disagree on what is measured here."""
+
+
+class DeviceNotReady(Exception):
+    """Nothing can be measured on the device now; no task is to blame."""
+
+
 class VisitFailed(Exception):
     """One visit gave no number. The text is the reason that the server stores."""
 
 
 class RunnerFailed(VisitFailed):
-    """The process that made the visit died or never started."""
+    """The process that made the visit died."""
 
 
 class VisitTimedOut(VisitFailed):

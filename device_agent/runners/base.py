@@ -31,6 +31,7 @@ class Runner(Protocol):
 
         Raises:
             VisitFailed: there is no number; its text says why.
+            DeviceNotReady: nothing can be measured now.
         """
 
     def close(self) -> None:

@@ -17,7 +17,8 @@ import tempfile
 import time
 from typing import BinaryIO
 
-from device_agent.runners.timed_runs import VisitOrder, make_visit
+from device_agent.runners.timed_runs import make_visit
+from device_agent.runners.visit_order import VisitOrder
 
 #: bytes of a dead child's last words that the answer carries
 _LOG_TAIL_BYTES = 2_000
@@ -79,14 +80,14 @@ def _be_the_child(order: VisitOrder, writing: int, log: BinaryIO) -> None:
         code = 0
     finally:
         if code:
-            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+            sys.excepthook(*sys.exc_info())
             sys.stderr.flush()
         os._exit(code)
 
 
 def _read_all(reading: int, deadline: float) -> bytes | None:
     """What the child wrote until it closed the pipe, None when the deadline passed first."""
-    chunks = []
+    chunks: list[bytes] = []
     while True:
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([reading], [], [], left)[0]:

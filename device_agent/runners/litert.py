@@ -17,8 +17,9 @@ import numpy as np
 
 import device_agent
 from device_agent import errors
-from device_agent.errors import RunnerFailed, VisitFailed
+from device_agent.errors import DeviceNotReady, RunnerFailed, VisitFailed
 from device_agent.runners.base import Measured
+from device_agent.runners.visit_order import VisitOrder
 from netspec.protocol import MeasurementProtocol
 from netspec.statistics import VisitStatistics
 
@@ -60,20 +61,19 @@ class LiteRtRunner:
 
     def visit(self, model: Path, protocol: MeasurementProtocol) -> Measured:
         """One visit, see `Runner.visit`."""
-        timeout_s = self._spare_s + (protocol.warmup_ms + protocol.measure_ms) / 1000
-        order = {
-            "model": str(model.resolve()),
-            "core": self._core,
-            "warmup_ms": protocol.warmup_ms,
-            "measure_ms": protocol.measure_ms,
-            "min_runs": protocol.min_runs,
-            "max_runs": protocol.max_runs,
-            "timeout_s": timeout_s,
-        }
+        order = VisitOrder(
+            model=str(model.resolve()),
+            core=self._core,
+            warmup_ms=protocol.warmup_ms,
+            measure_ms=protocol.measure_ms,
+            min_runs=protocol.min_runs,
+            max_runs=protocol.max_runs,
+            timeout_s=self._spare_s + (protocol.warmup_ms + protocol.measure_ms) / 1000,
+        )
         if self._server is None:
             self._server = _ForkServer()
         try:
-            answer = self._server.ask(order, timeout_s + _GRACE_S)
+            answer = self._server.ask(order)
         except RunnerFailed:
             self.close()
             raise
@@ -132,11 +132,11 @@ class _ForkServer:
         )
         try:
             self._read_line(START_TIMEOUT_S)
-        except RunnerFailed:
+        except RunnerFailed as error:
             self.close()
-            raise
+            raise DeviceNotReady(f"{error}; does `pip check` find a fault?") from error
 
-    def ask(self, order: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+    def ask(self, order: VisitOrder) -> dict[str, Any]:
         """The answer to a visit order.
 
         Raises:
@@ -144,11 +144,11 @@ class _ForkServer:
         """
         assert self._process.stdin is not None  # noqa: S101 (Popen was given a pipe)
         try:
-            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.write(json.dumps(asdict(order)).encode() + b"\n")
             self._process.stdin.flush()
         except OSError as error:
             raise self._dead() from error
-        answer: dict[str, Any] = json.loads(self._read_line(timeout_s))
+        answer: dict[str, Any] = json.loads(self._read_line(order.timeout_s + _GRACE_S))
         return answer
 
     def close(self) -> None:

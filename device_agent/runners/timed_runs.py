@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -17,26 +17,13 @@ from ai_edge_litert.interpreter import Interpreter
 # numpy loads its random module on first use: once here, not in every child.
 from numpy.random import default_rng
 
+from device_agent.runners.visit_order import VisitOrder
 from netspec.tflite.delegation import delegation
 
 _NS_PER_MS = 1_000_000
 _MIN_WARMUP_RUNS = 2
 #: of the random input
 _SEED = 0
-
-
-@dataclass(frozen=True)
-class VisitOrder:
-    """One visit to make: a model, where to run it, and the protocol's numbers."""
-
-    model: str
-    #: core to pin to, None where the system cannot pin
-    core: int | None
-    warmup_ms: float
-    measure_ms: float
-    min_runs: int
-    max_runs: int
-    timeout_s: float
 
 
 def make_visit(order: VisitOrder) -> dict[str, Any]:

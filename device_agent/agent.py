@@ -1,0 +1,108 @@
+"""The measuring loop: register, lease, attempt, again, whatever the server does meanwhile."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+
+import structlog
+
+from device_agent.attempt import Attempt, Bench
+from device_agent.errors import DeviceNotReady, WrongTarget
+from device_agent.lease_keeper import LeaseLost
+from device_agent.stop import StopRequested
+from device_agent.uploader import Uploader
+from netspec.errors import ProfilerRefused, ProfilerUnreachable
+from netspec.wire import DeviceRegistration, Lease, LeaseRequest, RegisteredDevice
+
+#: how long the server may hold a question for work, s
+LONG_POLL_S = 20.0
+#: pauses (s) after one, two, ... failures in a row
+BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Agent:
+    """One agent for one device, from registration to the last upload."""
+
+    bench: Bench
+    long_poll_s: float = LONG_POLL_S
+    backoff_s: tuple[float, ...] = BACKOFF_S
+
+    def run(self, *, until_idle: bool = False) -> None:
+        """Measures until asked to stop; with `until_idle`, until the server has no work left.
+
+        A server that is away at the start is an error; later it is waited for.
+
+        Raises:
+            ProfilerUnreachable: nobody answers at the start.
+            ProfilerRefused: the server refuses the agent at the start.
+            WrongTarget: the server means another target than the one measured here.
+        """
+        stop = self.bench.stop
+        registered: RegisteredDevice | None = self._register()
+        failures = 0
+        while not stop.requested:
+            try:
+                registered = registered or self._register()
+                idle = not self._work(registered, wait=not until_idle)
+            except StopRequested:
+                return
+            except LeaseLost as error:
+                _log.warning("lease lost", why=str(error))
+            except (ProfilerUnreachable, ProfilerRefused, DeviceNotReady) as error:
+                registered = None
+                pause_s = self.backoff_s[min(failures, len(self.backoff_s) - 1)]
+                failures += 1
+                why = " ".join(str(error).split())
+                _log.warning("waiting", s=pause_s, spooled=self.bench.spool.waiting(), why=why)
+                stop.wait(pause_s)
+            else:
+                failures = 0
+                if idle and until_idle:
+                    return
+
+    def _work(self, registered: RegisteredDevice, *, wait: bool) -> bool:
+        """Uploads what an earlier attempt left, and attempts one lease; False if there is none."""
+        Uploader(self.bench.spool, self.bench.link).upload()
+        lease = self._lease(registered, self.long_poll_s if wait else 0.0)
+        if lease is not None:
+            Attempt(self.bench, registered, lease).run()
+        return lease is not None
+
+    def _register(self) -> RegisteredDevice:
+        device = self.bench.device
+        registered = self.bench.link.register(
+            DeviceRegistration(
+                agent=socket.gethostname(),
+                serial=device.serial,
+                targets=(device.identity,),
+                protocol=self.bench.protocol,
+            )
+        )
+        self._check_target(*registered.target_ids)
+        _log.info(
+            "registered",
+            device=registered.id,
+            target=device.identity.id,
+            name=device.identity.label,
+        )
+        return registered
+
+    def _lease(self, registered: RegisteredDevice, wait_s: float) -> Lease | None:
+        request = LeaseRequest(device_id=registered.id, wait_s=wait_s)
+        with self.bench.stop.interruptible():
+            lease = self.bench.link.lease(request)
+        if lease is not None:
+            self._check_target(lease.target_id)
+        return lease
+
+    def _check_target(self, *meant: str) -> None:
+        measured = self.bench.device.identity.id
+        if measured not in meant:
+            raise WrongTarget(
+                f"the profiler means target {', '.join(meant)}, but this agent measures "
+                f"{measured}: install the same version of both"
+            )

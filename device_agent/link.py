@@ -1,0 +1,75 @@
+"""The link to the server: what an agent says to it, one method a message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from netspec.profiler_http import ProfilerHttp
+from netspec.wire import (
+    DeviceRegistration,
+    Lease,
+    LeaseRelease,
+    LeaseRenewal,
+    LeaseRequest,
+    LeaseStatus,
+    RegisteredDevice,
+    TaskOutcome,
+    Visit,
+    VisitBatch,
+    VisitReceipt,
+    VisitReceipts,
+)
+
+
+class Link:
+    """An agent's requests.
+
+    Every method raises `ProfilerUnreachable` when nobody answers and `ProfilerRefused` when the
+    server answers with a problem.
+    """
+
+    def __init__(self, http: ProfilerHttp) -> None:
+        self._http = http
+
+    def register(self, registration: DeviceRegistration) -> RegisteredDevice:
+        """Presents a device."""
+        answer = self._http.request("POST", "/v1/devices", body=registration, idempotent=True)
+        return RegisteredDevice.model_validate_json(answer.content)
+
+    def lease(self, request: LeaseRequest) -> Lease | None:
+        """A batch of tasks, None when the server has nothing to do."""
+        answer = self._http.request("POST", "/v1/leases", body=request)
+        if answer.status_code == HTTPStatus.NO_CONTENT:
+            return None
+        return Lease.model_validate_json(answer.content)
+
+    def renew(self, lease: Lease) -> LeaseStatus:
+        """Says that the agent is still at it."""
+        answer = self._http.request(
+            "POST",
+            f"/v1/leases/{lease.id}:renew",
+            body=LeaseRenewal(fence=lease.fence),
+            idempotent=True,
+        )
+        return LeaseStatus.model_validate_json(answer.content)
+
+    def release(self, lease: Lease, outcomes: Sequence[TaskOutcome]) -> None:
+        """Hands a lease back."""
+        self._http.request(
+            "POST",
+            f"/v1/leases/{lease.id}:release",
+            body=LeaseRelease(fence=lease.fence, outcomes=tuple(outcomes)),
+            idempotent=True,
+        )
+
+    def upload(self, visits: Sequence[Visit]) -> tuple[VisitReceipt, ...]:
+        """Hands visits over; safe to repeat."""
+        answer = self._http.request(
+            "POST", "/v1/visits:batch", body=VisitBatch(visits=tuple(visits)), idempotent=True
+        )
+        return VisitReceipts.model_validate_json(answer.content).receipts
+
+    def model(self, sha256: str) -> bytes:
+        """An uploaded model's bytes."""
+        return self._http.request("GET", f"/v1/models/{sha256}").content

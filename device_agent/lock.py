@@ -1,0 +1,35 @@
+"""One process a device."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from device_agent.errors import AgentAlreadyRuns
+
+
+@contextmanager
+def device_lock(folder: Path, serial: str) -> Iterator[None]:
+    """Holds a device for this process; the system lets go of it when the process ends.
+
+    Raises:
+        AgentAlreadyRuns: another agent holds it.
+    """
+    path = folder / f"agent-{serial}.lock"
+    with path.open("a+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise AgentAlreadyRuns(
+                f"another agent (process {holder}) measures on {serial}; stop it first, since two "
+                "would disturb each other's measurements"
+            ) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield

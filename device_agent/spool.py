@@ -1,0 +1,102 @@
+"""Visits on disk until the server has them."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import threading
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from uuid import UUID
+
+from netspec.wire import Visit
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS visits (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    body TEXT NOT NULL,
+    refused TEXT
+)
+"""
+
+
+def spool_path(folder: Path, url: str, serial: str) -> Path:
+    """The spool's file: one for each device and profiler, whose task ids the visits carry."""
+    digest = hashlib.sha256(f"{url}\n{serial}".encode()).hexdigest()
+    return folder / f"spool-{digest[:12]}.db"
+
+
+class Spool:
+    """A queue of visits in an SQLite file, safe to use from several threads.
+
+    An appended visit survives the death of this process. Visits that the server refuses are
+    kept aside with its reason.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        # WAL without a sync at each commit outlives a killed process, which is what we need.
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=NORMAL")
+        self._database.execute(_SCHEMA)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
+        with self._lock:
+            self._database.close()
+
+    def append(self, visit: Visit) -> None:
+        """Writes a visit behind the others."""
+        self._execute(
+            "INSERT INTO visits (id, body) VALUES (?, ?)", str(visit.id), visit.model_dump_json()
+        )
+
+    def oldest(self, limit: int) -> list[Visit]:
+        """At most so many visits that wait for upload, oldest first."""
+        rows = self._execute(
+            "SELECT body FROM visits WHERE refused IS NULL ORDER BY number LIMIT ?", limit
+        )
+        return [Visit.model_validate_json(body) for (body,) in rows]
+
+    def forget(self, ids: Sequence[UUID]) -> None:
+        """Deletes visits that the server has."""
+        with self._lock:
+            self._database.execute("BEGIN")
+            self._database.executemany(
+                "DELETE FROM visits WHERE id = ?", [(str(visit_id),) for visit_id in ids]
+            )
+            self._database.execute("COMMIT")
+
+    def set_aside(self, visit_id: UUID, reason: str) -> None:
+        """Keeps a visit that the server refuses, out of the queue."""
+        self._execute("UPDATE visits SET refused = ? WHERE id = ?", reason, str(visit_id))
+
+    def waiting(self) -> int:
+        """Number of visits that wait for upload."""
+        return int(self._execute("SELECT count(*) FROM visits WHERE refused IS NULL")[0][0])
+
+    def refused(self) -> list[tuple[UUID, str]]:
+        """Visits kept aside, with the server's reason."""
+        rows = self._execute("SELECT id, refused FROM visits WHERE refused IS NOT NULL")
+        return [(UUID(visit_id), reason) for visit_id, reason in rows]
+
+    def _execute(self, statement: str, *values: object) -> list[tuple[str, ...]]:
+        with self._lock, closing(self._database.execute(statement, values)) as rows:
+            return rows.fetchall()

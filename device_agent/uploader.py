@@ -1,0 +1,111 @@
+"""Takes visits from the spool to the server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from http import HTTPStatus
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from device_agent.link import Link
+from device_agent.spool import Spool
+from netspec.errors import ProfilerRefused, ProfilerUnreachable
+from netspec.wire import Visit
+
+#: visits of one upload, some MB
+BATCH = 200
+#: between uploads while a batch is measured, s
+EVERY_S = 3.0
+#: how long the end of a batch waits for an upload in flight, s
+_JOIN_TIMEOUT_S = 5.0
+#: answers that blame the moment or the token, not the visits
+_PASSING = frozenset(
+    {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    }
+)
+
+_log = structlog.get_logger()
+
+
+class Uploader:
+    """Uploads on demand and, within `with`, at intervals in a thread."""
+
+    def __init__(self, spool: Spool, link: Link, every_s: float = EVERY_S) -> None:
+        self._spool = spool
+        self._link = link
+        self._every_s = every_s
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        self._done.clear()
+        # An upload that hangs must not keep the process from ending.
+        self._thread = threading.Thread(target=self._keep, name="uploader", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._done.set()
+        if self._thread is not None:
+            self._thread.join(_JOIN_TIMEOUT_S)
+
+    def upload(self) -> None:
+        """Uploads all that waits in the spool; what the server refuses is kept aside.
+
+        Raises:
+            ProfilerUnreachable: the server is away; the visits stay spooled.
+            ProfilerRefused: the server takes no upload now; the visits stay spooled.
+        """
+        with self._lock:
+            while visits := self._spool.oldest(BATCH):
+                self._settle(visits)
+
+    def _keep(self) -> None:
+        while not self._done.wait(self._every_s):
+            try:
+                self.upload()
+            except (ProfilerUnreachable, ProfilerRefused) as error:
+                _log.warning("upload failed", waiting=self._spool.waiting(), why=str(error))
+
+    def _settle(self, visits: Sequence[Visit]) -> None:
+        """Every one of the visits leaves the queue, or this raises."""
+        try:
+            receipts = {receipt.id: receipt.state for receipt in self._link.upload(visits)}
+        except ProfilerRefused as error:
+            if error.status in _PASSING or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            if len(visits) == 1:
+                self._set_aside(visits[0], str(error))
+                return
+            # One visit that the server cannot take must not hold up the others.
+            middle = len(visits) // 2
+            self._settle(visits[:middle])
+            self._settle(visits[middle:])
+            return
+        settled = [visit.id for visit in visits if receipts.get(visit.id) in _THERE]
+        self._spool.forget(settled)
+        for visit in visits:
+            if visit.id not in receipts:
+                self._set_aside(visit, "the profiler gave no receipt")
+            elif receipts[visit.id] == "conflict":
+                self._set_aside(visit, "the profiler holds another visit under this id")
+
+    def _set_aside(self, visit: Visit, reason: str) -> None:
+        self._spool.set_aside(visit.id, reason)
+        _log.error("visit refused", visit=str(visit.id), spool=str(self._spool.path), why=reason)
+
+
+_THERE = frozenset({"stored", "duplicate"})
