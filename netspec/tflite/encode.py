@@ -18,6 +18,7 @@ from netspec.layers import (
     Parameters,
     layer_name,
     layers_of,
+    named_layers,
 )
 from netspec.operators import Activation, Operator
 from netspec.quantization import Affine, affine_of, quantize_bias, quantize_weight, weight_scales
@@ -29,6 +30,8 @@ _FUSED: dict[Activation | None, int] = {
     "relu": schema.ActivationFunctionType.RELU,
     "relu6": schema.ActivationFunctionType.RELU6,
 }
+#: flatbuffers' offsets are 32 bits, signed: less than 2 GiB, bytes
+_LARGEST_FILE = 2**31
 #: versions of the builtin operators that first took (float32, int8) tensors.
 #: Source: `op_version.cc` of TensorFlow Lite.
 _VERSIONS = {
@@ -56,9 +59,11 @@ def encode(
 
     Raises:
         EncodingError: operators that form no chain, precisions that differ, or a layer whose
-            weights or range are missing, of a wrong shape or not finite.
+            weights or range are missing, of a wrong shape or not finite; or more weights than
+            a file can hold.
     """
     _check_chain(operators)
+    _check_size(operators)
     return _Encoding(
         Graph(),
         parameters or seeded_parameters(operators, seed),
@@ -189,6 +194,18 @@ def _check_chain(operators: Sequence[Operator]) -> None:
                 f"{after.key} does not follow {before.key}: the shapes differ; "
                 "build the chain as a `netspec.networks.Network`"
             )
+
+
+def _check_size(operators: Sequence[Operator]) -> None:
+    """Refuse what no file holds, before weights are made for it."""
+    layers = (layer for _, layer in named_layers(operators) if layer.has_weights)
+    weights = sum(math.prod(layer.weight_shape) for layer in layers)
+    held = weights * (1 if operators[0].precision == "int8" else 4)
+    if held >= _LARGEST_FILE:
+        raise EncodingError(
+            f"the chain that starts with {operators[0].key} has {held / 2**30:.1f} GiB of "
+            "weights; a .tflite file holds less than 2: use fewer channels"
+        )
 
 
 def _check_weights(name: str, layer: Layer, given: LayerWeights) -> None:

@@ -18,6 +18,9 @@ from netspec.operators import Classifier, HeadConv, MBConv, Precision, StemConv
         (16 * 0.35, 8),
         # 11.2 would round down to 8, which is below 90 % of it.
         (32 * 0.35, 16),
+        # 24 is 92 % of 26, but 89 % of 27.
+        (26, 24),
+        (27, 32),
         (24 * 1.4, 32),
         (1280 * 1.4, 1792),
     ],

@@ -32,6 +32,8 @@ CONV, ADD = ("CONV_2D", [0, 1], [2]), ("ADD", [2, 0], [9])
         ([CONV, ADD, ("DELEGATE", [2, 0], [9])], "partial"),
         ([CONV, ADD, ("DELEGATE", [0, 1], [2])], "partial"),
         ([CONV, ADD, ("DELEGATE", [0, 1], [2]), ("DELEGATE", [2, 0], [9])], "partial"),
+        # A second kernel runs something beside the output.
+        ([CONV, ADD, ("DELEGATE", [0, 1], [9]), ("DELEGATE", [0], [5])], "partial"),
     ],
 )
 def test_one_kernel_must_run_everything(

@@ -13,7 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from netspec.errors import EncodingError
 from netspec.layers import INPUT, ActivationRange, LayerWeights, Parameters
 from netspec.networks import mobilenet_v2
-from netspec.operators import Classifier, HeadConv, MBConv, Operator, StemConv
+from netspec.operators import Classifier, HeadConv, MBConv, Operator, Precision, StemConv
 from netspec.seeded import seeded_parameters
 from netspec.tflite import encode
 
@@ -205,6 +205,21 @@ def test_operators_that_form_no_chain_are_refused(change: dict[str, int]) -> Non
 def test_nothing_is_refused() -> None:
     with pytest.raises(EncodingError, match="there is nothing to encode"):
         encode(())
+
+
+@pytest.mark.parametrize(("precision", "gib"), [("float32", "16.1"), ("int8", "4.0")])
+def test_more_weights_than_a_file_holds_are_refused(precision: Precision, gib: str) -> None:
+    # 2 x 16384 x 131072 = 2^32 weights of the two 1x1 convolutions, and 11 x 11 x 131072.
+    block = MBConv(
+        input_size=4,
+        in_channels=16384,
+        out_channels=16384,
+        kernel=11,
+        expand=8,
+        precision=precision,
+    )
+    with pytest.raises(EncodingError, match=rf"has {gib} GiB of weights"):
+        encode((block,))
 
 
 def test_missing_weights_are_named() -> None:
