@@ -1,0 +1,1 @@
+"""The profiler's service: devices, jobs, leases, measurements and latency tables over HTTP."""

@@ -1,0 +1,70 @@
+"""`profiler-server token ...`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from netspec.connection import save_token
+from profiler_server.auth import repository, service, tokens
+from profiler_server.auth.service import Scope
+from profiler_server.kit.cli import DatabaseUrl, open_database
+
+app = typer.Typer(no_args_is_help=True, help="Makes, lists and revokes tokens.")
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Option(help="For people: whose token it is.")],
+    scope: Annotated[list[Scope], typer.Option(help="What it allows; may be repeated.")],
+    days: Annotated[
+        float | None, typer.Option(min=0.0, help="Valid for so many days.", show_default="always")
+    ] = None,
+    save: Annotated[
+        bool, typer.Option("--save", help="Leave it where the other commands find it.")
+    ] = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Makes a token and prints it, this once.
+
+    Example: profiler-server token create --name farm-1 --scope agent --days 90
+    """
+    with open_database(database_url) as (database, settings):
+        key = tokens.server_key(settings.server_key_file)
+        with database.write() as session:
+            token = service.create(session, key, name, scope, days)
+    typer.echo(token)
+    if save:
+        typer.echo(f"kept in {save_token(token)}", err=True)
+
+
+@app.command("list")
+def list_tokens(database_url: DatabaseUrl = None) -> None:
+    """Lists all tokens; they themselves are not kept."""
+    table = Table(box=None)
+    for title in ("id", "name", "scopes", "created", "expires", "last used", "revoked"):
+        table.add_column(title, no_wrap=title == "id")
+    with open_database(database_url) as (database, _), database.read() as session:
+        for row in repository.everything(session):
+            times = (row.created_at, row.expires_at, row.last_used_at, row.revoked_at)
+            table.add_row(row.id, row.name, row.scopes, *(_shown(time) for time in times))
+    Console(soft_wrap=True).print(table)
+
+
+@app.command()
+def revoke(
+    token_id: Annotated[str, typer.Argument(help="From `profiler-server token list`.")],
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Revokes a token; running servers stop taking it within seconds."""
+    with open_database(database_url) as (database, _), database.write() as session:
+        service.revoke(session, token_id)
+    typer.echo(f"{token_id} is revoked")
+
+
+def _shown(time: datetime | None) -> str:
+    return "" if time is None else f"{time:%Y-%m-%d %H:%M}"

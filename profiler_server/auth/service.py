@@ -1,0 +1,145 @@
+"""Making, checking and revoking tokens."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy.orm import Session
+
+from netspec.errors import UserError
+from profiler_server.auth import repository, tokens
+from profiler_server.auth.tables import TokenRow
+from profiler_server.events import repository as events
+from profiler_server.events.tables import EventKind
+from profiler_server.kit.database import Database, database_now
+from profiler_server.kit.ids import new_id
+from profiler_server.kit.problems import Problem
+
+#: for so long (s) a checked token is taken without asking the database again
+TRUSTED_S = 5.0
+_LAST_USED_RESOLUTION = timedelta(minutes=1)
+_MOST_TRUSTED = 10_000
+
+
+class Scope(StrEnum):
+    """What a token allows."""
+
+    #: read tables, targets, jobs and devices
+    TABLES_READ = "tables:read"
+    #: file jobs, upload models, publish snapshots
+    JOBS_WRITE = "jobs:write"
+    #: register devices, lease tasks, upload visits
+    AGENT = "agent"
+    #: everything
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who asks."""
+
+    token_id: str
+    scopes: frozenset[Scope]
+
+    def may(self, any_of: Sequence[Scope]) -> bool:
+        """Whether the token has one of the scopes."""
+        return Scope.ADMIN in self.scopes or not self.scopes.isdisjoint(any_of)
+
+
+def create(
+    session: Session, key: bytes, name: str, scopes: Sequence[Scope], days: float | None = None
+) -> str:
+    """Stores a new token's hash; the token is returned this once.
+
+    Args:
+        session: a writing transaction.
+        key: the server's key.
+        name: for people.
+        scopes: what the token allows.
+        days: how long it is valid; None: until revoked.
+    """
+    token, now = tokens.new_token(), database_now(session)
+    row = TokenRow(
+        id=new_id("token"),
+        name=name,
+        digest=tokens.digest(key, token),
+        scopes=" ".join(sorted(set(scopes))),
+        created_at=now,
+        expires_at=None if days is None else now + timedelta(days=days),
+    )
+    repository.add(session, row)
+    events.append(session, now, EventKind.TOKEN_CREATED, token_id=row.id, scopes=row.scopes)
+    return token
+
+
+def revoke(session: Session, token_id: str) -> None:
+    """Revokes a token.
+
+    Raises:
+        UserError: there is no such token, or it was revoked before.
+    """
+    now = database_now(session)
+    if not repository.revoke(session, token_id, now):
+        raise UserError(
+            f"no token {token_id!r} that could be revoked; `profiler-server token list` shows all"
+        )
+    events.append(session, now, EventKind.TOKEN_REVOKED, token_id=token_id)
+
+
+class TokenChecker:
+    """Checks tokens; a good one is trusted for `TRUSTED_S`, so a revocation takes as long."""
+
+    def __init__(self, database: Database, key: bytes) -> None:
+        self._database = database
+        self._key = key
+        self._lock = threading.Lock()
+        self._trusted: dict[str, tuple[float, Principal]] = {}
+
+    def trusted(self, token: str) -> Principal | None:
+        """Who it is, if the token was checked a moment ago; never waits."""
+        until, principal = self._trusted.get(token, (0.0, None))
+        return principal if until > time.monotonic() else None
+
+    def check(self, token: str) -> Principal:
+        """Who it is, after asking the database.
+
+        Raises:
+            Problem: `invalid-token`.
+        """
+        if not tokens.is_well_formed(token):
+            raise refused("it is not a token of this service (mistyped or cut off?)")
+        with self._database.read() as session:
+            row = repository.by_digest(session, tokens.digest(self._key, token))
+            now = database_now(session)
+        if row is None:
+            raise refused("this server has not made it")
+        if row.revoked_at is not None:
+            raise refused("it was revoked")
+        if row.expires_at is not None and row.expires_at <= now:
+            raise refused(f"it expired on {row.expires_at:%Y-%m-%d %H:%M} UTC")
+        self._note_use(row, now)
+        principal = Principal(row.id, frozenset(Scope(scope) for scope in row.scopes.split()))
+        with self._lock:
+            if len(self._trusted) >= _MOST_TRUSTED:
+                self._trusted.clear()
+            self._trusted[token] = (time.monotonic() + TRUSTED_S, principal)
+        return principal
+
+    def _note_use(self, row: TokenRow, now: datetime) -> None:
+        if row.last_used_at is None or now - row.last_used_at > _LAST_USED_RESOLUTION:
+            with self._database.write() as session:
+                repository.touch(session, row.id, now)
+
+
+def refused(why: str) -> Problem:
+    """The problem with a token that is not taken."""
+    return Problem(
+        "invalid-token",
+        f"{why}; `profiler-server token create` makes a new one",
+        headers={"WWW-Authenticate": "Bearer"},
+    )

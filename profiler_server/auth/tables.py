@@ -1,0 +1,28 @@
+"""Rows of tokens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from profiler_server.kit.orm import ID, SHA256, Base
+
+
+class TokenRow(Base):
+    """A token; the token itself is not kept, only a keyed hash of it."""
+
+    __tablename__ = "tokens"
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    #: HMAC-SHA-256 (hex) under the server's key
+    digest: Mapped[str] = mapped_column(SHA256, unique=True)
+    #: separated by blanks
+    scopes: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    #: to the minute
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]

@@ -1,0 +1,100 @@
+"""The command `profiler-server`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from netspec import command
+from netspec.connection import DEFAULT_URL
+from profiler_server import serving
+from profiler_server.app import create_app
+from profiler_server.auth.commands import app as token_app
+from profiler_server.kit import logs, schema
+from profiler_server.kit.cli import DatabaseUrl, open_database
+from profiler_server.measurements import entries
+from profiler_server.measurements import repository as measurements
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Collects latency measurements and serves them as tables.",
+    epilog="Examples: profiler-server serve · profiler-server serve --port 0 · "
+    "profiler-server token create --name farm-1 --scope agent",
+)
+app.add_typer(token_app, name="token")
+
+_HOST, _PORT = DEFAULT_URL.removeprefix("http://").split(":")
+
+
+class LogLevel(StrEnum):
+    """Least level of what is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = _HOST,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any that is free.")
+    ] = int(_PORT),
+    database_url: DatabaseUrl = None,
+    log_level: Annotated[
+        LogLevel, typer.Option(help="`info` logs every request, on stderr.")
+    ] = LogLevel.WARNING,
+) -> None:
+    """Serves until Ctrl-C.
+
+    An SQLite database is made or migrated by itself; PostgreSQL needs `profiler-server migrate`
+    first. The first start on a fresh database makes a token, prints it and leaves it where
+    device-agent and search-client find it.
+
+    Examples:
+      profiler-server serve
+      profiler-server serve --host 0.0.0.0 --port 8600 --database-url sqlite:////srv/profiler.db
+    """
+    logs.configure(log_level)
+    listening = serving.listen(host, port)
+    with open_database(database_url, needs_schema=False) as (database, settings):
+        if database.is_sqlite:
+            schema.upgrade(database)
+    with open_database(database_url) as (database, settings):
+        about_token = serving.first_token(database, settings)
+
+    def announce() -> None:
+        typer.echo(f"profiler-server at {url}")
+        typer.echo(about_token)
+
+    url = serving.url_of(listening)
+    serving.serve(create_app(settings), listening, announce)
+
+
+@app.command()
+def migrate(database_url: DatabaseUrl = None) -> None:
+    """Brings the database's schema up to date."""
+    with open_database(database_url, needs_schema=False) as (database, _):
+        before = schema.current_revision(database)
+        schema.upgrade(database)
+        after = schema.current_revision(database)
+    typer.echo(f"schema {after}" + (" already" if before == after else ""))
+
+
+@app.command()
+def rederive(database_url: DatabaseUrl = None) -> None:
+    """Derives every entry from its visits again; the visits stay as they are."""
+    with open_database(database_url) as (database, _), database.write() as session:
+        before = measurements.count_entries(session)
+        after = entries.rederive(session)
+    typer.echo(f"{after} entries derived ({before} before)")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    command.run(app)

@@ -1,0 +1,42 @@
+"""Endpoints of devices and targets."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from netspec.wire import Device, DeviceRegistration, RegisteredDevice, Target
+from profiler_server.auth.dependencies import Agent, Anyone
+from profiler_server.devices import service
+from profiler_server.kit.dependencies import DatabaseDep, SettingsDep
+
+router = APIRouter(prefix="/v1", tags=["devices"])
+
+
+@router.post("/devices")
+def register_device(
+    registration: DeviceRegistration, database: DatabaseDep, settings: SettingsDep, _: Agent
+) -> RegisteredDevice:
+    """An agent presents a device; may be repeated at will."""
+    with database.write() as session:
+        return service.register(session, settings, registration)
+
+
+@router.get("/devices")
+def list_devices(database: DatabaseDep, _: Anyone) -> list[Device]:
+    """All devices."""
+    with database.read() as session:
+        return service.list_devices(session)
+
+
+@router.get("/targets")
+def list_targets(database: DatabaseDep, _: Anyone) -> list[Target]:
+    """All targets, with what their tables hold."""
+    with database.read() as session:
+        return service.list_targets(session)
+
+
+@router.get("/targets/{target_id}")
+def get_target(target_id: str, database: DatabaseDep, _: Anyone) -> Target:
+    """One target."""
+    with database.read() as session:
+        return service.get_target(session, target_id)

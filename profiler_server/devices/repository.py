@@ -1,0 +1,125 @@
+"""SQL of targets and devices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from netspec.protocol import MeasurementProtocol, TargetIdentity
+from profiler_server.devices.tables import DeviceRow, DeviceTargetRow, TargetRow
+from profiler_server.kit.database import insert_absent
+from profiler_server.kit.ids import new_id
+from profiler_server.measurements.tables import EntryRow
+
+
+def ensure_targets(session: Session, targets: Iterable[TargetIdentity], now: datetime) -> None:
+    """Inserts the targets that are not there yet."""
+    rows = [
+        {"id": target.id, "identity": target.model_dump_json(), "created_at": now}
+        for target in targets
+    ]
+    insert_absent(session, TargetRow, rows)
+
+
+def ensure_device(
+    session: Session, agent: str, serial: str, protocol: MeasurementProtocol, now: datetime
+) -> str:
+    """The id of the agent's device, which is seen now; inserted if it is new."""
+    row = {
+        "id": new_id("device"),
+        "agent": agent,
+        "serial": serial,
+        "protocol": protocol.model_dump_json(),
+        "registered_at": now,
+        "last_seen": now,
+    }
+    insert_absent(session, DeviceRow, [row])
+    return session.execute(
+        update(DeviceRow)
+        .where(DeviceRow.agent == agent, DeviceRow.serial == serial)
+        .values(protocol=row["protocol"], registered_at=now, last_seen=now)
+        .returning(DeviceRow.id)
+    ).scalar_one()
+
+
+def set_device_targets(session: Session, device_id: str, target_ids: Sequence[str]) -> None:
+    """Replaces what the device can measure."""
+    session.execute(delete(DeviceTargetRow).where(DeviceTargetRow.device_id == device_id))
+    session.execute(
+        insert(DeviceTargetRow),
+        [
+            {"device_id": device_id, "target_id": target_id, "position": position}
+            for position, target_id in enumerate(target_ids)
+        ],
+    )
+
+
+def devices(session: Session) -> Sequence[DeviceRow]:
+    """All devices, by agent and serial."""
+    return session.scalars(select(DeviceRow).order_by(DeviceRow.agent, DeviceRow.serial)).all()
+
+
+def device_exists(session: Session, device_id: str) -> bool:
+    """Whether there is such a device."""
+    return session.get(DeviceRow, device_id) is not None
+
+
+def lock_device(session: Session, device_id: str) -> bool:
+    """Makes other claims for the device wait for this transaction; False: no such device."""
+    found = session.scalar(select(DeviceRow.id).where(DeviceRow.id == device_id).with_for_update())
+    return found is not None
+
+
+def see_device(session: Session, device_id: str, now: datetime) -> None:
+    """Notes that the device's agent has spoken."""
+    session.execute(update(DeviceRow).where(DeviceRow.id == device_id).values(last_seen=now))
+
+
+def known_device_ids(session: Session, device_ids: Iterable[str]) -> set[str]:
+    """Those of the ids that are devices."""
+    return set(session.scalars(select(DeviceRow.id).where(DeviceRow.id.in_(device_ids))))
+
+
+def known_target_ids(session: Session, target_ids: Iterable[str]) -> set[str]:
+    """Those of the ids that are targets."""
+    return set(session.scalars(select(TargetRow.id).where(TargetRow.id.in_(target_ids))))
+
+
+def target_ids_of(session: Session) -> dict[str, list[str]]:
+    """The targets of every device, in the agent's order."""
+    found: dict[str, list[str]] = {}
+    for device_id, target_id in session.execute(
+        select(DeviceTargetRow.device_id, DeviceTargetRow.target_id).order_by(
+            DeviceTargetRow.position
+        )
+    ):
+        found.setdefault(device_id, []).append(target_id)
+    return found
+
+
+def targets(session: Session) -> Sequence[TargetRow]:
+    """All targets, oldest first."""
+    return session.scalars(select(TargetRow).order_by(TargetRow.created_at, TargetRow.id)).all()
+
+
+def target(session: Session, target_id: str) -> TargetRow | None:
+    """One target."""
+    return session.get(TargetRow, target_id)
+
+
+def counts_by_target(session: Session) -> dict[str, tuple[int, int]]:
+    """Entries and devices of every target that has any."""
+    entries = session.execute(
+        select(EntryRow.target_id, func.count()).group_by(EntryRow.target_id)
+    ).tuples()
+    devices_ = session.execute(
+        select(DeviceTargetRow.target_id, func.count()).group_by(DeviceTargetRow.target_id)
+    ).tuples()
+    entry_counts, device_counts = dict(entries), dict(devices_)
+    return {
+        target_id: (entry_counts.get(target_id, 0), device_counts.get(target_id, 0))
+        for target_id in {*entry_counts, *device_counts}
+    }

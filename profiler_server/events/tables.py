@@ -1,0 +1,40 @@
+"""Rows of events."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from profiler_server.kit.orm import COUNTER, Base, one_of
+
+
+class EventKind(StrEnum):
+    """What happened."""
+
+    JOB_CREATED = "job_created"
+    JOB_CANCELLED = "job_cancelled"
+    LEASE_CLAIMED = "lease_claimed"
+    #: it was not renewed in time; its tasks went back to the queue
+    LEASE_EXPIRED = "lease_expired"
+    LEASE_RELEASED = "lease_released"
+    #: given up after too many failures
+    TASK_FAILED = "task_failed"
+    SNAPSHOT_PUBLISHED = "snapshot_published"
+    TOKEN_CREATED = "token_created"  # noqa: S105 - a name
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a name
+
+
+class EventRow(Base):
+    """One event; appended, never changed."""
+
+    __tablename__ = "events"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(COUNTER, primary_key=True)
+    at: Mapped[datetime]
+    kind: Mapped[EventKind] = mapped_column(one_of(EventKind, "kind"))
+    #: JSON object of ids and values
+    data: Mapped[str] = mapped_column(Text)

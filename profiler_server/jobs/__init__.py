@@ -1,0 +1,1 @@
+"""Jobs and the tasks they are made of."""

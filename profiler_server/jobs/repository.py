@@ -1,0 +1,145 @@
+"""SQL of subjects, jobs and tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session
+
+from netspec.wire import Subject, TaskFailure
+from profiler_server.jobs.tables import OPEN_STATES, JobRow, SubjectRow, TaskRow, TaskState
+from profiler_server.kit.database import insert_absent, row_count
+from profiler_server.kit.ids import new_id
+
+
+@dataclass(frozen=True)
+class StateCount:
+    """A job's tasks in one state."""
+
+    state: TaskState
+    tasks: int
+    visits_done: int
+
+
+def ensure_subjects(session: Session, subjects: Iterable[Subject]) -> None:
+    """Inserts the subjects that are not there yet."""
+    rows = [
+        {
+            "hash": subject.content_hash,
+            "kind": subject.kind,
+            "name": subject.name,
+            "precision": subject.precision,
+            "document": subject.model_dump_json(),
+        }
+        for subject in subjects
+    ]
+    insert_absent(session, SubjectRow, rows)
+
+
+def known_subjects(session: Session, hashes: Collection[str]) -> set[str]:
+    """Those of the hashes that are subjects."""
+    return set(session.scalars(select(SubjectRow.hash).where(SubjectRow.hash.in_(hashes))))
+
+
+def subject_documents(session: Session, hashes: Collection[str]) -> dict[str, str]:
+    """The subjects' JSON by hash."""
+    rows = session.execute(
+        select(SubjectRow.hash, SubjectRow.document).where(SubjectRow.hash.in_(hashes))
+    )
+    return dict(rows.tuples())
+
+
+def add_job(session: Session, job: JobRow, subject_hashes: Sequence[str]) -> None:
+    """Inserts a job and a queued task for each subject."""
+    session.add(job)
+    session.flush()
+    rows = [
+        {
+            "id": new_id("task"),
+            "job_id": job.id,
+            "target_id": job.target_id,
+            "subject_hash": subject_hash,
+            "position": position,
+            "state": TaskState.QUEUED,
+            "visits_done": 0,
+            "failures": 0,
+            "reason": "",
+        }
+        for position, subject_hash in enumerate(subject_hashes)
+    ]
+    session.execute(insert(TaskRow), rows)
+
+
+def job(session: Session, job_id: str) -> JobRow | None:
+    """One job."""
+    return session.get(JobRow, job_id)
+
+
+def latest_jobs(session: Session, limit: int) -> Sequence[JobRow]:
+    """Jobs, newest first."""
+    newest = select(JobRow).order_by(JobRow.created_at.desc(), JobRow.id).limit(limit)
+    return session.scalars(newest).all()
+
+
+def state_counts(session: Session, job_ids: Collection[str]) -> dict[str, list[StateCount]]:
+    """How the jobs' tasks stand."""
+    found: dict[str, list[StateCount]] = {job_id: [] for job_id in job_ids}
+    for job_id, state, tasks, visits_done in session.execute(
+        select(TaskRow.job_id, TaskRow.state, func.count(), func.sum(TaskRow.visits_done))
+        .where(TaskRow.job_id.in_(job_ids))
+        .group_by(TaskRow.job_id, TaskRow.state)
+    ):
+        found[job_id].append(StateCount(state, tasks, int(visits_done)))
+    return found
+
+
+def failures(session: Session, job_ids: Collection[str]) -> dict[str, list[TaskFailure]]:
+    """The jobs' tasks that were given up, in the job's order."""
+    found: dict[str, list[TaskFailure]] = {job_id: [] for job_id in job_ids}
+    for job_id, name, reason in session.execute(
+        select(TaskRow.job_id, SubjectRow.name, TaskRow.reason)
+        .join(SubjectRow, SubjectRow.hash == TaskRow.subject_hash)
+        .where(TaskRow.job_id.in_(job_ids), TaskRow.state == TaskState.FAILED)
+        .order_by(TaskRow.position)
+    ):
+        found[job_id].append(TaskFailure(subject=name, reason=reason))
+    return found
+
+
+def note_visits_at_start(session: Session, job_id: str) -> None:
+    """Keeps how many visits of the job's open tasks were there from the start."""
+    there = (
+        select(func.coalesce(func.sum(TaskRow.visits_done), 0))
+        .where(TaskRow.job_id == job_id, TaskRow.state.in_(OPEN_STATES))
+        .scalar_subquery()
+    )
+    session.execute(update(JobRow).where(JobRow.id == job_id).values(visits_at_start=there))
+
+
+def note_started(session: Session, task_ids: Collection[str], now: datetime) -> None:
+    """Notes the first lease of the tasks' jobs."""
+    their_jobs = select(TaskRow.job_id).where(TaskRow.id.in_(task_ids))
+    session.execute(
+        update(JobRow)
+        .where(JobRow.id.in_(their_jobs), JobRow.started_at.is_(None))
+        .values(started_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def cancel(session: Session, job_id: str, now: datetime) -> bool:
+    """Cancels a job and its open tasks; False if it was cancelled before."""
+    result = session.execute(
+        update(JobRow)
+        .where(JobRow.id == job_id, JobRow.cancelled_at.is_(None))
+        .values(cancelled_at=now)
+    )
+    session.execute(
+        update(TaskRow)
+        .where(TaskRow.job_id == job_id, TaskRow.state.in_(OPEN_STATES))
+        .values(state=TaskState.CANCELLED)
+    )
+    return row_count(result) == 1

@@ -1,0 +1,151 @@
+"""Filing jobs, following them, cancelling them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from netspec.wire import Entry, Job, JobRequest, JobState, TaskFailure
+from profiler_server.devices.service import require_target
+from profiler_server.events import repository as events
+from profiler_server.events.tables import EventKind
+from profiler_server.jobs import progress, repository
+from profiler_server.jobs.expansion import subjects_of
+from profiler_server.jobs.repository import StateCount
+from profiler_server.jobs.tables import OPEN_STATES, JobRow, TaskState
+from profiler_server.kit.database import database_now
+from profiler_server.kit.ids import new_id
+from profiler_server.kit.problems import Problem
+from profiler_server.kit.settings import Settings
+from profiler_server.measurements import entries
+from profiler_server.measurements import repository as measurements
+from profiler_server.models import service as models
+
+
+def create(session: Session, settings: Settings, request: JobRequest) -> Job:
+    """Files a job; of subjects with fresh visits only the missing ones are asked for.
+
+    Raises:
+        Problem: `unknown-target`, `unknown-model` or `empty-job`.
+    """
+    require_target(session, request.target_id)
+    models.require(session, [model.sha256 for model in request.models])
+    subjects = subjects_of(request)
+    if not subjects:
+        raise Problem("empty-job", "name at least one space, operator, network or model")
+    now = database_now(session)
+    row = JobRow(
+        id=new_id("job"),
+        name=request.name,
+        target_id=request.target_id,
+        rounds=request.rounds,
+        priority=request.priority,
+        created_at=now,
+        visits_since=now if request.remeasure else now - timedelta(days=settings.fresh_days),
+        visits_at_start=0,
+    )
+    repository.ensure_subjects(session, subjects)
+    repository.add_job(session, row, [subject.content_hash for subject in subjects])
+    progress.update_of_new_job(session, row.id)
+    events.append(session, now, EventKind.JOB_CREATED, job_id=row.id, subjects=len(subjects))
+    session.refresh(row)
+    return _follow(session, [row], now)[0]
+
+
+def latest(session: Session, limit: int) -> list[Job]:
+    """Jobs, newest first."""
+    return _follow(session, repository.latest_jobs(session, limit), database_now(session))
+
+
+def get(session: Session, job_id: str) -> Job:
+    """One job.
+
+    Raises:
+        Problem: `unknown-job`.
+    """
+    return _follow(session, [_require(session, job_id)], database_now(session))[0]
+
+
+def cancel(session: Session, job_id: str) -> Job:
+    """Cancels a job; agents that hold its tasks hear of it when they renew.
+
+    Raises:
+        Problem: `unknown-job`, or `job-finished` when there is nothing left to cancel.
+    """
+    row, now = _require(session, job_id), database_now(session)
+    job = _follow(session, [row], now)[0]
+    if job.state in ("done", "failed"):
+        raise Problem("job-finished", f"job {job_id} is {job.state}; there is nothing to cancel")
+    if repository.cancel(session, job_id, now):
+        events.append(session, now, EventKind.JOB_CANCELLED, job_id=job_id)
+    session.refresh(row)
+    return _follow(session, [row], now)[0]
+
+
+def entries_of(session: Session, job_id: str) -> list[Entry]:
+    """The entries of every subject of the job that has one, reused ones included.
+
+    Raises:
+        Problem: `unknown-job`.
+    """
+    _require(session, job_id)
+    return [entries.to_wire(found) for found in measurements.entries_of_job(session, job_id)]
+
+
+def _require(session: Session, job_id: str) -> JobRow:
+    row = repository.job(session, job_id)
+    if row is None:
+        raise Problem("unknown-job", f"no job {job_id!r}; GET /v1/jobs lists the latest")
+    return row
+
+
+def _follow(session: Session, rows: Sequence[JobRow], now: datetime) -> list[Job]:
+    ids = [row.id for row in rows]
+    counts = repository.state_counts(session, ids)
+    failures = repository.failures(session, ids)
+    return [_job(row, counts[row.id], failures[row.id], now) for row in rows]
+
+
+def _job(
+    row: JobRow, counts: Sequence[StateCount], failures: Sequence[TaskFailure], now: datetime
+) -> Job:
+    tasks = dict.fromkeys(TaskState, 0) | {count.state: count.tasks for count in counts}
+    own = [count for count in counts if count.state is not TaskState.REUSED]
+    visits = row.rounds * sum(count.tasks for count in own)
+    visits_done = sum(count.visits_done for count in own)
+    left = sum(
+        count.tasks * row.rounds - count.visits_done for count in own if count.state in OPEN_STATES
+    )
+    return Job(
+        id=row.id,
+        name=row.name,
+        target_id=row.target_id,
+        state=_state(row, tasks),
+        created_at=row.created_at,
+        tasks=sum(count.tasks for count in own),
+        tasks_done=tasks[TaskState.DONE],
+        tasks_failed=tasks[TaskState.FAILED],
+        reused=tasks[TaskState.REUSED],
+        visits=visits,
+        visits_done=visits_done,
+        eta_s=_eta_s(row, visits_done - row.visits_at_start, left, now),
+        failures=tuple(failures),
+    )
+
+
+def _state(row: JobRow, tasks: dict[TaskState, int]) -> JobState:
+    if row.cancelled_at is not None:
+        return "cancelled"
+    if any(tasks[state] for state in OPEN_STATES):
+        return "queued" if row.started_at is None else "running"
+    return "failed" if tasks[TaskState.FAILED] else "done"
+
+
+def _eta_s(row: JobRow, made: int, left: int, now: datetime) -> float | None:
+    if left == 0:
+        return 0.0
+    if row.started_at is None or made <= 0:
+        return None
+    return left * (now - row.started_at).total_seconds() / made

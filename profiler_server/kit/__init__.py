@@ -1,0 +1,1 @@
+"""What the domains share: settings, database, problems, logs."""

@@ -1,0 +1,213 @@
+"""The engine, and the two kinds of transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Dialect,
+    Engine,
+    Result,
+    create_engine,
+    event,
+    make_url,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from netspec.errors import UserError
+from profiler_server.kit.orm import Base, UtcDateTime
+
+#: how long (s) a writer waits for another one on SQLite
+_BUSY_TIMEOUT_S = 30
+_POOL_SIZE = 10
+#: FastAPI's thread pool runs at most 40 endpoints at a time
+_POOL_OVERFLOW = 30
+_WRITES = "profiler_writes"
+
+
+class Database:
+    """One database. A transaction is a `with` block at the edge: an endpoint or a command.
+
+    Raises:
+        UserError: the URL names no database that can be reached.
+    """
+
+    def __init__(self, url: str) -> None:
+        parsed = _parse(url)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            self.engine = _sqlite_engine(parsed)
+        else:
+            self.engine = create_engine(
+                parsed, pool_size=_POOL_SIZE, max_overflow=_POOL_OVERFLOW, pool_pre_ping=True
+            )
+        self._writing_engine = self.engine.execution_options(**{_WRITES: True})
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A transaction that only reads, and sees one state of the database on SQLite."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction that is committed at the end of the block, or rolled back by an error.
+
+        On SQLite it waits for other writers at its start: a reading transaction
+        that turns into a writing one fails when another has written in between.
+        """
+        with Session(self._writing_engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def migration(self) -> Iterator[Connection]:
+        """Like `write`, below the ORM, and with SQLite's foreign keys off.
+
+        SQLite changes a table by making another one and dropping the first, which
+        rows of other tables may refer to.
+        """
+        with self._writing_engine.connect() as connection:
+            self._set_foreign_keys(connection, on=False)
+            try:
+                with connection.begin():
+                    yield connection
+            finally:
+                self._set_foreign_keys(connection, on=True)
+
+    def _set_foreign_keys(self, connection: Connection, *, on: bool) -> None:
+        # On the driver's connection: within a transaction, the statement does nothing.
+        driver: Any = connection.connection.driver_connection
+        if self.is_sqlite and driver is not None:
+            driver.execute(f"PRAGMA foreign_keys = {int(on)}")
+
+    def check(self) -> None:
+        """Asks the database for a sign of life.
+
+        Raises:
+            UserError: it does not answer.
+        """
+        try:
+            with self.engine.connect():
+                pass
+        except OperationalError as error:
+            url = self.engine.url.render_as_string(hide_password=True)
+            raise UserError(
+                f"the database {url} does not open: {error.orig}; check --database-url"
+            ) from error
+
+    def close(self) -> None:
+        """Closes the pooled connections."""
+        self.engine.dispose()
+
+
+def _parse(url: str) -> URL:
+    expected = "expected sqlite:////absolute/file.db or postgresql+psycopg://user@host/name"
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect().import_dbapi()
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise UserError(f"{url!r} is no database URL; {expected}") from error
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{parsed.drivername} needs the package {error.name}: pip install {error.name}"
+        ) from error
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise UserError(f"{parsed.drivername} is not supported; {expected}")
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise UserError(f"an SQLite database must be a file; {expected}")
+    return parsed
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    folder = Path(str(url.database)).parent
+    if not folder.is_dir():
+        raise UserError(f"the folder {folder} of the database does not exist; create it first")
+    engine = create_engine(
+        url,
+        pool_size=_POOL_SIZE,
+        max_overflow=_POOL_OVERFLOW,
+        connect_args={"timeout": _BUSY_TIMEOUT_S},
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: ConnectionPoolEntry) -> None:
+        # The driver would begin transactions by itself, and never IMMEDIATE ones.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        # A receipt lets the agent forget a visit, so it must survive a power cut.
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+class _DatabaseNow(FunctionElement[datetime]):
+    type = UtcDateTime()
+    inherit_cache = True
+    name = "database_now"
+
+
+@compiles(_DatabaseNow)
+def _now(_element: _DatabaseNow, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "clock_timestamp()"
+
+
+@compiles(_DatabaseNow, "sqlite")
+def _now_sqlite(_element: _DatabaseNow, _compiler: SQLCompiler, **_options: Any) -> str:
+    # six digits, as the driver writes them: times are compared as text
+    return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+
+
+def database_now(session: Session) -> datetime:
+    """The database's clock: the only one that leases and freshness go by."""
+    now: datetime = session.execute(select(_DatabaseNow())).scalar_one()
+    return now
+
+
+def row_count(result: Result[Any]) -> int:
+    """How many rows an UPDATE or DELETE changed."""
+    return cast("CursorResult[Any]", result).rowcount
+
+
+def insert_absent(session: Session, table: type[Base], rows: Sequence[dict[str, Any]]) -> None:
+    """Inserts the rows whose unique keys are not there yet, leaves the others alone."""
+    if rows:
+        session.execute(_insert(session, table).on_conflict_do_nothing(), rows)
+
+
+def insert_or_replace(
+    session: Session, table: type[Base], rows: Sequence[dict[str, Any]], key: Sequence[str]
+) -> None:
+    """Inserts rows; where a row with the same key is there, its other columns are replaced."""
+    if not rows:
+        return
+    statement = _insert(session, table)
+    others = {name: statement.excluded[name] for name in rows[0] if name not in key}
+    session.execute(statement.on_conflict_do_update(index_elements=key, set_=others), rows)
+
+
+def _insert(session: Session, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
+    # The two dialects write the same clause, but SQLAlchemy has no common spelling of it.
+    dialect: Dialect = session.get_bind().dialect
+    return sqlite.insert(table) if dialect.name == "sqlite" else postgresql.insert(table)

@@ -1,0 +1,37 @@
+"""Whether the process lives, and whether it can serve."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from profiler_server.kit import schema
+from profiler_server.kit.dependencies import DatabaseDep
+from profiler_server.kit.problems import Problem
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    """A sign of life."""
+
+    status: str = "ok"
+
+
+@router.get("/healthz")
+async def healthz() -> Health:
+    """The process lives; says nothing of the database."""
+    return Health()
+
+
+@router.get("/readyz")
+def readyz(database: DatabaseDep) -> Health:
+    """The database answers and its schema is the one that the code needs."""
+    current, wanted = schema.current_revision(database), schema.wanted_revision()
+    if current != wanted:
+        raise Problem(
+            "not-ready",
+            f"the database is at schema {current or 'none'}, this server needs {wanted}; "
+            "run `profiler-server migrate`",
+        )
+    return Health()

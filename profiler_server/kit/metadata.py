@@ -1,0 +1,18 @@
+"""All tables, for migrations and for resolving foreign keys."""
+
+from __future__ import annotations
+
+import importlib
+
+from sqlalchemy import MetaData
+
+from profiler_server.kit.orm import Base
+
+_DOMAINS = ("auth", "devices", "events", "jobs", "leases", "measurements", "models", "tables")
+
+
+def metadata() -> MetaData:
+    """The metadata with every domain's tables loaded."""
+    for domain in _DOMAINS:
+        importlib.import_module(f"profiler_server.{domain}.tables")
+    return Base.metadata

@@ -1,0 +1,159 @@
+"""Errors over HTTP: RFC 9457, Problem Details for HTTP APIs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from netspec.errors import InvalidSpec
+
+#: every kind of problem: its HTTP status and its title
+KINDS: dict[str, tuple[int, str]] = {
+    "invalid-token": (401, "The token is not valid"),
+    "missing-scope": (403, "The token does not allow this"),
+    "not-found": (404, "There is nothing at this address"),
+    "unknown-device": (404, "Unknown device"),
+    "unknown-target": (404, "Unknown target"),
+    "unknown-job": (404, "Unknown job"),
+    "unknown-lease": (404, "Unknown lease"),
+    "unknown-model": (404, "Unknown model"),
+    "unknown-snapshot": (404, "Unknown snapshot"),
+    "missing-entry": (404, "The table lacks this operator"),
+    "method-not-allowed": (405, "The method is not allowed here"),
+    "lease-lost": (409, "The lease is lost"),
+    "job-finished": (409, "The job is finished"),
+    "empty-table": (409, "The table has no entries"),
+    "not-calibratable": (409, "A network cannot be calibrated on"),
+    "model-too-large": (413, "The model is too large"),
+    "invalid-request": (422, "The request is not valid"),
+    "empty-job": (422, "The job names nothing to measure"),
+    "protocol-mismatch": (422, "A target names another protocol"),
+    "hash-mismatch": (422, "The body has another hash"),
+    "not-a-model": (422, "The body is no .tflite file"),
+    "internal-error": (500, "The server failed"),
+    "not-ready": (503, "The server is not ready"),
+}
+
+_KIND_OF_STATUS = {404: "not-found", 405: "method-not-allowed"}
+_MEDIA_TYPE = "application/problem+json"
+_SHOWN_ERRORS = 20
+
+log = structlog.get_logger()
+
+
+class ProblemBody(BaseModel):
+    """What a problem looks like on the wire."""
+
+    #: URI of the kind, for instance `/problems/unknown-target`
+    type: str
+    title: str
+    status: int
+    #: what was wrong, what was expected, what to do next
+    detail: str
+    #: path of the request
+    instance: str | None = None
+
+
+class Problem(Exception):
+    """An answer other than success; `kind` is one of `KINDS`."""
+
+    def __init__(self, kind: str, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.status, self.title = KINDS[kind]
+        self.detail = detail
+        self.headers = dict(headers or {})
+
+
+#: what the OpenAPI document says of every endpoint
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": "A problem (RFC 9457)",
+        "content": {_MEDIA_TYPE: {"schema": ProblemBody.model_json_schema()}},
+    }
+    for status in ("4XX", "5XX", 422)
+}
+
+
+def install(app: FastAPI) -> None:
+    """Makes every error of the application a problem."""
+
+    @app.exception_handler(Problem)
+    async def of_domain(request: Request, error: Problem) -> Response:
+        return _answer(
+            request,
+            f"/problems/{error.kind}",
+            error.status,
+            error.title,
+            error.detail,
+            error.headers,
+        )
+
+    @app.exception_handler(InvalidSpec)
+    async def of_vocabulary(request: Request, error: InvalidSpec) -> Response:
+        return _answer_kind(request, "invalid-request", str(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def of_validation(request: Request, error: RequestValidationError) -> Response:
+        return _answer_kind(request, "invalid-request", _describe(error))
+
+    @app.exception_handler(HTTPException)
+    async def of_framework(request: Request, error: HTTPException) -> Response:
+        headers = dict(error.headers or {})
+        kind = _KIND_OF_STATUS.get(error.status_code)
+        if kind is None:
+            title = HTTPStatus(error.status_code).phrase
+            return _answer(
+                request, "about:blank", error.status_code, title, str(error.detail), headers
+            )
+        where = f"{request.method} {request.url.path}"
+        return _answer_kind(request, kind, f"{where}: see /docs for what there is", headers)
+
+    @app.exception_handler(Exception)
+    async def of_server(request: Request, error: Exception) -> Response:
+        log.error("request failed", path=request.url.path, exc_info=error)
+        return _answer_kind(
+            request, "internal-error", "the server's log says why; the request may be sent again"
+        )
+
+
+def _describe(error: RequestValidationError) -> str:
+    errors = error.errors()
+    lines = [
+        f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"
+        for one in errors[:_SHOWN_ERRORS]
+    ]
+    if len(errors) > _SHOWN_ERRORS:
+        lines.append(f"and {len(errors) - _SHOWN_ERRORS} more")
+    return "; ".join(lines)
+
+
+def _answer_kind(
+    request: Request, kind: str, detail: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    status, title = KINDS[kind]
+    return _answer(request, f"/problems/{kind}", status, title, detail, headers)
+
+
+def _answer(
+    request: Request,
+    type_: str,
+    status: int,
+    title: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    body = ProblemBody(
+        type=type_, title=title, status=status, detail=detail, instance=request.url.path
+    )
+    return Response(
+        body.model_dump_json(), status, headers=dict(headers or {}), media_type=_MEDIA_TYPE
+    )

@@ -1,0 +1,58 @@
+"""The server's settings, from the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from netspec.connection import data_dir
+from netspec.errors import UserError
+
+_PREFIX = "PROFILER_"
+
+
+class Settings(BaseModel):
+    """What can be set, each field by `PROFILER_<FIELD>`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: `sqlite:///FILE` or `postgresql+psycopg://...`
+    database_url: Annotated[str, Field(min_length=1)]
+    #: holds the key of the token hashes; replicas share it
+    server_key_file: Path
+    #: visits younger than this many days are not made again
+    fresh_days: Annotated[float, Field(gt=0, le=36_500)] = 30.0
+    #: a lease that is not renewed for so many seconds is lost
+    lease_ttl_s: Annotated[float, Field(gt=0, le=3_600)] = 60.0
+    #: how often (s) agents renew
+    renew_every_s: Annotated[float, Field(gt=0, le=3_600)] = 20.0
+
+    @classmethod
+    def from_environment(cls, database_url: str | None = None) -> Self:
+        """Settings of this process.
+
+        Args:
+            database_url: wins over the environment; by default an SQLite file in `data_dir()`.
+
+        Raises:
+            UserError: a variable holds what its field does not allow.
+        """
+        folder = data_dir()
+        values: dict[str, str | Path] = {
+            "database_url": f"sqlite:///{folder / 'profiler.db'}",
+            "server_key_file": folder / "server.key",
+        }
+        for name in cls.model_fields:
+            if value := os.environ.get(_PREFIX + name.upper(), ""):
+                values[name] = value
+        if database_url:
+            values["database_url"] = database_url
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = _PREFIX + str(first["loc"][0]).upper()
+            raise UserError(f"{name} is {first['input']!r}: {first['msg']}") from error

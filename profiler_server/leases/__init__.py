@@ -1,0 +1,1 @@
+"""Leases: attempts of a device at a batch of tasks."""

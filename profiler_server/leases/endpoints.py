@@ -1,0 +1,52 @@
+"""Endpoints of leases."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from netspec.wire import Lease, LeaseRelease, LeaseRenewal, LeaseRequest, LeaseStatus
+from profiler_server.auth.dependencies import Agent
+from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
+from profiler_server.leases import service
+from profiler_server.leases.waiting import claim_or_wait
+
+router = APIRouter(prefix="/v1/leases", tags=["leases"])
+
+
+@router.post(
+    "", response_model=Lease, responses={204: {"description": "There is no work for the device"}}
+)
+async def claim_lease(
+    ask: LeaseRequest,
+    request: Request,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    signal: WorkSignalDep,
+    _: Agent,
+) -> Lease | Response:
+    """Leases tasks to a device; waits up to `wait_s` for some to appear."""
+    lease = await claim_or_wait(request, database, settings, signal, ask)
+    return Response(status_code=204) if lease is None else lease
+
+
+@router.post("/{lease_id}:renew")
+def renew_lease(
+    lease_id: str, renewal: LeaseRenewal, database: DatabaseDep, settings: SettingsDep, _: Agent
+) -> LeaseStatus:
+    """The agent is still at it."""
+    with database.write() as session:
+        return service.renew(session, settings, lease_id, renewal)
+
+
+@router.post("/{lease_id}:release", status_code=204)
+def release_lease(
+    lease_id: str,
+    released: LeaseRelease,
+    database: DatabaseDep,
+    signal: WorkSignalDep,
+    _: Agent,
+) -> None:
+    """The agent hands the lease back; may be repeated."""
+    with database.write() as session:
+        service.release(session, lease_id, released)
+    signal.notify()

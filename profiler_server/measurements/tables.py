@@ -1,0 +1,64 @@
+"""Rows of visits and entries."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Double, ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from profiler_server.kit.orm import SHA256, Base
+
+
+class VisitRow(Base):
+    """One visit; appended, never changed."""
+
+    __tablename__ = "visits"
+    __table_args__ = (
+        Index("ix_visits_subject", "target_id", "subject_hash", "stored_at"),
+        Index("ix_visits_task_id", "task_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    #: SHA-256 of the message: tells a repeated upload from another visit under the same id
+    digest: Mapped[str] = mapped_column(SHA256)
+    #: no foreign key: a visit is true whatever becomes of its task
+    task_id: Mapped[str] = mapped_column(String(200))
+    device_id: Mapped[str] = mapped_column(ForeignKey("devices.id"))
+    target_id: Mapped[str] = mapped_column(ForeignKey("targets.id"))
+    subject_hash: Mapped[str] = mapped_column(ForeignKey("subjects.hash"))
+    round: Mapped[int]
+    #: by the agent's clock
+    started_at: Mapped[datetime]
+    #: by the database's clock
+    stored_at: Mapped[datetime]
+    count: Mapped[int]
+    min_us: Mapped[float] = mapped_column(Double)
+    p5_us: Mapped[float] = mapped_column(Double)
+    median_us: Mapped[float] = mapped_column(Double)
+    p95_us: Mapped[float] = mapped_column(Double)
+    mean_us: Mapped[float] = mapped_column(Double)
+    std_us: Mapped[float] = mapped_column(Double)
+    #: `Conditions` as JSON
+    before: Mapped[str] = mapped_column(Text)
+    after: Mapped[str] = mapped_column(Text)
+    #: why it must not enter an estimate, empty if it may
+    rejected: Mapped[str] = mapped_column(String(500))
+    #: what the runner printed
+    raw: Mapped[str] = mapped_column(Text)
+
+
+class EntryRow(Base):
+    """What the accepted visits of one subject on one target say; derived, never edited."""
+
+    __tablename__ = "entries"
+
+    target_id: Mapped[str] = mapped_column(ForeignKey("targets.id"), primary_key=True)
+    subject_hash: Mapped[str] = mapped_column(ForeignKey("subjects.hash"), primary_key=True)
+    method: Mapped[str] = mapped_column(String(16))
+    value_ms: Mapped[float] = mapped_column(Double)
+    low_ms: Mapped[float] = mapped_column(Double)
+    high_ms: Mapped[float] = mapped_column(Double)
+    visits: Mapped[int]
+    measured_at: Mapped[datetime]

@@ -1,0 +1,122 @@
+"""The server process: its socket, its signals, its first token."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from netspec.connection import load_token, save_token, token_path
+from netspec.errors import UserError
+from profiler_server.auth import repository, service, tokens
+from profiler_server.auth.service import Scope, TokenChecker
+from profiler_server.kit.database import Database
+from profiler_server.kit.problems import Problem
+from profiler_server.kit.settings import Settings
+
+#: how long (s) running requests may take once the server is told to stop
+_GRACE_S = 10
+_BACKLOG = 2048
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes any that is free.
+
+    Raises:
+        UserError: the port is taken, or the host is not this machine's.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        made = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise UserError(f"{host!r} is no address to listen on: {error.strerror}") from error
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+        made.listen(_BACKLOG)
+    except OSError as error:
+        made.close()
+        if error.errno == errno.EADDRINUSE:
+            raise UserError(
+                f"port {port} on {host} is taken; stop what uses it, or pass another with --port "
+                "(0 takes any that is free)"
+            ) from error
+        raise UserError(
+            f"cannot listen on {host} port {port}: {error.strerror}; choose others with --host "
+            "and --port"
+        ) from error
+    return made
+
+
+def url_of(listening: socket.socket) -> str:
+    """The URL under which a listening socket is reached."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(app: FastAPI, listening: socket.socket, announce: Callable[[], None]) -> None:
+    """Serves until SIGINT or SIGTERM, then lets running requests end.
+
+    Args:
+        app: from `create_app`.
+        listening: from `listen`; closed at the end.
+        announce: called once requests are answered.
+    """
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_S
+    )
+    server = _Server(config, app, announce)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    # uvicorn raises the signal again when it is done: then this handler makes the exit code 0.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    server.run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, app: FastAPI, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._app = app
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.state.work_signal.close()
+        await super().shutdown(sockets)
+
+
+def first_token(database: Database, settings: Settings) -> str:
+    """Makes the token of a fresh database; one line about the token for the terminal."""
+    key = tokens.server_key(settings.server_key_file)
+    with database.write() as session:
+        is_fresh = repository.count(session) == 0
+        if is_fresh:
+            token = service.create(session, key, "first start", list(Scope))
+    if is_fresh:
+        return f"token (shown this once, kept in {save_token(token)}): {token}"
+    return _about_saved_token(TokenChecker(database, key), token_path())
+
+
+def _about_saved_token(checker: TokenChecker, path: Path) -> str:
+    make_one = "`profiler-server token create --name NAME --scope admin --save` makes one"
+    try:
+        checker.check(load_token())
+    except UserError:
+        return f"no token in {path}, and the database keeps only hashes; {make_one}"
+    except Problem as problem:
+        return f"the token in {path} is not valid here: {problem.detail.split(';')[0]}; {make_one}"
+    return f"token: the one in {path}"

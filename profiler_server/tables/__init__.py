@@ -1,0 +1,1 @@
+"""Latency tables: snapshots and their calibrations."""

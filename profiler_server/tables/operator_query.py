@@ -1,0 +1,68 @@
+"""An operator named by query parameters: its key, or the fields of an MBConv."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from netspec.operators import MBConv, Operator, operator_from_key
+from profiler_server.kit.problems import Problem
+
+
+class OperatorQuery(BaseModel):
+    """Either `key`, or an MBConv's fields; what may be left out has the space's default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    #: an operator's canonical key
+    key: str | None = None
+    kernel: int | None = None
+    expand: int | None = None
+    stride: int | None = None
+    #: input channels
+    in_: Annotated[int | None, Field(alias="in")] = None
+    #: output channels
+    out: int | None = None
+    #: side of the input in px
+    size: int | None = None
+    precision: str | None = None
+    #: by default there is one where the shapes allow it, as in the search spaces
+    residual: bool | None = None
+    activation: str | None = None
+
+    def operator(self) -> Operator:
+        """The operator that is meant.
+
+        Raises:
+            InvalidSpec: the key names no operator.
+            Problem: `invalid-request`: both or neither given, or no MBConv has such fields.
+        """
+        fields = self.model_dump(exclude={"key"}, exclude_none=True)
+        if (self.key is None) == (not fields):
+            raise Problem(
+                "invalid-request",
+                "give either `key`, or the fields of an MBConv: "
+                "kernel, expand, stride, in, out, size, precision",
+            )
+        return operator_from_key(self.key) if self.key is not None else _mbconv(fields)
+
+
+def _mbconv(fields: dict[str, Any]) -> MBConv:
+    names = {"in_": "in_channels", "out": "out_channels", "size": "input_size"}
+    given = {names.get(name, name): value for name, value in fields.items()}
+    fits = given.get("stride", 1) == 1 and given.get("in_channels") == given.get("out_channels")
+    given.setdefault("residual", fits)
+    try:
+        return MBConv.model_validate(given)
+    except ValidationError as error:
+        shown = {inner: outer.removesuffix("_") for outer, inner in names.items()}
+        lines = []
+        for one in error.errors():
+            name = str(one["loc"][0]) if one["loc"] else "operator"
+            lines.append(f"{shown.get(name, name)}: {one['msg']}")
+        raise Problem("invalid-request", "; ".join(lines)) from error
+
+
+OperatorInQuery = Annotated[OperatorQuery, Query()]

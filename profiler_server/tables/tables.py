@@ -1,0 +1,26 @@
+"""Rows of snapshots."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from profiler_server.kit.orm import SHA256, Base
+
+
+class SnapshotRow(Base):
+    """An immutable table, kept as the bytes that are served."""
+
+    __tablename__ = "snapshots"
+    __table_args__ = (Index("ix_snapshots_latest", "target_id", "published_at"),)
+
+    #: hash of the content
+    id: Mapped[str] = mapped_column(SHA256, primary_key=True)
+    target_id: Mapped[str] = mapped_column(ForeignKey("targets.id"))
+    created_at: Mapped[datetime]
+    #: when this content was last asked to be published: the latest one is served as such
+    published_at: Mapped[datetime]
+    #: `Snapshot` as JSON
+    document: Mapped[str] = mapped_column(Text)
