@@ -29,7 +29,7 @@ class SearchStep:
 class ArchitectureStep:
     """What one architecture step saw on its held-out batch."""
 
-    #: weight steps of the joint phase before it
+    #: done before it, in both phases
     weight_steps: int
     #: with latency
     loss: float
@@ -45,6 +45,8 @@ class SearchEpoch:
     """What one epoch of weight steps came to, and the architecture after it."""
 
     phase: Phase
+    #: done so far, in both phases
+    weight_steps: int
     #: training loss and accuracy (fraction) over sampled paths
     loss: float
     accuracy: float

@@ -54,39 +54,40 @@ def to_torch_layout(layer: Layer, weight: Float32Array) -> Tensor:
     return torch.from_numpy(weight.copy()).permute(inverse).contiguous()
 
 
-class ConvLayer(nn.Module):
-    """Convolution with SAME padding, BatchNorm, activation: [N, C, H, W] to [N, C', H', W']."""
+def convolve(x: Tensor, layer: Layer, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A convolution with SAME padding of `x` [N, C, H, H], without its activation."""
+    before, after = same_padding(x.shape[-1], layer.kernel, layer.stride)
+    if before != after:
+        x = functional.pad(x, (before, after, before, after))
+    padding = before if before == after else 0
+    groups = layer.out_channels if layer.kind == "depthwise" else 1
+    return functional.conv2d(x, weight, bias, layer.stride, padding, groups=groups)
 
-    def __init__(self, layer: Layer, input_size: int) -> None:
+
+class ConvLayer(nn.Module):
+    """Convolution, BatchNorm, activation: [N, C, H, H] to [N, C', H', H']."""
+
+    def __init__(self, layer: Layer) -> None:
         super().__init__()
-        self.activation = layer.activation
-        before, after = same_padding(input_size, layer.kernel, layer.stride)
-        #: zeros that the convolution cannot add itself, because it pads both ends alike
-        self.uneven_padding = None if before == after else (before, after, before, after)
-        self.conv = nn.Conv2d(
-            layer.in_channels,
-            layer.out_channels,
-            layer.kernel,
-            layer.stride,
-            padding=before if before == after else 0,
-            groups=layer.out_channels if layer.kind == "depthwise" else 1,
-            bias=False,
+        self.layer = layer
+        inputs = 1 if layer.kind == "depthwise" else layer.in_channels
+        self.weight = nn.Parameter(
+            torch.empty(layer.out_channels, inputs, layer.kernel, layer.kernel)
         )
         self.norm = nn.BatchNorm2d(layer.out_channels, eps=NORM_EPS, momentum=NORM_MOMENTUM)
-        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out")
+        nn.init.kaiming_normal_(self.weight, mode="fan_out")
 
     def forward(self, x: Tensor) -> Tensor:
         """The activated output."""
-        if self.uneven_padding is not None:
-            x = functional.pad(x, self.uneven_padding)
-        return activate(self.norm(self.conv(x)), self.activation)
+        y = self.norm(convolve(x, self.layer, self.weight))
+        return activate(y, self.layer.activation)
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight [O, I, k, k] and bias [O], float64, with the running statistics folded in."""
         norm = self.norm
         mean, variance = cast("Tensor", norm.running_mean), cast("Tensor", norm.running_var)
         gain = norm.weight.detach().double() / torch.sqrt(variance.double() + norm.eps)
-        weight = self.conv.weight.detach().double() * gain.reshape(-1, 1, 1, 1)
+        weight = self.weight.detach().double() * gain.reshape(-1, 1, 1, 1)
         return weight, norm.bias.detach().double() - mean.double() * gain
 
 
@@ -120,13 +121,11 @@ class OperatorModule(nn.Module):
     ) -> None:
         super().__init__()
         modules: OrderedDict[str, nn.Module] = OrderedDict()
-        size = operator.input_size
         self.residual = False
         for layer in layers_of(operator):
             match layer.kind:
                 case "conv" | "depthwise":
-                    modules[layer.name] = ConvLayer(layer, size)
-                    size = -(-size // layer.stride)
+                    modules[layer.name] = ConvLayer(layer)
                 case "mean":
                     modules[layer.name] = Pool()
                 case "dense":

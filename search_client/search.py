@@ -32,8 +32,6 @@ from search_client.supernet import Supernet, frozen_statistics
 class SearchConfig(WeightConfig):
     """How a space is searched. Defaults: ProxylessNAS on ImageNet, at batches of 256."""
 
-    #: R of the latency loss
-    reference_ms: float = Field(gt=0)
     latency_loss: LatencyLoss = LogRatio()
     gradient: Gradient = "two"
     warmup_epochs: int = Field(default=40, ge=0, description="of weight steps alone")
@@ -64,6 +62,7 @@ def search(
     training: Batches,
     held_out: Batches,
     config: SearchConfig,
+    reference_ms: float,
     on_step: Callable[[SearchStep], None],
 ) -> SearchResult:
     """Search a space: warm-up, then the joint phase, then the most likely choices.
@@ -74,12 +73,13 @@ def search(
         training: for the weight steps; one iteration an epoch.
         held_out: for the architecture steps; apart from `training`, not augmented, shuffled.
         config: how.
+        reference_ms: R of the latency loss.
         on_step: called after every weight step.
 
     Raises:
         UserError: the latency loss does not exist for the space's latencies.
     """
-    run = _Search(supernet, expected_latency, held_out, config, on_step)
+    run = _Search(supernet, expected_latency, held_out, config, reference_ms, on_step)
     run.check_loss()
     run.phase("warm-up", training, config.warmup_epochs, config.warmup_learning_rate)
     run.phase("joint", training, config.joint_epochs, config.joint_learning_rate)
@@ -99,11 +99,13 @@ class _Search:
         expected_latency: ExpectedLatency,
         held_out: Batches,
         config: SearchConfig,
+        reference_ms: float,
         on_step: Callable[[SearchStep], None],
     ) -> None:
         self.supernet = supernet
         self.expected_latency = expected_latency
         self.config = config
+        self.reference_ms = reference_ms
         self.on_step = on_step
         self.device = device_of(supernet)
         self.generator = torch.Generator().manual_seed(config.seed)
@@ -112,6 +114,7 @@ class _Search:
         self.architecture_optimizer = Adam(
             [supernet.alpha], lr=config.architecture_learning_rate, betas=(0.0, 0.999)
         )
+        self.weight_steps = 0
         self.history = History()
 
     def check_loss(self) -> None:
@@ -119,7 +122,7 @@ class _Search:
         if isinstance(loss, LogRatio):
             costs = self.expected_latency.costs_ms.masked_fill(~self.supernet.exists, torch.inf)
             fastest = functional.one_hot(costs.argmin(dim=1), costs.shape[1])
-            loss.check(self.expected_latency(fastest).item(), self.config.reference_ms)
+            loss.check(self.expected_latency(fastest).item(), self.reference_ms)
 
     @torch.no_grad()
     def expected_ms(self) -> float:
@@ -136,7 +139,7 @@ class _Search:
                 self._weight_step(batch, optimizer, mean)
                 every = self.config.weight_steps_per_architecture_step
                 if phase == "joint" and epoch > 0 and (step + 1) % every == 0:
-                    self._architecture_step(step + 1)
+                    self._architecture_step()
                 self.on_step(
                     SearchStep(phase, step + 1, total, mean.loss, mean.accuracy, self.expected_ms())
                 )
@@ -152,8 +155,9 @@ class _Search:
             self.config.label_smoothing,
             mean,
         )
+        self.weight_steps += 1
 
-    def _architecture_step(self, weight_steps: int) -> None:
+    def _architecture_step(self) -> None:
         supernet, config = self.supernet, self.config
         images, labels = self._moved(next(self.held_out))
         drawn = draw(supernet, config.gradient, self.generator)
@@ -161,7 +165,7 @@ class _Search:
             logits, boundaries = supernet.trace(images, drawn.path)
             cross_entropy = functional.cross_entropy(logits, labels)
             expected_ms = self.expected_latency(supernet.probabilities())
-            loss = config.latency_loss(cross_entropy, expected_ms, config.reference_ms)
+            loss = config.latency_loss(cross_entropy, expected_ms, self.reference_ms)
             through_latency, *of_outputs = torch.autograd.grad(
                 loss, [supernet.alpha, *boundaries[1:]]
             )
@@ -177,7 +181,7 @@ class _Search:
         mean.add(logits, labels, cross_entropy)
         self.history.architecture_steps.append(
             ArchitectureStep(
-                weight_steps, loss.item(), mean.loss, mean.accuracy, expected_ms.item()
+                self.weight_steps, loss.item(), mean.loss, mean.accuracy, expected_ms.item()
             )
         )
 
@@ -188,6 +192,7 @@ class _Search:
         self.history.epochs.append(
             SearchEpoch(
                 phase=phase,
+                weight_steps=self.weight_steps,
                 loss=mean.loss,
                 accuracy=mean.accuracy,
                 expected_ms=self.expected_ms(),

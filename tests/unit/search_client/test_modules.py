@@ -41,10 +41,10 @@ NETWORK = Network(
     ],
 )
 def test_padding_is_tensorflows_same(size: int, picked: list[int | None]) -> None:
-    layer = ConvLayer(Layer("conv", "depthwise", 1, 1, kernel=3, stride=2), size).eval()
+    layer = ConvLayer(Layer("conv", "depthwise", 1, 1, kernel=3, stride=2)).eval()
     with torch.no_grad():
-        layer.conv.weight.zero_()
-        layer.conv.weight[0, 0, 0, 0] = 1.0  # picks each window's first pixel
+        layer.weight.zero_()
+        layer.weight[0, 0, 0, 0] = 1.0  # picks each window's first pixel
         image = torch.arange(1.0, size * size + 1).reshape(1, 1, size, size)
         output = layer(image)[0, 0] * np.sqrt(1 + 1e-3)
     rows = [[0.0 if None in (r, c) else image[0, 0, r, c].item() for c in picked] for r in picked]

@@ -19,7 +19,7 @@ COSTS_MS = (5.0, 4.0, 1.0, 3.0, 6.0, 7.0)
 
 
 def _search(
-    config: SearchConfig, steps: list[SearchStep] | None = None
+    config: SearchConfig, reference_ms: float = 8.0, steps: list[SearchStep] | None = None
 ) -> tuple[Supernet, SearchResult]:
     torch.manual_seed(0)
     supernet = Supernet(tiny_space())
@@ -30,6 +30,7 @@ def _search(
         TrainingBatches(tiny_images(32), 16, 16, seed=0),
         PlainBatches(tiny_images(16, seed=1), 16, 16, shuffle_seed=0),
         config,
+        reference_ms,
         (steps if steps is not None else []).append,
     )
     return supernet, result
@@ -37,7 +38,6 @@ def _search(
 
 def _config(gradient: Gradient, loss: LatencyLoss, joint_epochs: int) -> SearchConfig:
     return SearchConfig(
-        reference_ms=8.0,
         latency_loss=loss,
         gradient=gradient,
         warmup_epochs=1,
@@ -58,7 +58,7 @@ def test_a_dominant_latency_loss_finds_the_fastest_network(gradient: Gradient) -
 
 def test_target_lifts_a_latency_that_began_below_the_reference() -> None:
     config = _config("full", Target(weight=1000.0), joint_epochs=25)
-    _, result = _search(config.model_copy(update={"reference_ms": 12.0}))
+    _, result = _search(config, reference_ms=12.0)
     assert result.history.epochs[0].expected_ms < 11.0
     assert result.expected_ms == pytest.approx(12.0, abs=0.6)
 
@@ -66,13 +66,16 @@ def test_target_lifts_a_latency_that_began_below_the_reference() -> None:
 def test_architecture_steps_begin_in_the_second_joint_epoch() -> None:
     steps: list[SearchStep] = []
     config = _config("full", Linear(), joint_epochs=3)
-    _, result = _search(config.model_copy(update={"weight_steps_per_architecture_step": 2}), steps)
+    _, result = _search(
+        config.model_copy(update={"weight_steps_per_architecture_step": 2}), steps=steps
+    )
     assert [(step.phase, step.done, step.total) for step in steps] == [
         *(("warm-up", done, 2) for done in (1, 2)),
         *(("joint", done, 6) for done in range(1, 7)),
     ]
-    assert [step.weight_steps for step in result.history.architecture_steps] == [4, 6]
+    assert [step.weight_steps for step in result.history.architecture_steps] == [6, 8]
     epochs = result.history.epochs
+    assert [epoch.weight_steps for epoch in epochs] == [2, 4, 6, 8]
     assert [epoch.phase for epoch in epochs] == ["warm-up", "joint", "joint", "joint"]
     assert epochs[0].probabilities == epochs[1].probabilities != epochs[2].probabilities
     assert [len(row) for row in epochs[0].probabilities] == [6, 7]
@@ -85,9 +88,9 @@ def test_an_architecture_step_moves_alpha_and_nothing_else(gradient: Gradient) -
     held_out = PlainBatches(tiny_images(16), 16, 16, shuffle_seed=0)
     latency = ExpectedLatency(2.0, torch.tensor([[*COSTS_MS, 0.0]]).repeat(2, 1))
     config = _config(gradient, Linear(), joint_epochs=1)
-    run = _Search(supernet, latency, held_out, config, lambda _: None)
+    run = _Search(supernet, latency, held_out, config, 8.0, lambda _: None)
     before = {name: value.clone() for name, value in supernet.state_dict().items()}
-    run._architecture_step(0)
+    run._architecture_step()
     changed = {
         name for name, value in supernet.state_dict().items() if not value.equal(before[name])
     }
@@ -107,14 +110,14 @@ def test_log_ratio_is_refused_where_networks_are_faster_than_1_ms() -> None:
     supernet = Supernet(tiny_space())
     latency = ExpectedLatency(0.2, torch.tensor([[*COSTS_MS, 0.0]]).repeat(2, 1) / 10)
     batches = PlainBatches(tiny_images(4), 16, 4)
-    config = SearchConfig(reference_ms=8.0, latency_loss=LogRatio())
+    config = SearchConfig(latency_loss=LogRatio())
     # fixed 0.2, the first block's cheapest 0.1, Zero in the second
     with pytest.raises(UserError, match=r"networks down to 0\.3 ms"):
-        search(supernet, latency, batches, batches, config, lambda _: None)
+        search(supernet, latency, batches, batches, config, 8.0, lambda _: None)
 
 
 def test_defaults_are_the_papers() -> None:
-    config = SearchConfig(reference_ms=80)
+    config = SearchConfig()
     assert (config.warmup_epochs, config.joint_epochs) == (40, 120)
     assert (config.warmup_learning_rate, config.joint_learning_rate) == (0.05, 0.025)
     assert (config.momentum, config.weight_decay, config.label_smoothing) == (0.9, 4e-5, 0.1)
