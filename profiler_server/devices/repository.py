@@ -112,13 +112,11 @@ def target(session: Session, target_id: str) -> TargetRow | None:
 
 def counts_by_target(session: Session) -> dict[str, tuple[int, int]]:
     """Entries and devices of every target that has any."""
-    entries = session.execute(
-        select(EntryRow.target_id, func.count()).group_by(EntryRow.target_id)
-    ).tuples()
+    entries = session.execute(select(EntryRow.target_id, func.count()).group_by(EntryRow.target_id))
     devices_ = session.execute(
         select(DeviceTargetRow.target_id, func.count()).group_by(DeviceTargetRow.target_id)
-    ).tuples()
-    entry_counts, device_counts = dict(entries), dict(devices_)
+    )
+    entry_counts, device_counts = dict(entries.all()), dict(devices_.all())
     return {
         target_id: (entry_counts.get(target_id, 0), device_counts.get(target_id, 0))
         for target_id in {*entry_counts, *device_counts}

@@ -49,7 +49,7 @@ def subject_documents(session: Session, hashes: Collection[str]) -> dict[str, st
     rows = session.execute(
         select(SubjectRow.hash, SubjectRow.document).where(SubjectRow.hash.in_(hashes))
     )
-    return dict(rows.tuples())
+    return dict(rows.all())
 
 
 def add_job(session: Session, job: JobRow, subject_hashes: Sequence[str]) -> None:

@@ -31,7 +31,11 @@ def configure(level: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+                structlog.dev.ConsoleRenderer(
+                    colors=sys.stderr.isatty(),
+                    # the rich one shows local variables, tokens among them
+                    exception_formatter=structlog.dev.plain_traceback,
+                ),
             ],
         )
     )
@@ -50,7 +54,7 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         start = time.perf_counter()
-        status = 0
+        status = 500
 
         async def watch(message: Message) -> None:
             nonlocal status

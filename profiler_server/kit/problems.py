@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -45,8 +44,6 @@ KINDS: dict[str, tuple[int, str]] = {
 _KIND_OF_STATUS = {404: "not-found", 405: "method-not-allowed"}
 _MEDIA_TYPE = "application/problem+json"
 _SHOWN_ERRORS = 20
-
-log = structlog.get_logger()
 
 
 class ProblemBody(BaseModel):
@@ -118,8 +115,8 @@ def install(app: FastAPI) -> None:
         return _answer_kind(request, kind, f"{where}: see /docs for what there is", headers)
 
     @app.exception_handler(Exception)
-    async def of_server(request: Request, error: Exception) -> Response:
-        log.error("request failed", path=request.url.path, exc_info=error)
+    async def of_server(request: Request, _error: Exception) -> Response:
+        # The framework raises it again for the server to log.
         return _answer_kind(
             request, "internal-error", "the server's log says why; the request may be sent again"
         )

@@ -27,7 +27,7 @@ _STATISTICS = tuple(VisitStatistics.model_fields)
 def digests(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
     """The digests of those of the visits that are stored."""
     rows = session.execute(select(VisitRow.id, VisitRow.digest).where(VisitRow.id.in_(ids)))
-    return dict(rows.tuples())
+    return dict(rows.all())
 
 
 def store_visits(
@@ -75,7 +75,7 @@ def measured(session: Session) -> Iterator[Measured]:
         .distinct()
         .order_by(VisitRow.target_id, VisitRow.subject_hash)
     )
-    yield from rows.tuples()
+    yield from rows
 
 
 def put_entries(session: Session, rows: Sequence[dict[str, Any]]) -> None:

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
+from profiler_server.app import create_app
+from profiler_server.auth import service as auth
+from profiler_server.auth import tokens
+from profiler_server.auth.service import Scope
+from profiler_server.kit import schema
+from profiler_server.kit.database import Database
+from profiler_server.kit.metadata import metadata
+from profiler_server.kit.settings import Settings
+from tests.integration.profiler_server.service import Api
+
+#: an application on the test's database, with some settings changed
+MakeApi = Callable[..., Api]
+
+
+@pytest.fixture(autouse=True)
+def _own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(DATA_DIR_VARIABLE, str(tmp_path / "data"))
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+
+
+@pytest.fixture(params=["sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind that is served."""
+    assert request.param == "sqlite"
+    return f"sqlite:///{tmp_path / 'profiler.db'}"
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    return Settings(database_url=database_url, server_key_file=tmp_path / "server.key")
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    """The test's database with an up-to-date schema."""
+    metadata()
+    made = Database(settings.database_url)
+    schema.upgrade(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make_token(database: Database, settings: Settings) -> Callable[..., str]:
+    def make(*scopes: Scope, days: float | None = None) -> str:
+        key = tokens.server_key(settings.server_key_file)
+        with database.write() as session:
+            return auth.create(session, key, "test", scopes, days)
+
+    return make
+
+
+@pytest.fixture
+def make_api(settings: Settings, make_token: Callable[..., str]) -> Iterator[MakeApi]:
+    with ExitStack() as stack:
+
+        def make(**changed: object) -> Api:
+            app = create_app(settings.model_copy(update=changed))
+            client = stack.enter_context(TestClient(app, raise_server_exceptions=False))
+            return Api(client, make_token(Scope.ADMIN))
+
+        yield make
+
+
+@pytest.fixture
+def api(make_api: MakeApi) -> Api:
+    """The application in this process, asked with every scope."""
+    return make_api()
