@@ -95,13 +95,11 @@ class Uploader:
             self._settle(visits[:middle])
             self._settle(visits[middle:])
             return
-        settled = [visit.id for visit in visits if receipts.get(visit.id) in _THERE]
-        self._spool.forget(settled)
+        self._spool.forget([visit.id for visit in visits if receipts.get(visit.id) in _THERE])
         for visit in visits:
-            if visit.id not in receipts:
-                self._set_aside(visit, "the profiler gave no receipt")
-            elif receipts[visit.id] == "conflict":
-                self._set_aside(visit, "the profiler holds another visit under this id")
+            state = receipts.get(visit.id)
+            if state not in _THERE:
+                self._set_aside(visit, _REFUSALS[state])
 
     def _set_aside(self, visit: Visit, reason: str) -> None:
         self._spool.set_aside(visit.id, reason)
@@ -109,3 +107,9 @@ class Uploader:
 
 
 _THERE = frozenset({"stored", "duplicate"})
+#: why a visit is not there, by the state in its receipt
+_REFUSALS = {
+    None: "the profiler gave no receipt",
+    "conflict": "the profiler holds another visit under this id",
+    "unknown": "the profiler does not know the visit's device, target or subject",
+}

@@ -34,7 +34,7 @@ def main() -> None:
     gc.freeze()
     _answer(answers, {"ready": True})
     for line in sys.stdin.buffer:
-        _answer(answers, _visit_in_child(VisitOrder(**json.loads(line))))
+        _answer(answers, _visit_in_child(VisitOrder(**json.loads(line)), answers))
 
 
 def _answer(answers: BinaryIO, answer: dict[str, object]) -> None:
@@ -42,11 +42,13 @@ def _answer(answers: BinaryIO, answer: dict[str, object]) -> None:
     answers.flush()
 
 
-def _visit_in_child(order: VisitOrder) -> dict[str, object]:
+def _visit_in_child(order: VisitOrder, answers: BinaryIO) -> dict[str, object]:
     reading, writing = os.pipe()
     with tempfile.TemporaryFile() as log:
         child = os.fork()
         if child == 0:
+            # Held open, it would hide this server's death from the agent.
+            os.close(answers.fileno())
             _be_the_child(order, writing, log)
         os.close(writing)
         result = _read_all(reading, time.monotonic() + order.timeout_s)

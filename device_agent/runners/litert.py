@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -152,15 +154,16 @@ class _ForkServer:
         return answer
 
     def close(self) -> None:
-        """Kills the fork server; the visit in flight, if any, is lost."""
-        self._process.kill()
+        """Kills the fork server and its child; the visit in flight, if any, is lost."""
+        # Its group is its own session, and outlives it where a child is left.
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._log):
             if stream is not None:
-                try:
+                # What was not yet sent has no reader any more.
+                with suppress(BrokenPipeError):
                     stream.close()
-                except BrokenPipeError:
-                    continue  # what was not yet sent has no reader any more
 
     def _read_line(self, timeout_s: float) -> bytes:
         assert self._process.stdout is not None  # noqa: S101 (Popen was given a pipe)

@@ -1,0 +1,224 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pytest
+
+from device_agent.errors import (
+    DelegateRefused,
+    DeviceNotReady,
+    ModelRefused,
+    RunnerFailed,
+    VisitTimedOut,
+)
+from device_agent.host import choose_core
+from device_agent.runners.litert import LiteRtRunner
+from netspec.operators import PRECISIONS, Precision
+from netspec.protocol import MeasurementProtocol
+from netspec.statistics import VisitStatistics
+from tests.integration.device_agent.models import block_file, undelegated_bytes
+
+Found = TypeVar("Found")
+
+SHORT = MeasurementProtocol(warmup_ms=0, measure_ms=1, min_runs=5)
+LONG = MeasurementProtocol(warmup_ms=0, measure_ms=30_000, min_runs=10_000, max_runs=100_000)
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+@pytest.fixture
+def runner() -> Iterator[LiteRtRunner]:
+    made = LiteRtRunner(choose_core(None))
+    yield made
+    made.close()
+
+
+def children_of(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    return [int(child) for child in text.split()]
+
+
+def server_pid(runner: LiteRtRunner) -> int:
+    assert runner._server is not None
+    return runner._server._process.pid
+
+
+def wait_for(look: Callable[[], Found]) -> Found:
+    deadline = time.monotonic() + 30
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.01)
+    return found
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_visit_measures_an_operator(
+    runner: LiteRtRunner, tmp_path: Path, precision: Precision
+) -> None:
+    protocol = MeasurementProtocol(warmup_ms=1, measure_ms=2, min_runs=20)
+    measured = runner.visit(block_file(tmp_path, precision), protocol)
+    seen = json.loads(measured.raw)
+    assert seen["delegation"] == "full"
+    assert seen["warmup_runs"] >= 2
+    assert len(seen["runs_ns"]) >= 20
+    assert seen["warmup_ns"] >= 1e6
+    assert sum(seen["runs_ns"]) >= 2e6
+    assert measured.statistics == VisitStatistics.of(np.array(seen["runs_ns"]) / 1000)
+
+
+def test_the_number_of_runs_keeps_to_the_protocol(runner: LiteRtRunner, tmp_path: Path) -> None:
+    model = block_file(tmp_path)
+    most = MeasurementProtocol(warmup_ms=0, measure_ms=1_000, min_runs=1, max_runs=7)
+    assert runner.visit(model, most).statistics.count == 7
+    least = MeasurementProtocol(warmup_ms=0, measure_ms=0.001, min_runs=9)
+    assert runner.visit(model, least).statistics.count == 9
+
+
+def test_long_raw_output_is_cut_and_says_so(runner: LiteRtRunner, tmp_path: Path) -> None:
+    many = MeasurementProtocol(warmup_ms=0, measure_ms=0.001, min_runs=10_000, max_runs=100_000)
+    measured = runner.visit(block_file(tmp_path, size=64), many)
+    assert measured.statistics.count == 10_000
+    assert len(measured.raw) <= 65_536
+    assert json.loads(measured.raw)["runs_ns_cut_to"] == 5_000
+
+
+@linux_only
+def test_a_visit_is_a_pinned_process_that_ends_with_the_fork_server(
+    runner: LiteRtRunner, tmp_path: Path
+) -> None:
+    runner.visit(block_file(tmp_path), SHORT)
+    core = choose_core(None)
+    visiting = threading.Thread(target=lambda: _ignore_failure(runner, tmp_path))
+    visiting.start()
+    (child,) = wait_for(lambda: children_of(server_pid(runner)))
+    wait_for(lambda: os.sched_getaffinity(child) == {core})
+    os.kill(server_pid(runner), signal.SIGKILL)
+    visiting.join()
+    wait_for(lambda: _has_ended(child))
+
+
+def _ignore_failure(runner: LiteRtRunner, folder: Path) -> None:
+    with pytest.raises(RunnerFailed):
+        runner.visit(block_file(folder), LONG)
+
+
+@linux_only
+def test_the_fork_server_has_one_thread_and_no_socket(runner: LiteRtRunner, tmp_path: Path) -> None:
+    with socket.socket() as ours:
+        ours.set_inheritable(True)
+        runner.visit(block_file(tmp_path), SHORT)
+        process = Path(f"/proc/{server_pid(runner)}")
+        opened = [str(link.readlink()) for link in (process / "fd").iterdir()]
+        assert opened
+        assert not [name for name in opened if name.startswith("socket:")]
+        assert len(list((process / "task").iterdir())) == 1
+
+
+def test_a_corrupt_model_is_refused_and_the_next_visit_works(
+    runner: LiteRtRunner, tmp_path: Path
+) -> None:
+    corrupt = tmp_path / "corrupt.tflite"
+    corrupt.write_bytes(b"no model at all")
+    with pytest.raises(ModelRefused, match="LiteRT refused the model"):
+        runner.visit(corrupt, SHORT)
+    with pytest.raises(ModelRefused):
+        runner.visit(tmp_path / "missing.tflite", SHORT)
+    assert runner.visit(block_file(tmp_path), SHORT).statistics.count >= 5
+
+
+@pytest.mark.parametrize(("partly", "says"), [(False, "took nothing"), (True, "only a part")])
+def test_a_graph_that_the_delegate_leaves_is_no_number(
+    runner: LiteRtRunner, tmp_path: Path, partly: bool, says: str
+) -> None:
+    model = tmp_path / "sine.tflite"
+    model.write_bytes(undelegated_bytes(partly=partly))
+    with pytest.raises(DelegateRefused, match=says):
+        runner.visit(model, SHORT)
+
+
+@linux_only
+def test_a_killed_child_is_named_and_the_next_visit_works(
+    runner: LiteRtRunner, tmp_path: Path
+) -> None:
+    model = block_file(tmp_path)
+    runner.visit(model, SHORT)
+
+    def kill_child() -> None:
+        (child,) = wait_for(lambda: children_of(server_pid(runner)))
+        os.kill(child, signal.SIGSEGV)
+
+    killer = threading.Thread(target=kill_child)
+    killer.start()
+    with pytest.raises(RunnerFailed, match="killed by SIGSEGV"):
+        runner.visit(model, LONG)
+    killer.join()
+    assert runner.visit(model, SHORT).statistics.count >= 5
+
+
+def test_a_dead_fork_server_is_replaced(runner: LiteRtRunner, tmp_path: Path) -> None:
+    model = block_file(tmp_path)
+    runner.visit(model, SHORT)
+    os.kill(server_pid(runner), signal.SIGKILL)
+    with pytest.raises(RunnerFailed, match="fork server ended with code -9"):
+        runner.visit(model, SHORT)
+    assert runner.visit(model, SHORT).statistics.count >= 5
+
+
+def test_a_visit_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
+    runner = LiteRtRunner(choose_core(None), spare_s=0.3)
+    forever = MeasurementProtocol(measure_ms=1, min_runs=10_000, max_runs=10_000)
+    try:
+        with pytest.raises(VisitTimedOut, match="took longer than"):
+            runner.visit(block_file(tmp_path, size=96), forever)
+        assert runner.visit(block_file(tmp_path), SHORT).statistics.count >= 5
+    finally:
+        runner.close()
+
+
+def test_a_runtime_that_does_not_start_is_a_device_that_is_not_ready(
+    runner: LiteRtRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_python = tmp_path / "no-python"
+    no_python.write_text("#!/bin/sh\necho broken runtime >&2; exit 3\n", encoding="ascii")
+    no_python.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(no_python))
+    with pytest.raises(DeviceNotReady, match="ended with code 3: broken runtime"):
+        runner.visit(block_file(tmp_path), SHORT)
+
+
+@linux_only
+def test_the_fork_server_ends_with_its_agent(tmp_path: Path) -> None:
+    script = """
+import os, signal, sys
+from pathlib import Path
+from device_agent.runners.litert import LiteRtRunner
+from netspec.protocol import MeasurementProtocol
+runner = LiteRtRunner(None)
+runner.visit(Path(sys.argv[1]), MeasurementProtocol(measure_ms=1))
+print(runner._server._process.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script, str(block_file(tmp_path))],
+        check=False,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert ended.returncode == -signal.SIGKILL
+    wait_for(lambda: _has_ended(int(ended.stdout)))
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return ") Z " in Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except FileNotFoundError:
+        return True

@@ -1,0 +1,72 @@
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from device_agent.model_files import ModelFiles, WrongContent
+from netspec.networks import Network
+from netspec.tflite import encode
+from netspec.wire import ModelSubject, NetworkSubject
+from tests.unit.device_agent.messages import subject
+
+MODEL = b"a model"
+SHA256 = hashlib.sha256(MODEL).hexdigest()
+
+
+def no_download(sha256: str) -> bytes:
+    raise AssertionError(f"{sha256} was asked for")
+
+
+def test_an_operator_is_encoded_once(tmp_path: Path) -> None:
+    files = ModelFiles(tmp_path / "models", no_download)
+    path = files.path(subject())
+    assert path.read_bytes() == encode([subject().operator])
+    path.write_bytes(b"left alone")
+    assert files.path(subject()) == path
+    assert path.read_bytes() == b"left alone"
+    assert files.path(subject(16)) != path
+
+
+def test_a_network_is_one_file(tmp_path: Path) -> None:
+    network = Network(name="two", operators=(subject().operator, subject().operator))
+    path = ModelFiles(tmp_path, no_download).path(NetworkSubject(network=network))
+    assert path.read_bytes() == encode(network.operators)
+
+
+def test_a_download_is_checked_and_kept(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def download(sha256: str) -> bytes:
+        asked.append(sha256)
+        return MODEL
+
+    files = ModelFiles(tmp_path, download)
+    model = ModelSubject(sha256=SHA256, name="mine")
+    assert files.path(model).read_bytes() == MODEL
+    files.path(model)
+    assert asked == [SHA256]
+
+
+def test_a_damaged_copy_is_downloaded_again(tmp_path: Path) -> None:
+    files = ModelFiles(tmp_path, lambda _: MODEL)
+    path = files.path(ModelSubject(sha256=SHA256, name="mine"))
+    path.write_bytes(MODEL[:3])
+    assert files.path(ModelSubject(sha256=SHA256, name="mine")).read_bytes() == MODEL
+
+
+def test_another_model_than_asked_for_is_refused(tmp_path: Path) -> None:
+    files = ModelFiles(tmp_path, lambda _: b"another")
+    with pytest.raises(WrongContent, match=f"expected {SHA256}"):
+        files.path(ModelSubject(sha256=SHA256, name="mine"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_eviction_starts_with_what_was_used_longest_ago(tmp_path: Path) -> None:
+    files = ModelFiles(tmp_path, no_download, max_bytes=250)
+    paths = [tmp_path / name for name in ("oldest-but-kept", "old", "new", "newest")]
+    for age, path in enumerate(paths):
+        path.write_bytes(bytes(100))
+        os.utime(path, (age, age))
+    files.evict(keep={paths[0]})
+    assert {path.name for path in tmp_path.iterdir()} == {"oldest-but-kept", "newest"}

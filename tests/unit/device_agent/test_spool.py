@@ -1,0 +1,67 @@
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from device_agent.spool import Spool, spool_path
+from tests.unit.device_agent.messages import visit
+
+
+def test_visits_wait_in_order_until_they_are_forgotten(tmp_path: Path) -> None:
+    visits = [visit() for _ in range(5)]
+    with Spool(tmp_path / "spool.db") as spool:
+        for one in visits:
+            spool.append(one)
+        assert spool.oldest(3) == visits[:3]
+        spool.forget([one.id for one in visits[:3]])
+        assert spool.oldest(10) == visits[3:]
+        assert spool.waiting() == 2
+
+
+def test_a_refused_visit_leaves_the_queue_and_stays_on_disk(tmp_path: Path) -> None:
+    refused, other = visit(), visit()
+    with Spool(tmp_path / "spool.db") as spool:
+        spool.append(refused)
+        spool.append(other)
+        spool.set_aside(refused.id, "another under this id")
+    with Spool(tmp_path / "spool.db") as spool:
+        assert spool.oldest(10) == [other]
+        assert spool.refused() == [(refused.id, "another under this id")]
+
+
+def test_the_same_id_twice_is_an_error(tmp_path: Path) -> None:
+    with Spool(tmp_path / "spool.db") as spool:
+        one = visit()
+        spool.append(one)
+        with pytest.raises(sqlite3.IntegrityError):
+            spool.append(one)
+
+
+def test_an_appended_visit_survives_a_killed_process(tmp_path: Path) -> None:
+    body = visit(UUID(int=5)).model_dump_json()
+    script = """
+import os, signal, sys
+from pathlib import Path
+from device_agent.spool import Spool
+from netspec.wire import Visit
+spool = Spool(Path(sys.argv[1]))
+spool.append(Visit.model_validate_json(sys.argv[2]))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "spool.db"), body], check=False
+    )
+    assert ended.returncode == -9
+    with Spool(tmp_path / "spool.db") as spool:
+        assert [one.id for one in spool.oldest(10)] == [UUID(int=5)]
+
+
+def test_each_profiler_and_device_has_its_own_file(tmp_path: Path) -> None:
+    one = spool_path(tmp_path, "http://a:1", "host-x")
+    assert one == spool_path(tmp_path, "http://a:1", "host-x")
+    assert one != spool_path(tmp_path, "http://b:1", "host-x")
+    assert one != spool_path(tmp_path, "http://a:1", "host-y")
+    assert one.parent == tmp_path
