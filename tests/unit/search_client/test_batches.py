@@ -1,0 +1,83 @@
+import pytest
+import torch
+
+from search_client.batches import (
+    PlainBatches,
+    TrainingBatches,
+    augment,
+    central_crop,
+    normalise,
+)
+from search_client.images import ImageSet
+from tests.unit.search_client.tiny import tiny_images
+
+
+def test_normalised_channels_follow_imagenet() -> None:
+    white = normalise(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8)).flatten()
+    assert white.tolist() == pytest.approx([0.515 / 0.229, 0.544 / 0.224, 0.594 / 0.225])
+
+
+def test_the_central_crop_is_the_middle() -> None:
+    image = torch.arange(25).reshape(1, 1, 5, 5)
+    assert central_crop(image, 3).flatten().tolist() == [6, 7, 8, 11, 12, 13, 16, 17, 18]
+
+
+def test_augmented_crops_keep_to_the_images_values() -> None:
+    flat = torch.full((200, 3, 18, 18), 100, dtype=torch.uint8)
+    crops = augment(flat, 16, torch.Generator().manual_seed(0))
+    assert crops.shape == (200, 3, 16, 16)
+    # a flat image has no contrast, so only brightness moves it, by a fifth at most
+    assert 79.9 < crops.min() < 85
+    assert 115 < crops.max() < 120.1
+    assert torch.allclose(crops.amax((1, 2, 3)), crops.amin((1, 2, 3)), atol=1e-3)
+
+
+def test_half_of_the_crops_are_flipped_and_all_differ() -> None:
+    ramp = torch.arange(18).expand(200, 3, 18, 18).to(torch.uint8) * 10
+    crops = augment(ramp, 16, torch.Generator().manual_seed(0))
+    rising = (crops[:, 0, 8, 15] > crops[:, 0, 8, 0]).float().mean().item()
+    assert rising == pytest.approx(0.5, abs=0.1)
+    widths = (crops[:, 0, 8, 15] - crops[:, 0, 8, 0]).abs()
+    assert len(set(widths.tolist())) > 190
+    assert torch.allclose(crops[:, :, 0], crops[:, :, 15], atol=1e-3)
+
+
+def test_an_epoch_sees_an_image_at_most_once_and_fills_every_batch() -> None:
+    data = tiny_images(50)
+    batches = TrainingBatches(data, 16, 16, seed=0)
+    epoch = list(batches)
+    assert [len(labels) for _, labels in epoch] == [16, 16, 16]
+    assert len(batches) == 3
+    assert all(images.shape[1:] == (3, 16, 16) for images, _ in epoch)
+    seen = torch.bincount(torch.cat([labels for _, labels in epoch]), minlength=3)
+    assert (seen <= torch.bincount(data.labels)).all()
+
+
+def test_epochs_differ_and_a_seed_repeats_them() -> None:
+    first, second = (TrainingBatches(tiny_images(16), 16, 16, seed=5) for _ in range(2))
+    one, two = next(iter(first))[0], next(iter(first))[0]
+    assert not torch.equal(one, two)
+    assert torch.equal(one, next(iter(second))[0])
+
+
+def test_a_set_smaller_than_a_batch_is_one_batch() -> None:
+    batches = TrainingBatches(tiny_images(5), 16, 16, seed=0)
+    assert [len(labels) for _, labels in batches] == [5]
+
+
+def test_plain_batches_keep_order_and_lose_nothing() -> None:
+    data = tiny_images(20)
+    batches = PlainBatches(data, 16, 16)
+    assert len(batches) == 2
+    assert torch.cat([labels for _, labels in batches]).equal(data.labels)
+    images = torch.cat([images for images, _ in batches])
+    assert images.equal(normalise(central_crop(data.images, 16)))
+
+
+def test_shuffled_plain_batches_hold_the_same_crops_in_new_orders() -> None:
+    images = torch.arange(40, dtype=torch.uint8).reshape(40, 1, 1, 1).expand(40, 3, 4, 4)
+    data = ImageSet(images, torch.arange(40), tuple(str(label) for label in range(40)))
+    batches = PlainBatches(data, 4, 16, shuffle_seed=0)
+    first, second = (torch.cat([labels for _, labels in batches]) for _ in range(2))
+    assert not first.equal(second)
+    assert first.sort().values.equal(data.labels)
