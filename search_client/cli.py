@@ -57,18 +57,43 @@ def targets(profiler_url: ProfilerUrl = DEFAULT_URL) -> None:
     console.print(table)
 
 
-@app.command(
-    epilog="Example: search-client search --data photos/ --recipe proxylessnas --run runs/first"
-)
+@app.command(epilog="Example: search-client profile --recipe demo --classes 10")
+def profile(
+    profiler_url: ProfilerUrl = DEFAULT_URL,
+    target: TargetOption = None,
+    recipe: Recipe = "proxylessnas",
+    classes: Annotated[
+        int, typer.Option(min=2, help="Of the data that will be searched on.")
+    ] = 1000,
+) -> None:
+    """Measure a recipe's space on a target and publish its calibrated table."""
+    # torch is imported where it is needed: `targets` and `--help` answer at once.
+    from search_client.profiling import profile as run_profile  # noqa: PLC0415
+    from search_client.progress import Stages  # noqa: PLC0415
+    from search_client.settings import read_recipe  # noqa: PLC0415
+
+    settings = read_recipe(recipe).for_classes(classes)
+    with _client(profiler_url) as client:
+        profiled = run_profile(client, client.target(target), settings, Stages(console))
+    snapshot = profiled.table.snapshot
+    console.print(f"Published {len(snapshot.entries)} entries as snapshot {snapshot.id}")
+
+
+@app.command(epilog="Example: search-client search --data photos/ --recipe demo --profile-missing")
 def search(
     data: DataFolder,
     profiler_url: ProfilerUrl = DEFAULT_URL,
     target: TargetOption = None,
     recipe: Recipe = "proxylessnas",
     run: RunFolder = Path("runs/search"),
+    profile_missing: Annotated[
+        bool,
+        typer.Option(
+            "--profile-missing", help="File what the table lacks as a job and wait for it."
+        ),
+    ] = False,
 ) -> None:
-    """Profile, search, train, quantize and measure; ends with RUN/report.html."""
-    # torch is imported where it is needed: `targets` and `--help` answer at once.
+    """Search, train, quantize and measure; ends with RUN/report.html."""
     from search_client.pipeline import run as run_pipeline  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.report.terminal import print_report  # noqa: PLC0415
@@ -76,7 +101,15 @@ def search(
 
     settings = read_recipe(recipe)
     with _client(profiler_url) as client:
-        report = run_pipeline(client, client.target(target), settings, data, run, Stages(console))
+        report = run_pipeline(
+            client,
+            client.target(target),
+            settings,
+            data,
+            run,
+            Stages(console),
+            profile_missing=profile_missing,
+        )
     print_report(report, console)
     console.print(f"Report: {run / 'report.html'}")
 

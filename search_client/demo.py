@@ -48,7 +48,7 @@ def run_demo(
             target = _host_target(client, companions)
         stages.note(f"server at {companions.url}, target {target.id}, logs in {folder}")
         with client:
-            return run(client, target, settings, images, folder, stages)
+            return run(client, target, settings, images, folder, stages, profile_missing=True)
 
 
 def _photographs(settings: Settings, folder: Path, stages: Stages) -> Path:

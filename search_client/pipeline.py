@@ -55,6 +55,8 @@ def run(
     data: Path,
     folder: Path,
     stages: Stages,
+    *,
+    profile_missing: bool,
 ) -> Report:
     """The whole job; leaves `report.json`, `report.html` and the `.tflite` files in `folder`.
 
@@ -65,7 +67,7 @@ def run(
     training, test = _read_data(data, settings, stages)
     settings = settings.for_classes(len(training.classes))
     job = Run(client, target, settings, training, test, folder, stages)
-    profiled = _profile(job)
+    profiled = _profile(job) if profile_missing else _published(job)
     reference_ms = settings.latency_ref_ms or profiled.table.predict_ms(
         settings.baseline(settings.precision)
     )
@@ -89,27 +91,16 @@ def _read_data(data: Path, settings: Settings, stages: Stages) -> tuple[ImageSet
 
 
 def _profile(job: Run) -> Profile:
-    settings = job.settings
-    baselines = [settings.baseline(precision) for precision in PRECISIONS]
     with job.stages.stage("profile", f"Profile the space on {job.target.identity.label}"):
-        profiled = profile(
-            job.client,
-            job.target,
-            settings.space,
-            [operator for network in baselines for operator in network.operators],
-            rounds=settings.profiling.rounds,
-            calibration_networks=settings.profiling.calibration_networks,
-            seed=settings.seed,
-            stages=job.stages,
-        )
-    for calibration in profiled.table.snapshot.calibrations:
-        if calibration.held_out:
-            job.stages.note(
-                f"{calibration.precision}: measured = {calibration.scale:.3f} x sum of operators; "
-                f"held-out error {calibration.held_out.mape_percent:.1f} % over "
-                f"{calibration.held_out.networks} networks"
-            )
-    return profiled
+        return profile(job.client, job.target, job.settings, job.stages)
+
+
+def _published(job: Run) -> Profile:
+    """The target's newest table, once it is seen to hold all that the run needs."""
+    table = LatencyTable(job.client.latest_snapshot(job.target.id))
+    operators = job.settings.operators()
+    table.values_ms(operators)
+    return Profile(table, reused=len(operators), wanted=len(operators))
 
 
 def _search(job: Run, table: LatencyTable, reference_ms: float) -> SearchResult:
@@ -169,7 +160,7 @@ def _measure(
             job.client,
             job.target,
             subjects,
-            rounds=job.settings.profiling.rounds,
+            rounds=job.settings.profiling.network_rounds,
             stages=job.stages,
         )
     return (

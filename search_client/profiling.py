@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netspec.networks import Network
-from netspec.operators import PRECISIONS, Operator
+from netspec.operators import PRECISIONS
 from netspec.sampling import stratified_networks
-from netspec.spaces import Space
-from netspec.wire import Entry, Job, JobRequest, ModelSubject, Target
+from netspec.wire import Calibration, Entry, Job, JobRequest, ModelSubject, Target
 from search_client.latency_table import LatencyTable
 from search_client.profiler import ProfilerClient
 from search_client.progress import Stages
+from search_client.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -26,43 +26,31 @@ class Profile:
     wanted: int
 
 
-def profile(
-    client: ProfilerClient,
-    target: Target,
-    space: Space,
-    more: Sequence[Operator],
-    *,
-    rounds: int,
-    calibration_networks: int,
-    seed: int,
-    stages: Stages,
-) -> Profile:
-    """Measures a space in both precisions, and networks of it to calibrate on; publishes.
+def profile(client: ProfilerClient, target: Target, settings: Settings, stages: Stages) -> Profile:
+    """Measures a run's operators, and networks of its space to calibrate on; publishes.
 
     What has a fresh entry on the target is reused.
 
     Args:
         client: of the profiler.
         target: what to measure on.
-        space: its operators are measured.
-        more: operators beside the space, in the precisions in which they are wanted.
-        rounds: visits of each operator and network.
-        calibration_networks: for each precision, spread over the space's latencies.
-        seed: of the networks.
+        settings: name the space, the baseline and how much to measure.
         stages: shows the progress.
 
     Raises:
         JobFailed: something could not be measured.
     """
+    space, wished = settings.space, settings.profiling
     spaces = tuple(space.with_precision(precision) for precision in PRECISIONS)
+    baselines = [settings.baseline(precision) for precision in PRECISIONS]
     operators = _measure(
         client,
         JobRequest(
             name=f"operators of proxylessnas {space.input_size}-{space.width:g}",
             target_id=target.id,
             spaces=spaces,
-            operators=tuple(more),
-            rounds=rounds,
+            operators=tuple(operator for network in baselines for operator in network.operators),
+            rounds=wished.rounds,
         ),
         "operators",
         stages,
@@ -70,25 +58,39 @@ def profile(
     values_ms = {entry.name: entry.value_ms for entry in client.entries(operators.id).values()}
     networks: list[Network] = []
     for precise in spaces:
-        networks += stratified_networks(precise, values_ms, calibration_networks, seed)
+        networks += stratified_networks(
+            precise, values_ms, wished.calibration_networks, settings.seed
+        )
     calibration = _measure(
         client,
         JobRequest(
             name="calibration networks",
             target_id=target.id,
             networks=tuple(networks),
-            rounds=rounds,
+            rounds=wished.network_rounds,
         ),
         "calibration networks",
         stages,
     )
     snapshot = client.publish(target.id, [network.content_hash for network in networks])
+    for fitted in snapshot.calibrations:
+        stages.note(_wording(fitted))
     jobs = (operators, calibration)
     return Profile(
         LatencyTable(snapshot),
         reused=sum(job.reused for job in jobs),
         wanted=sum(job.reused + job.tasks for job in jobs),
     )
+
+
+def _wording(calibration: Calibration) -> str:
+    held_out = calibration.held_out
+    error = (
+        f"; held-out error {held_out.mape_percent:.1f} % over {held_out.networks} networks"
+        if held_out
+        else ""
+    )
+    return f"{calibration.precision}: network = {calibration.scale:.3f} x sum of operators{error}"
 
 
 def measure_models(

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from netspec.errors import UserError
 from netspec.networks import Network, mobilenet_v2
-from netspec.operators import Precision
+from netspec.operators import PRECISIONS, Operator, Precision
 from netspec.spaces import Space
 from search_client.qat import QatConfig
 from search_client.search import SearchConfig
@@ -29,8 +29,10 @@ class Profiling(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    #: visits of each operator and network, in shuffled rounds
+    #: visits of each operator, in shuffled rounds
     rounds: Annotated[int, Field(ge=1, le=1_000)] = 10
+    #: visits of each whole network: they are few, and every prediction leans on them
+    network_rounds: Annotated[int, Field(ge=1, le=1_000)] = 30
     #: whole networks measured in each precision to calibrate sums of operators
     calibration_networks: Annotated[int, Field(ge=2, le=100)] = 5
 
@@ -62,6 +64,14 @@ class Settings(BaseModel):
         """The same run for a data set's number of classes."""
         space = Space(**{**self.space.model_dump(), "classes": classes})
         return self.model_copy(update={"space": space})
+
+    def operators(self) -> tuple[Operator, ...]:
+        """All that a run needs a latency for: the space and the baseline, in both precisions."""
+        operators: list[Operator] = []
+        for precision in PRECISIONS:
+            operators += self.space.with_precision(precision).operators()
+            operators += self.baseline(precision).operators
+        return tuple(dict.fromkeys(operators))
 
     def baseline(self, precision: Precision) -> Network:
         """The MobileNetV2 that the searched network is compared with."""
