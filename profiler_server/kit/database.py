@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -103,7 +103,7 @@ class Database:
         try:
             with self.engine.connect():
                 pass
-        except OperationalError as error:
+        except DatabaseError as error:
             url = self.engine.url.render_as_string(hide_password=True)
             raise UserError(
                 f"the database {url} does not open: {error.orig}; check --database-url"

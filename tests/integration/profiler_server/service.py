@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import httpx2
 from pydantic import BaseModel, TypeAdapter
@@ -25,16 +25,10 @@ from netspec.wire import (
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class Http(Protocol):
-    """A test client or a real one."""
-
-    def request(self, method: str, url: str, **options: Any) -> httpx2.Response: ...
-
-
 class Api:
     """The endpoints, in one line each; every answer's status is checked."""
 
-    def __init__(self, http: Http, token: str | None) -> None:
+    def __init__(self, http: httpx2.Client, token: str | None) -> None:
         self.http = http
         self.headers = {} if token is None else {"Authorization": f"Bearer {token}"}
 
@@ -76,7 +70,7 @@ class Api:
         assert problem["type"] == f"/problems/{kind}"
         assert problem["status"] == status
         assert problem["title"]
-        assert problem["instance"] == path.split("?")[0]
+        assert problem["instance"] == path.split("?", maxsplit=1)[0]
         return str(problem["detail"])
 
     def register(self, registration: DeviceRegistration) -> RegisteredDevice:

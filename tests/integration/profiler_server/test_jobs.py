@@ -5,8 +5,9 @@ import hashlib
 import pytest
 
 from netspec.spaces import Space, Stage
-from netspec.wire import ModelSubject, TaskOutcome
+from netspec.wire import ModelSubject, TaskOutcome, VisitBatch
 from tests.integration.profiler_server import farm
+from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.service import Api
 
 SPACE = Space(
@@ -23,9 +24,7 @@ def device(api: Api) -> str:
     return api.register(farm.registration()).id
 
 
-def test_a_space_becomes_its_distinct_operators_and_duplicates_merge(
-    api: Api, device: str
-) -> None:
+def test_a_space_becomes_its_distinct_operators_and_duplicates_merge(api: Api, device: str) -> None:
     operators = SPACE.operators()
     # stem, fixed block, 2 blocks x 2 candidates, head, classifier
     assert len(operators) == 8
@@ -59,7 +58,7 @@ def test_rejected_visits_do_not_count(api: Api, device: str) -> None:
     lease = api.claim(device)
     good = farm.visit(lease.tasks[0], lease, device)
     bad = good.model_copy(update={"rejected": "thermal status 2"})
-    assert api.upload(farm.VisitBatch(visits=(bad,))) == ["stored"]
+    assert api.upload(VisitBatch(visits=(bad,))) == ["stored"]
     assert api.job(job.id).visits_done == 0
     assert api.entries(job.id) == []
 
@@ -115,13 +114,12 @@ def test_remeasure_counts_only_visits_since_the_job(api: Api, device: str) -> No
     assert api.entries(job.id)[0].visits == 4
 
 
-def test_stale_visits_are_made_again(make_api: object, api: Api, device: str) -> None:
+def test_stale_visits_are_made_again(make_api: MakeApi, api: Api, device: str) -> None:
     api.file(farm.job(farm.blocks(1)))
     lease = api.claim(device)
     api.upload(farm.visits(lease, device, rounds=2))
     api.release(lease)
-    assert callable(make_api)
-    impatient: Api = make_api(fresh_days=1e-9)
+    impatient = make_api(fresh_days=1e-9)
     job = impatient.file(farm.job(farm.blocks(1)))
     assert (job.tasks, job.reused) == (1, 0)
 

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import func, select
+
+from netspec.wire import Lease, VisitBatch
+from profiler_server.kit.database import Database
+from profiler_server.measurements import entries
+from profiler_server.measurements.tables import EntryRow, VisitRow
+from tests.integration.profiler_server import farm
+from tests.integration.profiler_server.service import Api
+
+
+@pytest.fixture
+def device(api: Api) -> str:
+    return api.register(farm.registration()).id
+
+
+@pytest.fixture
+def lease(api: Api, device: str) -> Lease:
+    api.file(farm.job(farm.blocks(3), rounds=50))
+    return api.claim(device)
+
+
+def stored(database: Database) -> int:
+    with database.read() as session:
+        return session.scalar(select(func.count()).select_from(VisitRow)) or 0
+
+
+def test_an_upload_may_be_repeated(api: Api, device: str, lease: Lease, database: Database) -> None:
+    batch = farm.visits(lease, device, rounds=2)
+    assert api.upload(batch) == ["stored"] * 6
+    assert api.upload(batch) == ["duplicate"] * 6
+    assert stored(database) == 6
+
+
+def test_another_visit_under_the_same_id_is_a_conflict(
+    api: Api, device: str, lease: Lease, database: Database
+) -> None:
+    one = farm.visit(lease.tasks[0], lease, device)
+    other = one.model_copy(update={"round": 7})
+    assert api.upload(VisitBatch(visits=(one,))) == ["stored"]
+    assert api.upload(VisitBatch(visits=(other,))) == ["conflict"]
+    assert stored(database) == 1
+    new = farm.visit(lease.tasks[0], lease, device)
+    twice = new.model_copy(update={"round": 8})
+    assert api.upload(VisitBatch(visits=(new, new, twice))) == ["stored", "duplicate", "conflict"]
+    assert stored(database) == 2
+
+
+def test_unknown_parts_spoil_only_their_own_visit(
+    api: Api, device: str, lease: Lease, database: Database
+) -> None:
+    good = farm.visit(lease.tasks[0], lease, device)
+    others = [
+        farm.visit(lease.tasks[0], lease, device).model_copy(update=changed)
+        for changed in (
+            {"device_id": "nobody"},
+            {"target_id": "0" * 16},
+            {"subject_hash": "0" * 64},
+        )
+    ]
+    assert api.upload(VisitBatch(visits=(*others, good))) == [*["unknown"] * 3, "stored"]
+    assert stored(database) == 1
+
+
+def test_concurrent_uploads_of_one_batch_store_it_once(
+    api: Api, device: str, lease: Lease, database: Database
+) -> None:
+    batch = farm.visits(lease, device, rounds=10)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(api.upload, [batch] * 4))
+    assert sorted(answer[0] for answer in answers) == ["duplicate"] * 3 + ["stored"]
+    assert stored(database) == 30
+
+
+def test_entries_are_the_estimate_over_accepted_visits(api: Api, device: str, lease: Lease) -> None:
+    task = lease.tasks[0]
+    # 10th percentile of 1, 2, ..., 11 ms is 2 ms
+    batch = [farm.visit(task, lease, device, ms=float(ms)) for ms in range(1, 12)]
+    api.upload(VisitBatch(visits=tuple(batch[:4])))
+    api.upload(VisitBatch(visits=tuple(batch[4:])))
+    key = task.subject.name
+    answer = api.call("GET", f"/v1/targets/{lease.target_id}/latency?key={key}").json()
+    assert answer["value_ms"] == pytest.approx(2.0)
+    assert answer["low_ms"] <= 2.0 <= answer["high_ms"]
+    assert answer["visits"] == 11
+
+
+def test_rederiving_gives_the_same_entries(
+    api: Api, device: str, lease: Lease, database: Database
+) -> None:
+    for ms in (3.0, 1.0, 2.0):
+        visits = tuple(
+            farm.visit(task, lease, device, ms=ms * (1 + index))
+            for index, task in enumerate(lease.tasks)
+        )
+        api.upload(VisitBatch(visits=visits))
+
+    def everything() -> list[tuple[object, ...]]:
+        columns = list(EntryRow.__table__.columns)
+        with database.read() as session:
+            return [tuple(row) for row in session.execute(select(*columns).order_by(*columns))]
+
+    before = everything()
+    with database.write() as session:
+        assert entries.rederive(session) == 3
+    assert everything() == before
+    assert len(before) == 3
+
+
+def test_a_batch_is_bounded(api: Api, device: str, lease: Lease) -> None:
+    visit = farm.visit(lease.tasks[0], lease, device).model_dump(mode="json")
+    for visits in ([], [visit] * 1_001):
+        detail = api.problem(
+            "POST", "/v1/visits:batch", {"visits": visits}, status=422, kind="invalid-request"
+        )
+        assert "visits" in detail
