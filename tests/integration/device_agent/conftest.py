@@ -1,0 +1,15 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.device_agent.processes import Farm
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[Farm]:
+    """A running server without jobs, renewals twice a second."""
+    made = Farm(tmp_path / "data", {"PROFILER_RENEW_EVERY_S": "0.5"})
+    made.start_server()
+    yield made
+    made.close()

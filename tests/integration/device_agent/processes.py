@@ -1,0 +1,123 @@
+"""The real server and the real agent as processes of their own."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
+from netspec.profiler_http import ProfilerHttp
+from netspec.wire import Job, JobRequest
+
+Found = TypeVar("Found")
+
+_TIMEOUT_S = 60.0
+
+
+def wait_for(look: Callable[[], Found]) -> Found:
+    """The first true thing seen."""
+    deadline = time.monotonic() + _TIMEOUT_S
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.05)
+    return found
+
+
+@dataclass
+class Farm:
+    """A server and its agents, with a data folder of their own."""
+
+    folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    url: str = ""
+    _server: subprocess.Popen[str] | None = None
+    _agents: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        outer = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in (TOKEN_VARIABLE, URL_VARIABLE)
+        }
+        return {**outer, DATA_DIR_VARIABLE: str(self.folder), **self.settings}
+
+    def start_server(self) -> None:
+        """Starts the server; a second time, on the port of the first."""
+        port = self.url.rsplit(":", 1)[-1] or "0"
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "profiler_server", "serve", "--port", port],
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._server.stdout is not None
+        line = self._server.stdout.readline()
+        assert line.startswith("profiler-server at "), line
+        self.url = line.split()[-1]
+
+    def kill_server(self) -> None:
+        if self._server is not None:
+            _end(self._server)
+
+    def start_agent(self, *arguments: str) -> subprocess.Popen[str]:
+        agent = subprocess.Popen(
+            [sys.executable, "-m", "device_agent", "run", "--profiler-url", self.url, *arguments],
+            env=self._environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._agents.append(agent)
+        return agent
+
+    def run_agent(self, *arguments: str) -> str:
+        """Runs an agent until there is no work left; its log."""
+        agent = self.start_agent("--until-idle", *arguments)
+        _, log = agent.communicate(timeout=_TIMEOUT_S)
+        assert agent.returncode == 0, log
+        return log
+
+    def close(self) -> None:
+        for agent in self._agents:
+            _end(agent)
+        self.kill_server()
+
+    def http(self) -> ProfilerHttp:
+        token = (self.folder / "token").read_text(encoding="ascii").strip()
+        return ProfilerHttp(self.url, token)
+
+    def file(self, request: JobRequest) -> Job:
+        with self.http() as http:
+            answer = http.request("POST", "/v1/jobs", body=request)
+        return Job.model_validate_json(answer.content)
+
+    def job(self, job: Job) -> Job:
+        with self.http() as http:
+            return Job.model_validate_json(http.request("GET", f"/v1/jobs/{job.id}").content)
+
+    def visits_stored(self) -> int:
+        with closing(sqlite3.connect(self.folder / "profiler.db")) as database:
+            return int(database.execute("SELECT count(*) FROM visits").fetchone()[0])
+
+    def visits_spooled(self) -> int:
+        total = 0
+        for path in self.folder.glob("spool-*.db"):
+            with closing(sqlite3.connect(path)) as database:
+                total += int(database.execute("SELECT count(*) FROM visits").fetchone()[0])
+        return total
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()

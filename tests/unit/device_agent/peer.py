@@ -1,0 +1,168 @@
+"""A scripted server in this process, and a device without hardware."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+
+from device_agent.agent import Agent
+from device_agent.attempt import Bench
+from device_agent.device import Device
+from device_agent.link import Link
+from device_agent.model_files import ModelFiles
+from device_agent.runners.base import Measured
+from device_agent.spool import Spool
+from device_agent.stop import StopSignal
+from netspec.profiler_http import ProfilerHttp
+from netspec.protocol import MeasurementProtocol, TargetIdentity
+from netspec.statistics import VisitStatistics
+from netspec.wire import (
+    Conditions,
+    Lease,
+    LeaseRelease,
+    LeaseStatus,
+    RegisteredDevice,
+    Visit,
+    VisitBatch,
+)
+
+BACKOFF_S = 0.002
+PROTOCOL = MeasurementProtocol()
+IDENTITY = TargetIdentity(
+    device_model="test",
+    soc="test",
+    os_build="test",
+    abi="test",
+    runtime="test 1",
+    runtime_sha256="0" * 64,
+    delegate="xnnpack",
+    threads=1,
+    affinity="none",
+    clock_policy="free",
+    protocol=PROTOCOL.content_hash,
+)
+
+
+@dataclass
+class Peer:
+    """Speaks the agent's half of the wire; faults are switched on by the test."""
+
+    leases: list[Lease] = field(default_factory=list)
+    target_id: str = IDENTITY.id
+    #: answer nothing at all
+    away: bool = False
+    #: answer renewals with 409
+    lost: bool = False
+    cancelled: tuple[str, ...] = ()
+    ttl_s: float = 60.0
+    renew_every_s: float = 60.0
+    registrations: int = 0
+    visits: list[Visit] = field(default_factory=list)
+    releases: list[LeaseRelease] = field(default_factory=list)
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        if self.away:
+            raise httpx2.ConnectError("away")
+        action = request.url.path.rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+        answers = {
+            "devices": self._register,
+            "leases": self._lease,
+            "batch": self._store,
+            "release": self._release,
+            "renew": self._renew,
+        }
+        return answers[action](request.read())
+
+    def _register(self, _body: bytes) -> httpx2.Response:
+        self.registrations += 1
+        answer = RegisteredDevice(
+            id="device-1",
+            target_ids=(self.target_id,),
+            lease_ttl_s=self.ttl_s,
+            renew_every_s=self.renew_every_s,
+        )
+        return httpx2.Response(200, content=answer.model_dump_json())
+
+    def _lease(self, _body: bytes) -> httpx2.Response:
+        if not self.leases:
+            return httpx2.Response(204)
+        return httpx2.Response(200, content=self.leases.pop(0).model_dump_json())
+
+    def _store(self, body: bytes) -> httpx2.Response:
+        batch = VisitBatch.model_validate_json(body)
+        self.visits += batch.visits
+        receipts = [{"id": str(visit.id), "state": "stored"} for visit in batch.visits]
+        return httpx2.Response(200, content=json.dumps({"receipts": receipts}))
+
+    def _release(self, body: bytes) -> httpx2.Response:
+        self.releases.append(LeaseRelease.model_validate_json(body))
+        return httpx2.Response(204)
+
+    def _renew(self, _body: bytes) -> httpx2.Response:
+        if self.lost:
+            return httpx2.Response(409)
+        status = LeaseStatus(ttl_s=self.ttl_s, cancelled_task_ids=self.cancelled)
+        return httpx2.Response(200, content=status.model_dump_json())
+
+    def outcomes(self) -> dict[str, str]:
+        """State by task id over all releases."""
+        return {one.task_id: one.state for release in self.releases for one in release.outcomes}
+
+
+@dataclass
+class ScriptedRunner:
+    """Answers visits at once; `before` runs ahead of each and may raise."""
+
+    before: Callable[[int, Path], None] = lambda _number, _model: None
+    visits: int = 0
+
+    def visit(self, model: Path, protocol: MeasurementProtocol) -> Measured:
+        assert protocol == PROTOCOL
+        assert model.exists()
+        self.visits += 1
+        self.before(self.visits, model)
+        statistics = VisitStatistics(
+            count=1, min_us=1, p5_us=1, median_us=1, p95_us=1, mean_us=1, std_us=0
+        )
+        return Measured(statistics, raw=f"visit {self.visits}")
+
+    def close(self) -> None:
+        raise AssertionError("the agent does not own its runner")
+
+
+class QuietProgress:
+    """Counts steps."""
+
+    def __init__(self) -> None:
+        self.steps: dict[str, int] = {}
+        self._stage = ""
+
+    @contextmanager
+    def stage(self, name: str, total: int) -> Iterator[None]:
+        self._stage = name
+        self.steps[name] = 0
+        yield
+        assert self.steps[name] <= total
+
+    def advance(self) -> None:
+        self.steps[self._stage] += 1
+
+
+def agent_with(peer: Peer, runner: ScriptedRunner, spool: Spool, stop: StopSignal) -> Agent:
+    transport = httpx2.MockTransport(peer)
+    link = Link(ProfilerHttp("http://test", "t", transport=transport, retry_pauses_s=()))
+    bench = Bench(
+        device=Device("host-test", IDENTITY, runner, Conditions, None),
+        protocol=PROTOCOL,
+        link=link,
+        spool=spool,
+        models=ModelFiles(spool.path.parent / "models", link.model),
+        stop=stop,
+        progress=QuietProgress(),
+    )
+    return Agent(bench, backoff_s=(BACKOFF_S,))

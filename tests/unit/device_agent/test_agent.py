@@ -1,0 +1,196 @@
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from device_agent import attempt
+from device_agent.errors import DelegateRefused, DeviceNotReady, WrongTarget
+from device_agent.spool import Spool
+from device_agent.stop import StopSignal
+from netspec.errors import ProfilerUnreachable
+from tests.unit.device_agent.messages import lease, visit
+from tests.unit.device_agent.peer import BACKOFF_S, IDENTITY, Peer, ScriptedRunner, agent_with
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    with Spool(tmp_path / "spool.db") as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempt, "_HAND_OVER_EVERY_S", 0.001)
+
+
+def leased(visits: dict[str, int], lease_id: str = "lease-1") -> Peer:
+    peer = Peer()
+    peer.leases = [lease(visits, lease_id).model_copy(update={"target_id": IDENTITY.id})]
+    return peer
+
+
+def test_a_lease_is_visited_uploaded_and_handed_back(spool: Spool) -> None:
+    peer = leased({"a": 3, "b": 1})
+    agent_with(peer, ScriptedRunner(), spool, StopSignal()).run(until_idle=True)
+    assert Counter(one.task_id for one in peer.visits) == {"a": 3, "b": 1}
+    assert sorted(one.round for one in peer.visits if one.task_id == "a") == [0, 1, 2]
+    assert {one.device_id for one in peer.visits} == {"device-1"}
+    assert {one.target_id for one in peer.visits} == {IDENTITY.id}
+    assert peer.outcomes() == {"a": "done", "b": "done"}
+    assert (peer.releases[0].fence, peer.registrations) == (7, 1)
+    assert spool.waiting() == 0
+
+
+def test_a_failed_visit_drops_its_task_alone_and_tells_why(spool: Spool) -> None:
+    peer = leased({"a": 3, "b": 3})
+    bad: list[Path] = []
+
+    def refuse(_number: int, model: Path) -> None:
+        bad[:] = bad or [model]
+        if model in bad:
+            raise DelegateRefused("XNNPACK took nothing of the graph")
+
+    runner = ScriptedRunner(refuse)
+    agent_with(peer, runner, spool, StopSignal()).run(until_idle=True)
+    assert runner.visits == 1 + 3
+    assert sorted(peer.outcomes().values()) == ["done", "failed"]
+    (failed,) = [one for one in peer.releases[0].outcomes if one.state == "failed"]
+    assert failed.reason == "XNNPACK took nothing of the graph"
+
+
+def test_a_lost_lease_stops_the_batch_and_keeps_its_visits(spool: Spool) -> None:
+    peer = leased({"a": 20_000})
+    peer.renew_every_s = 0.01
+
+    def lose(number: int, _model: Path) -> None:
+        peer.lost = number >= 5
+
+    runner = ScriptedRunner(lose)
+    agent_with(peer, runner, spool, StopSignal()).run(until_idle=True)
+    assert 5 <= runner.visits < 20_000
+    assert len(peer.visits) == runner.visits
+    assert peer.releases == []
+
+
+def test_cancelled_tasks_are_dropped(spool: Spool) -> None:
+    peer = leased({"a": 20_000, "b": 1})
+    peer.renew_every_s = 0.01
+
+    def cancel(number: int, _model: Path) -> None:
+        if number == 5:
+            peer.cancelled = ("a",)
+
+    runner = ScriptedRunner(cancel)
+    agent_with(peer, runner, spool, StopSignal()).run(until_idle=True)
+    assert runner.visits < 20_000
+    assert peer.outcomes()["a"] == "unfinished"
+    assert len(peer.visits) == runner.visits
+
+
+def test_a_server_that_goes_away_is_waited_for_and_gets_everything(spool: Spool) -> None:
+    peer = leased({"a": 5})
+
+    def leave(number: int, _model: Path) -> None:
+        peer.away = number >= 2
+
+    runner = ScriptedRunner(leave)
+    agent = agent_with(peer, runner, spool, StopSignal())
+    waits: list[float] = []
+
+    def come_back(seconds: float) -> None:
+        assert seconds > 0
+        waits.append(spool.waiting())
+        peer.away = len(waits) < 3
+
+    agent.bench.stop.wait = come_back  # type: ignore[method-assign]
+    agent.run(until_idle=True)
+    assert waits == [5, 5, 5]
+    assert len(peer.visits) == 5
+    assert peer.outcomes() == {"a": "done"}
+    assert peer.registrations == 1
+
+
+def test_an_agent_registers_again_when_the_lease_ended_while_the_server_was_away(
+    spool: Spool,
+) -> None:
+    peer = leased({"a": 5})
+    peer.ttl_s = 0.05
+
+    def leave(_number: int, _model: Path) -> None:
+        peer.away = True
+
+    agent = agent_with(peer, ScriptedRunner(leave), spool, StopSignal())
+
+    def wait(seconds: float) -> None:
+        time.sleep(seconds)
+        if seconds == BACKOFF_S:
+            peer.away = False
+
+    agent.bench.stop.wait = wait  # type: ignore[method-assign]
+    agent.run(until_idle=True)
+    assert peer.registrations == 2
+    assert peer.releases == []
+    assert len(peer.visits) >= 1
+    assert spool.waiting() == 0
+
+
+def test_the_wish_to_stop_hands_back_what_is_unfinished(spool: Spool) -> None:
+    peer = leased({"a": 10, "b": 10})
+    stop = StopSignal()
+
+    def ask(number: int, _model: Path) -> None:
+        stop.requested = number == 7
+
+    agent_with(peer, ScriptedRunner(ask), spool, stop).run()
+    assert len(peer.visits) == 7
+    assert peer.outcomes() == {"a": "unfinished", "b": "unfinished"}
+    assert spool.waiting() == 0
+
+
+def test_stopping_while_the_server_is_away_keeps_the_visits(spool: Spool) -> None:
+    peer = leased({"a": 10})
+    stop = StopSignal()
+
+    def ask(number: int, _model: Path) -> None:
+        peer.away = stop.requested = number == 7
+
+    agent_with(peer, ScriptedRunner(ask), spool, stop).run()
+    assert (len(peer.visits), spool.waiting()) == (0, 7)
+
+
+def test_what_an_earlier_process_left_is_uploaded_first(spool: Spool) -> None:
+    left = visit()
+    spool.append(left)
+    peer = Peer()
+    agent_with(peer, ScriptedRunner(), spool, StopSignal()).run(until_idle=True)
+    assert peer.visits == [left]
+
+
+def test_a_device_that_is_not_ready_blames_no_task(spool: Spool) -> None:
+    peer = leased({"a": 2, "b": 2})
+
+    def broken(number: int, _model: Path) -> None:
+        if number == 3:
+            raise DeviceNotReady("no runtime")
+
+    agent_with(peer, ScriptedRunner(broken), spool, StopSignal()).run(until_idle=True)
+    assert sorted(peer.outcomes().values()) == ["unfinished", "unfinished"]
+    assert len(peer.visits) == 2
+    assert peer.registrations == 2
+
+
+def test_a_server_that_is_away_at_the_start_is_an_error(spool: Spool) -> None:
+    with pytest.raises(ProfilerUnreachable, match="no profiler answers"):
+        agent_with(Peer(away=True), ScriptedRunner(), spool, StopSignal()).run()
+
+
+def test_another_target_than_ours_is_not_measured(spool: Spool) -> None:
+    with pytest.raises(WrongTarget, match="install the same version"):
+        agent_with(Peer(target_id="f" * 16), ScriptedRunner(), spool, StopSignal()).run()
+    peer = leased({"a": 1})
+    peer.leases = [lease({"a": 1})]
+    with pytest.raises(WrongTarget):
+        agent_with(peer, ScriptedRunner(), spool, StopSignal()).run()
+    assert peer.visits == []
