@@ -1,0 +1,1 @@
+"""The report's figures: each function returns one inline SVG."""

@@ -1,0 +1,106 @@
+"""The latency table by block and candidate."""
+
+from __future__ import annotations
+
+import math
+
+import matplotlib as mpl
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize, to_hex
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from netspec.operators import Precision
+from netspec.spaces import Block
+from search_client.report.content import Report
+from search_client.report.figures.canvas import (
+    INK,
+    LINE,
+    MUTED,
+    draw,
+    pixel_axes,
+    text_colour_on,
+)
+from search_client.report.wording import operator_label, shape_label
+
+_WIDTH = 490
+_LABELS = 142
+_HEAD = 50
+_ROW = 23
+_US_PER_MS = 1000
+
+
+def table_heatmap(report: Report, precision: Precision) -> Markup:
+    """Entries of one precision, a row a block and a column a candidate, Zero last.
+
+    Chosen candidates are outlined. Log colour scale, since early blocks cost
+    many times what late ones do.
+    """
+    values_ms = {entry.name: entry.value_ms for entry in report.table}
+    blocks = report.search.space.with_precision(precision).blocks
+    table = [
+        [values_ms.get(operator.key, math.nan) for operator in block.candidates] for block in blocks
+    ]
+    known = [value for row in table for value in row if value > 0]
+    norm = LogNorm(min(known), max(known)) if known else Normalize(0, 1)
+    unit = "us" if known and max(known) < 1 else "ms"
+    scale = _US_PER_MS if unit == "us" else 1
+
+    def paint(figure: Figure) -> None:
+        axes = pixel_axes(figure)
+        columns = [operator_label(operator) for operator in blocks[0].candidates]
+        if any(block.skippable for block in blocks):
+            columns.append("Zero")
+        cell = (_WIDTH - _LABELS - 2) / len(columns)
+        axes.text(0, 14, f"{precision}, {unit}", size=12, weight="bold")
+        for column, text in enumerate(columns):
+            x = _LABELS + (column + 0.5) * cell
+            axes.text(x, _HEAD - 6, text.replace(" ", "\n"), size=10, ha="center", va="bottom")
+        for index, (block, row) in enumerate(zip(blocks, table, strict=True)):
+            y = _HEAD + index * _ROW
+            _row_label(axes, index, block, y)
+            colours = ["none" if math.isnan(value) else _colour(norm, value) for value in row]
+            texts = ["n/a" if math.isnan(value) else _three_digits(scale * value) for value in row]
+            if block.skippable:
+                colours.append(LINE)
+                texts.append("0")
+            for column, (colour, text) in enumerate(zip(colours, texts, strict=True)):
+                _cell(axes, (_LABELS + column * cell, y), cell, colour, text)
+            _outline(axes, _LABELS + report.search.choices[index] * cell, y, cell)
+
+    label = (
+        f"Latency of each candidate of each block in {precision}, {unit}; "
+        "the same numbers stand in the table of entries below"
+    )
+    height = _HEAD + len(blocks) * _ROW + 4
+    return draw(f"table-{precision}", label, (_WIDTH, height), paint)
+
+
+def _colour(norm: Normalize, value: float) -> str:
+    # the ends of viridis are too dark and too bright beside each other
+    return to_hex(mpl.colormaps["viridis_r"](0.06 + 0.84 * float(norm(value))))
+
+
+def _row_label(axes: Axes, index: int, block: Block, y: float) -> None:
+    middle = y + _ROW / 2
+    axes.text(18, middle, str(index + 1), ha="right", va="center", size=10)
+    axes.text(26, middle, shape_label(block.candidates[0]), va="center", size=9.5, color=MUTED)
+
+
+def _cell(axes: Axes, at: tuple[float, float], width: float, colour: str, text: str) -> None:
+    axes.add_patch(Rectangle((at[0] + 0.75, at[1] + 0.75), width - 1.5, _ROW - 1.5, fc=colour))
+    # both take the page's colours
+    ink = INK if colour in ("none", LINE) else text_colour_on(colour)
+    axes.text(
+        at[0] + width / 2, at[1] + _ROW / 2, text, ha="center", va="center", size=10, color=ink
+    )
+
+
+def _outline(axes: Axes, x: float, y: float, width: float) -> None:
+    axes.add_patch(Rectangle((x, y), width, _ROW, fc="none", ec=INK, linewidth=2.4, zorder=3))
+
+
+def _three_digits(value: float) -> str:
+    decimals = 2 - math.floor(math.log10(value)) if value > 0 else 0
+    return f"{value:.{min(max(decimals, 0), 4)}f}"

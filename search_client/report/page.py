@@ -1,0 +1,151 @@
+"""The run's two files: `report.json` for programs, `report.html` for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from netspec.operators import PRECISIONS, Precision, operator_from_key
+from netspec.wire import Entry
+from search_client.report import wording
+from search_client.report.content import DeployedModel, Report
+from search_client.report.figures.architecture import (
+    Scale,
+    network_architecture,
+    searched_architecture,
+)
+from search_client.report.figures.heatmap import table_heatmap
+from search_client.report.figures.latency import operator_bars, predicted_against_measured
+from search_client.report.figures.search import (
+    block_probabilities,
+    choice_colours,
+    choice_names,
+    expected_latency_curve,
+    learning_curves,
+)
+
+_TEMPLATE = "report.html.j2"
+
+
+@dataclass(frozen=True)
+class _Figures:
+    prediction: tuple[Markup, ...]
+    searched: Markup
+    baseline: Markup
+    searched_bars: Markup
+    baseline_bars: Markup
+    #: empty where the search left no points
+    search: tuple[Markup, ...]
+    probabilities: tuple[Markup, ...]
+    #: name and colour (hex) of each choice
+    choices: tuple[tuple[str, str], ...]
+    table: tuple[Markup, ...]
+
+
+def write_report(report: Report, folder: Path) -> None:
+    """Writes `report.json` and the self-contained `report.html` into a folder.
+
+    The page needs no network and no JavaScript. The folder is made if missing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (folder / "report.html").write_text(render_page(report), encoding="utf-8")
+
+
+def render_page(report: Report) -> str:
+    """The HTML page of a report."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "ms": wording.milliseconds,
+        "percent": wording.percent,
+        "signed": wording.signed_percent,
+        "duration": wording.duration,
+    }
+    return environment.get_template(_TEMPLATE).render(
+        report=report,
+        headline=_unbroken(wording.headline(report)),
+        rows=wording.result_rows(report),
+        identity=_identity(report),
+        figures=_figures(report),
+        entries=_entries(report.table),
+        precisions=PRECISIONS,
+        interval=wording.interval,
+    )
+
+
+def _unbroken(text: str) -> str:
+    # a number keeps its unit on its line
+    return text.replace(" ms", "\u00a0ms").replace(" %", "\u00a0%")
+
+
+def _figures(report: Report) -> _Figures:
+    search = report.search
+    scale = Scale.of(report.searched.network, report.baseline.network)
+    longest = max(search.space.blocks, key=lambda block: block.choices)
+    in_table = {entry.precision for entry in report.table}
+    return _Figures(
+        prediction=tuple(
+            predicted_against_measured(report, precision)
+            for precision in PRECISIONS
+            if precision in _deployed_precisions(report)
+        ),
+        searched=searched_architecture(search.space, search.choices, scale),
+        baseline=network_architecture(report.baseline.network, scale),
+        searched_bars=operator_bars(report, report.searched, "searched"),
+        baseline_bars=operator_bars(report, report.baseline, "baseline"),
+        search=(
+            (learning_curves(search), expected_latency_curve(search, report.latency_ref_ms))
+            if search.points
+            else ()
+        ),
+        probabilities=block_probabilities(search) if search.points else (),
+        choices=tuple(zip(choice_names(longest), choice_colours(longest), strict=True)),
+        table=tuple(
+            table_heatmap(report, precision) for precision in PRECISIONS if precision in in_table
+        ),
+    )
+
+
+def _deployed_precisions(report: Report) -> set[Precision]:
+    models: Sequence[DeployedModel] = (*report.searched.models, *report.baseline.models)
+    return {model.precision for model in models}
+
+
+def _identity(report: Report) -> tuple[tuple[str, str], ...]:
+    identity = report.identity
+    return (
+        ("Target", report.target),
+        ("Device model", identity.device_model),
+        ("SoC", identity.soc),
+        ("OS build", identity.os_build),
+        ("ABI", identity.abi),
+        ("Runtime", identity.runtime),
+        ("SHA-256 of the runtime", identity.runtime_sha256),
+        ("Delegate", identity.delegate),
+        ("Threads", str(identity.threads)),
+        ("Affinity", identity.affinity),
+        ("Clock policy", identity.clock_policy.replace("_", " ")),
+        ("Protocol", identity.protocol),
+        ("Table snapshot", report.snapshot),
+    )
+
+
+def _entries(table: Sequence[Entry]) -> dict[str, dict[Precision, Entry]]:
+    """Entries of each operator by precision, operators by their key in float32."""
+    rows: dict[str, dict[Precision, Entry]] = {}
+    for entry in table:
+        if entry.kind == "operator":
+            operator = operator_from_key(entry.name)
+            key = operator.with_precision("float32").key.removesuffix("-float32")
+            rows.setdefault(key, {})[operator.precision] = entry
+    return rows

@@ -1,0 +1,56 @@
+"""The result on the terminal."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from search_client.report.content import Report
+from search_client.report.wording import duration, headline, milliseconds, percent, result_rows
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Prints the closing table, the headline and where the time went; good from 80 columns on."""
+    console.print(_table(report))
+    # Text, not markup: names are the user's and may hold brackets.
+    console.print(Text(headline(report)))
+    console.print(Text(_facts(report), style="dim"))
+
+
+def _table(report: Report) -> Table:
+    # 2 columns between numbers, so that the widest still fit 80
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.title = Text(f"Latency on {report.identity.device_model}, ms")
+    table.add_column("Network", no_wrap=True)
+    for name in ("Top-1", "Predicted", "Measured [95 %]", "Error", "Agreed"):
+        table.add_column(name, justify="right", no_wrap=True)
+    role = ""
+    for row in result_rows(report):
+        if role and row.role != role:
+            table.add_section()
+        role = row.role
+        table.add_row(
+            f"{role} {row.precision}",
+            row.accuracy,
+            row.predicted_ms,
+            # Text: rich would read [0.60] as markup
+            Text(f"{row.measured_ms} {row.interval_ms}"),
+            row.error,
+            row.agreement,
+        )
+    return table
+
+
+def _facts(report: Report) -> str:
+    expected = report.searched.expected_ms
+    aim = f"reference {milliseconds(report.latency_ref_ms)} ms ({report.search.precision})"
+    if expected is not None:
+        aim += f", E[LAT] {milliseconds(expected)} ms"
+    stages = ", ".join(f"{stage} {duration(value)}" for stage, value in report.seconds.items())
+    return (
+        f"{aim}; greatest prediction error {percent(report.prediction_error_percent)}; "
+        f"{report.entries} entries, {report.entries_reused} of them reused.\n"
+        f"Wall time {duration(sum(report.seconds.values()))}: {stages}."
+    )

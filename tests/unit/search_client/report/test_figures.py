@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import re
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from netspec.spaces import Space
+from search_client.report.figures.architecture import Scale, searched_architecture
+from search_client.report.figures.canvas import INK, draw, operator_colour, text_colour_on
+from search_client.report.figures.heatmap import table_heatmap
+from search_client.report.figures.latency import operator_bars, predicted_against_measured
+from search_client.report.figures.search import (
+    block_probabilities,
+    choice_names,
+    expected_latency_curve,
+)
+from tests.unit.search_client.report import synthetic
+
+
+def texts(svg: str) -> list[str]:
+    return re.findall(r"<(?:text|tspan)[^>]*>([^<]+)</", svg)
+
+
+def test_expansion_changes_the_shade_and_kernel_the_hue() -> None:
+    assert operator_colour(3, 6) == "#2f6fb0"
+    # halfway to expand 0 the share of white is 0.375
+    assert operator_colour(3, 3) == "#7da5ce"
+    assert len({operator_colour(kernel, 6) for kernel in (1, 3, 5, 7, 9, 11)}) == 6
+    assert len({operator_colour(3, expand) for expand in range(1, 13)}) == 12
+
+
+def test_text_contrasts_with_its_fill() -> None:
+    assert text_colour_on("#ffffff") == "#000000"
+    assert text_colour_on("#000000") == "#ffffff"
+    assert text_colour_on("#8a4bae") == "#ffffff"
+
+
+def test_drawing_takes_ink_from_the_page_and_leaves_the_style_alone() -> None:
+    before = dict(mpl.rcParams)
+
+    def paint(figure: Figure) -> None:
+        figure.text(0.5, 0.5, "a < b", color=INK)
+
+    svg = draw("one", 'says "<hello>"', (100, 50), paint)
+    assert dict(mpl.rcParams) == before
+    assert svg.startswith('<svg viewBox="0 0 100 50" role="img"')
+    assert 'aria-label="says &#34;&lt;hello&gt;&#34;"' in svg
+    assert "currentColor" in svg
+    assert "a &lt; b" in svg
+    assert INK not in svg
+    assert 'id="one-figure_1"' in svg
+
+
+def test_the_heatmap_tells_us_and_zero() -> None:
+    report = synthetic.report()
+    shown = texts(table_heatmap(report, "int8"))
+    blocks = report.search.space.blocks
+    assert "int8, us" in shown
+    assert shown.count("0") == sum(block.skippable for block in blocks)
+    for block in blocks:
+        for operator in block.candidates:
+            value_us = 1000 * synthetic.cost_ms(operator.with_precision("int8"))
+            assert any(
+                abs(float(text) - value_us) <= 0.006 * value_us
+                for text in shown
+                if re.fullmatch(r"[\d.]+", text)
+            )
+
+
+def test_the_heatmap_says_ms_where_an_entry_takes_one() -> None:
+    assert "float32, ms" in texts(table_heatmap(synthetic.report(Space()), "float32"))
+
+
+def test_a_missing_entry_is_shown_as_missing() -> None:
+    report = synthetic.report()
+    lost = report.search.space.with_precision("int8").blocks[0].candidates[2].key
+    table = tuple(entry for entry in report.table if entry.name != lost)
+    shown = texts(table_heatmap(report.model_copy(update={"table": table}), "int8"))
+    assert shown.count("n/a") == 1
+
+
+def test_the_drawing_shows_each_choice_and_skips() -> None:
+    report = synthetic.report()
+    svg = searched_architecture(
+        report.search.space, report.search.choices, Scale.of(report.searched.network)
+    )
+    shown = texts(svg)
+    blocks = report.search.space.blocks
+    skipped = [
+        choice == len(block.candidates)
+        for block, choice in zip(blocks, report.search.choices, strict=True)
+    ]
+    assert any(skipped)
+    assert shown.count("skipped") == sum(skipped)
+    for block, choice in zip(blocks, report.search.choices, strict=True):
+        assert choice_names(block)[choice].replace("Zero", "skipped") in shown
+    assert "64x64x3" in shown
+    assert "1x1x10" in shown
+
+
+def test_hollow_marks_are_calibration_networks_and_filled_ones_are_deployed() -> None:
+    report = synthetic.report()
+    shown = texts(predicted_against_measured(report, "int8"))
+    assert {"calibration networks", "searched", "baseline", "±5 %"} <= set(shown)
+    bare = report.model_copy(update={"calibrations": ()})
+    assert "calibration networks" not in texts(predicted_against_measured(bare, "int8"))
+
+
+def test_bars_name_every_operator() -> None:
+    report = synthetic.report()
+    shown = texts(operator_bars(report, report.searched, "searched"))
+    assert (
+        sum(text.startswith("MB") for text in shown) == len(report.searched.network.operators) - 3
+    )
+    assert {"Conv 3x3", "Conv 1x1", "Pool FC", "float32", "int8"} <= set(shown)
+
+
+def test_the_reference_stands_beside_the_expected_latency() -> None:
+    report = synthetic.report()
+    svg = expected_latency_curve(report.search, report.latency_ref_ms)
+    assert "reference, 0.600 ms" in texts(svg)
+    assert "warm-up" in texts(svg)
+
+
+def test_each_block_has_its_probabilities() -> None:
+    search = synthetic.report().search
+    figures = block_probabilities(search)
+    assert len(figures) == len(search.space.blocks)
+    for index, (figure, block) in enumerate(zip(figures, search.space.blocks, strict=True)):
+        chosen = choice_names(block)[search.choices[index]]
+        final = search.points[-1].probabilities[index][search.choices[index]]
+        assert f"{index + 1}: {chosen}, p = {final:.2f}" in texts(figure)
+
+
+def test_a_search_of_one_point_draws() -> None:
+    search = synthetic.report().search
+    one = search.model_copy(update={"points": search.points[:1]})
+    assert "E[LAT]" in texts(expected_latency_curve(one, 0.6))
+    assert len(block_probabilities(one)) == len(search.space.blocks)
+
+
+def test_texts_keep_their_digits_and_coordinates_do_not() -> None:
+    def paint(figure: Figure) -> None:
+        figure.text(1 / 3, 1 / 3, "0.12345")
+
+    svg = draw("digits", "digits", (100, 50), paint)
+    assert texts(svg) == ["0.12345"]
+    assert "33.33" in svg
+    assert "33.333" not in svg

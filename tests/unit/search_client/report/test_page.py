@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from search_client.report.content import Report
+from search_client.report.page import render_page, write_report
+from search_client.report.wording import interval, milliseconds, percent, signed_percent
+from tests.unit.search_client.report import synthetic
+
+VOID = {"meta", "br", "hr", "img", "link", "input"}
+
+
+class Outline(HTMLParser):
+    """Collects what the page is made of and checks that its elements nest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return synthetic.report()
+
+
+@pytest.fixture(scope="module")
+def html(report: Report) -> str:
+    return render_page(report)
+
+
+@pytest.fixture(scope="module")
+def outline(html: str) -> Outline:
+    parsed = Outline()
+    parsed.feed(html)
+    parsed.close()
+    return parsed
+
+
+def test_every_element_is_closed(outline: Outline) -> None:
+    assert outline.open == []
+
+
+def test_nothing_comes_from_elsewhere(html: str, outline: Outline) -> None:
+    assert "://" not in html
+    assert "@import" not in html
+    assert not {"script", "link", "iframe", "image", "img"} & {tag for tag, _ in outline.tags}
+
+
+def test_ids_are_unique_and_references_find_them(outline: Outline) -> None:
+    ids = [attributes["id"] for _, attributes in outline.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for _, attributes in outline.tags:
+        for name in ("href", "xlink:href"):
+            if name in attributes:
+                assert (attributes[name] or "").removeprefix("#") in ids
+        clip = attributes.get("clip-path") or ""
+        if clip:
+            assert clip.removeprefix("url(#").removesuffix(")") in ids
+
+
+def test_figures_and_tables_speak(outline: Outline) -> None:
+    figures = outline.all("svg")
+    # 2 scatters, 2 drawings, 2 bars, 2 curves, 7 blocks, 2 heatmaps
+    assert len(figures) == 17
+    assert all(each["role"] == "img" and each["aria-label"] for each in figures)
+    assert len(outline.all("figure")) == len(outline.all("figcaption"))
+    assert all(each.get("scope") for each in outline.all("th"))
+
+
+def test_the_result_table_holds_every_number(report: Report, outline: Outline) -> None:
+    cells = {" ".join(text.split()) for text in outline.text}
+    for result in (report.searched, report.baseline):
+        assert percent(100 * result.accuracy_float) in cells
+        assert percent(100 * result.accuracy_int8) in cells
+        assert f"{100 * result.int8_top1_agreement:.2f} %" in cells
+        for model in result.models:
+            assert milliseconds(model.predicted_ms) in cells
+            measured = interval(model.measured_low_ms, model.measured_high_ms)
+            assert f"{milliseconds(model.measured_ms)} {measured}" in cells
+            assert signed_percent(model.prediction_error_percent) in cells
+            assert model.sha256 in cells
+
+
+def test_the_rest_of_the_run_is_there(report: Report, outline: Outline) -> None:
+    text = " ".join(" ".join(outline.text).split())
+    identity = report.identity
+    assert identity.runtime_sha256 in text
+    assert identity.soc in text
+    assert "fixed performance" in text
+    assert report.snapshot in text
+    assert "1.0600" in text
+    assert "1.4 %" in text
+    assert "-0.2 %" in text
+    assert "2.6 %" in text
+    assert "80 entries, 17 of them fresh" in text
+    assert "2 min 31 s" in text
+    assert "6 min 56 s" in text
+    assert "2.13.0" in text
+
+
+def test_every_entry_is_listed_with_its_interval(report: Report, outline: Outline) -> None:
+    cells = {" ".join(text.split()) for text in outline.text}
+    for entry in report.table:
+        bounds = interval(entry.low_ms, entry.high_ms)
+        assert f"{milliseconds(entry.value_ms)} {bounds}" in cells
+
+
+def test_names_are_escaped() -> None:
+    name = "<script>alert(1)</script> $x_1$ & 'more'"
+    html = render_page(synthetic.report(name=name, baseline="<b>base</b>"))
+    assert "<script" not in html
+    assert "<b>base" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; $x_1$ &amp; &#39;more&#39;" in html
+
+
+def test_the_same_report_makes_the_same_page(report: Report, html: str) -> None:
+    assert render_page(report) == html
+
+
+def test_a_run_without_calibration_and_points_still_reads() -> None:
+    report = synthetic.report()
+    search = report.search.model_copy(update={"points": ()})
+    bare = report.model_copy(update={"search": search, "calibrations": ()})
+    html = render_page(bare)
+    assert "The search left no points to draw." in html
+    assert "calibration-caption" not in html
+
+
+def test_calibration_without_held_out_error_says_why() -> None:
+    report = synthetic.report()
+    calibrations = tuple(each.model_copy(update={"held_out": None}) for each in report.calibrations)
+    html = render_page(report.model_copy(update={"calibrations": calibrations}))
+    assert html.count("too few networks to leave one out") == 2
+
+
+def test_both_files_are_written_and_the_data_round_trips(report: Report, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "demo"
+    write_report(report, folder)
+    assert Report.model_validate_json((folder / "report.json").read_bytes()) == report
+    page = (folder / "report.html").read_bytes()
+    assert page.startswith(b"<!doctype html>")
+    assert len(page) < 1_500_000

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from search_client.report.content import NetworkResult, Report
+from search_client.report.terminal import print_report
+from search_client.report.wording import interval, milliseconds, result_rows
+from tests.unit.search_client.report import synthetic
+
+
+def printed(report: Report, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    print_report(report, console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def slower(result: NetworkResult, factor: float) -> NetworkResult:
+    models = tuple(
+        model.model_copy(
+            update={
+                name: factor * getattr(model, name)
+                for name in ("predicted_ms", "measured_ms", "measured_low_ms", "measured_high_ms")
+            }
+        )
+        for model in result.models
+    )
+    return result.model_copy(update={"models": models})
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("factor", [0.01, 1.0, 9000.0])
+def test_no_number_is_cut(width: int, factor: float) -> None:
+    report = synthetic.report()
+    report = report.model_copy(
+        update={
+            "searched": slower(report.searched, factor),
+            "baseline": slower(report.baseline, factor),
+        }
+    )
+    out = printed(report, width)
+    assert "…" not in out
+    assert all(len(line) <= width for line in out.splitlines())
+    lines = out.splitlines()
+    for row, model in zip(
+        result_rows(report), (*report.searched.models, *report.baseline.models), strict=True
+    ):
+        (line,) = [line for line in lines if line.strip().startswith(f"{row.role} {row.precision}")]
+        assert milliseconds(model.predicted_ms) in line.split()
+        bounds = interval(model.measured_low_ms, model.measured_high_ms)
+        assert f"{milliseconds(model.measured_ms)} {bounds}" in line
+        assert row.accuracy in line
+        assert row.error in line
+        assert row.agreement in line
+
+
+def test_names_are_not_read_as_markup() -> None:
+    out = printed(synthetic.report(baseline="net [red]v2[/red]"), 120)
+    assert "net [red]v2[/red]" in out
+
+
+def test_it_says_what_was_reused_and_where_the_time_went() -> None:
+    out = " ".join(printed(synthetic.report(), 80).split())
+    assert "80 entries, 17 of them reused" in out
+    assert "reference 0.600 ms (int8)" in out
+    assert "Wall time 6 min 56 s: profile 1 min 33 s" in out
