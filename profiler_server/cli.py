@@ -60,20 +60,19 @@ def serve(
       profiler-server serve
       profiler-server serve --host 0.0.0.0 --port 8600 --database-url sqlite:////srv/profiler.db
     """
-    logs.configure(log_level)
-    listening = serving.listen(host, port)
-    with open_database(database_url, needs_schema=False) as (database, settings):
-        if database.is_sqlite:
-            schema.upgrade(database)
-    with open_database(database_url) as (database, settings):
-        about_token = serving.first_token(database, settings)
+    with serving.listen(host, port) as listening:
+        with open_database(database_url, needs_schema=False) as (database, _):
+            if database.is_sqlite:
+                schema.upgrade(database)
+        with open_database(database_url) as (database, settings):
+            about_token = serving.first_token(database, settings)
 
-    def announce() -> None:
-        typer.echo(f"profiler-server at {url}")
-        typer.echo(about_token)
+        def announce() -> None:
+            typer.echo(f"profiler-server at {serving.url_of(listening)}")
+            typer.echo(about_token)
 
-    url = serving.url_of(listening)
-    serving.serve(create_app(settings), listening, announce)
+        logs.configure(log_level)
+        serving.serve(create_app(settings), listening, announce)
 
 
 @app.command()

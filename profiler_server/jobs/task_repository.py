@@ -96,13 +96,9 @@ def has_queued(session: Session, device_id: str) -> bool:
     return bool(session.scalar(select(waiting)))
 
 
-def lock_queued(session: Session, device_id: str, limit: int) -> tuple[str, list[str]] | None:
-    """The tasks to lease next, all of one target, kept from other claims.
-
-    Returns:
-        The target and the tasks' ids by priority, age and position; None if there are none.
-    """
-    queued = (
+def queued_tasks() -> Select[str, str]:
+    """Id and target of the queued tasks that no other claim has locked, next one first."""
+    return (
         select(TaskRow.id, TaskRow.target_id)
         .join(JobRow, JobRow.id == TaskRow.job_id)
         .where(TaskRow.state == TaskState.QUEUED)
@@ -111,6 +107,15 @@ def lock_queued(session: Session, device_id: str, limit: int) -> tuple[str, list
         )
         .with_for_update(skip_locked=True, of=TaskRow)
     )
+
+
+def lock_queued(session: Session, device_id: str, limit: int) -> tuple[str, list[str]] | None:
+    """The tasks to lease next, all of one target, kept from other claims.
+
+    Returns:
+        The target and the tasks' ids by priority, age and position; None if there are none.
+    """
+    queued = queued_tasks()
     of_device = TaskRow.target_id.in_(_targets_of(device_id))
     first = session.execute(queued.where(of_device).limit(1)).first()
     if first is None:

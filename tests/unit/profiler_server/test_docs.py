@@ -1,0 +1,44 @@
+"""A setting, command, endpoint, scope or problem that the docs do not name is not finished."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from profiler_server import cli
+from profiler_server.app import create_app
+from profiler_server.auth.service import Scope
+from profiler_server.kit.problems import KINDS
+from profiler_server.kit.settings import Settings
+
+DOCS = Path(__file__).parents[3] / "docs" / "server.md"
+
+
+def rows() -> set[str]:
+    """First cells of the page's tables, without quotes; problems with their status."""
+    found = set()
+    for line in DOCS.read_text(encoding="utf-8").splitlines():
+        if line.startswith("| `"):
+            cells = [cell.strip().strip("`") for cell in line.strip("|").split("|")]
+            found.add(f"{cells[0]} {cells[1]}" if "/problems/" in cells[0] else cells[0])
+    return found
+
+
+def test_docs_and_code_name_the_same(tmp_path: Path) -> None:
+    settings = Settings(
+        database_url=f"sqlite:///{tmp_path / 'x.db'}", server_key_file=tmp_path / "key"
+    )
+    paths = create_app(settings).openapi()["paths"]
+    group = typer.main.get_group(cli.app)
+    commands = set(group.commands) - {"token"}
+    token = group.commands["token"]
+    assert isinstance(token, typer.core.TyperGroup)
+    assert rows() == {
+        *(f"{method.upper()} {path}" for path, methods in paths.items() for method in methods),
+        *(f"PROFILER_{name.upper()}" for name in Settings.model_fields),
+        *(f"/problems/{kind} {status}" for kind, (status, _) in KINDS.items()),
+        *Scope,
+        *(f"profiler-server {name}" for name in commands),
+        *(f"profiler-server token {name}" for name in token.commands),
+    }

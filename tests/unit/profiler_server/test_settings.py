@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from netspec.errors import UserError
+from profiler_server.kit.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROFILER_DATA_DIR", str(tmp_path))
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"PROFILER_{name.upper()}", raising=False)
+
+
+def test_by_default_everything_is_in_the_data_folder(tmp_path: Path) -> None:
+    settings = Settings.from_environment()
+    assert settings.database_url == f"sqlite:///{tmp_path / 'profiler.db'}"
+    assert settings.server_key_file == tmp_path / "server.key"
+    assert (settings.fresh_days, settings.lease_ttl_s, settings.renew_every_s) == (30, 60, 20)
+
+
+def test_the_environment_sets_and_the_option_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROFILER_DATABASE_URL", "sqlite:////a.db")
+    monkeypatch.setenv("PROFILER_FRESH_DAYS", "0.5")
+    assert Settings.from_environment().database_url == "sqlite:////a.db"
+    assert Settings.from_environment("sqlite:////b.db").database_url == "sqlite:////b.db"
+    assert Settings.from_environment().fresh_days == 0.5
+
+
+def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROFILER_LEASE_TTL_S", "soon")
+    with pytest.raises(UserError, match="PROFILER_LEASE_TTL_S is 'soon'"):
+        Settings.from_environment()
