@@ -1,4 +1,4 @@
-"""The research machine's room: fetch a table, search, train, quantize, export, report."""
+"""Search, training, quantization and deployment against a profiler (PyTorch)."""
 
 import os
 
