@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, func, insert, select, update
@@ -62,11 +62,6 @@ def devices(session: Session) -> Sequence[DeviceRow]:
     return session.scalars(select(DeviceRow).order_by(DeviceRow.agent, DeviceRow.serial)).all()
 
 
-def device_exists(session: Session, device_id: str) -> bool:
-    """Whether there is such a device."""
-    return session.get(DeviceRow, device_id) is not None
-
-
 def lock_device(session: Session, device_id: str) -> bool:
     """Makes other claims for the device wait for this transaction; False: no such device."""
     found = session.scalar(select(DeviceRow.id).where(DeviceRow.id == device_id).with_for_update())
@@ -83,9 +78,21 @@ def known_device_ids(session: Session, device_ids: Iterable[str]) -> set[str]:
     return set(session.scalars(select(DeviceRow.id).where(DeviceRow.id.in_(device_ids))))
 
 
-def known_target_ids(session: Session, target_ids: Iterable[str]) -> set[str]:
-    """Those of the ids that are targets."""
-    return set(session.scalars(select(TargetRow.id).where(TargetRow.id.in_(target_ids))))
+def lock_targets(session: Session, target_ids: Collection[str] | None = None) -> set[str]:
+    """Makes others that store visits of these targets wait for this transaction.
+
+    Args:
+        session: a writing transaction.
+        target_ids: what to lock; None: every target.
+
+    Returns:
+        Those of the ids that are targets.
+    """
+    # Always in the same order, so that two transactions cannot wait for each other.
+    query = select(TargetRow.id).order_by(TargetRow.id).with_for_update(key_share=True)
+    if target_ids is not None:
+        query = query.where(TargetRow.id.in_(target_ids))
+    return set(session.scalars(query))
 
 
 def target_ids_of(session: Session) -> dict[str, list[str]]:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from netspec.statistics import estimate
 from netspec.wire import Entry
+from profiler_server.devices import repository as devices
 from profiler_server.measurements import repository
 from profiler_server.measurements.repository import EntryOfSubject
 
@@ -49,6 +50,7 @@ def rederive(session: Session) -> int:
     Returns:
         How many there are.
     """
+    devices.lock_targets(session)
     everything = list(repository.measured(session))
     repository.delete_entries(session)
     count = 0

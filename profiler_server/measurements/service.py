@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -23,8 +23,11 @@ def store(session: Session, batch: VisitBatch) -> VisitReceipts:
     visit is a true measurement.
     """
     digests = {visit.id: _digest(visit) for visit in reversed(batch.visits)}
+    # Entries and progress are counted over all visits of a target: no other upload may be
+    # half-way through the same.
+    targets = devices.lock_targets(session, {visit.target_id for visit in batch.visits})
     present = repository.digests(session, digests)
-    known_ids = _with_known_parts(session, batch.visits)
+    known_ids = _with_known_parts(session, batch.visits, targets)
     new = {
         visit.id: visit
         for visit in reversed(batch.visits)
@@ -33,7 +36,7 @@ def store(session: Session, batch: VisitBatch) -> VisitReceipts:
     repository.store_visits(
         session, [(visit, digests[visit.id]) for visit in new.values()], database_now(session)
     )
-    # Another upload may have stored the same id in the meantime: what counts is what is there.
+    # An upload for another target may have taken an id in the meantime.
     winners = {**present, **repository.digests(session, new)}
     _follow_up(session, new.values())
     receipts = []
@@ -55,9 +58,10 @@ def _digest(visit: Visit) -> str:
     return hashlib.sha256(visit.model_dump_json().encode()).hexdigest()
 
 
-def _with_known_parts(session: Session, visits: Sequence[Visit]) -> set[UUID]:
+def _with_known_parts(
+    session: Session, visits: Sequence[Visit], known_targets: Collection[str]
+) -> set[UUID]:
     known_devices = devices.known_device_ids(session, {visit.device_id for visit in visits})
-    known_targets = devices.known_target_ids(session, {visit.target_id for visit in visits})
     known_subjects = jobs.known_subjects(session, {visit.subject_hash for visit in visits})
     return {
         visit.id

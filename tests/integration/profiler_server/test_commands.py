@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 
 import pytest
 from typer.testing import CliRunner
 
-from netspec.connection import load_token
+from netspec.connection import load_token, save_token, token_path
 from netspec.errors import UserError
 from profiler_server import cli
 from profiler_server.kit.database import Database
 from profiler_server.kit.settings import Settings
+from profiler_server.serving import first_token
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api
 
@@ -62,8 +64,22 @@ def test_a_token_is_saved_on_request() -> None:
     assert load_token() == made
 
 
-def test_rederive_says_how_many(api: Api, database: Database, settings: Settings) -> None:
-    assert database.is_sqlite
+def test_a_lost_or_foreign_token_is_told_at_the_start() -> None:
+    run("migrate")
+    settings = Settings.from_environment()
+    with closing(Database(settings.database_url)) as database:
+        made = first_token(database, settings)
+        assert made.endswith(load_token())
+        assert first_token(database, settings) == f"token: the one in {token_path()}"
+        token_path().unlink()
+        assert "no token in" in first_token(database, settings)
+        save_token("pfs_foreign")
+        said = first_token(database, settings)
+    assert "not valid here" in said
+    assert "profiler-server token create" in said
+
+
+def test_rederive_says_how_many(api: Api, settings: Settings) -> None:
     device = api.register(farm.registration()).id
     api.file(farm.job(farm.blocks(3), rounds=1))
     api.upload(farm.visits(api.claim(device), device, rounds=1))

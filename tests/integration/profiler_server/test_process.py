@@ -81,18 +81,6 @@ def test_a_second_start_keeps_database_and_token(folder: Path) -> None:
         assert load_token() == token
         assert server.about_token == f"token: the one in {token_path()}"
         assert server.stop(signal.SIGTERM)[0] == 0
-    token_path().unlink()
-    with Server(folder) as server:
-        assert "profiler-server token create" in server.about_token
-        made = command(folder, "token", "create", "--name", "me", "--scope", "admin", "--save")
-        assert made.returncode == 0
-        assert made.stdout.strip() == load_token()
-        with httpx2.Client(base_url=server.url) as client:
-            Api(client, load_token()).call("GET", "/v1/targets")
-            Api(client, token).call("GET", "/v1/targets")
-    token_path().write_text("pfs_foreign\n", encoding="ascii")
-    with Server(folder) as server:
-        assert "not valid here" in server.about_token
 
 
 def test_a_taken_port_is_one_line(folder: Path) -> None:

@@ -76,6 +76,18 @@ def test_concurrent_uploads_of_one_batch_store_it_once(
     assert stored(database) == 30
 
 
+def test_concurrent_uploads_for_one_subject_all_enter_its_entry(
+    api: Api, device: str, lease: Lease
+) -> None:
+    batches = [farm.visits(lease, device, rounds=5) for _ in range(10)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(api.upload, batches))
+    assert {state for answer in answers for state in answer} == {"stored"}
+    (job,) = api.call("GET", "/v1/jobs").json()
+    assert (job["state"], job["visits_done"]) == ("done", 150)
+    assert [entry.visits for entry in api.entries(job["id"])] == [50, 50, 50]
+
+
 def test_entries_are_the_estimate_over_accepted_visits(api: Api, device: str, lease: Lease) -> None:
     task = lease.tasks[0]
     # 10th percentile of 1, 2, ..., 11 ms is 2 ms
