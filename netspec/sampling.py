@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,9 +17,13 @@ CONCENTRATION = 0.4
 
 
 def stratified_networks(
-    space: Space, values_ms: Mapping[str, float], count: int, seed: int
+    space: Space,
+    values_ms: Mapping[str, float],
+    count: int,
+    seed: int,
+    limits_ms: tuple[float, float] = (0.0, math.inf),
 ) -> list[Network]:
-    """Networks whose sums of entries are spread evenly, on a log scale, over the space's.
+    """Networks whose sums of entries are spread evenly, on a log scale.
 
     Blocks drawn independently would all cost about the mean. So each network draws
     its own taste for the candidates first; then the ones nearest to evenly spaced
@@ -29,21 +34,24 @@ def stratified_networks(
         values_ms: an entry (ms) for every operator of the space, by canonical key.
         count: how many networks, at least 1.
         seed: same seed, same networks.
+        limits_ms: least and greatest sum of entries wanted; where the space has none
+            within, the nearest are kept.
     """
     rng = np.random.default_rng(seed)
     pool: dict[str, tuple[float, Network]] = {}
     for _ in range(POOL_FACTOR * count):
         network = space.network(_choices(space, rng))
-        log_sum = float(np.log(sum(values_ms[operator.key] for operator in network.operators)))
-        pool[network.content_hash] = (log_sum, network)
-    ranked = sorted(pool.values(), key=lambda item: item[0])
-    low, high = ranked[0][0], ranked[-1][0]
-    kept: list[Network] = []
-    for wished in np.linspace(low, high, count) if count > 1 else [(low + high) / 2]:
-        nearest = min(ranked, key=lambda item: abs(item[0] - float(wished)))
-        ranked.remove(nearest)
-        kept.append(nearest[1])
-    return kept
+        sum_ms = sum(values_ms[operator.key] for operator in network.operators)
+        pool[network.content_hash] = (math.log(sum_ms), network)
+    left = sorted(pool.values(), key=lambda item: item[0])
+    fastest, slowest = math.exp(left[0][0]), math.exp(left[-1][0])
+    low, high = np.log(np.clip(limits_ms, fastest, slowest))
+    kept: list[tuple[float, Network]] = []
+    for wished in np.linspace(low, high, min(count, len(left))):
+        nearest = min(left, key=lambda item: abs(item[0] - float(wished)))
+        left.remove(nearest)
+        kept.append(nearest)
+    return [network for _, network in sorted(kept, key=lambda item: item[0])]
 
 
 def _choices(space: Space, rng: np.random.Generator) -> list[int]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from netspec.networks import Network
-from netspec.operators import PRECISIONS
+from netspec.operators import PRECISIONS, Precision
 from netspec.sampling import stratified_networks
 from netspec.wire import Calibration, Entry, Job, JobRequest, ModelSubject, Target
 from search_client.latency_table import LatencyTable
 from search_client.profiler import ProfilerClient
 from search_client.progress import Stages
 from search_client.settings import Settings
+
+#: calibration networks take from the aimed latency divided by this to as many times it
+CALIBRATION_FACTOR = 2.0
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,7 @@ def profile(client: ProfilerClient, target: Target, settings: Settings, stages: 
         stages,
     )
     values_ms = {entry.name: entry.value_ms for entry in client.entries(operators.id).values()}
-    networks: list[Network] = []
-    for precise in spaces:
-        networks += stratified_networks(
-            precise, values_ms, wished.calibration_networks, settings.seed
-        )
+    networks = _calibration_networks(settings, values_ms)
     calibration = _measure(
         client,
         JobRequest(
@@ -81,6 +80,32 @@ def profile(client: ProfilerClient, target: Target, settings: Settings, stages: 
         reused=sum(job.reused for job in jobs),
         wanted=sum(job.reused + job.tasks for job in jobs),
     )
+
+
+def _calibration_networks(settings: Settings, values_ms: Mapping[str, float]) -> list[Network]:
+    """Networks of the space around the latency that the search will aim at.
+
+    How far a sum of operators is off depends on how much a network moves through the
+    caches, and so on its size: a scale holds near the networks that it was fitted on.
+    """
+
+    def sum_ms(precision: Precision) -> float:
+        return sum(values_ms[op.key] for op in settings.baseline(precision).operators)
+
+    networks: list[Network] = []
+    aim = 1.0
+    if settings.latency_ref_ms is not None:
+        aim = settings.latency_ref_ms / sum_ms(settings.precision)
+    for precision in PRECISIONS:
+        centre = aim * sum_ms(precision)
+        networks += stratified_networks(
+            settings.space.with_precision(precision),
+            values_ms,
+            settings.profiling.calibration_networks,
+            settings.seed,
+            (centre / CALIBRATION_FACTOR, centre * CALIBRATION_FACTOR),
+        )
+    return networks
 
 
 def _wording(calibration: Calibration) -> str:

@@ -30,9 +30,9 @@ class Profiling(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: visits of each operator, in shuffled rounds
-    rounds: Annotated[int, Field(ge=1, le=1_000)] = 10
+    rounds: Annotated[int, Field(ge=1, le=1_000)] = 20
     #: visits of each whole network: they are few, and every prediction leans on them
-    network_rounds: Annotated[int, Field(ge=1, le=1_000)] = 30
+    network_rounds: Annotated[int, Field(ge=1, le=1_000)] = 40
     #: whole networks measured in each precision to calibrate sums of operators
     calibration_networks: Annotated[int, Field(ge=2, le=100)] = 5
 
