@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -136,6 +137,9 @@ def demo(
     from search_client.report.terminal import print_report  # noqa: PLC0415
     from search_client.settings import read_recipe  # noqa: PLC0415
 
+    # Whoever ends the demo ends its companions too: a closed terminal, a timeout, a supervisor.
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
     try:
         report = run_demo(read_recipe(recipe), data, run, port, Stages(console))
     except KeyboardInterrupt:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,12 +47,15 @@ class Companion:
             )
 
     def stop(self) -> None:
-        """Asks it to end (SIGTERM) and waits; an agent finishes and uploads its visit."""
+        """Asks it to end (SIGTERM) and waits; an agent finishes and uploads its visit.
+
+        A process that takes too long is killed, and so is one whose user presses Ctrl-C again.
+        """
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
                 self.process.wait(STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
+            except (subprocess.TimeoutExpired, KeyboardInterrupt):
                 self.process.kill()
                 self.process.wait()
 
@@ -73,6 +76,8 @@ def start(name: str, arguments: Sequence[str], folder: Path, data_dir: Path) -> 
     environment = {**os.environ, DATA_DIR_VARIABLE: str(data_dir.resolve())}
     # The demo's server has a token of its own.
     environment.pop(TOKEN_VARIABLE, None)
+    # The server's first lines hold its token.
+    log.touch(mode=0o600)
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own script, arguments as a list
             [str(script), *arguments],
@@ -85,13 +90,13 @@ def start(name: str, arguments: Sequence[str], folder: Path, data_dir: Path) -> 
     return Companion(name, process, log)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Companions:
     """The processes beside this one."""
 
     #: of the server
     url: str
-    running: list[Companion]
+    running: tuple[Companion, ...]
 
     def check(self) -> None:
         """Raises `CompanionFailed` if one of them has ended."""
@@ -111,18 +116,14 @@ def profiler_and_agent(folder: Path, data_dir: Path, port: int) -> Iterator[Comp
     Raises:
         CompanionFailed: the server ended, or was not ready in time.
     """
-    companions = Companions("", [])
-    try:
+    # The stack stops the agent first: its last visits need a server.
+    with ExitStack() as started:
         server = start("profiler-server", ["serve", "--port", str(port)], folder, data_dir)
-        companions.running.append(server)
-        companions.url = _wait_for_server(server)
-        agent = ["run", "--profiler-url", companions.url]
-        companions.running.append(start("device-agent", agent, folder, data_dir))
-        yield companions
-    finally:
-        # The agent first: its last visits need a server.
-        for companion in reversed(companions.running):
-            companion.stop()
+        started.callback(server.stop)
+        url = _wait_for_server(server)
+        agent = start("device-agent", ["run", "--profiler-url", url], folder, data_dir)
+        started.callback(agent.stop)
+        yield Companions(url, (server, agent))
 
 
 def _wait_for_server(server: Companion) -> str:

@@ -10,7 +10,7 @@ from typing import Self
 
 from pydantic import TypeAdapter
 
-from netspec.errors import UserError
+from netspec.errors import ProfilerRefused, UserError
 from netspec.profiler_http import ProfilerHttp
 from netspec.wire import Entry, Job, JobRequest, ModelSubject, PublishRequest, Snapshot, Target
 
@@ -103,7 +103,7 @@ class ProfilerClient:
                 job = self.job(job.id)
                 on_progress(job)
         except KeyboardInterrupt:
-            self.cancel(job.id)
+            self._cancel_unless_finished(job.id)
             raise
         if job.state != "done":
             first = job.failures[0] if job.failures else None
@@ -113,6 +113,13 @@ class ProfilerClient:
                 f"{job.tasks} tasks failed{reason}"
             )
         return job
+
+    def _cancel_unless_finished(self, job_id: str) -> None:
+        try:
+            self.cancel(job_id)
+        except ProfilerRefused as error:
+            if error.kind != "job-finished":
+                raise
 
     def entries(self, job_id: str) -> dict[str, Entry]:
         """The entries of everything that a job names, by subject hash."""
