@@ -114,7 +114,11 @@ class DenseLayer(nn.Linear):
 
 
 class OperatorModule(nn.Module):
-    """One operator; its children bear the names of the layers."""
+    """One operator; its children bear the names of the layers.
+
+    A residual operator begins as the identity: the gain of its last BatchNorm is 0.
+    Source: Goyal et al., Accurate, Large Minibatch SGD (2017), section 5.1.
+    """
 
     def __init__(
         self, operator: StemConv | MBConv | HeadConv | Classifier, dropout: float = 0.0
@@ -133,6 +137,9 @@ class OperatorModule(nn.Module):
                 case "add":
                     self.residual = True
         self.chain = nn.Sequential(modules)
+        if self.residual:
+            last = cast("ConvLayer", next(reversed(modules.values())))
+            nn.init.zeros_(last.norm.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """The operator's output for `x` [N, C, H, W]."""

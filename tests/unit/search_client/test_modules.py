@@ -93,8 +93,14 @@ def test_normalisation_and_activation_follow_the_papers_numbers() -> None:
 
 def test_a_residual_operator_adds_its_input() -> None:
     module = OperatorModule(NETWORK.operators[1]).eval()
+    nn.init.ones_(module.get_parameter("chain.project.norm.weight"))
     x = torch.randn(2, 8, 7, 7)
     assert torch.allclose(module(x), module.chain(x) + x)
+
+
+def test_a_residual_operator_begins_as_the_identity() -> None:
+    x = torch.randn(2, 8, 7, 7)
+    assert torch.equal(OperatorModule(NETWORK.operators[1])(x), x)
 
 
 def test_dropout_acts_on_pooled_features_in_train_mode_only() -> None:

@@ -1,3 +1,6 @@
+from typing import cast
+
+import pytest
 import torch
 from torch import nn
 
@@ -90,3 +93,25 @@ def test_frozen_statistics_normalise_by_the_batch_and_leave_no_trace() -> None:
     after = supernet.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
     assert all(m.track_running_stats for m in supernet.modules() if isinstance(m, nn.BatchNorm2d))
+
+
+@pytest.mark.parametrize("expands", [(3, 6), (1, 3)])
+def test_candidates_begin_as_one_function_but_can_part(expands: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    space = tiny_space()
+    supernet = Supernet(Space(**{**space.model_dump(), "expands": expands})).train()
+    candidates = cast("nn.ModuleList", supernet.blocks[0])
+    x = torch.randn(4, 8, 8, 8)
+    outputs = [candidate(x) for candidate in candidates]
+    for first, output in zip(outputs[: len(expands)] * 3, outputs, strict=True):
+        assert torch.allclose(output, first, atol=1e-4)
+    alike = torch.allclose(outputs[0], outputs[1], atol=1e-4)
+    assert alike == (expands == (3, 6))
+    (outputs[-1] * torch.randn(4, 8, 4, 4)).sum().backward()
+    largest = candidates[-1].get_submodule("chain")
+    ring = largest.get_parameter("depthwise.weight").grad
+    assert ring is not None
+    assert (ring[:, :, 0] != 0).any()
+    added = largest.get_parameter("project.weight").grad
+    assert added is not None
+    assert (added[:, -1] != 0).any()
