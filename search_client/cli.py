@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from netspec import command
@@ -48,8 +49,8 @@ def targets(profiler_url: ProfilerUrl = DEFAULT_URL) -> None:
             identity = target.identity
             table.add_row(
                 target.id,
-                identity.device_model,
-                identity.runtime,
+                escape(identity.device_model),
+                escape(identity.runtime),
                 identity.delegate,
                 str(identity.threads),
                 str(target.entries),
@@ -112,7 +113,7 @@ def search(
             profile_missing=profile_missing,
         )
     print_report(report, console)
-    console.print(f"Report: {run / 'report.html'}")
+    console.print(f"Report: {run / 'report.html'}", markup=False)
 
 
 @app.command(epilog="Example: search-client demo --data photos/ --run runs/photos")
@@ -148,7 +149,7 @@ def demo(
             "and the next demo goes on from there"
         ) from None
     print_report(report, console)
-    console.print(f"Report: {run / 'report.html'}")
+    console.print(f"Report: {run / 'report.html'}", markup=False)
 
 
 def _client(profiler_url: str) -> ProfilerClient:

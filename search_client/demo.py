@@ -53,18 +53,21 @@ def run_demo(
 
 def _photographs(settings: Settings, folder: Path, stages: Stages) -> Path:
     if not folder.exists():
+        # Renamed at the end: what a Ctrl-C leaves half written is no data.
+        unfinished = folder.with_name(f"{folder.name}.unfinished")
         with (
             stages.stage("data", "Cut ten photographs into images, ten classes"),
             stages.bar("images") as advance,
         ):
             write_photographs(
-                folder,
+                unfinished,
                 stored_size(settings.space.input_size),
                 TRAIN_IMAGES,
                 TEST_IMAGES,
                 settings.seed,
                 advance,
             )
+        unfinished.rename(folder)
     return folder
 
 

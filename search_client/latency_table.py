@@ -43,7 +43,7 @@ class LatencyTable:
         if calibration is None:
             raise NoCalibration(
                 f"the table of target {self.snapshot.target_id} has no {precision} calibration; "
-                "measure whole networks first with `search-client profile --calibrate 5`"
+                "measure whole networks first with `search-client profile`"
             )
         return calibration
 

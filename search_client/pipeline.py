@@ -16,6 +16,7 @@ from netspec.wire import Entry, Target
 from search_client.batches import PlainBatches, TrainingBatches
 from search_client.deploy import Deployed, deploy
 from search_client.expected_latency import ExpectedLatency
+from search_client.history import SearchStep
 from search_client.images import ImageSet, read_folder, split_by_class, stored_size
 from search_client.latency_table import LatencyTable
 from search_client.profiler import ProfilerClient
@@ -29,7 +30,7 @@ from search_client.report.content import (
     SearchRecord,
 )
 from search_client.report.page import write_report
-from search_client.search import SearchResult, SearchStep, search
+from search_client.search import SearchResult, search
 from search_client.settings import Settings
 from search_client.supernet import Supernet
 
@@ -100,6 +101,8 @@ def _published(job: Run) -> Profile:
     table = LatencyTable(job.client.latest_snapshot(job.target.id))
     operators = job.settings.operators()
     table.values_ms(operators)
+    for precision in PRECISIONS:
+        table.calibration(precision)
     return Profile(table, reused=len(operators), wanted=len(operators))
 
 

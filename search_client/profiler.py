@@ -29,6 +29,10 @@ class UnknownTarget(UserError):
     """The profiler has no such target."""
 
 
+class NoTable(UserError):
+    """No table of a target was published."""
+
+
 class ProfilerClient:
     """Typed calls to one profiler.
 
@@ -144,6 +148,18 @@ class ProfilerClient:
         return Snapshot.model_validate_json(answer.content)
 
     def latest_snapshot(self, target_id: str) -> Snapshot:
-        """The target's newest published table."""
-        answer = self._http.request("GET", f"/v1/targets/{target_id}/snapshots/latest")
+        """The target's newest published table.
+
+        Raises:
+            NoTable: none was published.
+        """
+        try:
+            answer = self._http.request("GET", f"/v1/targets/{target_id}/snapshots/latest")
+        except ProfilerRefused as error:
+            if error.kind != "unknown-snapshot":
+                raise
+            raise NoTable(
+                f"the profiler at {self._http.url} has published no table of target {target_id} "
+                "yet; make one with `search-client profile`, or search with --profile-missing"
+            ) from error
         return Snapshot.model_validate_json(answer.content)

@@ -38,7 +38,7 @@ class Stages:
     @contextmanager
     def stage(self, name: str, what: str) -> Iterator[None]:
         """A stage of the run; time in stages of the same name adds up."""
-        self.console.print(f"[bold]{what}[/]")
+        self.console.print(what, style="bold", markup=False)
         started = time.monotonic()
         try:
             yield
@@ -51,12 +51,12 @@ class Stages:
         """Progress bars by label, which stay when they are full."""
         columns = (
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[remark]}", style="dim"),
+            TextColumn("{task.fields[remark]}", style="dim", markup=False),
         )
         with Progress(*columns, console=self.console) as progress:
             tasks = {
@@ -79,4 +79,4 @@ class Stages:
 
     def note(self, text: str) -> None:
         """A line under the stage's heading."""
-        self.console.print(f"  {text}", highlight=False)
+        self.console.print(f"  {text}", highlight=False, markup=False)

@@ -98,17 +98,17 @@ def read_recipe(name_or_path: str) -> Settings:
     """
     path = Path(name_or_path)
     if name_or_path in shipped_recipes():
-        text = (_RECIPES / f"{name_or_path}.toml").read_text(encoding="utf-8")
+        content = (_RECIPES / f"{name_or_path}.toml").read_bytes()
     elif path.is_file():
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     else:
         raise BadRecipe(
             f"there is no recipe {name_or_path!r}; expected a TOML file or one of: "
             f"{', '.join(shipped_recipes())}"
         )
     try:
-        return Settings.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+        return Settings.model_validate(tomllib.loads(content.decode()))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadRecipe(f"recipe {name_or_path} is no TOML: {error}") from error
     except ValidationError as error:
         problems = "; ".join(

@@ -1,0 +1,46 @@
+import pytest
+
+from netspec.errors import MissingEntries
+from netspec.networks import Network
+from netspec.operators import Classifier, HeadConv, StemConv
+from search_client.latency_table import LatencyTable, NoCalibration
+from tests.unit.search_client.tables import IDENTITY, calibration, snapshot
+
+STEM = StemConv(input_size=16, in_channels=3, out_channels=8, stride=2)
+HEAD = HeadConv(input_size=8, in_channels=8, out_channels=16)
+LAST = Classifier(input_size=8, in_channels=16, out_channels=10)
+NETWORK = Network(name="three", operators=(STEM, HEAD, LAST))
+
+TABLE = LatencyTable(
+    snapshot(
+        {STEM: 0.5, HEAD: 0.25, LAST: 0.125, STEM.with_precision("int8"): 0.2},
+        [calibration("float32", 1.2, 0.05)],
+    )
+)
+
+
+def test_values_come_in_the_order_asked_for_as_often_as_asked_for() -> None:
+    assert TABLE.values_ms([LAST, STEM, LAST]) == (0.125, 0.5, 0.125)
+
+
+def test_a_prediction_is_the_calibrated_sum() -> None:
+    assert TABLE.predict_ms(NETWORK) == pytest.approx(1.2 * 0.875 + 0.05)
+
+
+def test_every_missing_operator_is_named_and_none_is_guessed() -> None:
+    network = NETWORK.with_precision("int8")
+    with pytest.raises(MissingEntries) as raised:
+        TABLE.values_ms(network.operators)
+    missing = sorted(operator.key for operator in network.operators[1:])
+    assert list(raised.value.keys) == missing
+    for key in missing:
+        assert key in str(raised.value)
+    assert IDENTITY.id in str(raised.value)
+    assert "search-client profile" in str(raised.value)
+
+
+def test_without_a_calibration_nothing_is_predicted() -> None:
+    with pytest.raises(NoCalibration, match=r"no int8 calibration.*`search-client profile`"):
+        TABLE.predict_ms(NETWORK.with_precision("int8"))
+    with pytest.raises(NoCalibration):
+        LatencyTable(snapshot({STEM: 1.0})).calibration("float32")

@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import pytest
+
+from netspec.networks import mobilenet_v2
+from netspec.operators import PRECISIONS
+from netspec.spaces import PROXYLESS_STAGES
+from search_client.losses import LogRatio
+from search_client.settings import BadRecipe, Settings, read_recipe, shipped_recipes
+
+
+def recipe(folder: Path, text: str) -> str:
+    path = folder / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_shipped_recipes_load() -> None:
+    assert shipped_recipes() == ["demo", "proxylessnas"]
+    demo, paper = read_recipe("demo"), read_recipe("proxylessnas")
+    assert (demo.space.input_size, demo.space.width, len(demo.space.blocks)) == (96, 0.5, 10)
+    assert demo.profiling.calibration_networks == 5
+    # Source: ProxylessNAS' released training code.
+    assert paper.space.stages == PROXYLESS_STAGES
+    assert (paper.search.warmup_epochs, paper.search.joint_epochs) == (40, 120)
+    assert paper.search.weight_steps_per_architecture_step == 5
+    assert paper.search.latency_loss == LogRatio(alpha=0.2, beta=0.3)
+    assert (paper.train.epochs, paper.train.learning_rate, paper.batch_size) == (300, 0.05, 256)
+
+
+def test_an_empty_recipe_has_every_default(tmp_path: Path) -> None:
+    assert read_recipe(recipe(tmp_path, "")) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("colour = 1", ["colour: Extra inputs are not permitted"]),
+        ("[search]\nepochs = 3", ["search.epochs: Extra inputs are not permitted"]),
+        (
+            "batch_size = 0\n[profiling]\nround = 1",
+            ["batch_size: Input should be greater", "profiling.round: Extra inputs"],
+        ),
+        ("[space]\ninput_size = 'big'", ["space.input_size: Input should be a valid integer"]),
+        ("[search]\nlatency_loss = { kind = 'mul' }", ["search.latency_loss", "'mul'"]),
+        ("batch_size = ", ["is no TOML", "Invalid value"]),
+    ],
+)
+def test_what_a_recipe_says_wrong_is_named(tmp_path: Path, text: str, says: list[str]) -> None:
+    path = recipe(tmp_path, text)
+    with pytest.raises(BadRecipe) as raised:
+        read_recipe(path)
+    assert path in str(raised.value)
+    for part in says:
+        assert part in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00b\x00a", b"batch_size = 64 # \xe9"])
+def test_a_file_that_is_no_text_is_no_recipe(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes(content)
+    with pytest.raises(BadRecipe, match="is no TOML"):
+        read_recipe(str(path))
+
+
+def test_an_unknown_name_lists_the_shipped_recipes(tmp_path: Path) -> None:
+    with pytest.raises(BadRecipe, match=r"no recipe 'dmeo'.*one of: demo, proxylessnas"):
+        read_recipe("dmeo")
+    with pytest.raises(BadRecipe, match="expected a TOML file"):
+        read_recipe(str(tmp_path))
+
+
+def test_a_run_takes_the_number_of_classes_from_its_data() -> None:
+    settings = read_recipe("demo")
+    changed = settings.for_classes(7)
+    assert changed.space.classes == changed.baseline("int8").classes == 7
+    assert changed.for_classes(settings.space.classes) == settings
+    # What the space has worked out for its former classes must not stay.
+    assert settings.space.fixed_end[1].out_channels == settings.space.classes
+    assert changed.space.fixed_end[1].out_channels == 7
+
+
+def test_the_baseline_is_mobilenet_v2_at_the_spaces_input_size() -> None:
+    settings = read_recipe("demo").for_classes(10)
+    assert settings.baseline("int8") == mobilenet_v2(96, 0.5, 10, "int8")
+
+
+def test_a_run_needs_the_operators_of_space_and_baseline_in_both_precisions_once() -> None:
+    settings = read_recipe("demo").for_classes(10)
+    operators = settings.operators()
+    assert len(set(operators)) == len(operators)
+    for precision in PRECISIONS:
+        wanted = set(settings.space.with_precision(precision).operators())
+        wanted |= set(settings.baseline(precision).operators)
+        assert wanted == {one for one in operators if one.precision == precision}
