@@ -18,7 +18,6 @@ from search_client.deploy import Deployed, deploy
 from search_client.expected_latency import ExpectedLatency
 from search_client.history import SearchStep
 from search_client.images import ImageSet, read_folder, split_by_class, stored_size
-from search_client.history import SearchStep
 from search_client.latency_table import LatencyTable
 from search_client.profiler import ProfilerClient
 from search_client.profiling import Profile, measure_models, profile
