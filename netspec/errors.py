@@ -45,7 +45,7 @@ class MissingEntries(UserError):
         more = f" and {left} more" if left > 0 else ""
         super().__init__(
             f"the table of target {target} lacks {len(self.keys)} operators: {shown}{more}; "
-            "profile them first with `search-client profile`"
+            "profile them with `search-client profile`, or search with --profile-missing"
         )
 
 

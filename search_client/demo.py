@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from netspec.errors import UserError
@@ -11,13 +12,13 @@ from netspec.wire import Target
 from search_client.images import stored_size
 from search_client.photographs import write_photographs
 from search_client.pipeline import run
-from search_client.processes import Companions, profiler_and_agent
+from search_client.processes import Companions, host_identity, profiler_and_agent
 from search_client.profiler import ProfilerClient
 from search_client.progress import Stages
 from search_client.report.content import Report
 from search_client.settings import Settings
 
-TRAIN_IMAGES, TEST_IMAGES = 3_000, 1_000
+TRAIN_IMAGES, TEST_IMAGES = 2_400, 1_000
 TARGET_TIMEOUT_S = 60.0
 _POLL_S = 0.2
 
@@ -40,8 +41,9 @@ def run_demo(
     data_dir = folder / "profiler"
     data_dir.mkdir(parents=True, exist_ok=True)
     images = _photographs(settings, folder / "data", stages) if data is None else data
-    with profiler_and_agent(folder, data_dir, port) as companions:
+    with ExitStack() as running:
         with stages.stage("start", "Start a profiler server and a device agent for this host"):
+            companions = running.enter_context(profiler_and_agent(folder, data_dir, port))
             token = (data_dir / "token").read_text(encoding="ascii").strip()
             http = ProfilerHttp(companions.url, token)
             client = ProfilerClient(http, on_poll=companions.check)
@@ -72,14 +74,17 @@ def _photographs(settings: Settings, folder: Path, stages: Stages) -> Path:
 
 
 def _host_target(client: ProfilerClient, companions: Companions) -> Target:
-    """The target that the agent of this host has registered."""
+    """This host's target, once its agent has registered it.
+
+    Waited for by id: in a folder of an earlier demo a former one may be listed, too.
+    """
+    target_id = host_identity().id
     deadline = time.monotonic() + TARGET_TIMEOUT_S
     while time.monotonic() < deadline:
         companions.check()
-        targets = [target for target in client.targets() if target.devices]
-        if targets:
-            # After an update of the runtime the host's former target is still listed.
-            return targets[-1]
+        for target in client.targets():
+            if target.id == target_id and target.devices:
+                return target
         time.sleep(_POLL_S)
     raise UserError(
         f"the device agent registered no device within {TARGET_TIMEOUT_S:g} s; see its log beside "

@@ -31,7 +31,7 @@ class ArchitectureStep:
 
     #: done before it, in both phases
     weight_steps: int
-    #: with latency
+    #: with latency, and entropy where it has a weight
     loss: float
     cross_entropy: float
     #: fraction, of the sampled path

@@ -73,7 +73,7 @@ def run(
         settings.baseline(settings.precision)
     )
     found = _search(job, profiled.table, reference_ms)
-    searched = deploy(found.network, training, test, settings, stages)
+    searched = deploy(found.network.with_precision("float32"), training, test, settings, stages)
     baseline = deploy(settings.baseline("float32"), training, test, settings, stages)
     results = _measure(job, profiled.table, searched, baseline, found.expected_ms)
     report = _report(job, profiled, reference_ms, found, *results)

@@ -17,6 +17,7 @@ import httpx2
 
 from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
 from netspec.errors import UserError
+from netspec.protocol import TargetIdentity
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
@@ -66,12 +67,7 @@ def start(name: str, arguments: Sequence[str], folder: Path, data_dir: Path) -> 
     It gets a session of its own, so that Ctrl-C reaches this process alone, which
     then stops its companions in the right order.
     """
-    script = Path(sys.executable).with_name(name)
-    if not script.exists():
-        raise CompanionFailed(
-            f"{name} is not installed beside {sys.executable}; "
-            "install the extras server and agent, or run scripts/demo"
-        )
+    script = _script(name)
     log = folder / f"{name}.log"
     environment = {**os.environ, DATA_DIR_VARIABLE: str(data_dir.resolve())}
     # The demo's server has a token of its own.
@@ -88,6 +84,36 @@ def start(name: str, arguments: Sequence[str], folder: Path, data_dir: Path) -> 
             start_new_session=True,
         )
     return Companion(name, process, log)
+
+
+def host_identity() -> TargetIdentity:
+    """What an agent on this machine measures, as `device-agent devices` says.
+
+    Raises:
+        CompanionFailed: the agent cannot measure here.
+    """
+    said = subprocess.run(  # noqa: S603 - our own script, arguments as a list
+        [str(_script("device-agent")), "devices", "--json"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=START_TIMEOUT_S,
+        check=False,
+    )
+    if said.returncode != 0:
+        raise CompanionFailed(f"device-agent cannot measure on this machine: {said.stderr.strip()}")
+    return TargetIdentity.model_validate_json(said.stdout)
+
+
+def _script(name: str) -> Path:
+    """A console script that is installed beside this interpreter."""
+    script = Path(sys.executable).with_name(name)
+    if not script.exists():
+        raise CompanionFailed(
+            f"{name} is not installed beside {sys.executable}; "
+            "install the extras server and agent, or run scripts/demo"
+        )
+    return script
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,9 @@ def _measure(client: ProfilerClient, request: JobRequest, label: str, stages: St
     with stages.bar(label) as advance:
 
         def show(current: Job) -> None:
-            advance(current.visits_done, current.visits, "visits")
+            waiting = current.state == "queued"
+            remark = "waiting for an agent (device-agent run)" if waiting else "visits"
+            advance(current.visits_done, current.visits, remark)
 
         show(job)
         return client.wait(job, show)

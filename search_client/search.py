@@ -40,6 +40,12 @@ class SearchConfig(WeightConfig):
     joint_learning_rate: float = Field(default=0.025, gt=0, description="falls by a cosine to 0")
     weight_steps_per_architecture_step: int = Field(default=5, ge=1)
     architecture_learning_rate: float = Field(default=1e-3, gt=0, description="Adam's, constant")
+    entropy_weight: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight that the entropy of the choices has in the loss at the end; it rises "
+        "from 0 over the joint phase, so that a short search decides, too; ProxylessNAS has none",
+    )
     seed: int = Field(default=0, ge=0, description="of the paths that are drawn")
 
 
@@ -139,7 +145,7 @@ class _Search:
                 self._weight_step(batch, optimizer, mean)
                 every = self.config.weight_steps_per_architecture_step
                 if phase == "joint" and epoch > 0 and (step + 1) % every == 0:
-                    self._architecture_step()
+                    self._architecture_step((step + 1) / total)
                 self.on_step(
                     SearchStep(phase, step + 1, total, mean.loss, mean.accuracy, self.expected_ms())
                 )
@@ -157,7 +163,8 @@ class _Search:
         )
         self.weight_steps += 1
 
-    def _architecture_step(self) -> None:
+    def _architecture_step(self, progress: float) -> None:
+        """Move alpha once; `progress` is the share of the joint phase that is done."""
         supernet, config = self.supernet, self.config
         images, labels = self._moved(next(self.held_out))
         drawn = draw(supernet, config.gradient, self.generator)
@@ -166,13 +173,12 @@ class _Search:
             cross_entropy = functional.cross_entropy(logits, labels)
             expected_ms = self.expected_latency(supernet.probabilities())
             loss = config.latency_loss(cross_entropy, expected_ms, self.reference_ms)
-            through_latency, *of_outputs = torch.autograd.grad(
-                loss, [supernet.alpha, *boundaries[1:]]
-            )
+            loss = loss + progress * config.entropy_weight * supernet.entropy()
+            direct, *of_outputs = torch.autograd.grad(loss, [supernet.alpha, *boundaries[1:]])
             of_gates = gate_gradients(supernet, drawn, boundaries, of_outputs)
         through_gates = alpha_gradients(of_gates, supernet.alpha, drawn.involved)
         before = supernet.alpha.detach().clone()
-        supernet.alpha.grad = torch.where(drawn.involved, through_gates + through_latency, 0.0)
+        supernet.alpha.grad = torch.where(drawn.involved, through_gates + direct, 0.0)
         self.architecture_optimizer.step()
         supernet.alpha.grad = None
         if config.gradient == "two":
@@ -196,7 +202,7 @@ class _Search:
                 loss=mean.loss,
                 accuracy=mean.accuracy,
                 expected_ms=self.expected_ms(),
-                entropy=torch.special.entr(p).sum(dim=1).mean().item(),
+                entropy=self.supernet.entropy().item(),
                 probabilities=[
                     row[: block.choices] for row, block in zip(p.tolist(), blocks, strict=True)
                 ],

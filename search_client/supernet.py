@@ -90,6 +90,12 @@ class Supernet(nn.Module):
         """Of each choice, [blocks, most choices], differentiable to `alpha`; rows add up to 1."""
         return torch.softmax(self.logits(), dim=1)
 
+    def entropy(self) -> Tensor:
+        """Mean over blocks of the entropy of their choices, in nats (scalar, differentiable)."""
+        # 0 log 0 is 0: without the mask a choice that does not exist gives 0 * -inf.
+        log_p = torch.log_softmax(self.logits(), dim=1).masked_fill(~self.exists, 0.0)
+        return -(self.probabilities() * log_p).sum(dim=1).mean()
+
     def most_likely(self) -> list[int]:
         """The path of greatest probability."""
         return cast("list[int]", self.logits().argmax(dim=1).tolist())

@@ -87,7 +87,7 @@ def test_an_operator_that_the_table_lacks(lab: Lab) -> None:
     operators = settings.operators()
     assert f"the table of target {lab.target_id} lacks {len(operators)} operators: " in said
     assert min(operator.key for operator in operators) in said
-    assert "profile them first with `search-client profile`" in said
+    assert "profile them with `search-client profile`" in said
 
 
 def test_a_data_folder_without_classes(lab: Lab, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ def test_missing_entries_lists_keys_sorted_and_once() -> None:
     assert error.keys == ("a", "b")
     assert str(error) == (
         "the table of target 0123 lacks 2 operators: a, b; "
-        "profile them first with `search-client profile`"
+        "profile them with `search-client profile`, or search with --profile-missing"
     )
 
 

@@ -90,7 +90,7 @@ def test_an_architecture_step_moves_alpha_and_nothing_else(gradient: Gradient) -
     config = _config(gradient, Linear(), joint_epochs=1)
     run = _Search(supernet, latency, held_out, config, 8.0, lambda _: None)
     before = {name: value.clone() for name, value in supernet.state_dict().items()}
-    run._architecture_step()
+    run._architecture_step(progress=0.5)
     changed = {
         name for name, value in supernet.state_dict().items() if not value.equal(before[name])
     }
@@ -98,6 +98,14 @@ def test_an_architecture_step_moves_alpha_and_nothing_else(gradient: Gradient) -
     moved = supernet.alpha != before["alpha"]
     assert moved.sum(dim=1).tolist() == ([2, 2] if gradient == "two" else [6, 7])
     assert all(parameter.grad is None for parameter in supernet.parameters())
+
+
+def test_the_entropys_weight_makes_a_short_search_decide() -> None:
+    config = _config("full", Target(weight=0.1), joint_epochs=12)
+    undecided = _search(config, reference_ms=8.0)[1].history.epochs[-1].entropy
+    deciding = config.model_copy(update={"entropy_weight": 10.0})
+    decided = _search(deciding, reference_ms=8.0)[1].history.epochs[-1].entropy
+    assert decided < 0.5 * undecided
 
 
 def test_the_same_seed_finds_the_same_probabilities() -> None:

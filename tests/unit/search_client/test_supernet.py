@@ -1,3 +1,4 @@
+import math
 from typing import cast
 
 import pytest
@@ -19,6 +20,16 @@ def test_choices_that_a_block_lacks_have_no_probability() -> None:
     assert probabilities[0, ZERO] == 0
     assert probabilities[1, ZERO] > 0
     assert torch.allclose(probabilities.sum(dim=1), torch.ones(2))
+
+
+def test_entropy_is_the_mean_over_blocks_and_has_a_finite_gradient() -> None:
+    supernet = Supernet(tiny_space())
+    with torch.no_grad():
+        supernet.alpha.zero_()
+    # six equal choices in the first block, seven in the second
+    assert supernet.entropy().item() == pytest.approx((math.log(6) + math.log(7)) / 2, abs=1e-6)
+    (gradient,) = torch.autograd.grad(supernet.entropy(), [supernet.alpha])
+    assert gradient.abs().max().item() < 1e-6
 
 
 def test_first_alphas_are_small_and_not_equal() -> None:
