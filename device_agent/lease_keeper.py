@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from types import TracebackType
 from typing import Self
 
 import structlog
@@ -71,12 +70,7 @@ class LeaseKeeper:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._done.set()
         self._thread.join(_JOIN_TIMEOUT_S)
 

@@ -5,12 +5,11 @@ Source: ProxylessNAS (ICLR 2019), its released search space.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from netspec.errors import InvalidSpec
@@ -178,12 +177,6 @@ class Space(BaseModel):
             name=name or f"proxylessnas {self.input_size}-{self.width:g} {_digits(choices)}",
             operators=(*self.fixed_start, *chosen, *self.fixed_end),
         )
-
-    def random_networks(self, seed: int) -> Iterator[Network]:
-        """Endless distinct-by-chance networks, each block's choice uniform."""
-        rng = np.random.default_rng(seed)
-        while True:
-            yield self.network([int(rng.integers(block.choices)) for block in self.blocks])
 
 
 def _digits(choices: Sequence[int]) -> str:

@@ -21,25 +21,14 @@ from netspec.wire import (
     Visit,
     VisitBatch,
 )
+from tests import made_up
 
 PROTOCOL = MeasurementProtocol()
 STARTED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def identity(model: str = "Pixel 1") -> TargetIdentity:
-    return TargetIdentity(
-        device_model=model,
-        soc="msm8996",
-        os_build="QP1A",
-        abi="arm64-v8a",
-        runtime="ai-edge-litert 2.3.0",
-        runtime_sha256="ab" * 32,
-        delegate="xnnpack",
-        threads=1,
-        affinity="none",
-        clock_policy="free",
-        protocol=PROTOCOL.content_hash,
-    )
+    return made_up.identity(device_model=model)
 
 
 def registration(serial: str = "S1", model: str = "Pixel 1") -> DeviceRegistration:

@@ -19,7 +19,7 @@ from device_agent.runners.base import Measured
 from device_agent.spool import Spool
 from device_agent.stop import StopSignal
 from netspec.profiler_http import ProfilerHttp
-from netspec.protocol import MeasurementProtocol, TargetIdentity
+from netspec.protocol import MeasurementProtocol
 from netspec.statistics import VisitStatistics
 from netspec.wire import (
     Conditions,
@@ -30,22 +30,11 @@ from netspec.wire import (
     Visit,
     VisitBatch,
 )
+from tests.made_up import identity
 
 BACKOFF_S = 0.002
 PROTOCOL = MeasurementProtocol()
-IDENTITY = TargetIdentity(
-    device_model="test",
-    soc="test",
-    os_build="test",
-    abi="test",
-    runtime="test 1",
-    runtime_sha256="0" * 64,
-    delegate="xnnpack",
-    threads=1,
-    affinity="none",
-    clock_policy="free",
-    protocol=PROTOCOL.content_hash,
-)
+IDENTITY = identity(device_model="test")
 
 
 @dataclass

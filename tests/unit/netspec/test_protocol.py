@@ -2,20 +2,9 @@ import pytest
 from pydantic import ValidationError
 
 from netspec.protocol import MeasurementProtocol, TargetIdentity
+from tests.made_up import identity
 
-IDENTITY = TargetIdentity(
-    device_model="Pixel 8",
-    soc="Tensor G3",
-    os_build="AP2A.240905.003",
-    abi="arm64-v8a",
-    runtime="ai-edge-litert 2.3.0",
-    runtime_sha256="ab" * 32,
-    delegate="xnnpack",
-    threads=1,
-    affinity="f0",
-    clock_policy="free",
-    protocol=MeasurementProtocol().content_hash,
-)
+IDENTITY = identity(device_model="Pixel 8", affinity="f0")
 
 CHANGES: list[dict[str, object]] = [
     {"device_model": "Pixel 9"},

@@ -5,10 +5,8 @@ from pydantic import ValidationError
 
 from netspec.networks import Network, mobilenet_v2
 from netspec.operators import HeadConv, Precision
-from netspec.protocol import MeasurementProtocol, TargetIdentity
 from netspec.wire import (
     Calibration,
-    Entry,
     JobRequest,
     LeasedTask,
     LeaseRequest,
@@ -17,24 +15,10 @@ from netspec.wire import (
     OperatorSubject,
     Snapshot,
 )
+from tests.made_up import identity, operator_entry
 
 HEAD = HeadConv(input_size=7, in_channels=8, out_channels=16)
 NOW = datetime(2025, 1, 2, tzinfo=UTC)
-
-
-def entry(operator: HeadConv, value_ms: float) -> Entry:
-    return Entry(
-        subject_hash=operator.content_hash,
-        kind="operator",
-        name=operator.key,
-        precision=operator.precision,
-        method="isolated",
-        value_ms=value_ms,
-        low_ms=value_ms,
-        high_ms=value_ms,
-        visits=3,
-        measured_at=NOW,
-    )
 
 
 def calibration(precision: Precision, scale: float) -> Calibration:
@@ -85,7 +69,7 @@ def test_unknown_fields_and_impossible_values_are_refused() -> None:
     with pytest.raises(ValidationError, match="wait_s"):
         LeaseRequest(device_id="d", wait_s=31)
     with pytest.raises(ValidationError, match="value_ms"):
-        entry(HEAD, float("nan"))
+        operator_entry(HEAD, float("nan"))
 
 
 def test_calibration_is_linear() -> None:
@@ -94,26 +78,12 @@ def test_calibration_is_linear() -> None:
 
 def test_a_snapshot_looks_up_by_key_and_precision() -> None:
     int8 = HEAD.with_precision("int8")
-    protocol = MeasurementProtocol()
-    identity = TargetIdentity(
-        device_model="host",
-        soc="x86",
-        os_build="linux",
-        abi="x86_64",
-        runtime="ai-edge-litert 2.3.0",
-        runtime_sha256="ab" * 32,
-        delegate="xnnpack",
-        threads=1,
-        affinity="1",
-        clock_policy="free",
-        protocol=protocol.content_hash,
-    )
     snapshot = Snapshot(
         id="cd" * 32,
-        target_id=identity.id,
-        identity=identity,
+        target_id=identity().id,
+        identity=identity(),
         created_at=NOW,
-        entries=(entry(HEAD, 1.5), entry(int8, 0.5)),
+        entries=(operator_entry(HEAD, 1.5), operator_entry(int8, 0.5)),
         calibrations=(calibration("int8", 1.2),),
     )
     assert snapshot.values_ms == {HEAD.key: 1.5, int8.key: 0.5}

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from netspec.networks import Network, mobilenet_v2
 from netspec.operators import PRECISIONS, MBConv, Operator, Precision
-from netspec.protocol import TargetIdentity
+from netspec.sampling import stratified_networks
 from netspec.spaces import Space, Stage
 from netspec.wire import Calibration, CalibrationNetwork, Entry, HeldOutError
 from search_client.report.content import (
@@ -21,6 +21,7 @@ from search_client.report.content import (
     SearchPoint,
     SearchRecord,
 )
+from tests.made_up import identity
 
 WHEN = datetime(2001, 2, 3, 4, 5, tzinfo=UTC)
 SCALE: dict[Precision, float] = {"float32": 1.06, "int8": 1.09}
@@ -117,7 +118,8 @@ def point(space: Space, choices: Sequence[int], index: int, count: int) -> Searc
 
 def calibration(space: Space, precision: Precision) -> Calibration:
     networks = []
-    for index, network in zip(range(5), space.random_networks(seed=1), strict=False):
+    costs_ms = {operator.key: cost_ms(operator) for operator in space.operators()}
+    for index, network in enumerate(stratified_networks(space, costs_ms, count=5, seed=1)):
         sum_ms = _sum_ms(network, precision)
         networks.append(
             CalibrationNetwork(
@@ -171,18 +173,12 @@ def report(
     return Report(
         created_at=WHEN,
         target="0123456789abcdef",
-        identity=TargetIdentity(
+        identity=identity(
             device_model="Synthetic phone",
             soc="made-up SoC",
             os_build="os 1",
-            abi="arm64-v8a",
-            runtime="ai-edge-litert 2.3.0",
-            runtime_sha256="12" * 32,
-            delegate="xnnpack",
-            threads=1,
             affinity="f0",
             clock_policy="fixed_performance",
-            protocol="34" * 32,
         ),
         snapshot="56" * 32,
         entries=len(table),
