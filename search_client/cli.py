@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from netspec import command
 from netspec.connection import DEFAULT_URL, URL_VARIABLE, load_token
@@ -44,18 +44,10 @@ Recipe = Annotated[str, typer.Option(help="A shipped recipe's name, or a TOML fi
 def targets(profiler_url: ProfilerUrl = DEFAULT_URL) -> None:
     """List what latencies the profiler can tell."""
     with _client(profiler_url) as client:
-        table = Table("target", "device", "runtime", "delegate", "threads", "entries", "devices")
+        table = Table(Column("target", no_wrap=True), "latencies of", "entries", "devices")
         for target in client.targets():
-            identity = target.identity
-            table.add_row(
-                target.id,
-                escape(identity.device_model),
-                escape(identity.runtime),
-                identity.delegate,
-                str(identity.threads),
-                str(target.entries),
-                str(target.devices),
-            )
+            label = escape(target.identity.label)
+            table.add_row(target.id, label, str(target.entries), str(target.devices))
     console.print(table)
 
 
