@@ -16,6 +16,7 @@ from profiler_server.kit import schema
 from profiler_server.kit.database import Database
 from profiler_server.kit.metadata import metadata
 from profiler_server.kit.settings import Settings
+from tests.integration.profiler_server.postgres import CannotStart, Postgres, running
 from tests.integration.profiler_server.service import Api
 
 #: an application on the test's database, with some settings changed
@@ -28,11 +29,26 @@ def _own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
 
 
-@pytest.fixture(params=["sqlite"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind that is served."""
-    assert request.param == "sqlite"
-    return f"sqlite:///{tmp_path / 'profiler.db'}"
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL server for all tests of this process."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(running())
+        except CannotStart as error:
+            pytest.skip(f"PostgreSQL does not start here: {error}")
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A new database of each kind that is served."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'profiler.db'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    with server.database() as url:
+        yield url
 
 
 @pytest.fixture
