@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from netspec.operators import content_hash
 
-Delegate = Literal["xnnpack", "gpu", "nnapi"]
+Delegate = Literal["none", "xnnpack", "gpu", "nnapi"]
 ClockPolicy = Literal["free", "fixed_performance", "locked"]
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]

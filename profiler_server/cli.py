@@ -16,6 +16,7 @@ from profiler_server.kit import logs, schema
 from profiler_server.kit.cli import DatabaseUrl, open_database
 from profiler_server.measurements import entries
 from profiler_server.measurements import repository as measurements
+from profiler_server.tables import commands as table_commands
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,6 +27,8 @@ app = typer.Typer(
     "profiler-server token create --name farm-1 --scope agent",
 )
 app.add_typer(token_app, name="token")
+app.command("import")(table_commands.import_table)
+app.command("export")(table_commands.export_table)
 
 _HOST, _PORT = DEFAULT_URL.removeprefix("http://").split(":")
 
@@ -87,9 +90,9 @@ def migrate(database_url: DatabaseUrl = None) -> None:
 
 @app.command()
 def rederive(database_url: DatabaseUrl = None) -> None:
-    """Derives every entry from its visits again; the visits stay as they are."""
+    """Derives every entry from its visits again; visits and imported entries stay as they are."""
     with open_database(database_url) as (database, _), database.write() as session:
-        before = measurements.count_entries(session)
+        before = measurements.count_derived_entries(session)
         after = entries.rederive(session)
     typer.echo(f"{after} entries derived ({before} before)")
 

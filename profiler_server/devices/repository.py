@@ -19,7 +19,7 @@ def ensure_targets(session: Session, targets: Iterable[TargetIdentity], now: dat
     """Inserts the targets that are not there yet."""
     rows = [
         {"id": target.id, "identity": target.model_dump_json(), "created_at": now}
-        for target in targets
+        for target in sorted(targets, key=lambda one: one.id)
     ]
     insert_absent(session, TargetRow, rows)
 
@@ -64,7 +64,9 @@ def devices(session: Session) -> Sequence[DeviceRow]:
 
 def lock_device(session: Session, device_id: str) -> bool:
     """Makes other claims for the device wait for this transaction; False: no such device."""
-    found = session.scalar(select(DeviceRow.id).where(DeviceRow.id == device_id).with_for_update())
+    # Not its key: visits of the device may be stored meanwhile.
+    one = select(DeviceRow.id).where(DeviceRow.id == device_id).with_for_update(key_share=True)
+    found = session.scalar(one)
     return found is not None
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from netspec.wire import Subject, TaskFailure
 from profiler_server.jobs.tables import OPEN_STATES, JobRow, SubjectRow, TaskRow, TaskState
+from profiler_server.jobs.task_repository import lock
 from profiler_server.kit.database import insert_absent, row_count
 from profiler_server.kit.ids import new_id
 
@@ -34,7 +35,8 @@ def ensure_subjects(session: Session, subjects: Iterable[Subject]) -> None:
             "precision": subject.precision,
             "document": subject.model_dump_json(),
         }
-        for subject in subjects
+        # Two jobs with new subjects in common wait for each other at most one way.
+        for subject in sorted(subjects, key=lambda one: one.content_hash)
     ]
     insert_absent(session, SubjectRow, rows)
 
@@ -122,24 +124,23 @@ def note_visits_at_start(session: Session, job_id: str) -> None:
 def note_started(session: Session, task_ids: Collection[str], now: datetime) -> None:
     """Notes the first lease of the tasks' jobs."""
     their_jobs = select(TaskRow.job_id).where(TaskRow.id.in_(task_ids))
-    session.execute(
-        update(JobRow)
+    unstarted = session.scalars(
+        select(JobRow.id)
         .where(JobRow.id.in_(their_jobs), JobRow.started_at.is_(None))
-        .values(started_at=now)
-        .execution_options(synchronize_session=False)
-    )
+        .order_by(JobRow.id)
+        .with_for_update(key_share=True)
+    ).all()
+    session.execute(update(JobRow).where(JobRow.id.in_(unstarted)).values(started_at=now))
 
 
 def cancel(session: Session, job_id: str, now: datetime) -> bool:
     """Cancels a job and its open tasks; False if it was cancelled before."""
+    open_tasks = (TaskRow.job_id == job_id, TaskRow.state.in_(OPEN_STATES))
+    lock(session, *open_tasks)
     result = session.execute(
         update(JobRow)
         .where(JobRow.id == job_id, JobRow.cancelled_at.is_(None))
         .values(cancelled_at=now)
     )
-    session.execute(
-        update(TaskRow)
-        .where(TaskRow.job_id == job_id, TaskRow.state.in_(OPEN_STATES))
-        .values(state=TaskState.CANCELLED)
-    )
+    session.execute(update(TaskRow).where(*open_tasks).values(state=TaskState.CANCELLED))
     return row_count(result) == 1

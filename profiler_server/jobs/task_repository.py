@@ -1,4 +1,8 @@
-"""SQL of tasks: how far they are, and who holds them."""
+"""SQL of tasks: how far they are, and who holds them.
+
+Transactions lock rows in one order, so that two never wait for each other: a device,
+targets, leases, tasks, jobs; several of a kind by id, tasks by target and id.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +34,12 @@ class TaskProgress:
         return max(0, self.rounds - self.visits)
 
 
+def lock(session: Session, *conditions: ColumnElement[bool]) -> list[str]:
+    """Makes others that change the tasks wait for this transaction; their ids."""
+    in_order = select(TaskRow.id).order_by(TaskRow.target_id, TaskRow.id).with_for_update()
+    return list(session.scalars(in_order.where(*conditions)))
+
+
 def open_of_job(session: Session, job_id: str) -> list[TaskProgress]:
     """The job's open tasks."""
     return _open_tasks(session, TaskRow.job_id == job_id)
@@ -38,10 +48,11 @@ def open_of_job(session: Session, job_id: str) -> list[TaskProgress]:
 def open_of_subjects(
     session: Session, target_id: str, subject_hashes: Collection[str]
 ) -> list[TaskProgress]:
-    """The open tasks, of any job, that measure the subjects on the target."""
-    return _open_tasks(
-        session, TaskRow.target_id == target_id, TaskRow.subject_hash.in_(subject_hashes)
-    )
+    """The open tasks, of any job, that measure the subjects on the target; locked."""
+    of_subjects = (TaskRow.target_id == target_id, TaskRow.subject_hash.in_(subject_hashes))
+    locked = set(lock(session, TaskRow.state.in_(OPEN_STATES), *of_subjects))
+    # Tasks of a job filed since then are brought up to date when they are leased.
+    return [task for task in _open_tasks(session, *of_subjects) if task.task_id in locked]
 
 
 def open_of_ids(session: Session, task_ids: Collection[str]) -> list[TaskProgress]:
@@ -139,12 +150,20 @@ def lease(session: Session, task_ids: Collection[str], lease_id: str) -> int:
     return row_count(result)
 
 
+def lock_held(session: Session, lease_id: str) -> None:
+    """Locks what the lease holds."""
+    lock(session, *_held([lease_id]))
+
+
+def _held(lease_ids: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    return (TaskRow.lease_id.in_(lease_ids), TaskRow.state == TaskState.LEASED)
+
+
 def give_back(session: Session, lease_ids: Collection[str]) -> int:
     """Returns what the leases still hold to the queue; how many tasks that were."""
+    lock(session, *_held(lease_ids))
     result = session.execute(
-        update(TaskRow)
-        .where(TaskRow.lease_id.in_(lease_ids), TaskRow.state == TaskState.LEASED)
-        .values(state=TaskState.QUEUED, lease_id=None)
+        update(TaskRow).where(*_held(lease_ids)).values(state=TaskState.QUEUED, lease_id=None)
     )
     return row_count(result)
 

@@ -63,14 +63,17 @@ def release(session: Session, lease_id: str, fence: int, now: datetime) -> bool:
 
 def expire(session: Session, now: datetime) -> list[str]:
     """Ends the leases that were not renewed in time; their ids."""
-    expired = session.scalars(
-        update(LeaseRow)
+    overdue = session.scalars(
+        select(LeaseRow.id)
         .where(LeaseRow.state == LeaseState.LIVE, LeaseRow.expires_at <= now)
-        .values(state=LeaseState.EXPIRED)
-        .returning(LeaseRow.id)
-        .execution_options(synchronize_session=False)
+        .order_by(LeaseRow.id)
+        # Another claim that ends some of them gives their tasks back itself.
+        .with_for_update(skip_locked=True)
+    ).all()
+    session.execute(
+        update(LeaseRow).where(LeaseRow.id.in_(overdue)).values(state=LeaseState.EXPIRED)
     )
-    return sorted(expired)
+    return list(overdue)
 
 
 def _held(lease_id: str, fence: int) -> tuple[ColumnElement[bool], ...]:

@@ -133,6 +133,8 @@ def release(session: Session, lease_id: str, released: LeaseRelease) -> None:
         if row and row.fence == released.fence and row.state is LeaseState.RELEASED:
             return
         raise _lost(session, lease_id)
+    # The outcomes come in the agent's order.
+    tasks.lock_held(session, lease_id)
     for outcome in released.outcomes:
         if outcome.state == "failed":
             _count_failure(session, lease_id, outcome, now)

@@ -47,8 +47,10 @@ def derive(session: Session, target_id: str, subject_hashes: Collection[str]) ->
 def rederive(session: Session) -> int:
     """Derives every entry from scratch: the same visits give the same entries.
 
+    Imported entries stay as they are.
+
     Returns:
-        How many there are.
+        How many were derived.
     """
     devices.lock_targets(session)
     everything = list(repository.measured(session))

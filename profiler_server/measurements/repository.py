@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, delete, func, select
 from sqlalchemy.orm import Session
 
 from netspec.statistics import VisitStatistics
-from netspec.wire import Visit
+from netspec.wire import Method, Visit
 from profiler_server.jobs.tables import SubjectRow, TaskRow
 from profiler_server.kit.database import insert_absent, insert_or_replace
 from profiler_server.measurements.tables import EntryRow, VisitRow
@@ -20,6 +20,9 @@ from profiler_server.measurements.tables import EntryRow, VisitRow
 Measured = tuple[str, str]
 #: an entry with the subject that it is of
 EntryOfSubject = tuple[EntryRow, SubjectRow]
+
+#: method of the entries that come out of published tables
+IMPORTED: Method = "imported"
 
 _STATISTICS = tuple(VisitStatistics.model_fields)
 
@@ -84,8 +87,8 @@ def put_entries(session: Session, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def delete_entries(session: Session) -> None:
-    """Forgets every entry; they can be derived again."""
-    session.execute(delete(EntryRow))
+    """Forgets every derived entry; imported ones have no visits to be derived from again."""
+    session.execute(delete(EntryRow).where(EntryRow.method != IMPORTED))
 
 
 def entries_of_target(session: Session, target_id: str) -> list[EntryOfSubject]:
@@ -108,9 +111,10 @@ def entries_of_job(session: Session, job_id: str) -> list[EntryOfSubject]:
     return _entries(session, _joined().join(TaskRow, of_job).where(TaskRow.job_id == job_id))
 
 
-def count_entries(session: Session) -> int:
-    """How many entries there are."""
-    return session.scalar(select(func.count()).select_from(EntryRow)) or 0
+def count_derived_entries(session: Session) -> int:
+    """How many entries there are that were not imported."""
+    derived = select(func.count()).select_from(EntryRow).where(EntryRow.method != IMPORTED)
+    return session.scalar(derived) or 0
 
 
 def _joined() -> Select[EntryRow, SubjectRow]:

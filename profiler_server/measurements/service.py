@@ -34,7 +34,10 @@ def store(session: Session, batch: VisitBatch) -> VisitReceipts:
         if visit.id not in present and visit.id in known_ids
     }
     repository.store_visits(
-        session, [(visit, digests[visit.id]) for visit in new.values()], database_now(session)
+        session,
+        # In one order: uploads for different targets may name the same ids.
+        [(new[one], digests[one]) for one in sorted(new)],
+        database_now(session),
     )
     # An upload for another target may have taken an id in the meantime.
     winners = {**present, **repository.digests(session, new)}

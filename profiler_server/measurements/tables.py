@@ -50,7 +50,10 @@ class VisitRow(Base):
 
 
 class EntryRow(Base):
-    """What the accepted visits of one subject on one target say; derived, never edited."""
+    """What the accepted visits of one subject on one target say; derived, never edited.
+
+    Or what a published table says: then it is imported, and has no visits.
+    """
 
     __tablename__ = "entries"
 
