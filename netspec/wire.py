@@ -335,6 +335,33 @@ class Entry(Message):
     measured_at: AwareDatetime
 
 
+class LatencyLookup(Message):
+    """A question for many operators' entries on one target."""
+
+    target_id: TargetId
+    operators: Annotated[tuple[Operator, ...], Field(min_length=1, max_length=5_000)]
+
+
+class LookedUpLatency(Message):
+    """What the table says of one operator.
+
+    `stale`: measured longer ago than the server's freshness setting; `missing`: no entry.
+    """
+
+    #: the operator's canonical key
+    key: str
+    state: Literal["hit", "stale", "missing"]
+    #: None where it is missing
+    entry: Entry | None
+
+
+class LookedUpLatencies(Message):
+    """One answer an operator, in the order of the question."""
+
+    target_id: TargetId
+    latencies: tuple[LookedUpLatency, ...]
+
+
 class CalibrationNetwork(Message):
     """One network that a calibration was fitted on."""
 
@@ -394,3 +421,28 @@ class Snapshot(Message):
     def calibration(self, precision: Precision) -> Calibration | None:
         """The calibration of one precision, None where no network was measured."""
         return next((c for c in self.calibrations if c.precision == precision), None)
+
+
+class PredictRequest(Message):
+    """A question for the latency of a whole network."""
+
+    network: Network
+
+
+class Prediction(Message):
+    """A network's latency as the table predicts it."""
+
+    target_id: TargetId
+    #: the network's name and content hash
+    name: str
+    subject_hash: Sha256
+    precision: Precision
+    #: sum of the operators' entries as they are now
+    sum_ms: Milliseconds
+    predicted_ms: Milliseconds
+    #: the snapshot whose calibration maps the sum
+    snapshot_id: Sha256
+    #: that calibration's error
+    held_out: HeldOutError | None
+    #: keys of operators measured longer ago than the server's freshness setting
+    stale: tuple[str, ...]

@@ -31,6 +31,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "job-finished": (409, "The job is finished"),
     "empty-table": (409, "The table has no entries"),
     "not-calibratable": (409, "A network cannot be calibrated on"),
+    "not-calibrated": (409, "There is no calibration for this network"),
     "model-too-large": (413, "The model is too large"),
     "invalid-request": (422, "The request is not valid"),
     "empty-job": (422, "The job names nothing to measure"),

@@ -103,6 +103,14 @@ def entry(session: Session, target_id: str, subject_hash: str) -> EntryOfSubject
     return found[0] if found else None
 
 
+def entries_of_subjects(
+    session: Session, target_id: str, subject_hashes: Collection[str]
+) -> list[EntryOfSubject]:
+    """The target's entries of those of the subjects that have one, by name."""
+    of_target = _joined().where(EntryRow.target_id == target_id)
+    return _entries(session, of_target.where(EntryRow.subject_hash.in_(subject_hashes)))
+
+
 def entries_of_job(session: Session, job_id: str) -> list[EntryOfSubject]:
     """The entries of a job's subjects, by name."""
     of_job = (TaskRow.subject_hash == EntryRow.subject_hash) & (

@@ -6,11 +6,19 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from netspec.wire import Entry, PublishRequest, Snapshot
+from netspec.wire import (
+    Entry,
+    LatencyLookup,
+    LookedUpLatencies,
+    Prediction,
+    PredictRequest,
+    PublishRequest,
+    Snapshot,
+)
 from profiler_server.auth.dependencies import JobsWriter, TablesReader
 from profiler_server.kit.caching import IMMUTABLE, REVALIDATE, etag, is_current
-from profiler_server.kit.dependencies import DatabaseDep
-from profiler_server.tables import service
+from profiler_server.kit.dependencies import DatabaseDep, SettingsDep
+from profiler_server.tables import lookup, service
 from profiler_server.tables.operator_query import OperatorInQuery
 
 router = APIRouter(prefix="/v1", tags=["tables"])
@@ -67,6 +75,28 @@ def get_latency(
     operator = query.operator()
     with database.read() as session:
         return service.latency(session, target_id, operator)
+
+
+@router.post("/latencies:lookup")
+def look_up_latencies(
+    question: LatencyLookup, database: DatabaseDep, settings: SettingsDep, _: TablesReader
+) -> LookedUpLatencies:
+    """Many operators' entries on one target: each is a hit, stale or missing."""
+    with database.read() as session:
+        return lookup.latencies(session, settings, question.target_id, question.operators)
+
+
+@router.post("/targets/{target_id}:predict")
+def predict_network(
+    target_id: str,
+    question: PredictRequest,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    _: TablesReader,
+) -> Prediction:
+    """A whole network's latency: the calibrated sum of its operators' entries."""
+    with database.read() as session:
+        return lookup.predict(session, settings, target_id, question.network)
 
 
 def _document(snapshot_id: str, document: str, cache: str, status: int = 200) -> Response:
