@@ -66,11 +66,11 @@ def import_table(
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UserError(f"{file} is no text in UTF-8; expected a {format_} table") from error
+        raise UserError(f"{file} is no text in UTF-8; expected a table in {format_}") from error
     table = FORMATS[format_].read(text, precision)
     _report(table.left_out, "are no operators of ours", or_refuse=not leave_out)
     if not table.prices:
-        raise UserError(f"{file} has no operator of ours; is it really a {format_} table?")
+        raise UserError(f"{file} has no operator of ours; is it really a table in {format_}?")
     facts["device_model"] = device_model or table.device
     more = {"affinity": affinity, "clock_policy": clock_policy}
     target = published.identity(format_, content, {**facts, **more})
@@ -115,7 +115,7 @@ def _require_facts(format_: FormatName, facts: Mapping[str, Any]) -> None:
     missing = [name for name, value in facts.items() if value is None and not named.get(name)]
     if missing:
         options = ", ".join("--" + name.replace("_", "-") for name in missing)
-        raise UserError(f"a {format_} table does not say what it is true for; give {options}")
+        raise UserError(f"a table in {format_} does not say what it is true for; give {options}")
 
 
 def _content(file: Path) -> bytes:
