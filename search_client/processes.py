@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,12 +158,10 @@ def _wait_for_server(server: Companion) -> str:
         server.check()
         url = _URL.search(server.log.read_text(encoding="utf-8", errors="replace"))
         if url:
-            try:
+            # Not listening yet: that is what this loop waits for.
+            with suppress(httpx2.TransportError):
                 if httpx2.get(f"{url[0]}/readyz", timeout=5.0).is_success:
                     return url[0]
-            except httpx2.TransportError:
-                # Not listening yet: that is what this loop waits for.
-                time.sleep(_POLL_S)
         time.sleep(_POLL_S)
     raise CompanionFailed(
         f"{server.name} was not ready within {START_TIMEOUT_S:g} s (see {server.log})"

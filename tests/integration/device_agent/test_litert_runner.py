@@ -5,8 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +25,7 @@ from netspec.operators import PRECISIONS, Precision
 from netspec.protocol import MeasurementProtocol
 from netspec.statistics import VisitStatistics
 from tests.integration.device_agent.models import block_file, undelegated_bytes
+from tests.integration.device_agent.processes import wait_for
 
 Found = TypeVar("Found")
 
@@ -50,14 +50,6 @@ def children_of(pid: int) -> list[int]:
 def server_pid(runner: LiteRtRunner) -> int:
     assert runner._server is not None
     return runner._server._process.pid
-
-
-def wait_for(look: Callable[[], Found]) -> Found:
-    deadline = time.monotonic() + 30
-    while not (found := look()):
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.01)
-    return found
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -1,0 +1,69 @@
+"""Visits on their way to the server, and its receipts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from netspec.protocol import Sha256, TargetId, Text
+from netspec.statistics import VisitStatistics
+from netspec.wire.message import MAX_VISITS_PER_BATCH, Message
+
+
+class Conditions(Message):
+    """What was observed around a visit; None where the device does not say."""
+
+    #: greatest CPU temperature in degrees Celsius
+    cpu_celsius: float | None = None
+    battery_percent: float | None = None
+    #: runnable processes, average of the last minute
+    load_1m: float | None = None
+    #: clock of the core measured on, in MHz
+    cpu_mhz: float | None = None
+
+
+class Visit(Message):
+    """One launch that measured one subject. Appended, never changed.
+
+    The agent makes the id, so that an upload can be repeated.
+    """
+
+    id: UUID
+    task_id: Text
+    device_id: Text
+    target_id: TargetId
+    subject_hash: Sha256
+    round: Annotated[int, Field(ge=0)]
+    started_at: AwareDatetime
+    statistics: VisitStatistics
+    before: Conditions
+    after: Conditions
+    #: why this visit must not enter an estimate, empty if it may
+    rejected: Annotated[str, Field(max_length=500)] = ""
+    #: what the runner printed
+    raw: Annotated[str, Field(max_length=65_536)]
+
+
+class VisitBatch(Message):
+    """An upload of spooled visits."""
+
+    visits: Annotated[tuple[Visit, ...], Field(min_length=1, max_length=MAX_VISITS_PER_BATCH)]
+
+
+class VisitReceipt(Message):
+    """What became of one uploaded visit.
+
+    `duplicate`: the same visit was there already; `conflict`: another one under its id;
+    `unknown`: its device, target or subject is not known here, so it cannot be stored.
+    """
+
+    id: UUID
+    state: Literal["stored", "duplicate", "conflict", "unknown"]
+
+
+class VisitReceipts(Message):
+    """One receipt a visit, in the order of the upload."""
+
+    receipts: tuple[VisitReceipt, ...]

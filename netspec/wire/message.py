@@ -1,0 +1,17 @@
+"""What every message is, and the limits that server and clients agree on."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+#: limits that server and clients agree on
+MAX_VISITS_PER_BATCH = 1_000
+MAX_TASKS_PER_LEASE = 2_000
+MAX_MODEL_BYTES = 64 * 2**20
+MAX_WAIT_S = 30.0
+
+
+class Message(BaseModel):
+    """Immutable, and strict about unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,0 +1,149 @@
+"""Entries, calibrations, snapshots, look-ups and predictions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from netspec.networks import Network
+from netspec.operators import Operator, Precision
+from netspec.protocol import Sha256, TargetId, TargetIdentity
+from netspec.wire.message import Message
+
+Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+Method = Literal["isolated", "in_network", "imported", "fitted"]
+
+
+class Entry(Message):
+    """A table's value for an operator, or the measured value of a network or model."""
+
+    subject_hash: Sha256
+    kind: Literal["operator", "network", "model"]
+    #: an operator's canonical key, a network's or model's name
+    name: str
+    precision: Precision | None
+    method: Method
+    value_ms: Milliseconds
+    #: 95 % bootstrap interval
+    low_ms: Milliseconds
+    high_ms: Milliseconds
+    visits: int
+    measured_at: AwareDatetime
+
+
+class LatencyLookup(Message):
+    """A question for many operators' entries on one target."""
+
+    target_id: TargetId
+    operators: Annotated[tuple[Operator, ...], Field(min_length=1, max_length=5_000)]
+
+
+class LookedUpLatency(Message):
+    """What the table says of one operator.
+
+    `stale`: measured longer ago than the server's freshness setting; `missing`: no entry.
+    """
+
+    #: the operator's canonical key
+    key: str
+    state: Literal["hit", "stale", "missing"]
+    #: None where it is missing
+    entry: Entry | None
+
+
+class LookedUpLatencies(Message):
+    """One answer an operator, in the order of the question."""
+
+    target_id: TargetId
+    latencies: tuple[LookedUpLatency, ...]
+
+
+class CalibrationNetwork(Message):
+    """One network that a calibration was fitted on."""
+
+    name: str
+    subject_hash: Sha256
+    #: sum of the operators' entries
+    sum_ms: Milliseconds
+    measured_ms: Milliseconds
+
+
+class HeldOutError(Message):
+    """Error of predictions for networks that took no part in the fit (leave one out)."""
+
+    networks: int
+    mape_percent: float
+    bias_percent: float
+    worst_percent: float
+
+
+class Calibration(Message):
+    """How sums of entries map to whole networks: measured = scale * sum + intercept."""
+
+    precision: Precision
+    scale: float
+    intercept_ms: float
+    networks: tuple[CalibrationNetwork, ...]
+    held_out: HeldOutError | None
+
+    def predict_ms(self, sum_ms: float) -> float:
+        """Latency of a whole network (ms) from the sum of its operators' entries (ms)."""
+        return self.scale * sum_ms + self.intercept_ms
+
+
+class PublishRequest(Message):
+    """Freeze a target's table as a snapshot."""
+
+    #: content hashes of the measured networks to calibrate on; None: all of them
+    calibrate_on: Annotated[tuple[Sha256, ...], Field(max_length=500)] | None = None
+
+
+class Snapshot(Message):
+    """An immutable table. Its id is the hash of its content, and its ETag."""
+
+    id: Sha256
+    target_id: TargetId
+    identity: TargetIdentity
+    created_at: datetime
+    #: operators only, sorted by name
+    entries: tuple[Entry, ...]
+    calibrations: tuple[Calibration, ...]
+
+    @cached_property
+    def values_ms(self) -> dict[str, float]:
+        """Entry value (ms) by canonical key."""
+        return {entry.name: entry.value_ms for entry in self.entries}
+
+    def calibration(self, precision: Precision) -> Calibration | None:
+        """The calibration of one precision, None where no network was measured."""
+        return next((c for c in self.calibrations if c.precision == precision), None)
+
+
+class PredictRequest(Message):
+    """A question for the latency of a whole network."""
+
+    network: Network
+
+
+class Prediction(Message):
+    """A network's latency as the table predicts it."""
+
+    target_id: TargetId
+    #: the network's name and content hash
+    name: str
+    subject_hash: Sha256
+    precision: Precision
+    #: sum of the operators' entries as they are now
+    sum_ms: Milliseconds
+    predicted_ms: Milliseconds
+    #: the snapshot whose calibration maps the sum
+    snapshot_id: Sha256
+    #: that calibration's error
+    held_out: HeldOutError | None
+    #: keys of operators measured longer ago than the server's freshness setting
+    stale: tuple[str, ...]
