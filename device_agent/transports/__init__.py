@@ -1,0 +1,1 @@
+"""Ways to reach a phone: shell, push, pull and reconnect, whatever lies between."""

@@ -1,0 +1,70 @@
+"""What the agent asks of a way to a phone, whatever lies between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Protocol
+
+from device_agent.errors import DeviceNotReady
+
+
+@dataclass(frozen=True)
+class ShellResult:
+    """What a command on the device said, and how it ended."""
+
+    exit_code: int
+    #: standard output; both streams, in the order received, where they were merged
+    output: str
+    #: standard error, empty where the streams were merged
+    errors: str = ""
+
+
+class TransportLost(DeviceNotReady):
+    """The way to the device broke or went silent; `reconnect` may mend it."""
+
+
+class Transport(Protocol):
+    """One device, reached over USB, TCP or an adb server. Used by one thread at a time."""
+
+    @property
+    def serial(self) -> str:
+        """Names the device among those that this machine sees."""
+
+    def shell(self, command: str, *, timeout_s: float, merged: bool = False) -> ShellResult:
+        """Runs a command line of the device's shell to its end.
+
+        Args:
+            command: already quoted (`shlex.join` quotes for the device's shell too).
+            timeout_s: the command's whole time; also how long it may be silent.
+            merged: both streams into one, as a terminal would show them.
+
+        Raises:
+            TransportLost: the device went away, or said nothing of the end within the time.
+        """
+
+    def push(self, content: bytes, path: PurePosixPath, *, mode: int, timeout_s: float) -> None:
+        """Writes a file: completely, or not at all under this name.
+
+        Raises:
+            DeviceFull: no space is left.
+            TransportLost: the device went away or is too slow.
+        """
+
+    def pull(self, path: PurePosixPath, *, timeout_s: float) -> bytes:
+        """A file's bytes.
+
+        Raises:
+            FileNotFoundError: there is none.
+            TransportLost: the device went away or is too slow.
+        """
+
+    def reconnect(self) -> None:
+        """Closes and opens the way again; it is usable when a command has echoed.
+
+        Raises:
+            TransportLost: the device does not come back.
+        """
+
+    def close(self) -> None:
+        """Ends the connection."""
