@@ -1,0 +1,47 @@
+"""`search-client demo`."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from netspec.errors import UserError
+from search_client.commands.options import Recipe, RunFolder, console
+
+
+def demo(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Images of your own; by default ten photographs, cut into crops."),
+    ] = None,
+    recipe: Recipe = "demo",
+    run: RunFolder = Path("runs/demo"),
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="For the server; 0 takes any that is free.")
+    ] = 0,
+) -> None:
+    """Run the main job on this machine: server, agent and search as three processes.
+
+    Everything stays in the run's folder; a second demo in the same folder reuses
+    the entries of the first. Ctrl-C stops all three processes and loses no visit.
+    """
+    from search_client.demo import run_demo  # noqa: PLC0415
+    from search_client.progress import Stages  # noqa: PLC0415
+    from search_client.report.terminal import print_report  # noqa: PLC0415
+    from search_client.settings import read_recipe  # noqa: PLC0415
+
+    # Whoever ends the demo ends its companions too: a closed terminal, a timeout, a supervisor.
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
+    try:
+        report = run_demo(read_recipe(recipe), data, run, port, Stages(console))
+    except KeyboardInterrupt:
+        raise UserError(
+            f"stopped; every visit made so far is kept in {run / 'profiler'}, "
+            "and the next demo goes on from there"
+        ) from None
+    print_report(report, console)
+    console.print(f"Report: {run / 'report.html'}", markup=False)

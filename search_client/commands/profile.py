@@ -1,0 +1,36 @@
+"""`search-client profile`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from netspec.connection import DEFAULT_URL
+from search_client.commands.options import (
+    ProfilerUrl,
+    Recipe,
+    TargetOption,
+    console,
+    profiler_client,
+)
+
+
+def profile(
+    profiler_url: ProfilerUrl = DEFAULT_URL,
+    target: TargetOption = None,
+    recipe: Recipe = "proxylessnas",
+    classes: Annotated[
+        int, typer.Option(min=2, help="Of the data that will be searched on.")
+    ] = 1000,
+) -> None:
+    """Measure a recipe's space on a target and publish its calibrated table."""
+    from search_client.profiling import profile as run_profile  # noqa: PLC0415
+    from search_client.progress import Stages  # noqa: PLC0415
+    from search_client.settings import read_recipe  # noqa: PLC0415
+
+    settings = read_recipe(recipe).for_classes(classes)
+    with profiler_client(profiler_url) as client:
+        profiled = run_profile(client, client.target(target), settings, Stages(console))
+    snapshot = profiled.table.snapshot
+    console.print(f"Published {len(snapshot.entries)} entries as snapshot {snapshot.id}")
