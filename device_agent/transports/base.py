@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Protocol
+from typing import Literal, Protocol
 
-from device_agent.errors import DeviceNotReady
+from device_agent.errors import DeviceFull, FileRefused, TransportLost, Unauthorised
+
+__all__ = [
+    "DeviceFull",
+    "FileRefused",
+    "ShellResult",
+    "Transport",
+    "TransportLost",
+    "Unauthorised",
+    "Way",
+]
+
+#: `tcp` and `usb`: adb-shell, straight to the phone; `adb-server`: through a running adb server
+Way = Literal["tcp", "usb", "adb-server"]
 
 
 @dataclass(frozen=True)
@@ -20,16 +33,16 @@ class ShellResult:
     errors: str = ""
 
 
-class TransportLost(DeviceNotReady):
-    """The way to the device broke or went silent; `reconnect` may mend it."""
-
-
 class Transport(Protocol):
     """One device, reached over USB, TCP or an adb server. Used by one thread at a time."""
 
     @property
     def serial(self) -> str:
         """Names the device among those that this machine sees."""
+
+    @property
+    def way(self) -> Way:
+        """What lies between this machine and the device."""
 
     def shell(self, command: str, *, timeout_s: float, merged: bool = False) -> ShellResult:
         """Runs a command line of the device's shell to its end.
@@ -48,6 +61,7 @@ class Transport(Protocol):
 
         Raises:
             DeviceFull: no space is left.
+            FileRefused: the device would not write it for another reason.
             TransportLost: the device went away or is too slow.
         """
 
@@ -56,6 +70,7 @@ class Transport(Protocol):
 
         Raises:
             FileNotFoundError: there is none.
+            FileRefused: it may not be read.
             TransportLost: the device went away or is too slow.
         """
 
@@ -63,7 +78,8 @@ class Transport(Protocol):
         """Closes and opens the way again; it is usable when a command has echoed.
 
         Raises:
-            TransportLost: the device does not come back.
+            TransportLost: the device does not come back within 5 s.
+            Unauthorised: it asks its owner whether to trust this machine.
         """
 
     def close(self) -> None:
