@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Self
 
 import httpx2
@@ -105,6 +105,19 @@ class ProfilerHttp:
                 if not (pauses and answer.status_code in _UNAVAILABLE):
                     return self._checked(answer)
             time.sleep(pauses.pop(0))
+
+    def pages(self, path: str) -> Iterator[httpx2.Response]:
+        """Every page of a list, each asked for when the one before was read.
+
+        Raises:
+            ProfilerUnreachable: nobody answered.
+            ProfilerRefused: the profiler answered with a problem.
+        """
+        following: str | None = path
+        while following is not None:
+            answer = self.request("GET", following)
+            yield answer
+            following = answer.links.get("next", {}).get("url")
 
     def _unreachable(self, error: Exception) -> ProfilerUnreachable:
         return ProfilerUnreachable(

@@ -17,6 +17,8 @@ _TARGETS = TypeAdapter(list[Target])
 _ENTRIES = TypeAdapter(list[Entry])
 
 POLL_S = 0.5
+#: items asked for at a time, the most that a server gives
+_PAGE = 1_000
 _ENDED = frozenset({"done", "failed", "cancelled"})
 
 
@@ -52,7 +54,8 @@ class ProfilerClient:
 
     def targets(self) -> list[Target]:
         """Every target that the profiler knows."""
-        return _TARGETS.validate_json(self._http.request("GET", "/v1/targets").content)
+        pages = self._http.pages(f"/v1/targets?limit={_PAGE}")
+        return [target for page in pages for target in _TARGETS.validate_json(page.content)]
 
     def target(self, wished: str | None) -> Target:
         """The target whose id begins with `wished`; None: the only one there is.
@@ -121,8 +124,9 @@ class ProfilerClient:
 
     def entries(self, job_id: str) -> dict[str, Entry]:
         """The entries of everything that a job names, by subject hash."""
-        answer = self._http.request("GET", f"/v1/jobs/{job_id}/entries")
-        return {entry.subject_hash: entry for entry in _ENTRIES.validate_json(answer.content)}
+        pages = self._http.pages(f"/v1/jobs/{job_id}/entries?limit={_PAGE}")
+        listed = (entry for page in pages for entry in _ENTRIES.validate_json(page.content))
+        return {entry.subject_hash: entry for entry in listed}
 
     def upload_model(self, model: bytes, name: str) -> ModelSubject:
         """Sends a `.tflite` file; a repeated upload changes nothing."""

@@ -8,6 +8,7 @@ from netspec.wire import Device, DeviceRegistration, RegisteredDevice, Target
 from profiler_server.auth.dependencies import Agent, Anyone
 from profiler_server.devices import service
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep
+from profiler_server.kit.pages import PagingDep
 
 router = APIRouter(prefix="/v1", tags=["devices"])
 
@@ -22,17 +23,17 @@ def register_device(
 
 
 @router.get("/devices")
-def list_devices(database: DatabaseDep, _: Anyone) -> list[Device]:
-    """All devices."""
+def list_devices(database: DatabaseDep, paging: PagingDep, _: Anyone) -> list[Device]:
+    """Devices, by agent and serial."""
     with database.read() as session:
-        return service.list_devices(session)
+        return paging.answer(service.list_devices(session, paging.asked))
 
 
 @router.get("/targets")
-def list_targets(database: DatabaseDep, _: Anyone) -> list[Target]:
-    """All targets, with what their tables hold."""
+def list_targets(database: DatabaseDep, paging: PagingDep, _: Anyone) -> list[Target]:
+    """Targets with what their tables hold, oldest first."""
     with database.read() as session:
-        return service.list_targets(session)
+        return paging.answer(service.list_targets(session, paging.asked))
 
 
 @router.get("/targets/{target_id}")

@@ -12,6 +12,7 @@ from netspec.protocol import MeasurementProtocol, TargetIdentity
 from profiler_server.devices.tables import DeviceRow, DeviceTargetRow, TargetRow
 from profiler_server.kit.database import insert_absent
 from profiler_server.kit.ids import new_id
+from profiler_server.kit.pages import Page, PageRequest, read_page
 from profiler_server.measurements.tables import EntryRow
 
 
@@ -57,9 +58,11 @@ def set_device_targets(session: Session, device_id: str, target_ids: Sequence[st
     )
 
 
-def devices(session: Session) -> Sequence[DeviceRow]:
-    """All devices, by agent and serial."""
-    return session.scalars(select(DeviceRow).order_by(DeviceRow.agent, DeviceRow.serial)).all()
+def devices(session: Session, asked: PageRequest) -> Page[DeviceRow]:
+    """Devices, by agent and serial."""
+    order = (DeviceRow.agent, DeviceRow.serial)
+    page = read_page(session, select(DeviceRow), order, asked)
+    return page.with_items([row[0] for row in page.items])
 
 
 def lock_device(session: Session, device_id: str) -> bool:
@@ -97,13 +100,13 @@ def lock_targets(session: Session, target_ids: Collection[str] | None = None) ->
     return set(session.scalars(query))
 
 
-def target_ids_of(session: Session) -> dict[str, list[str]]:
-    """The targets of every device, in the agent's order."""
+def target_ids_of(session: Session, device_ids: Collection[str]) -> dict[str, list[str]]:
+    """The targets of the devices, in the agent's order."""
     found: dict[str, list[str]] = {}
     for device_id, target_id in session.execute(
-        select(DeviceTargetRow.device_id, DeviceTargetRow.target_id).order_by(
-            DeviceTargetRow.position
-        )
+        select(DeviceTargetRow.device_id, DeviceTargetRow.target_id)
+        .where(DeviceTargetRow.device_id.in_(device_ids))
+        .order_by(DeviceTargetRow.position)
     ):
         found.setdefault(device_id, []).append(target_id)
     return found
@@ -114,16 +117,28 @@ def targets(session: Session) -> Sequence[TargetRow]:
     return session.scalars(select(TargetRow).order_by(TargetRow.created_at, TargetRow.id)).all()
 
 
+def page_of_targets(session: Session, asked: PageRequest) -> Page[TargetRow]:
+    """Targets, oldest first."""
+    page = read_page(session, select(TargetRow), (TargetRow.created_at, TargetRow.id), asked)
+    return page.with_items([row[0] for row in page.items])
+
+
 def target(session: Session, target_id: str) -> TargetRow | None:
     """One target."""
     return session.get(TargetRow, target_id)
 
 
-def counts_by_target(session: Session) -> dict[str, tuple[int, int]]:
-    """Entries and devices of every target that has any."""
-    entries = session.execute(select(EntryRow.target_id, func.count()).group_by(EntryRow.target_id))
+def counts_by_target(session: Session, target_ids: Collection[str]) -> dict[str, tuple[int, int]]:
+    """Entries and devices of those of the targets that have any."""
+    entries = session.execute(
+        select(EntryRow.target_id, func.count())
+        .where(EntryRow.target_id.in_(target_ids))
+        .group_by(EntryRow.target_id)
+    )
     devices_ = session.execute(
-        select(DeviceTargetRow.target_id, func.count()).group_by(DeviceTargetRow.target_id)
+        select(DeviceTargetRow.target_id, func.count())
+        .where(DeviceTargetRow.target_id.in_(target_ids))
+        .group_by(DeviceTargetRow.target_id)
     )
     entry_counts, device_counts = dict(entries.all()), dict(devices_.all())
     return {

@@ -9,6 +9,7 @@ from netspec.wire import Device, DeviceRegistration, RegisteredDevice, Target
 from profiler_server.devices import repository
 from profiler_server.devices.tables import TargetRow
 from profiler_server.kit.database import database_now
+from profiler_server.kit.pages import Page, PageRequest
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
 
@@ -44,10 +45,15 @@ def register(
     )
 
 
-def list_devices(session: Session) -> list[Device]:
-    """All devices."""
-    targets = repository.target_ids_of(session)
-    return [
+def list_devices(session: Session, asked: PageRequest) -> Page[Device]:
+    """Devices, by agent and serial.
+
+    Raises:
+        Problem: `invalid-request`: the cursor is not one of this list.
+    """
+    page = repository.devices(session, asked)
+    targets = repository.target_ids_of(session, [row.id for row in page.items])
+    listed = [
         Device(
             id=row.id,
             agent=row.agent,
@@ -55,14 +61,20 @@ def list_devices(session: Session) -> list[Device]:
             target_ids=tuple(targets.get(row.id, ())),
             last_seen=row.last_seen,
         )
-        for row in repository.devices(session)
+        for row in page.items
     ]
+    return page.with_items(listed)
 
 
-def list_targets(session: Session) -> list[Target]:
-    """All targets."""
-    counts = repository.counts_by_target(session)
-    return [_target(row, counts.get(row.id, (0, 0))) for row in repository.targets(session)]
+def list_targets(session: Session, asked: PageRequest) -> Page[Target]:
+    """Targets, oldest first.
+
+    Raises:
+        Problem: `invalid-request`: the cursor is not one of this list.
+    """
+    page = repository.page_of_targets(session, asked)
+    counts = repository.counts_by_target(session, [row.id for row in page.items])
+    return page.with_items([_target(row, counts.get(row.id, (0, 0))) for row in page.items])
 
 
 def get_target(session: Session, target_id: str) -> Target:
@@ -72,7 +84,7 @@ def get_target(session: Session, target_id: str) -> Target:
         Problem: `unknown-target`.
     """
     row = require_target(session, target_id)
-    return _target(row, repository.counts_by_target(session).get(row.id, (0, 0)))
+    return _target(row, repository.counts_by_target(session, [row.id]).get(row.id, (0, 0)))
 
 
 def require_target(session: Session, target_id: str) -> TargetRow:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
 from netspec.wire import Entry, Job, JobRequest
 from profiler_server.auth.dependencies import Anyone, JobsWriter, TablesReader
 from profiler_server.jobs import service
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
+from profiler_server.kit.pages import PagingDep
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -30,12 +29,10 @@ def create_job(
 
 
 @router.get("")
-def list_jobs(
-    database: DatabaseDep, _: Anyone, limit: Annotated[int, Query(ge=1, le=500)] = 100
-) -> list[Job]:
-    """The latest jobs, newest first."""
+def list_jobs(database: DatabaseDep, paging: PagingDep, _: Anyone) -> list[Job]:
+    """Jobs, newest first."""
     with database.read() as session:
-        return service.latest(session, limit)
+        return paging.answer(service.latest(session, paging.asked))
 
 
 @router.get("/{job_id}")
@@ -53,7 +50,9 @@ def cancel_job(job_id: str, database: DatabaseDep, _: JobsWriter) -> Job:
 
 
 @router.get("/{job_id}/entries")
-def list_entries(job_id: str, database: DatabaseDep, _: TablesReader) -> list[Entry]:
-    """The entries of the job's subjects, as far as there are any."""
+def list_entries(
+    job_id: str, database: DatabaseDep, paging: PagingDep, _: TablesReader
+) -> list[Entry]:
+    """The entries of the job's subjects, as far as there are any, by name."""
     with database.read() as session:
-        return service.entries_of(session, job_id)
+        return paging.answer(service.entries_of(session, job_id, paging.asked))

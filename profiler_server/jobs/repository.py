@@ -14,6 +14,7 @@ from profiler_server.jobs.tables import OPEN_STATES, JobRow, SubjectRow, TaskRow
 from profiler_server.jobs.task_repository import lock
 from profiler_server.kit.database import insert_absent, row_count
 from profiler_server.kit.ids import new_id
+from profiler_server.kit.pages import Page, PageRequest, read_page
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,11 @@ def job(session: Session, job_id: str) -> JobRow | None:
     return session.get(JobRow, job_id)
 
 
-def latest_jobs(session: Session, limit: int) -> Sequence[JobRow]:
+def latest_jobs(session: Session, asked: PageRequest) -> Page[JobRow]:
     """Jobs, newest first."""
-    newest = select(JobRow).order_by(JobRow.created_at.desc(), JobRow.id).limit(limit)
-    return session.scalars(newest).all()
+    order = (JobRow.created_at, JobRow.id)
+    page = read_page(session, select(JobRow), order, asked, descending=True)
+    return page.with_items([row[0] for row in page.items])
 
 
 def state_counts(session: Session, job_ids: Collection[str]) -> dict[str, list[StateCount]]:

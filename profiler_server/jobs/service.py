@@ -17,6 +17,7 @@ from profiler_server.jobs.repository import StateCount
 from profiler_server.jobs.tables import OPEN_STATES, JobRow, TaskState
 from profiler_server.kit.database import database_now
 from profiler_server.kit.ids import new_id
+from profiler_server.kit.pages import Page, PageRequest
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
 from profiler_server.measurements import entries
@@ -54,9 +55,14 @@ def create(session: Session, settings: Settings, request: JobRequest) -> Job:
     return _follow(session, [row], now)[0]
 
 
-def latest(session: Session, limit: int) -> list[Job]:
-    """Jobs, newest first."""
-    return _follow(session, repository.latest_jobs(session, limit), database_now(session))
+def latest(session: Session, asked: PageRequest) -> Page[Job]:
+    """Jobs, newest first.
+
+    Raises:
+        Problem: `invalid-request`: the cursor is not one of this list.
+    """
+    page = repository.latest_jobs(session, asked)
+    return page.with_items(_follow(session, page.items, database_now(session)))
 
 
 def get(session: Session, job_id: str) -> Job:
@@ -84,14 +90,15 @@ def cancel(session: Session, job_id: str) -> Job:
     return _follow(session, [row], now)[0]
 
 
-def entries_of(session: Session, job_id: str) -> list[Entry]:
-    """The entries of every subject of the job that has one, reused ones included.
+def entries_of(session: Session, job_id: str, asked: PageRequest) -> Page[Entry]:
+    """The entries of every subject of the job that has one, reused ones included, by name.
 
     Raises:
-        Problem: `unknown-job`.
+        Problem: `unknown-job`, or `invalid-request`: the cursor is not one of this list.
     """
     _require(session, job_id)
-    return [entries.to_wire(found) for found in measurements.entries_of_job(session, job_id)]
+    page = measurements.entries_of_job(session, job_id, asked)
+    return page.with_items([entries.to_wire(found) for found in page.items])
 
 
 def _require(session: Session, job_id: str) -> JobRow:

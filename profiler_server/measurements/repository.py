@@ -14,6 +14,7 @@ from netspec.statistics import VisitStatistics
 from netspec.wire import Method, Visit
 from profiler_server.jobs.tables import SubjectRow, TaskRow
 from profiler_server.kit.database import insert_absent, insert_or_replace
+from profiler_server.kit.pages import Page, PageRequest, read_page
 from profiler_server.measurements.tables import EntryRow, VisitRow
 
 #: target and subject hash
@@ -111,12 +112,14 @@ def entries_of_subjects(
     return _entries(session, of_target.where(EntryRow.subject_hash.in_(subject_hashes)))
 
 
-def entries_of_job(session: Session, job_id: str) -> list[EntryOfSubject]:
+def entries_of_job(session: Session, job_id: str, asked: PageRequest) -> Page[EntryOfSubject]:
     """The entries of a job's subjects, by name."""
     of_job = (TaskRow.subject_hash == EntryRow.subject_hash) & (
         TaskRow.target_id == EntryRow.target_id
     )
-    return _entries(session, _joined().join(TaskRow, of_job).where(TaskRow.job_id == job_id))
+    query = _joined().join(TaskRow, of_job).where(TaskRow.job_id == job_id)
+    page = read_page(session, query, (SubjectRow.name, SubjectRow.hash), asked)
+    return page.with_items([(row[0], row[1]) for row in page.items])
 
 
 def count_derived_entries(session: Session) -> int:
