@@ -6,17 +6,24 @@ UserError (netspec)         something the person at the terminal can put right
 ├── NoSuchCore              the core to pin to is not there
 ├── NoSuchDevice            no phone that this machine sees has this serial number
 ├── AdbMissing              what a way to phones needs is not installed or does not run
+├── RunnerMissing           no benchmark_model was given or fetched
+├── RunnerRefused           the benchmark_model given cannot be used on this device
+├── DownloadFailed          an official address gave no benchmark_model, or another one
 └── WrongTarget             server and agent disagree on what is measured here
 DeviceNotReady              nothing can be measured on the device now; no task is to blame
 ├── TransportLost           the way to the device broke or went silent
 ├── Unauthorised            the phone has not accepted this machine's key
 ├── DeviceFull              no space is left on the device
-└── FileRefused             the device would not write or hand out a file
+├── FileRefused             the device would not write or hand out a file
+└── DeviceQuarantined       the anchor stays slow; the device is left alone for a while
 VisitFailed                 one visit gave no number; the agent reports it and goes on
 ├── RunnerFailed            the process that made the visit died
 ├── VisitTimedOut           the visit took too long and was stopped
 ├── ModelRefused            the runtime cannot load or run the model
-└── DelegateRefused         the delegate left a part of the graph to other kernels
+├── DelegateRefused         the delegate left a part of the graph to other kernels
+├── NoPercentiles           the runner is too old to print what entries are estimated from
+├── FlagIgnored             the runner does not know a flag that the visit needs
+└── UnparsableOutput        the runner said something else than it should; carries the text
 """
 
 from __future__ import annotations
@@ -48,6 +55,18 @@ class WrongTarget(UserError):
     """Server and agent disagree on what is measured here."""
 
 
+class RunnerMissing(UserError):
+    """No `benchmark_model` was given or fetched."""
+
+
+class RunnerRefused(UserError):
+    """The `benchmark_model` given cannot be used on this device."""
+
+
+class DownloadFailed(UserError):
+    """An official address gave no `benchmark_model`, or another one than before."""
+
+
 class DeviceNotReady(Exception):
     """Nothing can be measured on the device now; no task is to blame."""
 
@@ -68,6 +87,10 @@ class FileRefused(DeviceNotReady):
     """The device would not write or hand out a file."""
 
 
+class DeviceQuarantined(DeviceNotReady):
+    """The anchor stays slow: what the device would measure now is not true for its target."""
+
+
 class VisitFailed(Exception):
     """One visit gave no number. The text is the reason that the server stores."""
 
@@ -86,3 +109,21 @@ class ModelRefused(VisitFailed):
 
 class DelegateRefused(VisitFailed):
     """The delegate left a part of the graph to other kernels, so its number would mislead."""
+
+
+class NoPercentiles(VisitFailed):
+    """The runner is too old to print the percentiles that entries are estimated from."""
+
+
+class FlagIgnored(VisitFailed):
+    """The runner does not know a flag that the visit needs."""
+
+
+class UnparsableOutput(VisitFailed):
+    """The runner said something else than it should."""
+
+    def __init__(self, what: str, raw: str) -> None:
+        self.what = what
+        #: all that the runner said
+        self.raw = raw
+        super().__init__(f"{what}; it said: {raw.strip() or '(nothing)'}")

@@ -1,0 +1,51 @@
+"""The per-operator profile that `benchmark_model --enable_op_profiling=true` prints."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from device_agent.errors import UnparsableOutput
+
+_SECTION = "Operator-wise Profiling Info for Regular Benchmark Runs:"
+_TABLE = re.compile(r"=+ Run Order =+\s*\n(?P<header>[^\n]*)\n(?P<rows>.*?)\n\s*\n", re.DOTALL)
+_COLUMN = re.compile(r"\[[^\]]*\]")
+
+
+@dataclass(frozen=True)
+class ProfiledNode:
+    """One kernel of the graph, in the order of running."""
+
+    #: of the kernel, for instance `Convolution (NHWC, F32) IGEMM`
+    kind: str
+    #: with its index among the delegate's kernels
+    name: str
+    #: average over the runs, ms; printed with three decimals
+    average_ms: float
+
+
+def parse_profile(text: str) -> tuple[ProfiledNode, ...]:
+    """The run-order table of the regular runs.
+
+    Columns are found by their names: versions differ in which they print.
+
+    Raises:
+        UnparsableOutput: there is no such table, or a row does not fit it.
+    """
+    _, found, section = text.partition(_SECTION)
+    table = _TABLE.search(section)
+    if not found or table is None:
+        raise UnparsableOutput("benchmark_model printed no profile of the regular runs", text)
+    columns = [name.strip("[]").lower() for name in _COLUMN.findall(table["header"])]
+    return tuple(_node(row, columns, text) for row in table["rows"].splitlines() if row.strip())
+
+
+def _node(row: str, columns: list[str], text: str) -> ProfiledNode:
+    cells = [cell.strip() for cell in row.strip().split("\t")]
+    named = dict(zip(columns, cells, strict=False))
+    try:
+        return ProfiledNode(named["node type"], named["name"], float(named["avg ms"]))
+    except (KeyError, ValueError) as error:
+        raise UnparsableOutput(
+            f"a row of the profile does not fit its table: {row!r}", text
+        ) from error

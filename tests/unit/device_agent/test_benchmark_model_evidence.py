@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+
+from device_agent.benchmark_model.evidence import require_delegation
+from device_agent.benchmark_model.flags import visit_flags
+from device_agent.benchmark_model.profile import parse_profile
+from device_agent.errors import DelegateRefused, RunnerRefused, UnparsableOutput
+from netspec.protocol import MeasurementProtocol
+
+GOLDEN = Path(__file__).parent / "golden"
+WHOLE = "and the model graph will be completely executed by the delegate."
+
+
+def test_the_tools_own_words_prove_the_delegate() -> None:
+    for name in ("tflite-percentiles", "litert"):
+        assert require_delegation((GOLDEN / f"{name}.txt").read_text(), "xnnpack")
+    assert require_delegation(f"INFO: Explicitly applied GPU delegate, {WHOLE}", "gpu")
+    assert require_delegation(f"Explicitly applied NNAPI delegate, {WHOLE}", "nnapi")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "no sign"),
+        (f"Explicitly applied GPU delegate, {WHOLE}", "no sign"),
+        (
+            (
+                "INFO: Though XNNPACK delegate is explicitly applied, the model graph will not be "
+                "executed by the delegate."
+            ),
+            "nothing of the graph",
+        ),
+        (
+            (
+                "INFO: Explicitly applied XNNPACK delegate, and the model graph will be partially "
+                "executed by the delegate w/ 2 delegate kernels."
+            ),
+            "only a part",
+        ),
+        ("Replacing 3 out of 4 node(s) with delegate (TfLiteXNNPackDelegate) node", "3 of 4"),
+    ],
+)
+def test_without_proof_there_is_no_number(text: str, says: str) -> None:
+    with pytest.raises(DelegateRefused, match=says):
+        require_delegation(text, "xnnpack")
+
+
+def test_two_delegates_do_not_prove_each_other() -> None:
+    text = (
+        f"INFO: Explicitly applied GPU delegate, {WHOLE}\n"
+        "INFO: Though NNAPI delegate is explicitly applied, the model graph will not be executed "
+        "by the delegate."
+    )
+    assert require_delegation(text, "gpu")
+    with pytest.raises(DelegateRefused, match="NNAPI took nothing"):
+        require_delegation(text, "nnapi")
+
+
+def test_no_delegate_means_none() -> None:
+    assert require_delegation("STARTING!", "none")
+    with pytest.raises(DelegateRefused, match="none was wanted"):
+        require_delegation("Replacing 4 out of 4 node(s) with delegate (X) node", "none")
+
+
+def test_flags_of_both_tools() -> None:
+    protocol = MeasurementProtocol(warmup_ms=30, measure_ms=100, min_runs=10)
+    tflite = visit_flags("tflite", "gpu", 4, protocol)
+    assert {"--use_gpu=true", "--use_xnnpack=false", "--use_nnapi=false"} <= set(tflite)
+    assert {"--num_runs=10", "--min_secs=0.1", "--warmup_min_secs=0.03"} <= set(tflite)
+    assert "--num_threads=4" in tflite
+    litert = visit_flags("litert", "gpu", 1, protocol)
+    assert {"--use_gpu=true", "--use_cpu=false", "--require_full_delegation=true"} <= set(litert)
+    with pytest.raises(RunnerRefused, match="nnapi"):
+        visit_flags("litert", "nnapi", 1, protocol)
+
+
+def test_a_profile_is_read_by_its_columns() -> None:
+    nodes = parse_profile((GOLDEN / "tflite-no-prefix.txt").read_text())
+    assert [(node.kind, node.average_ms) for node in nodes] == [
+        ("CONV_2D", 60.957),
+        ("DEPTHWISE_CONV_2D", 49.870),
+    ]
+    assert nodes[1].name.endswith(":1")
+    with pytest.raises(UnparsableOutput, match="no profile"):
+        parse_profile((GOLDEN / "tflite-percentiles.txt").read_text())
