@@ -1,1 +1,57 @@
 """Ways to reach a phone: shell, push, pull and reconnect, whatever lies between."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from device_agent.errors import NoSuchDevice
+from device_agent.transports.base import Transport, Way
+
+_LAST_PORT = 65_535
+
+
+def transport_to(serial: str, way: Way, folder: Path) -> Transport:
+    """A transport that is not connected yet: call `reconnect` first.
+
+    Args:
+        serial: `HOST:PORT` for `tcp`, the phone's USB serial for `usb`, the adb server's name of
+            the phone for `adb-server`.
+        way: what is to lie between.
+        folder: where this machine's key lies, unless the user has one.
+
+    Raises:
+        NoSuchDevice: the address is none.
+        AdbMissing: what the way needs is not installed.
+    """
+    # The libraries are loaded by those who have phones: adbutils alone takes 0.3 s.
+    from device_agent.transports.over_streams import StreamTransport  # noqa: PLC0415
+
+    if way == "adb-server":
+        from device_agent.transports.adb_server import ServerConnection  # noqa: PLC0415
+
+        return StreamTransport(ServerConnection(serial))
+    from device_agent.transports.direct import DirectConnection  # noqa: PLC0415
+    from device_agent.transports.keys import machine_key  # noqa: PLC0415
+
+    if way == "usb":
+        from device_agent.transports.usb import UsbPipe  # noqa: PLC0415
+
+        return StreamTransport(DirectConnection(serial, way, UsbPipe(serial), machine_key(folder)))
+    from device_agent.transports.pipe import TcpPipe  # noqa: PLC0415
+
+    host, port = tcp_address(serial)
+    return StreamTransport(DirectConnection(serial, way, TcpPipe(host, port), machine_key(folder)))
+
+
+def tcp_address(text: str) -> tuple[str, int]:
+    """Host and port of `HOST:PORT`; adb's usual port where none is named.
+
+    Raises:
+        NoSuchDevice: it is no address.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        host, port = text, "5555"
+    if not host or not port.isdecimal() or not 0 < int(port) <= _LAST_PORT:
+        raise NoSuchDevice(f"{text!r} is not a phone's address; write HOST:PORT")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,180 @@
+"""Through a running adb server: phones paired by TLS, and phones shared with other tools."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from adbutils import AdbClient, AdbConnection, AdbError
+
+from device_agent.errors import TransportLost, Unauthorised
+from device_agent.transports.base import Way
+from device_agent.transports.streams import Deadline, ServiceRefused
+
+HOST_VARIABLE = "ANDROID_ADB_SERVER_HOST"
+PORT_VARIABLE = "ANDROID_ADB_SERVER_PORT"
+_DEFAULT_PORT = 5037
+#: s between two looks at whether a phone has come back
+_LOOK_EVERY_S = 0.1
+#: what a server that is there answers within
+_ANSWERS_WITHIN_S = 1.0
+#: the connection is looked at for bytes of this many
+_PIECE = 256 * 1024
+
+
+def server_address() -> tuple[str, int]:
+    """Where the adb server listens: adb's own two environment variables, or its default."""
+    host = os.environ.get(HOST_VARIABLE) or "127.0.0.1"
+    return host, int(os.environ.get(PORT_VARIABLE) or _DEFAULT_PORT)
+
+
+def server_runs() -> bool:
+    """Whether one answers. None is ever started: it would take hold of every phone at USB."""
+    try:
+        socket.create_connection(server_address(), _ANSWERS_WITHIN_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def server_phones(timeout_s: float) -> list[tuple[str, str]]:
+    """Serial and state (`device`, `unauthorized`, `offline`, ...) of all phones of the server.
+
+    Raises:
+        TransportLost: the server does not answer.
+    """
+    deadline = Deadline(timeout_s, "the adb server's list of phones")
+    with _translated(deadline), _asked(deadline) as connection:
+        connection.send_command("host:devices")
+        connection.check_okay()
+        lines = connection.read_string_block().splitlines()
+    return [(serial, state) for serial, _, state in (line.partition("\t") for line in lines)]
+
+
+class ServerConnection:
+    """One phone of the adb server. Streams are connections to the server.
+
+    Args:
+        serial: as the server calls it.
+    """
+
+    way: Way = "adb-server"
+
+    def __init__(self, serial: str) -> None:
+        self.serial = serial
+
+    def connect(self, deadline: Deadline) -> None:
+        """Waits for the server to have the phone; one at TCP is connected to again."""
+        if ":" in self.serial:
+            self._ask_server(f"host:disconnect:{self.serial}", deadline)
+            self._ask_server(f"host:connect:{self.serial}", deadline)
+        state = self._state(deadline)
+        while state != "device":
+            try:
+                time.sleep(min(_LOOK_EVERY_S, deadline.left()))
+            except TransportLost as error:
+                raise self._not_ready(state) from error
+            state = self._state(deadline)
+
+    def open(self, service: str, deadline: Deadline) -> _ServerStream:
+        """Opens a stream to a service."""
+        with _translated(deadline):
+            connection = _connected(deadline)
+            try:
+                connection.send_command(f"host:transport:{self.serial}")
+                connection.check_okay()
+            except AdbError as error:
+                connection.close()
+                raise TransportLost(
+                    f"the adb server has no way to {self.serial}: {error}"
+                ) from error
+            connection.send_command(service)
+            try:
+                connection.check_okay()
+            except AdbError as error:
+                connection.close()
+                if "closed" in str(error):
+                    raise ServiceRefused(service) from error
+                raise
+        return _ServerStream(connection, deadline)
+
+    def close(self) -> None:
+        """Nothing is kept open between two streams."""
+
+    def _state(self, deadline: Deadline) -> str:
+        phones = dict(server_phones(deadline.left()))
+        return phones.get(self.serial, "not there")
+
+    def _ask_server(self, command: str, deadline: Deadline) -> None:
+        """Its answer is prose; what counts is the state afterwards."""
+        with _translated(deadline), _asked(deadline) as connection:
+            connection.send_command(command)
+            status = connection.read(4)
+            if status in {b"OKAY", b"FAIL"}:
+                connection.read_string_block()
+
+    def _not_ready(self, state: str) -> TransportLost | Unauthorised:
+        if state in {"unauthorized", "authorizing"}:
+            return Unauthorised(
+                f"{self.serial} does not trust the adb server yet: unlock the phone and confirm "
+                "`Allow USB debugging?` with `Always allow`"
+            )
+        return TransportLost(f"the adb server says that {self.serial} is {state}")
+
+
+class _ServerStream:
+    def __init__(self, connection: AdbConnection, deadline: Deadline) -> None:
+        self._connection = connection
+        self._deadline = deadline
+
+    def read(self) -> bytes:
+        """Some bytes; none at the end of the stream."""
+        with _translated(self._deadline):
+            self._connection.conn.settimeout(self._deadline.left())
+            return bytes(self._connection.conn.recv(_PIECE))
+
+    def write(self, content: bytes) -> None:
+        """Sends all of it."""
+        with _translated(self._deadline):
+            self._connection.conn.settimeout(self._deadline.left())
+            self._connection.conn.sendall(content)
+
+    def close(self) -> None:
+        """Ends the stream."""
+        self._connection.conn.close()
+
+
+def _connected(deadline: Deadline) -> Any:
+    """A connection to the server, never to one that was started for it."""
+    host, port = server_address()
+    if not server_runs():
+        raise TransportLost(
+            f"no adb server answers at {host}:{port}; start one with `adb start-server`"
+        )
+    connection = AdbClient(host, port).make_connection(deadline.left())
+    connection.conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+@contextmanager
+def _asked(deadline: Deadline) -> Iterator[Any]:
+    connection = _connected(deadline)
+    try:
+        yield connection
+    finally:
+        connection.conn.close()
+
+
+@contextmanager
+def _translated(deadline: Deadline) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise deadline.passed() from error
+    except (AdbError, OSError, EOFError, ValueError) as error:
+        deadline.left()
+        raise TransportLost(f"the adb server broke off: {error}") from error

@@ -1,0 +1,162 @@
+"""Phones at USB, without an adb server.
+
+The libraries are loaded on the first call: a machine without phones needs no libusb.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from device_agent.errors import AdbMissing, TransportLost
+from device_agent.transports.pipe import Pipe
+
+#: class, subclass and protocol of adb's USB interface
+_ADB = (0xFF, 0x42, 0x01)
+
+
+@dataclass(frozen=True)
+class UsbPhone:
+    """A device that offers adb's interface."""
+
+    #: None where it may not be read
+    serial: str | None
+    #: vendor and product, for a udev rule: `18d1:4ee7`
+    kind: str
+    #: what keeps it from being opened, empty where nothing is known
+    problem: str
+    device: Any
+    setting: Any
+
+
+def usb_phones() -> list[UsbPhone]:
+    """What is plugged in and offers adb's interface.
+
+    Raises:
+        AdbMissing: libusb is not there.
+    """
+    usb1 = _usb1()
+    with _context(usb1) as context:
+        devices = context.getDeviceIterator(skip_on_error=True)
+        return [
+            _described(usb1, device, setting)
+            for device in devices
+            for setting in device.iterSettings()
+            if (setting.getClass(), setting.getSubClass(), setting.getProtocol()) == _ADB
+        ]
+
+
+def _described(usb1: Any, device: Any, setting: Any) -> UsbPhone:
+    kind = f"{device.getVendorID():04x}:{device.getProductID():04x}"
+    try:
+        return UsbPhone(device.getSerialNumber(), kind, "", device, setting)
+    except usb1.USBErrorAccess:
+        problem = (
+            f"no permission to open USB device {kind}: install the udev rule of docs/agent.md, "
+            "then unplug the phone and plug it in again"
+        )
+    except usb1.USBError as error:
+        problem = f"USB device {kind} does not say its serial number ({error}); plug it in again"
+    return UsbPhone(None, kind, problem, device, setting)
+
+
+class UsbPipe(Pipe):
+    """The bulk endpoints of adb's USB interface.
+
+    Args:
+        serial: of the phone; it is looked for at each connect, since a phone that was unplugged
+            comes back as another device.
+    """
+
+    def __init__(self, serial: str) -> None:
+        super().__init__()
+        self._serial = serial
+        self._opened: Any = None
+
+    def connect(self, transport_timeout_s: float | None) -> None:
+        """Opens the phone and claims adb's interface."""
+        del transport_timeout_s
+        self.close()
+        usb1 = _usb1()
+        from adb_shell.transport.usb_transport import UsbTransport  # noqa: PLC0415 - needs libusb
+
+        phone = next((seen for seen in usb_phones() if seen.serial == self._serial), None)
+        if phone is None:
+            raise TransportLost(
+                f"no phone {self._serial} at USB; plug it in, with USB debugging on"
+            )
+        opened = UsbTransport(phone.device, phone.setting, usb_info=self._serial)
+        try:
+            opened.connect(self.deadline.left())
+        except usb1.USBErrorBusy as error:
+            raise TransportLost(
+                f"another program holds {self._serial}'s USB interface, as a running adb server "
+                "does; measure through the adb server, or end it with `adb kill-server`"
+            ) from error
+        except usb1.USBError as error:
+            raise TransportLost(f"cannot open {self._serial} at USB: {error}") from error
+        self._opened = opened
+
+    def close(self) -> None:
+        """Lets go of the interface."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def bulk_read(self, numbytes: int, transport_timeout_s: float | None) -> bytes:
+        """Up to `numbytes` bytes, at least one."""
+        del transport_timeout_s
+        with self._in_time() as (opened, timeout_s):
+            return bytes(opened.bulk_read(numbytes, timeout_s))
+
+    def bulk_write(self, data: bytes, transport_timeout_s: float | None) -> int:
+        """Sends all of it."""
+        del transport_timeout_s
+        with self._in_time() as (opened, timeout_s):
+            sent = opened.bulk_write(data, timeout_s)
+        if sent != len(data):
+            raise TransportLost(f"{self._serial} took {sent} of {len(data)} bytes at USB")
+        return len(data)
+
+    @contextmanager
+    def _in_time(self) -> Iterator[tuple[Any, float]]:
+        from adb_shell.exceptions import (  # noqa: PLC0415 - with the rest of adb-shell
+            UsbReadFailedError,
+            UsbWriteFailedError,
+        )
+
+        if self._opened is None:
+            raise TransportLost(f"{self._serial} is not connected")
+        # libusb takes 0 ms for "for ever"
+        timeout_s = max(self.deadline.left(), 0.001)
+        try:
+            yield self._opened, timeout_s
+        except (UsbReadFailedError, UsbWriteFailedError) as error:
+            self.deadline.left()
+            raise TransportLost(f"the USB connection to {self._serial} broke: {error}") from error
+
+
+@contextmanager
+def _context(usb1: Any) -> Iterator[Any]:
+    """The one context of this process: devices of a closed one are invalid."""
+    from adb_shell.transport.usb_transport import UsbTransport  # noqa: PLC0415 - needs libusb
+
+    try:
+        yield UsbTransport.USB1_CTX
+    except usb1.USBError as error:
+        raise AdbMissing(
+            f"libusb cannot list USB devices ({error}); is /dev/bus/usb there?"
+        ) from error
+
+
+def _usb1() -> Any:
+    try:
+        import usb1  # noqa: PLC0415 - loads libusb, which need not be there
+    except (ImportError, OSError) as error:
+        raise AdbMissing(
+            "phones at USB need libusb: install it (`apt install libusb-1.0-0`), or use an adb "
+            f"server ({error})"
+        ) from error
+    return usb1
