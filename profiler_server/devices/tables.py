@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from profiler_server.kit.orm import ID, TARGET_ID, Base
@@ -33,7 +33,27 @@ class DeviceRow(Base):
     #: `MeasurementProtocol` as JSON
     protocol: Mapped[str] = mapped_column(Text)
     registered_at: Mapped[datetime]
+    #: when its agent spoke last, to the minute
     last_seen: Mapped[datetime]
+    #: JSON object of texts: what jobs select devices by
+    labels: Mapped[str] = mapped_column(Text, server_default="{}")
+    #: since when it gets no work until it is released
+    quarantined_at: Mapped[datetime | None]
+    quarantine_reason: Mapped[str] = mapped_column(String(2_000), server_default="")
+    #: leases in a row that brought no visit
+    fruitless: Mapped[int] = mapped_column(server_default="0")
+    #: it gets no work before
+    rests_until: Mapped[datetime | None]
+
+
+class ServerRow(Base):
+    """The one row that tells this database from any other; made by the migration."""
+
+    __tablename__ = "server"
+    __table_args__ = (CheckConstraint("one = 1", name="one_row"),)
+
+    one: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    id: Mapped[str] = mapped_column(ID)
 
 
 class DeviceTargetRow(Base):

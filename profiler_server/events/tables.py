@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Text
+from sqlalchemy import Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from profiler_server.kit.orm import COUNTER, Base, one_of
+from profiler_server.kit.orm import COUNTER, ID, Base, one_of
 
 
 class EventKind(StrEnum):
@@ -19,9 +19,17 @@ class EventKind(StrEnum):
     LEASE_CLAIMED = "lease_claimed"
     #: it was not renewed in time; its tasks went back to the queue
     LEASE_EXPIRED = "lease_expired"
+    #: its agent claimed another one; its tasks went back to the queue
+    LEASE_SUPERSEDED = "lease_superseded"
     LEASE_RELEASED = "lease_released"
     #: given up after too many failures
     TASK_FAILED = "task_failed"
+    #: its failed tasks went back to the queue
+    JOB_RETRIED = "job_retried"
+    DEVICE_LABELLED = "device_labelled"
+    #: it gets no work until it is released
+    DEVICE_QUARANTINED = "device_quarantined"
+    DEVICE_RELEASED = "device_released"
     SNAPSHOT_PUBLISHED = "snapshot_published"
     TOKEN_CREATED = "token_created"  # noqa: S105 - a name
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a name
@@ -31,10 +39,17 @@ class EventRow(Base):
     """One event; appended, never changed."""
 
     __tablename__ = "events"
-    __table_args__ = ({"sqlite_autoincrement": True},)
+    __table_args__ = (
+        Index("ix_events_job_id", "job_id", "id"),
+        Index("ix_events_device_id", "device_id", "id"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(COUNTER, primary_key=True)
     at: Mapped[datetime]
     kind: Mapped[EventKind] = mapped_column(one_of(EventKind, "kind"))
+    #: what it is about, if it is about one
+    job_id: Mapped[str | None] = mapped_column(ID)
+    device_id: Mapped[str | None] = mapped_column(ID)
     #: JSON object of ids and values
     data: Mapped[str] = mapped_column(Text)

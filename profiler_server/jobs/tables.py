@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from profiler_server.kit.orm import ID, SHA256, Base, one_of
+from profiler_server.kit.orm import COUNTER, ID, SHA256, Base, one_of
 
 
 class SubjectRow(Base):
@@ -31,6 +31,7 @@ class JobRow(Base):
 
     id: Mapped[str] = mapped_column(ID, primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
+    #: the first of its tasks' targets
     target_id: Mapped[str] = mapped_column(ForeignKey("targets.id"), index=True)
     #: visits wanted of each subject
     rounds: Mapped[int]
@@ -70,7 +71,7 @@ class TaskRow(Base):
 
     __tablename__ = "tasks"
     __table_args__ = (
-        UniqueConstraint("job_id", "subject_hash"),
+        UniqueConstraint("job_id", "target_id", "subject_hash"),
         Index("ix_tasks_target_id_state", "target_id", "state"),
         Index(
             "ix_tasks_open_subject",
@@ -94,4 +95,19 @@ class TaskRow(Base):
     visits_done: Mapped[int]
     failures: Mapped[int]
     #: of the last failure
+    reason: Mapped[str] = mapped_column(String(2_000))
+    #: after a failure: it is not leased before
+    retry_at: Mapped[datetime | None]
+
+
+class TaskFailureRow(Base):
+    """A failure of a task that counts against it; forgotten when the task is retried."""
+
+    __tablename__ = "task_failures"
+    __table_args__ = (Index("ix_task_failures_task_id", "task_id"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(COUNTER, primary_key=True)
+    task_id: Mapped[str] = mapped_column(ForeignKey("tasks.id"))
+    device_id: Mapped[str] = mapped_column(ForeignKey("devices.id"))
+    at: Mapped[datetime]
     reason: Mapped[str] = mapped_column(String(2_000))

@@ -61,6 +61,17 @@ def release(session: Session, lease_id: str, fence: int, now: datetime) -> bool:
     return row_count(result) == 1
 
 
+def supersede(session: Session, device_id: str) -> list[str]:
+    """Ends the device's lease that lives; its id, if there is one."""
+    ended = (
+        update(LeaseRow)
+        .where(LeaseRow.device_id == device_id, LeaseRow.state == LeaseState.LIVE)
+        .values(state=LeaseState.SUPERSEDED)
+        .returning(LeaseRow.id)
+    )
+    return list(session.scalars(ended))
+
+
 def expire(session: Session, now: datetime) -> list[str]:
     """Ends the leases that were not renewed in time; their ids."""
     overdue = session.scalars(

@@ -38,11 +38,20 @@ MOST_FAILURES = 3
 _SUBJECT: TypeAdapter[Subject] = TypeAdapter(Subject)
 
 
-def claim(session: Session, settings: Settings, request: LeaseRequest) -> Lease | None:
+def claim(
+    session: Session, settings: Settings, request: LeaseRequest, *, waited: bool = False
+) -> Lease | None:
     """Leases the device a batch of tasks of one target; None if there are none for it.
 
-    A device whose last lease still lives gets none until that one is released or
-    expired: two agents must not measure on it at the same time.
+    An agent has one lease at a time for a device. When it claims, its last lease is over even
+    if that still lives: the agent crashed, or the claim's answer or the release was lost.
+
+    Args:
+        session: a writing transaction.
+        settings: for the time to live.
+        request: the agent's question.
+        waited: the question has been held for a while. Its agent may have given it up and
+            claimed again, so a lease that lives ends this question and not the other way.
 
     Raises:
         Problem: `unknown-device`.
@@ -51,8 +60,8 @@ def claim(session: Session, settings: Settings, request: LeaseRequest) -> Lease 
         raise unknown_device(request.device_id)
     now = database_now(session)
     devices.see_device(session, request.device_id, now)
-    _sweep(session, now)
-    if repository.has_live(session, request.device_id):
+    _end_old_leases(session, now, None if waited else request.device_id)
+    if waited and repository.has_live(session, request.device_id):
         return None
     picked = _pick(session, request)
     if picked is None:
@@ -163,12 +172,15 @@ def _pick(session: Session, request: LeaseRequest) -> tuple[str, list[TaskProgre
             return target_id, list(batch.values())
 
 
-def _sweep(session: Session, now: datetime) -> None:
-    expired = repository.expire(session, now)
-    if expired:
-        tasks.give_back(session, expired)
-    for lease_id in expired:
-        events.append(session, now, EventKind.LEASE_EXPIRED, lease_id=lease_id)
+def _end_old_leases(session: Session, now: datetime, claiming: str | None) -> None:
+    ended = dict.fromkeys(repository.expire(session, now), EventKind.LEASE_EXPIRED)
+    if claiming is not None:
+        superseded = repository.supersede(session, claiming)
+        ended |= dict.fromkeys(superseded, EventKind.LEASE_SUPERSEDED)
+    if ended:
+        tasks.give_back(session, list(ended))
+    for lease_id, kind in ended.items():
+        events.append(session, now, kind, lease_id=lease_id)
 
 
 def _count_failure(session: Session, lease_id: str, outcome: TaskOutcome, now: datetime) -> None:

@@ -20,6 +20,8 @@ class LeaseState(StrEnum):
     RELEASED = "released"
     #: its agent did not renew it in time
     EXPIRED = "expired"
+    #: its agent claimed another one
+    SUPERSEDED = "superseded"
 
 
 class LeaseRow(Base):

@@ -49,4 +49,5 @@ def _claim_if_worth_it(database: Database, settings: Settings, ask: LeaseRequest
     with database.read() as session:
         if not service.may_have_work(session, ask.device_id):
             return None
-    return _claim(database, settings, ask)
+    with database.write() as session:
+        return service.claim(session, settings, ask, waited=True)

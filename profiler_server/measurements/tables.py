@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Double, ForeignKey, Index, String, Text
+from sqlalchemy import Double, ForeignKey, Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from profiler_server.kit.orm import SHA256, Base
@@ -65,3 +65,25 @@ class EntryRow(Base):
     high_ms: Mapped[float] = mapped_column(Double)
     visits: Mapped[int]
     measured_at: Mapped[datetime]
+    #: how many devices its visits are of
+    devices: Mapped[int] = mapped_column(server_default="1")
+    #: by how much the highest of the devices' own estimates exceeds the lowest
+    disagreement_percent: Mapped[float | None] = mapped_column(Double)
+
+
+class DeviceEstimateRow(Base):
+    """One device's share of an entry; derived, never edited."""
+
+    __tablename__ = "device_estimates"
+
+    target_id: Mapped[str] = mapped_column(ForeignKey("targets.id"), primary_key=True)
+    subject_hash: Mapped[str] = mapped_column(ForeignKey("subjects.hash"), primary_key=True)
+    device_id: Mapped[str] = mapped_column(ForeignKey("devices.id"), primary_key=True)
+    value_ms: Mapped[float] = mapped_column(Double)
+    low_ms: Mapped[float] = mapped_column(Double)
+    high_ms: Mapped[float] = mapped_column(Double)
+    visits: Mapped[int]
+    measured_at: Mapped[datetime]
+    #: 5th percentiles (us) of the accepted visits, ascending, as little-endian float64: what the
+    #: estimate needs of them, so that an upload need not read them again
+    p5_us: Mapped[bytes] = mapped_column(LargeBinary)

@@ -19,8 +19,7 @@ from netspec.wire import Job, JobRequest
 
 Found = TypeVar("Found")
 
-# A lease that was lost with its server is free again after its 60 s to live.
-_TIMEOUT_S = 150.0
+_TIMEOUT_S = 60.0
 
 
 def wait_for(look: Callable[[], Found]) -> Found:

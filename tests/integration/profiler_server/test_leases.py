@@ -5,11 +5,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
 
 from netspec.wire import Lease, LeaseRequest, TaskOutcome, VisitBatch
+from profiler_server.events.tables import EventKind, EventRow
 from profiler_server.kit.database import Database
 from profiler_server.kit.settings import Settings
 from profiler_server.leases import service
+from profiler_server.leases.tables import LeaseRow, LeaseState
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.service import Api
@@ -48,15 +52,52 @@ def test_fences_grow_and_old_ones_are_refused(api: Api) -> None:
     )
 
 
-def test_one_live_lease_a_device(api: Api) -> None:
+def test_one_live_lease_a_device(api: Api, database: Database) -> None:
     device = api.register(farm.registration()).id
     other = api.register(farm.registration("S2")).id
     api.file(farm.job(farm.blocks(4)))
     lease = api.claim(device, max_tasks=2)
-    api.no_work(device)
     rest = api.claim(other)
     taken = {task.task_id for task in (*lease.tasks, *rest.tasks)}
     assert (len(lease.tasks), len(rest.tasks), len(taken)) == (2, 2, 4)
+    with pytest.raises(IntegrityError), database.write() as session:
+        session.execute(update(LeaseRow).values(device_id=device))
+
+
+def test_a_claim_ends_the_lease_that_its_agent_has_lost(api: Api, database: Database) -> None:
+    """Its answer was lost, its release was, or the agent crashed: nothing waits for the expiry."""
+    device = api.register(farm.registration()).id
+    job = api.file(farm.job(farm.blocks(4)))
+    lost = api.claim(device, max_tasks=3)
+    api.upload(farm.visits(lost.model_copy(update={"tasks": lost.tasks[:1]}), device, rounds=2))
+    new = api.claim(device)
+    assert new.fence > lost.fence
+    assert [task.task_id for task in new.tasks[:2]] == [task.task_id for task in lost.tasks[1:]]
+    assert len(new.tasks) == 3
+    ended = {"renew": {"fence": lost.fence}, "release": {"fence": lost.fence, "outcomes": []}}
+    for act, body in ended.items():
+        api.problem("POST", f"/v1/leases/{lost.id}:{act}", body, status=409, kind="lease-lost")
+    with database.read() as session:
+        states = dict(session.execute(select(LeaseRow.id, LeaseRow.state)).all())
+        kinds = list(session.scalars(select(EventRow.kind).order_by(EventRow.id)))
+    assert states == {lost.id: LeaseState.SUPERSEDED, new.id: LeaseState.LIVE}
+    assert kinds[-2:] == [EventKind.LEASE_SUPERSEDED, EventKind.LEASE_CLAIMED]
+    assert set(api.upload(farm.visits(lost, device, rounds=2))) == {"stored"}
+    api.upload(farm.visits(new, device, rounds=2))
+    assert (api.job(job.id).state, api.job(job.id).tasks_failed) == ("done", 0)
+
+
+def test_a_claim_that_waited_leaves_a_later_lease_alone(
+    api: Api, database: Database, settings: Settings
+) -> None:
+    """Its agent has hung up and asked again; the late answer must not end what came after."""
+    device = api.register(farm.registration()).id
+    api.file(farm.job(farm.blocks(2)))
+    lease = api.claim(device, max_tasks=1)
+    with database.write() as session:
+        ask = LeaseRequest(device_id=device)
+        assert service.claim(session, settings, ask, waited=True) is None
+    api.call("POST", f"/v1/leases/{lease.id}:renew", {"fence": lease.fence})
 
 
 def test_a_lease_holds_tasks_of_one_target(api: Api) -> None:
@@ -200,7 +241,8 @@ def test_threads_with_several_devices_never_share_a_task(
         while idle < 20:
             with database.write() as session:
                 ask = LeaseRequest(device_id=device_id, max_tasks=3)
-                lease = service.claim(session, settings, ask)
+                # As one that waited: two agents compete here, neither ends the other's lease.
+                lease = service.claim(session, settings, ask, waited=True)
             if lease is None:
                 idle += 1
                 time.sleep(0.005)

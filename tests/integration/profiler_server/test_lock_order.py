@@ -138,6 +138,7 @@ def test_visits_are_stored_while_their_device_claims(
     api: Api, database: Database, settings: Settings, device: str, lease: Lease
 ) -> None:
     with ThreadPoolExecutor(1) as pool, database.write() as claiming:
-        assert service.claim(claiming, settings, LeaseRequest(device_id=device)) is None
+        ask = LeaseRequest(device_id=device)
+        assert service.claim(claiming, settings, ask, waited=True) is None
         uploading = pool.submit(api.upload, farm.visits(lease, device, rounds=1))
         assert set(uploading.result(WAITING_S)) == {"stored"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, literal_column, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from netspec.errors import UserError
@@ -19,6 +19,8 @@ from profiler_server.kit import schema
 from profiler_server.kit.database import Database, database_now
 from profiler_server.kit.metadata import metadata
 from profiler_server.kit.orm import UtcDateTime
+from tests.integration.profiler_server import farm
+from tests.integration.profiler_server.service import Api
 
 
 def test_the_migrations_make_what_the_code_declares(database: Database) -> None:
@@ -34,6 +36,32 @@ def test_the_migrations_go_down_and_up_again(database: Database) -> None:
     assert schema.current_revision(database) is None
     schema.upgrade(database)
     assert set(metadata().tables) < set(inspect(database.engine).get_table_names())
+
+
+def test_rows_survive_the_way_down_and_up(api: Api, database: Database) -> None:
+    device = api.register(farm.registration()).id
+    job = api.file(farm.job(farm.blocks(2)))
+    api.claim(device)
+    api.upload(farm.visits(api.claim(device), device, rounds=2))
+    schema.downgrade(database, "0001")
+    schema.upgrade(database)
+    assert api.job(job.id).state == "done"
+    with database.read() as session:
+        about = session.execute(select(EventRow.kind, EventRow.job_id, EventRow.device_id)).all()
+    assert (EventKind.JOB_CREATED, job.id, None) in about
+    assert (EventKind.LEASE_CLAIMED, None, device) in about
+
+
+@pytest.mark.parametrize("table", ["leases", "events", "tasks"])
+def test_states_that_are_none_are_refused(api: Api, database: Database, table: str) -> None:
+    """Also after migrations, which make a table anew on SQLite."""
+    api.register(farm.registration())
+    api.file(farm.job(farm.blocks(1)))
+    api.claim(api.register(farm.registration()).id)
+    column = "kind" if table == "events" else "state"
+    change = update(metadata().tables[table]).values({column: literal_column("'nonsense'")})
+    with pytest.raises(IntegrityError), database.write() as session:
+        session.execute(change)
 
 
 def test_foreign_keys_hold_also_after_a_migration(database: Database) -> None:
