@@ -13,9 +13,17 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from netspec.operators import Activation, Classifier, HeadConv, MBConv, Operator, StemConv
+from netspec.operators import (
+    Activation,
+    Classifier,
+    Convert,
+    HeadConv,
+    MBConv,
+    Operator,
+    StemConv,
+)
 
-LayerKind = Literal["conv", "depthwise", "mean", "dense", "add"]
+LayerKind = Literal["conv", "depthwise", "mean", "dense", "add", "convert"]
 Float32Array = npt.NDArray[np.float32]
 
 
@@ -102,6 +110,8 @@ def layers_of(operator: Operator) -> tuple[Layer, ...]:
             return (Layer("conv", "conv", cin, cout, activation=activation),)
         case Classifier():
             return (Layer("pool", "mean", cin, cin), Layer("dense", "dense", cin, cout))
+        case Convert():
+            return (Layer("convert", "convert", cin, cout),)
         case MBConv(kernel=kernel, stride=stride, activation=activation):
             middle = operator.middle_channels
             layers = [

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from netspec.errors import InvalidSpec
 from netspec.operators import (
     Classifier,
+    Convert,
     HeadConv,
     MBConv,
     Operator,
@@ -79,10 +80,14 @@ class Network(BaseModel):
         return content_hash([operator.model_dump(mode="json") for operator in self.operators])
 
     def with_precision(self, precision: Precision) -> Network:
-        """The same network with every operator in one precision."""
+        """The same network with every operator in one precision, and so no conversions."""
         return Network(
             name=self.name,
-            operators=tuple(operator.with_precision(precision) for operator in self.operators),
+            operators=tuple(
+                operator.with_precision(precision)
+                for operator in self.operators
+                if not isinstance(operator, Convert)
+            ),
         )
 
 

@@ -152,12 +152,37 @@ class Classifier(_Operator):
         return f"classifier-{self._shapes}-{self.precision}"
 
 
-Operator = Annotated[StemConv | MBConv | HeadConv | Classifier, Field(discriminator="kind")]
+class Convert(_Operator):
+    """A change of precision between two operators: quantize to int8, or dequantize to float32.
+
+    `precision` is that of the output; the input has the other one. What it costs to keep a
+    block in another precision than its neighbours is so part of the table.
+    """
+
+    kind: Literal["convert"] = "convert"
+
+    @model_validator(mode="after")
+    def _channels_stay(self) -> Self:
+        if self.in_channels != self.out_channels:
+            raise InvalidSpec(
+                f"a conversion keeps its channels, got {self.in_channels} -> {self.out_channels}"
+            )
+        return self
+
+    @property
+    def key(self) -> str:
+        """Canonical key, unique among operators and readable by people."""
+        return f"convert-{self._shapes}-{self.precision}"
+
+
+Operator = Annotated[
+    StemConv | MBConv | HeadConv | Classifier | Convert, Field(discriminator="kind")
+]
 
 OPERATOR: TypeAdapter[Operator] = TypeAdapter(Operator)
 
 _KEY = re.compile(
-    r"(?P<kind>stem|mbconv|head|classifier)"
+    r"(?P<kind>stem|mbconv|head|classifier|convert)"
     r"-in:(?P<n>\d{1,4})x(?P=n)x(?P<cin>\d{1,5})-out:(?P<m>\d{1,4})x(?P=m)x(?P<cout>\d{1,5})"
     r"(?P<options>(?:-[a-z]+:\w+)*)-(?P<precision>float32|int8)"
 )

@@ -19,7 +19,7 @@ from netspec.layers import (
     same_padding,
 )
 from netspec.networks import Network
-from netspec.operators import Activation, Classifier, HeadConv, MBConv, StemConv
+from netspec.operators import Activation, Operator
 
 #: Source: ProxylessNAS, its released training code.
 NORM_EPS = 1e-3
@@ -120,9 +120,7 @@ class OperatorModule(nn.Module):
     Source: Goyal et al., Accurate, Large Minibatch SGD (2017), section 5.1.
     """
 
-    def __init__(
-        self, operator: StemConv | MBConv | HeadConv | Classifier, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, operator: Operator, dropout: float = 0.0) -> None:
         super().__init__()
         modules: OrderedDict[str, nn.Module] = OrderedDict()
         self.residual = False
@@ -136,6 +134,8 @@ class OperatorModule(nn.Module):
                     modules[layer.name] = DenseLayer(layer, dropout)
                 case "add":
                     self.residual = True
+                case "convert":
+                    pass  # float32 is all that a network in training knows
         self.chain = nn.Sequential(modules)
         if self.residual:
             last = cast("ConvLayer", next(reversed(modules.values())))

@@ -4,6 +4,6 @@ Importing this package loads the flatbuffers schema but no runtime.
 """
 
 from netspec.tflite.delegation import Delegation, delegation
-from netspec.tflite.encode import encode
+from netspec.tflite.encode import FileOptions, encode
 
-__all__ = ["Delegation", "delegation", "encode"]
+__all__ = ["Delegation", "FileOptions", "delegation", "encode"]

@@ -1,28 +1,27 @@
-"""Operators and networks as `.tflite` files, float32 or full int8."""
+"""A chain of operators with its parameters as a `.tflite` file."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from netspec.errors import EncodingError
-from netspec.layers import (
-    INPUT,
-    Layer,
-    LayerWeights,
-    Parameters,
-    layer_name,
-    layers_of,
-    named_layers,
+from netspec.layers import INPUT, Float32Array, Layer, Parameters, layer_name, layers_of
+from netspec.operators import Activation, Convert, Operator, Precision
+from netspec.quantization import (
+    INT8_MIN,
+    Affine,
+    affine_of,
+    quantize_bias,
+    quantize_weight,
+    weight_scales,
 )
-from netspec.operators import Activation, Operator
-from netspec.quantization import Affine, affine_of, quantize_bias, quantize_weight, weight_scales
 from netspec.seeded import seeded_parameters
+from netspec.tflite.check import check_chain, check_size, checked_range, checked_weights
 from netspec.tflite.graph import Graph
 
 _FUSED: dict[Activation | None, int] = {
@@ -30,45 +29,75 @@ _FUSED: dict[Activation | None, int] = {
     "relu": schema.ActivationFunctionType.RELU,
     "relu6": schema.ActivationFunctionType.RELU6,
 }
-#: flatbuffers' offsets are 32 bits, signed: less than 2 GiB, bytes
-_LARGEST_FILE = 2**31
-#: versions of the builtin operators that first took (float32, int8) tensors.
-#: Source: `op_version.cc` of TensorFlow Lite.
+#: versions of the builtin operators that first took (float32, int8) tensors; those of
+#: conversions are (from int8, to int8). Source: `op_version.cc` of TensorFlow Lite.
 _VERSIONS = {
     schema.BuiltinOperator.CONV_2D: (1, 3),
     schema.BuiltinOperator.DEPTHWISE_CONV_2D: (1, 3),
     schema.BuiltinOperator.FULLY_CONNECTED: (1, 4),
     schema.BuiltinOperator.MEAN: (1, 2),
     schema.BuiltinOperator.ADD: (1, 2),
+    schema.BuiltinOperator.QUANTIZE: (1, 1),
+    schema.BuiltinOperator.DEQUANTIZE: (2, 2),
 }
+_QUANTIZE = (
+    schema.BuiltinOperator.QUANTIZE,
+    schema.BuiltinOptions.QuantizeOptions,
+    schema.QuantizeOptionsT(),
+)
+_DEQUANTIZE = (
+    schema.BuiltinOperator.DEQUANTIZE,
+    schema.BuiltinOptions.DequantizeOptions,
+    schema.DequantizeOptionsT(),
+)
+#: version of DEQUANTIZE that first took float16 tensors
+_DEQUANTIZE_HALF = 3
+
+
+@dataclass(frozen=True)
+class FileOptions:
+    """What a deployed file may have that a measured operator has not."""
+
+    #: codes that an int8 file takes and gives; uint8 costs one QUANTIZE at each end
+    codes: Literal["int8", "uint8"] = "int8"
+    #: keep float32 weights as float16, expanded when the file is loaded
+    half_weights: bool = False
+    #: buffers by name
+    metadata: Mapping[str, bytes] = field(default_factory=dict)
+
+
+PLAIN = FileOptions()
 
 
 def encode(
-    operators: Sequence[Operator], parameters: Parameters | None = None, *, seed: int = 0
+    operators: Sequence[Operator],
+    parameters: Parameters | None = None,
+    *,
+    seed: int = 0,
+    options: FileOptions = PLAIN,
 ) -> bytes:
     """A chain of operators as one `.tflite` file, the same bytes for the same arguments.
 
-    The input tensor is [1, H, W, C], the output too ([1, classes] after a classifier), both in
-    the precision of the operators. int8: weights and biases symmetric per output channel,
-    activations affine per tensor, as in the TensorFlow Lite 8-bit quantization specification.
+    The input tensor is [1, H, W, C], the output too ([1, classes] after a classifier), in the
+    precision of the first and last operators. int8: weights and biases symmetric per output
+    channel, activations affine per tensor, as in the TensorFlow Lite 8-bit quantization
+    specification. Precisions may change where a `Convert` stands.
 
     Args:
         operators: a network's operators, or one alone.
         parameters: weights, and for int8 the ranges of all activations.
         seed: for `seeded_parameters`, where no parameters are given.
+        options: of deployed files; measured operators have none.
 
     Raises:
         EncodingError: operators that form no chain, precisions that differ, or a layer whose
-            weights or range are missing, of a wrong shape or not finite; or more weights than
-            a file can hold.
+            weights or range are missing, of a wrong shape or not finite; more weights than
+            a file can hold; or options that the precision does not have.
     """
-    _check_chain(operators)
-    _check_size(operators)
-    return _Encoding(
-        Graph(),
-        parameters or seeded_parameters(operators, seed),
-        quantized=operators[0].precision == "int8",
-    ).run(operators)
+    check_chain(operators)
+    check_size(operators)
+    held = parameters or seeded_parameters(operators, seed)
+    return _Encoding(Graph(), held, options).run(operators)
 
 
 @dataclass(frozen=True)
@@ -81,68 +110,84 @@ class _Tensor:
     affine: Affine | None
 
 
+def _entering_precision(first: Operator) -> Precision:
+    if isinstance(first, Convert):
+        return "float32" if first.precision == "int8" else "int8"
+    return first.precision
+
+
 @dataclass(frozen=True)
 class _Encoding:
     graph: Graph
     parameters: Parameters
-    quantized: bool
+    options: FileOptions
 
     def run(self, operators: Sequence[Operator]) -> bytes:
         first = operators[0]
-        size = first.input_size
-        begin = self._activation(INPUT, (1, size, size, first.in_channels))
+        shape = (1, first.input_size, first.input_size, first.in_channels)
+        begin = self._activation(INPUT, shape, _entering_precision(first))
         tensor = begin
+        if self.options.codes == "uint8":
+            begin = self._unsigned(tensor, f"{INPUT}/uint8")
+            self._convert(begin.index, tensor.index)
         for index, operator in enumerate(operators):
             entering = tensor
             for layer in layers_of(operator):
-                tensor = self._layer(layer_name(index, layer), layer, tensor, entering)
-        return self.graph.finish(begin.index, tensor.index)
+                name = layer_name(index, layer)
+                tensor = self._layer(name, layer, operator.precision, tensor, entering)
+        end = tensor
+        if self.options.codes == "uint8":
+            end = self._unsigned(tensor, "output/uint8")
+            self._convert(tensor.index, end.index)
+        return self.graph.finish(begin.index, end.index, self.options.metadata)
 
-    def _layer(self, name: str, layer: Layer, source: _Tensor, entering: _Tensor) -> _Tensor:
+    def _layer(
+        self, name: str, layer: Layer, precision: Precision, source: _Tensor, entering: _Tensor
+    ) -> _Tensor:
         """Add one layer; `entering` is the operator's own input, the other term of an `add`."""
         inputs = [source.index]
         if layer.has_weights:
             inputs += self._constants(name, layer, source)
         elif layer.kind == "add":
             inputs.append(entering.index)
-        else:
+        elif layer.kind == "mean":
             axes = np.array([1, 2], np.int32)
             inputs.append(self.graph.add_constant(f"{name}/axes", axes))
-        output = self._activation(name, _output_shape(layer, source.shape))
-        code, options_type, options = _builtin(layer)
-        version = _VERSIONS[code][int(self.quantized)]
+        output = self._activation(name, _output_shape(layer, source.shape), precision)
+        code, options_type, options = _builtin(layer, precision)
+        version = _VERSIONS[code][int(precision == "int8")]
         self.graph.add_operator(code, version, inputs, output.index, options_type, options)
         return output
 
-    def _activation(self, name: str, shape: tuple[int, ...]) -> _Tensor:
-        affine = self._affine(name) if self.quantized else None
+    def _activation(self, name: str, shape: tuple[int, ...], precision: Precision) -> _Tensor:
+        affine = affine_of(checked_range(name, self.parameters)) if precision == "int8" else None
         return _Tensor(self.graph.add_activation(name, shape, affine), shape, affine)
 
-    def _affine(self, name: str) -> Affine:
-        held = self.parameters.ranges.get(name)
-        if held is None:
+    def _unsigned(self, signed: _Tensor, name: str) -> _Tensor:
+        """A tensor of the same reals whose codes are uint8."""
+        if signed.affine is None:
             raise EncodingError(
-                f"layer {name} has no activation range; int8 needs one for every layer and for "
-                f"{INPUT!r}: observe them on data, or encode as float32"
+                "only an int8 file can take and give uint8; this one begins or ends in float32: "
+                "encode it as int8, or without uint8"
             )
-        if not (math.isfinite(held.low) and math.isfinite(held.high) and held.low <= held.high):
-            raise EncodingError(
-                f"layer {name} has the activation range [{held.low}, {held.high}]; expected two "
-                "finite numbers in order: observe the ranges again"
-            )
-        return affine_of(held)
+        shifted = Affine(signed.affine.scale, signed.affine.zero_point - INT8_MIN)
+        index = self.graph.add_activation(name, signed.shape, shifted, unsigned=True)
+        return _Tensor(index, signed.shape, shifted)
+
+    def _convert(self, source: int, output: int) -> None:
+        code, kind, options = _QUANTIZE
+        self.graph.add_operator(code, _VERSIONS[code][1], [source], output, kind, options)
 
     def _constants(self, name: str, layer: Layer, source: _Tensor) -> list[int]:
         """Add the layer's weight and bias."""
-        given = self.parameters.weights.get(name)
-        if given is None:
-            raise EncodingError(
-                f"layer {name} has no weights; expected a weight of shape {layer.weight_shape} and "
-                "a bias: name the parameters as `netspec.layers.layer_name` does"
-            )
-        _check_weights(name, layer, given)
+        given = checked_weights(name, layer, self.parameters)
         add = self.graph.add_constant
         if source.affine is None:
+            if self.options.half_weights:
+                return [
+                    self._half(f"{name}/weight", given.weight),
+                    self._half(f"{name}/bias", given.bias),
+                ]
             return [add(f"{name}/weight", given.weight), add(f"{name}/bias", given.bias)]
         axis = layer.channel_axis
         scales = weight_scales(given.weight, axis)
@@ -152,6 +197,20 @@ class _Encoding:
             add(f"{name}/bias", bias, np.float32(source.affine.scale) * scales),
         ]
 
+    def _half(self, name: str, data: Float32Array) -> int:
+        """Add a constant as float16 with the DEQUANTIZE that makes it float32."""
+        with np.errstate(over="ignore"):
+            half = data.astype(np.float16)
+        if not np.isfinite(half).all():
+            raise EncodingError(
+                f"{name} has numbers beyond 65504, the greatest float16; keep float32 weights"
+            )
+        stored = self.graph.add_constant(f"{name}/float16", half)
+        expanded = self.graph.add_activation(name, data.shape, None)
+        code, kind, options = _DEQUANTIZE
+        self.graph.add_operator(code, _DEQUANTIZE_HALF, [stored], expanded, kind, options)
+        return expanded
+
 
 def _output_shape(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
     if layer.kind in ("mean", "dense"):
@@ -160,7 +219,7 @@ def _output_shape(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
     return (1, side, side, layer.out_channels)
 
 
-def _builtin(layer: Layer) -> tuple[int, int, object]:
+def _builtin(layer: Layer, precision: Precision) -> tuple[int, int, object]:
     """The layer's builtin operator with the type and value of its options."""
     operators, options = schema.BuiltinOperator, schema.BuiltinOptions
     same, fused = schema.Padding.SAME, _FUSED[layer.activation]
@@ -178,48 +237,5 @@ def _builtin(layer: Layer) -> tuple[int, int, object]:
             return operators.MEAN, options.ReducerOptions, schema.ReducerOptionsT(keepDims=False)
         case "add":
             return operators.ADD, options.AddOptions, schema.AddOptionsT(fused)
-
-
-def _check_chain(operators: Sequence[Operator]) -> None:
-    if not operators:
-        raise EncodingError("there is nothing to encode; expected at least one operator")
-    for before, after in pairwise(operators):
-        if before.precision != after.precision:
-            raise EncodingError(
-                f"{after.key} follows {before.key}: the operators of one file need one precision; "
-                "choose it with `with_precision`"
-            )
-        if (before.output_size, before.out_channels) != (after.input_size, after.in_channels):
-            raise EncodingError(
-                f"{after.key} does not follow {before.key}: the shapes differ; "
-                "build the chain as a `netspec.networks.Network`"
-            )
-
-
-def _check_size(operators: Sequence[Operator]) -> None:
-    """Refuse what no file holds, before weights are made for it."""
-    layers = (layer for _, layer in named_layers(operators) if layer.has_weights)
-    weights = sum(math.prod(layer.weight_shape) for layer in layers)
-    held = weights * (1 if operators[0].precision == "int8" else 4)
-    if held >= _LARGEST_FILE:
-        raise EncodingError(
-            f"the chain that starts with {operators[0].key} has {held / 2**30:.1f} GiB of "
-            "weights; a .tflite file holds less than 2: use fewer channels"
-        )
-
-
-def _check_weights(name: str, layer: Layer, given: LayerWeights) -> None:
-    for what, array, shape in (
-        ("weight", given.weight, layer.weight_shape),
-        ("bias", given.bias, (layer.out_channels,)),
-    ):
-        if array.shape != shape or array.dtype != np.float32:
-            raise EncodingError(
-                f"layer {name} has a {what} of shape {array.shape}, {array.dtype}; "
-                f"expected {shape}, float32"
-            )
-        if not np.isfinite(array).all():
-            raise EncodingError(
-                f"layer {name} has a {what} with numbers that are not finite; "
-                "did its training diverge?"
-            )
+        case "convert":
+            return _QUANTIZE if precision == "int8" else _DEQUANTIZE

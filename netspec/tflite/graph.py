@@ -5,7 +5,7 @@ Source of the format: `schema.fbs` of TensorFlow Lite, schema version 3.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flatbuffers
@@ -24,9 +24,11 @@ BUFFER_ALIGNMENT = 16
 
 _TENSOR_TYPES = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
+    np.dtype(np.float16): schema.TensorType.FLOAT16,
     np.dtype(np.int32): schema.TensorType.INT32,
     np.dtype(np.int8): schema.TensorType.INT8,
 }
+Constant = Float32Array | npt.NDArray[np.float16] | npt.NDArray[np.int32] | npt.NDArray[np.int8]
 
 
 class Graph:
@@ -39,20 +41,26 @@ class Graph:
         # Buffer 0 is the schema's empty buffer, which all tensors without constant data share.
         self._buffers: list[Any] = [_AlignedBuffer()]
 
-    def add_activation(self, name: str, shape: Sequence[int], affine: Affine | None) -> int:
-        """Add a tensor that the runtime fills: int8 under `affine`, float32 where it is None."""
+    def add_activation(
+        self, name: str, shape: Sequence[int], affine: Affine | None, *, unsigned: bool = False
+    ) -> int:
+        """Add a tensor that the runtime fills.
+
+        int8 under `affine`, or uint8 where it is `unsigned`; float32 where `affine` is None.
+        """
         quantization = None
         if affine is not None:
             quantization = _quantization(
                 np.array([affine.scale], np.float32), np.array([affine.zero_point], np.int64)
             )
-        kind = schema.TensorType.FLOAT32 if affine is None else schema.TensorType.INT8
+        coded = schema.TensorType.UINT8 if unsigned else schema.TensorType.INT8
+        kind = schema.TensorType.FLOAT32 if affine is None else coded
         return self._add_tensor(name, shape, kind, 0, quantization)
 
     def add_constant(
         self,
         name: str,
-        data: npt.NDArray[np.float32] | npt.NDArray[np.int32] | npt.NDArray[np.int8],
+        data: Constant,
         scales: Float32Array | None = None,
         channel_axis: int = 0,
     ) -> int:
@@ -86,8 +94,14 @@ class Graph:
             )
         )
 
-    def finish(self, graph_input: int, graph_output: int) -> bytes:
-        """The `.tflite` file of the graph."""
+    def finish(
+        self, graph_input: int, graph_output: int, metadata: Mapping[str, bytes] | None = None
+    ) -> bytes:
+        """The `.tflite` file of the graph, with named buffers of metadata."""
+        notes = []
+        for name, content in (metadata or {}).items():
+            self._buffers.append(_AlignedBuffer(np.frombuffer(content, np.uint8)))
+            notes.append(schema.MetadataT(name=name, buffer=len(self._buffers) - 1))
         subgraph = schema.SubGraphT(
             tensors=self._tensors,
             inputs=[graph_input],
@@ -105,6 +119,7 @@ class Graph:
             subgraphs=[subgraph],
             description="netspec",
             buffers=self._buffers,
+            metadata=notes or None,
         )
         # Room for the constants from the start: the builder grows by copying.
         constants = sum(buffer.data.size for buffer in self._buffers if buffer.data is not None)
@@ -143,9 +158,7 @@ class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
         return int(schema.BufferEnd(builder))
 
 
-def _little_endian_bytes(
-    data: npt.NDArray[np.float32] | npt.NDArray[np.int32] | npt.NDArray[np.int8],
-) -> npt.NDArray[np.uint8]:
+def _little_endian_bytes(data: Constant) -> npt.NDArray[np.uint8]:
     ordered = np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("<"))
     return ordered.reshape(-1).view(np.uint8)
 

@@ -51,6 +51,8 @@ def operator_label(operator: Operator) -> str:
         return f"MB{operator.expand} {operator.kernel}x{operator.kernel}"
     if isinstance(operator, StemConv):
         return f"Conv {operator.kernel}x{operator.kernel}"
+    if operator.kind == "convert":
+        return f"to {operator.precision}"
     return "Conv 1x1" if operator.kind == "head" else "Pool FC"
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from netspec.operators import Classifier, MBConv, Operator, Precision, StemConv
+from netspec.operators import Classifier, Convert, MBConv, Operator, Precision, StemConv
 from profiler_server.tables.formats.table import (
     Format,
     Price,
@@ -221,6 +221,8 @@ def _arguments(record: _Record) -> dict[str, Any]:
 def _spell(operator: Operator) -> dict[str, Any]:
     if isinstance(operator, MBConv):
         raise Unrepresentable("the format prices single convolutions, not blocks")
+    if isinstance(operator, Convert):
+        raise Unrepresentable("the format prices no conversions between precisions")
     if isinstance(operator, Classifier):
         return _spell_fully_connected(operator)
     if operator.precision != "int8" or operator.activation != "relu":

@@ -5,7 +5,15 @@
 
 from __future__ import annotations
 
-from netspec.operators import Classifier, HeadConv, MBConv, Operator, Precision, StemConv
+from netspec.operators import (
+    Classifier,
+    Convert,
+    HeadConv,
+    MBConv,
+    Operator,
+    Precision,
+    StemConv,
+)
 from profiler_server.tables.formats import keyed
 from profiler_server.tables.formats.keyed import Layer
 from profiler_server.tables.formats.table import (
@@ -60,6 +68,8 @@ def _operator(layer: Layer, precision: Precision) -> Operator:
 
 
 def _layer(operator: Operator) -> Layer:
+    if isinstance(operator, Convert):
+        raise Unrepresentable("the format knows one precision and no conversions")
     if not isinstance(operator, Classifier) and operator.activation != "relu6":
         raise Unrepresentable("the format means relu6")
     type_, out_size, options = _spell(operator)
@@ -73,7 +83,9 @@ def _layer(operator: Operator) -> Layer:
     )
 
 
-def _spell(operator: Operator) -> tuple[str, int | None, dict[str, int]]:
+def _spell(
+    operator: StemConv | MBConv | HeadConv | Classifier,
+) -> tuple[str, int | None, dict[str, int]]:
     if isinstance(operator, Classifier):
         return "Logits", None, {}
     if isinstance(operator, HeadConv):

@@ -6,6 +6,7 @@ from netspec.operators import (
     PRECISIONS,
     Activation,
     Classifier,
+    Convert,
     HeadConv,
     Kernel,
     MBConv,
@@ -58,4 +59,16 @@ def operators() -> st.SearchStrategy[Operator]:
         mbconvs(),
         st.builds(HeadConv, **common, activation=ACTIVATIONS, kind=st.just("head")),
         st.builds(Classifier, **common, kind=st.just("classifier")),
+        converts(),
+    )
+
+
+@st.composite
+def converts(draw: st.DrawFn) -> Convert:
+    channels = draw(CHANNELS)
+    return Convert(
+        input_size=draw(SIZES),
+        in_channels=channels,
+        out_channels=channels,
+        precision=draw(PRECISION),
     )
