@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from netspec.statistics import VisitStatistics, estimate
+from netspec.statistics import Estimate, VisitStatistics, estimate, estimate_each
 
 
 def visit(p5_us: float) -> VisitStatistics:
@@ -92,3 +92,28 @@ def test_intervals_narrow_with_visits() -> None:
     times = rng.normal(1000, 50, 200)
     few, many = (estimate([visit(t) for t in times[:count]]) for count in (8, 200))
     assert many.high_ms - many.low_ms < few.high_ms - few.low_ms
+
+
+def bootstrap_by_the_book(times_us: list[float]) -> Estimate:
+    """One subject at a time, every resample drawn and sorted."""
+    values_ms = np.array(sorted(times_us)) / 1000
+    samples = np.random.default_rng(0).choice(values_ms, size=(500, len(values_ms)))
+    low, high = np.percentile(np.percentile(samples, 10, axis=1), (2.5, 97.5))
+    value = float(np.percentile(values_ms, 10))
+    return Estimate(value, min(float(low), value), max(float(high), value), len(times_us))
+
+
+@given(
+    subjects=st.lists(st.lists(st.floats(1, 1e6), min_size=1, max_size=40), min_size=1, max_size=12)
+)
+@settings(max_examples=50, deadline=None)
+def test_subjects_together_have_the_very_estimates_of_each_alone(
+    subjects: list[list[float]],
+) -> None:
+    together = estimate_each([np.array(sorted(times)) for times in subjects])
+    assert together == [bootstrap_by_the_book(times) for times in subjects]
+
+
+def test_a_subject_without_visits_spoils_the_batch() -> None:
+    with pytest.raises(ValueError, match="at least one visit"):
+        estimate_each([np.array([1.0]), np.array([])])
