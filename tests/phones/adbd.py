@@ -1,0 +1,294 @@
+"""A real adb daemon, Debian's `adbd`, in a chroot that looks like a phone.
+
+In a conftest.py: `from tests.phones.fixtures import adbd_folder, adbd_phone  # noqa: F401`. Then
+
+    def test_it(adbd_phone: AdbdPhone, tmp_path: Path) -> None:
+        transport = transport_to(adbd_phone.address, "tcp", tmp_path)
+        transport.reconnect()
+
+`phone.root` is the phone's root folder: put programs into `phone.root / "data/local/tmp"`. The
+machine's /usr, /lib and /bin are there too, so a native program of this machine runs on the phone.
+`phone.state` (`state.PhoneState`) is what it says of itself: change it and call `refresh()`.
+`kill()` and `start()` are a crash and a boot. It needs root, or user namespaces, a C compiler
+(adbd has to be kept to 127.0.0.1) and, once, Debian's archive (1.3 MB into the user's cache).
+The shell is dash with the machine's own tools: `id -u` says 0, so this phone is rooted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from platformdirs import user_cache_path
+
+from tests.phones.commands import SCRIPTS, script
+from tests.phones.state import PhoneState
+
+_HERE = Path(__file__).parent
+_SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
+#: of its suite; the other one is the release itself
+_FROM_BACKPORTS = (
+    "adbd",
+    "android-libbase",
+    "android-libcutils",
+    "android-liblog",
+    "android-libziparchive",
+    "android-libboringssl",
+)
+_FROM_RELEASE = ("libprotobuf32",)
+_DOWNLOAD_TIMEOUT_S = 120
+_START_TIMEOUT_S = 10.0
+_ENVIRONMENT = (
+    "LD_LIBRARY_PATH=/adbd",
+    "LD_PRELOAD=/adbd/loopback.so",
+    "PATH=/system/bin:/usr/bin:/bin",
+)
+#: adb servers take ports 5555 to 5585 for emulators, and connect to them by themselves
+_FIRST_PORT, _LAST_PORT = 6000, 9000
+
+
+class CannotHave(Exception):
+    """A real adb daemon cannot be had here; the text says why."""
+
+
+def adbd_programs() -> Path:
+    """A folder with adbd, its libraries and the preload that keeps it to 127.0.0.1; cached.
+
+    Raises:
+        CannotHave: no Debian, C compiler, namespaces or way to the archive.
+    """
+    _need_namespaces()
+    recipe = (_HERE / "loopback.c").read_bytes() + repr(_FROM_BACKPORTS + _FROM_RELEASE).encode()
+    cached = user_cache_path("proxyless-farm") / f"adbd-{hashlib.sha256(recipe).hexdigest()[:12]}"
+    if not cached.exists():
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=cached.parent, prefix=".adbd-"))
+        try:
+            _download(made)
+            _compile(made)
+            made.rename(cached)
+        except OSError:
+            if not cached.exists():  # else another process of the tests was first
+                raise
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    return cached
+
+
+class AdbdPhone:
+    """A phone; entering boots it, leaving ends all its processes.
+
+    Args:
+        programs: from `adbd_programs`.
+        folder: to be made; of its own.
+        state: what it is, by default a healthy phone with this machine's ABI and cores.
+    """
+
+    def __init__(self, programs: Path, folder: Path, state: PhoneState | None = None) -> None:
+        self._programs = programs
+        self.root = folder
+        self.state = state or machine_state()
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._furnish()
+
+    @property
+    def address(self) -> str:
+        """`HOST:PORT` for transports."""
+        return f"127.0.0.1:{self.port}"
+
+    def refresh(self) -> None:
+        """Makes the phone say what `state` is now."""
+        _rewrite(self.root / "phone/properties", self.state.properties())
+        services = ("thermalservice", "battery", "power")
+        said = {service: self.state.dumpsys(service) for service in services}
+        _rewrite(self.root / "phone/dumpsys", {key: text for key, text in said.items() if text})
+        for (space, key), value in self.state.settings.items():
+            _rewrite(self.root / "phone/settings" / space, {key: value})
+        for path, text in self.state.files().items():
+            _write(self.root / path.lstrip("/"), text)
+
+    def start(self) -> None:
+        """Boots it.
+
+        Raises:
+            CannotHave: adbd does not start here.
+        """
+        log = (self.root.parent / f"{self.root.name}.log").open("ab")
+        own_user = [] if os.geteuid() == 0 else ["--map-root-user"]
+        with log:
+            self._process = subprocess.Popen(
+                [
+                    *("unshare", *own_user, "--mount", "--propagation", "private"),
+                    *("--pid", "--fork", "--kill-child", "--"),
+                    *("sh", _HERE / "enter_phone.sh", self.root, self._programs),
+                    *("/usr/bin/env", "-i", f"ADBD_PORT={self.port}", *_ENVIRONMENT, "/adbd/adbd"),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not _listens(self.port):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise CannotHave(f"adbd does not start here: {Path(log.name).read_text()[-500:]}")
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """Ends all its processes at once, as a phone does whose battery is taken out."""
+        if self._process is None:
+            return
+        # The first process of the namespace: all others go with it, and unshare buries it.
+        pid = self._process.pid
+        first = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for child in first or [str(pid)]:
+            os.kill(int(child), signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+    def _furnish(self) -> None:
+        for name in ("data/local/tmp", "phone", "system/bin", "tmp"):
+            (self.root / name).mkdir(parents=True)
+        for name in SCRIPTS:
+            path = self.root / "system/bin" / name
+            _write(path, script(name))
+            path.chmod(0o755)
+        (self.root / "system/bin/sh").symlink_to("/bin/sh")
+        _write(self.root / "phone/fixed_performance", "false\n")
+        self.refresh()
+
+
+def machine_state() -> PhoneState:
+    """A healthy phone whose ABI and cores are this machine's, so that its programs run."""
+    last = (os.cpu_count() or 1) - 1
+    little = ((tuple(range(last)), 1_800_000),) if last else ()
+    return PhoneState(abi=os.uname().machine, clusters=(*little, ((last,), 2_800_000)))
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens at."""
+    start = _FIRST_PORT + os.getpid() % 2000
+    for port in range(start, _LAST_PORT):
+        with socket.socket() as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tried.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise CannotHave("no port is free for adbd")
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _need_namespaces() -> None:
+    own_user = [] if os.geteuid() == 0 else ["--map-root-user"]
+    try:
+        subprocess.run(
+            ["unshare", *own_user, "--mount", "--pid", "--fork", "true"],
+            check=True,
+            capture_output=True,
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise CannotHave(f"namespaces of one's own cannot be had here ({error})") from error
+
+
+def _download(folder: Path) -> None:
+    if not _SOURCES.exists() or not shutil.which("dpkg-deb"):
+        raise CannotHave("Debian's adbd is installed from Debian's archive; this is no Debian")
+    codename = _codename()
+    stanza = _SOURCES.read_text().strip().split("\n\n")[0]
+    lines = [line for line in stanza.splitlines() if not line.startswith(("#", "Suites:"))]
+    suites = f"Suites: {codename} {codename}-backports"
+    sources = folder / "archive.sources"
+    sources.write_text("\n".join([*lines, suites]) + "\n")
+    for name in ("lists/partial", "packages"):
+        (folder / name).mkdir(parents=True)
+    options = (
+        f"Dir::Etc::sourcelist={sources}",
+        "Dir::Etc::sourceparts=/dev/null",
+        f"Dir::State::Lists={folder / 'lists'}",
+        "APT::Sandbox::User=root",
+        "Acquire::Languages=none",
+    )
+    apt = ["apt-get", "-q", *(part for option in options for part in ("-o", option))]
+    _call([*apt, "update"], folder)
+    wanted = [f"{name}/{codename}-backports" for name in _FROM_BACKPORTS]
+    _call([*apt, "download", *wanted, *_FROM_RELEASE], folder / "packages")
+    for package in (folder / "packages").glob("*.deb"):
+        _call(["dpkg-deb", "-x", package, folder / "unpacked"], folder)
+    for found in sorted((folder / "unpacked").rglob("*")):
+        if found.name.startswith("lib") and ".so" in found.name:
+            shutil.copy(found, folder / found.name)
+    shutil.copy(folder / "unpacked/usr/lib/android-sdk/platform-tools/adbd", folder / "adbd")
+    for name in ("lists", "packages", "unpacked"):
+        shutil.rmtree(folder / name)
+
+
+def _codename() -> str:
+    for line in Path("/etc/os-release").read_text().splitlines():
+        key, _, value = line.partition("=")
+        if key == "VERSION_CODENAME":
+            return value.strip('"')
+    raise CannotHave("this Debian does not say its codename")
+
+
+def _compile(folder: Path) -> None:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise CannotHave("no C compiler, which the preload needs that keeps adbd to 127.0.0.1")
+    _call(
+        [compiler, "-shared", "-fPIC", "-O1", "-o", folder / "loopback.so", _HERE / "loopback.c"],
+        folder,
+    )
+
+
+def _call(command: list[str | Path], folder: Path) -> None:
+    try:
+        subprocess.run(
+            command, cwd=folder, check=True, capture_output=True, timeout=_DOWNLOAD_TIMEOUT_S
+        )
+    except subprocess.CalledProcessError as error:
+        said = " ".join(error.stderr.decode(errors="replace").split())
+        raise CannotHave(f"{command[0]} fails: {said[-300:]}") from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CannotHave(f"{command[0]} fails: {error}") from error
+
+
+def _rewrite(folder: Path, texts: dict[str, str]) -> None:
+    for name, text in texts.items():
+        _write(folder / name, text if text.endswith("\n") else f"{text}\n")
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")

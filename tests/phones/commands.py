@@ -1,0 +1,44 @@
+"""Android's commands that a chroot needs, as scripts over the files beneath /phone."""
+
+from __future__ import annotations
+
+_SHEBANG = "#!/bin/sh\n"
+
+SCRIPTS = {
+    "getprop": """
+if [ $# -eq 0 ]; then
+  for file in /phone/properties/*; do echo "[${file##*/}]: [$(cat "$file")]"; done
+else
+  cat "/phone/properties/$1" 2>/dev/null || echo "${2:-}"
+fi
+""",
+    "dumpsys": """
+cat "/phone/dumpsys/$1" 2>/dev/null || echo "Can't find service: $1"
+""",
+    "settings": """
+file="/phone/settings/$2/${3:-}"
+case $1 in
+  get) cat "$file" 2>/dev/null || echo null ;;
+  put) mkdir -p "/phone/settings/$2" && printf '%s\\n' "$4" > "$file" ;;
+  delete) rm -f "$file" && echo "Deleted 1 rows" ;;
+  *) echo "Invalid command: $1"; exit 255 ;;
+esac
+""",
+    "cmd": """
+case "$1 ${2:-}" in
+  "power set-fixed-performance-mode-enabled") printf '%s\\n' "$3" > /phone/fixed_performance ;;
+  *) echo "cmd: Can't find service: $1" >&2; exit 20 ;;
+esac
+""",
+    "input": """
+if [ "$1 ${2:-}" = "keyevent KEYCODE_WAKEUP" ]; then
+  sed -i 's/mWakefulness=.*/mWakefulness=Awake/' /phone/dumpsys/power
+fi
+""",
+    "svc": "exit 0\n",
+}
+
+
+def script(name: str) -> str:
+    """The whole text of one of them."""
+    return _SHEBANG + SCRIPTS[name].lstrip("\n")

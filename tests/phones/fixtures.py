@@ -1,0 +1,26 @@
+"""Phones for tests; a conftest.py imports the ones that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.phones.adbd import AdbdPhone, CannotHave, adbd_programs
+
+
+@pytest.fixture(scope="session")
+def adbd_folder() -> Path:
+    """Debian's adbd, downloaded once; without it the test is skipped and says why."""
+    try:
+        return adbd_programs()
+    except CannotHave as error:
+        pytest.skip(f"no real adb daemon: {error}")
+
+
+@pytest.fixture
+def adbd_phone(adbd_folder: Path, tmp_path: Path) -> Iterator[AdbdPhone]:
+    """A real adb daemon in a chroot that looks like a healthy phone."""
+    with AdbdPhone(adbd_folder, tmp_path / "phone") as phone:
+        yield phone
