@@ -103,13 +103,13 @@ class Server:
             self._process.stdout.close()
         self._errors.close()
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         """Sends a signal."""
         self._process.send_signal(number)
 
     def stop(self, number: signal.Signals) -> tuple[int, str]:
         """Sends a signal; the exit code and what was written to stderr."""
-        self.signal(number)
+        self.send(number)
         self._process.wait(timeout=20)
         return self._process.returncode, self.errors
 

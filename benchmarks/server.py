@@ -1,0 +1,193 @@
+"""What the profiler server costs on this machine, as a client sees it.
+
+Real processes, a line logged for every request, tokens checked, PostgreSQL with fsync. The bare
+endpoint is FastAPI returning a small dict, served by the same code with the same settings in the
+same run; servers have a core for themselves, loads take turns, and medians over rounds count. The
+last line is one JSON object; where a figure is taken on both databases, it has the worse one:
+`conditional_get_ratio`: `If-None-Match` of the latest snapshot (304) a second over bare requests
+a second; `lookup142_ratio`: the same of look-ups of 142 operators. `ingest_*_per_s`: visits
+stored a second, uploaded by 4 agents at a time in the agent's own batches. `claims_lost`,
+`claims_doubled`: tasks that no agent got, or two; `claim_p99_ms`: from the moment when an agent
+was asking and a task was filed to the lease's arrival; 500 agents wait at 2 replicas.
+`snapshot_100k_per_mb_ratio`: what a MB of a table of 100,000 entries costs over one of 1,000, the
+greatest of publishing, fetching and fetching gzipped. `memory_growth_mb`: growth of the server's
+resident memory over look-ups of 10**6 operators, 142 a request, after a warm-up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+if Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
+    # Started as a script, the benchmark of netspec beside it would hide the package.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.server_load import reading
+from benchmarks.server_load.claims import poll
+from benchmarks.server_load.ingest import ingest
+from benchmarks.server_load.machine import DATABASES
+
+Numbers = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured."""
+
+    rounds: int
+    seconds: float
+    visit_rounds: int
+    ingests: int
+    agents: int
+    claim_seconds: float
+    entries: int
+    repeats: int
+    looked_up: int
+
+
+FULL = Size(7, 1.5, 10, 3, 500, 60.0, 100_000, 3, 1_000_000)
+QUICK = Size(2, 0.5, 2, 1, 60, 4.0, 3_000, 3, 20_000)
+_TASKS = 500
+_JOBS_PER_S = 10.0
+_FEW_ENTRIES = 1_000
+
+
+class Report:
+    """The table that people read."""
+
+    def __init__(self) -> None:
+        self._table = Table("what", "figure", "p50 ms", "p99 ms", title="profiler server")
+
+    def row(self, what: str, figure: str, p50_ms: float | None, p99_ms: float | None) -> None:
+        """Adds a line."""
+        shown = ("" if ms is None else f"{ms:.2f}" for ms in (p50_ms, p99_ms))
+        self._table.add_row(what, figure, *shown)
+
+    def show(self) -> None:
+        """Prints."""
+        Console(width=110).print(self._table)
+
+
+def read(size: Size, report: Report) -> Numbers:
+    """Conditional requests and look-ups."""
+    ratios: dict[str, list[float]] = {"conditional": [], "lookup": []}
+    for kind in DATABASES:
+        done = reading.against_bare(kind, rounds=size.rounds, seconds=size.seconds)
+        for name in done.rounds:
+            ratio = done.per_s(name) / done.per_s("bare")
+            if name in ratios:
+                ratios[name].append(ratio)
+            report.row(
+                f"{name}, {kind}",
+                f"{done.per_s(name):.0f}/s, {ratio:.3f} of bare",
+                done.quantile_ms(name, 0.5),
+                done.quantile_ms(name, 0.99),
+            )
+    return {
+        "conditional_get_ratio": min(ratios["conditional"]),
+        "lookup142_ratio": min(ratios["lookup"]),
+    }
+
+
+def store(size: Size, report: Report) -> Numbers:
+    """Ingestion of visits."""
+    numbers = {}
+    for kind in DATABASES:
+        runs = [ingest(kind, tasks=_TASKS, rounds=size.visit_rounds) for _ in range(size.ingests)]
+        per_s = statistics.median(visits / measured.seconds for visits, measured in runs)
+        report.row(
+            f"ingest, {kind}",
+            f"{per_s:.0f} visits/s",
+            statistics.median(measured.quantile_ms(0.5) for _, measured in runs),
+            statistics.median(measured.quantile_ms(0.99) for _, measured in runs),
+        )
+        numbers[f"ingest_{kind}_per_s"] = per_s
+    return numbers
+
+
+def claim(size: Size, report: Report) -> Numbers:
+    """Agents that wait for work."""
+    book = poll(agents=size.agents, jobs_per_s=_JOBS_PER_S, seconds=size.claim_seconds)
+    p50_ms, p99_ms = (float(np.quantile(book.claims_s, q) * 1000) for q in (0.5, 0.99))
+    report.row(f"claims, {size.agents} agents", f"{len(book.claims_s)} leases", p50_ms, p99_ms)
+    return {
+        "claims_lost": book.lost,
+        "claims_doubled": book.doubled,
+        "claim_p99_ms": p99_ms,
+    }
+
+
+def snapshot(size: Size, report: Report) -> Numbers:
+    """Publishing and fetching tables of two sizes."""
+    worst = []
+    for kind in DATABASES:
+        few, many = (
+            reading.snapshot_costs(kind, entries=entries, repeats=repeats)
+            for entries, repeats in (
+                (_FEW_ENTRIES, 10 * size.repeats),
+                (size.entries, size.repeats),
+            )
+        )
+        for what in ("publish", "get", "get_gzip"):
+            small, large = getattr(few, what), getattr(many, what)
+            worst.append(large / small)
+            report.row(
+                f"{what} {many.entries} entries, {kind}",
+                f"{large:.1f} ms/MB, {large / small:.2f} of {few.entries} entries'",
+                large * many.mb,
+                None,
+            )
+    return {"snapshot_100k_per_mb_ratio": max(worst)}
+
+
+def remember(size: Size, report: Report) -> Numbers:
+    """Memory over many look-ups."""
+    grown = [reading.memory_growth_mb(kind, operators=size.looked_up) for kind in DATABASES]
+    for kind, mb in zip(DATABASES, grown, strict=True):
+        report.row(f"memory over {size.looked_up} operators, {kind}", f"{mb:+.1f} MB", None, None)
+    return {"memory_growth_mb": max(grown)}
+
+
+MEASURES: dict[str, Callable[[Size, Report], Numbers]] = {
+    "read": read,
+    "ingest": store,
+    "claims": claim,
+    "snapshot": snapshot,
+    "memory": remember,
+}
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, under a minute")
+    parser.add_argument("--only", choices=MEASURES, action="append", help="may be repeated")
+    chosen = parser.parse_args()
+    size, report, numbers = QUICK if chosen.quick else FULL, Report(), Numbers()
+    for name in chosen.only or MEASURES:
+        start = time.perf_counter()
+        numbers |= MEASURES[name](size, report)
+        print(
+            f"{name}: {time.perf_counter() - start:.0f} s, load {os.getloadavg()[0]:.1f}",
+            file=sys.stderr,
+        )
+    report.show()
+    print(json.dumps(numbers))
+
+
+if __name__ == "__main__":
+    main()
