@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import structlog
 
+from device_agent.anchor import ANCHOR_OPERATOR, AnchorWatch
 from device_agent.batch import Batch
 from device_agent.device import Device
-from device_agent.errors import DeviceNotReady, VisitFailed
+from device_agent.errors import DeviceNotReady
 from device_agent.lease_keeper import LeaseKeeper
 from device_agent.link import Link
+from device_agent.measuring import Labels, Measuring
 from device_agent.model_files import ModelFiles, WrongContent
 from device_agent.progress import Progress
 from device_agent.spool import Spool
@@ -22,10 +22,11 @@ from device_agent.stop import StopSignal
 from device_agent.uploader import Uploader
 from netspec.errors import EncodingError, ProfilerRefused, ProfilerUnreachable
 from netspec.protocol import MeasurementProtocol
-from netspec.wire import Lease, LeasedTask, RegisteredDevice, Visit
+from netspec.wire import Lease, LeasedTask, OperatorSubject, RegisteredDevice
 
 #: between tries to hand over visits and lease while the server is away, s
 _HAND_OVER_EVERY_S = 2.0
+_ANCHOR = OperatorSubject(operator=ANCHOR_OPERATOR)
 
 _log = structlog.get_logger()
 
@@ -41,6 +42,8 @@ class Bench:
     models: ModelFiles
     stop: StopSignal
     progress: Progress
+    #: judges the anchor's visits; None where the protocol has none
+    watch: AnchorWatch | None = None
 
 
 class Attempt:
@@ -67,12 +70,12 @@ class Attempt:
         not_ready: DeviceNotReady | None = None
         with self._keeper:
             _log.info("leased", lease=self._lease.id, tasks=len(batch.tasks), visits=batch.visits)
-            files = self._prepare()
-            with self._uploader, bench.progress.stage("measuring", batch.visits):
-                try:
+            try:
+                files = self._prepare()
+                with self._uploader, bench.progress.stage("measuring", batch.visits):
                     self._measure(files)
-                except DeviceNotReady as error:
-                    not_ready = error
+            except DeviceNotReady as error:
+                not_ready = error
             self._hand_over()
         if not_ready is not None:
             raise not_ready
@@ -90,43 +93,31 @@ class Attempt:
                 except (EncodingError, WrongContent, ProfilerRefused) as error:
                     self._fail(task, error)
                 bench.progress.advance()
-        bench.models.evict(keep=set(files.values()))
+            wanted = set(files.values())
+            if bench.watch is not None and files:
+                wanted.add(bench.models.path(_ANCHOR))
+            bench.device.prepare(wanted)
+        bench.models.evict(keep=wanted)
         return files
 
     def _measure(self, files: dict[str, Path]) -> None:
         bench, batch, keeper = self._bench, self._batch, self._keeper
-        for number, tasks in enumerate(batch.rounds()):
-            for task in tasks:
-                if bench.stop.requested or not keeper.held:
-                    return
-                if not batch.failed(task) and task.task_id not in keeper.cancelled:
-                    try:
-                        visit = self._visit(task, files[task.task_id], number)
-                    except VisitFailed as error:
-                        self._fail(task, error)
-                    else:
-                        bench.spool.append(visit)
-                        batch.count(task)
-                bench.progress.advance()
+        anchored = bench.watch is not None
+        Measuring(
+            device=bench.device,
+            protocol=bench.protocol,
+            spool=bench.spool,
+            batch=batch,
+            labels=Labels(self._registered.id, self._lease.target_id),
+            progress=bench.progress,
+            watch=bench.watch,
+            go_on=lambda: keeper.held and not bench.stop.requested and not self._all_cancelled(),
+            cancelled=lambda: keeper.cancelled,
+            fail=lambda planned, error: self._fail(planned.task, error),
+        ).run(files, bench.models.path(_ANCHOR) if anchored else None)
 
-    def _visit(self, task: LeasedTask, model: Path, number: int) -> Visit:
-        device = self._bench.device
-        before = device.observe()
-        started_at = datetime.now(UTC)
-        measured = device.runner.visit(model, self._bench.protocol)
-        return Visit(
-            id=uuid4(),
-            task_id=task.task_id,
-            device_id=self._registered.id,
-            target_id=self._lease.target_id,
-            subject_hash=task.subject.content_hash,
-            round=number,
-            started_at=started_at,
-            statistics=measured.statistics,
-            before=before,
-            after=device.observe(),
-            raw=measured.raw,
-        )
+    def _all_cancelled(self) -> bool:
+        return self._keeper.cancelled.issuperset(task.task_id for task in self._batch.tasks)
 
     def _fail(self, task: LeasedTask, error: Exception) -> None:
         self._batch.fail(task, str(error))

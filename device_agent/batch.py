@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from device_agent.rounds import interleaved_rounds
 from netspec.wire import Lease, LeasedTask, TaskOutcome
 
 _MAX_REASON = 2_000
+#: visits that one attempt makes of a task beyond those wanted, for those that were rejected:
+#: as many again, and two
+_SPARE = 2
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One visit to make."""
+
+    task: LeasedTask
+    #: which time the lease's tasks are gone through
+    round: int
 
 
 class Batch:
@@ -15,15 +29,33 @@ class Batch:
 
     def __init__(self, lease: Lease) -> None:
         self._tasks = {task.task_id: task for task in lease.tasks}
+        self._accepted: Counter[str] = Counter()
         self._made: Counter[str] = Counter()
+        self._rejections: dict[str, str] = {}
         self._failures: dict[str, str] = {}
         self._seed = lease.id
+        self._rounds = deque(enumerate(self._shuffled(self._wanted())))
+        self._next_round = len(self._rounds)
 
-    def rounds(self) -> list[list[LeasedTask]]:
-        """The tasks in the order of their visits."""
-        wanted = {task_id: task.visits for task_id, task in self._tasks.items()}
-        rounds = interleaved_rounds(wanted, self._seed)
-        return [[self._tasks[task_id] for task_id in ids] for ids in rounds]
+    def stretch(self, at_least: int, dropped: Collection[str] = ()) -> list[Planned]:
+        """The next visits: whole rounds until there are enough; empty when all is done.
+
+        When every round was gone through, tasks with rejected visits are visited again.
+
+        Args:
+            at_least: visits wanted; there are fewer when the batch ends.
+            dropped: ids of tasks that were cancelled.
+        """
+        planned: list[Planned] = []
+        while len(planned) < at_least and self._rounds:
+            number, ids = self._rounds.popleft()
+            planned += self._planned(number, ids, dropped)
+        if not planned:
+            again = dict.fromkeys(self._wanted(), 1)
+            for ids in self._shuffled(again):
+                planned += self._planned(self._next_round, ids, dropped)
+                self._next_round += 1
+        return planned
 
     @property
     def tasks(self) -> tuple[LeasedTask, ...]:
@@ -39,9 +71,18 @@ class Batch:
         """Whether a visit of the task failed in this attempt."""
         return task.task_id in self._failures
 
-    def count(self, task: LeasedTask) -> None:
+    def count(self, task: LeasedTask, rejected: str = "") -> None:
         """One more visit of the task is spooled."""
         self._made[task.task_id] += 1
+        if rejected:
+            self._rejections[task.task_id] = rejected
+        else:
+            self._accepted[task.task_id] += 1
+
+    def take_back(self, task: LeasedTask, rejected: str) -> None:
+        """A visit that was counted as accepted is rejected after all."""
+        self._accepted[task.task_id] -= 1
+        self._rejections[task.task_id] = rejected
 
     def fail(self, task: LeasedTask, reason: str) -> None:
         """The task is given up for this attempt."""
@@ -51,15 +92,33 @@ class Batch:
         """How each task ended: failed, done with all its visits, or unfinished."""
         return tuple(self._outcome(task) for task in self._tasks.values())
 
+    def _wanted(self) -> dict[str, int]:
+        """Visits still to make, by task id."""
+        wanted = {
+            task_id: task.visits - self._accepted[task_id]
+            for task_id, task in self._tasks.items()
+            if task_id not in self._failures and self._made[task_id] < 2 * task.visits + _SPARE
+        }
+        return {task_id: visits for task_id, visits in wanted.items() if visits > 0}
+
+    def _shuffled(self, wanted: dict[str, int]) -> list[list[str]]:
+        return interleaved_rounds(wanted, f"{self._seed} {sum(self._made.values())}")
+
+    def _planned(self, number: int, ids: list[str], dropped: Collection[str]) -> list[Planned]:
+        return [
+            Planned(self._tasks[task_id], number)
+            for task_id in ids
+            if task_id not in self._failures and task_id not in dropped
+        ]
+
     def _outcome(self, task: LeasedTask) -> TaskOutcome:
         reason = self._failures.get(task.task_id)
         if reason is not None:
             return TaskOutcome(task_id=task.task_id, state="failed", reason=reason)
-        made = self._made[task.task_id]
-        if made == task.visits:
+        accepted = self._accepted[task.task_id]
+        if accepted >= task.visits:
             return TaskOutcome(task_id=task.task_id, state="done")
-        return TaskOutcome(
-            task_id=task.task_id,
-            state="unfinished",
-            reason=f"{made} of {task.visits} visits were made",
-        )
+        reason = f"{accepted} of {task.visits} visits were made"
+        if task.task_id in self._rejections:
+            reason += f"; the last one rejected: {self._rejections[task.task_id]}"
+        return TaskOutcome(task_id=task.task_id, state="unfinished", reason=reason)

@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from device_agent.agent import Agent
+from device_agent.anchor import AnchorWatch
 from device_agent.attempt import Bench
-from device_agent.device import Device
 from device_agent.host import host_device, leave_core
 from device_agent.link import Link
+from device_agent.local_device import LocalDevice
 from device_agent.lock import device_lock
 from device_agent.model_files import ModelFiles
 from device_agent.progress import LogProgress, Progress, TerminalProgress
@@ -105,11 +106,12 @@ def run(
             models=ModelFiles(folder / "models", link.model),
             stop=stop,
             progress=_progress(),
+            watch=None if protocol.anchor is None else AnchorWatch(protocol.anchor),
         )
         try:
             Agent(bench).run(until_idle=until_idle)
         finally:
-            device.runner.close()
+            device.close()
             _say_what_is_left(spool)
 
 
@@ -126,7 +128,7 @@ def devices(
     Console().print(_table(device))
 
 
-def _table(device: Device) -> Table:
+def _table(device: LocalDevice) -> Table:
     table = Table("", device.serial, title="Devices")
     table.add_row("target", device.identity.id)
     for name, value in device.identity.model_dump(mode="json").items():

@@ -2,23 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
 
-from device_agent.runners.base import Runner
+from device_agent.errors import VisitFailed
+from device_agent.runners.base import Measured
 from netspec.protocol import TargetIdentity
 from netspec.wire import Conditions
 
 
 @dataclass(frozen=True)
-class Device:
-    """Who it is, how a visit is made on it, and how its conditions are observed."""
+class Made:
+    """One visit of a stretch: what it gave, or why it gave nothing."""
 
-    #: names the device among those of this agent
-    serial: str
-    identity: TargetIdentity
-    runner: Runner
-    #: conditions at this moment
-    observe: Callable[[], Conditions]
-    #: core of this machine that its visits need to themselves, None if they need none
-    core: int | None
+    #: which of the stretch's models
+    index: int
+    started_at: datetime
+    before: Conditions
+    after: Conditions
+    outcome: Measured | VisitFailed
+
+
+class Device(Protocol):
+    """Who it is, how visits are made on it, and how its conditions are observed.
+
+    Every method raises `DeviceNotReady` when nothing can be measured on it now.
+    """
+
+    @property
+    def serial(self) -> str:
+        """Names the device among those of this agent."""
+
+    @property
+    def identity(self) -> TargetIdentity:
+        """What its latencies are true for."""
+
+    @property
+    def core(self) -> int | None:
+        """Core of this machine that its visits need to themselves, None if they need none."""
+
+    def prepare(self, models: Collection[Path]) -> None:
+        """All that visits of the models need is on the device: nothing moves while it measures.
+
+        Args:
+            models: all files of a batch; older ones may leave the device's cache.
+        """
+
+    def observe(self) -> Conditions:
+        """The conditions at this moment, and what others take of the measured cores."""
+
+    def visits(
+        self,
+        models: Sequence[Path],
+        go_on: Callable[[], bool],
+        wanted: Callable[[int], bool],
+    ) -> Iterator[Made]:
+        """Visits each model once, in this order, each in a fresh process.
+
+        Args:
+            models: files that were prepared.
+            go_on: the first no ends the stretch, after the visit in flight; asked before each
+                visit, or at least every few seconds.
+            wanted: whether a model, by its index, is still wanted; asked when that costs nothing.
+
+        Raises:
+            DeviceNotReady: nothing more can be measured; all finished visits came before.
+        """
+
+    def close(self) -> None:
+        """Gives the device back as it was found."""

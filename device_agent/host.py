@@ -14,8 +14,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from device_agent.conditions import HostConditions
-from device_agent.device import Device
+from device_agent.cpu_time import BusyWatch
 from device_agent.errors import NoSuchCore, RuntimeMissing
+from device_agent.local_device import LocalDevice
 from device_agent.runners.litert import LiteRtRunner
 from netspec.protocol import ClockPolicy, MeasurementProtocol, TargetIdentity
 
@@ -30,7 +31,7 @@ _CPU_NAMES = ("model name", "Model", "Hardware")
 _PLACEHOLDERS = frozenset({"to be filled by o.e.m.", "system product name", "default string"})
 
 
-def host_device(protocol: MeasurementProtocol, core: int | None = None) -> Device:
+def host_device(protocol: MeasurementProtocol, core: int | None = None) -> LocalDevice:
     """This machine, measured with LiteRT, XNNPACK and one thread.
 
     Args:
@@ -42,12 +43,14 @@ def host_device(protocol: MeasurementProtocol, core: int | None = None) -> Devic
         RuntimeMissing: LiteRT is not installed.
     """
     pinned = choose_core(core)
-    return Device(
+    return LocalDevice(
         serial=serial(),
         identity=host_identity(protocol, pinned),
         runner=LiteRtRunner(pinned),
-        observe=HostConditions(pinned),
+        look=HostConditions(pinned),
         core=pinned,
+        protocol=protocol,
+        busy=None if pinned is None else BusyWatch(pinned, protocol.gate.busy_window_s),
     )
 
 

@@ -18,9 +18,11 @@ CREATE TABLE IF NOT EXISTS visits (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
     body TEXT NOT NULL,
-    refused TEXT
+    refused TEXT,
+    held INTEGER NOT NULL DEFAULT 0
 )
 """
+_HELD_COLUMN = "ALTER TABLE visits ADD COLUMN held INTEGER NOT NULL DEFAULT 0"
 
 
 def spool_path(folder: Path, url: str, serial: str) -> Path:
@@ -32,8 +34,9 @@ def spool_path(folder: Path, url: str, serial: str) -> Path:
 class Spool:
     """A queue of visits in an SQLite file, safe to use from several threads.
 
-    An appended visit survives the death of this process. Visits that the server refuses are
-    kept aside with its reason.
+    An appended visit survives the death of this process. Held visits wait for a verdict before
+    they wait for upload; those of a process that died are let go: they are true measurements.
+    Visits that the server refuses are kept aside with its reason.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,6 +47,10 @@ class Spool:
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=NORMAL")
         self._database.execute(_SCHEMA)
+        columns = {row[1] for row in self._database.execute("PRAGMA table_info(visits)")}
+        if "held" not in columns:
+            self._database.execute(_HELD_COLUMN)
+        self._database.execute("UPDATE visits SET held = 0 WHERE held")
 
     def __enter__(self) -> Self:
         return self
@@ -56,16 +63,31 @@ class Spool:
         with self._lock:
             self._database.close()
 
-    def append(self, visit: Visit) -> None:
-        """Writes a visit behind the others."""
+    def append(self, visit: Visit, *, held: bool = False) -> None:
+        """Writes a visit behind the others; held, it is not uploaded before its release."""
         self._execute(
-            "INSERT INTO visits (id, body) VALUES (?, ?)", str(visit.id), visit.model_dump_json()
+            "INSERT INTO visits (id, body, held) VALUES (?, ?, ?)",
+            str(visit.id),
+            visit.model_dump_json(),
+            held,
         )
+
+    def release(self, ids: Sequence[UUID], rejected: str = "") -> None:
+        """Lets held visits go, as rejected where there is a reason."""
+        with self._lock:
+            self._database.execute("BEGIN")
+            self._database.executemany(
+                "UPDATE visits SET held = 0, body = CASE WHEN ?1 = '' THEN body "
+                "ELSE json_set(body, '$.rejected', ?1) END WHERE id = ?2",
+                [(rejected, str(visit_id)) for visit_id in ids],
+            )
+            self._database.execute("COMMIT")
 
     def oldest(self, limit: int) -> list[Visit]:
         """At most so many visits that wait for upload, oldest first."""
         rows = self._execute(
-            "SELECT body FROM visits WHERE refused IS NULL ORDER BY number LIMIT ?", limit
+            "SELECT body FROM visits WHERE refused IS NULL AND NOT held ORDER BY number LIMIT ?",
+            limit,
         )
         return [Visit.model_validate_json(body) for (body,) in rows]
 

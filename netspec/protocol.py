@@ -15,31 +15,100 @@ ClockPolicy = Literal["free", "fixed_performance", "locked"]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 TargetId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class MeasurementProtocol(BaseModel):
-    """How one visit is made. Its hash is part of the target.
-
-    Visits are short because many short visits in shuffled rounds repeat better
-    than one long one; how many rounds there are is a job's choice.
-    """
+class _Step(BaseModel):
+    """A part of the protocol."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[1] = 1
+
+class Gate(_Step):
+    """What must hold before a round. What a device does not say, it is not held against."""
+
+    #: Android's thermal status: 0 is none, from 1 on the device throttles
+    max_thermal_status: Annotated[int, Field(ge=0)] = 0
+    min_battery_percent: Annotated[float, Field(ge=0, le=100)] = 30.0
+    max_battery_celsius: Annotated[float, Field(gt=0)] = 37.0
+    #: share of the measured cores' time that others take while nothing is measured
+    max_busy_share: Share = 0.25
+    #: time over which that share is looked at, s
+    busy_window_s: Annotated[float, Field(gt=0, le=10)] = 0.1
+
+
+class CoolDown(_Step):
+    """What happens when the gate stays closed or the anchor is slow."""
+
+    seconds: Annotated[float, Field(ge=0, le=3600)]
+    #: at most so many, one after the other
+    times: Annotated[int, Field(ge=0, le=100)]
+    #: after that: hand the work back, or measure and let each visit be judged by itself
+    then: Literal["hand_back", "measure"]
+
+
+class Anchor(_Step):
+    """A small operator of known speed, visited between the others: is the device still itself?"""
+
+    #: visits between two anchors
+    every: Annotated[int, Field(ge=1)] = 20
+    #: slower than its reference by this: the visits since the last good anchor do not count
+    slow_ratio: Annotated[float, Field(gt=1)] = 1.05
+    #: slower by this twice in a row: quarantine; None on a device that is shared with other work
+    quarantine_ratio: Annotated[float, Field(gt=1)] | None = None
+
+
+class Acceptance(_Step):
+    """When one visit may enter an estimate."""
+
+    #: share of its runs that had the core to themselves, where the runner can tell
+    min_clean_share: Share = 0.25
+    #: median over 5th percentile of its runs: beyond, the clock changed under it
+    max_spread: Annotated[float, Field(gt=1)] = 2.0
+
+
+class MeasurementProtocol(_Step):
+    """How one visit is made. Its hash is part of the target.
+
+    Visits are short because many short visits in shuffled rounds repeat better
+    than one long one; how many rounds there are is a job's choice. The defaults
+    are those of a computer; `PHONE` is for phones.
+    """
+
+    version: Literal[2] = 2
     #: runs before counting: at least this long, and at least two
     warmup_ms: Annotated[float, Field(ge=0, le=10_000)] = 5.0
     #: counted runs: at least this long in all
-    measure_ms: Annotated[float, Field(gt=0, le=60_000)] = 12.0
+    measure_ms: Annotated[float, Field(gt=0, le=60_000)] = 20.0
     #: counted runs: at least this many
     min_runs: Annotated[int, Field(ge=1, le=10_000)] = 10
-    #: counted runs: at most this many
+    #: counted runs: at most this many; `benchmark_model` knows no such limit
     max_runs: Annotated[int, Field(ge=1, le=100_000)] = 2_000
+    #: which cores runs are pinned to: the last one, those of the fastest cluster, or any
+    affinity: Literal["last_core", "fastest_cluster", "none"] = "last_core"
+    #: the steadiest clock that the device grants, or the one found
+    clock: Literal["steadiest", "as_found"] = "as_found"
+    gate: Gate = Gate()
+    cool_down: CoolDown = CoolDown(seconds=1.0, times=2, then="measure")
+    anchor: Anchor | None = Anchor()
+    acceptance: Acceptance = Acceptance()
 
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 (hex) of the protocol's canonical JSON."""
         return content_hash(self.model_dump(mode="json"))
+
+
+#: of phones: longer visits, since a launch costs more there, and patience with heat
+PHONE = MeasurementProtocol(
+    warmup_ms=30.0,
+    measure_ms=100.0,
+    affinity="fastest_cluster",
+    clock="steadiest",
+    gate=Gate(busy_window_s=0.5),
+    cool_down=CoolDown(seconds=90.0, times=2, then="hand_back"),
+    anchor=Anchor(quarantine_ratio=1.10),
+)
 
 
 class TargetIdentity(BaseModel):

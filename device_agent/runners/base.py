@@ -1,4 +1,4 @@
-"""What the agent asks of a runner, whatever the device."""
+"""What the agent asks of a runner on this machine."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ class Measured:
     statistics: VisitStatistics
     #: what the runner printed
     raw: str
+    #: share of the runs that had the core to themselves, None where nobody knows
+    clean_share: float | None = None
+    #: share of the runs' time that others had the core, None where nobody knows
+    busy_share: float | None = None
 
 
 class Runner(Protocol):
-    """Makes visits of `.tflite` files on one device, one at a time."""
+    """Makes visits of `.tflite` files on this machine, one at a time."""
 
     def visit(self, model: Path, protocol: MeasurementProtocol) -> Measured:
         """Launches the model once, in a fresh process, and measures its runs.

@@ -83,7 +83,12 @@ class LiteRtRunner:
         seen = json.loads(answer["result"])
         _raise_failure(seen)
         runs_ns = np.array(seen["runs_ns"], dtype=np.float64)
-        return Measured(VisitStatistics.of(runs_ns / 1000), _raw_text(seen, answer["log"]))
+        return Measured(
+            statistics=VisitStatistics.of(runs_ns / 1000),
+            raw=_raw_text(seen, answer["log"]),
+            clean_share=seen["clean_share"],
+            busy_share=seen["busy_share"],
+        )
 
     def close(self) -> None:
         """Ends the fork server."""

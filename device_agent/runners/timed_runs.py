@@ -22,6 +22,9 @@ from netspec.tflite.delegation import delegation
 
 _NS_PER_MS = 1_000_000
 _MIN_WARMUP_RUNS = 2
+#: a run that lasts longer than its thread had the core, by more than this, was interrupted
+_CLEAN_RATIO = 1.02
+_CLEAN_NS = 20_000
 #: of the random input
 _SEED = 0
 
@@ -48,8 +51,9 @@ def make_visit(order: VisitOrder) -> dict[str, Any]:
             "operators that it does not support, or their types",
         }
     gc.disable()
-    warmup = _timed(interpreter, order.warmup_ms, _MIN_WARMUP_RUNS, order.max_runs)
-    runs = _timed(interpreter, order.measure_ms, order.min_runs, order.max_runs)
+    warmup, _ = _timed(interpreter, order.warmup_ms, _MIN_WARMUP_RUNS, order.max_runs)
+    runs, used = _timed(interpreter, order.measure_ms, order.min_runs, order.max_runs)
+    clean = sum(1 for run, own in zip(runs, used, strict=True) if _is_clean(run, own))
     return {
         "order": asdict(order),
         "delegation": taken,
@@ -58,6 +62,8 @@ def make_visit(order: VisitOrder) -> dict[str, Any]:
         "warmup_runs": len(warmup),
         "warmup_ns": sum(warmup),
         "runs_ns": runs,
+        "clean_share": clean / len(runs),
+        "busy_share": max(0.0, 1 - sum(used) / sum(runs)),
     }
 
 
@@ -77,16 +83,29 @@ def _fill_inputs(interpreter: Any) -> None:
         interpreter.set_tensor(detail["index"], values)
 
 
-def _timed(interpreter: Any, at_least_ms: float, min_runs: int, max_runs: int) -> list[int]:
-    """Times of runs in ns: at least so long and so many, but never more than `max_runs`."""
-    clock, invoke = time.perf_counter_ns, interpreter.invoke
+def _is_clean(run_ns: int, own_ns: int) -> bool:
+    """Whether the core was this process's own during a run."""
+    return run_ns <= own_ns * _CLEAN_RATIO + _CLEAN_NS
+
+
+def _timed(
+    interpreter: Any, at_least_ms: float, min_runs: int, max_runs: int
+) -> tuple[list[int], list[int]]:
+    """Times of runs, and the time the thread had the core in each, in ns.
+
+    At least so long and so many, but never more than `max_runs`.
+    """
+    clock, own_clock, invoke = time.perf_counter_ns, time.thread_time_ns, interpreter.invoke
     runs: list[int] = []
+    used: list[int] = []
     left = at_least_ms * _NS_PER_MS
     limit = max(min_runs, max_runs)
     while len(runs) < limit and (left > 0 or len(runs) < min_runs):
+        own_before = own_clock()
         before = clock()
         invoke()
         spent = clock() - before
+        used.append(own_clock() - own_before)
         runs.append(spent)
         left -= spent
-    return runs
+    return runs, used

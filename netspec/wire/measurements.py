@@ -22,6 +22,16 @@ class Conditions(Message):
     load_1m: float | None = None
     #: clock of the core measured on, in MHz
     cpu_mhz: float | None = None
+    battery_celsius: float | None = None
+    #: Android's, 0 is none
+    thermal_status: int | None = None
+    #: share of the measured cores' time that others took: before a visit, while nothing was
+    #: measured; after it, of its runs
+    busy_share: float | None = None
+    #: the anchor's time over its reference, at the last anchor before
+    anchor_ratio: float | None = None
+    #: what was done to the device and to this visit, in order, for instance `affinity f0`
+    steps: tuple[Text, ...] = ()
 
 
 class Visit(Message):

@@ -12,8 +12,8 @@ import httpx2
 
 from device_agent.agent import Agent
 from device_agent.attempt import Bench
-from device_agent.device import Device
 from device_agent.link import Link
+from device_agent.local_device import LocalDevice
 from device_agent.model_files import ModelFiles
 from device_agent.runners.base import Measured
 from device_agent.spool import Spool
@@ -146,7 +146,7 @@ def agent_with(peer: Peer, runner: ScriptedRunner, spool: Spool, stop: StopSigna
     transport = httpx2.MockTransport(peer)
     link = Link(ProfilerHttp("http://test", "t", transport=transport, retry_pauses_s=()))
     bench = Bench(
-        device=Device("host-test", IDENTITY, runner, Conditions, None),
+        device=LocalDevice("host-test", IDENTITY, runner, Conditions, None, PROTOCOL),
         protocol=PROTOCOL,
         link=link,
         spool=spool,

@@ -1,6 +1,6 @@
-from itertools import chain
+from collections import Counter
 
-from device_agent.batch import Batch
+from device_agent.batch import Batch, Planned
 from netspec.wire import TaskOutcome
 from tests.unit.device_agent.messages import lease
 
@@ -31,11 +31,58 @@ def test_a_failure_outweighs_the_visits_made_before_it() -> None:
     assert len(outcome.reason) == 2_000
 
 
-def test_rounds_hold_each_tasks_visits_in_an_order_of_the_lease() -> None:
+def all_of(batch: Batch) -> list[Planned]:
+    planned: list[Planned] = []
+    while stretch := batch.stretch(1):
+        planned += stretch
+        for one in stretch:
+            batch.count(one.task)
+    return planned
+
+
+def test_stretches_hold_each_tasks_visits_in_an_order_of_the_lease() -> None:
     visits = {"a": 2, "b": 1, "c": 3, "d": 3, "e": 3}
-    rounds = Batch(lease(visits)).rounds()
-    ids = [[task.task_id for task in tasks] for tasks in rounds]
-    assert sorted(chain.from_iterable(ids)) == sorted("aabcccdddeee")
-    assert Batch(lease(visits)).rounds() == rounds
-    assert Batch(lease(visits, "lease-2")).rounds() != rounds
-    assert Batch(lease(visits)).visits == 12
+    planned = all_of(Batch(lease(visits)))
+    assert Counter(one.task.task_id for one in planned) == visits
+    assert [one.round for one in planned] == sorted(one.round for one in planned)
+    assert planned == all_of(Batch(lease(visits)))
+    assert planned != all_of(Batch(lease(visits, "another lease")))
+
+
+def test_a_stretch_is_whole_rounds() -> None:
+    batch = Batch(lease({"a": 3, "b": 3}))
+    assert [len(batch.stretch(3)), len(batch.stretch(3))] == [4, 2]
+
+
+def test_what_was_rejected_is_visited_again_but_not_for_ever() -> None:
+    batch = Batch(lease({"a": 2}))
+    made = 0
+    while stretch := batch.stretch(1):
+        for one in stretch:
+            batch.count(one.task, "the core was not its own")
+            made += 1
+    assert made == 2 * 2 + 2
+    (outcome,) = batch.outcomes()
+    assert outcome.state == "unfinished"
+    assert (
+        outcome.reason == "0 of 2 visits were made; the last one rejected: the core was not its own"
+    )
+
+
+def test_a_visit_that_is_taken_back_is_made_again() -> None:
+    batch = Batch(lease({"a": 1}))
+    (one,) = batch.stretch(1)
+    batch.count(one.task)
+    assert batch.stretch(1) == []
+    batch.take_back(one.task, "the anchor was slow")
+    (again,) = batch.stretch(1)
+    assert again.round == one.round + 1
+    batch.count(again.task)
+    assert [outcome.state for outcome in batch.outcomes()] == ["done"]
+
+
+def test_failed_and_cancelled_tasks_are_planned_no_more() -> None:
+    batch = Batch(lease({"a": 2, "b": 2, "c": 2}))
+    batch.fail(batch.tasks[0], "no")
+    planned = batch.stretch(10, {"b"})
+    assert {one.task.task_id for one in planned} == {"c"}

@@ -1,6 +1,7 @@
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from uuid import UUID
 
@@ -65,3 +66,39 @@ def test_each_profiler_and_device_has_its_own_file(tmp_path: Path) -> None:
     assert one != spool_path(tmp_path, "http://b:1", "host-x")
     assert one != spool_path(tmp_path, "http://a:1", "host-y")
     assert one.parent == tmp_path
+
+
+def test_held_visits_are_not_uploaded_before_their_verdict(tmp_path: Path) -> None:
+    with Spool(tmp_path / "spool.db") as spool:
+        good, bad, free = visit(), visit(), visit()
+        for one in (good, bad):
+            spool.append(one, held=True)
+        spool.append(free)
+        assert spool.oldest(10) == [free]
+        assert spool.waiting() == 3
+        spool.release([good.id])
+        spool.release([bad.id], 'the anchor was "slow"')
+        released = spool.oldest(10)
+    assert [one.rejected for one in released] == ["", 'the anchor was "slow"', ""]
+    assert released[1] == bad.model_copy(update={"rejected": 'the anchor was "slow"'})
+
+
+def test_a_dead_agents_held_visits_are_let_go(tmp_path: Path) -> None:
+    with Spool(tmp_path / "spool.db") as spool:
+        spool.append(visit(), held=True)
+    with Spool(tmp_path / "spool.db") as spool:
+        assert len(spool.oldest(10)) == 1
+
+
+def test_a_spool_of_an_older_agent_is_read(tmp_path: Path) -> None:
+    old = visit()
+    with closing(sqlite3.connect(tmp_path / "spool.db")) as database, database:
+        database.execute(
+            "CREATE TABLE visits (number INTEGER PRIMARY KEY AUTOINCREMENT, "
+            "id TEXT NOT NULL UNIQUE, body TEXT NOT NULL, refused TEXT)"
+        )
+        database.execute(
+            "INSERT INTO visits (id, body) VALUES (?, ?)", (str(old.id), old.model_dump_json())
+        )
+    with Spool(tmp_path / "spool.db") as spool:
+        assert spool.oldest(10) == [old]

@@ -1,0 +1,67 @@
+"""This machine as a device: visits one after the other through its runner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from device_agent.cpu_time import BusyWatch
+from device_agent.device import Made
+from device_agent.errors import VisitFailed
+from device_agent.runners.base import Measured, Runner
+from netspec.protocol import MeasurementProtocol, TargetIdentity
+from netspec.wire import Conditions
+
+
+@dataclass(frozen=True)
+class LocalDevice:
+    """A device whose runner is called directly, see `device.Device`."""
+
+    serial: str
+    identity: TargetIdentity
+    runner: Runner
+    #: conditions at this moment, cheap enough to be asked around every visit
+    look: Callable[[], Conditions]
+    #: core of this machine that its visits need to themselves, None if they need none
+    core: int | None
+    protocol: MeasurementProtocol = field(default_factory=MeasurementProtocol)
+    #: share of that core's time that others take, None where nobody can tell
+    busy: BusyWatch | None = None
+
+    def prepare(self, models: Collection[Path]) -> None:
+        """The models are where they are visited."""
+
+    def observe(self) -> Conditions:
+        """See `device.Device.observe`."""
+        share = self.busy() if self.busy is not None else None
+        return self.look().model_copy(update={"busy_share": share})
+
+    def visits(
+        self,
+        models: Sequence[Path],
+        go_on: Callable[[], bool],
+        wanted: Callable[[int], bool],
+    ) -> Iterator[Made]:
+        """See `device.Device.visits`."""
+        for index, model in enumerate(models):
+            if not go_on():
+                return
+            if not wanted(index):
+                continue
+            before = self.look()
+            started_at = datetime.now(UTC)
+            outcome: Measured | VisitFailed
+            try:
+                outcome = self.runner.visit(model, self.protocol)
+            except VisitFailed as error:
+                outcome = error
+            after = self.look()
+            if isinstance(outcome, Measured):
+                after = after.model_copy(update={"busy_share": outcome.busy_share})
+            yield Made(index, started_at, before, after, outcome)
+
+    def close(self) -> None:
+        """Ends the runner."""
+        self.runner.close()

@@ -1,0 +1,253 @@
+"""Measuring a batch by the protocol: gate, anchors, acceptance, cool-downs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+from uuid import uuid4
+
+import structlog
+
+from device_agent.acceptance import rejection
+from device_agent.anchor import AnchorWatch
+from device_agent.batch import Batch, Planned
+from device_agent.device import Device, Made
+from device_agent.errors import DeviceNotReady, DeviceQuarantined, VisitFailed
+from device_agent.gate import objections
+from device_agent.progress import Progress
+from device_agent.runners.base import Measured
+from device_agent.spool import Spool
+from netspec.protocol import MeasurementProtocol
+from netspec.wire import Conditions, Visit
+
+#: visits between two looks through the gate, at least: a look takes time
+_STRETCH = 20
+_MAX_REASON = 500
+#: among the ids of tasks
+_ANCHOR_ID = ""
+#: a pause is slept in pieces of this, so that a stop or a cancelled lease ends it, s
+_NAP_S = 0.5
+
+_log = structlog.get_logger()
+
+
+class WorkLeft(Protocol):
+    """Whether the batch may go on."""
+
+    def __call__(self) -> bool:
+        """Asked before each visit."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What every visit of a lease carries."""
+
+    device_id: str
+    target_id: str
+
+
+@dataclass
+class Measuring:
+    """Visits the stretches of one batch; every visit is in the spool as soon as it is known.
+
+    Between two anchors, visits are held back from the upload: the second one may reject them.
+    """
+
+    device: Device
+    protocol: MeasurementProtocol
+    spool: Spool
+    batch: Batch
+    labels: Labels
+    progress: Progress
+    watch: AnchorWatch | None
+    go_on: WorkLeft
+    cancelled: Callable[[], frozenset[str]]
+    fail: Callable[[Planned, VisitFailed], None]
+    sleep: Callable[[float], None] = time.sleep
+
+    _held: list[tuple[Planned, Visit]] = field(default_factory=list)
+    _since_anchor: int = 0
+    #: the last anchor's time over its reference; None before the first
+    _ratio: float | None = None
+    _slow: bool = False
+    _cool_downs: int = 0
+    _steps: tuple[str, ...] = ()
+
+    def run(self, files: dict[str, Path], anchor: Path | None) -> None:
+        """Measures until the batch is done or `go_on` says no.
+
+        Args:
+            files: models by task id.
+            anchor: the anchor's model, None to do without.
+
+        Raises:
+            DeviceNotReady: the device is not fit, or stopped working.
+        """
+        try:
+            while self.go_on():
+                stretch = self.batch.stretch(_STRETCH, self.cancelled())
+                if not stretch and not (self._since_anchor and anchor):
+                    return
+                self._pass_gate()
+                self._visit(stretch, files, anchor)
+        finally:
+            self._release("")
+
+    def _visit(
+        self, stretch: Sequence[Planned], files: dict[str, Path], anchor: Path | None
+    ) -> None:
+        """One stretch, with anchors between; it ends early when an anchor asks to cool down."""
+        if anchor is None:
+            plan: list[Planned | None] = list(stretch)
+        else:
+            plan = list(self._with_anchors(stretch))
+            files = {**files, _ANCHOR_ID: anchor}
+        models = [files[_ANCHOR_ID if one is None else one.task.task_id] for one in plan]
+        broken_off = False
+
+        def go_on() -> bool:
+            return self.go_on() and not broken_off
+
+        def wanted(index: int) -> bool:
+            one = plan[index]
+            return one is None or (
+                not self.batch.failed(one.task) and one.task.task_id not in self.cancelled()
+            )
+
+        for made in self.device.visits(models, go_on, wanted):
+            one = plan[made.index]
+            if one is not None:
+                self._keep(one, made)
+                self.progress.advance()
+            elif self._judge(made):
+                broken_off = self._may_cool_down()
+
+    def _with_anchors(self, stretch: Sequence[Planned]) -> Iterator[Planned | None]:
+        """The visits with the anchor, None, first where it is not known to be good, and between."""
+        assert self.protocol.anchor is not None  # noqa: S101 (there is a model of it)
+        since = self._since_anchor
+        if self._ratio is None or self._slow or not stretch:
+            since = 0
+            yield None
+        for one in stretch:
+            if since >= self.protocol.anchor.every:
+                since = 0
+                yield None
+            since += 1
+            yield one
+
+    def _keep(self, one: Planned, made: Made) -> None:
+        if isinstance(made.outcome, VisitFailed):
+            if not self.batch.failed(one.task):
+                self.fail(one, made.outcome)
+            return
+        self._since_anchor += 1
+        visit = self._as_visit(one, made, made.outcome)
+        self.batch.count(one.task, visit.rejected)
+        hold = self.watch is not None and not visit.rejected
+        self.spool.append(visit, held=hold)
+        if hold:
+            self._held.append((one, visit))
+
+    def _judge(self, made: Made) -> bool:
+        """Whether the anchor is slow; settles the visits since the last one.
+
+        Raises:
+            DeviceQuarantined: it is far too slow again.
+        """
+        assert self.watch is not None  # noqa: S101 (there is a model of it)
+        self._since_anchor = 0
+        if isinstance(made.outcome, VisitFailed):
+            why = " ".join(str(made.outcome).split())
+            _log.warning("the anchor gave no number", why=why)
+            self._ratio = 1.0
+            self._release("")
+            return False
+        verdict = self.watch.judge(made.outcome.statistics.p5_us)
+        was_slow, self._slow = self._slow, verdict.state != "good"
+        self._ratio = verdict.ratio
+        reason = ""
+        if self._slow or was_slow:
+            which = "after" if self._slow else "before"
+            reason = (
+                f"the anchor {which} this visit took {verdict.ratio:.2f} times its reference"
+                if self._slow
+                else "the anchor before this visit was slow"
+            )
+        self._release(reason)
+        if verdict.state == "quarantine":
+            raise DeviceQuarantined(
+                f"the anchor took {verdict.ratio:.2f} times its reference, twice in a row: "
+                f"{self.device.serial} is in quarantine; look after its heat, then start again"
+            )
+        if not self._slow:
+            self._cool_downs = 0
+        return self._slow
+
+    def _release(self, rejected: str) -> None:
+        """Visits since the last anchor may be uploaded, as rejected where there is a reason."""
+        if rejected:
+            for one, _ in self._held:
+                self.batch.take_back(one.task, rejected)
+        self.spool.release([visit.id for _, visit in self._held], rejected)
+        self._held.clear()
+
+    def _may_cool_down(self) -> bool:
+        return self._cool_downs < self.protocol.cool_down.times
+
+    def _pass_gate(self) -> None:
+        """Waits until the device is fit.
+
+        Raises:
+            DeviceNotReady: it does not get fit, and the protocol says to hand the work back.
+        """
+        rules = self.protocol.cool_down
+        while self.go_on():
+            seen = self.device.observe()
+            against = objections(seen, self.protocol.gate)
+            if self._slow:
+                against = (*against, f"the anchor took {self._ratio:.2f} times its reference")
+            self._steps = self._gate_steps(seen, against)
+            if not against:
+                return
+            why = "; ".join(against)
+            if not self._may_cool_down():
+                if rules.then == "hand_back":
+                    raise DeviceNotReady(f"{self.device.serial} is not fit to be measured: {why}")
+                return
+            self._cool_downs += 1
+            _log.info("cooling down", s=rules.seconds, device=self.device.serial, why=why)
+            self._rest(rules.seconds)
+            if self._slow:
+                return  # only the anchor itself can tell whether it is fast again
+
+    def _gate_steps(self, seen: Conditions, against: tuple[str, ...]) -> tuple[str, ...]:
+        steps = ("gate " + ("; ".join(against) or "open"))[:200]
+        cooled = (f"cooled down {self._cool_downs} times",) if self._cool_downs else ()
+        return (*seen.steps, steps, *cooled)
+
+    def _rest(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self.go_on() and (left := deadline - time.monotonic()) > 0:
+            self.sleep(min(left, _NAP_S))
+
+    def _as_visit(self, one: Planned, made: Made, measured: Measured) -> Visit:
+        rejected = rejection(measured.statistics, measured.clean_share, self.protocol.acceptance)
+        known = {"steps": self._steps, "anchor_ratio": self._ratio}
+        return Visit(
+            id=uuid4(),
+            task_id=one.task.task_id,
+            device_id=self.labels.device_id,
+            target_id=self.labels.target_id,
+            subject_hash=one.task.subject.content_hash,
+            round=one.round,
+            started_at=made.started_at,
+            statistics=measured.statistics,
+            before=made.before.model_copy(update=known),
+            after=made.after,
+            rejected=rejected[:_MAX_REASON],
+            raw=measured.raw,
+        )
