@@ -71,14 +71,21 @@ class Attempt:
         with self._keeper:
             _log.info("leased", lease=self._lease.id, tasks=len(batch.tasks), visits=batch.visits)
             try:
-                files = self._prepare()
-                with self._uploader, bench.progress.stage("measuring", batch.visits):
-                    self._measure(files)
+                self._visit_all()
             except DeviceNotReady as error:
                 not_ready = error
             self._hand_over()
         if not_ready is not None:
             raise not_ready
+
+    def _visit_all(self) -> None:
+        bench = self._bench
+        files = self._prepare()
+        with self._uploader, bench.progress.stage("measuring", self._batch.visits):
+            try:
+                self._measure(files)
+            finally:
+                bench.device.rest()
 
     def _prepare(self) -> dict[str, Path]:
         """The models of the batch on disk, by task id: nothing is encoded between visits."""

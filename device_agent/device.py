@@ -72,5 +72,8 @@ class Device(Protocol):
             DeviceNotReady: nothing more can be measured; all finished visits came before.
         """
 
+    def rest(self) -> None:
+        """The batch is over: settings that it needed are given back."""
+
     def close(self) -> None:
-        """Gives the device back as it was found."""
+        """Gives the device back as it was found, and lets go of it."""

@@ -62,6 +62,9 @@ class LocalDevice:
                 after = after.model_copy(update={"busy_share": outcome.busy_share})
             yield Made(index, started_at, before, after, outcome)
 
+    def rest(self) -> None:
+        """Nothing was set."""
+
     def close(self) -> None:
         """Ends the runner."""
         self.runner.close()

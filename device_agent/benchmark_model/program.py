@@ -1,0 +1,58 @@
+"""A `benchmark_model` on this machine's disk."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from device_agent.benchmark_model.flags import Kind
+from device_agent.errors import RunnerMissing, RunnerRefused
+
+#: a flag that only the LiteRT tool has, in the program's text
+_LITERT_FLAG = b"require_full_delegation"
+_TFLITE_FLAG = b"use_xnnpack"
+
+
+@dataclass(frozen=True)
+class Program:
+    """Its bytes, and which of the two programs of the name it is."""
+
+    content: bytes
+    kind: Kind
+    #: as its maker counts, `unknown` where nobody said
+    version: str
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the content, hex."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """Kind and version, for a target's `runtime`."""
+        return f"benchmark_model {self.kind} {self.version}"
+
+
+def read_program(path: Path, version: str = "unknown") -> Program:
+    """A program from disk.
+
+    Raises:
+        RunnerMissing: there is no such file.
+        RunnerRefused: it is neither of the two programs.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RunnerMissing(
+            f"there is no benchmark_model at {path} ({error.strerror}); fetch one with "
+            "`device-agent runner fetch`, or give the path of yours"
+        ) from error
+    if _LITERT_FLAG in content:
+        return Program(content, "litert", version)
+    if _TFLITE_FLAG in content:
+        return Program(content, "tflite", version)
+    raise RunnerRefused(
+        f"{path} is no benchmark_model: it knows neither the TFLite tool's flags nor LiteRT's"
+    )

@@ -1,0 +1,100 @@
+"""The agent's files on a phone: pushed once by content, evicted when they are many."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Collection, Mapping
+from pathlib import Path, PurePosixPath
+
+from device_agent.errors import DeviceFull, DeviceNotReady
+from device_agent.transports.base import Transport
+
+ROOT = PurePosixPath("/data/local/tmp/proxyless-farm")
+MODELS = ROOT / "models"
+RUNNERS = ROOT / "runners"
+STRETCHES = ROOT / "stretches"
+#: of models on the phone
+DEFAULT_MAX_BYTES = 256 * 2**20
+QUICK_S = 20.0
+_PUSH_S = 120.0
+_NAME_LENGTH = 32
+
+
+class PhoneFiles:
+    """Models and runners on one phone, by their content.
+
+    Args:
+        transport: to the phone.
+        max_bytes: of all models; those used longest ago go first.
+    """
+
+    def __init__(self, transport: Transport, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+        self._transport = transport
+        self._max_bytes = max_bytes
+        self._names: dict[Path, str] = {}
+
+    def make_folders(self) -> None:
+        """Makes the agent's folders, and removes what earlier stretches left."""
+        folders = shlex.join(str(folder) for folder in (MODELS, RUNNERS, STRETCHES))
+        self._must(f"rm -rf {STRETCHES}; mkdir -p {folders}", "make its folders")
+
+    def push_runner(self, content: bytes) -> PurePosixPath:
+        """The program on the phone."""
+        path = RUNNERS / f"{_name(content)}"
+        there = self._transport.shell(f"ls {shlex.quote(str(path))}", timeout_s=QUICK_S)
+        if there.exit_code:
+            self._transport.push(content, path, mode=0o755, timeout_s=_PUSH_S)
+        return path
+
+    def push_models(self, models: Collection[Path]) -> Mapping[Path, str]:
+        """Names in `MODELS` by file; what is not there yet is pushed, and room made for it.
+
+        Raises:
+            DeviceFull: not even without all other models.
+        """
+        contents = {path: path.read_bytes() for path in models}
+        names = {path: f"{_name(content)}.tflite" for path, content in contents.items()}
+        there = self._sizes()
+        missing = {names[path]: contents[path] for path in models if names[path] not in there}
+        self._evict(there, set(names.values()), sum(map(len, missing.values())))
+        for name, content in missing.items():
+            try:
+                self._transport.push(content, MODELS / name, mode=0o644, timeout_s=_PUSH_S)
+            except DeviceFull:
+                self._evict(self._sizes(), set(names.values()), self._max_bytes)
+                self._transport.push(content, MODELS / name, mode=0o644, timeout_s=_PUSH_S)
+        return names
+
+    def _sizes(self) -> dict[str, int]:
+        """Bytes by name, used longest ago first."""
+        listed = self._must(
+            f"cd {MODELS} && for name in $(ls -tr); do echo $name $(wc -c < $name); done",
+            "list its models",
+        )
+        pairs = (line.split() for line in listed.splitlines())
+        return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}  # noqa: PLR2004
+
+    def _evict(self, there: Mapping[str, int], keep: Collection[str], room: int) -> None:
+        size = sum(there.values()) + room
+        victims: list[str] = []
+        for name, own in there.items():
+            if size <= self._max_bytes:
+                break
+            if name not in keep:
+                victims.append(name)
+                size -= own
+        if victims:
+            self._must(f"cd {MODELS} && rm -f {shlex.join(victims)}", "remove old models")
+
+    def _must(self, command: str, what: str) -> str:
+        result = self._transport.shell(command, timeout_s=QUICK_S, merged=True)
+        if result.exit_code:
+            raise DeviceNotReady(
+                f"{self._transport.serial} cannot {what}: {' '.join(result.output.split())}"
+            )
+        return result.output
+
+
+def _name(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:_NAME_LENGTH]

@@ -1,0 +1,309 @@
+"""An Android phone as a device."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+from device_agent.benchmark_model.evidence import require_delegation
+from device_agent.benchmark_model.flags import MAX_PHASE_S, visit_flags
+from device_agent.benchmark_model.output import parse_output
+from device_agent.benchmark_model.program import Program
+from device_agent.cpu_time import busy_share, cpu_time
+from device_agent.device import Made
+from device_agent.errors import DeviceNotReady, NoPercentiles, RunnerFailed, VisitFailed
+from device_agent.phones.elf import check_abi
+from device_agent.phones.files import MODELS, QUICK_S, PhoneFiles
+from device_agent.phones.properties import (
+    PhoneProperties,
+    fastest_cluster,
+    mask,
+    parse_clusters,
+    parse_properties,
+)
+from device_agent.phones.readings import is_cpu_zone, parse_battery, parse_thermal, zone_celsius
+from device_agent.phones.script import Launch, ScriptVisit, finished_visits
+from device_agent.phones.settings import PhoneClock
+from device_agent.phones.stretch import StretchRunner
+from device_agent.runners.base import Measured
+from device_agent.transports.base import Transport
+from netspec.protocol import ClockPolicy, Delegate, MeasurementProtocol, TargetIdentity
+from netspec.wire import Conditions
+
+_CORES = "/sys/devices/system/cpu"
+_LIST_CLOCKS = (
+    f"for file in {_CORES}/cpu[0-9]*/cpufreq/cpuinfo_max_freq; do "
+    'value=; read -r value < $file; echo "$file $value"; done 2>/dev/null'
+)
+_LIST_ZONES = (
+    "for file in /sys/class/thermal/thermal_zone*/type; do "
+    'value=; read -r value < $file; echo "$file $value"; done 2>/dev/null'
+)
+_UPTIME = "/proc/uptime"
+_MARK = "@visits"
+_MAX_RAW = 65_536
+#: what the end of a failed runner's words may take in a reason
+_MAX_WORDS = 300
+#: what a launch may take beyond its two phases: loading, and delegates that compile
+_SPARE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the user chose of how visits on phones are made."""
+
+    program: Program
+    delegate: Delegate = "xnnpack"
+    threads: int = 1
+
+
+class Phone:
+    """A phone that answers, see `device.Device`.
+
+    Made by `connect`, which settles who it is: what it would be measured as.
+
+    Args:
+        transport: connected.
+        choice: the runner, and how it is told to run models.
+        protocol: how visits are made.
+        stretches: for tests: how scripts are run.
+    """
+
+    core = None
+
+    def __init__(
+        self,
+        transport: Transport,
+        choice: Choice,
+        protocol: MeasurementProtocol,
+        stretches: StretchRunner | None = None,
+    ) -> None:
+        self._transport = transport
+        self._choice = choice
+        self._protocol = protocol
+        self._files = PhoneFiles(transport)
+        self._stretches = stretches or StretchRunner(transport, 2 * MAX_PHASE_S + _SPARE_S)
+        self._properties = parse_properties(self._say("getprop"))
+        check_abi(choice.program.content, choice.program.name, self._properties.abis)
+        self._cores = self._choose_cores()
+        self._zones = self._cpu_zones()
+        self._flags = visit_flags(choice.program.kind, choice.delegate, choice.threads, protocol)
+        self._files.make_folders()
+        self._clock = PhoneClock(transport, self._cores, self._properties.sdk)
+        self._clock.give_back()
+        self._runner = self._files.push_runner(choice.program.content)
+        self._policy = self._take_clock()
+        self._clock.give_back()
+        self._clock_is_ours = False
+        self._names: Mapping[Path, str] = {}
+        self.identity = self._identity(self._properties)
+
+    @property
+    def serial(self) -> str:
+        """See `device.Device`."""
+        return self._transport.serial
+
+    def prepare(self, models: Collection[Path]) -> None:
+        """Pushes the models, and takes the clock."""
+        self._names = self._files.push_models(models)
+        if not self._clock_is_ours:
+            policy = self._take_clock()
+            self._clock_is_ours = True
+            if policy != self._policy:
+                self.rest()
+                raise DeviceNotReady(
+                    f"{self.serial} grants the clock policy {policy} now, but {self._policy} when "
+                    "it was registered; the two are never compared"
+                )
+
+    def observe(self) -> Conditions:
+        """Heat, battery, and what others take of the measured cores."""
+        window_s = self._protocol.gate.busy_window_s
+        said = self._say(
+            "dumpsys thermalservice; echo ==; dumpsys battery; echo ==; cat /proc/stat; echo ==; "
+            f"sleep {window_s:g}; cat /proc/stat; echo ==; " + self._look_command(self._zones),
+            timeout_s=QUICK_S + window_s,
+        )
+        thermal, battery, before, after, zones = (said.split("==\n") + [""] * 5)[:5]
+        seen = parse_thermal(thermal).model_dump(exclude_none=True)
+        seen |= parse_battery(battery).model_dump(exclude_none=True)
+        celsius = self._celsius(dict(line.rsplit(" ", 1) for line in zones.splitlines()))
+        if celsius is not None:
+            seen.setdefault("cpu_celsius", celsius)
+        share = busy_share(cpu_time(before, self._cores), cpu_time(after, self._cores))
+        return Conditions.model_validate({**seen, "busy_share": share, "steps": self._steps()})
+
+    def visits(
+        self,
+        models: Sequence[Path],
+        go_on: Callable[[], bool],
+        wanted: Callable[[int], bool],
+    ) -> Iterator[Made]:
+        """One script makes all of them; see `device.Device.visits`."""
+        kept = [index for index in range(len(models)) if wanted(index)]
+        if not kept or not go_on():
+            return
+        folder = self._stretches.folder()
+        launch = Launch(
+            folder=str(folder),
+            model_folder=str(MODELS),
+            command=self._command(),
+            flags=self._flags,
+            look=self._look_files(),
+            mark=f"{_MARK} {uuid4().hex}",
+        )
+        names = [self._names[models[index]] for index in kept]
+        text, stuck = self._stretches.run(launch, names, go_on)
+        now, uptime_s = datetime.now(UTC), self._uptime_s()
+        for visit in finished_visits(text, launch.mark):
+            yield self._made(kept[visit.index], visit, now, uptime_s)
+        if stuck is not None:
+            raise stuck
+
+    def rest(self) -> None:
+        """Gives the clock back."""
+        self._clock_is_ours = False
+        self._clock.give_back()
+
+    def close(self) -> None:
+        """Gives the clock back, and ends the connection."""
+        try:
+            self.rest()
+        finally:
+            self._transport.close()
+
+    def _made(self, index: int, visit: ScriptVisit, now: datetime, uptime_s: float | None) -> Made:
+        began_s = _seconds(visit.before.get(_UPTIME))
+        ago_s = uptime_s - began_s if uptime_s is not None and began_s is not None else 0.0
+        outcome: Measured | VisitFailed
+        try:
+            outcome = self._measured(visit)
+        except VisitFailed as error:
+            outcome = error
+        return Made(
+            index=index,
+            started_at=now - timedelta(seconds=max(0.0, ago_s)),
+            before=self._conditions(visit.before),
+            after=self._conditions(visit.after),
+            outcome=outcome,
+        )
+
+    def _measured(self, visit: ScriptVisit) -> Measured:
+        try:
+            output = parse_output(visit.output)
+            proof = require_delegation(visit.output, self._choice.delegate)
+            statistics = output.statistics()
+        except NoPercentiles:
+            raise
+        except VisitFailed as error:
+            if visit.exit_code:
+                words = " ".join(visit.output.split())[-_MAX_WORDS:] or "nothing"
+                raise RunnerFailed(
+                    f"benchmark_model ended with exit code {visit.exit_code}; it said: {words}"
+                ) from error
+            raise
+        if visit.exit_code:
+            raise RunnerFailed(f"benchmark_model ended with exit code {visit.exit_code}")
+        raw = f"{proof}\n{visit.output}"[:_MAX_RAW]
+        return Measured(statistics, raw)
+
+    def _conditions(self, seen: Mapping[str, str]) -> Conditions:
+        core = self._cores[0] if self._cores else 0
+        khz = _seconds(seen.get(f"{_CORES}/cpu{core}/cpufreq/scaling_cur_freq"))
+        return Conditions(
+            cpu_celsius=self._celsius(seen),
+            cpu_mhz=None if khz is None else khz / 1000,
+            load_1m=_seconds(seen.get("/proc/loadavg")),
+        )
+
+    def _celsius(self, seen: Mapping[str, str]) -> float | None:
+        readings = [zone_celsius(seen[zone]) for zone in self._zones if zone in seen]
+        return max((value for value in readings if value is not None), default=None)
+
+    def _look_files(self) -> tuple[str, ...]:
+        core = self._cores[0] if self._cores else 0
+        clock = f"{_CORES}/cpu{core}/cpufreq/scaling_cur_freq"
+        return (_UPTIME, "/proc/loadavg", clock, *self._zones)
+
+    def _steps(self) -> tuple[str, ...]:
+        return (
+            f"affinity {mask(self._cores)}",
+            f"clock {self._policy}",
+            f"runner {self._choice.program.name}",
+        )
+
+    def _command(self) -> tuple[str, ...]:
+        pinned = ("taskset", mask(self._cores)) if self._cores else ()
+        return (*pinned, str(self._runner))
+
+    def _choose_cores(self) -> tuple[int, ...]:
+        """Cores of the fastest cluster; none where the phone does not say, or cannot pin."""
+        if self._protocol.affinity != "fastest_cluster":
+            return ()
+        if self._transport.shell("command -v taskset", timeout_s=QUICK_S).exit_code:
+            return ()
+        return fastest_cluster(parse_clusters(self._say(_LIST_CLOCKS)), self._choice.threads)
+
+    def _cpu_zones(self) -> tuple[str, ...]:
+        pairs = (line.partition(" ") for line in self._say(_LIST_ZONES).splitlines())
+        return tuple(
+            f"{path.removesuffix('/type')}/temp" for path, _, kind in pairs if is_cpu_zone(kind)
+        )
+
+    def _take_clock(self) -> ClockPolicy:
+        return self._clock.steady() if self._protocol.clock == "steadiest" else "free"
+
+    def _identity(self, properties: PhoneProperties) -> TargetIdentity:
+        program = self._choice.program
+        return TargetIdentity(
+            device_model=properties.model,
+            soc=properties.soc,
+            os_build=properties.build,
+            abi=check_abi(program.content, program.name, properties.abis),
+            runtime=program.name,
+            runtime_sha256=program.sha256,
+            delegate=self._choice.delegate,
+            threads=self._choice.threads,
+            affinity=mask(self._cores),
+            clock_policy=self._policy,
+            protocol=self._protocol.content_hash,
+        )
+
+    def _uptime_s(self) -> float | None:
+        return _seconds(self._say(f"cat {_UPTIME}"))
+
+    def _look_command(self, paths: Sequence[str]) -> str:
+        listed = shlex.join(paths)
+        return (
+            f'for file in {listed}; do value=; read -r value < $file; echo "$file $value"; done '
+            "2>/dev/null"
+            if paths
+            else "true"
+        )
+
+    def _say(self, command: str, timeout_s: float = QUICK_S) -> str:
+        return self._transport.shell(command, timeout_s=timeout_s).output
+
+
+def connect(transport: Transport, choice: Choice, protocol: MeasurementProtocol) -> Phone:
+    """The phone behind a transport that is not connected yet.
+
+    Raises:
+        DeviceNotReady: it cannot be reached, or used.
+        RunnerRefused: the runner is not for it.
+    """
+    transport.reconnect()
+    return Phone(transport, choice, protocol)
+
+
+def _seconds(text: str | None) -> float | None:
+    """The first number of a line."""
+    first = (text or "").split()[:1]
+    try:
+        return float(first[0]) if first else None
+    except ValueError:
+        return None

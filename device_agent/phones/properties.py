@@ -1,0 +1,72 @@
+"""What a phone says of itself, and the cores to measure on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_PROPERTY = re.compile(r"^\[(?P<name>[^\]]+)\]: \[(?P<value>.*)\]$", re.MULTILINE)
+_MAX_FREQUENCY = re.compile(r"/cpu(?P<core>[0-9]+)/cpufreq/cpuinfo_max_freq (?P<khz>[0-9]+)\s*$")
+_SOCS = ("ro.soc.model", "ro.board.platform", "ro.hardware")
+_MAX_TEXT = 200
+
+
+@dataclass(frozen=True)
+class PhoneProperties:
+    """From `getprop`."""
+
+    model: str
+    soc: str
+    build: str
+    #: best first
+    abis: tuple[str, ...]
+    #: Android's API level, 0 where it does not say
+    sdk: int
+
+
+def parse_properties(text: str) -> PhoneProperties:
+    """From the output of `getprop` without arguments; what is missing is `unknown`."""
+    said = {match["name"]: match["value"].strip() for match in _PROPERTY.finditer(text)}
+    maker, model = said.get("ro.product.manufacturer", ""), said.get("ro.product.model", "")
+    name = model if model.lower().startswith(maker.lower()) else f"{maker} {model}"
+    abis = said.get("ro.product.cpu.abilist") or said.get("ro.product.cpu.abi", "")
+    sdk = said.get("ro.build.version.sdk", "")
+    return PhoneProperties(
+        model=_clean(name),
+        soc=_clean(next((said[key] for key in _SOCS if said.get(key)), "")),
+        build=_clean(said.get("ro.build.fingerprint", "")),
+        abis=tuple(abi.strip() for abi in abis.split(",") if abi.strip()),
+        sdk=int(sdk) if sdk.isdigit() else 0,
+    )
+
+
+def parse_clusters(text: str) -> dict[int, int]:
+    """Highest clock in kHz by core, from lines `/sys/.../cpuN/cpufreq/cpuinfo_max_freq KHZ`."""
+    matches = (_MAX_FREQUENCY.search(line) for line in text.splitlines())
+    return {int(match["core"]): int(match["khz"]) for match in matches if match}
+
+
+def fastest_cluster(max_khz: Mapping[int, int], threads: int) -> tuple[int, ...]:
+    """Cores of the fastest cluster that has a core for each thread; none where there is no such.
+
+    Args:
+        max_khz: highest clock by core; cores with the same one are a cluster.
+        threads: that the runner starts.
+    """
+    clusters: dict[int, list[int]] = {}
+    for core, khz in sorted(max_khz.items()):
+        clusters.setdefault(khz, []).append(core)
+    for khz in sorted(clusters, reverse=True):
+        if len(clusters[khz]) >= threads:
+            return tuple(clusters[khz])
+    return ()
+
+
+def mask(cores: tuple[int, ...]) -> str:
+    """The cores as `taskset` and a target's affinity write them: hex, or `none`."""
+    return f"{sum(1 << core for core in cores):x}" if cores else "none"
+
+
+def _clean(text: str) -> str:
+    return " ".join(text.split())[:_MAX_TEXT].strip() or "unknown"

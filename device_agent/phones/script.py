@@ -1,0 +1,91 @@
+"""One script on the phone makes a whole stretch of visits, and what it wrote.
+
+While it runs, nothing is sent to the phone but a look at how far it is. Between visits it only
+uses what the shell has built in, since each program started warms the phone up.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+_TEMPLATE = """cd {folder} || exit 1
+echo $$ > pid
+number=0
+for model in {models}; do
+  if [ -e stop ]; then break; fi
+  echo $number > progress
+  echo "{mark} begin $number"
+  for file in {look}; do value=; read -r value < $file; echo "$file $value"; done 2>/dev/null
+  echo "{mark} run $number"
+  {command} --graph={model_folder}/$model {flags} 2>&1
+  code=$?
+  echo
+  echo "{mark} end $number $code"
+  for file in {look}; do value=; read -r value < $file; echo "$file $value"; done 2>/dev/null
+  echo "{mark} done $number"
+  number=$((number + 1))
+done
+echo "{mark} over"
+echo over > over
+"""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How every visit of a stretch is made."""
+
+    #: where the script's files lie, and where the models do
+    folder: str
+    model_folder: str
+    #: program and what pins it, for instance `("taskset", "80", "/data/.../benchmark_model")`
+    command: tuple[str, ...]
+    flags: tuple[str, ...]
+    #: files read before and after each visit
+    look: tuple[str, ...]
+    #: begins every line of the script's own; the runner cannot know it
+    mark: str
+
+
+@dataclass(frozen=True)
+class ScriptVisit:
+    """What the script wrote of one finished visit."""
+
+    index: int
+    #: first lines of the files looked at
+    before: Mapping[str, str]
+    after: Mapping[str, str]
+    exit_code: int
+    output: str
+
+
+def script_text(launch: Launch, models: Sequence[str]) -> str:
+    """The script that visits the models in this order."""
+    return _TEMPLATE.format(
+        folder=shlex.quote(launch.folder),
+        models=" ".join(map(shlex.quote, models)),
+        look=" ".join(map(shlex.quote, launch.look)),
+        command=shlex.join(launch.command),
+        model_folder=shlex.quote(launch.model_folder),
+        flags=shlex.join(launch.flags),
+        mark=launch.mark,
+    )
+
+
+def finished_visits(text: str, mark: str) -> Iterator[ScriptVisit]:
+    """The visits in what the script wrote, as far as it came; one in flight is left out."""
+    for section in text.split(f"{mark} begin ")[1:]:
+        head, found, tail = section.partition(f"\n{mark} run ")
+        number, _, before = head.partition("\n")
+        _, _, run = tail.partition("\n")
+        output, ended, rest = run.partition(f"\n{mark} end {number} ")
+        code, _, rest = rest.partition("\n")
+        after, done, _ = rest.partition(f"{mark} done {number}\n")
+        if found and ended and done:
+            yield ScriptVisit(int(number), _looked(before), _looked(after), int(code), output)
+
+
+def _looked(text: str) -> dict[str, str]:
+    pairs = (line.partition(" ") for line in text.splitlines())
+    return {path: value.strip() for path, _, value in pairs if path}

@@ -1,0 +1,158 @@
+"""Runs a script on the phone, looks after it, and fetches what it wrote."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
+from uuid import uuid4
+
+import structlog
+
+from device_agent.errors import DeviceNotReady, TransportLost
+from device_agent.phones.files import QUICK_S, STRETCHES
+from device_agent.phones.script import Launch, script_text
+from device_agent.transports.base import Transport
+
+#: between two looks at a running script, s
+POLL_S = 1.0
+#: how long a phone that went away is waited for, s
+PATIENCE_S = 45.0
+_RECONNECT_EVERY_S = 2.0
+_FETCH_S = 60.0
+
+_log = structlog.get_logger()
+
+
+class StretchRunner:
+    """Scripts on one phone, one at a time.
+
+    Args:
+        transport: to the phone.
+        visit_timeout_s: what one visit may take at most; a script that stays longer at one is
+            killed.
+        poll_s: between two looks.
+        patience_s: how long a phone that went away is waited for.
+        sleep: for tests.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        visit_timeout_s: float,
+        *,
+        poll_s: float = POLL_S,
+        patience_s: float = PATIENCE_S,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._transport = transport
+        self._visit_timeout_s = visit_timeout_s
+        self._poll_s = poll_s
+        self._patience_s = patience_s
+        self._sleep = sleep
+
+    def folder(self) -> PurePosixPath:
+        """A name for the next stretch's folder."""
+        return STRETCHES / uuid4().hex
+
+    def run(
+        self, launch: Launch, models: Sequence[str], go_on: Callable[[], bool]
+    ) -> tuple[str, DeviceNotReady | None]:
+        """What the script wrote, and what kept it from its end, if anything did.
+
+        Args:
+            launch: its folder is one of `folder`.
+            models: names in the models' folder.
+            go_on: asked at each look; after the first no, the script ends with its visit.
+
+        Raises:
+            TransportLost: the phone went away and did not come back; what was written stays on
+                it.
+        """
+        self._start(launch, models)
+        stuck = self._watch(launch, go_on)
+        text = self._transport.pull(
+            PurePosixPath(launch.folder) / "results", timeout_s=_FETCH_S
+        ).decode(errors="replace")
+        self._shell(f"rm -rf {shlex.quote(launch.folder)}")
+        return text, stuck
+
+    def _start(self, launch: Launch, models: Sequence[str]) -> None:
+        folder = PurePosixPath(launch.folder)
+        self._shell(f"mkdir -p {shlex.quote(launch.folder)}")
+        script = folder / "script.sh"
+        self._transport.push(
+            script_text(launch, models).encode(), script, mode=0o755, timeout_s=QUICK_S
+        )
+        # In a session of its own: it must outlive the connection.
+        started = self._transport.shell(
+            f"cd {launch.folder} && setsid sh script.sh > results 2>&1 < /dev/null &",
+            timeout_s=QUICK_S,
+        )
+        if started.exit_code:
+            raise DeviceNotReady(
+                f"{self._transport.serial} does not start a script: {started.output.strip()}"
+            )
+
+    def _watch(self, launch: Launch, go_on: Callable[[], bool]) -> DeviceNotReady | None:
+        """Looks until the script is over; why it ended early, None where it did not."""
+        look = (
+            f"cd {launch.folder} && if [ -e over ]; then echo over; "
+            'elif [ ! -e pid ] || kill -0 "$(cat pid)"; then echo "at $(cat progress)"; '
+            "else echo dead; fi"
+        )
+        asked_to_stop = False
+        at, since = "", time.monotonic()
+        while True:
+            said = self._patiently(look)
+            if said == "over":
+                return None
+            if said != at:
+                at, since = said, time.monotonic()
+            if not said.startswith("at "):
+                # It may have come to its end between the two questions of one look.
+                if self._patiently(look) == "over":
+                    return None
+                return DeviceNotReady(
+                    f"{self._transport.serial} ended the script of its visits; did it restart?"
+                )
+            if time.monotonic() - since > self._visit_timeout_s:
+                self._kill(launch)
+                return DeviceNotReady(
+                    f"a visit on {self._transport.serial} took longer than "
+                    f"{self._visit_timeout_s:g} s and was ended"
+                )
+            if not asked_to_stop and not go_on():
+                self._patiently(f"echo stop > {launch.folder}/stop")
+                asked_to_stop = True
+            self._sleep(self._poll_s)
+
+    def _kill(self, launch: Launch) -> None:
+        """Ends the script and its visit: they are a process group."""
+        self._patiently(f'cd {launch.folder} && kill -9 "-$(cat pid)"')
+
+    def _patiently(self, command: str) -> str:
+        """What a command said, reconnecting while the phone is away.
+
+        Raises:
+            TransportLost: it does not come back.
+        """
+        deadline: float | None = None
+        while True:
+            try:
+                if deadline is not None:
+                    self._transport.reconnect()
+                return self._shell(command)
+            except TransportLost as error:
+                now = time.monotonic()
+                if deadline is None:
+                    deadline = now + self._patience_s
+                    why = " ".join(str(error).split())
+                    _log.warning("phone lost", device=self._transport.serial, why=why)
+                if now >= deadline:
+                    raise
+                self._sleep(_RECONNECT_EVERY_S)
+
+    def _shell(self, command: str) -> str:
+        return self._transport.shell(command, timeout_s=QUICK_S).output.strip()
