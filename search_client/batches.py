@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from search_client.images import ImageSet
+from search_client.images import Pictures
 from search_client.steps import Batch
 
 #: of the channels R, G, B in [0, 1]. Source: ImageNet.
@@ -26,8 +27,8 @@ JITTER = 0.2
 
 def normalise(images: Tensor) -> Tensor:
     """Images in 0..255 [N, 3, H, W] as float32 of mean 0 and deviation 1 by channel."""
-    mean = torch.tensor(CHANNEL_MEAN).reshape(1, 3, 1, 1)
-    std = torch.tensor(CHANNEL_STD).reshape(1, 3, 1, 1)
+    mean = torch.tensor(CHANNEL_MEAN, device=images.device).reshape(1, 3, 1, 1)
+    std = torch.tensor(CHANNEL_STD, device=images.device).reshape(1, 3, 1, 1)
     return (images.float() / 255 - mean) / std
 
 
@@ -40,18 +41,20 @@ def central_crop(images: Tensor, size: int) -> Tensor:
 def augment(images: Tensor, size: int, generator: torch.Generator) -> Tensor:
     """A random crop of each image, resized to [N, 3, size, size] in 0..255.
 
-    Area, aspect, place, horizontal flip, brightness and contrast are drawn for each image.
+    Area, aspect, place, horizontal flip, brightness and contrast are drawn for each image,
+    on the CPU; the images may be on a GPU.
     """
     count = len(images)
 
     def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(count, generator=generator)
+        drawn = low + (high - low) * torch.rand(count, generator=generator)
+        return drawn.to(images.device)
 
     area = uniform(LEAST_AREA, 1.0).sqrt()
     aspect = torch.exp(uniform(-math.log(GREATEST_ASPECT), math.log(GREATEST_ASPECT)) / 2)
     width, height = (area * aspect).clamp_max(1.0), (area / aspect).clamp_max(1.0)
     flip = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)  # noqa: PLR2004 - a fair coin
-    zero = torch.zeros(count)
+    zero = torch.zeros(count, device=images.device)
     # rows of x and y: output coordinates in [-1, 1] to those of the stored image
     transform = torch.stack(
         [
@@ -68,53 +71,109 @@ def augment(images: Tensor, size: int, generator: torch.Generator) -> Tensor:
     return ((crops - grey).mul_(contrast).add_(grey * brightness)).clamp_(0, 255)
 
 
+def generator_of(*numbers: int) -> torch.Generator:
+    """A generator that depends on the numbers alone: seed, epoch, step, process."""
+    (state,) = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state) >> 1)
+
+
 class TrainingBatches:
-    """Augmented, shuffled batches; every iteration is another epoch of the same seed's stream.
+    """Augmented, shuffled batches; what epoch and step give depends on nothing before them.
 
     Images that do not fill a batch wait for another epoch, unless there are none but them.
+    Of several processes each takes its share of one common order.
     """
 
-    def __init__(self, data: ImageSet, size: int, batch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        data: Pictures,
+        size: int,
+        batch_size: int,
+        seed: int,
+        *,
+        device: str | torch.device = "cpu",
+        shard: tuple[int, int] = (0, 1),
+    ) -> None:
+        """Args as they say; `batch_size` is a process's, `shard` its number and their count."""
         self.data = data
         self.size = size
-        self.batch_size = min(batch_size, len(data))
-        self.generator = torch.Generator().manual_seed(seed)
+        self.rank, self.processes = shard
+        self.batch_size = min(batch_size, len(data) // self.processes)
+        self.seed = seed
+        self.device = torch.device(device)
+        #: epochs that iterating has given
+        self.iterations = 0
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        return len(self.data) // self.batch_size
+        return len(self.data) // (self.batch_size * self.processes)
 
     def __iter__(self) -> Iterator[Batch]:
-        """One epoch: images [N, 3, size, size] and labels [N]."""
-        order = torch.randperm(len(self.data), generator=self.generator)
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            chosen = order[start : start + self.batch_size]
-            crops = augment(self.data.images[chosen], self.size, self.generator)
-            yield normalise(crops), self.data.labels[chosen]
+        """The next epoch: images [N, 3, size, size] and labels [N]."""
+        self.iterations += 1
+        return self.epoch(self.iterations - 1)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """One epoch, from a batch on: images [N, 3, size, size] and labels [N]."""
+        order = torch.randperm(len(self.data), generator=generator_of(self.seed, number))
+        used = len(self) * self.batch_size * self.processes
+        orders = torch.split(order[:used][self.rank :: self.processes], self.batch_size)[start:]
+        for step, (images, labels) in enumerate(_read(self.data, orders, self.device), start):
+            generator = generator_of(self.seed, number, step, self.rank)
+            yield normalise(augment(images, self.size, generator)), labels
 
 
 class PlainBatches:
     """Central crops, not augmented: in order, or shuffled anew each epoch where given a seed."""
 
     def __init__(
-        self, data: ImageSet, size: int, batch_size: int, shuffle_seed: int | None = None
+        self,
+        data: Pictures,
+        size: int,
+        batch_size: int,
+        shuffle_seed: int | None = None,
+        *,
+        device: str | torch.device = "cpu",
+        shard: tuple[int, int] = (0, 1),
     ) -> None:
+        """Args as they say; `batch_size` is a process's, `shard` its number and their count."""
         self.data = data
         self.size = size
         self.batch_size = batch_size
-        self.generator = (
-            None if shuffle_seed is None else torch.Generator().manual_seed(shuffle_seed)
-        )
+        self.shuffle_seed = shuffle_seed
+        self.device = torch.device(device)
+        self.rank, self.processes = shard
+        #: epochs that iterating has given
+        self.iterations = 0
+
+    @property
+    def _share(self) -> int:
+        # The same for every process, or one would wait for the others for ever.
+        return len(self.data) // self.processes
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        return math.ceil(len(self.data) / self.batch_size)
+        return math.ceil(self._share / self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        """One epoch: images [N, 3, size, size] and labels [N]; the last batch may be smaller."""
+        """The next epoch: images [N, 3, size, size] and labels [N]."""
+        self.iterations += 1
+        return self.epoch(self.iterations - 1)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """One epoch, from a batch on; the last batch may be smaller."""
         order = torch.arange(len(self.data))
-        if self.generator is not None:
-            order = torch.randperm(len(self.data), generator=self.generator)
-        for chosen in torch.split(order, self.batch_size):
-            crops = central_crop(self.data.images[chosen], self.size)
-            yield normalise(crops), self.data.labels[chosen]
+        if self.shuffle_seed is not None:
+            generator = generator_of(self.shuffle_seed, number)
+            order = torch.randperm(len(self.data), generator=generator)
+        mine = order[self.rank :: self.processes][: self._share]
+        orders = torch.split(mine, self.batch_size)[start:]
+        for images, labels in _read(self.data, orders, self.device):
+            yield normalise(central_crop(images, self.size)), labels
+
+
+def _read(data: Pictures, orders: Sequence[Tensor], device: torch.device) -> Iterator[Batch]:
+    """Images (uint8) and labels on a device, one pair an order."""
+    for images, order in zip(data.read(orders), orders, strict=True):
+        labels = data.labels[order]
+        yield images.to(device, non_blocking=True), labels.to(device, non_blocking=True)

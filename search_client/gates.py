@@ -1,7 +1,8 @@
 """Binary gates: which path runs, and the gradient of the architecture parameters through it.
 
 Source: ProxylessNAS (ICLR 2019), section 3.2; `two` is the paper's way, `full`
-asks every choice of a block at the price of its forward pass.
+asks every choice of a block at the price of its forward pass. `reinforce` is the paper's
+section 3.3.2: no gradient passes through the network.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from search_client.supernet import Supernet
 
-Gradient = Literal["two", "full"]
+Gradient = Literal["two", "full", "reinforce"]
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,23 @@ def sample_path(supernet: Supernet, generator: torch.Generator) -> list[int]:
 
 def draw(supernet: Supernet, gradient: Gradient, generator: torch.Generator) -> Draw:
     """The path of one architecture step and the choices that it compares."""
-    if gradient == "full":
-        return Draw(sample_path(supernet, generator), supernet.exists)
-    count = min(2, supernet.alpha.shape[1])
-    chosen = sample_choices(supernet.logits(), count, generator).to(supernet.exists.device)
-    involved = torch.zeros_like(supernet.exists).scatter(1, chosen, value=True) & supernet.exists
-    pair = supernet.alpha.masked_fill(~involved, -torch.inf)
+    path, involved = draw_of(supernet.alpha, supernet.exists, gradient, generator)
+    return Draw(path, involved)
+
+
+def draw_of(
+    alpha: Tensor, exists: Tensor, gradient: Gradient, generator: torch.Generator
+) -> tuple[list[int], Tensor]:
+    """One choice a row of alpha [rows, choices], and the choices that the step compares."""
+    logits = alpha.detach().masked_fill(~exists, -torch.inf)
+    if gradient != "two":
+        path = sample_choices(logits, 1, generator).squeeze(1)
+        return cast("list[int]", path.tolist()), exists
+    chosen = sample_choices(logits, min(2, alpha.shape[1]), generator).to(exists.device)
+    involved = torch.zeros_like(exists).scatter(1, chosen, value=True) & exists
+    pair = logits.masked_fill(~involved, -torch.inf)
     path = sample_choices(pair, 1, generator).squeeze(1)
-    return Draw(cast("list[int]", path.tolist()), involved)
+    return cast("list[int]", path.tolist()), involved
 
 
 @torch.no_grad()
@@ -80,8 +90,15 @@ def gate_gradients(
             output = (
                 boundaries[block + 1] if ran else supernet.choose(block, choice, boundaries[block])
             )
-            gradients[block, choice] = (output * output_gradients[block]).sum()
+            gradients[block, choice] = inner_product(output, output_gradients[block])
     return gradients
+
+
+def inner_product(x: Tensor, y: Tensor) -> Tensor:
+    """Sum of x * y in float32 (scalar), without a product as large as they are."""
+    if x.dim() == 4:  # noqa: PLR2004 - images, laid out NHWC: flattening them copies nothing
+        x, y = x.permute(0, 2, 3, 1), y.permute(0, 2, 3, 1)
+    return torch.dot(x.detach().float().reshape(-1), y.detach().float().reshape(-1))
 
 
 @torch.no_grad()
@@ -92,6 +109,22 @@ def alpha_gradients(gate_gradients: Tensor, alpha: Tensor, involved: Tensor) -> 
     """
     p = torch.softmax(alpha.masked_fill(~involved, -torch.inf), dim=1)
     return p * (gate_gradients - (gate_gradients * p).sum(dim=1, keepdim=True))
+
+
+@torch.no_grad()
+def reinforce_gradients(alpha: Tensor, exists: Tensor, path: list[int], advantage: float) -> Tensor:
+    """(L - baseline) * d log p(path) / d alpha; its mean over paths is the gradient of E[L].
+
+    Args:
+        alpha: [blocks, most choices].
+        exists: like alpha, which choices there are.
+        path: that was drawn from softmax(alpha).
+        advantage: loss of the path less the baseline.
+    """
+    p = torch.softmax(alpha.masked_fill(~exists, -torch.inf), dim=1)
+    chosen = torch.zeros_like(p)
+    chosen[torch.arange(len(path)), torch.tensor(path)] = 1.0
+    return advantage * (chosen - p)
 
 
 @torch.no_grad()

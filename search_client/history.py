@@ -21,8 +21,14 @@ class SearchStep:
     loss: float
     #: training accuracy (fraction) of the epoch so far, over sampled paths
     accuracy: float
-    #: E[LAT] now
+    #: E[LAT] now, on the target whose E / R is greatest
     expected_ms: float
+    #: R of that target
+    reference_ms: float
+    #: mean over blocks of the entropy of their choices, in nats
+    entropy: float
+    #: images of weight steps in this process's last seconds, a second
+    images_per_s: float
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class ArchitectureStep:
     cross_entropy: float
     #: fraction, of the sampled path
     accuracy: float
-    #: E[LAT] before the step
+    #: E[LAT] before the step, on the target whose E / R is greatest
     expected_ms: float
 
 
@@ -50,11 +56,14 @@ class SearchEpoch:
     #: training loss and accuracy (fraction) over sampled paths
     loss: float
     accuracy: float
+    #: on the target whose E / R is greatest
     expected_ms: float
     #: mean over blocks of the entropy of their choices, in nats
     entropy: float
-    #: by block, then by choice
+    #: of the likeliest variant, by block, then by choice
     probabilities: list[list[float]]
+    #: probability of each variant
+    variants: list[float] = field(default_factory=lambda: [1.0])
 
 
 @dataclass

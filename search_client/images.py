@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +28,30 @@ class NoClasses(UserError):
     """A data folder is not laid out as one folder a class."""
 
 
+class Pictures(Protocol):
+    """Labelled square images, in memory or read when they are asked for."""
+
+    @property
+    def labels(self) -> Tensor:
+        """int64 [N], index into `classes`."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names."""
+
+    def __len__(self) -> int:
+        """Number of images."""
+
+    def subset(self, indices: Tensor) -> Self:
+        """The images at some indices."""
+
+    def read(self, orders: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Images at the indices of each order, uint8 [len(order), 3, S, S], RGB."""
+
+
+P = TypeVar("P", bound=Pictures)
+
+
 @dataclass(frozen=True)
 class ImageSet:
     """Labelled square images in memory."""
@@ -45,13 +70,18 @@ class ImageSet:
         """The images at some indices."""
         return ImageSet(self.images[indices], self.labels[indices], self.classes)
 
+    def read(self, orders: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Images at the indices of each order, uint8 [len(order), 3, S, S], RGB."""
+        for order in orders:
+            yield self.images[order]
+
 
 def stored_size(input_size: int) -> int:
     """Side (px) at which images are kept for a network's input size, with a margin to crop."""
     return round(input_size * MARGIN)
 
 
-def split_by_class(data: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
+def split_by_class(data: P, fraction: float, seed: int) -> tuple[P, P]:
     """Take a fraction of every class, at least one image of each, out of a set.
 
     Returns:

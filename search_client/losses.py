@@ -1,4 +1,4 @@
-"""How latency joins the cross-entropy: three forms, named by what they compute."""
+"""How latency joins the cross-entropy: four forms, named by what they compute."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class LogRatio(BaseModel):
 
     def __call__(self, cross_entropy: Tensor, expected_ms: Tensor, reference_ms: float) -> Tensor:
         """The loss (scalar)."""
-        ratio = torch.log(expected_ms) / torch.log(torch.tensor(reference_ms))
+        ratio = torch.log(expected_ms) / torch.log(expected_ms.new_tensor(reference_ms))
         return cross_entropy * self.alpha * ratio**self.beta
 
     @staticmethod
@@ -48,6 +48,28 @@ class LogRatio(BaseModel):
                 f"reference of {reference_ms:g} ms and networks down to {least_ms:g} ms; "
                 "choose the loss target"
             )
+
+
+class Equation3(BaseModel):
+    """CE * alpha * max(ln(E / R), floor) ^ beta: what the paper of 2019 prints, made defined.
+
+    As printed it is 0 at E = R, whatever the cross-entropy, has an infinite slope there, and
+    no value below. With the floor it is the printed form from E = R * e ^ floor upwards; below,
+    latency no longer pulls and the cross-entropy decides alone.
+    Source: ProxylessNAS (ICLR 2019), equation 3.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["equation3"] = "equation3"
+    alpha: Weight = 0.2
+    beta: Weight = 0.3
+    floor: Weight = 0.01
+
+    def __call__(self, cross_entropy: Tensor, expected_ms: Tensor, reference_ms: float) -> Tensor:
+        """The loss (scalar)."""
+        logarithm = torch.log(expected_ms / reference_ms).clamp_min(self.floor)
+        return cross_entropy * self.alpha * logarithm**self.beta
 
 
 class Linear(BaseModel):
@@ -82,4 +104,4 @@ class Target(BaseModel):
         return cross_entropy + self.weight * (expected_ms / reference_ms - 1).abs()
 
 
-LatencyLoss = Annotated[LogRatio | Linear | Target, Field(discriminator="kind")]
+LatencyLoss = Annotated[LogRatio | Equation3 | Linear | Target, Field(discriminator="kind")]

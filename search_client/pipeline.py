@@ -16,6 +16,8 @@ from netspec.wire import Entry, Target
 from search_client.batches import PlainBatches, TrainingBatches
 from search_client.deploy import Deployed, deploy
 from search_client.expected_latency import ExpectedLatency
+from search_client.family import Family
+from search_client.goal import Goal
 from search_client.history import SearchStep
 from search_client.images import ImageSet, read_folder, split_by_class, stored_size
 from search_client.latency_table import LatencyTable
@@ -32,7 +34,6 @@ from search_client.report.content import (
 from search_client.report.page import write_report
 from search_client.search import SearchResult, search
 from search_client.settings import Settings
-from search_client.supernet import Supernet
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def run(
     found = _search(job, profiled.table, reference_ms)
     searched = deploy(found.network.with_precision("float32"), training, test, settings, stages)
     baseline = deploy(settings.baseline("float32"), training, test, settings, stages)
-    results = _measure(job, profiled.table, searched, baseline, found.expected_ms)
+    results = _measure(job, profiled.table, searched, baseline, found.expected_ms[0])
     report = _report(job, profiled, reference_ms, found, *results)
     write_report(report, folder)
     return report
@@ -111,7 +112,7 @@ def _search(job: Run, table: LatencyTable, reference_ms: float) -> SearchResult:
     calibration = table.calibration(settings.precision)
     training, held_out = split_by_class(job.training, settings.held_out, settings.seed)
     torch.manual_seed(settings.seed)
-    supernet = Supernet(space)
+    family = Family(space)
     heading = f"Search {len(space.blocks)} blocks for {reference_ms:.3f} ms in {settings.precision}"
     with job.stages.stage("search", heading), job.stages.bars("warm-up", "joint") as bars:
 
@@ -122,24 +123,24 @@ def _search(job: Run, table: LatencyTable, reference_ms: float) -> SearchResult:
             )
             bars[step.phase](step.done, step.total, remark)
 
+        latency = ExpectedLatency.of_space(
+            space,
+            table.snapshot.values_ms,
+            job.target.id,
+            scale=calibration.scale,
+            intercept_ms=calibration.intercept_ms,
+        )
         found = search(
-            supernet,
-            ExpectedLatency.of_space(
-                space,
-                table.snapshot.values_ms,
-                job.target.id,
-                scale=calibration.scale,
-                intercept_ms=calibration.intercept_ms,
-            ),
+            family,
+            Goal.single(latency, reference_ms, job.target.id),
             TrainingBatches(training, space.input_size, settings.batch_size, settings.seed),
             PlainBatches(
                 held_out, space.input_size, settings.batch_size, shuffle_seed=settings.seed
             ),
             settings.search,
-            reference_ms,
             show,
         )
-    job.stages.note(f"E[LAT] {found.expected_ms:.3f} ms; found {found.network.name}")
+    job.stages.note(f"E[LAT] {found.expected_ms[0]:.3f} ms; found {found.network.name}")
     return found
 
 

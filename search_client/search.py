@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import torch
-from pydantic import Field
-from torch import Tensor
+from pydantic import Field, TypeAdapter
 from torch.nn import functional
-from torch.optim import SGD, Adam
 
 from netspec.networks import Network
-from search_client.expected_latency import ExpectedLatency
-from search_client.gates import (
-    Gradient,
-    alpha_gradients,
-    draw,
-    gate_gradients,
-    keep_other_probabilities,
-    sample_path,
-)
+from search_client import distributed
+from search_client.architecture import ArchitectureSteps
+from search_client.checkpoints import BadCheckpoint, Checkpoints, State
+from search_client.derive import Derived, Rule, most_likely, on_target
+from search_client.family import Family
+from search_client.gates import Gradient, draw_of, sample_path
+from search_client.goal import Goal
 from search_client.history import ArchitectureStep, History, Phase, SearchEpoch, SearchStep
-from search_client.losses import LatencyLoss, LogRatio
+from search_client.losses import LatencyLoss, LogRatio, Target
 from search_client.schedules import cosine, set_learning_rate
 from search_client.steps import Batch, Batches, Mean, WeightConfig, device_of, weight_step
-from search_client.supernet import Supernet, frozen_statistics
+
+#: least time between two reports of progress: each waits for the device
+REPORT_S = 0.1
+
+_HISTORY = TypeAdapter(History)
 
 
 class SearchConfig(WeightConfig):
@@ -46,173 +48,335 @@ class SearchConfig(WeightConfig):
         description="weight that the entropy of the choices has in the loss at the end; it rises "
         "from 0 over the joint phase, so that a short search decides, too; ProxylessNAS has none",
     )
+    derive: Rule | None = Field(
+        default=None,
+        description="`argmax` takes the most likely choices, `on_target` the most likely ones "
+        "within the tolerance of the reference; by default `on_target` with the loss `target`",
+    )
+    tolerance: float = Field(
+        default=0.01, gt=0, lt=1, description="greatest |LAT / R - 1| of an `on_target` network"
+    )
     seed: int = Field(default=0, ge=0, description="of the paths that are drawn")
+
+    @property
+    def rule(self) -> Rule:
+        """How the network is derived at the end."""
+        if self.derive is not None:
+            return self.derive
+        return "on_target" if isinstance(self.latency_loss, Target) else "argmax"
 
 
 @dataclass(frozen=True)
 class SearchResult:
     """Where a search ended."""
 
-    #: of the most likely choice in every block
-    network: Network
-    #: one a block, as in `Space.network`
-    choices: list[int]
-    #: E[LAT] of the final probabilities
-    expected_ms: float
+    #: what the search found, by the config's rule
+    found: Derived
+    #: the most likely choice in every block, for comparison
+    most_likely: Derived
+    #: E[LAT] of the final probabilities, by target
+    expected_ms: tuple[float, ...]
     history: History
+
+    @property
+    def network(self) -> Network:
+        """The network found."""
+        return self.found.network
+
+    @property
+    def choices(self) -> list[int]:
+        """One a block, as in `Space.network`."""
+        return self.found.choices
+
+
+def derive(family: Family, goal: Goal, rule: Rule, tolerance: float) -> Derived:
+    """The network of the family's probabilities, by a rule.
+
+    Raises:
+        NoNetworkOnTarget: by `on_target`, where there is none.
+    """
+    return most_likely(family, goal) if rule == "argmax" else on_target(family, goal, tolerance)
 
 
 def search(
-    supernet: Supernet,
-    expected_latency: ExpectedLatency,
+    family: Family,
+    goal: Goal,
     training: Batches,
     held_out: Batches,
     config: SearchConfig,
-    reference_ms: float,
-    on_step: Callable[[SearchStep], None],
+    on_step: Callable[[SearchStep], None] = lambda _: None,
+    checkpoints: Checkpoints | None = None,
+    resume: State | None = None,
 ) -> SearchResult:
-    """Search a space: warm-up, then the joint phase, then the most likely choices.
+    """Search a space: warm-up, then the joint phase, then one network.
 
     Args:
-        supernet: trained in place, on its own device.
-        expected_latency: of the supernet's space, on the same device.
-        training: for the weight steps; one iteration an epoch.
+        family: trained in place, on its own device.
+        goal: E[LAT] of the family's variants and their references, on the same device.
+        training: for the weight steps; one epoch after another.
         held_out: for the architecture steps; apart from `training`, not augmented, shuffled.
         config: how.
-        reference_ms: R of the latency loss.
-        on_step: called after every weight step.
+        on_step: called after weight steps, ten times a second at most, and after each epoch.
+        checkpoints: saves the search as it goes.
+        resume: a state that they saved.
 
     Raises:
-        UserError: the latency loss does not exist for the space's latencies.
+        UserError: the latency loss does not exist for the space's latencies, or no network is
+            on target.
+        Stopped: the process was asked to end; the state is saved.
     """
-    run = _Search(supernet, expected_latency, held_out, config, reference_ms, on_step)
-    run.check_loss()
-    run.phase("warm-up", training, config.warmup_epochs, config.warmup_learning_rate)
-    run.phase("joint", training, config.joint_epochs, config.joint_learning_rate)
-    choices = supernet.most_likely()
+    run = Search(family, goal, training, held_out, config, on_step)
+    check_loss(goal, family, config.latency_loss)
+    if resume is not None:
+        run.load_state(resume)
+    saved = checkpoints or Checkpoints(None)
+    with saved.watching():
+        run.run(saved)
+    saved.save(run.state())
+    found = derive(family, goal, config.rule, config.tolerance)
     return SearchResult(
-        network=supernet.space.network(choices),
-        choices=choices,
+        found=found,
+        most_likely=most_likely(family, goal),
         expected_ms=run.expected_ms(),
         history=run.history,
     )
 
 
-class _Search:
+def check_loss(goal: Goal, family: Family, loss: LatencyLoss) -> None:
+    """See that a latency loss exists for every network of a family.
+
+    Raises:
+        UserError: it does not.
+    """
+    if not isinstance(loss, LogRatio):
+        return
+    for target, aim in enumerate(goal.aims):
+        for variant in range(len(family.variants)):
+            latency = goal.expected_latency(target, variant)
+            exists = family.supernet(variant).exists
+            costs = latency.costs_ms.masked_fill(~exists, torch.inf)
+            fastest = functional.one_hot(costs.argmin(dim=1), costs.shape[1])
+            loss.check(latency(fastest).item(), aim.reference_ms)
+
+
+@dataclass
+class _Position:
+    """The next weight step."""
+
+    phase: int = 0
+    epoch: int = 0
+    step: int = 0
+
+
+class Search:
+    """A search that can be stopped after any weight step, and taken up again bit for bit."""
+
     def __init__(
         self,
-        supernet: Supernet,
-        expected_latency: ExpectedLatency,
+        family: Family,
+        goal: Goal,
+        training: Batches,
         held_out: Batches,
         config: SearchConfig,
-        reference_ms: float,
-        on_step: Callable[[SearchStep], None],
+        on_step: Callable[[SearchStep], None] = lambda _: None,
     ) -> None:
-        self.supernet = supernet
-        self.expected_latency = expected_latency
+        """Args as in `search`."""
+        self.family = family
+        self.goal = goal
+        self.training = training
+        self.held_out = held_out
         self.config = config
-        self.reference_ms = reference_ms
         self.on_step = on_step
-        self.device = device_of(supernet)
+        self.device = device_of(family)
+        # The same on all processes, so that all of them draw the same paths.
         self.generator = torch.Generator().manual_seed(config.seed)
-        self.held_out = _endless(held_out)
-        # Without a first moment an alpha whose gradient is zero stays where it is.
-        self.architecture_optimizer = Adam(
-            [supernet.alpha], lr=config.architecture_learning_rate, betas=(0.0, 0.999)
+        self.architecture = ArchitectureSteps(
+            family,
+            goal,
+            config.latency_loss,
+            config.gradient,
+            config.architecture_learning_rate,
+            config,
         )
-        self.weight_steps = 0
+        self.position = _Position()
+        self.mean = Mean()
         self.history = History()
+        self.weight_steps = 0
+        self.optimizer = config.optimizer(family.weights())
+        self._held_out: Iterator[Batch] | None = None
+        self._reported = time.monotonic()
+        self._images_reported = 0
+        self._images = 0
+        distributed.agree(family)
 
-    def check_loss(self) -> None:
-        loss = self.config.latency_loss
-        if isinstance(loss, LogRatio):
-            costs = self.expected_latency.costs_ms.masked_fill(~self.supernet.exists, torch.inf)
-            fastest = functional.one_hot(costs.argmin(dim=1), costs.shape[1])
-            loss.check(self.expected_latency(fastest).item(), self.reference_ms)
+    @property
+    def phases(self) -> tuple[tuple[Phase, int, float], ...]:
+        """Name, epochs and greatest learning rate of the two phases."""
+        config = self.config
+        return (
+            ("warm-up", config.warmup_epochs, config.warmup_learning_rate),
+            ("joint", config.joint_epochs, config.joint_learning_rate),
+        )
 
-    @torch.no_grad()
-    def expected_ms(self) -> float:
-        return float(self.expected_latency(self.supernet.probabilities()))
+    def run(self, checkpoints: Checkpoints) -> None:
+        """Run from where it is to the end of the joint phase."""
+        while self.position.phase < len(self.phases):
+            phase, epochs, peak = self.phases[self.position.phase]
+            while self.position.epoch < epochs:
+                self._epoch(phase, epochs, peak, checkpoints)
+            self.position = _Position(phase=self.position.phase + 1)
+            self.optimizer = self.config.optimizer(self.family.weights())
 
-    def phase(self, phase: Phase, training: Batches, epochs: int, peak: float) -> None:
-        """Run all epochs of a phase under a cosine of its own."""
-        optimizer = self.config.optimizer(self.supernet.weights())
-        total = epochs * len(training)
-        for epoch in range(epochs):
-            mean = Mean()
-            for step, batch in enumerate(training, start=epoch * len(training)):
-                set_learning_rate(optimizer, cosine(step, total, peak))
-                self._weight_step(batch, optimizer, mean)
-                every = self.config.weight_steps_per_architecture_step
-                if phase == "joint" and epoch > 0 and (step + 1) % every == 0:
-                    self._architecture_step((step + 1) / total)
-                self.on_step(
-                    SearchStep(phase, step + 1, total, mean.loss, mean.accuracy, self.expected_ms())
-                )
-            self._record_epoch(phase, mean)
+    def _epoch(self, phase: Phase, epochs: int, peak: float, checkpoints: Checkpoints) -> None:
+        """What is left of the current epoch, under the phase's own cosine."""
+        position, per_epoch = self.position, len(self.training)
+        total = epochs * per_epoch
+        number = position.epoch + (self.config.warmup_epochs if phase == "joint" else 0)
+        for batch in self.training.epoch(number, position.step):
+            step = position.epoch * per_epoch + position.step
+            set_learning_rate(self.optimizer, cosine(step, total, peak))
+            self._weight_step(batch)
+            every = self.config.weight_steps_per_architecture_step
+            if phase == "joint" and position.epoch > 0 and (step + 1) % every == 0:
+                self._architecture_step((step + 1) / total)
+            position.step += 1
+            last = position.step == per_epoch
+            self._report(phase, step + 1, total, now=last)
+            if not last:
+                checkpoints.step(self.state)
+        self._record_epoch(phase)
+        position.epoch, position.step = position.epoch + 1, 0
+        checkpoints.step(self.state)
 
-    def _weight_step(self, batch: Batch, optimizer: SGD, mean: Mean) -> None:
-        self.supernet.train()
-        path = sample_path(self.supernet, self.generator)
+    def _weight_step(self, batch: Batch) -> None:
+        family = self.family
+        family.train()
+        variant = 0
+        if len(family.variants) > 1:
+            every = torch.ones_like(family.beta[None], dtype=torch.bool)
+            (variant,), _ = draw_of(family.beta[None], every, "full", self.generator)
+        path = sample_path(family.supernet(variant), self.generator)
         weight_step(
-            partial(self.supernet, path=path),
+            lambda images: cast("torch.Tensor", family(variant, images, path)),
             self._moved(batch),
-            optimizer,
-            self.config.label_smoothing,
-            mean,
+            self.optimizer,
+            self.config,
+            self.mean,
+            before_update=partial(
+                distributed.average_gradients, family.supernet(variant).weights()
+            ),
         )
         self.weight_steps += 1
+        self._images += len(batch[1])
 
     def _architecture_step(self, progress: float) -> None:
         """Move alpha once; `progress` is the share of the joint phase that is done."""
-        supernet, config = self.supernet, self.config
-        images, labels = self._moved(next(self.held_out))
-        drawn = draw(supernet, config.gradient, self.generator)
-        with frozen_statistics(supernet):
-            logits, boundaries = supernet.trace(images, drawn.path)
-            cross_entropy = functional.cross_entropy(logits, labels)
-            expected_ms = self.expected_latency(supernet.probabilities())
-            loss = config.latency_loss(cross_entropy, expected_ms, self.reference_ms)
-            loss = loss + progress * config.entropy_weight * supernet.entropy()
-            direct, *of_outputs = torch.autograd.grad(loss, [supernet.alpha, *boundaries[1:]])
-            of_gates = gate_gradients(supernet, drawn, boundaries, of_outputs)
-        through_gates = alpha_gradients(of_gates, supernet.alpha, drawn.involved)
-        before = supernet.alpha.detach().clone()
-        supernet.alpha.grad = torch.where(drawn.involved, through_gates + direct, 0.0)
-        self.architecture_optimizer.step()
-        supernet.alpha.grad = None
-        if config.gradient == "two":
-            keep_other_probabilities(supernet.alpha, before, drawn.involved)
-        mean = Mean()
-        mean.add(logits, labels, cross_entropy)
+        seen = self.architecture.step(
+            self._moved(self._next_held_out()),
+            self.generator,
+            progress * self.config.entropy_weight,
+        )
         self.history.architecture_steps.append(
             ArchitectureStep(
-                self.weight_steps, loss.item(), mean.loss, mean.accuracy, expected_ms.item()
+                self.weight_steps,
+                seen.loss,
+                seen.cross_entropy,
+                seen.accuracy,
+                float(seen.expected_ms[self.goal.worst(seen.expected_ms)]),
             )
         )
 
+    def _next_held_out(self) -> Batch:
+        epoch, step = divmod(len(self.history.architecture_steps), len(self.held_out))
+        if self._held_out is None or step == 0:
+            self._held_out = self.held_out.epoch(epoch, step)
+        return next(self._held_out)
+
     @torch.no_grad()
-    def _record_epoch(self, phase: Phase, mean: Mean) -> None:
-        p = self.supernet.probabilities()
-        blocks = self.supernet.space.blocks
+    def expected_ms(self) -> tuple[float, ...]:
+        """E[LAT] now, by target."""
+        return tuple(self.goal.expected_ms(self.family, 0).tolist())
+
+    def _report(self, phase: Phase, done: int, total: int, *, now: bool) -> None:
+        since = time.monotonic() - self._reported
+        if not now and since < REPORT_S:
+            return
+        expected_ms = self.expected_ms()
+        worst = self.goal.worst(torch.tensor(expected_ms))
+        self.on_step(
+            SearchStep(
+                phase=phase,
+                done=done,
+                total=total,
+                loss=self.mean.loss,
+                accuracy=self.mean.accuracy,
+                expected_ms=expected_ms[worst],
+                reference_ms=self.goal.aims[worst].reference_ms,
+                entropy=self.family.entropy().item(),
+                images_per_s=(self._images - self._images_reported) / max(since, 1e-6),
+            )
+        )
+        self._reported, self._images_reported = time.monotonic(), self._images
+
+    def _record_epoch(self, phase: Phase) -> None:
+        family = self.family
+        likeliest = int(family.beta.argmax())
+        p = family.supernet(likeliest).probabilities()
+        blocks = family.variants[likeliest].space.blocks
+        expected_ms = self.expected_ms()
         self.history.epochs.append(
             SearchEpoch(
                 phase=phase,
                 weight_steps=self.weight_steps,
-                loss=mean.loss,
-                accuracy=mean.accuracy,
-                expected_ms=self.expected_ms(),
-                entropy=self.supernet.entropy().item(),
+                loss=self.mean.loss,
+                accuracy=self.mean.accuracy,
+                expected_ms=expected_ms[self.goal.worst(torch.tensor(expected_ms))],
+                entropy=family.entropy().item(),
                 probabilities=[
                     row[: block.choices] for row, block in zip(p.tolist(), blocks, strict=True)
                 ],
+                variants=family.variant_probabilities().tolist(),
             )
         )
+        self.mean = Mean()
 
-    def _moved(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def state(self) -> State:
+        """All that the next step depends on, and the history."""
+        return {
+            "config": self.config.model_dump_json(),
+            "family": self.family.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "architecture": self.architecture.optimizer.state_dict(),
+            "baseline": self.architecture.baseline,
+            "paths": self.generator.get_state(),
+            "torch": torch.get_rng_state(),
+            "position": [self.position.phase, self.position.epoch, self.position.step],
+            "weight_steps": self.weight_steps,
+            "mean": self.mean.state(),
+            "history": _HISTORY.dump_json(self.history).decode(),
+        }
+
+    def load_state(self, state: State) -> None:
+        """Go back to where a state was taken.
+
+        Raises:
+            BadCheckpoint: the state is a search's with another config or space.
+        """
+        if state["config"] != self.config.model_dump_json():
+            raise BadCheckpoint(
+                "the checkpoint was saved by a search with other settings; give the same recipe, "
+                "or start without --resume"
+            )
+        self.family.load_state_dict(state["family"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.architecture.optimizer.load_state_dict(state["architecture"])
+        self.architecture.baseline = state["baseline"]
+        self.generator.set_state(state["paths"])
+        torch.set_rng_state(state["torch"])
+        self.position = _Position(*state["position"])
+        self.weight_steps = state["weight_steps"]
+        self.mean = Mean.of_state(state["mean"])
+        self.history = _HISTORY.validate_json(state["history"])
+
+    def _moved(self, batch: Batch) -> Batch:
         return batch[0].to(self.device), batch[1].to(self.device)
-
-
-def _endless(batches: Batches) -> Iterator[Batch]:
-    while True:
-        yield from batches

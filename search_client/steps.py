@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,16 +14,20 @@ from torch.nn import functional
 from torch.optim import SGD, Optimizer
 
 Batch = tuple[Tensor, Tensor]
+Arithmetic = Literal["float32", "bfloat16"]
 
 
 class Batches(Protocol):
-    """Normalised images [N, 3, H, W] and labels [N]; each iteration is one epoch."""
+    """Normalised images [N, 3, H, W] and labels [N]; each iteration is the next epoch."""
 
     def __iter__(self) -> Iterator[Batch]:
-        """The batches of one epoch."""
+        """The batches of the next epoch."""
 
     def __len__(self) -> int:
         """Batches in an epoch."""
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch, from a given one on: the same whenever asked."""
 
 
 class WeightConfig(BaseModel):
@@ -33,6 +38,12 @@ class WeightConfig(BaseModel):
     momentum: float = Field(default=0.9, ge=0, lt=1, description="Nesterov's")
     weight_decay: float = Field(default=4e-5, ge=0)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    arithmetic: Arithmetic = Field(
+        default="float32", description="of convolutions; bfloat16 by torch's autocast"
+    )
+    micro_batches: int = Field(
+        default=1, ge=1, description="a step's batch runs in so many parts, to save memory"
+    )
 
     def optimizer(self, weights: Iterable[nn.Parameter]) -> SGD:
         """SGD over the weights; the schedule sets its learning rate at every step."""
@@ -44,30 +55,54 @@ class WeightConfig(BaseModel):
             weight_decay=self.weight_decay,
         )
 
+    def autocast(self, device: torch.device) -> AbstractContextManager[object]:
+        """In which the forward pass runs."""
+        if self.arithmetic == "float32":
+            return nullcontext()
+        return torch.autocast(device.type, torch.bfloat16)
 
-@dataclass
+
 class Mean:
     """Running mean of loss and accuracy over the images of some steps."""
 
-    images: int = 0
-    loss_sum: float = 0.0
-    correct: int = 0
+    def __init__(self) -> None:
+        self.images = 0
+        # Tensors, so that counting does not wait for a GPU.
+        self._loss_sum = torch.zeros((), dtype=torch.float64)
+        self._correct = torch.zeros((), dtype=torch.int64)
 
     def add(self, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
         """Count one batch: logits [N, classes], labels [N], the mean loss."""
         self.images += len(labels)
-        self.loss_sum += loss.item() * len(labels)
-        self.correct += int((logits.argmax(dim=1) == labels).sum())
+        self._loss_sum = self._loss_sum.to(loss.device) + loss.detach().double() * len(labels)
+        self._correct = self._correct.to(loss.device) + (logits.argmax(dim=1) == labels).sum()
 
     @property
     def loss(self) -> float:
         """Mean loss of an image."""
-        return self.loss_sum / self.images
+        return float(self._loss_sum) / self.images
 
     @property
     def accuracy(self) -> float:
         """Fraction of images whose greatest logit is their label's."""
-        return self.correct / self.images
+        return int(self._correct) / self.images
+
+    def state(self) -> dict[str, float]:
+        """The sums, for a checkpoint."""
+        return {
+            "images": self.images,
+            "loss_sum": float(self._loss_sum),
+            "correct": int(self._correct),
+        }
+
+    @classmethod
+    def of_state(cls, state: dict[str, float]) -> Mean:
+        """The mean with the sums of a checkpoint."""
+        mean = cls()
+        mean.images = int(state["images"])
+        mean._loss_sum = torch.tensor(state["loss_sum"], dtype=torch.float64)
+        mean._correct = torch.tensor(int(state["correct"]))
+        return mean
 
 
 def device_of(module: nn.Module) -> torch.device:
@@ -75,25 +110,67 @@ def device_of(module: nn.Module) -> torch.device:
     return next(module.parameters()).device
 
 
+@dataclass(frozen=True)
+class Mixed:
+    """Labels of images that were mixed in pairs: the loss weighs both. Source: mixup (2018)."""
+
+    #: labels of the images that were mixed in, [N]
+    others: Tensor
+    #: share of the first image, 0 to 1
+    share: float
+
+
+def cross_entropy(
+    logits: Tensor, labels: Tensor, smoothing: float = 0.0, mixed: Mixed | None = None
+) -> Tensor:
+    """Mean cross-entropy (scalar, float32) of logits [N, classes] and labels [N]."""
+    logits = logits.float() if logits.dtype == torch.bfloat16 else logits
+    loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+    if mixed is None:
+        return loss
+    other = functional.cross_entropy(logits, mixed.others, label_smoothing=smoothing)
+    return mixed.share * loss + (1 - mixed.share) * other
+
+
 def weight_step(
     run: Callable[[Tensor], Tensor],
     batch: Batch,
     optimizer: Optimizer,
-    label_smoothing: float,
+    config: WeightConfig,
     mean: Mean,
+    *,
+    mixed: Mixed | None = None,
+    before_update: Callable[[], None] = lambda: None,
 ) -> None:
-    """Move the weights that `run` used; the others get no gradient, momentum or decay."""
+    """Move the weights that `run` used; the others get no gradient, momentum or decay.
+
+    Args:
+        run: images to logits.
+        batch: on the weights' device.
+        optimizer: of the weights.
+        config: how.
+        mean: counts the batch.
+        mixed: of a batch whose images were mixed.
+        before_update: called between the gradients and the update.
+    """
     images, labels = batch
     optimizer.zero_grad(set_to_none=True)
-    logits = run(images)
-    loss = functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
-    torch.autograd.backward(loss)
+    parts = torch.arange(len(labels)).tensor_split(min(config.micro_batches, len(labels)))
+    for part in parts:
+        first, last = int(part[0]), int(part[-1]) + 1
+        given = labels[first:last]
+        of_part = mixed and Mixed(mixed.others[first:last], mixed.share)
+        with config.autocast(images.device):
+            logits = run(images[first:last])
+        loss = cross_entropy(logits, given, config.label_smoothing, of_part)
+        torch.autograd.backward(loss * (len(given) / len(labels)))
+        mean.add(logits.detach(), given, loss)
+    before_update()
     optimizer.step()
-    mean.add(logits.detach(), labels, loss.detach())
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, batches: Batches) -> float:
+def evaluate(model: nn.Module, batches: Iterable[Batch]) -> float:
     """Top-1 accuracy (fraction) of a model in evaluation mode, which it is left in."""
     model.eval()
     device = device_of(model)

@@ -77,6 +77,8 @@ class Supernet(nn.Module):
         #: bool, like `alpha`: whether the block has that choice
         self.exists: Tensor
         self.register_buffer("exists", torch.arange(most) < counts[:, None], persistent=False)
+        #: every BatchNorm, found once: a walk over thousands of modules takes milliseconds
+        self.norms = [child for child in self.modules() if isinstance(child, nn.BatchNorm2d)]
 
     def weights(self) -> Iterator[nn.Parameter]:
         """Every parameter but `alpha`."""
@@ -90,10 +92,14 @@ class Supernet(nn.Module):
         """Of each choice, [blocks, most choices], differentiable to `alpha`; rows add up to 1."""
         return torch.softmax(self.logits(), dim=1)
 
+    def log_probabilities(self) -> Tensor:
+        """Natural logarithms of `probabilities`, -inf where a block has no such choice."""
+        return torch.log_softmax(self.logits(), dim=1)
+
     def entropy(self) -> Tensor:
         """Mean over blocks of the entropy of their choices, in nats (scalar, differentiable)."""
         # 0 log 0 is 0: without the mask a choice that does not exist gives 0 * -inf.
-        log_p = torch.log_softmax(self.logits(), dim=1).masked_fill(~self.exists, 0.0)
+        log_p = self.log_probabilities().masked_fill(~self.exists, 0.0)
         return -(self.probabilities() * log_p).sum(dim=1).mean()
 
     def most_likely(self) -> list[int]:
@@ -128,9 +134,9 @@ class Supernet(nn.Module):
 
 
 @contextmanager
-def frozen_statistics(module: nn.Module) -> Iterator[None]:
+def frozen_statistics(supernet: Supernet) -> Iterator[None]:
     """Normalise by the batch, yet keep it out of BatchNorm's running statistics."""
-    norms = [child for child in module.modules() if isinstance(child, nn.BatchNorm2d)]
+    norms = supernet.norms
     for norm in norms:
         norm.track_running_stats = False
     try:

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
-from pydantic import Field
-from torch import nn
+import numpy as np
+import torch
+from pydantic import Field, TypeAdapter
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
+from search_client import distributed
+from search_client.checkpoints import BadCheckpoint, Checkpoints, State
 from search_client.schedules import cosine, set_learning_rate
-from search_client.steps import Batches, Mean, WeightConfig, device_of, weight_step
+from search_client.steps import (
+    Batch,
+    Batches,
+    Mean,
+    Mixed,
+    WeightConfig,
+    device_of,
+    weight_step,
+)
 
 
 class TrainConfig(WeightConfig):
@@ -18,6 +32,18 @@ class TrainConfig(WeightConfig):
     epochs: int = Field(default=300, ge=1)
     learning_rate: float = Field(default=0.05, gt=0, description="peak, at batches of 256")
     rising_epochs: int = Field(default=5, ge=0, description="of linear rise to the peak")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="of pooled features")
+    average_decay: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="of an exponential moving average of the weights and statistics, a step; "
+        "the average is what training ends with; 0: none",
+    )
+    mixup: float = Field(
+        default=0.0, ge=0, description="both parameters of the beta distribution; 0: none"
+    )
+    compile: bool = Field(default=False, description="by torch.compile, which needs a C++ compiler")
 
 
 @dataclass(frozen=True)
@@ -44,36 +70,148 @@ class TrainStep:
     accuracy: float
 
 
+_EPOCHS = TypeAdapter(list[Epoch])
+
+
 def train(
     model: nn.Module,
     batches: Batches,
     config: TrainConfig,
     on_step: Callable[[TrainStep], None],
     on_epoch: Callable[[int], None] = lambda _: None,
+    *,
+    checkpoints: Checkpoints | None = None,
+    resume: State | None = None,
 ) -> list[Epoch]:
     """Train all parameters of a model that maps images to logits, on its own device.
 
     Args:
         model: is put into train mode.
-        batches: iterated once an epoch.
+        batches: one epoch after another.
         config: how.
         on_step: called after every step.
         on_epoch: called before every epoch with its number, from 0.
+        checkpoints: saves the training as it goes.
+        resume: a state that they saved.
+
+    Raises:
+        Stopped: the process was asked to end; the state is saved.
     """
-    model.train()
-    device = device_of(model)
-    optimizer = config.optimizer(model.parameters())
-    per_epoch = len(batches)
-    total = config.epochs * per_epoch
-    history = []
-    for epoch in range(config.epochs):
-        on_epoch(epoch)
-        mean = Mean()
-        for step, (images, labels) in enumerate(batches, start=epoch * per_epoch):
-            rising = config.rising_epochs * per_epoch
-            set_learning_rate(optimizer, cosine(step, total, config.learning_rate, rising))
-            batch = images.to(device), labels.to(device)
-            weight_step(model, batch, optimizer, config.label_smoothing, mean)
-            on_step(TrainStep(step + 1, total, mean.loss, mean.accuracy))
-        history.append(Epoch(mean.loss, mean.accuracy))
-    return history
+    run = _Training(model, batches, config)
+    if resume is not None:
+        run.load_state(resume)
+    saved = checkpoints or Checkpoints(None)
+    with saved.watching():
+        while run.epoch < config.epochs:
+            on_epoch(run.epoch)
+            run.run_epoch(on_step, saved)
+    run.finish()
+    return run.history
+
+
+class _Training:
+    """A training that can be stopped after any step, and taken up again bit for bit."""
+
+    def __init__(self, model: nn.Module, batches: Batches, config: TrainConfig) -> None:
+        self.model = model.train()
+        self.batches = batches
+        self.config = config
+        self.device = device_of(model)
+        distributed.agree(model)
+        self.optimizer = config.optimizer(model.parameters())
+        #: moving average of the model's state, empty where there is none
+        self.average: dict[str, Tensor] = {}
+        if config.average_decay > 0:
+            self.average = {name: value.clone() for name, value in model.state_dict().items()}
+        self.runs: nn.Module = model
+        if distributed.world() > 1:
+            self.runs = DistributedDataParallel(model)
+        if config.compile:
+            self.runs = cast("nn.Module", torch.compile(self.runs))
+        self.epoch = 0
+        self.step = 0
+        self.mean = Mean()
+        self.history: list[Epoch] = []
+
+    def run_epoch(self, on_step: Callable[[TrainStep], None], checkpoints: Checkpoints) -> None:
+        """What is left of the current epoch."""
+        per_epoch = len(self.batches)
+        total = self.config.epochs * per_epoch
+        rising = self.config.rising_epochs * per_epoch
+        for batch in self.batches.epoch(self.epoch, self.step):
+            done = self.epoch * per_epoch + self.step
+            set_learning_rate(
+                self.optimizer, cosine(done, total, self.config.learning_rate, rising)
+            )
+            self._train(batch)
+            self.step += 1
+            on_step(TrainStep(done + 1, total, self.mean.loss, self.mean.accuracy))
+            if self.step < per_epoch:
+                checkpoints.step(self.state)
+        self.history.append(Epoch(self.mean.loss, self.mean.accuracy))
+        self.mean = Mean()
+        self.epoch, self.step = self.epoch + 1, 0
+        checkpoints.step(self.state)
+
+    def _train(self, batch: Batch) -> None:
+        images, labels = batch[0].to(self.device), batch[1].to(self.device)
+        mixed = None
+        if self.config.mixup > 0:
+            images, mixed = self._mix(images, labels)
+        weight_step(
+            self.runs, (images, labels), self.optimizer, self.config, self.mean, mixed=mixed
+        )
+        self._update_average()
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        held = self.model.state_dict() if self.average else {}
+        for name, value in held.items():
+            if value.is_floating_point():
+                self.average[name].lerp_(value, 1 - self.config.average_decay)
+            else:
+                self.average[name].copy_(value)
+
+    def _mix(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Mixed]:
+        """Images mixed in pairs by one share a batch. Source: mixup (ICLR 2018)."""
+        seed = int(torch.randint(2**31, ()))
+        share = float(np.random.default_rng(seed).beta(self.config.mixup, self.config.mixup))
+        order = torch.randperm(len(labels)).to(labels.device)
+        return share * images + (1 - share) * images[order], Mixed(labels[order], share)
+
+    def finish(self) -> None:
+        """Give the model the averaged weights, where there are some."""
+        if self.average:
+            self.model.load_state_dict(self.average)
+
+    def state(self) -> State:
+        """All that the next step depends on."""
+        return {
+            "config": self.config.model_dump_json(),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average,
+            "torch": torch.get_rng_state(),
+            "position": [self.epoch, self.step],
+            "mean": self.mean.state(),
+            "history": _EPOCHS.dump_json(self.history).decode(),
+        }
+
+    def load_state(self, state: State) -> None:
+        """Go back to where a state was taken.
+
+        Raises:
+            BadCheckpoint: the state is a training's with another config.
+        """
+        if state["config"] != self.config.model_dump_json():
+            raise BadCheckpoint(
+                "the checkpoint was saved by a training with other settings; give the same "
+                "recipe, or start without --resume"
+            )
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average = state["average"]
+        torch.set_rng_state(state["torch"])
+        self.epoch, self.step = state["position"]
+        self.mean = Mean.of_state(state["mean"])
+        self.history = _EPOCHS.validate_json(state["history"])

@@ -35,7 +35,7 @@ def test_a_weight_step_is_nesterovs_on_the_smoothed_loss() -> None:
     optimizer = WeightConfig().optimizer(layer.parameters())
     optimizer.param_groups[0]["lr"] = 0.1
     mean = Mean()
-    weight_step(layer, (images, labels), optimizer, 0.1, mean)
+    weight_step(layer, (images, labels), optimizer, WeightConfig(), mean)
     # the first step of Nesterov's momentum 0.9 moves by 1.9 gradients
     assert torch.allclose(layer.weight, before - 0.1 * 1.9 * gradient, atol=1e-6)
     wanted = functional.cross_entropy(images @ before.T, labels, label_smoothing=0.1)
@@ -47,7 +47,7 @@ def test_weights_that_did_not_run_keep_still_despite_momentum_and_decay() -> Non
     optimizer = WeightConfig().optimizer([*used.parameters(), *other.parameters()])
     optimizer.param_groups[0]["lr"] = 0.1
     batch = torch.ones(1, 2), torch.tensor([0])
-    weight_step(other, batch, optimizer, 0.1, Mean())
+    weight_step(other, batch, optimizer, WeightConfig(), Mean())
     before = other.weight.detach().clone()
-    weight_step(used, batch, optimizer, 0.1, Mean())
+    weight_step(used, batch, optimizer, WeightConfig(), Mean())
     assert torch.equal(other.weight, before)
