@@ -72,13 +72,14 @@ class ServerConnection:
         if ":" in self.serial:
             self._ask_server(f"host:disconnect:{self.serial}", deadline)
             self._ask_server(f"host:connect:{self.serial}", deadline)
-        state = self._state(deadline)
-        while state != "device":
-            try:
+        state = "not there"
+        try:
+            while (state := self._state(deadline)) != "device":
                 time.sleep(min(_LOOK_EVERY_S, deadline.left()))
-            except TransportLost as error:
-                raise self._not_ready(state) from error
-            state = self._state(deadline)
+        except TransportLost as error:
+            if not deadline.over:
+                raise
+            raise self._not_ready(state) from error
 
     def open(self, service: str, deadline: Deadline) -> _ServerStream:
         """Opens a stream to a service."""

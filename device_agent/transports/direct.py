@@ -21,6 +21,8 @@ from device_agent.transports.streams import Deadline, ServiceRefused
 #: bytes of one packet; larger ones gain nothing and are copied more often
 _MAX_PACKET = 256 * 1024
 
+#: characters of adb-shell's own message, which holds whole packets
+_SHOWN = 80
 #: all of them share no base of their own
 _ADB_SHELL_ERRORS = (
     exceptions.AdbCommandFailureException,
@@ -98,7 +100,8 @@ class DirectConnection:
     def _lost(self, error: Exception) -> TransportLost:
         if isinstance(error, TransportLost):
             return error
-        return TransportLost(f"{self.serial} does not speak adb as it should: {error}")
+        said = " ".join(str(error).split())[:_SHOWN]
+        return TransportLost(f"{self.serial} answers what is not adb's protocol: {said}")
 
 
 class _DirectStream:

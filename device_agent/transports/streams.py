@@ -25,6 +25,11 @@ class Deadline:
         self._doing = doing
         self._end = time.monotonic() + seconds
 
+    @property
+    def over(self) -> bool:
+        """Whether no time is left."""
+        return time.monotonic() >= self._end
+
     def left(self) -> float:
         """Seconds that are left.
 

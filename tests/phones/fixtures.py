@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.phones.adbd import AdbdPhone, CannotHave, adbd_programs
+from tests.phones.fake_phone import FakePhone, FakePhones
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +25,16 @@ def adbd_phone(adbd_folder: Path, tmp_path: Path) -> Iterator[AdbdPhone]:
     """A real adb daemon in a chroot that looks like a healthy phone."""
     with AdbdPhone(adbd_folder, tmp_path / "phone") as phone:
         yield phone
+
+
+@pytest.fixture
+def fake_phones() -> Iterator[FakePhones]:
+    """Room for fake phones, without any yet."""
+    with FakePhones() as phones:
+        yield phones
+
+
+@pytest.fixture
+def fake_phone(fake_phones: FakePhones) -> FakePhone:
+    """A healthy fake phone."""
+    return fake_phones.add()

@@ -1,0 +1,86 @@
+"""Android's own programs on a fake phone: properties, services, settings."""
+
+from __future__ import annotations
+
+from tests.phones.shell_run import Call
+from tests.phones.toolbox import Program
+
+_ON = frozenset({"true", "1"})
+_NO_SERVICE = 20
+
+
+async def getprop(call: Call) -> int:
+    properties = call.phone.properties()
+    if not call.args:
+        await call.out("".join(f"[{key}]: [{value}]\n" for key, value in properties.items()))
+        return 0
+    name, *default = call.args
+    await call.out(properties.get(name, "".join(default[:1])) + "\n")
+    return 0
+
+
+async def setprop(call: Call) -> int:
+    name, value = call.args
+    if name.startswith("ro.") or not (call.phone.state.root or name.startswith("debug.")):
+        await call.err(f"Failed to set property '{name}' to '{value}'.\n")
+        return 1
+    call.phone.state.more_properties[name] = value
+    return 0
+
+
+async def dumpsys(call: Call) -> int:
+    said = call.phone.state.dumpsys(call.args[0]) if call.args else None
+    await call.out(said or f"Can't find service: {' '.join(call.args)}\n")
+    return 0
+
+
+async def settings(call: Call) -> int:
+    order, space, key, *value = call.args
+    stored = call.phone.state.settings
+    if order == "get":
+        await call.out(f"{stored.get((space, key), 'null')}\n")
+    elif order == "put":
+        stored[space, key] = value[0]
+    elif order == "delete":
+        await call.out(f"Deleted {int(stored.pop((space, key), None) is not None)} rows\n")
+    return 0
+
+
+async def cmd(call: Call) -> int:
+    if call.args[:2] == ["power", "set-fixed-performance-mode-enabled"]:
+        if call.phone.state.sdk < 30:
+            await call.err("Unknown command: set-fixed-performance-mode-enabled\n")
+            return 255
+        call.phone.state.fixed_performance = call.args[2] in _ON
+        return 0
+    if call.args[:2] == ["thermalservice", "override-status"]:
+        call.phone.state.thermal_override = True
+        call.phone.state.thermal_status = int(call.args[2])
+        return 0
+    await call.err(f"cmd: Can't find service: {call.args[0]}\n")
+    return _NO_SERVICE
+
+
+async def input_(call: Call) -> int:
+    if call.args in (["keyevent", "KEYCODE_WAKEUP"], ["keyevent", "224"]):
+        call.phone.state.wakefulness = "Awake"
+    return 0
+
+
+async def svc(call: Call) -> int:
+    if call.args[:2] == ["power", "stayon"]:
+        call.phone.state.settings["global", "stay_on_while_plugged_in"] = (
+            "7" if call.args[2] in _ON else "0"
+        )
+    return 0
+
+
+async def reboot(call: Call) -> int:
+    call.phone.reboot()
+    return 0
+
+
+ANDROID: dict[str, Program] = {
+    "getprop": getprop, "setprop": setprop, "dumpsys": dumpsys, "settings": settings, "cmd": cmd,
+    "input": input_, "svc": svc, "reboot": reboot,
+}  # fmt: skip

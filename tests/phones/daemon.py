@@ -1,0 +1,301 @@
+"""The device's side of the ADB protocol, for fake phones.
+
+Source: `protocol.txt`, `SYNC.TXT` and `shell_protocol.h` of Android's adb. Version 0x01000001 of
+the protocol: checksums are left out for peers that know it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import stat
+import struct
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
+
+from tests.phones.shell_run import Io, Shell
+
+if TYPE_CHECKING:
+    from tests.phones.fake_phone import FakePhone
+
+_HEADER = struct.Struct("<4sIIIII")
+_VERSION, _MAX_DATA = 0x01000001, 256 * 1024
+_TOKEN, _SIGNATURE, _PUBLIC_KEY = 1, 2, 3
+_PIECE = 64 * 1024
+_SHELL_HEADER = struct.Struct("<BI")
+_OUTPUT, _ERRORS, _EXIT = 1, 2, 3
+_SYNC = struct.Struct("<4sI")
+_REGULAR = struct.Struct("<4sIII")
+_ENTRY = struct.Struct("<4sIIII")
+
+
+class Session:
+    """One connection of a host."""
+
+    def __init__(
+        self, phone: FakePhone, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._phone = phone
+        self._reader = reader
+        self._writer = writer
+        self._streams: dict[int, _Stream] = {}
+        self._services: set[asyncio.Task[None]] = set()
+        self._token = b""
+        self._trusted = not phone.asks_for_key
+        self._checksums = True
+
+    async def run(self) -> None:
+        """Serves until the host or the phone ends it."""
+        try:
+            while True:
+                header = await self._reader.readexactly(_HEADER.size)
+                command, first, second, size, _, magic = _HEADER.unpack(header)
+                if magic != int.from_bytes(command, "little") ^ 0xFFFFFFFF or size > 2**20:
+                    return
+                content = await self._reader.readexactly(size)
+                await self._phone.received(_HEADER.size + size)
+                await self._handle(command, first, second, content)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            self.cut()
+
+    def cut(self) -> None:
+        """Ends it at once."""
+        for service in self._services:
+            service.cancel()
+        self._writer.transport.abort()
+
+    async def send(self, command: bytes, first: int, second: int, content: bytes = b"") -> None:
+        """Sends a packet: garbage, if the phone is to."""
+        await self._phone.breath()
+        checksum = sum(content) & 0xFFFFFFFF if self._checksums else 0
+        magic = int.from_bytes(command, "little") ^ 0xFFFFFFFF
+        packet = _HEADER.pack(command, first, second, len(content), checksum, magic) + content
+        self._writer.write(os.urandom(len(packet)) if self._phone.takes_garbage() else packet)
+        await self._writer.drain()
+
+    async def _handle(self, command: bytes, first: int, second: int, content: bytes) -> None:
+        if command == b"CNXN":
+            self._checksums = first < _VERSION
+            await (self._welcome() if self._trusted else self._challenge())
+        elif command == b"AUTH":
+            await self._authorise(first, content)
+        elif not self._trusted:
+            return
+        elif command == b"OPEN":
+            await self._open(first, content.rstrip(b"\0").decode())
+        elif (stream := self._streams.get(second)) is not None:
+            await stream.handle(command, content)
+
+    async def _welcome(self) -> None:
+        properties = self._phone.properties()
+        said = "".join(
+            f"ro.product.{name}={properties['ro.product.model']};"
+            for name in ("name", "model", "device")
+        )
+        features = "shell_v2,cmd" if self._phone.state.sdk >= 24 else "cmd"
+        banner = f"device::{said}features={features}".encode()
+        await self.send(b"CNXN", _VERSION, _MAX_DATA, banner)
+
+    async def _challenge(self) -> None:
+        self._token = os.urandom(20)
+        await self.send(b"AUTH", _TOKEN, 0, self._token)
+
+    async def _authorise(self, kind: int, content: bytes) -> None:
+        if kind == _SIGNATURE:
+            self._trusted = any(
+                _signed(key, self._token, content) for key in self._phone.trusted_keys
+            )
+            await (self._welcome() if self._trusted else self._challenge())
+        elif kind == _PUBLIC_KEY:
+            accepted = await self._phone.ask_owner(content.rstrip(b"\0"))
+            if accepted:
+                self._trusted = True
+                await self._welcome()
+            else:
+                self.cut()
+
+    async def _open(self, remote: int, service: str) -> None:
+        local = len(self._streams) + 1
+        stream = _Stream(self, local, remote)
+        running = _service(self._phone, stream, service)
+        if running is None:
+            await self.send(b"CLSE", 0, remote)
+            return
+        self._streams[local] = stream
+        await self.send(b"OKAY", local, remote)
+        task = asyncio.get_running_loop().create_task(running)
+        self._services.add(task)
+        task.add_done_callback(self._services.discard)
+
+
+class _Stream:
+    """One service's bytes."""
+
+    def __init__(self, session: Session, local: int, remote: int) -> None:
+        self._session = session
+        self._local = local
+        self._remote = remote
+        self._incoming: asyncio.Queue[bytes] = asyncio.Queue()
+        self._buffer = bytearray()
+        self._free = asyncio.Event()
+        self._free.set()
+        self._open = True
+
+    async def handle(self, command: bytes, content: bytes) -> None:
+        if command == b"WRTE":
+            self._incoming.put_nowait(content)
+            await self._session.send(b"OKAY", self._local, self._remote)
+        elif command == b"OKAY":
+            self._free.set()
+        elif command == b"CLSE":
+            self._open = False
+            self._free.set()
+            self._incoming.put_nowait(b"")
+
+    async def exactly(self, size: int) -> bytes:
+        while len(self._buffer) < size:
+            more = await self._incoming.get()
+            if not more:
+                raise ConnectionResetError
+            self._buffer += more
+        piece = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return piece
+
+    async def write(self, content: bytes) -> None:
+        for start in range(0, len(content), _PIECE):
+            await self._free.wait()
+            if not self._open:
+                return
+            self._free.clear()
+            piece = content[start : start + _PIECE]
+            await self._session.send(b"WRTE", self._local, self._remote, piece)
+
+    async def close(self) -> None:
+        # Like adbd: what was written has been taken before the end is told.
+        await self._free.wait()
+        await self._session.send(b"CLSE", self._local, self._remote)
+
+
+def _service(phone: FakePhone, stream: _Stream, service: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    kind, _, argument = service.partition(":")
+    if kind == "sync":
+        return _Files(phone, stream).run()
+    if kind in {"shell", "exec"}:
+        return _run_shell(phone, stream, argument, v2=False)
+    if kind.startswith("shell,v2") and phone.state.sdk >= 24:
+        return _run_shell(phone, stream, argument, v2=True)
+    return None
+
+
+async def _run_shell(phone: FakePhone, stream: _Stream, command: str, *, v2: bool) -> None:
+    async def out(content: bytes) -> None:
+        await stream.write(_SHELL_HEADER.pack(_OUTPUT, len(content)) + content if v2 else content)
+
+    async def err(content: bytes) -> None:
+        await stream.write(_SHELL_HEADER.pack(_ERRORS, len(content)) + content if v2 else content)
+
+    shell = Shell(phone, phone.processes.new_pid())
+    code = await shell.run(command, Io(BytesIO(), out, err))
+    if v2:
+        await stream.write(_SHELL_HEADER.pack(_EXIT, 1) + bytes([code & 0xFF]))
+    await stream.close()
+
+
+class _Files:
+    """The `sync:` service."""
+
+    def __init__(self, phone: FakePhone, stream: _Stream) -> None:
+        self._phone = phone
+        self._stream = stream
+
+    async def run(self) -> None:
+        answers = {
+            b"SEND": self._send,
+            b"RECV": self._receive,
+            b"STAT": self._stat,
+            b"LIST": self._list,
+        }
+        while True:
+            try:
+                kind, size = _SYNC.unpack(await self._stream.exactly(_SYNC.size))
+                if kind not in answers:
+                    break
+                await answers[kind]((await self._stream.exactly(size)).decode())
+            except ConnectionResetError:
+                break
+        await self._stream.close()
+
+    async def _send(self, request: str) -> None:
+        path, _, mode = request.rpartition(",")
+        reason = ""
+        try:
+            self._phone.files.make_folder(path.rpartition("/")[0], parents=True)
+            self._phone.files.write(path, b"", mode=stat.S_IMODE(int(mode)))
+        except OSError as error:
+            reason = f"couldn't create file: {error.strerror}"
+        while True:
+            kind, size = _SYNC.unpack(await self._stream.exactly(_SYNC.size))
+            if kind == b"DONE":
+                break
+            piece = await self._stream.exactly(size)
+            if not reason:
+                try:
+                    self._phone.files.write(path, piece, append=True)
+                except OSError as error:
+                    reason = f"write failed: {error.strerror}"
+        if reason:
+            if (node := self._phone.files.nodes.get(path)) is not None and node.content is not None:
+                self._phone.files.remove(path)
+            await self._fail(reason)
+        else:
+            await self._stream.write(_SYNC.pack(b"OKAY", 0))
+
+    async def _receive(self, path: str) -> None:
+        try:
+            content = self._phone.files.read(path)
+        except OSError as error:
+            await self._fail(f"failed to open file '{path}': {error.strerror}")
+            return
+        for start in range(0, len(content), _PIECE):
+            piece = content[start : start + _PIECE]
+            await self._stream.write(_SYNC.pack(b"DATA", len(piece)) + piece)
+        await self._stream.write(_SYNC.pack(b"DONE", 0))
+
+    async def _stat(self, path: str) -> None:
+        node = self._phone.files.find(path)
+        said = (node.mode, node.size, int(node.changed_s)) if node else (0, 0, 0)
+        await self._stream.write(_REGULAR.pack(b"STAT", *said))
+
+    async def _list(self, path: str) -> None:
+        folder = self._phone.files.find(path)
+        names = self._phone.files.names(path) if folder and folder.content is None else []
+        for name in names:
+            node = self._phone.files.get(f"{path.rstrip('/')}/{name}")
+            encoded = name.encode()
+            entry = (node.mode, node.size, int(node.changed_s), len(encoded))
+            await self._stream.write(_ENTRY.pack(b"DENT", *entry) + encoded)
+        await self._stream.write(_ENTRY.pack(b"DONE", 0, 0, 0, 0))
+
+    async def _fail(self, reason: str) -> None:
+        await self._stream.write(_SYNC.pack(b"FAIL", len(reason.encode())) + reason.encode())
+
+
+def _signed(key: bytes, token: bytes, signature: bytes) -> bool:
+    """Whether the signature of a token was made with this public key (Android's form)."""
+    packed = base64.b64decode(key.split()[0])
+    modulus = int.from_bytes(packed[8 : 8 + 256], "little")
+    exponent = int.from_bytes(packed[-4:], "little")
+    public = rsa.RSAPublicNumbers(exponent, modulus).public_key()
+    try:
+        public.verify(signature, token, padding.PKCS1v15(), utils.Prehashed(hashes.SHA1()))  # noqa: S303 - adb's protocol
+    except InvalidSignature:
+        return False
+    return True

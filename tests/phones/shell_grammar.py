@@ -1,0 +1,470 @@
+"""A parser for as much of the shell's language as scripts for phones use.
+
+Grammar: POSIX.1-2017, Shell Command Language, 2.10; without here-documents and aliases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+_OPERATORS = ("&&", "||", ";;", ">>", ">&", "<&", ";", "&", "|", "(", ")", "<", ">", "\n")
+_BLANKS = " \t"
+
+
+class ShellSyntaxError(Exception):
+    """A script that this shell cannot read."""
+
+
+@dataclass
+class Part:
+    """A piece of a word."""
+
+    #: literal, variable (`name` or `name:-word`), command, arithmetic
+    kind: str
+    text: str
+    quoted: bool
+
+
+@dataclass
+class Word:
+    """A word before expansion."""
+
+    parts: list[Part]
+
+    @property
+    def plain(self) -> str | None:
+        """The text where nothing is quoted or expanded."""
+        if all(part.kind == "literal" and not part.quoted for part in self.parts):
+            return "".join(part.text for part in self.parts)
+        return None
+
+
+@dataclass
+class Redirect:
+    """Where a descriptor goes: a file, or another descriptor (`>&`)."""
+
+    descriptor: int
+    operator: str
+    target: Word
+
+
+@dataclass
+class Simple:
+    """Assignments and a command with its arguments."""
+
+    words: list[Word]
+    redirects: list[Redirect]
+
+
+@dataclass
+class Group:
+    """`{ ...; }` or, in a subshell, `( ... )`."""
+
+    body: CommandList
+    subshell: bool
+    redirects: list[Redirect]
+
+
+@dataclass
+class For:
+    """`for name in words; do ...; done`."""
+
+    name: str
+    words: list[Word] | None
+    body: CommandList
+    redirects: list[Redirect]
+
+
+@dataclass
+class Loop:
+    """`while` or `until`."""
+
+    until: bool
+    condition: CommandList
+    body: CommandList
+    redirects: list[Redirect]
+
+
+@dataclass
+class If:
+    """Conditions with their bodies, and `else`."""
+
+    branches: list[tuple[CommandList, CommandList]]
+    otherwise: CommandList | None
+    redirects: list[Redirect]
+
+
+@dataclass
+class Case:
+    """`case word in pattern) ...;; esac`."""
+
+    word: Word
+    branches: list[tuple[list[Word], CommandList]]
+    redirects: list[Redirect]
+
+
+@dataclass
+class Function:
+    """`name() { ...; }`."""
+
+    name: str
+    body: Command
+
+
+Command = Simple | Group | For | Loop | If | Case | Function
+
+
+@dataclass
+class Pipeline:
+    """Commands, each reading what the one before printed."""
+
+    commands: list[Command]
+    negated: bool
+
+
+@dataclass
+class CommandList:
+    """Pipelines, each with the operator that follows it."""
+
+    items: list[tuple[Pipeline, str]] = field(default_factory=list)
+
+
+def parse(script: str) -> CommandList:
+    """A script as a tree.
+
+    Raises:
+        ShellSyntaxError: it is none, or uses what this shell lacks.
+    """
+    parser = _Parser(_tokens(script))
+    tree = parser.sequence(())
+    if parser.peek() is not None:
+        raise ShellSyntaxError(f"syntax error: unexpected {parser.peek()!r}")
+    return tree
+
+
+def word_of(text: str) -> Word:
+    """A word from the inside of `${name:-text}` and the like."""
+    return _Lexer(text).word(stop="")
+
+
+def _tokens(script: str) -> list[Word | str]:
+    lexer = _Lexer(script)
+    found: list[Word | str] = []
+    while (token := lexer.token()) is not None:
+        found.append(token)
+    return found
+
+
+class _Lexer:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    def token(self) -> Word | str | None:
+        self._skip()
+        if self._at >= len(self._text):
+            return None
+        for operator in _OPERATORS:
+            if self._text.startswith(operator, self._at):
+                self._at += len(operator)
+                return operator
+        word = self.word(stop=_BLANKS + "\n;&|()<>")
+        following = self._text[self._at : self._at + 1]
+        if word.plain in {"0", "1", "2"} and following in {"<", ">"}:
+            return f"fd{word.plain}"
+        return word
+
+    def word(self, stop: str) -> Word:
+        parts: list[Part] = []
+        while self._at < len(self._text) and self._text[self._at] not in (stop or "\0"):
+            char = self._text[self._at]
+            if char == "'":
+                end = self._text.find("'", self._at + 1)
+                if end < 0:
+                    raise ShellSyntaxError("no closing quote")
+                parts.append(Part("literal", self._text[self._at + 1 : end], quoted=True))
+                self._at = end + 1
+            elif char == '"':
+                self._at += 1
+                parts.append(Part("literal", "", quoted=True))
+                self._double_quoted(parts)
+            elif char == "\\":
+                parts.append(Part("literal", self._text[self._at + 1 : self._at + 2], quoted=True))
+                self._at += 2
+            elif char in "$`":
+                parts.append(self._expansion(quoted=False))
+            else:
+                parts.append(Part("literal", char, quoted=False))
+                self._at += 1
+        return Word(parts)
+
+    def _skip(self) -> None:
+        while self._at < len(self._text):
+            if self._text[self._at] in _BLANKS:
+                self._at += 1
+            elif self._text.startswith("\\\n", self._at):
+                self._at += 2
+            elif self._text[self._at] == "#":
+                end = self._text.find("\n", self._at)
+                self._at = len(self._text) if end < 0 else end
+            else:
+                return
+
+    def _double_quoted(self, parts: list[Part]) -> None:
+        while True:
+            if self._at >= len(self._text):
+                raise ShellSyntaxError("no closing quote")
+            char = self._text[self._at]
+            if char == '"':
+                self._at += 1
+                return
+            if char == "\\" and self._text[self._at + 1 : self._at + 2] in ('"', "\\", "$", "`"):
+                parts.append(Part("literal", self._text[self._at + 1], quoted=True))
+                self._at += 2
+            elif char in "$`":
+                parts.append(self._expansion(quoted=True))
+            else:
+                parts.append(Part("literal", char, quoted=True))
+                self._at += 1
+
+    def _expansion(self, *, quoted: bool) -> Part:
+        if self._text[self._at] == "`":
+            end = self._text.index("`", self._at + 1)
+            inside = self._text[self._at + 1 : end]
+            self._at = end + 1
+            return Part("command", inside, quoted)
+        rest = self._text[self._at + 1 :]
+        if rest.startswith("(("):
+            inside = self._enclosed(self._at + 2, "(", ")")
+            self._at += len(inside) + 4 - 1
+            return Part("arithmetic", inside[:-1].removeprefix("("), quoted)
+        for opening, closing, kind in (("(", ")", "command"), ("{", "}", "variable")):
+            if rest.startswith(opening):
+                inside = self._enclosed(self._at + 2, opening, closing)
+                self._at += len(inside) + 3
+                return Part(kind, inside, quoted)
+        name = _name_at(rest)
+        self._at += 1 + len(name)
+        return Part("variable", name, quoted) if name else Part("literal", "$", quoted)
+
+    def _enclosed(self, start: int, opening: str, closing: str) -> str:
+        depth, at, quote = 1, start, ""
+        while at < len(self._text):
+            char = self._text[at]
+            if quote:
+                quote = "" if char == quote else quote
+            elif char in "'\"":
+                quote = char
+            elif char == opening:
+                depth += 1
+            elif char == closing:
+                depth -= 1
+                if not depth:
+                    return self._text[start:at]
+            at += 1
+        raise ShellSyntaxError(f"no closing {closing}")
+
+
+def _name_at(text: str) -> str:
+    if text[:1] in tuple("?#$!@*0123456789-"):
+        return text[:1]
+    size = 0
+    while size < len(text) and (text[size].isalnum() or text[size] == "_"):
+        size += 1
+    return text[:size]
+
+
+class _Parser:
+    def __init__(self, tokens: list[Word | str]) -> None:
+        self._tokens = tokens
+        self._at = 0
+
+    def peek(self, ahead: int = 0) -> str | None:
+        """The next operator or reserved word; another word as its text, or `word`."""
+        at = self._at + ahead
+        if at >= len(self._tokens):
+            return None
+        token = self._tokens[at]
+        return token if isinstance(token, str) else token.plain or "word"
+
+    def sequence(self, ends: tuple[str, ...]) -> CommandList:
+        """Pipelines up to one of the ends, which is left."""
+        items: list[tuple[Pipeline, str]] = []
+        self._newlines()
+        while (token := self.peek()) is not None and not self._ends(token, ends):
+            pipeline = self._pipeline()
+            operator = self.peek()
+            if operator in {"&&", "||", ";", "&", "\n"} and self._is_operator():
+                self._at += 1
+                items.append((pipeline, ";" if operator == "\n" else str(operator)))
+                self._newlines()
+            else:
+                items.append((pipeline, ";"))
+                if not self._ends(self.peek(), ends) and self.peek() is not None:
+                    raise ShellSyntaxError(f"syntax error: unexpected {self.peek()!r}")
+        return CommandList(items)
+
+    def _ends(self, token: str | None, ends: tuple[str, ...]) -> bool:
+        return token in ends
+
+    def _is_operator(self) -> bool:
+        return isinstance(self._tokens[self._at], str)
+
+    def _newlines(self) -> None:
+        while self.peek() == "\n":
+            self._at += 1
+
+    def _take(self, wanted: str) -> None:
+        if self.peek() != wanted:
+            raise ShellSyntaxError(f"syntax error: {wanted!r} expected, not {self.peek()!r}")
+        self._at += 1
+
+    def _word(self) -> Word:
+        token = self._tokens[self._at] if self._at < len(self._tokens) else None
+        if not isinstance(token, Word):
+            raise ShellSyntaxError(f"syntax error: a word expected, not {token!r}")
+        self._at += 1
+        return token
+
+    def _pipeline(self) -> Pipeline:
+        negated = self.peek() == "!"
+        if negated:
+            self._at += 1
+        commands = [self._command()]
+        while self.peek() == "|":
+            self._at += 1
+            self._newlines()
+            commands.append(self._command())
+        return Pipeline(commands, negated)
+
+    def _command(self) -> Command:
+        readers: dict[str, Callable[[], Command]] = {
+            "(": self._subshell,
+            "{": self._braces,
+            "for": self._for,
+            "while": self._loop,
+            "until": self._loop,
+            "if": self._if,
+            "case": self._case,
+        }
+        reader = readers.get(self.peek() or "")
+        if reader is not None:
+            return reader()
+        if self.peek(1) == "(" and self.peek(2) == ")":
+            name = self._word().plain or ""
+            self._at += 2
+            self._newlines()
+            return Function(name, self._command())
+        return self._simple()
+
+    def _simple(self) -> Simple:
+        words: list[Word] = []
+        redirects: list[Redirect] = []
+        while self._at < len(self._tokens):
+            token = self._tokens[self._at]
+            if isinstance(token, Word):
+                words.append(self._word())
+            elif (redirect := self._redirect()) is not None:
+                redirects.append(redirect)
+            else:
+                break
+        if not words and not redirects:
+            raise ShellSyntaxError(f"syntax error: unexpected {self.peek()!r}")
+        return Simple(words, redirects)
+
+    def _redirect(self) -> Redirect | None:
+        token = self.peek()
+        descriptor: int | None = None
+        if token in {"fd0", "fd1", "fd2"} and self._is_operator():
+            descriptor = int(token[2])
+            self._at += 1
+            token = self.peek()
+        if token not in {"<", ">", ">>", ">&", "<&"}:
+            return None
+        self._at += 1
+        usual = 0 if token.startswith("<") else 1
+        return Redirect(usual if descriptor is None else descriptor, token, self._word())
+
+    def _redirects(self) -> list[Redirect]:
+        found: list[Redirect] = []
+        while self._at < len(self._tokens) and self._is_operator():
+            redirect = self._redirect()
+            if redirect is None:
+                break
+            found.append(redirect)
+        return found
+
+    def _subshell(self) -> Group:
+        self._take("(")
+        body = self.sequence((")",))
+        self._take(")")
+        return Group(body, subshell=True, redirects=self._redirects())
+
+    def _braces(self) -> Group:
+        self._take("{")
+        body = self.sequence(("}",))
+        self._take("}")
+        return Group(body, subshell=False, redirects=self._redirects())
+
+    def _for(self) -> For:
+        self._take("for")
+        name = self._word().plain or ""
+        words: list[Word] | None = None
+        if self.peek() == "in":
+            self._at += 1
+            words = []
+            while self.peek() not in {";", "\n", None}:
+                words.append(self._word())
+        if self.peek() == ";":
+            self._at += 1
+        return For(name, words, self._do(), self._redirects())
+
+    def _do(self) -> CommandList:
+        self._newlines()
+        self._take("do")
+        body = self.sequence(("done",))
+        self._take("done")
+        return body
+
+    def _loop(self) -> Loop:
+        until = self.peek() == "until"
+        self._at += 1
+        condition = self.sequence(("do",))
+        return Loop(until, condition, self._do(), self._redirects())
+
+    def _if(self) -> If:
+        branches: list[tuple[CommandList, CommandList]] = []
+        otherwise = None
+        while self.peek() in {"if", "elif"}:
+            self._at += 1
+            condition = self.sequence(("then",))
+            self._take("then")
+            branches.append((condition, self.sequence(("elif", "else", "fi"))))
+        if self.peek() == "else":
+            self._at += 1
+            otherwise = self.sequence(("fi",))
+        self._take("fi")
+        return If(branches, otherwise, self._redirects())
+
+    def _case(self) -> Case:
+        self._take("case")
+        word = self._word()
+        self._newlines()
+        self._take("in")
+        self._newlines()
+        branches: list[tuple[list[Word], CommandList]] = []
+        while self.peek() != "esac":
+            if self.peek() == "(":
+                self._at += 1
+            patterns = [self._word()]
+            while self.peek() == "|":
+                self._at += 1
+                patterns.append(self._word())
+            self._take(")")
+            branches.append((patterns, self.sequence((";;", "esac"))))
+            if self.peek() == ";;":
+                self._at += 1
+            self._newlines()
+        self._take("esac")
+        return Case(word, branches, self._redirects())
