@@ -1,0 +1,123 @@
+"""Which operators to measure next, so that sums over networks become certain soonest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from netspec.operators import Operator
+from profiler_server.latency_model.design import Array, Priced
+from profiler_server.latency_model.features import features, group
+from profiler_server.latency_model.predictor import LEAST_ENTRIES, OperatorModel
+
+#: noise of one more entry, relative
+_ENTRY_NOISE = 0.02
+
+
+def next_operators(
+    candidates: Sequence[Operator],
+    measured: Sequence[tuple[Operator, Priced]],
+    count: int,
+    weights: Sequence[float] | None = None,
+) -> list[Operator]:
+    """The operators to measure next, most useful first.
+
+    While there is too little to learn from: one operator of every kind and kernel size, then
+    those least like any other. From then on each pick is the one that leaves the least variance
+    in the other candidates' latencies, given the picks before it.
+
+    Args:
+        candidates: not measured yet, distinct, of one precision.
+        measured: entries of the same precision.
+        count: how many are wanted; there are never more than candidates.
+        weights: how often networks contain each candidate, 1 each by default.
+    """
+    picked: list[Operator] = []
+    left = list(candidates)
+    seen = [operator for operator, _ in measured]
+    for operator in _spread_out(left, seen, count):
+        picked.append(operator)
+        left.remove(operator)
+    wanted = min(count - len(picked), len(left))
+    if wanted <= 0:
+        return picked
+    share = dict(zip(candidates, weights or np.ones(len(candidates)), strict=True))
+    model = OperatorModel(seen, [priced for _, priced in measured])
+    means, covariance = model.posterior([*left, *picked])
+    usage = np.exp(means) * np.array([share[one] for one in [*left, *picked]])
+    for index in range(len(left), len(left) + len(picked)):
+        covariance = _after(covariance, index)
+    order = _greedy(covariance, usage, len(left), wanted)
+    return [*picked, *(left[index] for index in order)]
+
+
+def table_error(
+    operators: Sequence[Operator],
+    measured: Sequence[tuple[Operator, Priced]],
+    weights: Sequence[float] | None = None,
+) -> float:
+    """Expected error of a sum of the operators, relative: what predictions leave uncertain.
+
+    Args:
+        operators: of the table that is wanted, measured or not.
+        measured: entries, at least `LEAST_ENTRIES`, of every kind and kernel size wanted.
+        weights: how often networks contain each operator, 1 each by default.
+
+    Raises:
+        TooFewEntries: there is too little to learn from.
+    """
+    model = OperatorModel([one for one, _ in measured], [priced for _, priced in measured])
+    priced = dict(measured)
+    means, covariance = model.posterior(operators)
+    known = [priced.get(operator) for operator in operators]
+    values = np.array(
+        [one.value_ms if one else np.exp(mean) for one, mean in zip(known, means, strict=True)]
+    )
+    usage = values * np.array(weights if weights is not None else np.ones(len(operators)))
+    deviations = np.where([one is None for one in known], np.sqrt(np.diag(covariance)), 0.0)
+    certain = np.array([one.relative_error if one else 0.0 for one in known])
+    return float(np.sqrt((usage**2 * (deviations**2 + certain**2)).sum()) / usage.sum())
+
+
+def _spread_out(
+    candidates: Sequence[Operator], seen: Sequence[Operator], count: int
+) -> list[Operator]:
+    """New groups' first, then the farthest from all others, until a model can be fitted."""
+    groups = {group(operator) for operator in seen}
+    picked: list[Operator] = []
+    for operator in candidates:
+        if group(operator) not in groups and len(picked) < count:
+            groups.add(group(operator))
+            picked.append(operator)
+    wanted = min(count, LEAST_ENTRIES - len(seen), len(candidates))
+    if len(picked) >= wanted:
+        return picked
+    rows = features([*candidates, *seen])
+    rows = (rows - rows.mean(axis=0)) / np.maximum(rows.std(axis=0), 1e-9)
+    distances = np.linalg.norm(rows[:, None] - rows[None], axis=2)
+    near = [candidates.index(one) for one in picked] + list(range(len(candidates), len(rows)))
+    while len(picked) < wanted:
+        nearest = distances[: len(candidates), near].min(axis=1)
+        chosen = int(nearest.argmax())
+        picked.append(candidates[chosen])
+        near.append(chosen)
+    return picked
+
+
+def _greedy(covariance: Array, usage: Array, candidates: int, count: int) -> list[int]:
+    order: list[int] = []
+    for _ in range(count):
+        gains = (usage**2 @ covariance**2) / (np.diag(covariance) + _ENTRY_NOISE**2)
+        gains[[*order, *range(candidates, len(gains))]] = -1.0
+        order.append(int(gains.argmax()))
+        covariance = _after(covariance, order[-1])
+    return order
+
+
+def _after(covariance: Array, index: int) -> Array:
+    """What is left of a covariance once one of its variables is measured."""
+    column = covariance[:, index]
+    return np.asarray(
+        covariance - np.outer(column, column) / (covariance[index, index] + _ENTRY_NOISE**2)
+    )

@@ -1,0 +1,126 @@
+"""The three models of a calibration, all linear and all fitted to relative errors.
+
+With `a` a network's sum of entries over its measured latency, the model says
+`1 = F beta + A c + noise`: `F` holds what is fitted freely (`a` for the scale, 1 / measured
+for the intercept), `A c` the corrections of single operators, `c` normal around 0, with a part
+that operators of a group share. For ridge
+that is kriging with a drift: weights of the networks come in closed form out of a
+[networks, networks] system, however many operators there are. Source: Rasmussen and Williams,
+"Gaussian Processes for Machine Learning", section 2.7; leaving one out: Dubrule (1983).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from profiler_server.latency_model.design import Array, Design
+
+Kind = Literal["scale", "scale_intercept", "ridge"]
+
+#: spread of corrections over that of the networks' noise, of ridge's candidates; from
+#: "the networks say little of single operators" to "they say nearly all"
+RIDGE_STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)
+#: how far whole groups of operators are off, relative, at strength 1
+GROUP_SPREAD = 0.03
+#: noise of a network's latency that no model explains, relative
+NOISE = 0.01
+#: fewest networks that a model is tried on
+LEAST_NETWORKS: dict[Kind, int] = {"scale": 1, "scale_intercept": 4, "ridge": 8}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A kind of model, with ridge's strength."""
+
+    kind: Kind
+    #: 0 where nothing is corrected
+    strength: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return f"ridge {self.strength:g}" if self.kind == "ridge" else self.kind
+
+
+#: from simple to rich
+MODELS = (
+    Model("scale"),
+    Model("scale_intercept"),
+    *(Model("ridge", strength) for strength in RIDGE_STRENGTHS),
+)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """network = scale * sum of factor * entry + intercept."""
+
+    model: Model
+    scale: float
+    intercept_ms: float
+    #: of each operator of the design, 1 where nothing is corrected [operators]
+    factors: Array
+
+    def predict_ms(self, counts: Array, values_ms: Array) -> Array:
+        """Latencies (ms) of networks [networks, operators] of the fitted operators."""
+        return self.scale * (counts @ (values_ms * self.factors)) + self.intercept_ms
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether every price stays above 0."""
+        return self.scale > 0 and bool((self.factors > 0).all())
+
+
+def candidates(networks: int) -> tuple[Model, ...]:
+    """The models that so many networks can support."""
+    return tuple(model for model in MODELS if networks >= LEAST_NETWORKS[model.kind])
+
+
+def fit(design: Design, model: Model) -> Fit:
+    """The model fitted to every network of the design."""
+    drift, shares, precision = _system(design, model)
+    ones = np.ones(len(design))
+    weighted = precision @ drift
+    beta = np.linalg.solve(drift.T @ weighted, weighted.T @ ones)
+    corrections = _covariance_times(design, model, shares.T @ (precision @ (ones - drift @ beta)))
+    return Fit(
+        model=model,
+        scale=float(beta[0]),
+        intercept_ms=float(beta[1]) if model.kind == "scale_intercept" else 0.0,
+        factors=1.0 + corrections / beta[0],
+    )
+
+
+def left_out_residuals(design: Design, model: Model) -> Array:
+    """1 - predicted / measured of each network, fitted on all others [networks].
+
+    One factorisation instead of a fit a network.
+    """
+    drift, _, precision = _system(design, model)
+    weighted = precision @ drift
+    reduced = precision - weighted @ np.linalg.solve(drift.T @ weighted, weighted.T)
+    return np.asarray(reduced.sum(axis=1) / np.diag(reduced))
+
+
+def _system(design: Design, model: Model) -> tuple[Array, Array, Array]:
+    """Drift [networks, free], shares [networks, operators], inverse covariance of networks."""
+    shares = design.counts * design.values_ms / design.measured_ms[:, None]
+    free = [shares.sum(axis=1)]
+    if model.kind == "scale_intercept":
+        free.append(1 / design.measured_ms)
+    noise = NOISE**2 + design.relative_errors**2
+    covariance = np.diag(noise) + shares @ _covariance_times(design, model, shares.T)
+    return np.stack(free, axis=1), shares, np.asarray(np.linalg.inv(covariance))
+
+
+def _covariance_times(design: Design, model: Model, columns: Array) -> Array:
+    """Prior covariance of the corrections times columns [operators, any] or one [operators].
+
+    Each operator's own part, and its group's.
+    """
+    own = (columns.T * design.spreads**2).T
+    totals = np.zeros((design.groups.max() + 1, *columns.shape[1:]))
+    np.add.at(totals, design.groups, columns)
+    return np.asarray(model.strength**2 * (own + GROUP_SPREAD**2 * totals[design.groups]))

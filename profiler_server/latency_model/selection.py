@@ -1,0 +1,98 @@
+"""Which model the measured networks support, and its error on networks that it has not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from profiler_server.latency_model.accuracy import Accuracy, accuracy, interval_factor
+from profiler_server.latency_model.design import Array, Design, Indices
+from profiler_server.latency_model.fits import (
+    Fit,
+    Model,
+    candidates,
+    fit,
+    left_out_residuals,
+)
+
+#: folds of the outer cross-validation; as many as networks where there are fewer
+FOLDS = 10
+#: a richer model must beat a simpler one by so many standard errors of the difference
+STANDARD_ERRORS = 1.0
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A fitted model with its held-out error."""
+
+    design: Design
+    fit: Fit
+    #: None for a single network
+    held_out: Accuracy | None
+    #: see `accuracy.interval_factor`
+    interval_factor: float | None
+
+
+def calibrate(design: Design) -> Calibrated:
+    """Chooses a model by cross-validation and fits it to every network.
+
+    The error is that of the whole procedure: in each outer fold the model is chosen and
+    fitted again, so no network has a say in how it is predicted itself.
+    """
+    chosen = choose_and_fit(design)
+    predicted_ms = held_out_predictions(design)
+    if predicted_ms is None:
+        return Calibrated(design, chosen, None, None)
+    return Calibrated(
+        design,
+        chosen,
+        accuracy(design.names, predicted_ms, design.measured_ms),
+        interval_factor(predicted_ms, design.measured_ms),
+    )
+
+
+def choose_and_fit(design: Design) -> Fit:
+    """The chosen model's fit; a simpler model's where the chosen one has a price below 0."""
+    tried = candidates(len(design))
+    wished = tried.index(choose(design))
+    fits = (fit(design, model) for model in reversed(tried[: wished + 1]))
+    return next(fitted for fitted in fits if fitted.is_sound)
+
+
+def choose(design: Design) -> Model:
+    """The model with the least mean error when each network is left out, in doubt a simpler one."""
+    tried = candidates(len(design))
+    if len(tried) == 1:
+        return tried[0]
+    sizes = {model: np.abs(left_out_residuals(design, model)) for model in tried}
+    best = tried[0]
+    for kind in dict.fromkeys(model.kind for model in tried[1:]):
+        of_kind = [model for model in tried if model.kind == kind]
+        rival = min(of_kind, key=lambda model: float(sizes[model].mean()))
+        gains = sizes[best] - sizes[rival]
+        doubt = float(gains.std(ddof=1)) / np.sqrt(len(gains))
+        if gains.mean() > STANDARD_ERRORS * doubt:
+            best = rival
+    return best
+
+
+def held_out_predictions(design: Design) -> Array | None:
+    """Each network's latency (ms) by a model chosen and fitted without its fold.
+
+    None for a single network.
+    """
+    if len(design) == 1:
+        return None
+    predicted_ms = np.empty(len(design))
+    for fold in folds(design):
+        others = np.setdiff1d(np.arange(len(design)), fold)
+        fitted = choose_and_fit(design.rows(others))
+        predicted_ms[fold] = fitted.predict_ms(design.counts[fold], design.values_ms)
+    return predicted_ms
+
+
+def folds(design: Design) -> list[Indices]:
+    """Networks of each fold: neighbours in latency go to different ones."""
+    order = np.lexsort((np.array(design.names), design.sums_ms))
+    return [order[start::FOLDS] for start in range(min(FOLDS, len(design)))]

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from profiler_server.latency_model.accuracy import accuracy, interval_factor, spearman
+from profiler_server.latency_model.design import MeasuredNetwork, OperatorPrice, Priced, design
+from profiler_server.latency_model.selection import calibrate, choose, folds
+from tests.unit.profiler_server.latency_model.synthetic import made_up
+
+
+def test_the_data_decide_on_the_model() -> None:
+    assert choose(made_up(3)).kind == "scale"
+    assert choose(made_up(12, noise=0.01)).kind == "scale"
+    assert choose(made_up(12, intercept_ms=2.0, noise=0.002)).kind == "scale_intercept"
+    assert choose(made_up(40, spread=0.1, noise=0.005)).kind == "ridge"
+
+
+def test_three_networks_by_hand() -> None:
+    networks = [
+        MeasuredNetwork(str(index), ("op",), Priced(ms, 0.0)) for index, ms in enumerate((1, 1, 2))
+    ]
+    calibrated = calibrate(design(networks, {"op": OperatorPrice(1.0, 0.0)}))
+    held_out = calibrated.held_out
+    assert held_out is not None
+    # without a 1: scale = 1.5 / 1.25 = 1.2, +20 % twice; without the 2: scale = 1, -50 %
+    assert held_out.mape_percent == pytest.approx(30.0)
+    assert held_out.bias_percent == pytest.approx(-10.0 / 3)
+    assert held_out.worst_percent == pytest.approx(50.0)
+    assert held_out.worst_network == "2"
+    assert (held_out.within_5, held_out.within_10) == (0.0, 0.0)
+    # every sum is the same: nothing can be ranked
+    assert calibrated.fit.scale == pytest.approx(2.5 / 2.25)
+
+
+def test_a_single_network_says_nothing_of_others() -> None:
+    calibrated = calibrate(made_up(1))
+    assert calibrated.held_out is None
+    assert calibrated.interval_factor is None
+    assert calibrated.fit.scale == pytest.approx(1.06)
+
+
+def test_held_out_error_is_not_that_of_the_fit() -> None:
+    """Noise alone: no model can predict it, and the stated error must say so."""
+    truth = made_up(20, operators=30, noise=0.05, seed=1)
+    calibrated = calibrate(truth)
+    assert calibrated.held_out is not None
+    assert 2.5 < calibrated.held_out.mape_percent < 6.5
+
+
+@pytest.mark.parametrize("networks", [5, 10, 40])
+def test_intervals_hold_for_new_networks(networks: int) -> None:
+    covered = []
+    for seed in range(12):
+        truth = made_up(networks + 40, spread=0.05, noise=0.02, seed=seed)
+        calibrated = calibrate(truth.rows(np.arange(networks)))
+        fresh = truth.rows(np.arange(networks, networks + 40))
+        predicted = calibrated.fit.predict_ms(fresh.counts, fresh.values_ms)
+        assert calibrated.interval_factor is not None
+        covered.append(
+            np.abs(np.log(predicted / fresh.measured_ms)) <= math.log(calibrated.interval_factor)
+        )
+    assert np.mean(covered) >= 0.93
+
+
+def test_every_network_is_in_one_fold() -> None:
+    truth = made_up(23)
+    parts = folds(truth)
+    assert len(parts) == 10
+    assert sorted(np.concatenate(parts).tolist()) == list(range(23))
+    assert len(folds(made_up(4))) == 4
+
+
+def test_accuracy_by_hand() -> None:
+    found = accuracy(
+        ["a", "b", "c", "d"],
+        np.array([102.0, 96.0, 107.0, 120.0]),
+        np.array([100.0, 100.0, 100.0, 100.0]),
+    )
+    assert found.networks == 4
+    assert found.mape_percent == pytest.approx((2 + 4 + 7 + 20) / 4)
+    assert found.bias_percent == pytest.approx((2 - 4 + 7 + 20) / 4)
+    assert found.within_5 == 0.5
+    assert found.within_10 == 0.75
+    assert found.spearman is None
+    assert found.worst_percent == pytest.approx(20.0)
+    assert found.worst_network == "d"
+
+
+def test_rank_correlation_by_hand() -> None:
+    ones = np.array([1.0, 2.0, 3.0])
+    assert spearman(ones, ones**2) == pytest.approx(1.0)
+    assert spearman(ones, -ones) == pytest.approx(-1.0)
+    # squared differences of the ranks: 0, 1, 1; one minus six times their sum over 3 * 8
+    assert spearman(ones, np.array([1.0, 3.0, 2.0])) == pytest.approx(0.5)
+    # tied ones share ranks 1 and 2
+    assert spearman(np.array([5.0, 5.0, 6.0]), ones) == pytest.approx(math.sqrt(3) / 2)
+    assert spearman(np.ones(3), ones) is None
+
+
+def test_few_errors_are_widened_and_many_are_counted() -> None:
+    measured = np.ones(2)
+    # log errors 0.1, -0.1: t(0.975, 1) = 12.7062, rms 0.1, sqrt(1.5)
+    few = interval_factor(np.exp([0.1, -0.1]), measured)
+    assert few == pytest.approx(math.exp(12.7062 * 0.1 * math.sqrt(1.5)), rel=1e-4)
+    assert interval_factor(np.ones(1), np.ones(1)) is None
+    # 39 errors: ceil(40 * 0.95) = the 38th
+    sizes = np.arange(1, 40) / 100
+    assert interval_factor(np.exp(sizes), np.ones(39)) == pytest.approx(math.exp(0.38))
+    # 19 errors: the greatest
+    assert interval_factor(np.exp(sizes[:19]), np.ones(19)) == pytest.approx(math.exp(0.19))
