@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,6 +20,14 @@ from profiler_server.latency_model.fits import (
 FOLDS = 10
 #: a richer model must beat a simpler one by so many standard errors of the difference
 STANDARD_ERRORS = 1.0
+#: fewest networks of which one can be the odd one out
+LEAST_DOUBTED = 5
+#: beyond so many usual errors a network is doubted
+DOUBT_SIGMAS = 2.5
+#: ridge's, when it tells which networks are odd
+DOUBT_STRENGTH = 1.0
+#: from the median absolute deviation of a normal distribution to its standard deviation
+MAD_TO_SIGMA = 1.4826
 
 
 @dataclass(frozen=True)
@@ -54,10 +62,34 @@ def calibrate(design: Design) -> Calibrated:
 
 def choose_and_fit(design: Design) -> Fit:
     """The chosen model's fit; a simpler model's where the chosen one has a price below 0."""
+    design = doubted(design)
     tried = candidates(len(design))
     wished = tried.index(choose(design))
     fits = (fit(design, model) for model in reversed(tried[: wished + 1]))
     return next(fitted for fitted in fits if fitted.is_sound)
+
+
+def doubted(design: Design) -> Design:
+    """The design with less weight on networks that disagree with all others.
+
+    Those were disturbed while they were measured, or are unlike what the models can say; either
+    way they must not bend the rest. Their errors count in full when they are held out.
+    """
+    if len(design) < LEAST_DOUBTED:
+        return design
+    ratios = design.measured_ms / design.sums_ms
+    milder = _milder(design, np.abs(ratios / np.median(ratios) - 1))
+    richest = candidates(len(design))[-1]
+    if richest.strength:
+        model = replace(richest, strength=min(richest.strength, DOUBT_STRENGTH))
+        milder = _milder(design, np.abs(left_out_residuals(milder, model)))
+    return milder
+
+
+def _milder(design: Design, sizes: Array) -> Design:
+    usual = MAD_TO_SIGMA * float(np.median(sizes))
+    excess = np.maximum(sizes - DOUBT_SIGMAS * usual, 0.0)
+    return replace(design, relative_errors=np.hypot(design.relative_errors, excess))
 
 
 def choose(design: Design) -> Model:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from profiler_server.latency_model.accuracy import accuracy, interval_factor, spearman
 from profiler_server.latency_model.design import MeasuredNetwork, OperatorPrice, Priced, design
-from profiler_server.latency_model.selection import calibrate, choose, folds
+from profiler_server.latency_model.fits import fit
+from profiler_server.latency_model.selection import calibrate, choose, choose_and_fit, folds
 from tests.unit.profiler_server.latency_model.synthetic import made_up
 
 
@@ -111,3 +113,22 @@ def test_few_errors_are_widened_and_many_are_counted() -> None:
     assert interval_factor(np.exp(sizes), np.ones(39)) == pytest.approx(math.exp(0.38))
     # 19 errors: the greatest
     assert interval_factor(np.exp(sizes[:19]), np.ones(19)) == pytest.approx(math.exp(0.19))
+
+
+@pytest.mark.parametrize(("networks", "at_most"), [(5, 0.04), (12, 0.015), (40, 0.01)])
+def test_a_disturbed_network_does_not_bend_the_rest(networks: int, at_most: float) -> None:
+    errors, careless = [], []
+    for seed in range(8):
+        truth = made_up(networks + 30, operators=30, spread=0.05, noise=0.005, seed=seed)
+        measured = truth.measured_ms.copy()
+        measured[seed % networks :: 10][:1] *= 1.2
+        seen = replace(truth, measured_ms=measured).rows(np.arange(networks))
+        fresh = truth.rows(np.arange(networks, networks + 30))
+        for found, fitted in (
+            (errors, choose_and_fit(seen)),
+            (careless, fit(seen, choose(seen))),
+        ):
+            predicted = fitted.predict_ms(fresh.counts, fresh.values_ms)
+            found.append(float(np.abs(predicted / fresh.measured_ms - 1).mean()))
+    assert np.mean(errors) < at_most
+    assert np.mean(errors) < np.mean(careless)
