@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import nn
 
-from netspec.layers import Float32Array, Parameters
 from netspec.networks import Network
-from netspec.operators import Precision
-from netspec.tflite import encode
-from search_client.batches import PlainBatches, TrainingBatches, central_crop, normalise
+from netspec.operators import PRECISIONS, Precision
+from search_client.artifacts import Artifact, Source
+from search_client.batches import PlainBatches, TrainingBatches, central_crop
+from search_client.export import export
 from search_client.images import ImageSet
-from search_client.litert import TFLiteClassifier
-from search_client.modules import FloatNetwork, folded_parameters
+from search_client.modules import FloatNetwork
 from search_client.progress import Stages
 from search_client.qat import finetune_int8
 from search_client.settings import Settings
 from search_client.steps import evaluate
 from search_client.train import TrainStep, train
-from search_client.verify import Parity, compare, require
+from search_client.verify import Parity
 
 EVALUATION_BATCH = 250
+#: where nobody says where a network comes from
+NOWHERE = Source(run="", snapshot=None)
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,18 @@ class Deployed:
     #: top-1 on the test set of the float network in torch, 0 to 1
     accuracy_float: float
     files: dict[Precision, bytes]
+    #: the worst over the kernel sets; accuracy under XNNPACK
     parity: dict[Precision, Parity]
+    artifact: Artifact
 
 
 def deploy(
-    network: Network, training: ImageSet, test: ImageSet, settings: Settings, stages: Stages
+    network: Network,
+    training: ImageSet,
+    test: ImageSet,
+    settings: Settings,
+    stages: Stages,
+    source: Source = NOWHERE,
 ) -> Deployed:
     """Trains a network from scratch, finetunes it as int8 and encodes both.
 
@@ -48,6 +54,7 @@ def deploy(
         test: images for accuracy and parity.
         settings: how.
         stages: shows the progress.
+        source: for the files' metadata.
 
     Raises:
         ParityFailed: a file does not compute what torch computes.
@@ -69,51 +76,22 @@ def deploy(
             model, batches, settings.finetune, lambda step: advance(*_shown(step))
         )
 
-    parameters: dict[Precision, Parameters] = {
-        "float32": Parameters(weights=folded_parameters(model), ranges={}),
-        "int8": quantized.parameters_for_export(),
-    }
-    models: dict[Precision, nn.Module] = {"float32": model, "int8": quantized}
+    artifact = Artifact(training.classes, source, model, quantized)
     files: dict[Precision, bytes] = {}
     parity: dict[Precision, Parity] = {}
+    images = central_crop(test.images, size)
     with stages.stage("export", f"Export {network.name} and compare with torch"):
-        for precision, held in parameters.items():
-            files[precision] = encode(network.with_precision(precision).operators, held)
-            parity[precision] = _parity(
-                files[precision], models[precision], test, network, precision, stages
-            )
+        for precision in PRECISIONS:
+            with stages.bar(f"{precision} parity") as advance:
+                exported = export(artifact, precision, images, test.labels, advance)
+            files[precision] = exported.content
+            parity[precision] = exported.verification.worst
     stages.note(
-        f"int8 accuracy {parity['int8'].accuracy:.1%}, "
-        f"agrees with fake quantization on {parity['int8'].top1_agreement:.2%} of the images"
+        f"int8 accuracy {parity['int8'].accuracy:.1%}, agrees with fake quantization on "
+        f"{parity['int8'].top1_agreement:.2%} of the images, on every kernel set"
     )
-    return Deployed(network, accuracy, files, parity)
+    return Deployed(network, accuracy, files, parity, artifact)
 
 
 def _shown(step: TrainStep) -> tuple[int, int, str]:
     return step.done, step.total, f"loss {step.loss:.3f}, accuracy {step.accuracy:.1%}"
-
-
-@torch.no_grad()
-def _logits(model: nn.Module, test: ImageSet, size: int) -> Float32Array:
-    model.eval()
-    batches = PlainBatches(test, size, EVALUATION_BATCH)
-    return np.concatenate([model(images).numpy() for images, _ in batches])
-
-
-def _parity(
-    file: bytes,
-    model: nn.Module,
-    test: ImageSet,
-    network: Network,
-    precision: Precision,
-    stages: Stages,
-) -> Parity:
-    of_torch = _logits(model, test, network.input_size)
-    crops = normalise(central_crop(test.images, network.input_size))
-    images = crops.permute(0, 2, 3, 1).contiguous().numpy()
-    classifier = TFLiteClassifier(file)
-    with stages.bar(f"{precision} parity") as advance:
-        of_file = classifier.logits(images, lambda done: advance(done, len(images)))
-    parity = compare(of_file, of_torch, test.labels.numpy(), classifier.output_scale)
-    require(parity, precision, of_torch, network.name)
-    return parity

@@ -1,4 +1,4 @@
-"""Fake quantization of activations: ranges observed on data, codes of netspec's arithmetic."""
+"""Ranges of activations: observed on data, then rounded to with netspec's arithmetic."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from netspec.layers import ActivationRange
+from netspec.operators import Activation
 from netspec.quantization import INT8_MAX, INT8_MIN, SMALLEST_SCALE
+from search_client.fake_quantize import LIMITS, fake_quantize
 
 #: weight of a new batch in the moving range. Source: TensorFlow's `moving_average_quantize`
 #: keeps 0.999 over many epochs; short finetuning needs a shorter memory.
@@ -25,14 +27,15 @@ def affine_tensors(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class FakeQuantizedActivation(nn.Module):
-    """Rounds an activation to the int8 codes of its range; in train mode the range follows.
+    """Activates, and rounds to the int8 codes of its range; in train mode the range follows.
 
-    The range is an exponential moving average of each batch's minimum and maximum. It stays
-    in evaluation mode and after `freeze`.
+    The range is an exponential moving average of each batch's minimum and maximum, after
+    the activation. It stays in evaluation mode and after `freeze`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, activation: Activation | None = None) -> None:
         super().__init__()
+        self.activation = activation
         self.frozen = False
         self.low: Tensor
         self.high: Tensor
@@ -45,22 +48,23 @@ class FakeQuantizedActivation(nn.Module):
 
     @torch.no_grad()
     def observe(self, x: Tensor) -> None:
-        """Move the range towards that of `x`; the first `x` sets it."""
-        low, high = torch.aminmax(x)
+        """Move the range towards that of `x`, once activated; the first `x` sets it."""
+        # Flat in memory's own order: a reduction over strides takes five times as long.
+        flat = x.permute(0, 2, 3, 1) if x.ndim == 4 else x  # noqa: PLR2004 - an image
+        low, high = (end.clamp(*LIMITS[self.activation]) for end in torch.aminmax(flat.reshape(-1)))
         first = self.low.isnan()
         self.low.copy_(torch.where(first, low, self.low.lerp(low, MOMENTUM)))
         self.high.copy_(torch.where(first, high, self.high.lerp(high, MOMENTUM)))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """`x` as int8 represents it, and the scale of its codes.
+        """`x`, activated, as int8 represents it; and the scale of its codes.
 
-        Gradients pass where `x` is within the range.
+        Gradients pass where neither the activation nor the range saturates.
         """
         if self.training and not self.frozen:
             self.observe(x)
         scale, zero_point = affine_tensors(self.low, self.high)
-        y = torch.fake_quantize_per_tensor_affine(x, scale, zero_point, INT8_MIN, INT8_MAX)
-        return y, scale
+        return fake_quantize(x, scale, zero_point, self.activation), scale
 
     def observed(self) -> ActivationRange:
         """The range, widened to hold 0; something must have been observed."""

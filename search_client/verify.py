@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor, nn
 
 from netspec.errors import UserError
 from netspec.layers import Float32Array
-from netspec.operators import Precision
+from search_client.batches import normalise
+from search_client.litert import Kernels, Pixels, TFLiteClassifier
+from search_client.tracing import layer_outputs
 
-#: greatest difference of a float32 logit, relative to the greatest logit
+KERNEL_SETS: tuple[Kernels, ...] = ("reference", "builtin", "xnnpack")
+#: greatest difference of a logit, relative to the greatest logit
 FLOAT32_TOLERANCE = 1e-3
-#: least share of images on which an int8 file agrees with fake quantization
-INT8_AGREEMENT = 0.995
+#: float16 weights are rounded to 11 bits
+FLOAT16_TOLERANCE = 2e-2
+#: least share of images on which a file chooses as torch does
+LEAST_AGREEMENT = 0.995
+#: images that torch runs at a time
+_BATCH = 100
 
 
 class ParityFailed(UserError):
@@ -31,8 +41,41 @@ class Parity:
     top1_agreement: float
     #: greatest absolute difference of a logit
     max_difference: float
-    #: the same in output steps, None for float32
+    #: the same in output steps, None for a float output
     max_steps: int | None
+
+
+@dataclass(frozen=True)
+class FirstDifference:
+    """The first layer, in order of execution, where a file strays from torch."""
+
+    layer: str
+    #: greatest difference there, over the greatest magnitude in torch
+    relative: float
+
+
+@dataclass(frozen=True)
+class Verification:
+    """One file on every kernel set, over the same images."""
+
+    images: int
+    parity: dict[Kernels, Parity]
+    #: greatest |logit| in torch
+    greatest_logit: float
+    #: image with the greatest difference, by its index
+    worst_image: int
+
+    @property
+    def worst(self) -> Parity:
+        """The accuracy under XNNPACK, and the worst of everything else."""
+        sets = self.parity.values()
+        steps = [parity.max_steps for parity in sets if parity.max_steps is not None]
+        return Parity(
+            accuracy=self.parity["xnnpack"].accuracy,
+            top1_agreement=min(parity.top1_agreement for parity in sets),
+            max_difference=max(parity.max_difference for parity in sets),
+            max_steps=max(steps, default=None),
+        )
 
 
 def compare(
@@ -52,23 +95,127 @@ def compare(
     )
 
 
-def require(parity: Parity, precision: Precision, of_torch: Float32Array, name: str) -> None:
+def verify(
+    file: bytes,
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    kernel_sets: Sequence[Kernels] = KERNEL_SETS,
+    on_image: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Verification:
+    """Compare a file with the network that it came from, on each kernel set.
+
+    Args:
+        file: a `.tflite` classifier.
+        model: takes normalised images; is left in evaluation mode.
+        images: uint8 [N, 3, H, W], at the network's input size.
+        labels: int64 [N].
+        kernel_sets: on which.
+        on_image: called with the images done and all, over the kernel sets.
+    """
+    of_torch = torch_logits(model, images)
+    pixels = to_pixels(images)
+    parity: dict[Kernels, Parity] = {}
+    strays = np.zeros(len(images), np.float32)
+    total = len(images) * len(kernel_sets)
+    for index, kernels in enumerate(kernel_sets):
+        classifier = TFLiteClassifier(file, kernels)
+        before = index * len(images)
+
+        def show(done: int, before: int = before) -> None:
+            on_image(before + done, total)
+
+        logits = classifier.logits(pixels, show)
+        parity[kernels] = compare(logits, of_torch, labels.numpy(), classifier.output_scale)
+        strays = np.maximum(strays, np.abs(logits - of_torch).max(axis=1))
+    return Verification(
+        images=len(images),
+        parity=parity,
+        greatest_logit=float(np.abs(of_torch).max()),
+        worst_image=int(strays.argmax()),
+    )
+
+
+def to_pixels(images: Tensor) -> Pixels:
+    """Images [N, 3, H, W] as a file takes them: uint8 [N, H, W, 3]."""
+    pixels: Pixels = images.permute(0, 2, 3, 1).contiguous().numpy()
+    return pixels
+
+
+@torch.no_grad()
+def torch_logits(model: nn.Module, images: Tensor) -> Float32Array:
+    """Logits [N, classes] of pixels [N, 3, H, W]; the model is left in evaluation mode."""
+    model.eval()
+    device = next(model.parameters()).device
+    logits = [model(normalise(part).to(device)).cpu() for part in torch.split(images, _BATCH)]
+    found: Float32Array = torch.cat(logits).numpy()
+    return found
+
+
+def first_difference(file: bytes, model: nn.Module, image: Tensor) -> FirstDifference | None:
+    """Where a file first strays from torch for one image, uint8 [3, H, W]; None: nowhere.
+
+    A layer strays where it differs by more than `_STRAYS` of its greatest value. The runtime's
+    own kernels are asked: delegated layers keep their numbers to themselves.
+    """
+    of_file = TFLiteClassifier(file, "builtin", keep_layers=True).layers(
+        to_pixels(image[np.newaxis])[0]
+    )
+    for name, wanted in layer_outputs(model, normalise(image[np.newaxis])).items():
+        greatest = float(np.abs(wanted).max())
+        relative = float(np.abs(of_file[name] - wanted).max()) / max(greatest, 1e-6)
+        if not relative <= _STRAYS:  # also where it is no number
+            return FirstDifference(name, relative)
+    return None
+
+
+#: some codes of 255: rounding alone moves a code by one or two
+_STRAYS = 0.03
+
+
+def require(
+    verification: Verification,
+    precision: str,
+    name: str,
+    locate: Callable[[], FirstDifference | None] = lambda: None,
+) -> None:
     """Refuses a file that strays.
 
+    Args:
+        verification: of the file.
+        precision: `float32`, `float16` or `int8`.
+        name: of the network, for the message.
+        locate: finds the layer that is named in the message.
+
     Raises:
-        ParityFailed: float32 logits differ by more than `FLOAT32_TOLERANCE`, or int8 agrees on
-            fewer images than `INT8_AGREEMENT`.
+        ParityFailed: float logits differ by more than their tolerance, or a kernel set agrees
+            with torch on fewer images than `LEAST_AGREEMENT`.
     """
-    if precision == "float32":
-        limit = FLOAT32_TOLERANCE * max(1.0, float(np.abs(of_torch).max()))
-        if parity.max_difference > limit:
+    tolerance = {"float32": FLOAT32_TOLERANCE, "float16": FLOAT16_TOLERANCE}.get(precision)
+    for kernels, parity in verification.parity.items():
+        if tolerance is not None:
+            limit = tolerance * max(1.0, verification.greatest_logit)
+            if not parity.max_difference <= limit:
+                raise ParityFailed(
+                    f"{name}: logits of the {precision} file differ from torch by "
+                    f"{parity.max_difference:.2g} under {kernels} kernels, more than {limit:.2g}; "
+                    f"the file was not written: {_place(locate())}"
+                )
+        if parity.top1_agreement < LEAST_AGREEMENT:
             raise ParityFailed(
-                f"{name}: logits of the float32 file differ from torch by "
-                f"{parity.max_difference:.2g}, more than {limit:.2g}; the file was not written"
+                f"{name}: under {kernels} kernels the {precision} file agrees with torch on "
+                f"{parity.top1_agreement:.2%} of the images, less than {LEAST_AGREEMENT:.1%}; "
+                f"the file was not written: {_place(locate())}"
             )
-    elif parity.top1_agreement < INT8_AGREEMENT:
-        raise ParityFailed(
-            f"{name}: the int8 file agrees with fake quantization on "
-            f"{parity.top1_agreement:.2%} of the images, less than {INT8_AGREEMENT:.1%}; "
-            "the file was not written: finetune longer or at a lower learning rate"
+
+
+def _place(first: FirstDifference | None) -> str:
+    if first is None:
+        return (
+            "no single layer strays, so choices are close to ties: finetune longer, or verify "
+            "on more images"
         )
+    return (
+        f"layer {first.layer} is the first to stray, by {first.relative:.0%} of its greatest value"
+    )
