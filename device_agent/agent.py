@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from device_agent.attempt import Attempt, Bench
-from device_agent.errors import DeviceNotReady, WrongTarget
+from device_agent.errors import DeviceNotReady, DeviceQuarantined, WrongTarget
 from device_agent.lease_keeper import LeaseLost
 from device_agent.stop import StopRequested
 from device_agent.uploader import Uploader
@@ -19,6 +19,8 @@ from netspec.wire import DeviceRegistration, Lease, LeaseRequest, RegisteredDevi
 LONG_POLL_S = 20.0
 #: pauses (s) after one, two, ... failures in a row
 BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+#: how long a device is left alone whose anchor stays slow
+QUARANTINE_S = 1800.0
 
 _log = structlog.get_logger()
 
@@ -30,6 +32,7 @@ class Agent:
     bench: Bench
     long_poll_s: float = LONG_POLL_S
     backoff_s: tuple[float, ...] = BACKOFF_S
+    quarantine_s: float = QUARANTINE_S
 
     def run(self, *, until_idle: bool = False) -> None:
         """Measures until asked to stop; with `until_idle`, until the server has no work left.
@@ -44,16 +47,25 @@ class Agent:
         stop = self.bench.stop
         registered: RegisteredDevice | None = self._register()
         failures = 0
+        asleep = False
         while not stop.requested:
             try:
+                if asleep:
+                    self.bench.device.wake()
+                    asleep = False
                 registered = registered or self._register()
                 idle = not self._work(registered, wait=not until_idle)
             except StopRequested:
                 return
             except LeaseLost as error:
                 _log.warning("lease lost", why=str(error))
+            except DeviceQuarantined as error:
+                registered, asleep = None, True
+                _log.error("quarantine", s=self.quarantine_s, why=str(error))
+                stop.wait(self.quarantine_s)
             except (ProfilerUnreachable, ProfilerRefused, DeviceNotReady) as error:
                 registered = None
+                asleep = asleep or isinstance(error, DeviceNotReady)
                 pause_s = self.backoff_s[min(failures, len(self.backoff_s) - 1)]
                 failures += 1
                 why = " ".join(str(error).split())

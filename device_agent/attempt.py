@@ -66,7 +66,7 @@ class Attempt:
             ProfilerRefused: the server takes no upload now; the visits stay spooled.
             ProfilerUnreachable: the server is away; the visits stay spooled.
         """
-        bench, batch = self._bench, self._batch
+        _bench, batch = self._bench, self._batch
         not_ready: DeviceNotReady | None = None
         with self._keeper:
             _log.info("leased", lease=self._lease.id, tasks=len(batch.tasks), visits=batch.visits)

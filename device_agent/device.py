@@ -44,6 +44,9 @@ class Device(Protocol):
     def core(self) -> int | None:
         """Core of this machine that its visits need to themselves, None if they need none."""
 
+    def wake(self) -> None:
+        """Reaches the device again after it was not ready."""
+
     def prepare(self, models: Collection[Path]) -> None:
         """All that visits of the models need is on the device: nothing moves while it measures.
 

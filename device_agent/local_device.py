@@ -30,6 +30,9 @@ class LocalDevice:
     #: share of that core's time that others take, None where nobody can tell
     busy: BusyWatch | None = None
 
+    def wake(self) -> None:
+        """This machine is awake."""
+
     def prepare(self, models: Collection[Path]) -> None:
         """The models are where they are visited."""
 

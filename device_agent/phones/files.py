@@ -41,9 +41,10 @@ class PhoneFiles:
 
     def push_runner(self, content: bytes) -> PurePosixPath:
         """The program on the phone."""
-        path = RUNNERS / f"{_name(content)}"
-        there = self._transport.shell(f"ls {shlex.quote(str(path))}", timeout_s=QUICK_S)
+        path = RUNNERS / _name(content) / "benchmark_model"
+        there = self._transport.shell(f"ls {path}", timeout_s=QUICK_S)
         if there.exit_code:
+            self._must(f"mkdir -p {path.parent}", "make a folder for the runner")
             self._transport.push(content, path, mode=0o755, timeout_s=_PUSH_S)
         return path
 

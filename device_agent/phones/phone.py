@@ -15,11 +15,16 @@ from device_agent.benchmark_model.output import parse_output
 from device_agent.benchmark_model.program import Program
 from device_agent.cpu_time import busy_share, cpu_time
 from device_agent.device import Made
-from device_agent.errors import DeviceNotReady, NoPercentiles, RunnerFailed, VisitFailed
+from device_agent.errors import (
+    DeviceNotReady,
+    NoPercentiles,
+    RunnerFailed,
+    VisitFailed,
+    WrongTarget,
+)
 from device_agent.phones.elf import check_abi
 from device_agent.phones.files import MODELS, QUICK_S, PhoneFiles
 from device_agent.phones.properties import (
-    PhoneProperties,
     fastest_cluster,
     mask,
     parse_clusters,
@@ -87,25 +92,57 @@ class Phone:
         self._protocol = protocol
         self._files = PhoneFiles(transport)
         self._stretches = stretches or StretchRunner(transport, 2 * MAX_PHASE_S + _SPARE_S)
-        self._properties = parse_properties(self._say("getprop"))
-        check_abi(choice.program.content, choice.program.name, self._properties.abis)
-        self._cores = self._choose_cores()
-        self._zones = self._cpu_zones()
         self._flags = visit_flags(choice.program.kind, choice.delegate, choice.threads, protocol)
-        self._files.make_folders()
-        self._clock = PhoneClock(transport, self._cores, self._properties.sdk)
-        self._clock.give_back()
-        self._runner = self._files.push_runner(choice.program.content)
-        self._policy = self._take_clock()
-        self._clock.give_back()
         self._clock_is_ours = False
         self._names: Mapping[Path, str] = {}
-        self.identity = self._identity(self._properties)
+        self._probe()
+
+    def _probe(self) -> None:
+        """Settles what the phone is measured as, and puts right what a killed agent left."""
+        program = self._choice.program
+        properties = parse_properties(self._say("getprop"))
+        abi = check_abi(program.content, program.name, properties.abis)
+        self._cores = self._choose_cores()
+        self._zones = self._cpu_zones()
+        self._files.make_folders()
+        self._clock = PhoneClock(self._transport, self._cores, properties.sdk)
+        self._clock.give_back()
+        self._runner = self._files.push_runner(program.content)
+        self._policy = self._take_clock()
+        self._clock.give_back()
+        self.identity = TargetIdentity(
+            device_model=properties.model,
+            soc=properties.soc,
+            os_build=properties.build,
+            abi=abi,
+            runtime=program.name,
+            runtime_sha256=program.sha256,
+            delegate=self._choice.delegate,
+            threads=self._choice.threads,
+            affinity=mask(self._cores),
+            clock_policy=self._policy,
+            protocol=self._protocol.content_hash,
+        )
 
     @property
     def serial(self) -> str:
         """See `device.Device`."""
         return self._transport.serial
+
+    def wake(self) -> None:
+        """Reaches the phone again after it went away.
+
+        Raises:
+            WrongTarget: it came back as another target, for instance with an update.
+        """
+        self._transport.reconnect()
+        was, self._clock_is_ours = self.identity, False
+        self._probe()
+        if self.identity != was:
+            raise WrongTarget(
+                f"{self.serial} came back as another target ({self.identity.os_build}, clock "
+                f"{self._policy}); start the agent again"
+            )
 
     def prepare(self, models: Collection[Path]) -> None:
         """Pushes the models, and takes the clock."""
@@ -165,9 +202,10 @@ class Phone:
             raise stuck
 
     def rest(self) -> None:
-        """Gives the clock back."""
-        self._clock_is_ours = False
-        self._clock.give_back()
+        """Gives the clock back; a phone that is away gets it back when it wakes."""
+        if self._clock_is_ours:
+            self._clock_is_ours = False
+            self._clock.give_back()
 
     def close(self) -> None:
         """Gives the clock back, and ends the connection."""
@@ -256,22 +294,6 @@ class Phone:
 
     def _take_clock(self) -> ClockPolicy:
         return self._clock.steady() if self._protocol.clock == "steadiest" else "free"
-
-    def _identity(self, properties: PhoneProperties) -> TargetIdentity:
-        program = self._choice.program
-        return TargetIdentity(
-            device_model=properties.model,
-            soc=properties.soc,
-            os_build=properties.build,
-            abi=check_abi(program.content, program.name, properties.abis),
-            runtime=program.name,
-            runtime_sha256=program.sha256,
-            delegate=self._choice.delegate,
-            threads=self._choice.threads,
-            affinity=mask(self._cores),
-            clock_policy=self._policy,
-            protocol=self._protocol.content_hash,
-        )
 
     def _uptime_s(self) -> float | None:
         return _seconds(self._say(f"cat {_UPTIME}"))

@@ -19,8 +19,8 @@ _SCALE = re.compile(r"^\s*scale: (?P<scale>[0-9]+)\s*$", re.MULTILINE)
 _BATTERY_TENTHS = re.compile(r"^\s*temperature: (?P<tenths>-?[0-9]+)\s*$", re.MULTILINE)
 _CPU_ZONE = re.compile(r"cpu|^soc", re.IGNORECASE)
 #: zones count in thousandths of a degree, old ones in tenths or whole degrees
-_PLAUSIBLE_CELSIUS = 150.0
-_SCALES = (1000.0, 10.0, 1.0)
+_THOUSANDTHS_FROM = 1000.0
+_TENTHS_FROM = 150.0
 
 
 def parse_thermal(text: str) -> Conditions:
@@ -64,10 +64,11 @@ def zone_celsius(text: str) -> float | None:
         raw = float(text)
     except ValueError:
         return None
-    for scale in _SCALES:
-        if _NO_READING < raw / scale < _PLAUSIBLE_CELSIUS and (scale == 1 or raw >= scale):
-            return raw / scale
-    return None
+    if raw <= _NO_READING:
+        return None
+    if raw >= _THOUSANDTHS_FROM:
+        return raw / 1000
+    return raw / 10 if raw > _TENTHS_FROM else raw
 
 
 def _section(text: str) -> str:

@@ -1,0 +1,181 @@
+"""Fetches `benchmark_model` from its official addresses, and pins what came.
+
+The lock file is made to be kept under version control: the first fetch of an address records the
+SHA-256 of what came (trust on first use, unless the user brings the SHA-256), and from then on
+nothing else is taken from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx2
+
+from device_agent.benchmark_model.flags import Kind
+from device_agent.benchmark_model.program import Program, read_program
+from device_agent.errors import DownloadFailed, RunnerMissing
+from device_agent.phones.elf import program_abi
+
+LOCK_NAME = "runners.lock.json"
+_TFLITE = (
+    "https://storage.googleapis.com/tensorflow-nightly-public/prod/tensorflow/release/lite/tools/"
+    "nightly/latest/{platform}_benchmark_model"
+)
+_LITERT = "https://storage.googleapis.com/litert/binaries/{version}/{platform}/benchmark_model"
+#: the addresses' names of an ABI
+_PLATFORMS: dict[Kind, dict[str, str]] = {
+    "tflite": {"arm64-v8a": "android_aarch64", "armeabi-v7a": "android_arm"},
+    "litert": {"arm64-v8a": "android_arm64"},
+}
+#: the TFLite tool is only published as this
+NIGHTLY = "nightly"
+_TIMEOUT_S = 60.0
+_MAX_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """One line of the lock file."""
+
+    url: str
+    sha256: str
+
+
+class RunnerStore:
+    """Fetched programs in a folder, and the lock file that pins them.
+
+    Args:
+        folder: of the programs, created on demand.
+        lock: the lock file.
+        http: for tests.
+    """
+
+    def __init__(self, folder: Path, lock: Path, http: httpx2.Client | None = None) -> None:
+        self._folder = folder
+        self._lock = lock
+        self._http = http
+
+    def fetch(self, kind: Kind, version: str, abi: str, sha256: str | None = None) -> Path:
+        """Downloads a program, checks it and keeps it.
+
+        Args:
+            kind: which of the two programs.
+            version: of LiteRT; `nightly` for the TFLite tool.
+            abi: Android's name.
+            sha256: what must come; by default what the lock file says, or whatever comes first.
+
+        Raises:
+            DownloadFailed: nobody is there, or it is another program than the pinned one.
+        """
+        url = address(kind, version, abi)
+        name = _key(kind, version, abi)
+        pinned = self._pins()
+        known = pinned.get(name)
+        wanted = sha256 or (known.sha256 if known else None)
+        content = self._download(url)
+        found = hashlib.sha256(content).hexdigest()
+        if wanted is not None and found != wanted:
+            source = "--sha256" if sha256 else f"the lock file {self._lock}"
+            raise DownloadFailed(
+                f"{url} gave a file with SHA-256 {found}, but {source} says {wanted}; a nightly "
+                "build changes: to take the new one, remove its entry from the lock file"
+            )
+        if program_abi(content, url) != abi:
+            raise DownloadFailed(f"{url} gave a program for {program_abi(content, url)}, not {abi}")
+        path = self._path(found)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.write_bytes(content)
+        partial.chmod(0o755)
+        partial.replace(path)
+        self._pin({**pinned, name: Pinned(url, found)})
+        return path
+
+    def fetched(self, abis: tuple[str, ...]) -> Program:
+        """The fetched program for the best of these ABIs; the LiteRT tool before the other.
+
+        Raises:
+            RunnerMissing: none was fetched.
+        """
+        pins = self._pins()
+        for abi in abis:
+            for name in sorted(pins):
+                kind, version, built_for = name.split("/")
+                path = self._path(pins[name].sha256)
+                if built_for == abi and path.exists():
+                    program = read_program(path, _version(kind, version, pins[name]))
+                    if program.sha256 == pins[name].sha256:
+                        return program
+        raise RunnerMissing(
+            f"no benchmark_model for {', '.join(abis) or 'this phone'} was fetched; run "
+            "`device-agent runner fetch`, or give the path of yours with --runner"
+        )
+
+    def _path(self, sha256: str) -> Path:
+        return self._folder / f"benchmark_model-{sha256[:16]}"
+
+    def _pins(self) -> dict[str, Pinned]:
+        if not self._lock.exists():
+            return {}
+        try:
+            entries = json.loads(self._lock.read_text(encoding="utf-8"))
+            return {name: Pinned(**entry) for name, entry in entries.items()}
+        except (ValueError, TypeError, AttributeError) as error:
+            raise DownloadFailed(
+                f"the lock file {self._lock} cannot be read ({error}); restore it, or remove it"
+            ) from error
+
+    def _pin(self, pins: dict[str, Pinned]) -> None:
+        text = json.dumps({name: asdict(pin) for name, pin in sorted(pins.items())}, indent=2)
+        self._lock.parent.mkdir(parents=True, exist_ok=True)
+        self._lock.write_text(text + "\n", encoding="utf-8")
+
+    def _download(self, url: str) -> bytes:
+        http = self._http or httpx2.Client(timeout=_TIMEOUT_S, follow_redirects=True)
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            with http, http.stream("GET", url) as answer:
+                answer.raise_for_status()
+                for chunk in answer.iter_bytes():
+                    size += len(chunk)
+                    if size > _MAX_BYTES:
+                        raise DownloadFailed(f"{url} gives more than {_MAX_BYTES >> 20} MiB")
+                    chunks.append(chunk)
+        except httpx2.HTTPError as error:
+            raise DownloadFailed(
+                f"{url} gives nothing ({error}); download it elsewhere and pass its path with "
+                "--runner"
+            ) from error
+        return b"".join(chunks)
+
+
+def address(kind: Kind, version: str, abi: str) -> str:
+    """The official address of a program.
+
+    Raises:
+        DownloadFailed: none is published for this.
+    """
+    platform = _PLATFORMS[kind].get(abi)
+    if platform is None:
+        offered = ", ".join(_PLATFORMS[kind])
+        raise DownloadFailed(f"the {kind} tool is published for {offered}, not for {abi!r}")
+    if kind == "tflite":
+        if version != NIGHTLY:
+            raise DownloadFailed("the tflite tool is only published as `nightly`")
+        return _TFLITE.format(platform=platform)
+    if version == NIGHTLY:
+        raise DownloadFailed("the litert tool needs --version, for instance 2.1.0")
+    return _LITERT.format(platform=platform, version=version)
+
+
+def _key(kind: Kind, version: str, abi: str) -> str:
+    return f"{kind}/{version}/{abi}"
+
+
+def _version(kind: str, version: str, pin: Pinned) -> str:
+    """A nightly's version says nothing, its hash does."""
+    return f"{NIGHTLY}-{pin.sha256[:8]}" if kind == "tflite" else version

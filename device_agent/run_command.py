@@ -1,0 +1,276 @@
+"""`device-agent run`: measure what the profiler asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from device_agent.agent import Agent
+from device_agent.anchor import AnchorWatch
+from device_agent.attempt import Bench
+from device_agent.benchmark_model.program import read_program
+from device_agent.device import Device
+from device_agent.errors import DeviceNotReady, PhoneUnusable
+from device_agent.host import host_device, leave_core
+from device_agent.link import Link
+from device_agent.lock import device_lock
+from device_agent.model_files import ModelFiles
+from device_agent.progress import LogProgress, Progress, TerminalProgress
+from device_agent.runner_command import Lock, store
+from device_agent.spool import Spool, spool_path
+from device_agent.stop import StopSignal
+from device_agent.supervisor import SeenPhone, Supervisor, python_command
+from device_agent.transports.base import Way
+from netspec.connection import DEFAULT_URL, URL_VARIABLE, data_dir, load_token
+from netspec.errors import UserError
+from netspec.profiler_http import ProfilerHttp
+from netspec.protocol import PHONE, Delegate, MeasurementProtocol
+
+#: `--phone` for all that are plugged in
+ALL = "all"
+
+Core = Annotated[
+    int | None,
+    typer.Option(help="Core to measure on; by default the last one.", show_default=False, min=0),
+]
+
+RUN_EXAMPLES = """[bold]Examples[/]
+
+  device-agent run   (this machine)
+
+  device-agent run --profiler-url https://profiler.example --core 3
+
+  device-agent run --until-idle   (measure what is queued, then end)
+
+  device-agent run --phone all   (every phone plugged in, now and later)
+
+  device-agent run --phone 192.168.1.20:5555 --runner ./benchmark_model --threads 4"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every kind of run needs."""
+
+    profiler_url: str
+    token: str
+    protocol: MeasurementProtocol
+    folder: Path
+    stop: StopSignal
+    until_idle: bool
+
+
+def run(
+    profiler_url: Annotated[
+        str, typer.Option(envvar=URL_VARIABLE, help="Where the profiler listens.")
+    ] = DEFAULT_URL,
+    core: Core = None,
+    until_idle: Annotated[
+        bool, typer.Option("--until-idle", help="End when the profiler has no work left.")
+    ] = False,
+    phone: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Measure on this phone, not on this machine: a serial number, HOST:PORT, or "
+            "`all`. May be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    way: Annotated[
+        Way | None, typer.Option(help="How to reach the phones.", show_default=False)
+    ] = None,
+    runner: Annotated[
+        Path | None,
+        typer.Option(help="benchmark_model for the phones; else the fetched one."),
+    ] = None,
+    runner_version: Annotated[str, typer.Option(help="Version of --runner.")] = "unknown",
+    lock: Lock = None,
+    delegate: Annotated[Delegate, typer.Option(help="Who runs models on phones.")] = "xnnpack",
+    threads: Annotated[int, typer.Option(help="Of the delegate, on phones.", min=1, max=64)] = 1,
+    protocol: Annotated[
+        Path | None,
+        typer.Option(help="Measurement protocol as JSON; part of the target.", show_default=False),
+    ] = None,
+) -> None:
+    """Measure what the profiler asks for until Ctrl-C.
+
+    Ctrl-C or SIGTERM finish the visit in flight, upload and hand the work back; a second one ends
+    at once. No visit is lost either way.
+    """
+    default = PHONE if phone else MeasurementProtocol()
+    chosen = Run(
+        profiler_url=profiler_url,
+        token=load_token(),
+        protocol=default if protocol is None else read_protocol(protocol),
+        folder=data_dir(),
+        stop=StopSignal(),
+        until_idle=until_idle,
+    )
+    if not phone:
+        device = host_device(chosen.protocol, core)
+        leave_core(device.core)
+        _measure(chosen, device)
+    elif len(phone) == 1 and phone[0] != ALL:
+        structlog.contextvars.bind_contextvars(device=phone[0])
+        with device_lock(chosen.folder, _file_name(phone[0])):
+            device_ = _phone(chosen, phone[0], way, runner, runner_version, lock, delegate, threads)
+            _measure(chosen, device_, locked=True)
+    else:
+        options = _options(
+            profiler_url, runner, runner_version, lock, delegate, threads, protocol, until_idle
+        )
+        with chosen.stop.on_signals():
+            Supervisor(
+                seen=lambda: _seen(phone, way),
+                command=lambda one: python_command(
+                    "run", "--phone", one.serial, "--way", one.way, *options
+                ),
+                stop=chosen.stop,
+            ).run(until_idle=until_idle)
+
+
+def read_protocol(path: Path) -> MeasurementProtocol:
+    """A protocol from a JSON file.
+
+    Raises:
+        UserError: there is no such file, or it is no protocol.
+    """
+    try:
+        return MeasurementProtocol.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"the protocol {path} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise UserError(f"{path} is no measurement protocol: {where}: {first['msg']}") from error
+
+
+def _measure(chosen: Run, device: Device, *, locked: bool = False) -> None:
+    with (
+        _held(chosen.folder, device.serial, locked=locked),
+        chosen.stop.on_signals(),
+        Spool(spool_path(chosen.folder, chosen.profiler_url, device.serial)) as spool,
+        ProfilerHttp(chosen.profiler_url, chosen.token) as http,
+    ):
+        link = Link(http)
+        bench = Bench(
+            device=device,
+            protocol=chosen.protocol,
+            link=link,
+            spool=spool,
+            models=ModelFiles(chosen.folder / "models", link.model),
+            stop=chosen.stop,
+            progress=_progress(),
+            watch=_watch(chosen, device),
+        )
+        try:
+            Agent(bench).run(until_idle=chosen.until_idle)
+        finally:
+            _give_back(device)
+            _say_what_is_left(spool)
+
+
+@contextmanager
+def _held(folder: Path, serial: str, *, locked: bool) -> Iterator[None]:
+    if locked:
+        yield
+    else:
+        with device_lock(folder, serial):
+            yield
+
+
+def _watch(chosen: Run, device: Device) -> AnchorWatch | None:
+    """A phone's reference outlives the agent; a computer's changes with its neighbours."""
+    if chosen.protocol.anchor is None:
+        return None
+    if chosen.protocol.anchor.quarantine_ratio is None:
+        return AnchorWatch(chosen.protocol.anchor)
+    name = f"anchor-{_file_name(device.serial)}-{device.identity.id}.json"
+    return AnchorWatch(chosen.protocol.anchor, chosen.folder / name)
+
+
+def _give_back(device: Device) -> None:
+    try:
+        device.close()
+    except DeviceNotReady as error:
+        structlog.get_logger().warning(
+            "device not given back; its settings are restored at the next start",
+            device=device.serial,
+            why=" ".join(str(error).split()),
+        )
+
+
+def _phone(
+    chosen: Run,
+    serial: str,
+    way: Way | None,
+    runner: Path | None,
+    runner_version: str,
+    lock: Path | None,
+    delegate: Delegate,
+    threads: int,
+) -> Device:
+    # Only those who have phones need what reaches them.
+    from device_agent.phones.phone import Choice, connect  # noqa: PLC0415
+    from device_agent.phones.reach import phone_abis, reach  # noqa: PLC0415
+
+    try:
+        transport = reach(serial, way, chosen.folder)
+        if runner is not None:
+            program = read_program(runner, runner_version)
+        else:
+            program = store(lock).fetched(phone_abis(transport))
+        return connect(transport, Choice(program, delegate, threads), chosen.protocol)
+    except DeviceNotReady as error:
+        raise PhoneUnusable(str(error)) from error
+
+
+def _seen(phones: Sequence[str], way: Way | None) -> list[SeenPhone]:
+    from device_agent.phones.reach import plugged_in, way_to  # noqa: PLC0415
+
+    named = [SeenPhone(one, way or way_to(one)) for one in phones if one != ALL]
+    return named + (plugged_in(way) if ALL in phones else [])
+
+
+def _options(
+    profiler_url: str,
+    runner: Path | None,
+    runner_version: str,
+    lock: Path | None,
+    delegate: Delegate,
+    threads: int,
+    protocol: Path | None,
+    until_idle: bool,
+) -> list[str]:
+    """This run's options for the process of one phone."""
+    given = {"--runner": runner, "--lock": lock, "--protocol": protocol}
+    paths = [part for name, path in given.items() if path for part in (name, str(path.resolve()))]
+    return [
+        *("--profiler-url", profiler_url, "--runner-version", runner_version),
+        *("--delegate", delegate, "--threads", str(threads), *paths),
+        *(["--until-idle"] if until_idle else []),
+    ]
+
+
+def _file_name(serial: str) -> str:
+    return "".join(char if char.isalnum() or char in "._-" else "-" for char in serial)
+
+
+def _progress() -> Progress:
+    console = Console(stderr=True)
+    return TerminalProgress(console) if console.is_terminal else LogProgress()
+
+
+def _say_what_is_left(spool: Spool) -> None:
+    log = structlog.get_logger()
+    if waiting := spool.waiting():
+        log.warning("visits wait for the next start", visits=waiting, spool=str(spool.path))
+    if refused := spool.refused():
+        log.warning("the profiler refused visits", visits=len(refused), spool=str(spool.path))

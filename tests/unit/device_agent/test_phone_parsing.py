@@ -1,0 +1,146 @@
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from device_agent.phones.properties import (
+    fastest_cluster,
+    mask,
+    parse_clusters,
+    parse_properties,
+)
+from device_agent.phones.readings import (
+    is_cpu_zone,
+    parse_battery,
+    parse_thermal,
+    zone_celsius,
+)
+from device_agent.phones.script import Launch, finished_visits, script_text
+from netspec.wire import Conditions
+from tests.phones.state import PhoneState
+
+BIG_LITTLE = {0: 1_800_000, 1: 1_800_000, 2: 1_800_000, 3: 1_800_000, 4: 2_400_000, 5: 2_400_000,
+              6: 2_400_000, 7: 2_840_000}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("threads", "cores", "written"),
+    [(1, (7,), "80"), (2, (4, 5, 6), "70"), (4, (0, 1, 2, 3), "f"), (5, (), "none")],
+)
+def test_the_fastest_cluster_with_enough_cores_is_taken(
+    threads: int, cores: tuple[int, ...], written: str
+) -> None:
+    assert fastest_cluster(BIG_LITTLE, threads) == cores
+    assert mask(cores) == written
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.dictionaries(st.integers(0, 15), st.sampled_from([1, 2, 3])), st.integers(1, 8))
+def test_the_cores_of_a_cluster_share_a_clock(max_khz: Mapping[int, int], threads: int) -> None:
+    cores = fastest_cluster(max_khz, threads)
+    assert len({max_khz[core] for core in cores}) <= 1
+    assert not cores or len(cores) >= threads
+
+
+def test_properties_name_the_phone() -> None:
+    text = "\n".join(f"[{name}]: [{value}]" for name, value in PhoneState().properties().items())
+    found = parse_properties(text)
+    assert (found.model, found.soc, found.sdk) == ("Testers Pixel Test", "TestSoC 9000", 31)
+    assert found.abis == ("arm64-v8a",)
+    assert parse_properties("").model == "unknown"
+    same = "[ro.product.manufacturer]: [Xiaomi]\n[ro.product.model]: [Xiaomi 13]"
+    assert parse_properties(same).model == "Xiaomi 13"
+
+
+def test_clocks_are_read_and_cores_without_one_left_out() -> None:
+    text = (
+        "/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq 1800000\n"
+        "/sys/devices/system/cpu/cpu10/cpufreq/cpuinfo_max_freq 2840000\n"
+        "/sys/devices/system/cpu/cpu3/cpufreq/cpuinfo_max_freq \n"
+    )
+    assert parse_clusters(text) == {0: 1_800_000, 10: 2_840_000}
+
+
+def test_the_thermal_service_is_read_as_android_prints_it() -> None:
+    text = PhoneState(thermal_status=2, cpu_celsius=61.5).dumpsys("thermalservice")
+    assert text is not None
+    found = parse_thermal(text)
+    assert (found.thermal_status, found.cpu_celsius) == (2, 61.5)
+    overridden = PhoneState(thermal_override=True).dumpsys("thermalservice")
+    assert overridden is not None
+    assert parse_thermal(overridden).thermal_status is None
+    assert parse_thermal("Can't find service: thermalservice") == Conditions()
+
+
+def test_the_battery_is_read_in_percent_and_degrees() -> None:
+    text = PhoneState(battery_level=42, battery_celsius=36.4).dumpsys("battery")
+    assert text is not None
+    found = parse_battery(text)
+    assert (found.battery_percent, found.battery_celsius) == (42, 36.4)
+    assert parse_battery("  level: 60\n  scale: 120").battery_percent == 50
+    assert parse_battery("Can't find service: battery") == Conditions()
+
+
+@pytest.mark.parametrize(
+    ("text", "celsius"),
+    [("38000", 38.0), ("385", 38.5), ("38", 38.0), ("0", None), ("-40000", None), ("", None)],
+)
+def test_zones_count_in_thousandths_tenths_or_degrees(text: str, celsius: float | None) -> None:
+    assert zone_celsius(text) == celsius
+
+
+def test_cpu_zones_are_known_by_name() -> None:
+    assert [kind for kind in ("cpu-0-0-usr", "mtktscpu", "soc_thermal", "battery", "gpu0")
+            if is_cpu_zone(kind)] == ["cpu-0-0-usr", "mtktscpu", "soc_thermal"]  # fmt: skip
+
+
+LAUNCH = Launch(
+    "/t/s", "/t/m", ("taskset", "80", "/t/r"), ("--num_runs=10",), ("/proc/uptime",), "@k"
+)
+WRITTEN = """@k begin 0
+/proc/uptime 12.5 80.1
+@k run 0
+INFO: STARTING!
+@k end 1 0
+still the runner's
+
+@k end 0 0
+/proc/uptime 13.1 80.2
+@k done 0
+@k begin 1
+/proc/uptime 13.2 81
+@k run 1
+no newline at its end
+@k end 1 134
+/proc/uptime 14 82
+@k done 1
+@k begin 2
+/proc/uptime 15 83
+@k run 2
+INFO: count=
+"""
+
+
+def test_finished_visits_are_read_and_the_one_in_flight_left_out() -> None:
+    first, second = finished_visits(WRITTEN, "@k")
+    assert (first.index, first.exit_code) == (0, 0)
+    assert first.before == {"/proc/uptime": "12.5 80.1"}
+    assert first.after == {"/proc/uptime": "13.1 80.2"}
+    assert "still the runner's" in first.output
+    assert (second.index, second.exit_code) == (1, 134)
+    assert second.output.strip() == "no newline at its end"
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, len(WRITTEN)))
+def test_however_far_the_script_came_no_visit_is_made_up(at: int) -> None:
+    whole = list(finished_visits(WRITTEN, "@k"))
+    found = list(finished_visits(WRITTEN[:at], "@k"))
+    assert found == whole[: len(found)]
+
+
+def test_the_script_quotes_what_it_is_given() -> None:
+    text = script_text(LAUNCH, ["a b.tflite"])
+    assert "for model in 'a b.tflite'; do" in text
+    assert "taskset 80 /t/r --graph=/t/m/$model --num_runs=10 2>&1" in text
