@@ -54,6 +54,40 @@ def stratified_networks(
     return [network for _, network in sorted(kept, key=lambda item: item[0])]
 
 
+def typical_networks(
+    space: Space, values_ms: Mapping[str, float], count: int, seed: int
+) -> list[Network]:
+    """Networks as random as any, but spread evenly over what random networks cost.
+
+    Every block is drawn by itself, all choices alike. The draws are put in order of their sums
+    of entries and cut into `count` equal parts; each part's middle one is kept. An error
+    found on them is therefore that of random networks.
+
+    Args:
+        space: where to draw from.
+        values_ms: an entry (ms) for every operator of the space, by canonical key.
+        count: how many networks, at least 1; fewer where the space has fewer.
+        seed: same seed, same networks.
+
+    Returns:
+        Distinct networks, fastest first.
+    """
+    rng = np.random.default_rng(seed)
+    drawn: dict[str, tuple[float, Network]] = {}
+    for _ in range(POOL_FACTOR * count):
+        network = random_network(space, rng)
+        sum_ms = sum(values_ms[operator.key] for operator in network.operators)
+        drawn[network.content_hash] = (sum_ms, network)
+    ordered = sorted(drawn.values(), key=lambda item: item[0])
+    parts = min(count, len(ordered))
+    return [ordered[(2 * part + 1) * len(ordered) // (2 * parts)][1] for part in range(parts)]
+
+
+def random_network(space: Space, rng: np.random.Generator) -> Network:
+    """A network whose every block is drawn by itself, all choices alike."""
+    return space.network([int(rng.integers(block.choices)) for block in space.blocks])
+
+
 def _choices(space: Space, rng: np.random.Generator) -> list[int]:
     most = max(block.choices for block in space.blocks)
     taste = rng.dirichlet(np.full(most, CONCENTRATION))

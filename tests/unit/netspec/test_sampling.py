@@ -6,7 +6,7 @@ import pytest
 
 from netspec.networks import Network
 from netspec.operators import MBConv, Operator
-from netspec.sampling import stratified_networks
+from netspec.sampling import random_network, stratified_networks, typical_networks
 from netspec.spaces import Space, Stage
 
 #: three blocks of 6, 7 and 6 choices: 252 networks
@@ -90,3 +90,32 @@ def test_a_space_with_fewer_networks_gives_them_all_once() -> None:
         space.network([0]).operators,
         space.network([1]).operators,
     ]
+
+
+def test_typical_networks_cost_what_random_ones_do() -> None:
+    space, values = Space(), values_ms(Space())
+    typical = [sum_ms(network) for network in typical_networks(space, values, 9, seed=3)]
+    rng = np.random.default_rng(11)
+    random = [sum_ms(random_network(space, rng)) for _ in range(400)]
+    assert typical == sorted(typical)
+    expected = np.percentile(random, (100 * (2 * np.arange(9) + 1)) / 18)
+    assert typical == pytest.approx(expected, rel=0.06)
+
+
+def test_typical_networks_are_distinct_and_repeat() -> None:
+    values = values_ms(SMALL)
+    kept = typical_networks(SMALL, values, 20, seed=1)
+    assert len({network.content_hash for network in kept}) == 20
+    assert kept == typical_networks(SMALL, values, 20, seed=1)
+    assert kept != typical_networks(SMALL, values, 20, seed=2)
+
+
+def test_a_small_space_has_no_more_networks_than_it_has() -> None:
+    tiny = Space(
+        input_size=32,
+        width=0.25,
+        classes=10,
+        stages=(Stage(channels=24, depth=1, stride=2),),
+        kernels=(3,),
+    )
+    assert len(typical_networks(tiny, values_ms(tiny), 5, seed=0)) == 2
