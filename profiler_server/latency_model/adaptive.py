@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -44,9 +45,11 @@ def next_operators(
         return picked
     share = dict(zip(candidates, weights or np.ones(len(candidates)), strict=True))
     model = OperatorModel(seen, [priced for _, priced in measured])
-    means, covariance = model.posterior([*left, *picked])
-    usage = np.exp(means) * np.array([share[one] for one in [*left, *picked]])
-    for index in range(len(left), len(left) + len(picked)):
+    # What was just picked will be known by then; the first of its kind teaches nothing of others.
+    soon = [one for one in picked if model.knows(one)]
+    means, covariance = model.posterior([*left, *soon])
+    usage = np.exp(means) * np.array([share[one] for one in [*left, *soon]])
+    for index in range(len(left), len(left) + len(soon)):
         covariance = _after(covariance, index)
     order = _greedy(covariance, usage, len(left), wanted)
     return [*picked, *(left[index] for index in order)]
@@ -61,13 +64,18 @@ def table_error(
 
     Args:
         operators: of the table that is wanted, measured or not.
-        measured: entries, at least `LEAST_ENTRIES`, of every kind and kernel size wanted.
+        measured: entries, at least `LEAST_ENTRIES`.
         weights: how often networks contain each operator, 1 each by default.
+
+    Returns:
+        Infinity where a kind or a kernel size has no entry at all.
 
     Raises:
         TooFewEntries: there is too little to learn from.
     """
     model = OperatorModel([one for one, _ in measured], [priced for _, priced in measured])
+    if not all(map(model.knows, operators)):
+        return math.inf
     priced = dict(measured)
     means, covariance = model.posterior(operators)
     known = [priced.get(operator) for operator in operators]

@@ -117,7 +117,8 @@ def test_few_errors_are_widened_and_many_are_counted() -> None:
 
 @pytest.mark.parametrize(("networks", "at_most"), [(5, 0.04), (12, 0.015), (40, 0.01)])
 def test_a_disturbed_network_does_not_bend_the_rest(networks: int, at_most: float) -> None:
-    errors, careless = [], []
+    errors: list[float] = []
+    careless: list[float] = []
     for seed in range(8):
         truth = made_up(networks + 30, operators=30, spread=0.05, noise=0.005, seed=seed)
         measured = truth.measured_ms.copy()

@@ -1,0 +1,78 @@
+"""A first table for a phone whose sibling has one: the sibling's entries times one factor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from profiler_server.latency_model.accuracy import interval_factor
+from profiler_server.latency_model.design import Priced
+
+#: fewest operators measured on both that a factor is fitted to
+LEAST_SHARED = 3
+
+
+class TooFewShared(ValueError):
+    """Too few operators were measured on both targets."""
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A sibling's table, brought to another target."""
+
+    #: what the sibling's entries are multiplied by
+    factor: float
+    #: error of a transferred entry when it takes no part in fitting the factor, percent
+    mape_percent: float
+    #: see `accuracy.interval_factor`
+    interval_factor: float
+    #: of all operators; the target's own where they are measured
+    prices: dict[str, Priced]
+    #: keys of those that come from the sibling
+    transferred: tuple[str, ...]
+
+
+def transfer(sibling: Mapping[str, Priced], own: Mapping[str, Priced]) -> Transfer:
+    """The target's table from its own few entries and a sibling's many.
+
+    The factor is the median ratio of entries measured on both, so a single operator
+    that one of the two runs differently does not move it; its error is stated from leaving
+    each of them out.
+
+    Args:
+        sibling: by operator key, values above 0 ms.
+        own: likewise, of the target that is to be filled.
+
+    Raises:
+        TooFewShared: fewer than three operators were measured on both.
+    """
+    shared = sorted(sibling.keys() & own.keys())
+    if len(shared) < LEAST_SHARED:
+        raise TooFewShared(
+            f"a transfer needs {LEAST_SHARED} operators measured on both targets, "
+            f"there are {len(shared)}"
+        )
+    theirs = np.array([sibling[key].value_ms for key in shared])
+    ours = np.array([own[key].value_ms for key in shared])
+    ratios = ours / theirs
+    factor = float(np.median(ratios))
+    left_out = np.array([np.median(np.delete(ratios, index)) for index in range(len(shared))])
+    widening = interval_factor(left_out * theirs, ours)
+    assert widening is not None  # noqa: S101 (there are at least three)
+    doubt = float(np.log(widening)) / 2
+    transferred = tuple(sorted(sibling.keys() - own.keys()))
+    moved = {
+        key: Priced(
+            factor * sibling[key].value_ms, float(np.hypot(sibling[key].relative_error, doubt))
+        )
+        for key in transferred
+    }
+    return Transfer(
+        factor=factor,
+        mape_percent=float(100 * np.abs(left_out * theirs / ours - 1).mean()),
+        interval_factor=widening,
+        prices={**moved, **own},
+        transferred=transferred,
+    )

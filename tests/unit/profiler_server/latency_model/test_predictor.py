@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from netspec.operators import Classifier, Convert, HeadConv, MBConv, Operator, StemConv
+from profiler_server.latency_model.design import Priced
+from profiler_server.latency_model.features import COLUMNS, features, group, work
+from profiler_server.latency_model.predictor import (
+    LEAST_ENTRIES,
+    MOST_ENTRIES,
+    OperatorModel,
+    TooFewEntries,
+    fill_in,
+)
+from tests.unit.profiler_server.latency_model.machine import SPACE, latency_ms, measured
+
+BLOCK = MBConv(
+    input_size=8, in_channels=4, out_channels=4, kernel=5, expand=3, stride=1, residual=True
+)
+
+
+def test_work_by_hand() -> None:
+    block = work(BLOCK)
+    # 8 * 8 px, 4 -> 12 and 12 -> 4 channels; 25 taps on 12 channels
+    assert block.pointwise_macs == 64 * (48 + 48)
+    assert block.depthwise_macs == 64 * 25 * 12
+    assert block.weights == 48 + 25 * 12 + 48
+    # in, out, middle written and read on both sides of the depthwise, and the input once more
+    assert block.activations == 64 * (4 + 4 + 4 * 12 + 4)
+    stem = work(StemConv(input_size=8, in_channels=3, out_channels=2, stride=2))
+    assert (stem.macs, stem.weights, stem.activations) == (16 * 54, 54, 64 * 3 + 16 * 2)
+    head = work(HeadConv(input_size=4, in_channels=3, out_channels=5))
+    assert (head.macs, head.weights) == (16 * 15, 15)
+    last = work(Classifier(input_size=4, in_channels=3, out_channels=5))
+    assert (last.macs, last.activations) == (15, 48 + 5)
+    convert = work(Convert(input_size=4, in_channels=3, out_channels=3, precision="int8"))
+    assert (convert.macs, convert.weights, convert.activations) == (0, 0, 96)
+
+
+def test_without_expansion_there_is_one_pointwise_convolution() -> None:
+    narrow = work(MBConv(input_size=8, in_channels=4, out_channels=6, expand=1, stride=2))
+    assert narrow.pointwise_macs == 16 * 24
+    assert narrow.depthwise_macs == 16 * 9 * 4
+    assert narrow.activations == 64 * 4 + 16 * 6 + 2 * 16 * 4
+
+
+def test_every_column_is_named_and_finite() -> None:
+    operators = [*SPACE.operators(), Convert(input_size=4, in_channels=3, out_channels=3)]
+    rows = features(operators)
+    assert rows.shape == (len(operators), len(COLUMNS))
+    assert np.isfinite(rows).all()
+    assert group(BLOCK) == "mbconv kernel 5"
+    assert {group(one) for one in SPACE.operators()} == {
+        "stem",
+        "head",
+        "classifier",
+        "mbconv kernel 3",
+        "mbconv kernel 5",
+        "mbconv kernel 7",
+    }
+
+
+def halves() -> tuple[list[Operator], list[Operator]]:
+    operators = list(SPACE.operators())
+    rng = np.random.default_rng(0)
+    ends = [operators[0], *operators[-2:]]
+    blocks = [operators[int(at)] for at in rng.permutation(np.arange(1, len(operators) - 2))]
+    return [*ends, *blocks[:32]], blocks[32:]
+
+
+def test_what_was_not_measured_is_predicted_with_an_honest_interval() -> None:
+    seen, unseen = halves()
+    entries = measured(seen)
+    model = OperatorModel([one for one, _ in entries], [priced for _, priced in entries])
+    predictions = model.predict(unseen)
+    truth = np.array([latency_ms(one) for one in unseen])
+    values = np.array([one.value_ms for one in predictions])
+    assert np.abs(values / truth - 1).mean() < 0.04
+    inside = [one.low_ms <= ms <= one.high_ms for one, ms in zip(predictions, truth, strict=True)]
+    assert np.mean(inside) >= 0.85
+    assert all(one.low_ms < one.value_ms < one.high_ms for one in predictions)
+    # an interval that is always right by being wide would be no help
+    assert np.median([one.high_ms / one.low_ms for one in predictions]) < 1.35
+
+
+def test_the_same_entries_give_the_same_predictions_in_any_order() -> None:
+    seen, unseen = halves()
+    first = fill_in(unseen, {one.key: (one, priced) for one, priced in measured(seen)})
+    again = fill_in(unseen[::-1], {one.key: (one, priced) for one, priced in measured(seen[::-1])})
+    assert first == again
+    assert set(first) == {one.key for one in unseen}
+
+
+def test_what_is_measured_is_not_predicted() -> None:
+    seen, unseen = halves()
+    entries = {one.key: (one, priced) for one, priced in measured(seen)}
+    assert set(fill_in([*seen, unseen[0], unseen[0]], entries)) == {unseen[0].key}
+    assert fill_in(seen, entries) == {}
+
+
+def test_a_kind_without_any_entry_stays_missing() -> None:
+    seen, unseen = halves()
+    small = [one for one in seen if group(one) != "mbconv kernel 7"]
+    entries = {one.key: (one, priced) for one, priced in measured(small)}
+    found = fill_in(unseen, entries)
+    assert found
+    assert not [key for key in found if "kernel:7" in key]
+    convert = Convert(input_size=8, in_channels=8, out_channels=8)
+    assert fill_in([convert], entries) == {}
+
+
+def test_too_little_to_learn_from() -> None:
+    seen, unseen = halves()
+    few = measured(seen[: LEAST_ENTRIES - 1])
+    with pytest.raises(TooFewEntries, match=f"{LEAST_ENTRIES} measured operators, there are 11"):
+        OperatorModel([one for one, _ in few], [priced for _, priced in few])
+    assert fill_in(unseen, {one.key: (one, priced) for one, priced in few}) == {}
+    with pytest.raises(ValueError, match="above 0 ms"):
+        OperatorModel(seen, [Priced(0.0, 0.0)] * len(seen))
+
+
+def test_large_tables_are_thinned_out() -> None:
+    operators = [
+        MBConv(input_size=size, in_channels=8 * width, out_channels=8, expand=3, kernel=3)
+        for size in range(7, 47)
+        for width in range(2, 20)
+    ]
+    assert len(operators) > MOST_ENTRIES
+    # The process alone takes most of the time: a table of one kind, without its fit.
+    from profiler_server.latency_model.predictor import _thinned  # noqa: PLC0415
+
+    kept = _thinned(operators, [priced for _, priced in measured(operators)])
+    assert len(set(kept)) == MOST_ENTRIES
+    values = [latency_ms(operators[at]) for at in kept]
+    assert values == sorted(values)
+    assert values[0] == min(map(latency_ms, operators))
+    assert values[-1] == max(map(latency_ms, operators))
