@@ -1,82 +1,91 @@
-"""Files run by LiteRT against the networks in torch that they came from."""
+"""Files run by LiteRT against the networks in torch that they came from, on every kernel set."""
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from netspec.layers import Parameters, named_layers
-from netspec.operators import Precision
 from netspec.quantization import affine_of
-from netspec.tflite import encode
-from search_client.batches import PlainBatches
-from search_client.litert import TFLiteClassifier
+from netspec.tflite import FileOptions, encode
+from search_client.batches import normalise
+from search_client.litert import Kernels, NoClassifier, TFLiteClassifier
 from search_client.modules import FloatNetwork, folded_parameters
-from search_client.qat import calibrate
+from search_client.ptq import quantize_post_training
 from search_client.quantize import QuantizedNetwork
+from search_client.verify import KERNEL_SETS, to_pixels, torch_logits
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 
 NETWORK = tiny_space().network([0, 3])
-IMAGES = 30
+COUNT = 30
+IMAGES = tiny_images(COUNT).images[:, :, :16, :16].contiguous()
 
 
 @pytest.fixture(scope="module")
-def images() -> torch.Tensor:
-    """Normalised [N, 3, H, W]."""
-    return next(iter(PlainBatches(tiny_images(IMAGES), NETWORK.input_size, IMAGES)))[0]
-
-
-@pytest.fixture(scope="module")
-def float_network(images: torch.Tensor) -> FloatNetwork:
+def float_network() -> FloatNetwork:
     torch.manual_seed(0)
     model = FloatNetwork(NETWORK).train()
     with torch.no_grad():
         for _ in range(20):  # running statistics
-            model(images)
+            model(normalise(IMAGES))
         # An untrained classifier's logits are hardly above 0.
-        next(one for one in model.modules() if isinstance(one, nn.Linear)).weight.mul_(50)
+        next(one for one in model.modules() if isinstance(one, torch.nn.Linear)).weight.mul_(50)
     return model.eval()
 
 
-def logits(model: nn.Module, images: torch.Tensor) -> np.ndarray:
-    with torch.no_grad():
-        return np.asarray(model(images).numpy())
+@pytest.fixture(scope="module")
+def quantized(float_network: FloatNetwork) -> QuantizedNetwork:
+    batches = [(normalise(IMAGES), torch.zeros(COUNT))]
+    return quantize_post_training(float_network, batches).eval()
 
 
-def file_logits(classifier: TFLiteClassifier, images: torch.Tensor) -> np.ndarray:
+def file_logits(classifier: TFLiteClassifier) -> np.ndarray:
     counted: list[int] = []
-    found = classifier.logits(images.permute(0, 2, 3, 1).contiguous().numpy(), counted.append)
-    assert counted == list(range(1, len(images) + 1))
+    found = classifier.logits(to_pixels(IMAGES), counted.append)
+    assert counted == list(range(1, COUNT + 1))
     return found
 
 
-def encoded(precision: Precision, parameters: Parameters) -> TFLiteClassifier:
-    return TFLiteClassifier(encode(NETWORK.with_precision(precision).operators, parameters))
-
-
+@pytest.mark.parametrize("kernels", KERNEL_SETS)
 def test_a_float32_file_gives_the_logits_of_torch(
-    float_network: FloatNetwork, images: torch.Tensor
+    float_network: FloatNetwork, kernels: Kernels
 ) -> None:
-    classifier = encoded("float32", Parameters(folded_parameters(float_network), {}))
-    assert classifier.output_scale is None
-    of_torch = logits(float_network, images)
+    file = encode(NETWORK.operators, Parameters(folded_parameters(float_network), {}))
+    classifier = TFLiteClassifier(file, kernels)
+    assert (classifier.output_scale, classifier.input_size, classifier.classes) == (None, 16, 3)
+    of_torch = torch_logits(float_network, IMAGES)
     assert np.ptp(of_torch) > 0.1
-    np.testing.assert_allclose(file_logits(classifier, images), of_torch, atol=1e-4)
+    np.testing.assert_allclose(file_logits(classifier), of_torch, atol=1e-4)
 
 
+@pytest.mark.parametrize("kernels", KERNEL_SETS)
+@pytest.mark.parametrize("codes", ["int8", "uint8"])
 def test_an_int8_file_gives_the_dequantized_logits_of_fake_quantization(
-    float_network: FloatNetwork, images: torch.Tensor
+    quantized: QuantizedNetwork, kernels: Kernels, codes: str
 ) -> None:
-    quantized = QuantizedNetwork.from_float(float_network)
-    calibrate(quantized, [(images, torch.zeros(len(images)))])
-    quantized.eval()
     parameters = quantized.parameters_for_export()
-    classifier = encoded("int8", parameters)
-    output = named_layers(NETWORK.with_precision("int8").operators)[-1][0]
-    scale = affine_of(parameters.ranges[output]).scale
+    options = FileOptions(codes="uint8" if codes == "uint8" else "int8")
+    operators = quantized.network.operators
+    classifier = TFLiteClassifier(encode(operators, parameters, options=options), kernels)
+    scale = affine_of(parameters.ranges[named_layers(operators)[-1][0]]).scale
     assert classifier.output_scale == pytest.approx(scale)
-    of_torch = logits(quantized, images)
+    of_torch = torch_logits(quantized, IMAGES)
     # Enough codes in use, so that two steps are little.
     assert np.ptp(of_torch) > 100 * scale
-    of_file = file_logits(classifier, images)
-    assert np.abs(of_file - of_torch).max() <= 2.01 * scale
+    assert np.abs(file_logits(classifier) - of_torch).max() <= 2.01 * scale
+
+
+def test_float16_weights_stay_within_their_rounding(float_network: FloatNetwork) -> None:
+    parameters = Parameters(folded_parameters(float_network), {})
+    file = encode(NETWORK.operators, parameters, options=FileOptions(half_weights=True))
+    assert len(file) < 0.6 * len(encode(NETWORK.operators, parameters))
+    of_torch = torch_logits(float_network, IMAGES)
+    difference = np.abs(file_logits(TFLiteClassifier(file)) - of_torch).max()
+    assert 0 < difference < 5e-3 * np.abs(of_torch).max()
+
+
+def test_what_is_no_classifier_of_images_is_refused() -> None:
+    with pytest.raises(NoClassifier, match="LiteRT cannot load the model"):
+        TFLiteClassifier(b"no model at all")
+    block = NETWORK.operators[1:2]
+    with pytest.raises(NoClassifier, match=r"takes a tensor of shape \[1, 8, 8, 8\]"):
+        TFLiteClassifier(encode(block))
