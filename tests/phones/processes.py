@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,6 +31,17 @@ class Processes:
         shell.pid = pid
         self._tasks[pid] = asyncio.get_running_loop().create_task(running)
         return pid
+
+    @contextmanager
+    def as_process(self, pid: int) -> Iterator[None]:
+        """What runs within is the process of this number."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks[pid] = task
+        try:
+            yield
+        finally:
+            del self._tasks[pid]
 
     def pids(self) -> list[int]:
         """Those that still run."""

@@ -357,7 +357,8 @@ class Shell:
             self._child(), pid=self.phone.processes.new_pid(), name=path, args=args, functions={}
         )
         child.errexit = False
-        return await child.run(text, io)
+        with self.phone.processes.as_process(child.pid):
+            return await child.run(text, io)
 
     async def fields(self, word: grammar.Word, io: Io) -> list[str]:
         """A word expanded, split and matched against files."""

@@ -532,7 +532,9 @@ async def nproc(call: Call) -> int:
 
 async def kill(call: Call) -> int:
     code = 0
-    for pid in [int(arg) for arg in call.args if arg.isdigit()]:
+    # Below zero, a process group: here, a script and what it runs.
+    named = call.args[1:] if call.args[:1] and call.args[0].startswith("-") else call.args
+    for pid in [int(arg.lstrip("-")) for arg in named if arg.lstrip("-").isdigit()]:
         if "-0" in call.args:
             code |= pid not in call.phone.processes.pids()
         elif not call.phone.processes.kill(pid):
