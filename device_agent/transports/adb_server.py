@@ -22,7 +22,11 @@ _DEFAULT_PORT = 5037
 _LOOK_EVERY_S = 0.1
 #: what a server that is there answers within
 _ANSWERS_WITHIN_S = 1.0
-#: the connection is looked at for bytes of this many
+#: our word for what the server does not list
+_ABSENT = "not there"
+#: how its answers to `connect` begin where nobody listens
+_REFUSALS = ("failed to connect", "cannot connect", "unable to connect")
+#: bytes taken from the server at once
 _PIECE = 256 * 1024
 
 
@@ -66,16 +70,22 @@ class ServerConnection:
 
     def __init__(self, serial: str) -> None:
         self.serial = serial
+        self._stream: _ServerStream | None = None
 
     def connect(self, deadline: Deadline) -> None:
         """Waits for the server to have the phone; one at TCP is connected to again."""
-        if ":" in self.serial:
+        over_tcp = ":" in self.serial
+        if over_tcp:
             self._ask_server(f"host:disconnect:{self.serial}", deadline)
-            self._ask_server(f"host:connect:{self.serial}", deadline)
-        state = "not there"
+        state = _ABSENT
         try:
             while (state := self._state(deadline)) != "device":
-                time.sleep(min(_LOOK_EVERY_S, deadline.left()))
+                # Also again: a server still busy with the end of the old connection to this
+                # address takes the new one down with it.
+                if over_tcp and state == _ABSENT:
+                    self._connect_server(deadline)
+                else:
+                    time.sleep(min(_LOOK_EVERY_S, deadline.left()))
         except TransportLost as error:
             if not deadline.over:
                 raise
@@ -101,22 +111,32 @@ class ServerConnection:
                 if "closed" in str(error):
                     raise ServiceRefused(service) from error
                 raise
-        return _ServerStream(connection, deadline)
+        self._stream = _ServerStream(connection, deadline)
+        return self._stream
 
     def close(self) -> None:
-        """Nothing is kept open between two streams."""
+        """Ends the stream that is open, if one is: nothing else is kept."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
 
     def _state(self, deadline: Deadline) -> str:
         phones = dict(server_phones(deadline.left()))
-        return phones.get(self.serial, "not there")
+        return phones.get(self.serial, _ABSENT)
 
-    def _ask_server(self, command: str, deadline: Deadline) -> None:
-        """Its answer is prose; what counts is the state afterwards."""
+    def _connect_server(self, deadline: Deadline) -> None:
+        said = self._ask_server(f"host:connect:{self.serial}", deadline)
+        if said.startswith(_REFUSALS):
+            raise TransportLost(f"the adb server says: {' '.join(said.split())}")
+
+    def _ask_server(self, command: str, deadline: Deadline) -> str:
+        """What it answers, which is prose also where it refuses."""
         with _translated(deadline), _asked(deadline) as connection:
             connection.send_command(command)
             status = connection.read(4)
-            if status in {b"OKAY", b"FAIL"}:
-                connection.read_string_block()
+            if status not in {b"OKAY", b"FAIL"}:
+                raise TransportLost(f"the adb server answers garbage ({status!r})")
+            return str(connection.read_string_block())
 
     def _not_ready(self, state: str) -> TransportLost | Unauthorised:
         if state in {"unauthorized", "authorizing"}:

@@ -69,7 +69,7 @@ class StreamTransport:
         part = path.with_name(f".{path.name}.{os.getpid()}-{next(self._numbers)}.part")
         try:
             with self._stream(sync.SERVICE, deadline) as stream:
-                sync.send_file(stream, content, part, mode)
+                sync.send_file(stream, content, part, mode, path)
                 sync.quit_service(stream)
         except (DeviceFull, FileRefused):
             self._remove(part)

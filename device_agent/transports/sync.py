@@ -25,8 +25,17 @@ _NO_SPACE = os.strerror(errno.ENOSPC)
 _NO_FILE = os.strerror(errno.ENOENT)
 
 
-def send_file(stream: Stream, content: bytes, path: PurePosixPath, mode: int) -> None:
-    """Writes a file under this very name.
+def send_file(
+    stream: Stream, content: bytes, path: PurePosixPath, mode: int, final: PurePosixPath
+) -> None:
+    """Writes a file.
+
+    Args:
+        stream: to the service.
+        content: of the file.
+        path: where it is written.
+        mode: permission bits.
+        final: the name that it is to have in the end, for messages.
 
     Raises:
         DeviceFull: no space is left.
@@ -49,10 +58,10 @@ def send_file(stream: Stream, content: bytes, path: PurePosixPath, mode: int) ->
     reason = _reason(reader, length)
     if _NO_SPACE in reason:
         raise DeviceFull(
-            f"no space is left on the phone for {path} ({len(content)} bytes): {reason}; "
+            f"no space is left on the phone for {final} ({len(content)} bytes): {reason}; "
             "delete files from /data/local/tmp"
         )
-    raise FileRefused(f"the phone refuses to write {path}: {reason}")
+    raise FileRefused(f"the phone refuses to write {final}: {reason}")
 
 
 def receive_file(stream: Stream, path: PurePosixPath) -> bytes:

@@ -45,6 +45,8 @@ _FROM_BACKPORTS = (
     "android-libboringssl",
 )
 _FROM_RELEASE = ("libprotobuf32",)
+#: found before a test moves the home folder
+_CACHE = user_cache_path("proxyless-farm")
 _DOWNLOAD_TIMEOUT_S = 120
 _START_TIMEOUT_S = 10.0
 _ENVIRONMENT = (
@@ -68,7 +70,7 @@ def adbd_programs() -> Path:
     """
     _need_namespaces()
     recipe = (_HERE / "loopback.c").read_bytes() + repr(_FROM_BACKPORTS + _FROM_RELEASE).encode()
-    cached = user_cache_path("proxyless-farm") / f"adbd-{hashlib.sha256(recipe).hexdigest()[:12]}"
+    cached = _CACHE / f"adbd-{hashlib.sha256(recipe).hexdigest()[:12]}"
     if not cached.exists():
         cached.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(dir=cached.parent, prefix=".adbd-"))

@@ -13,6 +13,8 @@ done
 mkdir -p "$root/proc"
 # Its own processes where that is allowed, else those of the machine.
 mount -t proc proc "$root/proc" 2>/dev/null || mount --rbind /proc "$root/proc"
-mkdir -p "$root/adbd" "$root/etc"
+mkdir -p "$root/adbd" "$root/etc" "$root/small"
+# A place that is soon full.
+mount -t tmpfs -o size=1m none "$root/small"
 mount --bind "$programs" "$root/adbd"
 exec chroot "$root" "$@"

@@ -9,10 +9,10 @@ In a conftest.py: `from tests.phones.fixtures import fake_phone, fake_phones  # 
         phone.freeze()
 
 All phones of one `FakePhones` share a thread; each has its own port, files, state and faults.
-`phone.state` (`state.PhoneState`) is what it says of itself, from the next question on. Its
-shell (`shell_grammar`, `shell_run`, `toolbox`, `android`) runs scripts with functions, loops, pipes,
-traps and background processes. `phone.programs[NAME] = program` makes a program that is called by name,
-or by the base name of a pushed file; a program is `async def program(call: Call) -> int`.
+`phone.state` (`state.PhoneState`) is what it says of itself, from the next question on. Its shell
+(`shell_grammar`, `shell_run`, `toolbox`, `android`) runs scripts with functions, loops, pipes,
+traps and background processes. `phone.programs[NAME] = program` makes a program that is called
+by name, or by the base name of a pushed file; it is `async def program(call: Call) -> int`.
 `phone.calls` lists the commands called; `phone.when_called[NAME]` is called before one is.
 `sleep` and `phone.pass_time` take `phone.pace` real seconds for each of the phone's (0 by default).
 """

@@ -1,0 +1,67 @@
+"""An adb server of the tests' own, on a port of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from adbutils import AdbError, adb_path
+
+from tests.phones.adbd import CannotHave, free_port
+
+_START_TIMEOUT_S = 20.0
+
+
+def adb_program() -> Path:
+    """The `adb` of this machine, else the one in adbutils' wheel.
+
+    Raises:
+        CannotHave: there is none for this platform.
+    """
+    try:
+        return Path(adb_path())
+    except AdbError as error:
+        raise CannotHave(f"no adb server: {error}") from error
+
+
+@contextmanager
+def running_server(folder: Path, program: Path | None = None) -> Iterator[int]:
+    """Runs a server; its port. It keeps its key in the folder, and looks for no phones.
+
+    Raises:
+        CannotHave: there is no adb for this platform, or it does not start.
+    """
+    port = free_port()
+    quiet = {"HOME": str(folder), "ADB_MDNS_AUTO_CONNECT": "0", "ADB_MDNS_OPENSCREEN": "0"}
+    with (folder / "adb-server.log").open("wb") as log:
+        server = subprocess.Popen(
+            [program or adb_program(), "-P", str(port), "nodaemon", "server"],
+            env=os.environ | quiet,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not _listens(port):
+            if server.poll() is not None or time.monotonic() > deadline:
+                said = (folder / "adb-server.log").read_text(errors="replace")
+                raise CannotHave(f"no adb server: {said[-300:]}")
+            time.sleep(0.02)
+        yield port
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
