@@ -1,0 +1,250 @@
+"""Interleaved visits of operators and networks on this host, kept in a file.
+
+The agent's own runner makes them, without a server. The file is JSON lines: first the
+`Plan`, then a `PlannedVisit` a line, so that models can be fitted again without measuring.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TextIO
+
+import numpy as np
+from pydantic import BaseModel
+
+from device_agent.acceptance import rejection
+from device_agent.host import host_device, leave_core
+from device_agent.local_device import LocalDevice
+from device_agent.model_files import ModelFiles
+from device_agent.rounds import interleaved_rounds
+from device_agent.runners.base import Measured
+from netspec.networks import Network, mobilenet_v2
+from netspec.operators import PRECISIONS, Operator
+from netspec.protocol import MeasurementProtocol, TargetIdentity
+from netspec.sampling import random_network, stratified_networks, typical_networks
+from netspec.spaces import Space
+from netspec.statistics import Estimate, VisitStatistics, estimate
+from netspec.wire import Conditions, NetworkSubject, OperatorSubject, Subject
+
+#: short: networks of the space take 15 to 250 ms a run, and many visits beat long ones
+PROTOCOL = MeasurementProtocol(warmup_ms=2, measure_ms=6, min_runs=4)
+#: (input size in px, width) of the MobileNetV2 that are predicted
+MOBILENETS = ((224, 0.5), (192, 0.75), (160, 1.0))
+#: share of the calibration networks that are drawn like the held-out ones; the others span the
+#: space's latencies, down to networks as fast as a search would keep
+TYPICAL_SHARE = 0.5
+MAX_MODEL_BYTES = 8 * 2**30
+
+#: the first calibration networks make a calibration of their own
+Role = Literal[
+    "operator", "mobilenet_operator", "first_calibration", "calibration", "held_out", "mobilenet"
+]
+
+
+class Planned(BaseModel):
+    """One subject, what it is for, and how often it is visited."""
+
+    role: Role
+    subject: Subject
+    visits: int
+
+
+class Plan(BaseModel):
+    """What a session measures."""
+
+    identity: TargetIdentity
+    seed: int
+    #: runnable processes when it began, average of the last minute
+    load_1m: float | None
+    planned: dict[str, Planned]
+
+
+class PlannedVisit(BaseModel):
+    """One visit of a planned subject."""
+
+    subject: str
+    #: s since the session began
+    at_s: float
+    statistics: VisitStatistics
+    #: why it does not count, empty if it does
+    rejected: str
+    #: every counted run, in us
+    runs_us: list[float]
+    before: Conditions
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How many networks, and how many visits of each subject."""
+
+    first_calibration: int
+    calibration: int
+    held_out: int
+    operator_visits: int
+    calibration_visits: int
+    network_visits: int
+
+
+FULL = Amount(5, 35, 20, 14, 6, 9)
+QUICK = Amount(3, 5, 4, 3, 1, 2)
+
+
+def measure(file: Path, amount: Amount, seed: int, limit_s: float) -> None:
+    """Makes a session's visits and writes them to a file.
+
+    Args:
+        file: is written, one line a visit, as they are made.
+        amount: of networks and visits.
+        seed: of the networks and of the order.
+        limit_s: no round begins later than this, in s.
+    """
+    device = host_device(PROTOCOL)
+    leave_core(device.core)
+    started = time.monotonic()
+    spaces = [Space(precision=precision) for precision in PRECISIONS]
+    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+        models = ModelFiles(Path(folder), _no_download, MAX_MODEL_BYTES)
+        try:
+            first = _first_look(device, models, spaces)
+            planned = _planned(spaces, first, amount, seed)
+            plan = Plan(
+                identity=device.identity,
+                seed=seed,
+                load_1m=device.observe().load_1m,
+                planned={one.subject.content_hash: one for one in planned},
+            )
+            with file.open("w", encoding="utf-8") as lines:
+                lines.write(plan.model_dump_json() + "\n")
+                wanted = {key: one.visits for key, one in plan.planned.items()}
+                for order in interleaved_rounds(wanted, seed):
+                    if time.monotonic() - started > limit_s:
+                        break
+                    _visit_all(device, models, plan, order, lines, started)
+        finally:
+            device.close()
+
+
+def _first_look(
+    device: LocalDevice, models: ModelFiles, spaces: Iterable[Space]
+) -> dict[str, float]:
+    """One rough latency (ms) of every operator, to spread the networks by."""
+    return {
+        operator.key: device.runner.visit(
+            models.path(OperatorSubject(operator=operator)), PROTOCOL
+        ).statistics.p5_us
+        / 1000
+        for space in spaces
+        for operator in space.operators()
+    }
+
+
+def _planned(
+    spaces: Iterable[Space], first_ms: Mapping[str, float], amount: Amount, seed: int
+) -> list[Planned]:
+    planned: list[Planned] = []
+    for space in spaces:
+        rng = np.random.default_rng(seed)
+        held_out = [random_network(space, rng) for _ in range(amount.held_out)]
+        sums = [sum(first_ms[op.key] for op in network.operators) for network in held_out]
+        first = typical_networks(space, first_ms, amount.first_calibration, seed + 1)
+        typical = round(TYPICAL_SHARE * (amount.calibration + amount.first_calibration))
+        typical -= amount.first_calibration
+        calibration = [
+            *typical_networks(space, first_ms, typical, seed + 2),
+            *stratified_networks(
+                space, first_ms, amount.calibration - typical, seed, (0.0, max(sums))
+            ),
+        ]
+        mobilenets = [mobilenet_v2(*one, precision=space.precision) for one in MOBILENETS]
+        own = dict.fromkeys(op for network in mobilenets for op in network.operators)
+        planned += [
+            *_operators("operator", space.operators(), amount.operator_visits),
+            *_operators(
+                "mobilenet_operator",
+                [op for op in own if op.key not in first_ms],
+                amount.operator_visits,
+            ),
+            *_networks("first_calibration", first, amount.network_visits),
+            *_networks("calibration", calibration, amount.calibration_visits),
+            *_networks("held_out", held_out, amount.network_visits),
+            *_networks("mobilenet", mobilenets, amount.operator_visits),
+        ]
+    return planned
+
+
+def _operators(role: Role, operators: Iterable[Operator], visits: int) -> list[Planned]:
+    return [
+        Planned(role=role, subject=OperatorSubject(operator=one), visits=visits)
+        for one in operators
+    ]
+
+
+def _networks(role: Role, networks: Iterable[Network], visits: int) -> list[Planned]:
+    return [
+        Planned(role=role, subject=NetworkSubject(network=one), visits=visits) for one in networks
+    ]
+
+
+def _visit_all(
+    device: LocalDevice,
+    models: ModelFiles,
+    plan: Plan,
+    order: Sequence[str],
+    lines: TextIO,
+    started: float,
+) -> None:
+    paths = [models.path(plan.planned[key].subject) for key in order]
+    for made in device.visits(paths, lambda: True, lambda _: True):
+        if not isinstance(made.outcome, Measured):
+            raise made.outcome
+        seen = made.outcome
+        visit = PlannedVisit(
+            subject=order[made.index],
+            at_s=time.monotonic() - started,
+            statistics=seen.statistics,
+            rejected=rejection(seen.statistics, seen.clean_share, PROTOCOL.acceptance),
+            runs_us=[ns / 1000 for ns in json.loads(seen.raw)["runs_ns"]],
+            before=made.before,
+        )
+        lines.write(visit.model_dump_json() + "\n")
+    lines.flush()
+
+
+def _no_download(sha256: str) -> bytes:
+    raise KeyError(sha256)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session's plan and what its visits say."""
+
+    plan: Plan
+    #: by content hash
+    estimates: dict[str, Estimate]
+    visits: int
+    rejected: int
+
+    @classmethod
+    def read(cls, file: Path) -> Session:
+        """The session that a file holds.
+
+        Of a subject without any visit that counts, those that do not are better than nothing.
+        """
+        with file.open(encoding="utf-8") as lines:
+            plan = Plan.model_validate_json(next(lines))
+            everything = [PlannedVisit.model_validate_json(line) for line in lines]
+        visits: dict[str, list[PlannedVisit]] = defaultdict(list)
+        for visit in everything:
+            visits[visit.subject].append(visit)
+        estimates = {}
+        for key, own in visits.items():
+            counted = [visit for visit in own if not visit.rejected] or own
+            estimates[key] = estimate([visit.statistics for visit in counted])
+        rejected = sum(1 for visit in everything if visit.rejected)
+        return cls(plan, estimates, len(everything), rejected)
