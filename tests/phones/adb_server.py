@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 
 from adbutils import AdbError, adb_path
@@ -27,6 +28,18 @@ def adb_program() -> Path:
         return Path(adb_path())
     except AdbError as error:
         raise CannotHave(f"no adb server: {error}") from error
+
+
+def bundled_adb() -> Path:
+    """The `adb` in adbutils' wheel: Google's own build.
+
+    Raises:
+        CannotHave: the wheel for this platform has none.
+    """
+    found = Path(str(resources.files("adbutils"))) / "binaries" / "adb"
+    if not found.exists():
+        raise CannotHave("adbutils carries no adb for this platform")
+    return found
 
 
 @contextmanager

@@ -129,7 +129,11 @@ class Session:
             await self.send(b"CLSE", 0, remote)
             return
         self._streams[local] = stream
-        await self.send(b"OKAY", local, remote)
+        try:
+            await self.send(b"OKAY", local, remote)
+        except BaseException:
+            running.close()
+            raise
         task = asyncio.get_running_loop().create_task(running)
         self._services.add(task)
         task.add_done_callback(self._services.discard)
@@ -203,7 +207,11 @@ async def _run_shell(phone: FakePhone, stream: _Stream, command: str, *, v2: boo
         await stream.write(_SHELL_HEADER.pack(_ERRORS, len(content)) + content if v2 else content)
 
     shell = Shell(phone, phone.processes.new_pid())
-    code = await shell.run(command, Io(BytesIO(), out, err))
+    try:
+        code = await shell.run(command, Io(BytesIO(), out, err))
+    except Exception:  # a program of the test's broke: the phone says no exit code
+        await stream.close()
+        raise
     if v2:
         await stream.write(_SHELL_HEADER.pack(_EXIT, 1) + bytes([code & 0xFF]))
     await stream.close()
