@@ -28,6 +28,8 @@ class Source:
     run: str
     #: id and ETag of the table snapshot that it was searched or priced with; None without one
     snapshot: str | None
+    #: folder of the images that it was trained on, for later commands; never leaves the run
+    data: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Artifact:
             "classes": list(self.classes),
             "run": self.source.run,
             "snapshot": self.source.snapshot or "",
+            "data": self.source.data,
             "float": self.model.state_dict(),
             "int8_network": "" if quantized is None else quantized.network.model_dump_json(),
             "int8": {} if quantized is None else quantized.state_dict(),
@@ -103,5 +106,5 @@ def load_artifact(folder: Path, name: str) -> Artifact:
         quantized.freeze_norms()
         quantized.freeze_ranges()
         quantized.eval()
-    source = Source(state["run"], state["snapshot"] or None)
+    source = Source(state["run"], state["snapshot"] or None, state["data"])
     return Artifact(tuple(state["classes"]), source, model.eval(), quantized)

@@ -1,0 +1,53 @@
+"""What the quantization commands take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from netspec.errors import UserError
+
+if TYPE_CHECKING:
+    from search_client.artifacts import Artifact
+
+RunOf = Annotated[
+    Path, typer.Option("--run", help="Folder of a run, with its NAME.network.pt files.")
+]
+ArtifactName = Annotated[
+    str, typer.Option("--network", help="NAME of the run's NAME.network.pt: searched, baseline.")
+]
+DataOf = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of images; by default the one of the network's training."),
+]
+CompareImages = Annotated[
+    int, typer.Option("--images", min=1, help="Test images to compare on, spread over all.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+ModelFile = Annotated[Path, typer.Argument(help="A .tflite file.", metavar="MODEL")]
+
+
+def data_folder(given: Path | None, artifact: Artifact | None) -> Path:
+    """The folder of images: as given, else the one that the network was trained on.
+
+    Raises:
+        UserError: neither is known.
+    """
+    known = artifact.source.data if artifact is not None else ""
+    if given is None and not known:
+        raise UserError("the run does not say where its images are; give their folder with --data")
+    return given or Path(known)
+
+
+def integers(text: str, option: str) -> tuple[int, ...]:
+    """Numbers from `3,7`; none from an empty text.
+
+    Raises:
+        UserError: it holds something else.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() for part in parts):
+        raise UserError(f"{option} {text}: expected whole numbers with commas, as in 3,7")
+    return tuple(int(part) for part in parts)

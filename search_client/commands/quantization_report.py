@@ -1,0 +1,140 @@
+"""`search-client quantization-report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.table import Column, Table
+
+from netspec.connection import DEFAULT_URL
+from netspec.errors import UserError
+from netspec.wire import JobRequest, Snapshot
+from search_client.commands.options import (
+    ProfilerUrl,
+    Recipe,
+    TargetOption,
+    console,
+    profiler_client,
+)
+from search_client.commands.quantization_options import AsJson
+
+if TYPE_CHECKING:
+    from search_client.quantization_report import QuantizationReport
+    from search_client.settings import Settings
+
+_SHOWN = 20
+
+
+def quantization_report(
+    profiler_url: ProfilerUrl = DEFAULT_URL,
+    target: TargetOption = None,
+    snapshot: Annotated[
+        Path | None, typer.Option(help="A snapshot's JSON, in place of the profiler.")
+    ] = None,
+    recipe: Recipe = "proxylessnas",
+    classes: Annotated[int, typer.Option(min=2, help="Of the data.")] = 1000,
+    profile_conversions: Annotated[
+        bool,
+        typer.Option(
+            "--profile-conversions",
+            help="Measure the conversions between precisions that the table lacks, first.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tell where int8 is slower than float32 on a target, and what avoiding it gains.
+
+    Reads the target's newest table. The recipe's space and baseline tell what a search and
+    mixed precision gain; an operator that is only in one precision is left out.
+    """
+    from search_client.quantization_report import quantization_report as tell  # noqa: PLC0415
+    from search_client.settings import read_recipe  # noqa: PLC0415
+
+    settings = read_recipe(recipe).for_classes(classes)
+    table = (
+        _of_profiler(profiler_url, target, settings, profile_conversions=profile_conversions)
+        if snapshot is None
+        else _of_file(snapshot)
+    )
+    report = tell(table, settings.space, [settings.baseline("int8")])
+    if as_json:
+        console.print(report.model_dump_json(), markup=False, soft_wrap=True)
+    else:
+        _show(report)
+
+
+def _of_file(path: Path) -> Snapshot:
+    try:
+        return Snapshot.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"there is no snapshot {path}; give the JSON of one") from error
+    except ValidationError as error:
+        raise UserError(f"{path} is no snapshot: {error.errors()[0]['msg']}") from error
+
+
+def _of_profiler(
+    url: str, wished: str | None, settings: Settings, *, profile_conversions: bool
+) -> Snapshot:
+    from search_client.mixed_precision import conversions_of  # noqa: PLC0415
+
+    with profiler_client(url) as client:
+        chosen = client.target(wished)
+        if profile_conversions:
+            job = client.create_job(
+                JobRequest(
+                    name="conversions between precisions",
+                    target_id=chosen.id,
+                    operators=conversions_of(settings.baseline("int8")),
+                    rounds=settings.profiling.rounds,
+                )
+            )
+            with console.status("measuring conversions", spinner="dots") as status:
+                client.wait(job, lambda now: status.update(f"{now.visits_done} of {now.visits}"))
+            return client.publish(chosen.id)
+        return client.latest_snapshot(chosen.id)
+
+
+def _show(report: QuantizationReport) -> None:
+    table = Table(
+        Column("operator", overflow="fold"),
+        Column("float32, ms", justify="right"),
+        Column("int8, ms", justify="right"),
+        Column("ratio", justify="right"),
+        title=f"int8 slower than float32: {len(report.slower)} of {len(report.operators)}",
+    )
+    for row in report.slower[:_SHOWN]:
+        key = row.key.removesuffix("-int8")
+        table.add_row(key, f"{row.float32_ms:.3f}", f"{row.int8_ms:.3f}", f"{row.ratio:.2f}")
+    console.print(table)
+    if len(report.slower) > _SHOWN:
+        console.print(f"and {len(report.slower) - _SHOWN} more; --json lists all")
+    for held in report.kernels:
+        console.print(
+            f"{held.kernel}x{held.kernel} blocks: {held.slower} of {held.operators} slower, "
+            f"int8 / float32 {held.ratio:.2f} (median)"
+        )
+    if report.space is not None:
+        space = report.space
+        console.print(
+            f"A random network of the space takes {space.mean_ms:.3f} ms in int8, "
+            f"{space.mean_without_slower_ms:.3f} ms without the {space.slower} of "
+            f"{space.candidates} candidates that are slower than in float32"
+        )
+    for network in report.networks:
+        console.print(
+            f"{network.name}: int8 {network.int8_ms:.3f} ms; fastest mix {network.mixed_ms:.3f} "
+            f"ms, with {_blocks(network.float_blocks)} in float32",
+            markup=False,
+        )
+        if network.missing:
+            console.print(
+                f"{len(network.missing)} conversions have no entry, so mixes that need them were "
+                "left out; measure them with --profile-conversions"
+            )
+
+
+def _blocks(blocks: tuple[int, ...]) -> str:
+    return "operators " + ",".join(map(str, blocks)) if blocks else "nothing"

@@ -1,0 +1,79 @@
+"""`search-client verify`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from netspec.errors import UserError
+from search_client.commands.options import console
+from search_client.commands.quantization_options import (
+    AsJson,
+    CompareImages,
+    DataOf,
+    ModelFile,
+    RunOf,
+    data_folder,
+)
+
+if TYPE_CHECKING:
+    from search_client.verify import Verification
+
+
+def verify(
+    model: ModelFile,
+    run: RunOf,
+    data: DataOf = None,
+    images: CompareImages = 1_000_000,
+    as_json: AsJson = False,
+) -> None:
+    """Compare a .tflite file with the network in torch that it was exported from.
+
+    All test images are run under reference kernels, builtin kernels and XNNPACK. Ends with
+    exit code 2, naming the first layer that strays, if the file does not compute what torch
+    computes.
+    """
+    from search_client.export import verified  # noqa: PLC0415
+    from search_client.origin import find_origin  # noqa: PLC0415
+    from search_client.progress import Stages  # noqa: PLC0415
+    from search_client.quantizing import (  # noqa: PLC0415
+        comparison_images,
+        labelled_for,
+        read_images,
+    )
+
+    if not model.is_file():
+        raise UserError(f"there is no model {model}; give a .tflite file that an export wrote")
+    content = model.read_bytes()
+    artifact, form = find_origin(content, run)
+    stages = Stages(console, quiet=as_json)
+    size = artifact.network.input_size
+    _, test = read_images(data_folder(data, artifact), size, stages)
+    compared = comparison_images(labelled_for(artifact, test), size, images)
+    with (
+        stages.stage("verify", f"Compare {model} with torch"),
+        stages.bar("images") as advance,
+    ):
+        found = verified(content, artifact, form, *compared, advance)
+    _show(found, as_json=as_json)
+
+
+def _show(found: Verification, *, as_json: bool) -> None:
+    if as_json:
+        from pydantic import TypeAdapter  # noqa: PLC0415
+
+        adapter = TypeAdapter(type(found))
+        console.print(adapter.dump_json(found).decode(), markup=False, soft_wrap=True)
+        return
+    table = Table("kernels", "top-1", "agreement", "max difference", "output steps")
+    for kernels, parity in found.parity.items():
+        table.add_row(
+            kernels,
+            f"{parity.accuracy:.2%}",
+            f"{parity.top1_agreement:.2%}",
+            f"{parity.max_difference:.2g}",
+            "" if parity.max_steps is None else str(parity.max_steps),
+        )
+    console.print(table)
+    console.print(f"The file computes what torch computes, on {found.images} images.")
