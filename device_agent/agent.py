@@ -25,7 +25,7 @@ QUARANTINE_S = 1800.0
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Agent:
     """One agent for one device, from registration to the last upload."""
 
@@ -33,6 +33,8 @@ class Agent:
     long_poll_s: float = LONG_POLL_S
     backoff_s: tuple[float, ...] = BACKOFF_S
     quarantine_s: float = QUARANTINE_S
+    #: the last one, while its device is away
+    _broken_off: Attempt | None = None
 
     def run(self, *, until_idle: bool = False) -> None:
         """Measures until asked to stop; with `until_idle`, until the server has no work left.
@@ -51,7 +53,7 @@ class Agent:
         while not stop.requested:
             try:
                 if asleep:
-                    self.bench.device.wake()
+                    self._wake()
                     asleep = False
                 registered = registered or self._register()
                 idle = not self._work(registered, wait=not until_idle)
@@ -81,8 +83,17 @@ class Agent:
         Uploader(self.bench.spool, self.bench.link).upload()
         lease = self._lease(registered, self.long_poll_s if wait else 0.0)
         if lease is not None:
-            Attempt(self.bench, registered, lease).run()
+            self._broken_off = Attempt(self.bench, registered, lease)
+            self._broken_off.run()
+            self._broken_off = None
         return lease is not None
+
+    def _wake(self) -> None:
+        """Reaches the device again, and keeps what it made before it went away."""
+        self.bench.device.wake()
+        if self._broken_off is not None:
+            self._broken_off.keep_late()
+            self._broken_off = None
 
     def _register(self) -> RegisteredDevice:
         device = self.bench.device

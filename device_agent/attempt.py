@@ -56,6 +56,7 @@ class Attempt:
         self._batch = Batch(lease)
         self._uploader = Uploader(bench.spool, bench.link)
         self._keeper = LeaseKeeper(bench.link, lease, registered.renew_every_s)
+        self._measuring: Measuring | None = None
 
     def run(self) -> None:
         """Measures until the batch is done, the lease is over or the agent is asked to stop.
@@ -110,7 +111,7 @@ class Attempt:
     def _measure(self, files: dict[str, Path]) -> None:
         bench, batch, keeper = self._bench, self._batch, self._keeper
         anchored = bench.watch is not None
-        Measuring(
+        self._measuring = Measuring(
             device=bench.device,
             protocol=bench.protocol,
             spool=bench.spool,
@@ -121,7 +122,14 @@ class Attempt:
             go_on=lambda: keeper.held and not bench.stop.requested and not self._all_cancelled(),
             cancelled=lambda: keeper.cancelled,
             fail=lambda planned, error: self._fail(planned.task, error),
-        ).run(files, bench.models.path(_ANCHOR) if anchored else None)
+        )
+        self._measuring.run(files, bench.models.path(_ANCHOR) if anchored else None)
+
+    def keep_late(self) -> None:
+        """Spools what the device made before it went away; to be called when it is back."""
+        kept = self._measuring.keep_late() if self._measuring is not None else 0
+        if kept:
+            _log.info("visits fetched late", visits=kept, lease=self._lease.id)
 
     def _all_cancelled(self) -> bool:
         return self._keeper.cancelled.issuperset(task.task_id for task in self._batch.tasks)

@@ -72,7 +72,14 @@ class Device(Protocol):
             wanted: whether a model, by its index, is still wanted; asked when that costs nothing.
 
         Raises:
-            DeviceNotReady: nothing more can be measured; all finished visits came before.
+            DeviceNotReady: nothing more can be measured; finished visits came before, or are
+                handed out by `late`.
+        """
+
+    def late(self) -> Iterator[Made]:
+        """After `wake`: the visits of the last stretch that nobody could fetch, if there are any.
+
+        Their indexes are those of that stretch.
         """
 
     def rest(self) -> None:

@@ -65,6 +65,10 @@ class LocalDevice:
                 after = after.model_copy(update={"busy_share": outcome.busy_share})
             yield Made(index, started_at, before, after, outcome)
 
+    def late(self) -> Iterator[Made]:
+        """Every visit is known as soon as it is made."""
+        return iter(())
+
     def rest(self) -> None:
         """Nothing was set."""
 

@@ -75,6 +75,8 @@ class Measuring:
     _slow: bool = False
     _cool_downs: int = 0
     _steps: tuple[str, ...] = ()
+    _advanced: int = 0
+    _plan: list[Planned | None] = field(default_factory=list)
 
     def run(self, files: dict[str, Path], anchor: Path | None) -> None:
         """Measures until the batch is done or `go_on` says no.
@@ -96,6 +98,19 @@ class Measuring:
         finally:
             self._release("")
 
+    def keep_late(self) -> int:
+        """Spools the visits of the last stretch that are only known now; how many there are.
+
+        The lease may be over; they are true all the same.
+        """
+        kept = 0
+        for made in self.device.late():
+            one = self._plan[made.index]
+            if one is not None and isinstance(made.outcome, Measured):
+                self.spool.append(self._as_visit(one, made, made.outcome))
+                kept += 1
+        return kept
+
     def _visit(
         self, stretch: Sequence[Planned], files: dict[str, Path], anchor: Path | None
     ) -> None:
@@ -105,6 +120,7 @@ class Measuring:
         else:
             plan = list(self._with_anchors(stretch))
             files = {**files, _ANCHOR_ID: anchor}
+        self._plan = plan
         models = [files[_ANCHOR_ID if one is None else one.task.task_id] for one in plan]
         broken_off = False
 
@@ -121,9 +137,15 @@ class Measuring:
             one = plan[made.index]
             if one is not None:
                 self._keep(one, made)
-                self.progress.advance()
+                self._advance()
             elif self._judge(made):
                 broken_off = self._may_cool_down()
+
+    def _advance(self) -> None:
+        """One step, but not for visits made again in place of rejected ones."""
+        if self._advanced < self.batch.visits:
+            self._advanced += 1
+            self.progress.advance()
 
     def _with_anchors(self, stretch: Sequence[Planned]) -> Iterator[Planned | None]:
         """The visits with the anchor, None, first where it is not known to be good, and between."""

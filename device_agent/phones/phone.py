@@ -95,6 +95,8 @@ class Phone:
         self._flags = visit_flags(choice.program.kind, choice.delegate, choice.threads, protocol)
         self._clock_is_ours = False
         self._names: Mapping[Path, str] = {}
+        self._lost: tuple[Launch, list[int]] | None = None
+        self._late: list[Made] = []
         self._probe()
 
     def _probe(self) -> None:
@@ -136,6 +138,7 @@ class Phone:
             WrongTarget: it came back as another target, for instance with an update.
         """
         self._transport.reconnect()
+        self._fetch_late()
         was, self._clock_is_ours = self.identity, False
         self._probe()
         if self.identity != was:
@@ -192,14 +195,34 @@ class Phone:
             flags=self._flags,
             look=self._look_files(),
             mark=f"{_MARK} {uuid4().hex}",
+            least_s=(self._protocol.warmup_ms + self._protocol.measure_ms) / 1000,
         )
         names = [self._names[models[index]] for index in kept]
+        self._lost = launch, kept
         text, stuck = self._stretches.run(launch, names, go_on)
+        self._lost = None
+        yield from self._all_made(text, launch, kept)
+        if stuck is not None:
+            raise stuck
+
+    def late(self) -> Iterator[Made]:
+        """See `device.Device.late`."""
+        late, self._late = self._late, []
+        return iter(late)
+
+    def _fetch_late(self) -> None:
+        """What the script wrote that ran when the phone was lost; it may still run: it is ended."""
+        if self._lost is None:
+            return
+        launch, kept = self._lost
+        text = self._stretches.fetch_late(launch)
+        self._lost = None
+        self._late = list(self._all_made(text, launch, kept))
+
+    def _all_made(self, text: str, launch: Launch, kept: Sequence[int]) -> Iterator[Made]:
         now, uptime_s = datetime.now(UTC), self._uptime_s()
         for visit in finished_visits(text, launch.mark):
             yield self._made(kept[visit.index], visit, now, uptime_s)
-        if stuck is not None:
-            raise stuck
 
     def rest(self) -> None:
         """Gives the clock back; a phone that is away gets it back when it wakes."""

@@ -46,6 +46,8 @@ class Launch:
     look: tuple[str, ...]
     #: begins every line of the script's own; the runner cannot know it
     mark: str
+    #: what a visit takes at least, s
+    least_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,10 @@ from device_agent.phones.files import QUICK_S, STRETCHES
 from device_agent.phones.script import Launch, script_text
 from device_agent.transports.base import Transport
 
-#: between two looks at a running script, s
+#: between two looks at a running script, s: each one wakes the phone's daemon and shell
 POLL_S = 1.0
+#: between two looks when the script may be over any moment
+SOON_POLL_S = 0.1
 #: how long a phone that went away is waited for, s
 PATIENCE_S = 45.0
 _RECONNECT_EVERY_S = 2.0
@@ -71,12 +73,22 @@ class StretchRunner:
                 it.
         """
         self._start(launch, models)
-        stuck = self._watch(launch, go_on)
-        text = self._transport.pull(
-            PurePosixPath(launch.folder) / "results", timeout_s=_FETCH_S
-        ).decode(errors="replace")
+        stuck = self._watch(launch, go_on, time.monotonic() + launch.least_s * len(models))
+        return self._fetch(launch), stuck
+
+    def fetch_late(self, launch: Launch) -> str:
+        """What a script wrote whose phone was lost; the script is ended if it still runs."""
+        self._shell(f'cd {launch.folder} && kill -9 "-$(cat pid)"')
+        try:
+            return self._fetch(launch)
+        except FileNotFoundError:
+            return ""
+
+    def _fetch(self, launch: Launch) -> str:
+        results = PurePosixPath(launch.folder) / "results"
+        text = self._transport.pull(results, timeout_s=_FETCH_S).decode(errors="replace")
         self._shell(f"rm -rf {shlex.quote(launch.folder)}")
-        return text, stuck
+        return text
 
     def _start(self, launch: Launch, models: Sequence[str]) -> None:
         folder = PurePosixPath(launch.folder)
@@ -95,7 +107,9 @@ class StretchRunner:
                 f"{self._transport.serial} does not start a script: {started.output.strip()}"
             )
 
-    def _watch(self, launch: Launch, go_on: Callable[[], bool]) -> DeviceNotReady | None:
+    def _watch(
+        self, launch: Launch, go_on: Callable[[], bool], soon_at: float
+    ) -> DeviceNotReady | None:
         """Looks until the script is over; why it ended early, None where it did not."""
         look = (
             f"cd {launch.folder} && if [ -e over ]; then echo over; "
@@ -126,7 +140,9 @@ class StretchRunner:
             if not asked_to_stop and not go_on():
                 self._patiently(f"echo stop > {launch.folder}/stop")
                 asked_to_stop = True
-            self._sleep(self._poll_s)
+            left = soon_at - time.monotonic()
+            is_soon = left <= 0 or asked_to_stop
+            self._sleep(SOON_POLL_S if is_soon else min(self._poll_s, max(left, SOON_POLL_S)))
 
     def _kill(self, launch: Launch) -> None:
         """Ends the script and its visit: they are a process group."""

@@ -1,0 +1,74 @@
+"""A `benchmark_model` for fake phones: it measures nothing, and says what the tool would say."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+
+from device_agent.benchmark_model.program import Program
+from tests.phones.fake_phone import FakePhone
+from tests.phones.shell_run import Call
+
+#: what an arm64 program begins with, and a flag that only TFLite's tool has
+PROGRAM = Program(
+    b"\x7fELF\x02\x01\x01" + bytes(11) + struct.pack("<H", 183) + bytes(40) + b"--use_xnnpack",
+    "tflite",
+    "fake",
+)
+_PHASE = "INFO: Running benchmark for at least {runs} iterations and at least 0.1 seconds but ...\n"
+_LINE = (
+    "INFO: count={count} first={us} curr={us} min={us} max={high} avg={us} std=1 p5={us} "
+    "median={us} p95={high}\n\n"
+)
+_APPLIED = (
+    "INFO: Explicitly applied XNNPACK delegate, and the model graph will be completely executed "
+    "by the delegate.\n"
+)
+_REFUSED = (
+    "INFO: Though XNNPACK delegate is explicitly applied, the model graph will not be executed "
+    "by the delegate.\n"
+)
+
+
+@dataclass
+class FakeBenchmarkModel:
+    """Answers each launch; a test changes what it does from then on."""
+
+    #: of every run, us
+    us: int = 500
+    delegated: bool = True
+    ignores: str = ""
+    #: said instead of anything else
+    says: str = ""
+    exit_code: int = 0
+    #: models launched, by name
+    launched: list[str] = field(default_factory=list)
+    #: called with the number of launches made, before each says its words
+    before: list[object] = field(default_factory=list)
+
+    def install(self, phone: FakePhone) -> None:
+        """The phone calls it by this name."""
+        phone.programs["benchmark_model"] = self
+
+    async def __call__(self, call: Call) -> int:
+        graph = next(arg.removeprefix("--graph=") for arg in call.args if "--graph=" in arg)
+        self.launched.append(graph.rsplit("/", 1)[-1])
+        for hook in self.before:
+            assert callable(hook)
+            hook(len(self.launched))
+        await call.out(self.says or self._words())
+        return self.exit_code
+
+    def _words(self) -> str:
+        line = _LINE.format(count=20, us=self.us, high=self.us + 2)
+        return (
+            "INFO: STARTING!\n"
+            + (f"WARN: Unconsumed cmdline flags: {self.ignores}\n" if self.ignores else "")
+            + (_APPLIED if self.delegated else _REFUSED)
+            + _PHASE.format(runs=2)
+            + line
+            + _PHASE.format(runs=10)
+            + line
+            + f"INFO: Inference timings in us: Init: 900, First inference: {self.us}, "
+            f"Warmup (avg): {self.us}, Inference (avg): {self.us}\n"
+        )

@@ -1,0 +1,318 @@
+"""Whatever goes wrong with phones ends in the right state, says why, and loses nothing."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from device_agent.errors import DeviceNotReady, Unauthorised
+from device_agent.phones import stretch
+from device_agent.phones.settings import JOURNAL
+from device_agent.transports import transport_to
+from tests.integration.device_agent.phone_bench import WITH_ANCHOR, PhoneBench, phone_bench
+from tests.phones.fake_phone import FakePhone
+from tests.phones.fixtures import fake_phone, fake_phones  # noqa: F401
+
+
+@pytest.fixture
+def bench(fake_phone: FakePhone, tmp_path: Path) -> Iterator[PhoneBench]:  # noqa: F811
+    with phone_bench(fake_phone, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def anchored(fake_phone: FakePhone, tmp_path: Path) -> Iterator[PhoneBench]:  # noqa: F811
+    with phone_bench(fake_phone, tmp_path, WITH_ANCHOR) as made:
+        yield made
+
+
+def journal(phone: FakePhone) -> bool:
+    return phone.files.find(str(JOURNAL)) is not None
+
+
+def test_a_lease_is_visited_uploaded_and_the_clock_given_back(bench: PhoneBench) -> None:
+    held: list[bool] = []
+    bench.runner.before.append(lambda _: held.append(bench.phone.state.fixed_performance))
+    bench.lease({"a": 3, "b": 2})
+    bench.run()
+    assert Counter(one.task_id for one in bench.peer.visits) == {"a": 3, "b": 2}
+    assert bench.peer.outcomes() == {"a": "done", "b": "done"}
+    assert all(held)
+    assert not bench.phone.state.fixed_performance
+    assert not journal(bench.phone)
+    (one, *_) = bench.peer.visits
+    assert {"affinity 80", "clock fixed_performance", "gate open"} <= set(one.before.steps)
+    assert (one.statistics.p5_us, one.before.cpu_mhz) == (500, 2840)
+    pushed = [call for call in bench.phone.calls if call[:1] == ["chmod"] and "644" in call]
+    assert len(pushed) == 2
+
+
+def test_models_are_pushed_once_for_all_leases(bench: PhoneBench) -> None:
+    bench.lease({"a": 1})
+    bench.lease({"a": 1}, "lease-2")
+    bench.run()
+    assert len(bench.peer.visits) == 2
+    pushed = [call for call in bench.phone.calls if call[:1] == ["chmod"] and "644" in call]
+    assert len(pushed) == 1
+
+
+def test_heat_hands_the_work_back_until_the_phone_is_cool(bench: PhoneBench) -> None:
+    bench.phone.heat_up()
+    bench.lease({"a": 2})
+    bench.lease({"a": 2}, "lease-2")
+    waits: list[float] = []
+
+    def cool(seconds: float) -> None:
+        waits.append(seconds)
+        bench.phone.cool_down()
+
+    bench.stop.wait = cool  # type: ignore[method-assign]
+    bench.run()
+    assert len(waits) == 1
+    assert bench.runner.launched
+    assert len(bench.peer.visits) == 2
+    assert [release.outcomes[0].state for release in bench.peer.releases] == ["unfinished", "done"]
+
+
+def test_power_lost_in_the_middle_costs_the_visit_in_flight(bench: PhoneBench) -> None:
+    def fail(number: int) -> None:
+        if number == 4:
+            threading.Thread(target=bench.phone.lose_power).start()
+            time.sleep(0.02)
+
+    bench.runner.before.append(fail)
+    bench.lease({"a": 10})
+    bench.lease({"a": 7}, "lease-2")
+    back = threading.Timer(1.5, bench.phone.power_on)
+    back.start()
+    bench.run()
+    back.join()
+    # The phone was away for longer than the agent's patience, so the first lease was handed back;
+    # what the script had written was fetched when the phone was back.
+    made = len(bench.runner.launched) - 7
+    assert made >= 4
+    assert len(bench.peer.visits) - 7 in (made - 1, made)
+    states = [release.outcomes[0].state for release in bench.peer.releases]
+    assert states == ["unfinished", "done"]
+    assert not journal(bench.phone)
+
+
+def test_a_restart_in_the_middle_costs_the_visit_in_flight(bench: PhoneBench) -> None:
+    bench.runner.before.append(lambda number: bench.phone.reboot(0.1) if number == 4 else None)
+    bench.lease({"a": 10})
+    bench.lease({"a": 1}, "lease-2")
+    bench.run()
+    first = bench.peer.releases[0].outcomes[0]
+    assert first.state == "unfinished"
+    made = int(first.reason.split()[0])
+    assert 3 <= made < 10
+    assert len(bench.peer.visits) == made + 1
+    assert not bench.phone.state.fixed_performance
+
+
+def test_a_connection_cut_in_a_push_is_made_again(bench: PhoneBench) -> None:
+    bench.phone.drop_after(2_000)
+    bench.lease({"a": 2})
+    bench.lease({"a": 2}, "lease-2")
+    bench.run()
+    states = [release.outcomes[0].state for release in bench.peer.releases]
+    assert states == ["unfinished", "done"]
+    assert len(bench.peer.visits) == 2
+    left = bench.phone.files.matches("/data/local/tmp/proxyless-farm/models/.*.part")
+    assert len(left) <= 1
+
+
+def test_garbage_in_the_middle_loses_no_visit(bench: PhoneBench) -> None:
+    bench.runner.before.append(
+        lambda number: bench.phone.answer_garbage(3) if number == 4 else None
+    )
+    bench.lease({"a": 10})
+    bench.run()
+    assert bench.peer.outcomes() == {"a": "done"}
+    assert len(bench.peer.visits) == 10
+    assert len(bench.runner.launched) == 10
+
+
+def test_a_frozen_connection_loses_no_visit(
+    bench: PhoneBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stretch, "QUICK_S", 0.3)
+
+    def freeze(number: int) -> None:
+        if number == 4:
+            bench.phone.freeze()
+            threading.Timer(0.6, bench.phone.thaw).start()
+
+    bench.runner.before.append(freeze)
+    bench.lease({"a": 10})
+    bench.run()
+    assert bench.peer.outcomes() == {"a": "done"}
+    assert len(bench.runner.launched) == 10
+
+
+def test_a_full_disk_is_said_and_blames_no_task(bench: PhoneBench) -> None:
+    bench.phone.fill_disk()
+    bench.lease({"a": 1})
+    waits: list[float] = []
+
+    def free(seconds: float) -> None:
+        waits.append(seconds)
+        bench.phone.files.capacity = 2**30
+        bench.lease({"a": 1}, "lease-2")
+
+    bench.stop.wait = free  # type: ignore[method-assign]
+    bench.run()
+    assert len(waits) == 1
+    assert [one.outcomes[0].state for one in bench.peer.releases] == ["unfinished", "done"]
+
+
+def test_a_refused_key_says_what_to_press(fake_phone: FakePhone, tmp_path: Path) -> None:  # noqa: F811
+    fake_phone.refuse_key()
+    transport = transport_to(fake_phone.address, "tcp", tmp_path)
+    with pytest.raises(Unauthorised, match="Allow USB debugging"):
+        transport.reconnect()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"ignores": "--use_nnapi=false"}, "ignored the flag --use_nnapi=false"),
+        ({"delegated": False}, "XNNPACK took nothing of the graph"),
+        ({"says": "CANNOT LINK EXECUTABLE", "exit_code": 1}, "exit code 1; it said: CANNOT LINK"),
+        ({"says": "Segmentation fault", "exit_code": 139}, "exit code 139"),
+        ({"says": "count=5 curr=7(all same)\n"}, "it said: count=5 curr=7(all same)"),
+    ],
+)
+def test_a_runner_that_gives_no_number_fails_the_task_and_says_why(
+    bench: PhoneBench, change: dict[str, object], says: str
+) -> None:
+    for name, value in change.items():
+        setattr(bench.runner, name, value)
+    bench.lease({"a": 3})
+    bench.run()
+    assert bench.peer.visits == []
+    assert bench.peer.outcomes() == {"a": "failed"}
+    (reason,) = bench.reasons()
+    assert says in reason
+    assert "\n" not in reason
+
+
+def test_a_visit_that_hangs_is_ended(bench: PhoneBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench.agent.bench.device._stretches, "_visit_timeout_s", 0.3)  # type: ignore[attr-defined]
+    bench.phone.pace = 1.0
+    bench.phone.files.capacity = 2**40
+
+    async def hang(call: object) -> int:
+        await call.phone.pass_time(30)  # type: ignore[attr-defined]
+        return 0
+
+    bench.phone.programs["benchmark_model"] = hang
+    bench.lease({"a": 1})
+    began = time.monotonic()
+    bench.run()
+    assert time.monotonic() - began < 10
+    assert bench.peer.releases[0].outcomes[0].state == "unfinished"
+    assert bench.phone.processes.pids() == []
+
+
+def test_a_stop_ends_the_script_with_its_visit(bench: PhoneBench) -> None:
+    def stop(number: int) -> None:
+        if number == 4:
+            bench.stop.requested = True
+        time.sleep(0.02)
+
+    bench.runner.before.append(stop)
+    bench.lease({"a": 100})
+    bench.run()
+    assert 4 <= len(bench.runner.launched) < 60
+    assert len(bench.peer.visits) == len(bench.runner.launched)
+    assert bench.peer.releases[0].outcomes[0].state == "unfinished"
+    assert not bench.phone.state.fixed_performance
+
+
+def test_a_cancelled_job_ends_the_script(bench: PhoneBench) -> None:
+    bench.peer.renew_every_s = 0.02
+
+    def cancel(number: int) -> None:
+        bench.peer.cancelled = ("a",) if number >= 4 else ()
+        time.sleep(0.02)
+
+    bench.runner.before.append(cancel)
+    bench.lease({"a": 200})
+    bench.run()
+    assert 4 <= len(bench.peer.visits) < 120
+
+
+def test_visits_beside_a_slow_anchor_are_kept_but_rejected(anchored: PhoneBench) -> None:
+    slow_from, slow_to = 7, 14
+
+    def pace(number: int) -> None:
+        anchored.runner.us = 540 if slow_from <= number < slow_to else 500
+
+    anchored.runner.before.append(pace)
+    anchored.lease({"a": 6, "b": 6})
+    anchored.run()
+    rejected = [one for one in anchored.peer.visits if one.rejected]
+    accepted = Counter(one.task_id for one in anchored.peer.visits if not one.rejected)
+    assert accepted == {"a": 6, "b": 6}
+    assert anchored.peer.outcomes() == {"a": "done", "b": "done"}
+    assert rejected
+    assert all("anchor" in one.rejected for one in rejected)
+    assert all(one.statistics.p5_us == 500 for one in anchored.peer.visits if not one.rejected)
+
+
+def test_an_anchor_far_too_slow_twice_is_quarantine(anchored: PhoneBench) -> None:
+    def pace(number: int) -> None:
+        anchored.runner.us = 600 if number > 8 else 500
+
+    anchored.runner.before.append(pace)
+    waits: list[float] = []
+
+    def recover(seconds: float) -> None:
+        waits.append(seconds)
+        anchored.runner.before.clear()
+        anchored.runner.us = 500
+
+    anchored.stop.wait = recover  # type: ignore[method-assign]
+    anchored.lease({"a": 20})
+    anchored.lease({"a": 5}, "lease-2")
+    anchored.run()
+    assert waits == [anchored.agent.quarantine_s]
+    assert [one.outcomes[0].state for one in anchored.peer.releases] == ["unfinished", "done"]
+    assert not any(one.statistics.p5_us == 600 and not one.rejected for one in anchored.peer.visits)
+
+
+def test_what_a_killed_agent_left_is_put_right_by_the_next(
+    fake_phone: FakePhone,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    with phone_bench(fake_phone, tmp_path) as killed:
+        killed.agent.bench.device.prepare([])
+        assert fake_phone.state.fixed_performance
+        assert journal(fake_phone)
+    with phone_bench(fake_phone, tmp_path):
+        assert not fake_phone.state.fixed_performance
+        assert not journal(fake_phone)
+
+
+def test_a_rooted_phones_clock_is_locked_and_given_back(
+    fake_phone: FakePhone,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    fake_phone.state.root = True
+    path = "/sys/devices/system/cpu/cpu7/cpufreq/scaling_min_freq"
+    with phone_bench(fake_phone, tmp_path) as made:
+        assert made.agent.bench.device.identity.clock_policy == "locked"
+        made.agent.bench.device.prepare([])
+        assert fake_phone.state.files()[path].strip() == "2840000"
+        made.agent.bench.device.rest()
+        assert fake_phone.state.files()[path].strip() == "300000"
+
+
+def test_a_phone_that_stays_away_is_said(bench: PhoneBench) -> None:
+    bench.phone.lose_power()
+    with pytest.raises(DeviceNotReady):
+        bench.agent.bench.device.wake()
