@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from search_client.images import Pictures
+from search_client.images import Pictures, stored_size
 from search_client.steps import Batch
 
 #: of the channels R, G, B in [0, 1]. Source: ImageNet.
@@ -33,7 +33,12 @@ def normalise(images: Tensor) -> Tensor:
 
 
 def central_crop(images: Tensor, size: int) -> Tensor:
-    """The middle [N, 3, size, size] of images."""
+    """The middle [N, 3, size, size] of images, made smaller first where they are stored larger."""
+    stored = stored_size(size)
+    if images.shape[-1] > stored:
+        images = functional.interpolate(
+            images.float(), size=(stored, stored), mode="bilinear", antialias=True
+        )
     top, left = (images.shape[2] - size) // 2, (images.shape[3] - size) // 2
     return images[:, :, top : top + size, left : left + size]
 

@@ -64,10 +64,13 @@ class Checkpoints:
         self,
         path: Path | None,
         every_minutes: float = 10.0,
+        *,
+        signals: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Without a path nothing is saved, and signals end the process as they always do."""
+        """Without a path nothing is saved; without `signals` they end the process as always."""
         self.path = path
+        self.signals = signals
         self._every_s = 60 * every_minutes
         self._clock = clock
         self._saved = clock()
@@ -76,7 +79,7 @@ class Checkpoints:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Turns SIGTERM and SIGINT into a save at the next step and `Stopped`."""
-        if self.path is None:
+        if self.path is None or not self.signals:
             yield
             return
         before = {

@@ -5,10 +5,13 @@ from __future__ import annotations
 import typer
 
 from netspec import command
+from search_client.commands.compare import compare
 from search_client.commands.demo import demo
+from search_client.commands.derive import derive
 from search_client.commands.profile import profile
 from search_client.commands.search import search
 from search_client.commands.targets import targets
+from search_client.commands.train import train
 
 app = typer.Typer(
     help="Search, train, quantize and deploy networks against measured latency.",
@@ -20,6 +23,11 @@ app.command(epilog="Example: search-client targets --profiler-url http://lab:860
 app.command(epilog="Example: search-client profile --recipe demo --classes 10")(profile)
 app.command(epilog="Example: search-client search --data photos/ --recipe demo --profile-missing")(
     search
+)
+app.command(epilog="Example: search-client derive --run runs/search --latency-ref 25ms")(derive)
+app.command(epilog="Example: search-client train --run runs/search --data photos/")(train)
+app.command(epilog="Example: search-client compare --run runs/search --data photos/ --train")(
+    compare
 )
 app.command(epilog="Example: search-client demo --data photos/ --run runs/photos")(demo)
 

@@ -50,7 +50,16 @@ def run_demo(
             target = _host_target(client, companions)
         stages.note(f"server at {companions.url}, target {target.id}, logs in {folder}")
         with client:
-            return run(client, target, settings, images, folder, stages, profile_missing=True)
+            return run(
+                client,
+                target,
+                settings,
+                images,
+                folder,
+                stages,
+                profile_missing=True,
+                signals=False,
+            )
 
 
 def _photographs(settings: Settings, folder: Path, stages: Stages) -> Path:

@@ -71,7 +71,7 @@ def on_target(family: Family, goal: Goal, tolerance: float) -> Derived:
     """
     found = []
     for variant in range(len(family.variants)):
-        log_p = family.supernet(variant).log_probabilities().detach().double().numpy()
+        log_p = family.supernet(variant).log_probabilities().detach().cpu().double().numpy()
         choices = most_likely_within(
             log_p, *_relative_costs(goal, variant), low=1 - tolerance, high=1 + tolerance
         )

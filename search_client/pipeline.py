@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
-
 from netspec.operators import PRECISIONS, Precision
 from netspec.wire import Entry, Target
-from search_client.batches import PlainBatches, TrainingBatches
+from search_client.data import read_data
 from search_client.deploy import Deployed, deploy
-from search_client.expected_latency import ExpectedLatency
-from search_client.family import Family
-from search_client.goal import Goal
-from search_client.history import SearchStep
-from search_client.images import ImageSet, read_folder, split_by_class, stored_size
+from search_client.images import ImageSet
 from search_client.latency_table import LatencyTable
 from search_client.profiler import ProfilerClient
 from search_client.profiling import Profile, measure_models, profile
@@ -32,7 +26,8 @@ from search_client.report.content import (
     SearchRecord,
 )
 from search_client.report.page import write_report
-from search_client.search import SearchResult, search
+from search_client.search import SearchResult
+from search_client.searching import Observer, further_tables, run_search
 from search_client.settings import Settings
 
 
@@ -59,21 +54,32 @@ def run(
     stages: Stages,
     *,
     profile_missing: bool,
+    resume: bool = False,
+    signals: bool = True,
+    observers: Sequence[Observer] = (),
 ) -> Report:
     """The whole job; leaves `report.json`, `report.html` and the `.tflite` files in `folder`.
+
+    Args:
+        client: of the profiler.
+        target: whose latency is in the loss, and what the files are measured on.
+        settings: of the run.
+        data: folder of images.
+        folder: for everything.
+        stages: shows the progress.
+        profile_missing: measure what the table lacks.
+        resume: go on from the search's last checkpoint.
+        signals: on SIGTERM and SIGINT the search saves itself before it ends.
+        observers: further listeners to the search's steps.
 
     Raises:
         UserError: a stage could not be done; the message says what to do.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    training, test = _read_data(data, settings, stages)
-    settings = settings.for_classes(len(training.classes))
-    job = Run(client, target, settings, training, test, folder, stages)
+    job = _begin(client, target, settings, data, folder, stages)
+    training, test, settings = job.training, job.test, job.settings
     profiled = _profile(job) if profile_missing else _published(job)
-    reference_ms = settings.latency_ref_ms or profiled.table.predict_ms(
-        settings.baseline(settings.precision)
-    )
-    found = _search(job, profiled.table, reference_ms)
+    found = _search(job, profiled.table, data, resume=resume, signals=signals, observers=observers)
+    reference_ms = _reference_ms(job, profiled.table)
     searched = deploy(found.network.with_precision("float32"), training, test, settings, stages)
     baseline = deploy(settings.baseline("float32"), training, test, settings, stages)
     results = _measure(job, profiled.table, searched, baseline, found.expected_ms[0])
@@ -82,14 +88,71 @@ def run(
     return report
 
 
-def _read_data(data: Path, settings: Settings, stages: Stages) -> tuple[ImageSet, ImageSet]:
-    with stages.stage("data", f"Read images from {data}"), stages.bar("images") as advance:
-        return read_folder(
-            data,
-            stored_size(settings.space.input_size),
-            advance,
-            settings.seed,
-        )
+def search_only(
+    client: ProfilerClient,
+    target: Target,
+    settings: Settings,
+    data: Path,
+    folder: Path,
+    stages: Stages,
+    *,
+    profile_missing: bool,
+    resume: bool = False,
+    observers: Sequence[Observer] = (),
+) -> SearchResult:
+    """The job up to the network found; args as in `run`.
+
+    Raises:
+        UserError: a stage could not be done; the message says what to do.
+    """
+    job = _begin(client, target, settings, data, folder, stages)
+    profiled = _profile(job) if profile_missing else _published(job)
+    return _search(job, profiled.table, data, resume=resume, signals=True, observers=observers)
+
+
+def _begin(
+    client: ProfilerClient,
+    target: Target,
+    settings: Settings,
+    data: Path,
+    folder: Path,
+    stages: Stages,
+) -> Run:
+    folder.mkdir(parents=True, exist_ok=True)
+    training, test = read_data(data, settings, stages)
+    of_data = settings.for_classes(len(training.classes))
+    return Run(client, target, of_data, training, test, folder, stages)
+
+
+def _reference_ms(job: Run, table: LatencyTable) -> float:
+    """What the search aims at on its first target."""
+    settings = job.settings
+    return settings.latency_ref_ms or table.predict_ms(settings.baseline(settings.precision))
+
+
+def _search(
+    job: Run,
+    table: LatencyTable,
+    data: Path,
+    *,
+    resume: bool,
+    signals: bool,
+    observers: Sequence[Observer],
+) -> SearchResult:
+    settings = job.settings
+    further = [aim.latency_ref_ms for aim in settings.further_targets]
+    return run_search(
+        settings,
+        [table, *further_tables(job.client, settings)],
+        [_reference_ms(job, table), *further],
+        job.training,
+        job.folder,
+        job.stages,
+        data=data,
+        resume=resume,
+        signals=signals,
+        observers=observers,
+    )
 
 
 def _profile(job: Run) -> Profile:
@@ -105,43 +168,6 @@ def _published(job: Run) -> Profile:
     for precision in PRECISIONS:
         table.calibration(precision)
     return Profile(table, reused=len(operators), wanted=len(operators))
-
-
-def _search(job: Run, table: LatencyTable, reference_ms: float) -> SearchResult:
-    settings, space = job.settings, job.settings.space.with_precision(job.settings.precision)
-    calibration = table.calibration(settings.precision)
-    training, held_out = split_by_class(job.training, settings.held_out, settings.seed)
-    torch.manual_seed(settings.seed)
-    family = Family(space)
-    heading = f"Search {len(space.blocks)} blocks for {reference_ms:.3f} ms in {settings.precision}"
-    with job.stages.stage("search", heading), job.stages.bars("warm-up", "joint") as bars:
-
-        def show(step: SearchStep) -> None:
-            remark = (
-                f"loss {step.loss:.3f}, accuracy {step.accuracy:.1%}, "
-                f"E[LAT] {step.expected_ms:.3f} ms"
-            )
-            bars[step.phase](step.done, step.total, remark)
-
-        latency = ExpectedLatency.of_space(
-            space,
-            table.snapshot.values_ms,
-            job.target.id,
-            scale=calibration.scale,
-            intercept_ms=calibration.intercept_ms,
-        )
-        found = search(
-            family,
-            Goal.single(latency, reference_ms, job.target.id),
-            TrainingBatches(training, space.input_size, settings.batch_size, settings.seed),
-            PlainBatches(
-                held_out, space.input_size, settings.batch_size, shuffle_seed=settings.seed
-            ),
-            settings.search,
-            show,
-        )
-    job.stages.note(f"E[LAT] {found.expected_ms[0]:.3f} ms; found {found.network.name}")
-    return found
 
 
 def _measure(
@@ -257,7 +283,7 @@ def _report(
 
 def _record(settings: Settings, found: SearchResult) -> SearchRecord:
     return SearchRecord(
-        space=settings.space,
+        space=settings.spaces("float32")[found.found.variant],
         precision=settings.precision,
         latency_loss=settings.search.latency_loss.kind,
         points=tuple(

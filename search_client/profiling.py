@@ -44,8 +44,10 @@ def profile(client: ProfilerClient, target: Target, settings: Settings, stages: 
         JobFailed: something could not be measured.
     """
     space, wished = settings.space, settings.profiling
-    spaces = tuple(space.with_precision(precision) for precision in PRECISIONS)
-    baselines = [settings.baseline(precision) for precision in PRECISIONS]
+    spaces = tuple(one for precision in PRECISIONS for one in settings.spaces(precision))
+    baselines = [
+        network for precision in PRECISIONS for network in settings.every_baseline(precision)
+    ]
     operators = _measure(
         client,
         JobRequest(

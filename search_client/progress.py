@@ -30,8 +30,9 @@ class Advance(Protocol):
 class Stages:
     """Names, draws and times the stages of a run."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+        """`quiet` shows nothing: of several processes one is enough."""
+        self.console = Console(quiet=True) if quiet else console
         #: wall time in s by stage, in order
         self.seconds: dict[str, float] = {}
 

@@ -159,6 +159,11 @@ def check_loss(goal: Goal, family: Family, loss: LatencyLoss) -> None:
             loss.check(latency(fastest).item(), aim.reference_ms)
 
 
+def history_of(state: State) -> History:
+    """What the search of a saved state went through."""
+    return _HISTORY.validate_json(state["history"])
+
+
 @dataclass
 class _Position:
     """The next weight step."""
@@ -376,7 +381,7 @@ class Search:
         self.position = _Position(*state["position"])
         self.weight_steps = state["weight_steps"]
         self.mean = Mean.of_state(state["mean"])
-        self.history = _HISTORY.validate_json(state["history"])
+        self.history = history_of(state)
 
     def _moved(self, batch: Batch) -> Batch:
         return batch[0].to(self.device), batch[1].to(self.device)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from netspec.errors import UserError
 from netspec.networks import Network, mobilenet_v2
-from netspec.operators import PRECISIONS, Operator, Precision
+from netspec.operators import PRECISIONS, Operator, Precision, Side
 from netspec.spaces import Space
+from search_client.family import variants_of
+from search_client.goal import Combine
 from search_client.qat import QatConfig
 from search_client.search import SearchConfig
 from search_client.train import TrainConfig
@@ -37,6 +41,18 @@ class Profiling(BaseModel):
     calibration_networks: Annotated[int, Field(ge=2, le=100)] = 5
 
 
+class FurtherTarget(BaseModel):
+    """One more target that a search aims at."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: target id, or its beginning
+    target: Annotated[str, Field(min_length=1)]
+    latency_ref_ms: Annotated[float, Field(gt=0)]
+    #: under `combine = "weighted"`; the first target has 1
+    weight: Annotated[float, Field(gt=0)] = 1.0
+
+
 class Settings(BaseModel):
     """One run: profile, search, train, quantize, measure."""
 
@@ -48,13 +64,29 @@ class Settings(BaseModel):
     precision: Precision = "int8"
     #: latency to search for; None: the baseline's, so that both compare
     latency_ref_ms: Annotated[float, Field(gt=0)] | None = None
+    #: input sizes (px) to choose among; none: the space's
+    sizes: Annotated[tuple[Side, ...], Field(max_length=16)] = ()
+    #: width multipliers to choose among; none: the space's
+    widths: Annotated[tuple[Annotated[float, Field(gt=0, le=4)], ...], Field(max_length=8)] = ()
+    #: beside the one that the command names
+    further_targets: tuple[FurtherTarget, ...] = ()
+    #: of several targets' losses the worst one's, or their weighted mean
+    combine: Combine = "worst"
     #: width multiplier of the MobileNetV2 that goes the same way, at the space's input size
     baseline_width: Annotated[float, Field(gt=0, le=4)] = 1.0
+    #: further MobileNetV2 to compare with, each an input size (px) and a width multiplier
+    baselines: tuple[tuple[Side, Annotated[float, Field(gt=0, le=4)]], ...] = ()
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 256
     #: share of each class's training images that the architecture steps see
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.04
     #: seeds torch, the data's order and the calibration networks
     seed: Annotated[int, Field(ge=0)] = 0
+    #: processes that decode images which are not kept in memory
+    workers: Annotated[int, Field(ge=0, le=256)] = 4
+    #: images are kept in memory where all of them take at most so many GB
+    memory_gb: Annotated[float, Field(ge=0)] = 4.0
+    #: time between two checkpoints, minutes
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = 10.0
     profiling: Profiling = Profiling()
     search: SearchConfig = SearchConfig()
     train: TrainConfig = TrainConfig()
@@ -69,9 +101,29 @@ class Settings(BaseModel):
         """All that a run needs a latency for: the space and the baseline, in both precisions."""
         operators: list[Operator] = []
         for precision in PRECISIONS:
-            operators += self.space.with_precision(precision).operators()
-            operators += self.baseline(precision).operators
+            for space in self.spaces(precision):
+                operators += space.operators()
+            for network in self.every_baseline(precision):
+                operators += network.operators
         return tuple(dict.fromkeys(operators))
+
+    def spaces(self, precision: Precision) -> list[Space]:
+        """The space at every size and width that the search chooses among."""
+        rows = variants_of(self.space.with_precision(precision), self.sizes, self.widths)
+        return [space for row in rows for space in row]
+
+    @property
+    def input_size(self) -> int:
+        """The greatest input size of the spaces, px."""
+        return max(self.sizes, default=self.space.input_size)
+
+    def every_baseline(self, precision: Precision) -> list[Network]:
+        """The baseline and the further ones."""
+        further = [
+            mobilenet_v2(size, width, self.space.classes, precision)
+            for size, width in self.baselines
+        ]
+        return [self.baseline(precision), *further]
 
     def baseline(self, precision: Precision) -> Network:
         """The MobileNetV2 that the searched network is compared with."""
@@ -89,8 +141,13 @@ def shipped_recipes() -> list[str]:
     )
 
 
-def read_recipe(name_or_path: str) -> Settings:
+def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Settings:
     """The settings of a shipped recipe, by name, or of a TOML file.
+
+    Args:
+        name_or_path: of the recipe.
+        overrides: values that replace the recipe's, each `search.epochs=3`: a dotted name and
+            a TOML value; a text needs no quotes.
 
     Raises:
         BadRecipe: there is none, it is no TOML, or it has unknown or impossible values; the
@@ -107,12 +164,68 @@ def read_recipe(name_or_path: str) -> Settings:
             f"{', '.join(shipped_recipes())}"
         )
     try:
-        return Settings.model_validate(tomllib.loads(content.decode()))
+        values = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadRecipe(f"recipe {name_or_path} is no TOML: {error}") from error
+    return _settings(values, overrides, f"recipe {name_or_path}")
+
+
+def with_overrides(settings: Settings, overrides: Sequence[str]) -> Settings:
+    """Settings with some values replaced, as in `read_recipe`.
+
+    Raises:
+        BadRecipe: one does not exist or is impossible.
+    """
+    return (
+        _settings(settings.model_dump(mode="json"), overrides, "--set") if overrides else settings
+    )
+
+
+def _settings(values: dict[str, Any], overrides: Sequence[str], where: str) -> Settings:
+    for override in overrides:
+        _override(values, override)
+    try:
+        return Settings.model_validate(values)
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
             for problem in error.errors()
         )
-        raise BadRecipe(f"recipe {name_or_path}: {problems}") from error
+        raise BadRecipe(f"{where}: {problems}") from error
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    """Replaces one value; whether it exists is seen when everything is read together."""
+    name, equals, text = override.partition("=")
+    if not equals or not name.strip():
+        raise BadRecipe(f"--set {override}: expected a name and a value, as in search.epochs=3")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    *tables, last = name.strip().split(".")
+    for table in tables:
+        values = values.setdefault(table, {})
+        if not isinstance(values, dict):
+            raise BadRecipe(f"--set {override}: {table} is a value and has no {last}")
+    values[last] = value
+
+
+def parse_ms(text: str) -> float:
+    """A latency in ms from `30ms`, `0.03s`, `30000us` or `30`.
+
+    Raises:
+        UserError: it is none, or not above 0.
+    """
+    number, factor = text.strip().lower(), 1.0
+    for suffix, in_ms in (("ms", 1.0), ("us", 1e-3), ("s", 1e3)):
+        if number.endswith(suffix):
+            number, factor = number.removesuffix(suffix), in_ms
+            break
+    try:
+        value = float(number) * factor
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise UserError(f"{text!r} is no latency; expected for instance 30ms, 0.03s or 30000us")
+    return value

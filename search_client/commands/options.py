@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,6 +11,9 @@ from rich.console import Console
 from netspec.connection import URL_VARIABLE, load_token
 from netspec.profiler_http import ProfilerHttp
 from search_client.profiler import ProfilerClient
+
+if TYPE_CHECKING:
+    from search_client.settings import Settings
 
 console = Console()
 
@@ -26,7 +29,32 @@ DataFolder = Annotated[
     Path,
     typer.Option(help="Images: FOLDER/train/CLASS/*.png and FOLDER/test/..., or FOLDER/CLASS/*."),
 ]
+SearchRun = Annotated[
+    Path, typer.Option("--run", help="Folder of a search that `search-client search` made.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Replace a recipe's value, as in search.epochs=3; repeatable."),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")]
+LatencyRef = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--latency-ref", help="Latency to aim at, as in 30ms; one for each --target.", metavar="MS"
+    ),
+]
 Recipe = Annotated[str, typer.Option(help="A shipped recipe's name, or a TOML file.")]
+
+
+def overridden(settings: Settings, overrides: list[str] | None) -> Settings:
+    """Settings with some values replaced.
+
+    Raises:
+        UserError: one of them does not exist or is impossible.
+    """
+    from search_client.settings import with_overrides  # noqa: PLC0415
+
+    return with_overrides(settings, overrides or [])
 
 
 def profiler_client(profiler_url: str) -> ProfilerClient:

@@ -3,51 +3,134 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from netspec.connection import DEFAULT_URL
+from netspec.errors import UserError
 from search_client.commands.options import (
     DataFolder,
+    LatencyRef,
+    Overrides,
     ProfilerUrl,
     Recipe,
+    Resume,
     RunFolder,
-    TargetOption,
     console,
     profiler_client,
 )
+
+if TYPE_CHECKING:
+    from search_client.settings import Settings
 
 
 def search(
     data: DataFolder,
     profiler_url: ProfilerUrl = DEFAULT_URL,
-    target: TargetOption = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Target id, or its beginning; not needed where there is only one. Given several "
+            "times, the search aims at all of them."
+        ),
+    ] = None,
+    latency_ref: LatencyRef = None,
     recipe: Recipe = "proxylessnas",
     run: RunFolder = Path("runs/search"),
+    sizes: Annotated[
+        str | None, typer.Option(help="Input sizes to choose among, as in 160,192,224.")
+    ] = None,
+    widths: Annotated[
+        str | None, typer.Option(help="Width multipliers to choose among, as in 0.5,0.75,1.0.")
+    ] = None,
+    overrides: Overrides = None,
     profile_missing: Annotated[
         bool,
         typer.Option(
             "--profile-missing", help="File what the table lacks as a job and wait for it."
         ),
     ] = False,
+    only_search: Annotated[
+        bool, typer.Option("--only-search", help="End with the network, untrained.")
+    ] = False,
+    resume: Resume = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write curves to RUN/tensorboard.")
+    ] = False,
 ) -> None:
-    """Search, train, quantize and measure; ends with RUN/report.html."""
+    """Search, train, quantize and measure; ends with RUN/report.html.
+
+    Every parameter and what was found is in RUN/run.json. Ctrl-C and SIGTERM save the
+    search; --resume goes on from there. Under torchrun all processes search together.
+    """
+    from search_client import distributed  # noqa: PLC0415
+    from search_client.curves import curves  # noqa: PLC0415
     from search_client.pipeline import run as run_pipeline  # noqa: PLC0415
+    from search_client.pipeline import search_only  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.report.terminal import print_report  # noqa: PLC0415
     from search_client.settings import read_recipe  # noqa: PLC0415
 
-    settings = read_recipe(recipe)
-    with profiler_client(profiler_url) as client:
+    given = [*(overrides or [])]
+    given += [f"sizes=[{sizes}]"] if sizes else []
+    given += [f"widths=[{widths}]"] if widths else []
+    settings = read_recipe(recipe, given)
+    targets: list[str | None] = [*target] if target else [None]
+    settings = _aimed(settings, targets, latency_ref or [])
+    folder = run / "tensorboard" if tensorboard else None
+    with distributed.joined(), profiler_client(profiler_url) as client, curves(folder) as observe:
+        one = client.target(targets[0])
+        stages = Stages(console, quiet=distributed.rank() > 0)
+        if only_search or distributed.world() > 1:
+            search_only(
+                client,
+                one,
+                settings,
+                data,
+                run,
+                stages,
+                profile_missing=profile_missing,
+                resume=resume,
+                observers=[observe],
+            )
+            console.print(f"Found: {run / 'network.json'}", markup=False)
+            return
         report = run_pipeline(
             client,
-            client.target(target),
+            one,
             settings,
             data,
             run,
-            Stages(console),
+            stages,
             profile_missing=profile_missing,
+            resume=resume,
+            observers=[observe],
         )
     print_report(report, console)
     console.print(f"Report: {run / 'report.html'}", markup=False)
+
+
+def _aimed(settings: Settings, targets: list[str | None], references: list[str]) -> Settings:
+    """Settings that aim at the targets and references of the command line.
+
+    Raises:
+        UserError: their numbers do not fit.
+    """
+    from search_client.settings import FurtherTarget, parse_ms  # noqa: PLC0415
+
+    if (len(targets) > 1 or len(references) > 1) and len(targets) != len(references):
+        raise UserError(
+            f"got {len(targets)} --target and {len(references)} --latency-ref; several targets "
+            "need one latency each, in the same order"
+        )
+    values = [parse_ms(text) for text in references]
+    changed: dict[str, object] = {}
+    if values:
+        changed["latency_ref_ms"] = values[0]
+    if len(targets) > 1:
+        changed["further_targets"] = tuple(
+            FurtherTarget(target=str(name), latency_ref_ms=value)
+            for name, value in zip(targets[1:], values[1:], strict=True)
+        )
+    return settings.model_copy(update=changed)

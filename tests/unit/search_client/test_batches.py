@@ -18,8 +18,42 @@ def test_normalised_channels_follow_imagenet() -> None:
 
 
 def test_the_central_crop_is_the_middle() -> None:
-    image = torch.arange(25).reshape(1, 1, 5, 5)
-    assert central_crop(image, 3).flatten().tolist() == [6, 7, 8, 11, 12, 13, 16, 17, 18]
+    image = torch.arange(18 * 18).reshape(1, 1, 18, 18)
+    assert central_crop(image, 16).equal(image[:, :, 1:17, 1:17])
+
+
+def test_a_smaller_size_sees_as_much_of_an_image_as_a_larger() -> None:
+    ramp = torch.arange(73.0).expand(1, 3, 73, 73)
+    large, small = central_crop(ramp, 64), central_crop(ramp, 16)
+    assert small.shape == (1, 3, 16, 16)
+    assert small[0, 0, 8].min().item() == pytest.approx(large.min().item(), abs=3)
+    assert small[0, 0, 8].max().item() == pytest.approx(large.max().item(), abs=3)
+
+
+def test_an_epoch_is_the_same_from_any_batch_on() -> None:
+    batches = TrainingBatches(tiny_images(64), 16, 16, seed=3)
+    whole, rest = list(batches.epoch(5)), list(batches.epoch(5, start=2))
+    assert len(rest) == 2
+    for (images, labels), (others, their) in zip(whole[2:], rest, strict=True):
+        assert images.equal(others)
+        assert labels.equal(their)
+
+
+def test_processes_share_an_epoch_without_overlap() -> None:
+    images = torch.zeros(40, 3, 18, 18, dtype=torch.uint8)
+    data = ImageSet(images, torch.arange(40), tuple(str(label) for label in range(40)))
+    seen = [
+        torch.cat([labels for _, labels in TrainingBatches(data, 16, 5, 0, shard=(rank, 2))])
+        for rank in range(2)
+    ]
+    assert [len(labels) for labels in seen] == [20, 20]
+    assert torch.cat(seen).sort().values.equal(torch.arange(40))
+    plain = [
+        torch.cat([labels for _, labels in PlainBatches(data, 16, 8, 1, shard=(rank, 3))])
+        for rank in range(3)
+    ]
+    assert [len(labels) for labels in plain] == [13, 13, 13]
+    assert len(set(torch.cat(plain).tolist())) == 39
 
 
 def test_augmented_crops_keep_to_the_images_values() -> None:

@@ -1,0 +1,71 @@
+"""`search-client train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from netspec.errors import UserError
+from netspec.networks import Network
+from search_client.commands.options import (
+    DataFolder,
+    Overrides,
+    Resume,
+    SearchRun,
+    console,
+    overridden,
+)
+
+
+def train(
+    run: SearchRun,
+    data: DataFolder,
+    network: Annotated[
+        Path | None, typer.Option(help="A network's JSON; by default RUN/network.json.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File for the weights; by default RUN/float.pt.")
+    ] = None,
+    overrides: Overrides = None,
+    resume: Resume = False,
+) -> None:
+    """Train a search's network from scratch, by the search's recipe.
+
+    Ctrl-C and SIGTERM save the training; --resume goes on from there.
+    """
+    from search_client import distributed  # noqa: PLC0415
+    from search_client.data import read_data  # noqa: PLC0415
+    from search_client.progress import Stages  # noqa: PLC0415
+    from search_client.runs import NETWORK, read_record  # noqa: PLC0415
+    from search_client.training import train_network  # noqa: PLC0415
+
+    record = read_record(run)
+    settings = overridden(record.settings, overrides)
+    chosen = _network(network or run / NETWORK)
+    weights = out or run / "float.pt"
+    with distributed.joined():
+        stages = Stages(console, quiet=distributed.rank() > 0)
+        training, test = read_data(data, settings, stages, record.classes)
+        train_network(
+            chosen.with_precision("float32"),
+            training,
+            test,
+            settings,
+            stages,
+            weights=weights,
+            resume=resume,
+        )
+        if distributed.rank() == 0:
+            console.print(f"Weights: {weights}", markup=False)
+
+
+def _network(path: Path) -> Network:
+    try:
+        return Network.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"there is no network {path}; run `search-client derive` first") from error
+    except ValidationError as error:
+        raise UserError(f"{path} is no network: {error.errors()[0]['msg']}") from error

@@ -1,0 +1,195 @@
+"""What the gradient bought: the found network beside baselines of the same latency."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from netspec.networks import Network
+from search_client.baselines import (
+    OnTarget,
+    Scored,
+    Scorer,
+    evolution,
+    random_search,
+    reinforce,
+)
+from search_client.images import Pictures
+from search_client.latency_table import LatencyTable
+from search_client.methods import Method
+from search_client.progress import Stages
+from search_client.runs import LoadedRun
+from search_client.searching import batches_of, device
+from search_client.settings import Settings
+from search_client.steps import Batch
+from search_client.training import train_network
+
+FILE = "compare.json"
+
+
+class Compared(BaseModel):
+    """One network of the comparison."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: how it was come by
+    method: str
+    network: Network
+    #: calibrated sum of entries on the first target
+    predicted_ms: float
+    #: top-1 (fraction) of held-out images with the supernet's weights; None where it has none
+    shared_accuracy: float | None
+    #: held-out images that the method looked at
+    held_out_images: int
+    #: top-1 (fraction) on the test images, trained from scratch; None where it was not trained
+    test_accuracy: float | None = None
+
+
+_COMPARED = TypeAdapter(list[Compared])
+
+
+def compare(
+    run: LoadedRun,
+    settings: Settings,
+    training: Pictures,
+    test: Pictures,
+    folder: Path,
+    stages: Stages,
+    *,
+    methods: Sequence[Method],
+    images_per_network: int,
+    trained: bool,
+) -> list[Compared]:
+    """Compares, and leaves `compare.json` in a folder; what is trained there already stays.
+
+    Every method may look at as many held-out images as the search's architecture steps did.
+
+    Args:
+        run: a search that has ended.
+        settings: the run's, or with another way to train.
+        training: the run's training images.
+        test: images for the trained networks' accuracy.
+        folder: of the run.
+        stages: shows the progress.
+        methods: beside MobileNetV2.
+        images_per_network: held-out images that score one network.
+        trained: train every network from scratch, too.
+    """
+    path = folder / FILE
+    comparison = _Comparison(run, settings, training, stages, images_per_network)
+    rows = [*comparison.rows(methods), *_mobilenets(run.tables[0], settings)]
+    known = {}
+    if path.is_file():
+        before = _COMPARED.validate_json(path.read_bytes())
+        known = {row.network.content_hash: row.test_accuracy for row in before}
+    rows = [
+        row.model_copy(update={"test_accuracy": known.get(row.network.content_hash)})
+        for row in rows
+    ]
+    _write(rows, path)
+    for index, row in enumerate(rows if trained else []):
+        if row.test_accuracy is None:
+            network = row.network.with_precision("float32")
+            _, accuracy = train_network(network, training, test, settings, stages)
+            rows[index] = row.model_copy(update={"test_accuracy": accuracy})
+            _write(rows, path)
+    return rows
+
+
+def _write(rows: list[Compared], path: Path) -> None:
+    path.write_bytes(_COMPARED.dump_json(rows, indent=1) + b"\n")
+
+
+class _Comparison:
+    """Runs the methods on one search's trained supernet."""
+
+    def __init__(
+        self, run: LoadedRun, settings: Settings, training: Pictures, stages: Stages, images: int
+    ) -> None:
+        """`images` held-out images score one network."""
+        self.family, self.goal = run.family.to(device()), run.goal.to(device())
+        self.run = run
+        self.settings = settings
+        self.stages = stages
+        _, held_out = batches_of(settings, training, self.family.input_size)
+        scoring = list(_first(held_out.epoch(0), images))
+        self.per_network = sum(len(labels) for _, labels in scoring)
+        #: held-out images that each method may look at
+        self.budget = run.architecture_steps * held_out.batch_size
+        self.scorer = Scorer(self.family, scoring)
+        self.space = OnTarget(self.family, self.goal, settings.search.tolerance, settings.seed)
+
+    @property
+    def evaluations(self) -> int:
+        """Networks that the budget scores."""
+        return max(1, self.budget // self.per_network)
+
+    def rows(self, methods: Sequence[Method]) -> list[Compared]:
+        """One row a method."""
+        return [self._row(method, self._best(method)) for method in methods]
+
+    def _row(self, method: Method, scored: Scored) -> Compared:
+        return Compared(
+            method=method,
+            network=scored.network.network,
+            predicted_ms=scored.network.latency_ms[0],
+            shared_accuracy=scored.accuracy,
+            held_out_images=self.budget,
+        )
+
+    def _best(self, method: Method) -> Scored:
+        heading = f"{method}: {self.evaluations} networks of {self.per_network} held-out images"
+        with self.stages.stage("compare", heading), self.stages.bar(method) as bar:
+
+            def advance(done: int) -> None:
+                bar(done, self.evaluations)
+
+            if method is Method.RANDOM:
+                return random_search(self.scorer, self.space, self.evaluations, advance)
+            if method is Method.EVOLUTION:
+                return evolution(self.scorer, self.space, self.evaluations, advance)
+            if method is Method.REINFORCE:
+                return self._reinforce(lambda images: advance(images // self.per_network))
+            found = self.run.derive("argmax" if method is Method.ARGMAX else None)
+            accuracy = self.scorer.accuracy(found.variant, tuple(found.choices))
+            advance(self.evaluations)
+            return Scored(method, found, accuracy)
+
+    def _reinforce(self, on_images: Callable[[int], None]) -> Scored:
+        search = self.settings.search
+        return reinforce(
+            self.family,
+            self.goal,
+            self.scorer,
+            form=search.latency_loss,
+            learning_rate=search.architecture_learning_rate,
+            tolerance=search.tolerance,
+            images=self.evaluations * self.per_network,
+            seed=self.settings.seed,
+            on_images=on_images,
+        )
+
+
+def _mobilenets(table: LatencyTable, settings: Settings) -> list[Compared]:
+    return [
+        Compared(
+            method="MobileNetV2",
+            network=network,
+            predicted_ms=table.predict_ms(network),
+            shared_accuracy=None,
+            held_out_images=0,
+        )
+        for network in settings.every_baseline(settings.precision)
+    ]
+
+
+def _first(batches: Iterator[Batch], images: int) -> Iterator[Batch]:
+    """Whole batches until there are so many images."""
+    seen = 0
+    for batch in batches:
+        if seen >= images:
+            return
+        seen += len(batch[1])
+        yield batch

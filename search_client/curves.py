@@ -1,0 +1,54 @@
+"""A search's curves for TensorBoard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from netspec.errors import UserError
+from search_client import distributed
+from search_client.history import SearchStep
+
+
+@contextmanager
+def curves(folder: Path | None) -> Iterator[Callable[[SearchStep], None]]:
+    """Writes loss, accuracy, E[LAT] against its reference, entropy and speed.
+
+    Args:
+        folder: for the event file; None, and in all processes but the first: nothing is written.
+
+    Raises:
+        UserError: TensorBoard is not installed.
+    """
+    if folder is None or distributed.rank() > 0:
+        yield lambda _: None
+        return
+    try:
+        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - an optional package
+    except ImportError as error:
+        raise UserError(
+            "--tensorboard needs the package tensorboard; "
+            "install it with `pip install proxyless-farm[tensorboard]`"
+        ) from error
+    writer = SummaryWriter(str(folder))
+    before = {"warm-up": 0, "joint": 0}
+
+    def write(step: SearchStep) -> None:
+        before[step.phase] = max(before[step.phase], step.done)
+        done = sum(before.values())
+        values = {
+            "weights/loss": step.loss,
+            "weights/accuracy": step.accuracy,
+            "latency/expected_ms": step.expected_ms,
+            "latency/over_reference": step.expected_ms / step.reference_ms,
+            "architecture/entropy": step.entropy,
+            "speed/images_per_s": step.images_per_s,
+        }
+        for name, value in values.items():
+            writer.add_scalar(name, value, done)
+
+    try:
+        yield write
+    finally:
+        writer.close()

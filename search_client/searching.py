@@ -1,0 +1,129 @@
+"""The search as a stage of a run: its batches, its record, its checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from search_client import distributed
+from search_client.batches import PlainBatches, TrainingBatches
+from search_client.checkpoints import Checkpoints, load
+from search_client.history import SearchStep
+from search_client.images import Pictures, split_by_class
+from search_client.latency_table import LatencyTable
+from search_client.profiler import ProfilerClient
+from search_client.progress import Stages
+from search_client.runs import CHECKPOINT, ended, family_of, goal_of, record_of, write_record
+from search_client.search import SearchResult, search
+from search_client.settings import Settings
+
+Observer = Callable[[SearchStep], None]
+
+
+def further_tables(client: ProfilerClient, settings: Settings) -> list[LatencyTable]:
+    """The newest tables of the targets beside the first.
+
+    Raises:
+        UserError: one is unknown, or has no table.
+    """
+    ids = [client.target(further.target).id for further in settings.further_targets]
+    return [LatencyTable(client.latest_snapshot(target_id)) for target_id in ids]
+
+
+def device() -> torch.device:
+    """Where searches and trainings run: this process's GPU, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def run_search(
+    settings: Settings,
+    tables: Sequence[LatencyTable],
+    references_ms: Sequence[float],
+    training: Pictures,
+    folder: Path,
+    stages: Stages,
+    *,
+    data: Path,
+    resume: bool = False,
+    signals: bool = True,
+    observers: Sequence[Observer] = (),
+) -> SearchResult:
+    """Searches, and leaves `run.json`, `network.json` and the checkpoint in a folder.
+
+    Args:
+        settings: of the run, for the images' number of classes.
+        tables: of the targets.
+        references_ms: R of each target.
+        training: images, of which a part is held out for the architecture steps.
+        folder: of the run.
+        stages: shows the progress.
+        data: where the images come from, for the record.
+        resume: go on from the folder's checkpoint.
+        signals: on SIGTERM and SIGINT the search saves itself before it ends.
+        observers: further listeners to the search's steps.
+
+    Raises:
+        UserError: a table lacks something, the checkpoint is not this run's, or no network is
+            on target.
+    """
+    family = family_of(settings).to(device())
+    goal = goal_of(settings, tables, references_ms).to(device())
+    record = record_of(settings, goal, tables, data, training.classes)
+    state = load(folder / CHECKPOINT) if resume else None
+    first = distributed.rank() == 0
+    if first:
+        write_record(record, tables, folder)
+    checkpoints = Checkpoints(folder / CHECKPOINT, settings.checkpoint_minutes, signals=signals)
+    batches = batches_of(settings, training, family.input_size)
+    with (
+        stages.stage("search", _heading(settings, references_ms)),
+        stages.bars("warm-up", "joint") as bars,
+    ):
+
+        def show(step: SearchStep) -> None:
+            if first:
+                bars[step.phase](step.done, step.total, _remark(step))
+            for observer in observers:
+                observer(step)
+
+        result = search(family, goal, *batches, settings.search, show, checkpoints, state)
+    if first:
+        write_record(ended(record, result, goal, family), tables, folder)
+    expected = ", ".join(f"{value:.3f} ms" for value in result.expected_ms)
+    likeliest = ", ".join(f"{value:.3f} ms" for value in result.most_likely.latency_ms)
+    latency = ", ".join(f"{value:.3f} ms" for value in result.found.latency_ms)
+    stages.note(
+        f"E[LAT] {expected}; most likely network {likeliest}; "
+        f"found {result.network.name}: {latency}"
+    )
+    return result
+
+
+def batches_of(
+    settings: Settings, training: Pictures, size: int
+) -> tuple[TrainingBatches, PlainBatches]:
+    """Batches for the weight steps, and held-out ones for the architecture steps."""
+    remaining, held_out = split_by_class(training, settings.held_out, settings.seed)
+    shard = distributed.rank(), distributed.world()
+    per_process = max(1, settings.batch_size // shard[1])
+    return (
+        TrainingBatches(remaining, size, per_process, settings.seed, device=device(), shard=shard),
+        PlainBatches(held_out, size, per_process, settings.seed, device=device(), shard=shard),
+    )
+
+
+def _heading(settings: Settings, references_ms: Sequence[float]) -> str:
+    references = " and ".join(f"{value:.3f} ms" for value in references_ms)
+    variants = len(settings.spaces(settings.precision))
+    several = f" in {variants} sizes and widths" if variants > 1 else ""
+    blocks = len(settings.space.blocks)
+    return f"Search {blocks} blocks{several} for {references} in {settings.precision}"
+
+
+def _remark(step: SearchStep) -> str:
+    return (
+        f"loss {step.loss:.3f}, accuracy {step.accuracy:.1%}, E[LAT] {step.expected_ms:.3f} of "
+        f"{step.reference_ms:.3f} ms, entropy {step.entropy:.2f}, {step.images_per_s:.0f} images/s"
+    )
