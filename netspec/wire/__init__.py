@@ -15,6 +15,7 @@ from netspec.wire.leases import (
 )
 from netspec.wire.measurements import Conditions, Visit, VisitBatch, VisitReceipt, VisitReceipts
 from netspec.wire.message import (
+    MAX_LOOKED_UP,
     MAX_MODEL_BYTES,
     MAX_TASKS_PER_LEASE,
     MAX_VISITS_PER_BATCH,
@@ -31,6 +32,7 @@ from netspec.wire.tables import (
     LookedUpLatencies,
     LookedUpLatency,
     Method,
+    PredictedLatency,
     Prediction,
     PredictRequest,
     PublishRequest,
@@ -38,6 +40,7 @@ from netspec.wire.tables import (
 )
 
 __all__ = [
+    "MAX_LOOKED_UP",
     "MAX_MODEL_BYTES",
     "MAX_TASKS_PER_LEASE",
     "MAX_VISITS_PER_BATCH",
@@ -67,6 +70,7 @@ __all__ = [
     "NetworkSubject",
     "OperatorSubject",
     "PredictRequest",
+    "PredictedLatency",
     "Prediction",
     "PublishRequest",
     "RegisteredDevice",

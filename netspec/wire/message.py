@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 #: limits that server and clients agree on
 MAX_VISITS_PER_BATCH = 1_000
 MAX_TASKS_PER_LEASE = 2_000
+MAX_LOOKED_UP = 5_000
 MAX_MODEL_BYTES = 64 * 2**20
 MAX_WAIT_S = 30.0
 

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, Field
 from netspec.networks import Network
 from netspec.operators import Operator, Precision
 from netspec.protocol import Sha256, TargetId, TargetIdentity
-from netspec.wire.message import Message
+from netspec.wire.message import MAX_LOOKED_UP, Message
 
 Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -40,20 +40,32 @@ class LatencyLookup(Message):
     """A question for many operators' entries on one target."""
 
     target_id: TargetId
-    operators: Annotated[tuple[Operator, ...], Field(min_length=1, max_length=5_000)]
+    operators: Annotated[tuple[Operator, ...], Field(min_length=1, max_length=MAX_LOOKED_UP)]
+
+
+class PredictedLatency(Message):
+    """The latency of an operator without entry, as a model of the target's entries has it."""
+
+    value_ms: Milliseconds
+    #: 95 % prediction interval
+    low_ms: Milliseconds
+    high_ms: Milliseconds
 
 
 class LookedUpLatency(Message):
     """What the table says of one operator.
 
-    `stale`: measured longer ago than the server's freshness setting; `missing`: no entry.
+    `stale`: measured longer ago than the server's freshness setting; `missing`: no entry;
+    `predicted`: no entry either, but a prediction, where the question allowed it.
     """
 
     #: the operator's canonical key
     key: str
-    state: Literal["hit", "stale", "missing"]
-    #: None where it is missing
+    state: Literal["hit", "stale", "missing", "predicted"]
+    #: None where it is missing or predicted
     entry: Entry | None
+    #: only where it is predicted
+    predicted: PredictedLatency | None = None
 
 
 class LookedUpLatencies(Message):
@@ -68,31 +80,50 @@ class CalibrationNetwork(Message):
 
     name: str
     subject_hash: Sha256
-    #: sum of the operators' entries
+    #: sum of the operators' entries, each times its factor
     sum_ms: Milliseconds
     measured_ms: Milliseconds
 
 
 class HeldOutError(Message):
-    """Error of predictions for networks that took no part in the fit (leave one out)."""
+    """Error of predictions for networks that took no part in choosing or fitting the model.
+
+    Every network is held out once. Snapshots of older servers lack what is None.
+    """
 
     networks: int
     mape_percent: float
     bias_percent: float
     worst_percent: float
+    #: name of the network with the worst error
+    worst_network: str | None = None
+    #: share of the networks whose error is within 5 and within 10 percent, 0 to 1
+    within_5: float | None = None
+    within_10: float | None = None
+    #: rank correlation; None also for fewer than three networks
+    spearman: float | None = None
 
 
 class Calibration(Message):
-    """How sums of entries map to whole networks: measured = scale * sum + intercept."""
+    """How sums of entries map to whole networks.
+
+    measured = scale * (sum over operators of factor * entry) + intercept.
+    """
 
     precision: Precision
+    #: what was fitted: one scale, an intercept too, or a factor of each operator
+    model: Literal["scale", "scale_intercept", "ridge"] = "scale"
     scale: float
     intercept_ms: float
+    #: by canonical key; 1 for operators that are not named
+    factors: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     networks: tuple[CalibrationNetwork, ...]
     held_out: HeldOutError | None
+    #: 95 % of networks take from predicted / factor to predicted * factor; None: not known
+    interval_factor: Annotated[float, Field(ge=1)] | None = None
 
     def predict_ms(self, sum_ms: float) -> float:
-        """Latency of a whole network (ms) from the sum of its operators' entries (ms)."""
+        """Latency of a whole network (ms) from the sum of its corrected entries (ms)."""
         return self.scale * sum_ms + self.intercept_ms
 
 
@@ -116,8 +147,9 @@ class Snapshot(Message):
 
     @cached_property
     def values_ms(self) -> dict[str, float]:
-        """Entry value (ms) by canonical key."""
-        return {entry.name: entry.value_ms for entry in self.entries}
+        """Entry value (ms) by canonical key, corrected by its precision's calibration."""
+        factors = {key: factor for one in self.calibrations for key, factor in one.factors.items()}
+        return {entry.name: entry.value_ms * factors.get(entry.name, 1.0) for entry in self.entries}
 
     def calibration(self, precision: Precision) -> Calibration | None:
         """The calibration of one precision, None where no network was measured."""
@@ -138,12 +170,17 @@ class Prediction(Message):
     name: str
     subject_hash: Sha256
     precision: Precision
-    #: sum of the operators' entries as they are now
+    #: sum of the operators' entries as they are now, each times the calibration's factor
     sum_ms: Milliseconds
     predicted_ms: Milliseconds
+    #: 95 % prediction interval; None where too few networks were measured to tell
+    low_ms: Milliseconds | None = None
+    high_ms: Milliseconds | None = None
     #: the snapshot whose calibration maps the sum
     snapshot_id: Sha256
     #: that calibration's error
     held_out: HeldOutError | None
     #: keys of operators measured longer ago than the server's freshness setting
     stale: tuple[str, ...]
+    #: keys of operators without entry, whose latency a model of the others gave
+    predicted: tuple[str, ...] = ()

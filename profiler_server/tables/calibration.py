@@ -1,54 +1,74 @@
-"""How sums of entries map to whole networks: one scale factor a precision.
-
-Isolated operators run warmer than the same operators inside a network, so sums are
-a few per cent low, by nearly the same factor for every network of a target.
-"""
+"""Calibrations out of stored entries: the latency model's choice, as a message."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from netspec.operators import Precision
-from netspec.wire import Calibration, CalibrationNetwork, HeldOutError
+from netspec.wire import Calibration, CalibrationNetwork, Entry, HeldOutError, NetworkSubject
+from profiler_server.latency_model.accuracy import Accuracy
+from profiler_server.latency_model.design import MeasuredNetwork, OperatorPrice, design
+from profiler_server.latency_model.features import group
+from profiler_server.latency_model.selection import calibrate
+from profiler_server.tables.table import Table, priced
 
-_LEAST_FOR_HELD_OUT = 2
+#: factors nearer to 1 than this say nothing
+_LEAST_CORRECTION = 1e-9
 
 
-def fit(precision: Precision, networks: Sequence[CalibrationNetwork]) -> Calibration:
-    """The scale with the least relative squared error, and its error on held-out networks.
+def fit(
+    precision: Precision,
+    table: Table,
+    networks: Sequence[tuple[NetworkSubject, Entry]],
+) -> Calibration:
+    """The model that the networks support, its error and its interval.
 
-    Raises:
-        ValueError: there are no networks, or a latency is not above 0.
+    Args:
+        precision: of everything that is given.
+        table: whole: also operators in none of the networks are corrected.
+        networks: at least one, whose operators all have entries; none of 0 ms.
     """
-    if not networks:
-        raise ValueError("a calibration needs at least one network")
+    prices = {
+        key: OperatorPrice.of_entry(
+            entry.value_ms, entry.low_ms, entry.high_ms, entry.visits, group=group(operator)
+        )
+        for key, (operator, entry) in table.items()
+    }
+    measured = [
+        MeasuredNetwork(
+            subject.name,
+            tuple(operator.key for operator in subject.network.operators),
+            priced(entry),
+        )
+        for subject, entry in networks
+    ]
+    found = calibrate(design(measured, prices))
+    factors = {
+        key: float(factor)
+        for key, factor in zip(found.design.keys, found.fit.factors, strict=True)
+        if abs(factor - 1) > _LEAST_CORRECTION
+    }
+    sums_ms = found.design.counts @ (found.design.values_ms * found.fit.factors)
     return Calibration(
         precision=precision,
-        scale=_scale(networks),
-        intercept_ms=0.0,
-        networks=tuple(networks),
-        held_out=_held_out(networks),
+        model=found.fit.model.kind,
+        scale=found.fit.scale,
+        intercept_ms=found.fit.intercept_ms,
+        factors=factors,
+        networks=tuple(
+            CalibrationNetwork(
+                name=subject.name,
+                subject_hash=subject.content_hash,
+                sum_ms=float(sum_ms),
+                measured_ms=entry.value_ms,
+            )
+            for (subject, entry), sum_ms in zip(networks, sums_ms, strict=True)
+        ),
+        held_out=_message(found.held_out),
+        interval_factor=found.interval_factor,
     )
 
 
-def _scale(networks: Sequence[CalibrationNetwork]) -> float:
-    # The least of sum((s * r - 1)^2) with r = sum / measured lies at sum(r) / sum(r^2).
-    if any(network.sum_ms <= 0 or network.measured_ms <= 0 for network in networks):
-        raise ValueError("latencies of a calibration must be above 0 ms")
-    ratios = [network.sum_ms / network.measured_ms for network in networks]
-    return sum(ratios) / sum(ratio * ratio for ratio in ratios)
-
-
-def _held_out(networks: Sequence[CalibrationNetwork]) -> HeldOutError | None:
-    if len(networks) < _LEAST_FOR_HELD_OUT:
-        return None
-    errors = []
-    for index, left_out in enumerate(networks):
-        scale = _scale([*networks[:index], *networks[index + 1 :]])
-        errors.append(100 * (scale * left_out.sum_ms / left_out.measured_ms - 1))
-    return HeldOutError(
-        networks=len(networks),
-        mape_percent=sum(abs(error) for error in errors) / len(errors),
-        bias_percent=sum(errors) / len(errors),
-        worst_percent=max(abs(error) for error in errors),
-    )
+def _message(held_out: Accuracy | None) -> HeldOutError | None:
+    return None if held_out is None else HeldOutError(**asdict(held_out))

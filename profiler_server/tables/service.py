@@ -10,7 +10,6 @@ from netspec.operators import PRECISIONS, Operator, Precision, content_hash
 from netspec.protocol import TargetIdentity
 from netspec.wire import (
     Calibration,
-    CalibrationNetwork,
     Entry,
     NetworkSubject,
     PublishRequest,
@@ -25,6 +24,7 @@ from profiler_server.measurements import entries
 from profiler_server.measurements import repository as measurements
 from profiler_server.measurements.repository import EntryOfSubject
 from profiler_server.tables import calibration, repository
+from profiler_server.tables.table import table_of
 
 
 def publish(session: Session, target_id: str, request: PublishRequest) -> tuple[str, str, bool]:
@@ -133,16 +133,15 @@ def _calibrations(
     if calibrate_on is not None:
         _check_calibratable(calibrate_on, measured, values)
         measured = {one: measured[one] for one in sorted(set(calibrate_on))}
-    by_precision: dict[Precision, list[CalibrationNetwork]] = {}
-    for subject in measured.values():
+    messages = {one[1].hash: entries.to_wire(one) for one in found}
+    networks: dict[Precision, list[tuple[NetworkSubject, Entry]]] = {}
+    for key, subject in sorted(measured.items(), key=lambda item: (item[1].name, item[0])):
         if subject.precision is not None and not _obstacle(subject, values):
-            by_precision.setdefault(subject.precision, []).append(_network(subject, values))
+            networks.setdefault(subject.precision, []).append((subject, messages[key]))
     return tuple(
-        calibration.fit(
-            precision, sorted(by_precision[precision], key=lambda one: (one.name, one.subject_hash))
-        )
+        calibration.fit(precision, table_of(found, precision), networks[precision])
         for precision in PRECISIONS
-        if precision in by_precision
+        if precision in networks
     )
 
 
@@ -172,15 +171,6 @@ def _obstacle(subject: NetworkSubject, values: Mapping[str, float]) -> str:
     if values[subject.content_hash] <= 0 or _sum_ms(subject, values) <= 0:
         return "has a latency of 0 ms"
     return ""
-
-
-def _network(subject: NetworkSubject, values: Mapping[str, float]) -> CalibrationNetwork:
-    return CalibrationNetwork(
-        name=subject.name,
-        subject_hash=subject.content_hash,
-        sum_ms=_sum_ms(subject, values),
-        measured_ms=values[subject.content_hash],
-    )
 
 
 def _sum_ms(subject: NetworkSubject, values: Mapping[str, float]) -> float:

@@ -1,81 +1,70 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from netspec.wire import CalibrationNetwork
+from netspec.operators import MBConv, Operator
+from netspec.spaces import Space
+from netspec.wire import Entry, NetworkSubject
 from profiler_server.tables.calibration import fit
+from profiler_server.tables.lookup import operator_factors
+from profiler_server.tables.table import Table
+from tests.unit.profiler_server.calibrations import calibrated, entry
 
-
-def networks(*pairs: tuple[float, float]) -> list[CalibrationNetwork]:
-    """Networks from pairs of sum and measured latency, in ms."""
-    return [
-        CalibrationNetwork(
-            name=str(index), subject_hash=f"{index:064x}", sum_ms=total, measured_ms=measured
-        )
-        for index, (total, measured) in enumerate(pairs)
-    ]
+SPACE = Space(input_size=32, width=0.25, classes=10)
 
 
 def test_one_network_fits_exactly_and_says_nothing_of_others() -> None:
-    calibration = fit("int8", networks((4.0, 5.0)))
-    assert calibration.scale == pytest.approx(1.25)
-    assert calibration.predict_ms(8.0) == pytest.approx(10.0)
-    assert calibration.held_out is None
-    assert calibration.precision == "int8"
+    network = SPACE.network([0] * 21)
+    table = {one.key: (one, entry(one, 1.0)) for one in network.operators}
+    subject = NetworkSubject(network=network)
+    found = fit("float32", table, [(subject, entry(subject, 1.25 * len(network.operators)))])
+    assert found.model == "scale"
+    assert found.scale == pytest.approx(1.25)
+    assert found.predict_ms(8.0) == pytest.approx(10.0)
+    assert found.factors == {}
+    assert found.held_out is None
+    assert found.interval_factor is None
 
 
-def test_relative_error_weighs_small_and_large_networks_alike() -> None:
-    # ratios 1/2 and 1: scale = 1.5 / 1.25 = 1.2, whatever the sizes
-    for size in (1.0, 1000.0):
-        calibration = fit("float32", networks((1.0, 2.0), (size, size)))
-        assert calibration.scale == pytest.approx(1.2)
-        held_out = calibration.held_out
-        assert held_out is not None
-        # fitted on the second alone: 1 * 1/2 - 1; on the first alone: 2 * 1 - 1
-        assert held_out.networks == 2
-        assert held_out.mape_percent == pytest.approx(75.0)
-        assert held_out.bias_percent == pytest.approx(25.0)
-        assert held_out.worst_percent == pytest.approx(100.0)
+def test_many_networks_correct_single_operators() -> None:
+    # Alone, kernel 7 costs what it costs inside a network; everything else costs 12 % less.
+    def inside(operator: Operator) -> float:
+        slow = isinstance(operator, MBConv) and operator.kernel == 7
+        return 4.0 if slow else 1.12
+
+    found = calibrated(SPACE, 30, lambda one: 4.0 if inside(one) == 4.0 else 1.0, inside)
+    assert found.model == "ridge"
+    assert found.held_out is not None
+    assert found.held_out.networks == 30
+    assert found.held_out.mape_percent < 0.5
+    assert found.held_out.within_5 == 1.0
+    assert found.held_out.spearman is not None
+    assert found.held_out.spearman > 0.99
+    assert found.held_out.worst_network is not None
+    assert found.interval_factor is not None
+    assert found.interval_factor < 1.02
+    for network in found.networks:
+        assert found.predict_ms(network.sum_ms) == pytest.approx(network.measured_ms, rel=0.01)
+    blocks = SPACE.blocks[0].candidates
+    fast, slow = operator_factors(found, [blocks[0], blocks[-1]])
+    assert fast / slow == pytest.approx(1.12, rel=0.01)
 
 
-def test_three_networks_by_hand() -> None:
-    held_out = fit("float32", networks((1.0, 1.0), (1.0, 1.0), (1.0, 2.0))).held_out
-    assert held_out is not None
-    # without a 1: s = 1.5 / 1.25 = 1.2, +20 % twice; without the 1/2: s = 1, -50 %
-    assert held_out.mape_percent == pytest.approx(30.0)
-    assert held_out.bias_percent == pytest.approx(-10.0 / 3)
-    assert held_out.worst_percent == pytest.approx(50.0)
+def test_an_operator_that_came_later_gets_its_groups_factor() -> None:
+    found = calibrated(
+        SPACE, 20, lambda _: 1.0, lambda one: 1.2 if getattr(one, "kernel", 0) == 7 else 1.0
+    )
+    later = SPACE.blocks[0].candidates[-1].model_copy(update={"input_size": 64})
+    assert later.key not in found.factors
+    (factor,) = operator_factors(found, [later])
+    (of_kin,) = operator_factors(found, [SPACE.blocks[0].candidates[-1]])
+    assert factor == pytest.approx(of_kin, rel=0.02)
+    stem = SPACE.fixed_start[0].model_copy(update={"input_size": 64})
+    assert operator_factors(found.model_copy(update={"factors": {}}), [stem]) == [1.0]
 
 
-latency_ms = st.floats(0.01, 1000)
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(latency_ms, latency_ms), min_size=1, max_size=8))
-def test_no_other_scale_has_a_smaller_error(pairs: list[tuple[float, float]]) -> None:
-    scale = fit("float32", networks(*pairs)).scale
-    sums, measured = np.array(pairs).T
-
-    def loss(factor: float) -> float:
-        return float((((factor * sums - measured) / measured) ** 2).sum())
-
-    for other in (scale * 0.99, scale * 1.01):
-        assert loss(scale) <= loss(other)
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(latency_ms, min_size=2, max_size=8), st.floats(0.5, 2))
-def test_a_common_factor_is_found_without_error(sums: list[float], factor: float) -> None:
-    calibration = fit("float32", networks(*((total, factor * total) for total in sums)))
-    assert calibration.scale == pytest.approx(factor)
-    assert calibration.held_out is not None
-    assert calibration.held_out.worst_percent == pytest.approx(0.0, abs=1e-6)
-
-
-@pytest.mark.parametrize("pairs", [[], [(0.0, 1.0)], [(1.0, 0.0)]])
-def test_nothing_to_fit_on_is_refused(pairs: list[tuple[float, float]]) -> None:
+def test_nothing_to_fit_on_is_refused() -> None:
+    table: Table = {}
+    nothing: list[tuple[NetworkSubject, Entry]] = []
     with pytest.raises(ValueError, match="calibration"):
-        fit("float32", networks(*pairs))
+        fit("float32", table, nothing)
