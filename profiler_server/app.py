@@ -20,6 +20,7 @@ from profiler_server.kit.metadata import metadata
 from profiler_server.kit.settings import Settings
 from profiler_server.kit.work_signal import WorkSignal
 from profiler_server.leases.endpoints import router as leases
+from profiler_server.leases.waiting import WaitingRoom
 from profiler_server.measurements.endpoints import router as measurements
 from profiler_server.models.endpoints import router as models
 from profiler_server.tables.endpoints import router as tables
@@ -55,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.database = database
     app.state.token_checker = TokenChecker(database, tokens.server_key(settings.server_key_file))
     app.state.work_signal = WorkSignal()
+    app.state.waiting_room = WaitingRoom(database, settings, app.state.work_signal)
     problems.install(app)
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_MINIMUM)
     app.add_middleware(RequestLog)

@@ -15,7 +15,7 @@ from profiler_server.auth.commands import app as token_app
 from profiler_server.kit import logs, schema
 from profiler_server.kit.cli import DatabaseUrl, open_database
 from profiler_server.measurements import entries
-from profiler_server.measurements import repository as measurements
+from profiler_server.measurements import share_repository as measurements
 from profiler_server.tables import commands as table_commands
 
 app = typer.Typer(

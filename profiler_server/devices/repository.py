@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Exists, delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from netspec.protocol import MeasurementProtocol, TargetIdentity
 from profiler_server.devices.tables import DeviceRow, DeviceTargetRow, TargetRow
-from profiler_server.kit.database import insert_absent
+from profiler_server.kit.bulk import insert_absent
 from profiler_server.kit.ids import new_id
 from profiler_server.kit.pages import Page, PageRequest, read_page
 from profiler_server.measurements.tables import EntryRow
+
+#: how exactly it is kept when an agent has spoken
+LAST_SEEN_RESOLUTION = timedelta(minutes=1)
+#: an agent that has not spoken for so long is not counted on
+_LATELY = timedelta(minutes=10)
 
 
 def ensure_targets(session: Session, targets: Iterable[TargetIdentity], now: datetime) -> None:
@@ -65,17 +70,43 @@ def devices(session: Session, asked: PageRequest) -> Page[DeviceRow]:
     return page.with_items([row[0] for row in page.items])
 
 
-def lock_device(session: Session, device_id: str) -> bool:
-    """Makes other claims for the device wait for this transaction; False: no such device."""
+def lock_device(session: Session, device_id: str) -> DeviceRow | None:
+    """The device, kept from other claims until this transaction ends."""
     # Not its key: visits of the device may be stored meanwhile.
-    one = select(DeviceRow.id).where(DeviceRow.id == device_id).with_for_update(key_share=True)
-    found = session.scalar(one)
-    return found is not None
+    one = select(DeviceRow).where(DeviceRow.id == device_id).with_for_update(key_share=True)
+    return session.scalar(one)
 
 
-def see_device(session: Session, device_id: str, now: datetime) -> None:
-    """Notes that the device's agent has spoken."""
-    session.execute(update(DeviceRow).where(DeviceRow.id == device_id).values(last_seen=now))
+def see_device(row: DeviceRow, now: datetime) -> None:
+    """Notes, to the minute, that the device's agent has spoken."""
+    if now - row.last_seen >= LAST_SEEN_RESOLUTION:
+        row.last_seen = now
+
+
+def is_usable(now: datetime) -> ColumnElement[bool]:
+    """Whether a device may get work, and its agent has spoken lately."""
+    return DeviceRow.quarantined_at.is_(None) & (DeviceRow.last_seen > now - _LATELY)
+
+
+def others_usable(target_id: str | ColumnElement[str], device_id: str, now: datetime) -> Exists:
+    """Whether another usable device can measure the target."""
+    return exists().where(
+        DeviceTargetRow.target_id == target_id,
+        DeviceTargetRow.device_id == DeviceRow.id,
+        DeviceRow.id != device_id,
+        is_usable(now),
+    )
+
+
+def has_others(session: Session, target_id: str, device_id: str, now: datetime) -> bool:
+    """Whether another usable device can measure the target."""
+    return bool(session.scalar(select(others_usable(target_id, device_id, now))))
+
+
+def target_ids(session: Session, device_id: str) -> list[str]:
+    """What the device can measure, in the agent's order."""
+    of_device = select(DeviceTargetRow.target_id).where(DeviceTargetRow.device_id == device_id)
+    return list(session.scalars(of_device.order_by(DeviceTargetRow.position)))
 
 
 def known_device_ids(session: Session, device_ids: Iterable[str]) -> set[str]:

@@ -2,34 +2,48 @@
 
 An agent's word that a task is done is not needed, and not enough: without the
 visits the task goes back to the queue.
+
+A job's tasks count the visits that are there when it is filed; from then on, every upload adds its
+own. Both hold their targets' locks, so no visit is missed and none is counted twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from profiler_server.jobs import repository
 from profiler_server.jobs import task_repository as tasks
 from profiler_server.jobs.tables import TaskState
-from profiler_server.jobs.task_repository import TaskProgress
 
 
-def update_of_subjects(session: Session, target_id: str, subject_hashes: Collection[str]) -> None:
-    """Brings every open task that measures the subjects on the target up to date."""
-    open_tasks = tasks.open_of_subjects(session, target_id, subject_hashes)
-    tasks.store_progress(session, open_tasks, TaskState.DONE)
+def count_new_visits(
+    session: Session, target_id: str, visits: Mapping[str, int], stored_at: datetime
+) -> None:
+    """Counts visits for every open task that wants them.
+
+    Args:
+        session: a writing transaction that holds the target's lock.
+        target_id: what they are true for.
+        visits: how many accepted visits were stored, by subject.
+        stored_at: when.
+    """
+    counted = [
+        task.with_more(visits[task.subject_hash])
+        for task in tasks.lock_open_of_subjects(session, target_id, visits)
+        if stored_at >= task.visits_since
+    ]
+    tasks.store_progress(session, counted, TaskState.DONE)
 
 
-def update_of_new_job(session: Session, job_id: str) -> None:
-    """Sets aside, as reused, the tasks of a new job whose visits are there already."""
-    tasks.store_progress(session, tasks.open_of_job(session, job_id), TaskState.REUSED)
+def count_stored_visits(session: Session, job_id: str) -> None:
+    """Counts what is there already for a new job; tasks that want no more are reused."""
+    tasks.store_progress(session, tasks.recounted(session, job_id), TaskState.REUSED)
     repository.note_visits_at_start(session, job_id)
 
 
-def update_of_tasks(session: Session, task_ids: Collection[str]) -> list[TaskProgress]:
-    """Brings tasks up to date; those that still want visits."""
-    open_tasks = tasks.open_of_ids(session, task_ids)
-    tasks.store_progress(session, open_tasks, TaskState.DONE)
-    return [task for task in open_tasks if task.remaining]
+def recount(session: Session, job_id: str) -> None:
+    """Counts the visits of the job's open tasks again, after they were closed for a while."""
+    tasks.store_progress(session, tasks.recounted(session, job_id), TaskState.DONE)

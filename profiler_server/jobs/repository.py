@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from netspec.wire import Subject, TaskFailure
 from profiler_server.jobs.tables import OPEN_STATES, JobRow, SubjectRow, TaskRow, TaskState
 from profiler_server.jobs.task_repository import lock
-from profiler_server.kit.database import insert_absent, row_count
+from profiler_server.kit.bulk import insert_absent
+from profiler_server.kit.database import row_count
 from profiler_server.kit.ids import new_id
 from profiler_server.kit.pages import Page, PageRequest, read_page
 

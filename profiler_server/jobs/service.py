@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from netspec.wire import Entry, Job, JobRequest, JobState, TaskFailure
+from profiler_server.devices import repository as devices
 from profiler_server.devices.service import require_target
 from profiler_server.events import repository as events
 from profiler_server.events.tables import EventKind
@@ -20,6 +21,7 @@ from profiler_server.kit.ids import new_id
 from profiler_server.kit.pages import Page, PageRequest
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
+from profiler_server.kit.work_notices import announce
 from profiler_server.measurements import entries
 from profiler_server.measurements import repository as measurements
 from profiler_server.models import service as models
@@ -49,7 +51,10 @@ def create(session: Session, settings: Settings, request: JobRequest) -> Job:
     )
     repository.ensure_subjects(session, subjects)
     repository.add_job(session, row, [subject.content_hash for subject in subjects])
-    progress.update_of_new_job(session, row.id)
+    # Until then nobody stores visits for it: see `progress`.
+    devices.lock_targets(session, [row.target_id])
+    progress.count_stored_visits(session, row.id)
+    announce(session)
     events.append(session, now, EventKind.JOB_CREATED, job_id=row.id, subjects=len(subjects))
     session.refresh(row)
     return _follow(session, [row], now)[0]

@@ -7,16 +7,27 @@ targets, leases, tasks, jobs; several of a kind by id, tasks by target and id.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, Table, bindparam, exists, func, select, update
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from profiler_server.devices.tables import DeviceTargetRow
-from profiler_server.jobs.tables import OPEN_STATES, JobRow, TaskRow, TaskState
+from profiler_server.devices.repository import others_usable
+from profiler_server.jobs.tables import (
+    OPEN_STATES,
+    JobRow,
+    SubjectRow,
+    TaskFailureRow,
+    TaskRow,
+    TaskState,
+)
+from profiler_server.kit.bulk import update_each
 from profiler_server.kit.database import row_count
 from profiler_server.measurements.tables import VisitRow
+
+#: a task that failed so often on a device is left to others
+MOST_ON_ONE_DEVICE = 2
 
 
 @dataclass(frozen=True)
@@ -25,13 +36,21 @@ class TaskProgress:
 
     task_id: str
     subject_hash: str
+    #: visits wanted
     rounds: int
+    #: accepted visits stored from here on count
+    visits_since: datetime
+    #: how many there are
     visits: int
 
     @property
     def remaining(self) -> int:
         """Visits still wanted."""
         return max(0, self.rounds - self.visits)
+
+    def with_more(self, visits: int) -> TaskProgress:
+        """The same task with more visits."""
+        return replace(self, visits=self.visits + visits)
 
 
 def lock(session: Session, *conditions: ColumnElement[bool]) -> list[str]:
@@ -40,79 +59,83 @@ def lock(session: Session, *conditions: ColumnElement[bool]) -> list[str]:
     return list(session.scalars(in_order.where(*conditions)))
 
 
-def open_of_job(session: Session, job_id: str) -> list[TaskProgress]:
-    """The job's open tasks."""
-    return _open_tasks(session, TaskRow.job_id == job_id)
-
-
-def open_of_subjects(
+def lock_open_of_subjects(
     session: Session, target_id: str, subject_hashes: Collection[str]
 ) -> list[TaskProgress]:
     """The open tasks, of any job, that measure the subjects on the target; locked."""
-    of_subjects = (TaskRow.target_id == target_id, TaskRow.subject_hash.in_(subject_hashes))
-    locked = set(lock(session, TaskRow.state.in_(OPEN_STATES), *of_subjects))
-    # Tasks of a job filed since then are brought up to date when they are leased.
-    return [task for task in _open_tasks(session, *of_subjects) if task.task_id in locked]
+    rows = session.execute(
+        _open_tasks(TaskRow.visits_done)
+        .where(TaskRow.target_id == target_id, TaskRow.subject_hash.in_(subject_hashes))
+        .order_by(TaskRow.target_id, TaskRow.id)
+        .with_for_update(of=TaskRow)
+    )
+    return [TaskProgress(*row) for row in rows]
 
 
-def open_of_ids(session: Session, task_ids: Collection[str]) -> list[TaskProgress]:
-    """Those of the tasks that are open."""
-    return _open_tasks(session, TaskRow.id.in_(task_ids))
-
-
-def _open_tasks(session: Session, *conditions: ColumnElement[bool]) -> list[TaskProgress]:
+def recounted(session: Session, job_id: str) -> list[TaskProgress]:
+    """The job's open tasks, their visits counted from scratch."""
     counts = (
         (VisitRow.target_id == TaskRow.target_id)
         & (VisitRow.subject_hash == TaskRow.subject_hash)
         & (VisitRow.rejected == "")
         & (VisitRow.stored_at >= JobRow.visits_since)
     )
-    rows = session.execute(
-        select(TaskRow.id, TaskRow.subject_hash, JobRow.rounds, func.count(VisitRow.id))
-        .join(JobRow, JobRow.id == TaskRow.job_id)
-        .outerjoin(VisitRow, counts)
-        .where(TaskRow.state.in_(OPEN_STATES), *conditions)
-        .group_by(TaskRow.id, TaskRow.subject_hash, JobRow.rounds)
-    )
+    visits = select(func.count()).where(counts).correlate(TaskRow, JobRow).scalar_subquery()
+    rows = session.execute(_open_tasks(visits).where(TaskRow.job_id == job_id))
     return [TaskProgress(*row) for row in rows]
+
+
+def _open_tasks(visits: SQLColumnExpression[int]) -> Select[str, str, int, datetime, int]:
+    return (
+        select(TaskRow.id, TaskRow.subject_hash, JobRow.rounds, JobRow.visits_since, visits)
+        .join(JobRow, JobRow.id == TaskRow.job_id)
+        .where(TaskRow.state.in_(OPEN_STATES))
+    )
 
 
 def store_progress(session: Session, tasks: Sequence[TaskProgress], completed: TaskState) -> None:
     """Writes down the visits of open tasks; those that want no more become `completed`."""
-    if not tasks:
-        return
-    table = cast("Table", TaskRow.__table__)
-    # Below the ORM, so that one statement serves all rows.
-    session.connection().execute(
-        update(table)
-        .where(table.c.id == bindparam("task"))
-        .values(visits_done=bindparam("visits")),
-        [{"task": task.task_id, "visits": min(task.visits, task.rounds)} for task in tasks],
-    )
-    session.execute(
-        update(TaskRow)
-        .where(
-            TaskRow.id.in_([task.task_id for task in tasks if not task.remaining]),
-            TaskRow.state.in_(OPEN_STATES),
-        )
-        .values(state=completed)
-    )
+    rows = [{"id": task.task_id, "visits_done": min(task.visits, task.rounds)} for task in tasks]
+    update_each(session, TaskRow, rows, "id")
+    finished = [task.task_id for task in tasks if not task.remaining]
+    if finished:
+        session.execute(update(TaskRow).where(TaskRow.id.in_(finished)).values(state=completed))
 
 
-def has_queued(session: Session, device_id: str) -> bool:
-    """Whether a task waits for one of the device's targets."""
-    waiting = exists().where(
-        TaskRow.state == TaskState.QUEUED, TaskRow.target_id.in_(_targets_of(device_id))
-    )
-    return bool(session.scalar(select(waiting)))
+@dataclass(frozen=True)
+class QueuedTask:
+    """A task that a claim may lease."""
+
+    task_id: str
+    target_id: str
+    subject_hash: str
+    #: `Subject` as JSON
+    document: str
+    #: visits still wanted
+    remaining: int
+    #: whether a task of its job was leased before
+    started: bool
 
 
-def queued_tasks() -> Select[str, str]:
-    """Id and target of the queued tasks that no other claim has locked, next one first."""
+def queued_tasks(
+    device_id: str, target_ids: Collection[str], now: datetime
+) -> Select[str, str, str, str, int, bool]:
+    """The columns of `QueuedTask` of what the device may lease, next one first.
+
+    Tasks that another claim has locked are left out.
+    """
     return (
-        select(TaskRow.id, TaskRow.target_id)
+        select(
+            TaskRow.id,
+            TaskRow.target_id,
+            TaskRow.subject_hash,
+            SubjectRow.document,
+            JobRow.rounds - TaskRow.visits_done,
+            JobRow.started_at.is_not(None),
+        )
         .join(JobRow, JobRow.id == TaskRow.job_id)
-        .where(TaskRow.state == TaskState.QUEUED)
+        .join(SubjectRow, SubjectRow.hash == TaskRow.subject_hash)
+        .where(TaskRow.target_id.in_(target_ids), is_ready(now), _suits(device_id, now))
         .order_by(
             JobRow.priority.desc(), JobRow.created_at, JobRow.id, TaskRow.position, TaskRow.id
         )
@@ -120,24 +143,35 @@ def queued_tasks() -> Select[str, str]:
     )
 
 
-def lock_queued(session: Session, device_id: str, limit: int) -> tuple[str, list[str]] | None:
-    """The tasks to lease next, all of one target, kept from other claims.
-
-    Returns:
-        The target and the tasks' ids by priority, age and position; None if there are none.
-    """
-    queued = queued_tasks()
-    of_device = TaskRow.target_id.in_(_targets_of(device_id))
-    first = session.execute(queued.where(of_device).limit(1)).first()
-    if first is None:
-        return None
-    target_id: str = first.target_id
-    rows = session.execute(queued.where(TaskRow.target_id == target_id).limit(limit))
-    return target_id, [row.id for row in rows]
+def is_ready(now: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
+    """Whether a task waits for a lease and does not rest after a failure."""
+    return (TaskRow.state == TaskState.QUEUED) & (
+        TaskRow.retry_at.is_(None) | (TaskRow.retry_at <= now)
+    )
 
 
-def _targets_of(device_id: str) -> Select[str]:
-    return select(DeviceTargetRow.target_id).where(DeviceTargetRow.device_id == device_id)
+def _suits(device_id: str, now: datetime) -> ColumnElement[bool]:
+    """A task that failed on the device again is left to other devices, if there are any."""
+    own = (
+        select(func.count())
+        .where(TaskFailureRow.task_id == TaskRow.id, TaskFailureRow.device_id == device_id)
+        .scalar_subquery()
+    )
+    others = others_usable(TaskRow.target_id.expression, device_id, now).correlate(TaskRow)
+    return (TaskRow.failures < MOST_ON_ONE_DEVICE) | (own < MOST_ON_ONE_DEVICE) | ~others
+
+
+def lock_queued(
+    session: Session, device_id: str, target_ids: Sequence[str], now: datetime, limit: int
+) -> list[QueuedTask]:
+    """The tasks to lease next, all of one target, by priority, age and position; locked."""
+    if len(target_ids) > 1:
+        first = session.execute(queued_tasks(device_id, target_ids, now).limit(1)).first()
+        target_ids = [] if first is None else [first[1]]
+    if not target_ids:
+        return []
+    rows = session.execute(queued_tasks(device_id, target_ids, now).limit(limit))
+    return [QueuedTask(*row) for row in rows]
 
 
 def lease(session: Session, task_ids: Collection[str], lease_id: str) -> int:
@@ -150,9 +184,9 @@ def lease(session: Session, task_ids: Collection[str], lease_id: str) -> int:
     return row_count(result)
 
 
-def lock_held(session: Session, lease_id: str) -> None:
-    """Locks what the lease holds."""
-    lock(session, *_held([lease_id]))
+def lock_held(session: Session, lease_id: str) -> set[str]:
+    """Locks what the lease holds; the tasks' ids."""
+    return set(lock(session, *_held([lease_id])))
 
 
 def _held(lease_ids: Collection[str]) -> tuple[ColumnElement[bool], ...]:
@@ -168,31 +202,47 @@ def give_back(session: Session, lease_ids: Collection[str]) -> int:
     return row_count(result)
 
 
-def fail(
-    session: Session, lease_id: str, task_id: str, reason: str, most_failures: int
-) -> TaskState | None:
-    """Counts a failure of a task that the lease holds, and gives it up at the last one.
+def failures(session: Session, task_id: str) -> int:
+    """How often the task has failed so far."""
+    return session.execute(select(TaskRow.failures).where(TaskRow.id == task_id)).scalar_one()
 
-    Returns:
-        The task's state from here on; None if the lease does not hold it.
-    """
-    failures_ = session.execute(
+
+def note_failure(
+    session: Session, task_id: str, device_id: str, reason: str, now: datetime
+) -> None:
+    """Keeps which device failed at a task, and why."""
+    session.execute(
+        insert(TaskFailureRow).values(task_id=task_id, device_id=device_id, at=now, reason=reason)
+    )
+
+
+def devices_that_failed(session: Session, task_id: str) -> int:
+    """At how many devices the task failed."""
+    devices = select(func.count(TaskFailureRow.device_id.distinct()))
+    return session.scalar(devices.where(TaskFailureRow.task_id == task_id)) or 0
+
+
+def give_up(session: Session, task_id: str, failures: int, reason: str) -> None:
+    """Closes a task that failed too often."""
+    given_up = {"state": TaskState.FAILED, "failures": failures, "reason": reason}
+    session.execute(update(TaskRow).where(TaskRow.id == task_id).values(given_up))
+
+
+def retry_later(
+    session: Session, task_id: str, failures: int, reason: str, retry_at: datetime
+) -> None:
+    """Returns a failed task to the queue, to be leased not before `retry_at`."""
+    session.execute(
         update(TaskRow)
-        .where(
-            TaskRow.id == task_id,
-            TaskRow.lease_id == lease_id,
-            TaskRow.state == TaskState.LEASED,
+        .where(TaskRow.id == task_id)
+        .values(
+            state=TaskState.QUEUED,
+            lease_id=None,
+            failures=failures,
+            reason=reason,
+            retry_at=retry_at,
         )
-        .values(failures=TaskRow.failures + 1, reason=reason)
-        .returning(TaskRow.failures)
-        .execution_options(synchronize_session=False)
-    ).scalar_one_or_none()
-    if failures_ is None:
-        return None
-    state = TaskState.FAILED if failures_ >= most_failures else TaskState.QUEUED
-    kept = lease_id if state is TaskState.FAILED else None
-    session.execute(update(TaskRow).where(TaskRow.id == task_id).values(state=state, lease_id=kept))
-    return state
+    )
 
 
 def cancelled_of_lease(session: Session, lease_id: str) -> tuple[str, ...]:

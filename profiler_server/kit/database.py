@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any, cast
 from sqlalchemy import (
     Connection,
     CursorResult,
-    Dialect,
     Engine,
     Result,
     create_engine,
@@ -19,7 +18,6 @@ from sqlalchemy import (
     make_url,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 from sqlalchemy.ext.compiler import compiles
@@ -29,7 +27,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from netspec.errors import UserError
-from profiler_server.kit.orm import Base, UtcDateTime
+from profiler_server.kit.orm import UtcDateTime
 
 #: how long (s) a writer waits for another one on SQLite
 _BUSY_TIMEOUT_S = 30
@@ -162,52 +160,31 @@ def _sqlite_engine(url: URL) -> Engine:
     return engine
 
 
-class _DatabaseNow(FunctionElement[datetime]):
+class DatabaseNow(FunctionElement[datetime]):
+    """The database's clock, as a column."""
+
     type = UtcDateTime()
     inherit_cache = True
     name = "database_now"
 
 
-@compiles(_DatabaseNow)
-def _now(_element: _DatabaseNow, _compiler: SQLCompiler, **_options: Any) -> str:
+@compiles(DatabaseNow)
+def _now(_element: DatabaseNow, _compiler: SQLCompiler, **_options: Any) -> str:
     return "clock_timestamp()"
 
 
-@compiles(_DatabaseNow, "sqlite")
-def _now_sqlite(_element: _DatabaseNow, _compiler: SQLCompiler, **_options: Any) -> str:
+@compiles(DatabaseNow, "sqlite")
+def _now_sqlite(_element: DatabaseNow, _compiler: SQLCompiler, **_options: Any) -> str:
     # six digits, as the driver writes them: times are compared as text
     return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
 
 
 def database_now(session: Session) -> datetime:
     """The database's clock: the only one that leases and freshness go by."""
-    now: datetime = session.execute(select(_DatabaseNow())).scalar_one()
+    now: datetime = session.execute(select(DatabaseNow())).scalar_one()
     return now
 
 
 def row_count(result: Result[Any]) -> int:
     """How many rows an UPDATE or DELETE changed."""
     return cast("CursorResult[Any]", result).rowcount
-
-
-def insert_absent(session: Session, table: type[Base], rows: Sequence[dict[str, Any]]) -> None:
-    """Inserts the rows whose unique keys are not there yet, leaves the others alone."""
-    if rows:
-        session.execute(_insert(session, table).on_conflict_do_nothing(), rows)
-
-
-def insert_or_replace(
-    session: Session, table: type[Base], rows: Sequence[dict[str, Any]], key: Sequence[str]
-) -> None:
-    """Inserts rows; where a row with the same key is there, its other columns are replaced."""
-    if not rows:
-        return
-    statement = _insert(session, table)
-    others = {name: statement.excluded[name] for name in rows[0] if name not in key}
-    session.execute(statement.on_conflict_do_update(index_elements=key, set_=others), rows)
-
-
-def _insert(session: Session, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
-    # The two dialects write the same clause, but SQLAlchemy has no common spelling of it.
-    dialect: Dialect = session.get_bind().dialect
-    return sqlite.insert(table) if dialect.name == "sqlite" else postgresql.insert(table)

@@ -27,6 +27,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "unknown-snapshot": (404, "Unknown snapshot"),
     "missing-entry": (404, "The table lacks this operator"),
     "method-not-allowed": (405, "The method is not allowed here"),
+    "device-quarantined": (409, "The device is in quarantine"),
     "lease-lost": (409, "The lease is lost"),
     "job-finished": (409, "The job is finished"),
     "empty-table": (409, "The table has no entries"),

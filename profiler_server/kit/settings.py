@@ -29,6 +29,8 @@ class Settings(BaseModel):
     lease_ttl_s: Annotated[float, Field(gt=0, le=3_600)] = 60.0
     #: how often (s) agents renew
     renew_every_s: Annotated[float, Field(gt=0, le=3_600)] = 20.0
+    #: how long (s) a task rests after its first failure; doubled at each further one
+    retry_backoff_s: Annotated[float, Field(ge=0, le=900)] = 10.0
 
     @classmethod
     def from_environment(cls, database_url: str | None = None) -> Self:

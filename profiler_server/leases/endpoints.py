@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Depends, Request, Response
 
 from netspec.wire import Lease, LeaseRelease, LeaseRenewal, LeaseRequest, LeaseStatus
 from profiler_server.auth.dependencies import Agent
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
 from profiler_server.leases import service
-from profiler_server.leases.waiting import claim_or_wait
+from profiler_server.leases.waiting import WaitingRoom
+
+
+async def _waiting_room(request: Request) -> WaitingRoom:
+    return cast("WaitingRoom", request.app.state.waiting_room)
+
+
+WaitingRoomDep = Annotated[WaitingRoom, Depends(_waiting_room)]
 
 router = APIRouter(prefix="/v1/leases", tags=["leases"])
 
@@ -17,15 +26,10 @@ router = APIRouter(prefix="/v1/leases", tags=["leases"])
     "", response_model=Lease, responses={204: {"description": "There is no work for the device"}}
 )
 async def claim_lease(
-    ask: LeaseRequest,
-    request: Request,
-    database: DatabaseDep,
-    settings: SettingsDep,
-    signal: WorkSignalDep,
-    _: Agent,
+    ask: LeaseRequest, request: Request, waiting_room: WaitingRoomDep, _: Agent
 ) -> Lease | Response:
     """Leases tasks to a device; waits up to `wait_s` for some to appear."""
-    lease = await claim_or_wait(request, database, settings, signal, ask)
+    lease = await waiting_room.claim(request, ask)
     return Response(status_code=204) if lease is None else lease
 
 
@@ -43,10 +47,12 @@ def release_lease(
     lease_id: str,
     released: LeaseRelease,
     database: DatabaseDep,
+    settings: SettingsDep,
     signal: WorkSignalDep,
     _: Agent,
 ) -> None:
     """The agent hands the lease back; may be repeated."""
     with database.write() as session:
-        service.release(session, lease_id, released)
-    signal.notify()
+        has_work = service.release(session, settings, lease_id, released)
+    if has_work:
+        signal.notify()

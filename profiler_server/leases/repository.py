@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, exists, select, update
+from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from profiler_server.devices.tables import DeviceTargetRow
-from profiler_server.kit.database import row_count
+from profiler_server.devices.repository import LAST_SEEN_RESOLUTION
+from profiler_server.devices.tables import DeviceRow, DeviceTargetRow
+from profiler_server.jobs.tables import TaskRow
+from profiler_server.jobs.task_repository import is_ready
+from profiler_server.kit.database import DatabaseNow, row_count
 from profiler_server.leases.tables import LeaseRow, LeaseState
+from profiler_server.measurements.tables import VisitRow
 
 
 def add(session: Session, row: LeaseRow) -> int:
@@ -24,21 +30,70 @@ def get(session: Session, lease_id: str) -> LeaseRow | None:
     return session.scalar(select(LeaseRow).where(LeaseRow.id == lease_id))
 
 
+@dataclass(frozen=True)
+class Standing:
+    """What decides whether a claim for a device is worth a writing transaction."""
+
+    device: DeviceRow
+    #: what the device can measure
+    target_ids: tuple[str, ...]
+    #: it gets no work for a while
+    rests: bool
+    #: it is at work on a lease
+    has_live: bool
+    #: a task of its targets waits for a lease, or is held by one that has expired
+    has_work: bool
+
+
+def standing(session: Session, device_id: str) -> Standing | None:
+    """How the device stands; None if there is no such device. One statement."""
+    now = DatabaseNow()
+    live = exists().where(LeaseRow.device_id == device_id, LeaseRow.state == LeaseState.LIVE)
+    overdue = exists().where(
+        LeaseRow.target_id == DeviceTargetRow.target_id,
+        LeaseRow.state == LeaseState.LIVE,
+        LeaseRow.expires_at <= now,
+    )
+    queued = exists().where(TaskRow.target_id == DeviceTargetRow.target_id, is_ready(now))
+    rests = DeviceRow.rests_until.is_not(None) & (DeviceRow.rests_until > now)
+    rows = session.execute(
+        select(DeviceRow, DeviceTargetRow.target_id, rests, live, overdue | queued)
+        .join(DeviceTargetRow, DeviceTargetRow.device_id == DeviceRow.id)
+        .where(DeviceRow.id == device_id)
+    ).all()
+    if not rows:
+        return None
+    device, _, is_resting, has_live, _ = rows[0]
+    return Standing(
+        device=device,
+        target_ids=tuple(row[1] for row in rows),
+        rests=is_resting,
+        has_live=has_live,
+        has_work=any(row[4] for row in rows),
+    )
+
+
+def work(session: Session, target_ids: Collection[str]) -> dict[str, int]:
+    """How many tasks wait for a lease, of those of the targets that have any.
+
+    One more where an expired lease holds some.
+    """
+    now = DatabaseNow()
+    queued = select(TaskRow.target_id).where(TaskRow.target_id.in_(target_ids), is_ready(now))
+    overdue = select(LeaseRow.target_id).where(
+        LeaseRow.target_id.in_(target_ids),
+        LeaseRow.state == LeaseState.LIVE,
+        LeaseRow.expires_at <= now,
+    )
+    either = queued.union_all(overdue).subquery()
+    counted = select(either.c.target_id, func.count()).group_by(either.c.target_id)
+    return dict(session.execute(counted).all())
+
+
 def has_live(session: Session, device_id: str) -> bool:
     """Whether the device is at work on a lease."""
     live = exists().where(LeaseRow.device_id == device_id, LeaseRow.state == LeaseState.LIVE)
     return bool(session.scalar(select(live)))
-
-
-def any_overdue(session: Session, device_id: str, now: datetime) -> bool:
-    """Whether an expired lease still holds the device, or tasks that it could measure."""
-    targets = select(DeviceTargetRow.target_id).where(DeviceTargetRow.device_id == device_id)
-    overdue = exists().where(
-        LeaseRow.state == LeaseState.LIVE,
-        LeaseRow.expires_at <= now,
-        (LeaseRow.device_id == device_id) | LeaseRow.target_id.in_(targets),
-    )
-    return bool(session.scalar(select(overdue)))
 
 
 def renew(session: Session, lease_id: str, fence: int, now: datetime, expires_at: datetime) -> bool:
@@ -61,13 +116,13 @@ def release(session: Session, lease_id: str, fence: int, now: datetime) -> bool:
     return row_count(result) == 1
 
 
-def supersede(session: Session, device_id: str) -> list[str]:
-    """Ends the device's lease that lives; its id, if there is one."""
+def supersede(session: Session, device_id: str) -> list[LeaseRow]:
+    """Ends the device's lease that lives, if there is one."""
     ended = (
         update(LeaseRow)
         .where(LeaseRow.device_id == device_id, LeaseRow.state == LeaseState.LIVE)
         .values(state=LeaseState.SUPERSEDED)
-        .returning(LeaseRow.id)
+        .returning(LeaseRow)
     )
     return list(session.scalars(ended))
 
@@ -92,4 +147,26 @@ def _held(lease_id: str, fence: int) -> tuple[ColumnElement[bool], ...]:
         LeaseRow.id == lease_id,
         LeaseRow.fence == fence,
         LeaseRow.state == LeaseState.LIVE,
+    )
+
+
+def has_visits(session: Session, lease: LeaseRow) -> bool:
+    """Whether the lease's device has visited a task that the lease holds or has completed."""
+    visited = exists().where(
+        VisitRow.task_id == TaskRow.id,
+        TaskRow.lease_id == lease.id,
+        VisitRow.device_id == lease.device_id,
+        VisitRow.stored_at >= lease.claimed_at,
+    )
+    return bool(session.scalar(select(visited)))
+
+
+def see_device_of(session: Session, lease_id: str, now: datetime) -> None:
+    """Notes, to the minute, that the agent of the lease's device has spoken."""
+    its_device = select(LeaseRow.device_id).where(LeaseRow.id == lease_id).scalar_subquery()
+    session.execute(
+        update(DeviceRow)
+        .where(DeviceRow.id == its_device, DeviceRow.last_seen <= now - LAST_SEEN_RESOLUTION)
+        .values(last_seen=now)
+        .execution_options(synchronize_session=False)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter
@@ -15,25 +16,20 @@ from netspec.wire import (
     LeaseRequest,
     LeaseStatus,
     Subject,
-    TaskOutcome,
 )
 from profiler_server.devices import repository as devices
+from profiler_server.devices.tables import DeviceRow
 from profiler_server.events import repository as events
 from profiler_server.events.tables import EventKind
-from profiler_server.jobs import progress
 from profiler_server.jobs import repository as jobs
 from profiler_server.jobs import task_repository as tasks
-from profiler_server.jobs.tables import TaskState
-from profiler_server.jobs.task_repository import TaskProgress
+from profiler_server.jobs.task_repository import QueuedTask
 from profiler_server.kit.database import database_now
 from profiler_server.kit.ids import new_id
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
-from profiler_server.leases import repository
+from profiler_server.leases import ending, repository
 from profiler_server.leases.tables import LeaseRow, LeaseState
-
-#: a task is given up at so many failures
-MOST_FAILURES = 3
 
 _SUBJECT: TypeAdapter[Subject] = TypeAdapter(Subject)
 
@@ -48,68 +44,80 @@ def claim(
 
     Args:
         session: a writing transaction.
-        settings: for the time to live.
+        settings: for the time to live and the rests.
         request: the agent's question.
         waited: the question has been held for a while. Its agent may have given it up and
             claimed again, so a lease that lives ends this question and not the other way.
 
     Raises:
-        Problem: `unknown-device`.
+        Problem: `unknown-device` or `device-quarantined`.
     """
-    if not devices.lock_device(session, request.device_id):
+    device = devices.lock_device(session, request.device_id)
+    if device is None:
         raise unknown_device(request.device_id)
+    if device.quarantined_at is not None:
+        raise quarantined(device)
     now = database_now(session)
-    devices.see_device(session, request.device_id, now)
-    _end_old_leases(session, now, None if waited else request.device_id)
-    if waited and repository.has_live(session, request.device_id):
+    devices.see_device(device, now)
+    ending.end_old(session, settings, device, now, supersede=not waited)
+    if waited and repository.has_live(session, device.id):
         return None
-    picked = _pick(session, request)
-    if picked is None:
+    if device.rests_until is not None and device.rests_until > now:
         return None
-    target_id, batch = picked
+    target_ids = devices.target_ids(session, device.id)
+    batch = _pick(session, device.id, target_ids, now, request.max_tasks)
+    return _lease(session, settings, device.id, batch, now) if batch else None
+
+
+def _pick(
+    session: Session, device_id: str, target_ids: Sequence[str], now: datetime, limit: int
+) -> list[QueuedTask]:
+    # Two jobs may ask for one subject: its visits count for both, so it is leased once.
+    batch: dict[str, QueuedTask] = {}
+    for task in tasks.lock_queued(session, device_id, target_ids, now, limit):
+        batch.setdefault(task.subject_hash, task)
+    return list(batch.values())
+
+
+def _lease(
+    session: Session, settings: Settings, device_id: str, batch: Sequence[QueuedTask], now: datetime
+) -> Lease:
     row = LeaseRow(
         id=new_id("lease"),
-        device_id=request.device_id,
-        target_id=target_id,
+        device_id=device_id,
+        target_id=batch[0].target_id,
         state=LeaseState.LIVE,
         claimed_at=now,
         expires_at=now + timedelta(seconds=settings.lease_ttl_s),
     )
     fence = repository.add(session, row)
-    task_ids = [task.task_id for task in batch]
-    if tasks.lease(session, task_ids, row.id) != len(batch):
+    if tasks.lease(session, [task.task_id for task in batch], row.id) != len(batch):
         raise RuntimeError("a locked task was not queued any more")
-    jobs.note_started(session, task_ids, now)
+    starting = [task.task_id for task in batch if not task.started]
+    if starting:
+        jobs.note_started(session, starting, now)
     events.append(
         session,
         now,
         EventKind.LEASE_CLAIMED,
         lease_id=row.id,
-        device_id=row.device_id,
+        device_id=device_id,
         tasks=len(batch),
     )
-    documents = jobs.subject_documents(session, [task.subject_hash for task in batch])
     return Lease(
         id=row.id,
         fence=fence,
-        target_id=target_id,
+        target_id=row.target_id,
         ttl_s=settings.lease_ttl_s,
         tasks=tuple(
             LeasedTask(
                 task_id=task.task_id,
-                subject=_SUBJECT.validate_json(documents[task.subject_hash]),
+                subject=_SUBJECT.validate_json(task.document),
                 visits=task.remaining,
             )
             for task in batch
         ),
     )
-
-
-def may_have_work(session: Session, device_id: str) -> bool:
-    """Whether a claim is worth its writing transaction; only reads."""
-    if repository.any_overdue(session, device_id, database_now(session)):
-        return True
-    return not repository.has_live(session, device_id) and tasks.has_queued(session, device_id)
 
 
 def renew(
@@ -124,31 +132,34 @@ def renew(
     expires_at = now + timedelta(seconds=settings.lease_ttl_s)
     if not repository.renew(session, lease_id, renewal.fence, now, expires_at):
         raise _lost(session, lease_id)
+    repository.see_device_of(session, lease_id, now)
     return LeaseStatus(
         ttl_s=settings.lease_ttl_s,
         cancelled_task_ids=tasks.cancelled_of_lease(session, lease_id),
     )
 
 
-def release(session: Session, lease_id: str, released: LeaseRelease) -> None:
+def release(session: Session, settings: Settings, lease_id: str, released: LeaseRelease) -> bool:
     """Ends a lease; what it still holds goes back to the queue. May be repeated.
+
+    Returns:
+        Whether there may be work for other devices now.
 
     Raises:
         Problem: `unknown-lease` or `lease-lost`.
     """
+    row = repository.get(session, lease_id)
+    device = None if row is None else devices.lock_device(session, row.device_id)
     now = database_now(session)
     if not repository.release(session, lease_id, released.fence, now):
+        session.expire_all()
         row = repository.get(session, lease_id)
         if row and row.fence == released.fence and row.state is LeaseState.RELEASED:
-            return
+            return False
         raise _lost(session, lease_id)
-    # The outcomes come in the agent's order.
-    tasks.lock_held(session, lease_id)
-    for outcome in released.outcomes:
-        if outcome.state == "failed":
-            _count_failure(session, lease_id, outcome, now)
-    tasks.give_back(session, [lease_id])
-    events.append(session, now, EventKind.LEASE_RELEASED, lease_id=lease_id)
+    if row is None or device is None:
+        raise RuntimeError(f"lease {lease_id} appeared while it was released")
+    return ending.end_released(session, settings, device, row, released.outcomes, now)
 
 
 def unknown_device(device_id: str) -> Problem:
@@ -156,38 +167,13 @@ def unknown_device(device_id: str) -> Problem:
     return Problem("unknown-device", f"no device {device_id!r}; register it with POST /v1/devices")
 
 
-def _pick(session: Session, request: LeaseRequest) -> tuple[str, list[TaskProgress]] | None:
-    while True:
-        locked = tasks.lock_queued(session, request.device_id, request.max_tasks)
-        if locked is None:
-            return None
-        target_id, task_ids = locked
-        wanting = {task.task_id: task for task in progress.update_of_tasks(session, task_ids)}
-        # Two jobs may ask for one subject: its visits count for both, so it is leased once.
-        batch: dict[str, TaskProgress] = {}
-        for task_id in task_ids:
-            if task := wanting.get(task_id):
-                batch.setdefault(task.subject_hash, task)
-        if batch:
-            return target_id, list(batch.values())
-
-
-def _end_old_leases(session: Session, now: datetime, claiming: str | None) -> None:
-    ended = dict.fromkeys(repository.expire(session, now), EventKind.LEASE_EXPIRED)
-    if claiming is not None:
-        superseded = repository.supersede(session, claiming)
-        ended |= dict.fromkeys(superseded, EventKind.LEASE_SUPERSEDED)
-    if ended:
-        tasks.give_back(session, list(ended))
-    for lease_id, kind in ended.items():
-        events.append(session, now, kind, lease_id=lease_id)
-
-
-def _count_failure(session: Session, lease_id: str, outcome: TaskOutcome, now: datetime) -> None:
-    reason = outcome.reason or "the agent gave no reason"
-    state = tasks.fail(session, lease_id, outcome.task_id, reason, MOST_FAILURES)
-    if state is TaskState.FAILED:
-        events.append(session, now, EventKind.TASK_FAILED, task_id=outcome.task_id, reason=reason)
+def quarantined(device: DeviceRow) -> Problem:
+    """The problem with a device that gets no work."""
+    return Problem(
+        "device-quarantined",
+        f"device {device.id} is in quarantine: {device.quarantine_reason}; when it is in order "
+        f"again, POST /v1/devices/{device.id}:release",
+    )
 
 
 def _lost(session: Session, lease_id: str) -> Problem:

@@ -1,53 +1,171 @@
-"""Waiting for work without holding a database connection."""
+"""Waiting for work without holding a database connection or a thread."""
 
 from __future__ import annotations
 
+import asyncio
+import random
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum, auto
 
+import structlog
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.exc import SQLAlchemyError
 
 from netspec.wire import Lease, LeaseRequest
 from profiler_server.kit.database import Database
 from profiler_server.kit.settings import Settings
+from profiler_server.kit.work_notices import hearing_notices
 from profiler_server.kit.work_signal import WorkSignal
-from profiler_server.leases import service
+from profiler_server.leases import repository, service
+from profiler_server.leases.repository import Standing
 
-#: how often (s) to look for what this process was not told of: expired leases, other replicas
-_LOOK_EVERY_S = 2.0
+log = structlog.get_logger()
+
+#: how often (s) to look for what no signal tells of: expired leases, ends of rests, lost notices;
+#: from and to, so that replicas do not look in step
+_LOOK_EVERY_S = (1.5, 2.5)
+#: how often (s) at most, however many signals there are
+_LOOK_AT_MOST_EVERY_S = 0.01
 
 
-async def claim_or_wait(
-    request: Request, database: Database, settings: Settings, signal: WorkSignal, ask: LeaseRequest
-) -> Lease | None:
-    """A lease, at once or within `ask.wait_s`; None if there was no work for the device.
+class _At(Enum):
+    """What a waiter is doing."""
 
-    Raises:
-        Problem: `unknown-device`.
+    WAITING = auto()
+    #: it was woken for work, and is claiming it
+    CLAIMING = auto()
+
+
+@dataclass(eq=False)
+class _Waiter:
+    """A claim that waits for work on one of its device's targets."""
+
+    max_tasks: int
+    target_ids: frozenset[str]
+    at: _At = _At.WAITING
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def wake(self) -> None:
+        self.at = _At.CLAIMING
+        self.woken.set()
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Whether there may be work, within so many seconds."""
+        self.at = _At.WAITING
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.woken.wait()
+        except TimeoutError:
+            return False
+        self.woken.clear()
+        return True
+
+
+class WaitingRoom:
+    """The claims of this process that wait for work.
+
+    One task asks the database on behalf of them all, and wakes as many as there is work for:
+    five hundred that claim at once for one task would get in each other's way.
     """
-    until = time.monotonic() + ask.wait_s
-    with signal.listening() as listener:
-        lease = await run_in_threadpool(_claim, database, settings, ask)
-        while lease is None:
-            left = until - time.monotonic()
-            if left <= 0 or signal.closing:
-                return None
-            await listener.wait(min(left, _LOOK_EVERY_S))
-            # A lease for somebody who has hung up would block its device until it expires.
-            if await request.is_disconnected():
-                return None
-            lease = await run_in_threadpool(_claim_if_worth_it, database, settings, ask)
-        return lease
 
+    def __init__(self, database: Database, settings: Settings, signal: WorkSignal) -> None:
+        self._database = database
+        self._settings = settings
+        self._signal = signal
+        self._waiters: dict[_Waiter, None] = {}
+        self._looking: asyncio.Task[None] | None = None
 
-def _claim(database: Database, settings: Settings, ask: LeaseRequest) -> Lease | None:
-    with database.write() as session:
-        return service.claim(session, settings, ask)
+    async def claim(self, request: Request, ask: LeaseRequest) -> Lease | None:
+        """A lease, at once or within `ask.wait_s`; None if there was no work for the device.
 
-
-def _claim_if_worth_it(database: Database, settings: Settings, ask: LeaseRequest) -> Lease | None:
-    with database.read() as session:
-        if not service.may_have_work(session, ask.device_id):
+        Raises:
+            Problem: `unknown-device` or `device-quarantined`.
+        """
+        until = time.monotonic() + ask.wait_s
+        lease, standing = await run_in_threadpool(self._claim_now, ask)
+        if lease is not None or ask.wait_s == 0:
+            return lease
+        with self._waiting(ask, standing) as waiter:
+            while await waiter.wait(max(0.0, until - time.monotonic())):
+                # A lease for somebody who has hung up would hold its tasks until it expires.
+                if self._signal.closing or await request.is_disconnected():
+                    return None
+                lease = await run_in_threadpool(self._claim_after_waiting, ask)
+                if lease is not None:
+                    return lease
             return None
-    with database.write() as session:
-        return service.claim(session, settings, ask, waited=True)
+
+    def _claim_now(self, ask: LeaseRequest) -> tuple[Lease | None, Standing]:
+        with self._database.read() as session:
+            standing = repository.standing(session, ask.device_id)
+        if standing is None:
+            raise service.unknown_device(ask.device_id)
+        device = standing.device
+        if device.quarantined_at is not None:
+            raise service.quarantined(device)
+        if not standing.has_live and (standing.rests or not standing.has_work):
+            return None, standing
+        with self._database.write() as session:
+            return service.claim(session, self._settings, ask), standing
+
+    def _claim_after_waiting(self, ask: LeaseRequest) -> Lease | None:
+        with self._database.write() as session:
+            return service.claim(session, self._settings, ask, waited=True)
+
+    @contextmanager
+    def _waiting(self, ask: LeaseRequest, standing: Standing) -> Iterator[_Waiter]:
+        waiter = _Waiter(ask.max_tasks, frozenset(standing.target_ids))
+        self._waiters[waiter] = None
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look_while_anyone_waits())
+        # Work may have come since the database was asked for it.
+        self._signal.notify()
+        try:
+            yield waiter
+        finally:
+            del self._waiters[waiter]
+            if waiter.at is _At.CLAIMING:
+                # There may be more work than it took, or it took none.
+                self._signal.notify()
+
+    async def _look_while_anyone_waits(self) -> None:
+        async with hearing_notices(self._database, self._signal):
+            with self._signal.listening() as listener:
+                while self._waiters and not self._signal.closing:
+                    await self._look()
+                    await asyncio.sleep(_LOOK_AT_MOST_EVERY_S)
+                    await listener.wait(random.uniform(*_LOOK_EVERY_S))  # noqa: S311 - no secret
+        for waiter in self._waiters:
+            waiter.wake()
+
+    async def _look(self) -> None:
+        target_ids = frozenset().union(*(waiter.target_ids for waiter in self._waiters))
+        try:
+            work = await run_in_threadpool(self._work, target_ids)
+        except SQLAlchemyError as error:
+            # The database restarts; the waiting ones need not know.
+            log.warning("cannot look for work", why=str(error))
+            return
+        for target_id, tasks in work.items():
+            self._wake(target_id, tasks)
+
+    def _work(self, target_ids: frozenset[str]) -> dict[str, int]:
+        with self._database.read() as session:
+            return repository.work(session, target_ids)
+
+    def _wake(self, target_id: str, tasks: int) -> None:
+        able = [waiter for waiter in self._waiters if target_id in waiter.target_ids]
+        tasks -= sum(waiter.max_tasks for waiter in able if waiter.at is _At.CLAIMING)
+        for waiter in able:
+            if tasks <= 0:
+                return
+            if waiter.at is _At.WAITING:
+                tasks -= waiter.max_tasks
+                waiter.wake()
+                # To the end of the queue: if it cannot do this work, another one may.
+                del self._waiters[waiter]
+                self._waiters[waiter] = None

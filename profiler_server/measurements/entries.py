@@ -1,47 +1,55 @@
-"""Entries: what the accepted visits say. Derived whenever visits are stored, or from scratch."""
+"""Entries: what the accepted visits say. Extended whenever visits are stored, or from scratch."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import reduce
 from itertools import groupby
 from operator import itemgetter
 
 from sqlalchemy.orm import Session
 
-from netspec.statistics import estimate
+from netspec.statistics import Estimate, estimate_each
 from netspec.wire import Entry
 from profiler_server.devices import repository as devices
-from profiler_server.measurements import repository
+from profiler_server.kit.bulk import Row
+from profiler_server.measurements import share_repository as repository
 from profiler_server.measurements.repository import EntryOfSubject
+from profiler_server.measurements.share_repository import Shares
+from profiler_server.measurements.shares import Samples, Share
 
 #: subjects whose visits are held in memory at a time
 _CHUNK = 500
 
 
-def derive(session: Session, target_id: str, subject_hashes: Collection[str]) -> int:
-    """Derives the entries of a target's subjects; those without accepted visits have none.
+def extend(session: Session, target_id: str, new: Samples) -> None:
+    """Brings the entries of a target's subjects up to date with samples of new visits.
 
-    Returns:
-        How many entries there are of these subjects.
+    Args:
+        session: a writing transaction that holds the target's lock and has stored the visits.
+        target_id: what they are true for.
+        new: the samples of the new visits alone.
     """
-    rows = []
-    visits_of = repository.accepted_visits(session, target_id, subject_hashes)
-    for subject_hash, visits in visits_of.items():
-        estimated = estimate([statistics for statistics, _ in visits])
-        rows.append(
-            {
-                "target_id": target_id,
-                "subject_hash": subject_hash,
-                "method": "isolated",
-                "value_ms": estimated.value_ms,
-                "low_ms": estimated.low_ms,
-                "high_ms": estimated.high_ms,
-                "visits": estimated.visits,
-                "measured_at": max(started_at for _, started_at in visits),
-            }
-        )
-    repository.put_entries(session, rows)
-    return len(rows)
+    stored = repository.shares(session, target_id, new)
+    in_entries = repository.visits_in_entries(session, target_id, new)
+    # Derived by an older version, which kept no shares: those are made of all visits.
+    without_shares = [
+        subject_hash
+        for subject_hash in new
+        if sum(share.visits for share in stored.get(subject_hash, {}).values())
+        != in_entries.get(subject_hash, 0)
+    ]
+    _derive(session, target_id, without_shares)
+    changed = {
+        subject_hash: {
+            device_id: _joined(stored.get(subject_hash, {}).get(device_id), Share.of(samples))
+            for device_id, samples in of_subject.items()
+        }
+        for subject_hash, of_subject in new.items()
+        if subject_hash not in without_shares
+    }
+    whole = {one: {**stored.get(one, {}), **shares} for one, shares in changed.items()}
+    _put(session, target_id, whole, changed)
 
 
 def rederive(session: Session) -> int:
@@ -54,13 +62,85 @@ def rederive(session: Session) -> int:
     """
     devices.lock_targets(session)
     everything = list(repository.measured(session))
-    repository.delete_entries(session)
-    count = 0
+    repository.delete_derived(session)
     for target_id, group in groupby(everything, key=itemgetter(0)):
         hashes = [subject_hash for _, subject_hash in group]
         for start in range(0, len(hashes), _CHUNK):
-            count += derive(session, target_id, hashes[start : start + _CHUNK])
-    return count
+            _derive(session, target_id, hashes[start : start + _CHUNK])
+    return len(everything)
+
+
+def _derive(session: Session, target_id: str, subject_hashes: Collection[str]) -> None:
+    if subject_hashes:
+        samples = repository.samples(session, target_id, subject_hashes)
+        whole = {
+            subject_hash: {device_id: Share.of(own) for device_id, own in of_subject.items()}
+            for subject_hash, of_subject in samples.items()
+        }
+        _put(session, target_id, whole, whole)
+
+
+def _joined(stored: Share | None, new: Share) -> Share:
+    return new if stored is None else stored.joined(new)
+
+
+def _put(session: Session, target_id: str, whole: Shares, changed: Shares) -> None:
+    """Stores entries of whole subjects, and of their shares those that have changed."""
+    totals = {subject: reduce(Share.joined, shares.values()) for subject, shares in whole.items()}
+    every = [(subject, device) for subject, shares in whole.items() for device in shares]
+    own = estimate_each([whole[subject][device].p5_us for subject, device in every])
+    # The entry of a single device is its own estimate.
+    shared = [subject for subject, shares in whole.items() if len(shares) > 1]
+    estimates = dict(zip(every, own, strict=True))
+    of_shared = dict(zip(shared, estimate_each([totals[one].p5_us for one in shared]), strict=True))
+    put = [(subject, device) for subject, shares in changed.items() for device in shares]
+    repository.put_shares(
+        session,
+        [
+            {
+                "target_id": target_id,
+                "subject_hash": subject,
+                "device_id": device,
+                "p5_us": changed[subject][device].dump(),
+                **_columns(estimates[subject, device], changed[subject][device]),
+            }
+            for subject, device in put
+        ],
+    )
+    rows = []
+    for subject, shares in whole.items():
+        of_devices = [estimates[subject, device] for device in shares]
+        row: Row = {
+            "target_id": target_id,
+            "subject_hash": subject,
+            "method": "isolated",
+            "devices": len(shares),
+            "disagreement_percent": disagreement_percent(of_devices),
+            **_columns(of_shared.get(subject, of_devices[0]), totals[subject]),
+        }
+        rows.append(row)
+    repository.put_entries(session, rows)
+
+
+def _columns(estimate: Estimate, share: Share) -> Row:
+    return {
+        "value_ms": estimate.value_ms,
+        "low_ms": estimate.low_ms,
+        "high_ms": estimate.high_ms,
+        "visits": estimate.visits,
+        "measured_at": share.measured_at,
+    }
+
+
+def disagreement_percent(of_devices: Collection[Estimate]) -> float | None:
+    """By how much the highest of several devices' estimates exceeds the lowest.
+
+    None for a single device, and where the lowest is 0 ms.
+    """
+    values = [one.value_ms for one in of_devices]
+    if len(values) < 2 or min(values) == 0:  # noqa: PLR2004 - one device agrees with itself
+        return None
+    return 100 * (max(values) / min(values) - 1)
 
 
 def to_wire(found: EntryOfSubject) -> Entry:

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, delete, func, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
-from netspec.statistics import VisitStatistics
-from netspec.wire import Method, Visit
+from netspec.wire import Visit
 from profiler_server.jobs.tables import SubjectRow, TaskRow
-from profiler_server.kit.database import insert_absent, insert_or_replace
+from profiler_server.kit.bulk import Row, insert_absent
 from profiler_server.kit.pages import Page, PageRequest, read_page
 from profiler_server.measurements.tables import EntryRow, VisitRow
 
-#: target and subject hash
-Measured = tuple[str, str]
 #: an entry with the subject that it is of
 EntryOfSubject = tuple[EntryRow, SubjectRow]
 
-#: method of the entries that come out of published tables
-IMPORTED: Method = "imported"
 
-_STATISTICS = tuple(VisitStatistics.model_fields)
+@dataclass(frozen=True)
+class JudgedVisit:
+    """A visit as it is stored."""
+
+    visit: Visit
+    #: SHA-256 of the message
+    digest: str
+    #: why it must not enter an estimate, empty if it may: the agent's reason, or the server's
+    rejected: str
 
 
 def digests(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
@@ -34,62 +37,35 @@ def digests(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
     return dict(rows.all())
 
 
-def store_visits(
-    session: Session, visits: Iterable[tuple[Visit, str]], stored_at: datetime
-) -> None:
-    """Inserts visits with their digests; those whose id is there are left out."""
-    insert_absent(session, VisitRow, [_columns(*visit, stored_at) for visit in visits])
+def store_visits(session: Session, visits: Iterable[JudgedVisit], stored_at: datetime) -> int:
+    """Inserts visits; those whose id is there are left out. How many were inserted."""
+    return insert_absent(session, VisitRow, [_columns(one, stored_at) for one in visits])
 
 
-def _columns(visit: Visit, digest: str, stored_at: datetime) -> dict[str, Any]:
-    same = ("id", "task_id", "device_id", "target_id", "subject_hash", "round", "started_at")
+def _columns(judged: JudgedVisit, stored_at: datetime) -> Row:
+    visit, statistics = judged.visit, judged.visit.statistics
     return {
-        **{name: getattr(visit, name) for name in (*same, "rejected", "raw")},
-        **{name: getattr(visit.statistics, name) for name in _STATISTICS},
-        "digest": digest,
+        "id": visit.id,
+        "digest": judged.digest,
+        "task_id": visit.task_id,
+        "device_id": visit.device_id,
+        "target_id": visit.target_id,
+        "subject_hash": visit.subject_hash,
+        "round": visit.round,
+        "started_at": visit.started_at,
         "stored_at": stored_at,
+        "count": statistics.count,
+        "min_us": statistics.min_us,
+        "p5_us": statistics.p5_us,
+        "median_us": statistics.median_us,
+        "p95_us": statistics.p95_us,
+        "mean_us": statistics.mean_us,
+        "std_us": statistics.std_us,
         "before": visit.before.model_dump_json(exclude_none=True),
         "after": visit.after.model_dump_json(exclude_none=True),
+        "rejected": judged.rejected,
+        "raw": visit.raw,
     }
-
-
-def accepted_visits(
-    session: Session, target_id: str, subject_hashes: Collection[str]
-) -> dict[str, list[tuple[VisitStatistics, datetime]]]:
-    """Statistics and start of every accepted visit, by subject."""
-    found: dict[str, list[tuple[VisitStatistics, datetime]]] = {}
-    columns = [getattr(VisitRow, name) for name in _STATISTICS]
-    for subject_hash, started_at, *values in session.execute(
-        select(VisitRow.subject_hash, VisitRow.started_at, *columns).where(
-            VisitRow.target_id == target_id,
-            VisitRow.subject_hash.in_(subject_hashes),
-            VisitRow.rejected == "",
-        )
-    ):
-        statistics = VisitStatistics(**dict(zip(_STATISTICS, values, strict=True)))
-        found.setdefault(subject_hash, []).append((statistics, started_at))
-    return found
-
-
-def measured(session: Session) -> Iterator[Measured]:
-    """Every target and subject that has an accepted visit, sorted."""
-    rows = session.execute(
-        select(VisitRow.target_id, VisitRow.subject_hash)
-        .where(VisitRow.rejected == "")
-        .distinct()
-        .order_by(VisitRow.target_id, VisitRow.subject_hash)
-    )
-    yield from rows
-
-
-def put_entries(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Inserts entries, or replaces those that are there."""
-    insert_or_replace(session, EntryRow, rows, ("target_id", "subject_hash"))
-
-
-def delete_entries(session: Session) -> None:
-    """Forgets every derived entry; imported ones have no visits to be derived from again."""
-    session.execute(delete(EntryRow).where(EntryRow.method != IMPORTED))
 
 
 def entries_of_target(session: Session, target_id: str) -> list[EntryOfSubject]:
@@ -120,12 +96,6 @@ def entries_of_job(session: Session, job_id: str, asked: PageRequest) -> Page[En
     query = _joined().join(TaskRow, of_job).where(TaskRow.job_id == job_id)
     page = read_page(session, query, (SubjectRow.name, SubjectRow.hash), asked)
     return page.with_items([(row[0], row[1]) for row in page.items])
-
-
-def count_derived_entries(session: Session) -> int:
-    """How many entries there are that were not imported."""
-    derived = select(func.count()).select_from(EntryRow).where(EntryRow.method != IMPORTED)
-    return session.scalar(derived) or 0
 
 
 def _joined() -> Select[EntryRow, SubjectRow]:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -14,72 +18,101 @@ from profiler_server.jobs import progress
 from profiler_server.jobs import repository as jobs
 from profiler_server.kit.database import database_now
 from profiler_server.measurements import entries, repository
+from profiler_server.measurements.repository import JudgedVisit
+from profiler_server.measurements.shares import Sample, Samples
+
+ReceiptState = Literal["stored", "duplicate", "conflict", "unknown"]
 
 
-def store(session: Session, batch: VisitBatch) -> VisitReceipts:
-    """Stores visits, derives the entries they change, and closes the tasks they complete.
+@dataclass(frozen=True)
+class ReceivedVisit:
+    """A visit with the digest that tells it from another one under the same id."""
+
+    visit: Visit
+    #: SHA-256 of the message
+    digest: str
+
+
+def received(batch: VisitBatch) -> list[ReceivedVisit]:
+    """The visits of an upload; needs no database."""
+    return [
+        ReceivedVisit(visit, hashlib.sha256(visit.model_dump_json().encode()).hexdigest())
+        for visit in batch.visits
+    ]
+
+
+def store(session: Session, batch: Sequence[ReceivedVisit]) -> VisitReceipts:
+    """Stores visits, extends the entries they change, and closes the tasks they complete.
 
     Whether the lease under which a visit was made still lives does not matter: a late
     visit is a true measurement.
     """
-    digests = {visit.id: _digest(visit) for visit in reversed(batch.visits)}
-    # Entries and progress are counted over all visits of a target: no other upload may be
+    first = {one.visit.id: one for one in reversed(batch)}
+    # Entries and progress are extended by what is new: no other upload for these targets may be
     # half-way through the same.
-    targets = devices.lock_targets(session, {visit.target_id for visit in batch.visits})
-    present = repository.digests(session, digests)
-    known_ids = _with_known_parts(session, batch.visits, targets)
-    new = {
-        visit.id: visit
-        for visit in reversed(batch.visits)
-        if visit.id not in present and visit.id in known_ids
-    }
-    repository.store_visits(
-        session,
-        # In one order: uploads for different targets may name the same ids.
-        [(new[one], digests[one]) for one in sorted(new)],
-        database_now(session),
+    targets = devices.lock_targets(session, {one.visit.target_id for one in batch})
+    present = repository.digests(session, first)
+    new = _with_known_parts(
+        session, [one for key, one in first.items() if key not in present], targets
     )
-    # An upload for another target may have taken an id in the meantime.
-    winners = {**present, **repository.digests(session, new)}
-    _follow_up(session, new.values())
-    receipts = []
-    fresh = set(new)
-    for visit in batch.visits:
-        if visit.id not in winners:
-            receipts.append(VisitReceipt(id=visit.id, state="unknown"))
-        elif winners[visit.id] != _digest(visit):
-            receipts.append(VisitReceipt(id=visit.id, state="conflict"))
-        elif visit.id in fresh:
-            receipts.append(VisitReceipt(id=visit.id, state="stored"))
-            fresh.remove(visit.id)
-        else:
-            receipts.append(VisitReceipt(id=visit.id, state="duplicate"))
-    return VisitReceipts(receipts=tuple(receipts))
-
-
-def _digest(visit: Visit) -> str:
-    return hashlib.sha256(visit.model_dump_json().encode()).hexdigest()
+    judged = [
+        # In one order: uploads for different targets may name the same ids.
+        JudgedVisit(new[key].visit, new[key].digest, new[key].visit.rejected)
+        for key in sorted(new)
+    ]
+    now = database_now(session)
+    winners = {**present, **{key: one.digest for key, one in new.items()}}
+    if repository.store_visits(session, judged, now) != len(judged):
+        # An upload for another target has taken an id in the meantime.
+        winners |= repository.digests(session, new)
+    stored = [one for one in judged if winners[one.visit.id] == one.digest]
+    _follow_up(session, stored, now)
+    return _receipts(batch, winners, {one.visit.id for one in stored})
 
 
 def _with_known_parts(
-    session: Session, visits: Sequence[Visit], known_targets: Collection[str]
-) -> set[UUID]:
-    known_devices = devices.known_device_ids(session, {visit.device_id for visit in visits})
-    known_subjects = jobs.known_subjects(session, {visit.subject_hash for visit in visits})
+    session: Session, visits: Collection[ReceivedVisit], known_targets: Collection[str]
+) -> dict[UUID, ReceivedVisit]:
+    known_devices = devices.known_device_ids(session, {one.visit.device_id for one in visits})
+    known_subjects = jobs.known_subjects(session, {one.visit.subject_hash for one in visits})
     return {
-        visit.id
-        for visit in visits
-        if visit.device_id in known_devices
-        and visit.target_id in known_targets
-        and visit.subject_hash in known_subjects
+        one.visit.id: one
+        for one in visits
+        if one.visit.device_id in known_devices
+        and one.visit.target_id in known_targets
+        and one.visit.subject_hash in known_subjects
     }
 
 
-def _follow_up(session: Session, new: Iterable[Visit]) -> None:
-    touched: dict[str, set[str]] = {}
-    for visit in new:
-        if not visit.rejected:
-            touched.setdefault(visit.target_id, set()).add(visit.subject_hash)
-    for target_id, subject_hashes in sorted(touched.items()):
-        entries.derive(session, target_id, subject_hashes)
-        progress.update_of_subjects(session, target_id, subject_hashes)
+def _follow_up(session: Session, stored: Iterable[JudgedVisit], now: datetime) -> None:
+    samples: dict[str, Samples] = {}
+    visits: dict[str, Counter[str]] = {}
+    for one in stored:
+        visit = one.visit
+        if not one.rejected:
+            of_subject = samples.setdefault(visit.target_id, {}).setdefault(visit.subject_hash, {})
+            sample = Sample(visit.statistics.p5_us, visit.started_at)
+            of_subject.setdefault(visit.device_id, []).append(sample)
+            visits.setdefault(visit.target_id, Counter())[visit.subject_hash] += 1
+    for target_id, of_target in sorted(samples.items()):
+        entries.extend(session, target_id, of_target)
+        progress.count_new_visits(session, target_id, visits[target_id], now)
+
+
+def _receipts(
+    batch: Sequence[ReceivedVisit], winners: Mapping[UUID, str], stored: set[UUID]
+) -> VisitReceipts:
+    receipts = []
+    fresh = set(stored)
+    for one in batch:
+        key = one.visit.id
+        state: ReceiptState = "duplicate"
+        if key not in winners:
+            state = "unknown"
+        elif winners[key] != one.digest:
+            state = "conflict"
+        elif key in fresh:
+            state = "stored"
+            fresh.remove(key)
+        receipts.append(VisitReceipt(id=key, state=state))
+    return VisitReceipts(receipts=tuple(receipts))

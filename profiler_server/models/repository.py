@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from profiler_server.kit.database import insert_absent
+from profiler_server.kit.bulk import insert_absent
 from profiler_server.models.tables import ModelRow
 
 

@@ -17,6 +17,7 @@ from profiler_server.devices import repository as devices
 from profiler_server.jobs import repository as jobs
 from profiler_server.kit.database import database_now
 from profiler_server.measurements import repository as measurements
+from profiler_server.measurements import share_repository as shares
 from profiler_server.tables.formats import FORMATS, FormatName
 from profiler_server.tables.formats.table import (
     Price,
@@ -57,7 +58,7 @@ def store(session: Session, target: TargetIdentity, table: ReadTable) -> None:
         {
             "target_id": target.id,
             "subject_hash": price.operator.content_hash,
-            "method": measurements.IMPORTED,
+            "method": shares.IMPORTED,
             "value_ms": price.value_ms,
             "low_ms": price.low_ms,
             "high_ms": price.high_ms,
@@ -66,7 +67,7 @@ def store(session: Session, target: TargetIdentity, table: ReadTable) -> None:
         }
         for price in table.prices
     ]
-    measurements.put_entries(session, rows)
+    shares.put_entries(session, rows)
 
 
 def export(

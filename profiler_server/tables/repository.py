@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from profiler_server.kit.database import insert_absent
+from profiler_server.kit.bulk import insert_absent
 from profiler_server.tables.tables import SnapshotRow
 
 

@@ -74,7 +74,10 @@ def test_a_claim_ends_the_lease_that_its_agent_has_lost(api: Api, database: Data
     assert new.fence > lost.fence
     assert [task.task_id for task in new.tasks[:2]] == [task.task_id for task in lost.tasks[1:]]
     assert len(new.tasks) == 3
-    ended = {"renew": {"fence": lost.fence}, "release": {"fence": lost.fence, "outcomes": []}}
+    ended: dict[str, dict[str, object]] = {
+        "renew": {"fence": lost.fence},
+        "release": {"fence": lost.fence, "outcomes": []},
+    }
     for act, body in ended.items():
         api.problem("POST", f"/v1/leases/{lost.id}:{act}", body, status=409, kind="lease-lost")
     with database.read() as session:
@@ -153,7 +156,8 @@ def test_renewing_keeps_a_lease(hasty: Api) -> None:
         hasty.no_work(other)
 
 
-def test_three_failures_give_a_task_up(api: Api) -> None:
+def test_three_failures_give_a_task_up(make_api: MakeApi) -> None:
+    api = make_api(retry_backoff_s=0.0)
     device = api.register(farm.registration()).id
     job = api.file(farm.job(farm.blocks(2)))
     for attempt in range(3):

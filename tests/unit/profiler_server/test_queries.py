@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from sqlalchemy import make_url
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -13,10 +15,9 @@ SQLITE = make_url("sqlite://").get_dialect()()
 
 
 def test_postgresql_skips_rows_that_others_have_locked() -> None:
-    assert str(queued_tasks().compile(dialect=POSTGRESQL)).endswith(
-        "FOR UPDATE OF tasks SKIP LOCKED"
-    )
-    assert "FOR UPDATE" not in str(queued_tasks().compile(dialect=SQLITE))
+    queued = queued_tasks("device", ["target"], datetime.now(UTC))
+    assert str(queued.compile(dialect=POSTGRESQL)).endswith("FOR UPDATE OF tasks SKIP LOCKED")
+    assert "FOR UPDATE" not in str(queued.compile(dialect=SQLITE))
 
 
 def test_every_table_and_partial_index_renders_for_postgresql() -> None:
@@ -32,8 +33,8 @@ def test_every_table_and_partial_index_renders_for_postgresql() -> None:
     assert rendered.endswith("WHERE state = 'live'")
 
 
-def test_fences_and_events_count_in_64_bits_on_postgresql() -> None:
+def test_fences_events_and_failures_count_in_64_bits_on_postgresql() -> None:
     made = [
         str(CreateTable(table).compile(dialect=POSTGRESQL)) for table in metadata().sorted_tables
     ]
-    assert sum("BIGSERIAL" in statement for statement in made) == 2
+    assert sum("BIGSERIAL" in statement for statement in made) == 3

@@ -1,0 +1,102 @@
+"""How leases end, and what becomes of their tasks and their device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from netspec.wire import TaskOutcome
+from profiler_server.devices import repository as devices
+from profiler_server.devices.tables import DeviceRow
+from profiler_server.events import repository as events
+from profiler_server.events.tables import EventKind
+from profiler_server.jobs import task_repository as tasks
+from profiler_server.kit.settings import Settings
+from profiler_server.kit.work_notices import announce
+from profiler_server.leases import repository
+from profiler_server.leases.retries import (
+    MOST_FAILURES,
+    is_poison,
+    rest_of_device,
+    rest_of_task,
+)
+from profiler_server.leases.tables import LeaseRow
+
+
+def end_old(
+    session: Session, settings: Settings, device: DeviceRow, now: datetime, *, supersede: bool
+) -> None:
+    """Ends what was not renewed in time, and, with `supersede`, what the device still holds."""
+    ended = dict.fromkeys(repository.expire(session, now), EventKind.LEASE_EXPIRED)
+    for lease in repository.supersede(session, device.id) if supersede else ():
+        ended[lease.id] = EventKind.LEASE_SUPERSEDED
+        _rest(settings, device, now, fruitless=not repository.has_visits(session, lease))
+    if ended and tasks.give_back(session, list(ended)):
+        announce(session)
+    for lease_id, kind in ended.items():
+        events.append(session, now, kind, lease_id=lease_id)
+
+
+def end_released(
+    session: Session,
+    settings: Settings,
+    device: DeviceRow,
+    lease: LeaseRow,
+    outcomes: Sequence[TaskOutcome],
+    now: datetime,
+) -> bool:
+    """Counts the failures of a released lease, and returns what it holds to the queue.
+
+    Returns:
+        Whether any task went back.
+    """
+    # The outcomes come in the agent's order.
+    held = tasks.lock_held(session, lease.id)
+    has_visits = repository.has_visits(session, lease)
+    failed = {one.task_id: one for one in outcomes if one.state == "failed" and one.task_id in held}
+    if has_visits or failed:
+        _rest(settings, device, now, fruitless=not has_visits)
+    back = sum(
+        _count_failure(session, settings, lease, outcome, now) for outcome in failed.values()
+    )
+    back += tasks.give_back(session, [lease.id])
+    events.append(
+        session, now, EventKind.LEASE_RELEASED, lease_id=lease.id, device_id=device.id, back=back
+    )
+    if back:
+        announce(session)
+    return back > 0
+
+
+def _rest(settings: Settings, device: DeviceRow, now: datetime, *, fruitless: bool) -> None:
+    device.fruitless = device.fruitless + 1 if fruitless else 0
+    rest_s = rest_of_device(device.fruitless, settings.retry_backoff_s)
+    device.rests_until = now + timedelta(seconds=rest_s) if rest_s else None
+
+
+def _count_failure(
+    session: Session, settings: Settings, lease: LeaseRow, outcome: TaskOutcome, now: datetime
+) -> bool:
+    """Whether the task goes back to the queue."""
+    failures = tasks.failures(session, outcome.task_id) + 1
+    reason = outcome.reason or "the agent gave no reason"
+    tasks.note_failure(session, outcome.task_id, lease.device_id, reason, now)
+    if failures >= MOST_FAILURES:
+        failed_on = tasks.devices_that_failed(session, outcome.task_id)
+        others = devices.has_others(session, lease.target_id, lease.device_id, now)
+        if is_poison(failures, failed_on, others=others):
+            tasks.give_up(session, outcome.task_id, failures, reason)
+            events.append(
+                session,
+                now,
+                EventKind.TASK_FAILED,
+                task_id=outcome.task_id,
+                device_id=lease.device_id,
+                reason=reason,
+            )
+            return False
+    retry_at = now + timedelta(seconds=rest_of_task(failures, settings.retry_backoff_s))
+    tasks.retry_later(session, outcome.task_id, failures, reason, retry_at)
+    return True

@@ -1,0 +1,103 @@
+"""SQL of what is derived from visits: devices' shares, and the entries made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from netspec.wire import Method
+from profiler_server.kit.bulk import Row, insert_or_replace
+from profiler_server.measurements.shares import Sample, Samples, Share
+from profiler_server.measurements.tables import DeviceEstimateRow, EntryRow, VisitRow
+
+#: method of the entries that come out of published tables
+IMPORTED: Method = "imported"
+
+#: by subject hash and device
+Shares = dict[str, dict[str, Share]]
+
+
+def samples(session: Session, target_id: str, subject_hashes: Collection[str]) -> Samples:
+    """The samples of every accepted visit of the subjects."""
+    found: Samples = {}
+    rows = session.execute(
+        select(
+            VisitRow.subject_hash, VisitRow.device_id, VisitRow.p5_us, VisitRow.started_at
+        ).where(
+            VisitRow.target_id == target_id,
+            VisitRow.subject_hash.in_(subject_hashes),
+            VisitRow.rejected == "",
+        )
+    )
+    for subject_hash, device_id, p5_us, started_at in rows:
+        of_subject = found.setdefault(subject_hash, {})
+        of_subject.setdefault(device_id, []).append(Sample(p5_us, started_at))
+    return found
+
+
+def shares(session: Session, target_id: str, subject_hashes: Collection[str]) -> Shares:
+    """The stored shares of the subjects."""
+    found: Shares = {}
+    rows = session.execute(
+        select(
+            DeviceEstimateRow.subject_hash,
+            DeviceEstimateRow.device_id,
+            DeviceEstimateRow.p5_us,
+            DeviceEstimateRow.measured_at,
+        ).where(
+            DeviceEstimateRow.target_id == target_id,
+            DeviceEstimateRow.subject_hash.in_(subject_hashes),
+        )
+    )
+    for subject_hash, device_id, p5_us, measured_at in rows:
+        found.setdefault(subject_hash, {})[device_id] = Share.load(p5_us, measured_at)
+    return found
+
+
+def visits_in_entries(
+    session: Session, target_id: str, subject_hashes: Collection[str]
+) -> dict[str, int]:
+    """How many visits the subjects' derived entries are made of."""
+    rows = session.execute(
+        select(EntryRow.subject_hash, EntryRow.visits).where(
+            EntryRow.target_id == target_id,
+            EntryRow.subject_hash.in_(subject_hashes),
+            EntryRow.method != IMPORTED,
+        )
+    )
+    return dict(rows.all())
+
+
+def measured(session: Session) -> Iterator[tuple[str, str]]:
+    """Every target and subject that has an accepted visit, sorted."""
+    rows = session.execute(
+        select(VisitRow.target_id, VisitRow.subject_hash)
+        .where(VisitRow.rejected == "")
+        .distinct()
+        .order_by(VisitRow.target_id, VisitRow.subject_hash)
+    )
+    yield from rows
+
+
+def put_shares(session: Session, rows: Sequence[Row]) -> None:
+    """Inserts shares with their estimates, or replaces those that are there."""
+    insert_or_replace(session, DeviceEstimateRow, rows, ("target_id", "subject_hash", "device_id"))
+
+
+def put_entries(session: Session, rows: Sequence[Row]) -> None:
+    """Inserts entries, or replaces those that are there."""
+    insert_or_replace(session, EntryRow, rows, ("target_id", "subject_hash"))
+
+
+def delete_derived(session: Session) -> None:
+    """Forgets what was derived; imported entries have no visits to be derived from again."""
+    session.execute(delete(DeviceEstimateRow))
+    session.execute(delete(EntryRow).where(EntryRow.method != IMPORTED))
+
+
+def count_derived_entries(session: Session) -> int:
+    """How many entries there are that were not imported."""
+    derived = select(func.count()).select_from(EntryRow).where(EntryRow.method != IMPORTED)
+    return session.scalar(derived) or 0

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from profiler_server.leases.retries import is_poison, rest_of_device, rest_of_task
+
+
+@pytest.mark.parametrize(
+    ("failures", "devices", "others", "poison"),
+    [
+        (2, 2, True, False),
+        (3, 2, True, True),
+        # it may be the device: another one shall try
+        (3, 1, True, False),
+        (3, 1, False, True),
+        (7, 2, False, True),
+    ],
+)
+def test_poison_is_three_failures_on_two_devices_or_on_the_only_one(
+    failures: int, devices: int, others: bool, poison: bool
+) -> None:
+    assert is_poison(failures, devices, others=others) is poison
+
+
+def test_rests_double_and_end() -> None:
+    assert [rest_of_task(failures, 10.0) for failures in range(5)] == [0, 10, 20, 40, 80]
+    assert rest_of_task(60, 10.0) == 900
+    assert [rest_of_device(leases, 10.0) for leases in range(5)] == [0, 0, 10, 20, 40]
+    assert rest_of_task(3, 0.0) == rest_of_device(3, 0.0) == 0
