@@ -11,6 +11,11 @@ from pathlib import Path
 from device_agent.errors import AgentAlreadyRuns
 
 
+def file_name(serial: str) -> str:
+    """A device's name as a part of a file's: addresses have colons."""
+    return "".join(char if char.isalnum() or char in "._-" else "-" for char in serial)
+
+
 @contextmanager
 def device_lock(folder: Path, serial: str) -> Iterator[None]:
     """Holds a device for this process; the system lets go of it when the process ends.

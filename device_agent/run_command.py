@@ -21,7 +21,7 @@ from device_agent.device import Device
 from device_agent.errors import DeviceNotReady, PhoneUnusable
 from device_agent.host import host_device, leave_core
 from device_agent.link import Link
-from device_agent.lock import device_lock
+from device_agent.lock import device_lock, file_name
 from device_agent.model_files import ModelFiles
 from device_agent.progress import LogProgress, Progress, TerminalProgress
 from device_agent.runner_command import Lock, store
@@ -119,7 +119,7 @@ def run(
         _measure(chosen, device)
     elif len(phone) == 1 and phone[0] != ALL:
         structlog.contextvars.bind_contextvars(device=phone[0])
-        with device_lock(chosen.folder, _file_name(phone[0])):
+        with device_lock(chosen.folder, file_name(phone[0])):
             device_ = _phone(chosen, phone[0], way, runner, runner_version, lock, delegate, threads)
             _measure(chosen, device_, locked=True)
     else:
@@ -192,7 +192,7 @@ def _watch(chosen: Run, device: Device) -> AnchorWatch | None:
         return None
     if chosen.protocol.anchor.quarantine_ratio is None:
         return AnchorWatch(chosen.protocol.anchor)
-    name = f"anchor-{_file_name(device.serial)}-{device.identity.id}.json"
+    name = f"anchor-{file_name(device.serial)}-{device.identity.id}.json"
     return AnchorWatch(chosen.protocol.anchor, chosen.folder / name)
 
 
@@ -257,10 +257,6 @@ def _options(
         *("--delegate", delegate, "--threads", str(threads), *paths),
         *(["--until-idle"] if until_idle else []),
     ]
-
-
-def _file_name(serial: str) -> str:
-    return "".join(char if char.isalnum() or char in "._-" else "-" for char in serial)
 
 
 def _progress() -> Progress:

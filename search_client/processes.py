@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -102,7 +103,10 @@ def host_identity() -> TargetIdentity:
     )
     if said.returncode != 0:
         raise CompanionFailed(f"device-agent cannot measure on this machine: {said.stderr.strip()}")
-    return TargetIdentity.model_validate_json(said.stdout)
+    seen = json.loads(said.stdout)
+    if seen["host"] is None:
+        raise CompanionFailed(f"device-agent cannot measure here: {seen['host_problem']}")
+    return TargetIdentity.model_validate(seen["host"])
 
 
 def _script(name: str) -> Path:

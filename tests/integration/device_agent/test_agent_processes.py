@@ -1,4 +1,5 @@
 import hashlib
+import json
 import signal
 import subprocess
 import sys
@@ -187,7 +188,7 @@ def test_devices_prints_this_machine(tmp_path: Path) -> None:
     identity = host_device(MeasurementProtocol()).identity
     assert identity.id in command(tmp_path, "devices").stdout
     printed = command(tmp_path, "devices", "--json").stdout
-    assert type(identity).model_validate_json(printed) == identity
+    assert type(identity).model_validate(json.loads(printed)["host"]) == identity
 
 
 def test_the_agent_imports_no_heavy_library() -> None:

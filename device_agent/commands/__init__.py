@@ -1,0 +1,1 @@
+"""Commands of `device-agent`, one module each."""

@@ -1,0 +1,88 @@
+"""`device-agent devices`: what this machine sees, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from device_agent.errors import RuntimeMissing
+from device_agent.host import host_device
+from device_agent.local_device import LocalDevice
+from device_agent.run_command import Core
+from netspec.connection import data_dir
+from netspec.protocol import MeasurementProtocol
+
+EXAMPLES = """[bold]Examples[/]
+
+  device-agent devices
+
+  device-agent devices --phone 192.168.1.20:5555   (a phone that listens at TCP, too)
+
+  device-agent devices --json --core 3"""
+
+
+def devices(
+    core: Core = None,
+    phone: Annotated[
+        list[str] | None,
+        typer.Option(help="HOST:PORT of a phone that listens at TCP.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what this machine would be measured as, and the phones that it sees.
+
+    Phones at USB and those of a running adb server are found; the others are named by --phone.
+    """
+    # Only this command and those that measure on phones need what reaches them.
+    from device_agent.discovery import discover  # noqa: PLC0415
+
+    host, problem = _host(core)
+    found = discover(phone or (), data_dir())
+    if as_json:
+        said = {
+            "host": host.identity.model_dump(mode="json") if host else None,
+            "host_problem": problem,
+            **asdict(found),
+        }
+        typer.echo(json.dumps(said, indent=2))
+        return
+    console = Console()
+    if host:
+        console.print(_host_table(host))
+    else:
+        console.print(f"[yellow]This machine:[/] {escape(problem)}", soft_wrap=True)
+    if found.phones:
+        table = Table(
+            Column("phone", overflow="fold"), "model", "Android", "through", "state", title="Phones"
+        )
+        for seen in found.phones:
+            ways = ", ".join([seen.way, *(f"{other.way} ({other.serial})" for other in seen.also)])
+            state = f"[red]{escape(seen.problem)}[/]" if seen.problem else "[green]ok[/]"
+            table.add_row(escape(seen.serial), escape(seen.model), seen.android, ways, state)
+        console.print(table)
+    else:
+        console.print("No phones are seen.")
+    for note in found.notes:
+        console.print(f"[dim]{escape(note)}[/]", soft_wrap=True)
+
+
+def _host(core: int | None) -> tuple[LocalDevice | None, str]:
+    """This machine, or why it measures nothing: it may be there for its phones alone."""
+    try:
+        return host_device(MeasurementProtocol(), core), ""
+    except RuntimeMissing as error:
+        return None, str(error)
+
+
+def _host_table(device: LocalDevice) -> Table:
+    table = Table("", Column(device.serial, overflow="fold"), title="This machine")
+    table.add_row("target", device.identity.id)
+    for name, value in device.identity.model_dump(mode="json").items():
+        table.add_row(name.replace("_", " "), escape(str(value)))
+    return table

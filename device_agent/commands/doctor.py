@@ -1,0 +1,112 @@
+"""`device-agent doctor`: can this phone be measured, and if not, what is to be done?"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from device_agent.benchmark_model.program import Program, read_program
+from device_agent.errors import DeviceNotReady, Unauthorised
+from device_agent.examination import Check, Examination
+from device_agent.lock import device_lock, file_name
+from device_agent.runner_command import Lock, store
+from device_agent.transports.base import Transport, Way
+from netspec.connection import data_dir
+
+EXAMPLES = """[bold]Examples[/]
+
+  device-agent doctor R58M12345AB
+
+  device-agent doctor 192.168.1.20:5555 --runner ./benchmark_model --json"""
+
+_MARKS = {"ok": "[green]ok  [/]", "warning": "[yellow]warn[/]", "bad": "[red]bad [/]"}
+_BAD = 1
+_ANSWER_S = 5.0
+
+
+def doctor(
+    serial: Annotated[
+        str, typer.Argument(help="The phone: what `devices` lists it as, or HOST:PORT.")
+    ],
+    way: Annotated[Way | None, typer.Option(help="How to reach it.", show_default=False)] = None,
+    runner: Annotated[
+        Path | None, typer.Option(help="benchmark_model for it; else the fetched one.")
+    ] = None,
+    lock: Lock = None,
+    wait: Annotated[
+        float, typer.Option(help="Seconds to wait for its owner to trust this machine.", min=0)
+    ] = 30.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check everything that measuring on a phone needs, and say what to fix.
+
+    Ends with exit code 1 if something keeps the phone from being measured; warnings do not.
+    Nothing that is tried on the phone stays changed.
+    """
+    # The commands that have nothing to do with phones start faster without.
+    from device_agent.phones.reach import way_to  # noqa: PLC0415
+    from device_agent.transports import transport_to  # noqa: PLC0415
+
+    def program(abis: tuple[str, ...]) -> Program:
+        return store(lock).fetched(abis) if runner is None else read_program(runner)
+
+    folder = data_dir()
+    console = Console(soft_wrap=True, highlight=False)
+    done: list[Check] = []
+    with (
+        device_lock(folder, file_name(serial)),
+        closing(transport_to(serial, way or way_to(serial), folder)) as transport,
+    ):
+        for check in _checks(transport, Examination(transport, program), wait):
+            done.append(check)
+            if not as_json:
+                _print(console, check)
+    if as_json:
+        typer.echo(json.dumps([asdict(check) for check in done], indent=2))
+    if any(check.verdict == "bad" for check in done):
+        raise typer.Exit(_BAD)
+
+
+def _checks(transport: Transport, examination: Examination, wait_s: float) -> Iterator[Check]:
+    reached = _reached(transport, wait_s)
+    yield reached
+    if reached.verdict == "ok":
+        yield from examination.checks()
+
+
+def _reached(transport: Transport, wait_s: float) -> Check:
+    deadline = time.monotonic() + wait_s
+    asked = False
+    while True:
+        try:
+            transport.reconnect()
+            started = time.perf_counter()
+            transport.shell("echo ok", timeout_s=_ANSWER_S)
+        except Unauthorised as error:
+            if time.monotonic() >= deadline:
+                return Check(
+                    "reachable", "bad", "the phone does not trust this machine", str(error)
+                )
+            if not asked:
+                typer.echo(f"{error}; waiting for {wait_s:g} s ...", err=True)
+                asked = True
+        except DeviceNotReady as error:
+            advice = "`device-agent devices` lists what this machine sees, and why not"
+            return Check("reachable", "bad", str(error), advice)
+        else:
+            took_ms = (time.perf_counter() - started) * 1000
+            return Check("reachable", "ok", f"through {transport.way}, {took_ms:.0f} ms a call")
+
+
+def _print(console: Console, check: Check) -> None:
+    advice = f" -> {escape(check.advice)}" if check.advice else ""
+    console.print(f"{_MARKS[check.verdict]} {check.name:12} {escape(check.found)}{advice}")
