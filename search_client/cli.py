@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from netspec import command
+from search_client.commands import quantization
 from search_client.commands.compare import compare
 from search_client.commands.demo import demo
 from search_client.commands.derive import derive
@@ -30,6 +31,7 @@ app.command(epilog="Example: search-client compare --run runs/search --data phot
     compare
 )
 app.command(epilog="Example: search-client demo --data photos/ --run runs/photos")(demo)
+quantization.register(app)
 
 
 def main() -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from netspec.networks import Network
 from search_client.modules import FloatNetwork
 from search_client.qat import calibrate
 from search_client.quantize import QuantizedNetwork
-from search_client.steps import Batches
+from search_client.steps import Batch
 
 #: batches of the calibration set
 PTQ_BATCHES = 32
 
 
 def quantize_post_training(
-    model: FloatNetwork, batches: Batches, network: Network | None = None
+    model: FloatNetwork, batches: Iterable[Batch], network: Network | None = None
 ) -> QuantizedNetwork:
     """Fold a trained network and observe its ranges; no weight moves.
 

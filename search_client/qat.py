@@ -57,7 +57,7 @@ class QatConfig(BaseModel):
 
 @torch.no_grad()
 def calibrate(
-    network: QuantizedNetwork, batches: Batches, count: int = CALIBRATION_BATCHES
+    network: QuantizedNetwork, batches: Iterable[Batch], count: int = CALIBRATION_BATCHES
 ) -> None:
     """Observe all ranges on the first batches, without moving a weight or a statistic.
 

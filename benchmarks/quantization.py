@@ -1,0 +1,194 @@
+"""What quantization costs in time, and whether the file is what was trained.
+
+Step times: a 21-block network of the ProxylessNAS space (kernel 5, expansion 6), a float step, a
+finetuning step with live BatchNorm and moving ranges, and one with both frozen, alternating in
+one process; the ratios are of medians. Export: the same network at 224 px and width 1.0, from
+folded weights and ranges to the bytes of an int8 file. Parity: a 21-block network, trained for
+some steps on made-up images and finetuned, against its file on every kernel set. The last line is
+one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+if Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
+    # Started as a script, this file's folder would hide packages of the same names.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from netspec.spaces import Space
+from netspec.tflite import encode
+from search_client.batches import normalise
+from search_client.modules import FloatNetwork
+from search_client.ptq import quantize_post_training
+from search_client.qat import QatConfig, calibrate, finetune_int8
+from search_client.quantize import QuantizedNetwork
+from search_client.steps import Batch
+from search_client.train import TrainConfig, train
+from search_client.verify import verify
+
+#: kernel 5, expansion 6
+CHOICE = 3
+CLASSES = 10
+
+
+class Made:
+    """Made-up images: a class is a colour and a stripe, in noise; every epoch the same."""
+
+    def __init__(self, count: int, size: int, batch: int, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.labels = torch.randint(CLASSES, (count,), generator=generator)
+        noise = torch.rand(count, 3, size, size, generator=generator) * 150
+        colours = torch.rand(CLASSES, 3, generator=torch.Generator().manual_seed(1)) * 100
+        rows = torch.arange(size)[None, None, :, None]
+        stripes = 40 * ((rows * (self.labels[:, None, None, None] + 1) * 2 // size) % 2)
+        pixels = noise + colours[self.labels][:, :, None, None] + stripes
+        self.images = pixels.clamp(0, 255).to(torch.uint8)
+        self.batch = batch
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return len(self.labels) // self.batch
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches of an epoch."""
+        return self.epoch(0)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of any epoch, from a given one on."""
+        del number
+        for index in range(start, len(self)):
+            chosen = slice(index * self.batch, (index + 1) * self.batch)
+            yield normalise(self.images[chosen]), self.labels[chosen]
+
+
+def network_of(size: int, width: float, classes: int = CLASSES) -> FloatNetwork:
+    """A 21-block network, not trained."""
+    torch.manual_seed(0)
+    space = Space(input_size=size, width=width, classes=classes)
+    return FloatNetwork(space.network([CHOICE] * len(space.blocks)))
+
+
+def quiet(_step: object) -> None:
+    """Shows nothing."""
+
+
+def step_seconds(
+    model: nn.Module, optimizer: torch.optim.SGD, batch: tuple[Tensor, Tensor]
+) -> float:
+    """One step's time, s."""
+    start = time.perf_counter()
+    optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(functional.cross_entropy(model(batch[0]), batch[1]))
+    optimizer.step()
+    return time.perf_counter() - start
+
+
+def step_ratios(size: int, width: float, count: int, rounds: int) -> dict[str, float]:
+    """Medians of float and finetuning steps (ms) and their ratios."""
+    model = network_of(size, width).train()
+    batch = next(iter(Made(count, size, count, seed=0)))
+    live = QuantizedNetwork.from_float(model)
+    frozen = QuantizedNetwork.from_float(model)
+    for network in (live, frozen):
+        calibrate(network, [batch])
+        network.train()
+    frozen.freeze_norms()
+    frozen.freeze_ranges()
+    kinds: dict[str, nn.Module] = {"float": model, "qat": live, "qat_frozen": frozen}
+    optimizers = {
+        name: torch.optim.SGD(kind.parameters(), 1e-4, 0.9, nesterov=True)
+        for name, kind in kinds.items()
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in kinds}
+    for _ in range(rounds + 1):
+        for name, kind in kinds.items():
+            seconds[name].append(step_seconds(kind, optimizers[name], batch))
+    ms = {name: 1000 * statistics.median(taken[1:]) for name, taken in seconds.items()}
+    for name, value in ms.items():
+        print(f"{value:9.1f} ms  {name} step, batch {count}, {size} px, width {width:g}")
+    return {
+        "float_step_ms": ms["float"],
+        "qat_step_ratio": ms["qat"] / ms["float"],
+        "qat_frozen_step_ratio": ms["qat_frozen"] / ms["float"],
+    }
+
+
+def best_of(tries: int, run: Callable[[], Any]) -> float:
+    """Least time of some tries, s."""
+    taken = []
+    for _ in range(tries):
+        start = time.perf_counter()
+        run()
+        taken.append(time.perf_counter() - start)
+    return min(taken)
+
+
+def export_seconds(size: int) -> float:
+    """Time to write a full 21-block network of 1,000 classes in int8, s."""
+    model = network_of(size, 1.0, classes=1000).eval()
+    batch = next(iter(Made(2, size, 2, seed=0)))
+    quantized = quantize_post_training(model, cast("Any", [batch]))
+    operators = quantized.network.operators
+    taken = best_of(3, lambda: encode(operators, quantized.parameters_for_export()))
+    print(f"{1000 * taken:9.1f} ms  export, {size} px, width 1, best of 3")
+    return taken
+
+
+def parity(size: int, width: float, images: int, epochs: int) -> dict[str, float]:
+    """Agreement and steps between a finetuned network and its file, worst of the kernel sets."""
+    model = network_of(size, width)
+    batches = Made(960, size, 32, seed=2)
+    training = TrainConfig(epochs=epochs, learning_rate=0.05, rising_epochs=1)
+    train(model, batches, training, quiet)
+    finetuning = QatConfig(epochs=2, norm_epochs=1, frozen_epochs=1, learning_rate=0.005)
+    quantized, history = finetune_int8(model, batches, finetuning, quiet)
+    test = Made(images, size, images, seed=3)
+    file = encode(quantized.network.operators, quantized.parameters_for_export())
+    found = verify(file, quantized, test.images, test.labels)
+    for kernels, held in found.parity.items():
+        print(
+            f"{kernels:>9}: top-1 {held.accuracy:.1%}, agreement {held.top1_agreement:.2%}, "
+            f"{held.max_steps} output steps"
+        )
+    worst = found.worst
+    return {
+        "top1_agreement": worst.top1_agreement,
+        "max_output_steps": float(worst.max_steps or 0),
+        "parity_images": images,
+        "parity_accuracy": worst.accuracy,
+        "finetuning_accuracy": history[-1].accuracy,
+    }
+
+
+def main() -> None:
+    """Measure everything and print it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="smaller, in under a minute")
+    quick: bool = parser.parse_args().quick
+    torch.set_num_threads(1)
+    setting = (64, 0.5, 16, 5) if quick else (96, 1.0, 16, 15)
+    numbers = step_ratios(*setting)
+    numbers["export_s"] = export_seconds(96 if quick else 224)
+    numbers |= parity(32, 0.35, 200, 3) if quick else parity(64, 0.5, 1000, 6)
+    size, width, batch, rounds = setting
+    print(
+        json.dumps(
+            numbers | {"step_px": size, "step_width": width, "batch": batch, "rounds": rounds}
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
