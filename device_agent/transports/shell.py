@@ -24,7 +24,7 @@ _HEADER = struct.Struct("<BI")
 _OUTPUT, _ERRORS, _EXIT = 1, 2, 3
 #: far more than any command of ours prints: a longer packet is not a packet
 _MAX_PACKET = 64 * 2**20
-_MARKER = re.compile(rb"\r?\n?__rc=(\d{1,3})\r?\n\Z")
+_MARKER = re.compile(rb"\n__rc=(\d{1,3})(\r?)\n\Z")
 
 
 def v2_command(command: str, *, merged: bool) -> str:
@@ -58,8 +58,8 @@ def v1_result(stream: Stream) -> ShellResult:
     if not (marker := _MARKER.search(said)):
         raise TransportLost("the phone's shell ended without saying how the command ended")
     output = said[: marker.start()]
-    if marker.group().endswith(b"\r\n"):  # a terminal lies between, before Android 7
-        output = output.replace(b"\r\n", b"\n")
+    if marker.group(2):  # a terminal lies between, before Android 7
+        output = output.removesuffix(b"\r").replace(b"\r\n", b"\n")
     return ShellResult(int(marker.group(1)), _text(output))
 
 
