@@ -205,8 +205,6 @@ class Measuring:
                 f"the anchor took {verdict.ratio:.2f} times its reference, twice in a row: "
                 f"{self.device.serial} is in quarantine; look after its heat, then start again"
             )
-        if not self._slow:
-            self._cool_downs = 0
         return self._slow
 
     def _release(self, rejected: str) -> None:
@@ -234,6 +232,7 @@ class Measuring:
                 against = (*against, f"the anchor took {self._ratio:.2f} times its reference")
             self._steps = self._gate_steps(seen, against)
             if not against:
+                self._cool_downs = 0
                 return
             why = "; ".join(against)
             if not self._may_cool_down():

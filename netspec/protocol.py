@@ -53,7 +53,7 @@ class Anchor(_Step):
     #: visits between two anchors
     every: Annotated[int, Field(ge=1)] = 20
     #: slower than its reference by this: the visits since the last good anchor do not count
-    slow_ratio: Annotated[float, Field(gt=1)] = 1.05
+    slow_ratio: Annotated[float, Field(gt=1)]
     #: slower by this twice in a row: quarantine; None on a device that is shared with other work
     quarantine_ratio: Annotated[float, Field(gt=1)] | None = None
 
@@ -89,8 +89,8 @@ class MeasurementProtocol(_Step):
     #: the steadiest clock that the device grants, or the one found
     clock: Literal["steadiest", "as_found"] = "as_found"
     gate: Gate = Gate()
-    cool_down: CoolDown = CoolDown(seconds=1.0, times=2, then="measure")
-    anchor: Anchor | None = Anchor()
+    cool_down: CoolDown = CoolDown(seconds=0.5, times=2, then="measure")
+    anchor: Anchor | None = Anchor(slow_ratio=1.15)
     acceptance: Acceptance = Acceptance()
 
     @cached_property
@@ -107,7 +107,7 @@ PHONE = MeasurementProtocol(
     clock="steadiest",
     gate=Gate(busy_window_s=0.5),
     cool_down=CoolDown(seconds=90.0, times=2, then="hand_back"),
-    anchor=Anchor(quarantine_ratio=1.10),
+    anchor=Anchor(slow_ratio=1.05, quarantine_ratio=1.10),
 )
 
 

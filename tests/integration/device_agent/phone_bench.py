@@ -30,7 +30,9 @@ from tests.unit.device_agent.peer import Peer, QuietProgress
 NO_ANCHOR = PHONE.model_copy(
     update={"anchor": None, "cool_down": CoolDown(seconds=0.02, times=2, then="hand_back")}
 )
-WITH_ANCHOR = NO_ANCHOR.model_copy(update={"anchor": Anchor(every=3, quarantine_ratio=1.10)})
+WITH_ANCHOR = NO_ANCHOR.model_copy(
+    update={"anchor": Anchor(every=3, slow_ratio=1.05, quarantine_ratio=1.10)}
+)
 
 
 @dataclass

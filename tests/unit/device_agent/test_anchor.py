@@ -29,12 +29,12 @@ def test_far_too_slow_twice_in_a_row_is_quarantine() -> None:
 
 
 def test_a_shared_device_has_no_quarantine() -> None:
-    watch = AnchorWatch(Anchor(quarantine_ratio=None))
+    watch = AnchorWatch(Anchor(slow_ratio=1.05))
     assert [watch.judge(us).state for us in (100, 100, 150, 150)][2:] == ["slow", "slow"]
 
 
 def test_the_reference_follows_a_device_that_stays_slower() -> None:
-    watch = AnchorWatch(Anchor(quarantine_ratio=None))
+    watch = AnchorWatch(Anchor(slow_ratio=1.05))
     states = [watch.judge(100).state] + [watch.judge(110).state for _ in range(WINDOW)]
     assert states[-1] == "good"
 
