@@ -102,7 +102,7 @@ def measure(file: Path, amount: Amount, seed: int, limit_s: float) -> None:
         file: is written, one line a visit, as they are made.
         amount: of networks and visits.
         seed: of the networks and of the order.
-        limit_s: no round begins later than this, in s.
+        limit_s: no visit begins later than this, in s; the rounds are cut short together.
     """
     device = host_device(PROTOCOL)
     leave_core(device.core)
@@ -123,9 +123,7 @@ def measure(file: Path, amount: Amount, seed: int, limit_s: float) -> None:
                 lines.write(plan.model_dump_json() + "\n")
                 wanted = {key: one.visits for key, one in plan.planned.items()}
                 for order in interleaved_rounds(wanted, seed):
-                    if time.monotonic() - started > limit_s:
-                        break
-                    _visit_all(device, models, plan, order, lines, started)
+                    _visit_all(device, models, plan, order, lines, (started, limit_s))
         finally:
             device.close()
 
@@ -197,10 +195,11 @@ def _visit_all(
     plan: Plan,
     order: Sequence[str],
     lines: TextIO,
-    started: float,
+    times_s: tuple[float, float],
 ) -> None:
+    started, limit_s = times_s
     paths = [models.path(plan.planned[key].subject) for key in order]
-    for made in device.visits(paths, lambda: True, lambda _: True):
+    for made in device.visits(paths, lambda: time.monotonic() - started < limit_s, lambda _: True):
         if not isinstance(made.outcome, Measured):
             raise made.outcome
         seen = made.outcome

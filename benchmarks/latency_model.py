@@ -1,0 +1,270 @@
+"""How near predicted latencies are to measured ones, on this machine, at 224 px.
+
+Operators of the ProxylessNAS space and of three MobileNetV2, calibration networks and held-out
+networks are visited in the same shuffled rounds by the agent's own runner; the server's latency
+model then predicts the held-out ones. The visits are kept in a file: `--from FILE` fits again
+without measuring. The last line is one JSON object, for P in float32 and int8:
+
+- `P_mape_5`, `P_within5_5`: held-out random networks, calibrated on 5 others; error in percent,
+  share within 5 percent;
+- `P_mape_best`, `P_spearman`, `P_interval_coverage`: the same, calibrated on all calibration
+  networks by the model that cross-validation on these chooses;
+- `P_mape_adaptive40`: the same with 40 percent of the operators measured, chosen by
+  what they tell, the others predicted;
+- `P_mobilenet_mape`: the three MobileNetV2, their own operators measured, all calibration networks.
+
+The held-out networks are drawn block by block, all choices alike, and take no part in any fit or
+choice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+if Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
+    # Started as a script, the benchmark of netspec beside it would hide the package.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import numpy as np
+from platformdirs import user_cache_path
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.latency_visits import FULL, QUICK, Planned, Role, Session, measure
+from netspec.operators import PRECISIONS, Operator, Precision
+from netspec.statistics import Estimate
+from netspec.wire import NetworkSubject, OperatorSubject
+from profiler_server.latency_model.accuracy import Accuracy, accuracy
+from profiler_server.latency_model.adaptive import next_operators
+from profiler_server.latency_model.design import (
+    Array,
+    Design,
+    MeasuredNetwork,
+    OperatorPrice,
+    Priced,
+    design,
+)
+from profiler_server.latency_model.features import group
+from profiler_server.latency_model.fits import Fit, Model, candidates, fit
+from profiler_server.latency_model.predictor import LEAST_ENTRIES, OperatorModel
+from profiler_server.latency_model.selection import Calibrated, calibrate
+
+ADAPTIVE_SHARE = 0.4
+#: operators that adaptive profiling measures before it looks again
+ADAPTIVE_STEP = 4
+SEED = 7
+FULL_LIMIT_S = 500.0
+QUICK_LIMIT_S = 40.0
+
+Prices = dict[Operator, Priced]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What one precision's visits say."""
+
+    #: of the space
+    space: Prices
+    #: of MobileNetV2 and not of the space
+    others: Prices
+    networks: dict[Role, list[MeasuredNetwork]]
+
+    @classmethod
+    def of(cls, session: Session, precision: Precision) -> Data:
+        """The operators and networks of one precision that were visited."""
+        space: Prices = {}
+        others: Prices = {}
+        networks: dict[Role, list[MeasuredNetwork]] = {}
+        for key, planned in session.plan.planned.items():
+            found = session.estimates.get(key)
+            if found is None or planned.subject.precision != precision:
+                continue
+            subject = planned.subject
+            if isinstance(subject, OperatorSubject):
+                prices = space if planned.role == "operator" else others
+                prices[subject.operator] = _priced(found)
+            elif isinstance(subject, NetworkSubject):
+                networks.setdefault(planned.role, []).append(_network(planned, subject, found))
+        return cls(space, others, networks)
+
+    def design(self, prices: Mapping[Operator, Priced], *roles: Role) -> Design:
+        """The networks of these roles under a table."""
+        table = {
+            operator.key: OperatorPrice(price.value_ms, price.relative_error, group(operator))
+            for operator, price in prices.items()
+        }
+        return design([one for role in roles for one in self.networks[role]], table)
+
+
+def _priced(found: Estimate) -> Priced:
+    return Priced.of_entry(found.value_ms, found.low_ms, found.high_ms, found.visits)
+
+
+def _network(planned: Planned, subject: NetworkSubject, found: Estimate) -> MeasuredNetwork:
+    keys = tuple(operator.key for operator in subject.network.operators)
+    return MeasuredNetwork(f"{planned.role} {subject.name}", keys, _priced(found))
+
+
+def adaptively(truth: Prices) -> Prices:
+    """The table after measuring a share of its operators; the others are predicted."""
+    wanted = round(ADAPTIVE_SHARE * len(truth))
+    known: list[tuple[Operator, Priced]] = []
+    while len(known) < wanted:
+        left = [one for one in truth if one not in dict(known)]
+        step = LEAST_ENTRIES if not known else ADAPTIVE_STEP
+        chosen = next_operators(left, known, min(step, wanted - len(known)))
+        known += [(one, truth[one]) for one in chosen]
+    return {
+        **dict(known),
+        **predicted(dict(known), [one for one in truth if one not in dict(known)]),
+    }
+
+
+def predicted(known: Prices, lacking: Sequence[Operator]) -> Prices:
+    """Prices of operators that were not measured, with how sure they are.
+
+    Raises:
+        ValueError: there is no entry of an operator's kind or kernel size.
+    """
+    model = OperatorModel(list(known), list(known.values()))
+    unknown = [one.key for one in lacking if not model.knows(one)]
+    if unknown:
+        raise ValueError(f"nothing is known of operators like {unknown[0]}")
+    means, covariance = model.posterior(lacking)
+    return {
+        operator: Priced(float(np.exp(mean)), float(deviation))
+        for operator, mean, deviation in zip(
+            lacking, means, np.sqrt(np.diag(covariance)), strict=True
+        )
+    }
+
+
+def errors(fitted: Fit, networks: Design) -> Accuracy:
+    """Of a fit, on networks that it has not seen."""
+    return accuracy(networks.names, _predict(fitted, networks), networks.measured_ms)
+
+
+def _predict(fitted: Fit, networks: Design) -> Array:
+    return fitted.predict_ms(networks.counts, networks.values_ms)
+
+
+def coverage(calibrated: Calibrated, networks: Design) -> float:
+    """Share of the networks within their stated interval."""
+    assert calibrated.interval_factor is not None  # noqa: S101 (several networks)
+    off = np.abs(np.log(_predict(calibrated.fit, networks) / networks.measured_ms))
+    return float((off <= np.log(calibrated.interval_factor)).mean())
+
+
+def evaluate(data: Data, precision: Precision, console: Console) -> dict[str, float]:
+    """Fits and prints; the numbers of one precision."""
+    everything = {**data.space, **data.others}
+    partly = adaptively(data.space)
+    without_own = {**data.space, **predicted(data.space, list(data.others))}
+    roles: tuple[Role, Role] = ("first_calibration", "calibration")
+    few = calibrate(data.design(everything, "first_calibration"))
+    best = calibrate(data.design(everything, *roles))
+    adaptive = calibrate(data.design(partly, *roles))
+    adaptive_few = calibrate(data.design(partly, "first_calibration"))
+    mobile = calibrate(data.design(without_own, *roles))
+    held_out = data.design(everything, "held_out")
+    mobilenets = data.design(everything, "mobilenet")
+    table = Table(title=f"{precision}: {len(data.space)} operators, {len(held_out)} held out")
+    for column in ("calibrated by", "on", "MAPE %", "bias %", "within 5 %", "Spearman", "worst %"):
+        table.add_column(column, justify="left" if column == "calibrated by" else "right")
+    uncalibrated = Fit(Model("scale"), 1.0, 0.0, np.ones(len(held_out.keys)))
+    _add(table, "nothing", 0, errors(uncalibrated, held_out))
+    for calibrated, label in ((few, "first"), (best, "all")):
+        for model in candidates(len(calibrated.design)):
+            _add(
+                table,
+                f"{label}: {model.label}",
+                len(calibrated.design),
+                errors(fit(calibrated.design, model), held_out),
+            )
+        _add(
+            table,
+            f"{label}: chosen, {calibrated.fit.model.label}",
+            len(calibrated.design),
+            errors(calibrated.fit, held_out),
+        )
+        if calibrated.held_out is not None:
+            _add(table, "  as stated beforehand", len(calibrated.design), calibrated.held_out)
+    partly_held_out = data.design(partly, "held_out")
+    for calibrated, label in ((adaptive_few, "first"), (adaptive, "all")):
+        _add(
+            table,
+            f"{label}: {ADAPTIVE_SHARE:.0%} of the operators, {calibrated.fit.model.label}",
+            len(calibrated.design),
+            errors(calibrated.fit, partly_held_out),
+        )
+    _add(
+        table, "MobileNetV2, its operators measured", len(best.design), errors(best.fit, mobilenets)
+    )
+    _add(
+        table,
+        "MobileNetV2, its operators predicted",
+        len(mobile.design),
+        errors(mobile.fit, data.design(without_own, "mobilenet")),
+    )
+    console.print(table)
+    of_few, of_best = errors(few.fit, held_out), errors(best.fit, held_out)
+    numbers = {
+        "mape_5": of_few.mape_percent,
+        "within5_5": of_few.within_5,
+        "mape_best": of_best.mape_percent,
+        "spearman": of_best.spearman or 0.0,
+        "interval_coverage": coverage(best, held_out),
+        "mape_adaptive40": errors(adaptive.fit, partly_held_out).mape_percent,
+        "mobilenet_mape": errors(best.fit, mobilenets).mape_percent,
+    }
+    return {f"{precision}_{name}": value for name, value in numbers.items()}
+
+
+def _add(table: Table, label: str, networks: int, found: Accuracy) -> None:
+    table.add_row(
+        label,
+        str(networks) if networks else "",
+        f"{found.mape_percent:.2f}",
+        f"{found.bias_percent:+.2f}",
+        f"{found.within_5:.2f}",
+        f"{found.spearman:.3f}" if found.spearman is not None else "",
+        f"{found.worst_percent:.1f}",
+    )
+
+
+def main() -> None:
+    """Measures, unless there are visits already, and prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--quick", action="store_true", help="few networks, few visits")
+    parser.add_argument("--from", dest="file", type=Path, help="visits of an earlier session")
+    parser.add_argument("--data", type=Path, help="folder for the visits")
+    chosen = parser.parse_args()
+    file: Path | None = chosen.file
+    if file is None:
+        folder: Path = chosen.data or user_cache_path("proxyless-farm") / "latency_model"
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"{time.strftime('%Y%m%dT%H%M%S')}.jsonl"
+        amount, limit_s = (QUICK, QUICK_LIMIT_S) if chosen.quick else (FULL, FULL_LIMIT_S)
+        measure(file, amount, SEED, limit_s)
+    session = Session.read(file)
+    console = Console(width=110)
+    numbers: dict[str, float] = {}
+    for precision in PRECISIONS:
+        numbers |= evaluate(Data.of(session, precision), precision, console)
+    console.print(
+        f"{session.visits} visits, {session.rejected} of them rejected; kept in {file}",
+        soft_wrap=True,
+    )
+    load = {"load_1m_start": session.plan.load_1m, "load_1m_end": os.getloadavg()[0]}
+    print(json.dumps({**numbers, **load}))
+
+
+if __name__ == "__main__":
+    main()
