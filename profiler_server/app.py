@@ -4,29 +4,35 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
-from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp
 
 from netspec.wire import MAX_MODEL_BYTES
 from profiler_server.auth import tokens
+from profiler_server.auth.rate_limit import RateLimit
 from profiler_server.auth.service import TokenChecker
 from profiler_server.devices.endpoints import router as devices
 from profiler_server.jobs.endpoints import router as jobs
 from profiler_server.kit import health, problems
+from profiler_server.kit.compression import Compression
 from profiler_server.kit.database import Database
-from profiler_server.kit.logs import RequestLog
 from profiler_server.kit.metadata import metadata
+from profiler_server.kit.requests import Observe, Requests
 from profiler_server.kit.settings import Settings
 from profiler_server.kit.work_signal import WorkSignal
 from profiler_server.leases.endpoints import router as leases
 from profiler_server.leases.waiting import WaitingRoom
 from profiler_server.measurements.endpoints import router as measurements
 from profiler_server.models.endpoints import router as models
+from profiler_server.monitoring.endpoints import router as monitoring
+from profiler_server.monitoring.metrics import Metrics
 from profiler_server.tables.endpoints import router as tables
+from profiler_server.tables.known_latencies import KnownLatencies
+from profiler_server.tables.snapshot_answers import SnapshotAnswers
+from profiler_server.tables.unmeasured import OperatorModels
 
-#: smaller answers (bytes) are sent as they are
-_GZIP_MINIMUM = 1_000
 #: a full batch of visits with their raw output is the largest body
 _MAX_BODY_BYTES = 2 * MAX_MODEL_BYTES
 
@@ -45,7 +51,9 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         database.close()
 
-    app = FastAPI(
+    metrics = Metrics(database)
+    app = _App(
+        metrics.request,
         title="profiler-server",
         summary="Measured latency tables of neural-network operators",
         lifespan=lifespan,
@@ -57,9 +65,31 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.token_checker = TokenChecker(database, tokens.server_key(settings.server_key_file))
     app.state.work_signal = WorkSignal()
     app.state.waiting_room = WaitingRoom(database, settings, app.state.work_signal)
+    app.state.metrics = metrics
+    app.state.rate_limit = _rate_limit(settings)
+    app.state.snapshot_answers = SnapshotAnswers(settings.cache_mb * 2**20)
+    app.state.known_latencies = KnownLatencies()
+    app.state.operator_models = OperatorModels()
     problems.install(app)
-    app.add_middleware(GZipMiddleware, minimum_size=_GZIP_MINIMUM)
-    app.add_middleware(RequestLog)
-    for router in (health.router, devices, jobs, models, leases, measurements, tables):
+    app.add_middleware(Compression)
+    # The first two are asked for most often, and routes are tried one after the other.
+    for router in (tables, leases, measurements, jobs, devices, models, health.router, monitoring):
         app.include_router(router)
     return app
+
+
+def _rate_limit(settings: Settings) -> RateLimit | None:
+    if settings.rate_limit_per_s == 0:
+        return None
+    return RateLimit(settings.rate_limit_per_s, settings.rate_limit_burst)
+
+
+class _App(FastAPI):
+    """Its outermost layer sees every answer, those of the error handlers included."""
+
+    def __init__(self, observe: Observe, **options: Any) -> None:
+        self._observe = observe
+        super().__init__(**options)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Requests(super().build_middleware_stack(), self._observe)

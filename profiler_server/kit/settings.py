@@ -31,6 +31,14 @@ class Settings(BaseModel):
     renew_every_s: Annotated[float, Field(gt=0, le=3_600)] = 20.0
     #: how long (s) a task rests after its first failure; doubled at each further one
     retry_backoff_s: Annotated[float, Field(ge=0, le=900)] = 10.0
+    #: requests a second that one token may make of one process in the long run; 0: any number
+    rate_limit_per_s: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
+    #: requests that a token may make at once after a rest
+    rate_limit_burst: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    #: MiB of rendered snapshots that a process keeps
+    cache_mb: Annotated[int, Field(ge=0, le=65_536)] = 64
+    #: seconds between SIGTERM, when `/readyz` begins to fail, and the end of listening
+    drain_s: Annotated[float, Field(ge=0, le=600)] = 0.0
 
     @classmethod
     def from_environment(cls, database_url: str | None = None) -> Self:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from netspec.wire import (
     Entry,
@@ -15,15 +15,131 @@ from netspec.wire import (
     PublishRequest,
     Snapshot,
 )
-from profiler_server.auth.dependencies import JobsWriter, TablesReader
-from profiler_server.kit.caching import IMMUTABLE, REVALIDATE, etag, is_current
+from profiler_server.auth.dependencies import TABLES_READER, JobsWriter, TablesReader
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep
+from profiler_server.kit.routes import answers_at_once
+from profiler_server.monitoring.dependencies import MetricsDep, metrics_of
 from profiler_server.tables import lookup, service
+from profiler_server.tables.dependencies import (
+    KnownLatenciesDep,
+    OperatorModelsDep,
+    SnapshotAnswersDep,
+    known_latencies_of,
+    snapshot_answers_of,
+)
+from profiler_server.tables.known_latencies import Question, to_json
 from profiler_server.tables.operator_query import OperatorInQuery
+from profiler_server.tables.representations import MEDIA_TYPES, Format
+
+
+async def _unchanged(request: Request) -> Response | None:
+    """304, if the target's latest snapshot was asked for a moment ago."""
+    answers = snapshot_answers_of(request)
+    snapshot_id = answers.latest.get(request.path_params["target_id"])
+    if snapshot_id is None or not TABLES_READER.trusts(request):
+        return None
+    return answers.unchanged(request, snapshot_id, latest=True)
+
+
+async def _known(request: Request) -> Response | None:
+    """The answer to a look-up, if all its operators were found a moment ago."""
+    is_json = request.headers.get("Content-Type") == "application/json"
+    if not is_json or not TABLES_READER.trusts(request):
+        return None
+    question = Question.of(await request.body())
+    if question is None:
+        return None
+    answer = known_latencies_of(request).answer(question)
+    if answer is None:
+        request.scope[_QUESTION] = question
+        return None
+    metrics_of(request).looked_up("hit", len(question.operators))
+    return Response(answer, media_type="application/json")
+
+
+_QUESTION = "profiler.question"
 
 router = APIRouter(prefix="/v1", tags=["tables"])
+_latest = APIRouter(route_class=answers_at_once(_unchanged))
+_lookups = APIRouter(route_class=answers_at_once(_known))
 
-_UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "The client has this snapshot"}}
+FormatInQuery = Annotated[
+    Format | None,
+    Query(alias="format", description="Wins over `Accept`; JSON if neither says anything"),
+]
+PredictedAllowed = Annotated[
+    bool,
+    Query(description="Predict operators without entry from the others'; they are told apart"),
+]
+_IN_EVERY_FORMAT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            media_type.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
+            for name, media_type in MEDIA_TYPES.items()
+            if name is not Format.JSON
+        }
+    },
+    304: {"description": "The client has this snapshot"},
+}
+
+
+@_latest.get(
+    "/targets/{target_id}/snapshots/latest", response_model=Snapshot, responses=_IN_EVERY_FORMAT
+)
+def latest_snapshot(
+    target_id: str,
+    request: Request,
+    database: DatabaseDep,
+    answers: SnapshotAnswersDep,
+    _: TablesReader,
+    _format: FormatInQuery = None,
+) -> Response:
+    """The target's latest snapshot; ask with `If-None-Match` to save the transfer."""
+    with database.read() as session:
+        snapshot_id = service.latest_id(session, target_id)
+        answers.latest.put(target_id, snapshot_id)
+        return answers.unchanged(request, snapshot_id, latest=True) or answers.of(
+            request, snapshot_id, lambda: service.load(session, snapshot_id), latest=True
+        )
+
+
+@_lookups.post("/latencies:lookup", response_model=LookedUpLatencies)
+def look_up_latencies(
+    question: LatencyLookup,
+    request: Request,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    known: KnownLatenciesDep,
+    models: OperatorModelsDep,
+    metrics: MetricsDep,
+    _: TablesReader,
+    allow_predicted: PredictedAllowed = False,
+) -> Response:
+    """Many operators' entries on one target: each is a hit, stale, predicted or missing."""
+    with database.read() as session:
+        found = lookup.latencies(
+            session,
+            settings,
+            question.target_id,
+            question.operators,
+            models if allow_predicted else None,
+        )
+    items = [one.model_dump_json().encode() for one in found.latencies]
+    asked: Question | None = request.scope.get(_QUESTION)
+    if asked is not None:
+        states = (one.state for one in found.latencies)
+        fresh = [
+            item if state == "hit" else None for item, state in zip(items, states, strict=True)
+        ]
+        known.learn(asked, fresh)
+    for one in found.latencies:
+        metrics.looked_up(one.state)
+    return Response(to_json(found.target_id, items), media_type="application/json")
+
+
+# In this order: they are asked for most often, and routes are tried one after the other.
+router.include_router(_latest)
+router.include_router(_lookups)
 
 
 @router.post(
@@ -33,38 +149,36 @@ _UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "The client 
     responses={200: {"model": Snapshot, "description": "The content was published before"}},
 )
 def publish_snapshot(
-    target_id: str, request: PublishRequest, database: DatabaseDep, _: JobsWriter
+    target_id: str,
+    publication: PublishRequest,
+    request: Request,
+    database: DatabaseDep,
+    answers: SnapshotAnswersDep,
+    _: JobsWriter,
 ) -> Response:
     """Freezes the target's table."""
     with database.write() as session:
-        snapshot_id, document, is_new = service.publish(session, target_id, request)
-    return _document(snapshot_id, document, IMMUTABLE, 201 if is_new else 200)
+        snapshot_id, document, is_new = service.publish(session, target_id, publication)
+    answers.latest.put(target_id, snapshot_id)
+    status = 201 if is_new else 200
+    return answers.of(request, snapshot_id, lambda: document, latest=False, status=status)
 
 
-@router.get("/targets/{target_id}/snapshots/latest", response_model=Snapshot, responses=_UNCHANGED)
-def latest_snapshot(
-    target_id: str, request: Request, database: DatabaseDep, _: TablesReader
-) -> Response:
-    """The target's latest snapshot; ask with `If-None-Match` to save the transfer."""
-    with database.read() as session:
-        snapshot_id = service.latest_id(session, target_id)
-        if is_current(request, snapshot_id):
-            return _unchanged(snapshot_id, REVALIDATE)
-        document = service.load(session, snapshot_id)
-    return _document(snapshot_id, document, REVALIDATE)
-
-
-@router.get("/snapshots/{snapshot_id}", response_model=Snapshot, responses=_UNCHANGED)
+@router.get("/snapshots/{snapshot_id}", response_model=Snapshot, responses=_IN_EVERY_FORMAT)
 def get_snapshot(
-    snapshot_id: str, request: Request, database: DatabaseDep, _: TablesReader
+    snapshot_id: str,
+    request: Request,
+    database: DatabaseDep,
+    answers: SnapshotAnswersDep,
+    _: TablesReader,
+    _format: FormatInQuery = None,
 ) -> Response:
     """A snapshot; it never changes."""
     with database.read() as session:
-        if is_current(request, snapshot_id):
-            service.require_snapshot(session, snapshot_id)
-            return _unchanged(snapshot_id, IMMUTABLE)
-        document = service.load(session, snapshot_id)
-    return _document(snapshot_id, document, IMMUTABLE)
+        service.require_snapshot(session, snapshot_id)
+        return answers.unchanged(request, snapshot_id, latest=False) or answers.of(
+            request, snapshot_id, lambda: service.load(session, snapshot_id), latest=False
+        )
 
 
 @router.get("/targets/{target_id}/latency")
@@ -77,33 +191,18 @@ def get_latency(
         return service.latency(session, target_id, operator)
 
 
-@router.post("/latencies:lookup")
-def look_up_latencies(
-    question: LatencyLookup, database: DatabaseDep, settings: SettingsDep, _: TablesReader
-) -> LookedUpLatencies:
-    """Many operators' entries on one target: each is a hit, stale or missing."""
-    with database.read() as session:
-        return lookup.latencies(session, settings, question.target_id, question.operators)
-
-
 @router.post("/targets/{target_id}:predict")
 def predict_network(
     target_id: str,
     question: PredictRequest,
     database: DatabaseDep,
     settings: SettingsDep,
+    models: OperatorModelsDep,
     _: TablesReader,
+    allow_predicted: PredictedAllowed = False,
 ) -> Prediction:
     """A whole network's latency: the calibrated sum of its operators' entries."""
     with database.read() as session:
-        return lookup.predict(session, settings, target_id, question.network)
-
-
-def _document(snapshot_id: str, document: str, cache: str, status: int = 200) -> Response:
-    headers = {"ETag": etag(snapshot_id), "Cache-Control": cache}
-    return Response(document, status, headers=headers, media_type="application/json")
-
-
-def _unchanged(snapshot_id: str, cache: str) -> Response:
-    headers = {"ETag": etag(snapshot_id), "Cache-Control": cache}
-    return Response(status_code=304, headers=headers)
+        return lookup.predict(
+            session, settings, target_id, question.network, models if allow_predicted else None
+        )

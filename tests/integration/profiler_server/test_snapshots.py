@@ -24,7 +24,9 @@ def measured(api: Api) -> Api:
 
 
 def publish(api: Api, status: int, request: PublishRequest | None = None) -> Snapshot:
-    answer = api.call("POST", SNAPSHOTS, request or PublishRequest(), status=status)
+    plain = {"Accept-Encoding": "identity"}
+    body = request or PublishRequest()
+    answer = api.call("POST", SNAPSHOTS, body, status=status, headers=plain)
     snapshot = read(Snapshot, answer)
     assert answer.headers["ETag"] == f'"{snapshot.id}"'
     return snapshot
@@ -72,13 +74,22 @@ def test_no_networks_no_calibration(measured: Api) -> None:
 
 def test_conditional_requests_save_the_transfer(measured: Api) -> None:
     snapshot = publish(measured, 201)
-    tag = f'"{snapshot.id}"'
+    plain, zipped = f'"{snapshot.id}"', f'"{snapshot.id}-gzip"'
     for path in (f"{SNAPSHOTS}/latest", f"/v1/snapshots/{snapshot.id}"):
         full = measured.call("GET", path)
-        assert full.headers["ETag"] == tag
+        assert full.headers["ETag"] == zipped
         assert full.headers["Content-Encoding"] == "gzip"
         assert read(Snapshot, full) == snapshot
-        for header in (tag, f'"other", {tag}', f"W/{tag}", "*"):
+        identity = measured.call("GET", path, headers={"Accept-Encoding": "gzip;q=0"})
+        assert identity.headers["ETag"] == plain
+        assert "Content-Encoding" not in identity.headers
+        for header, tag in (
+            (plain, plain),
+            (zipped, zipped),
+            (f'"other", {plain}', plain),
+            (f"W/{zipped}", zipped),
+            ("*", zipped),
+        ):
             same = measured.call("GET", path, headers={"If-None-Match": header}, status=304)
             assert same.content == b""
             assert same.headers["ETag"] == tag

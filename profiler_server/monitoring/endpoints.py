@@ -1,0 +1,20 @@
+"""The endpoint that Prometheus scrapes."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from profiler_server.monitoring.dependencies import MetricsDep
+from profiler_server.monitoring.metrics import CONTENT_TYPE
+
+router = APIRouter(tags=["health"])
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+def get_metrics(metrics: MetricsDep) -> Response:
+    """Figures for Prometheus; needs no token, so keep it behind the proxy."""
+    return Response(metrics.text(), headers={"Content-Type": CONTENT_TYPE})

@@ -1,0 +1,64 @@
+"""SQL of the farm's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import DateTime, String, cast, func, literal, null, select, union_all
+from sqlalchemy.orm import Session
+
+from profiler_server.jobs.tables import JobRow, TaskRow, TaskState
+from profiler_server.kit.database import DatabaseNow
+from profiler_server.leases.tables import LeaseRow
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What waits for the devices of a target."""
+
+    target_id: str
+    tasks: int
+    #: since the oldest of their jobs was filed
+    oldest_s: float
+
+
+@dataclass(frozen=True)
+class Farm:
+    """The farm's figures at one moment."""
+
+    queues: Sequence[Queue]
+    #: leases by state
+    leases: dict[str, int]
+
+
+def farm(session: Session) -> Farm:
+    """The figures, in one query."""
+    clock = select(
+        literal("now").label("what"),
+        literal("").label("which"),
+        literal(0).label("number"),
+        DatabaseNow().label("oldest"),
+    )
+    queued = (
+        select(literal("queued"), TaskRow.target_id, func.count(), func.min(JobRow.created_at))
+        .join(JobRow, JobRow.id == TaskRow.job_id)
+        .where(TaskRow.state == TaskState.QUEUED)
+        .group_by(TaskRow.target_id)
+    )
+    leases = select(
+        literal("lease"),
+        cast(LeaseRow.state, String),
+        func.count(),
+        cast(null(), DateTime(timezone=True)),
+    ).group_by(LeaseRow.state)
+    rows = session.execute(union_all(clock, queued, leases)).all()
+    (now,) = (row.oldest for row in rows if row.what == "now")
+    return Farm(
+        queues=[
+            Queue(row.which, row.number, max(0.0, (now - row.oldest).total_seconds()))
+            for row in rows
+            if row.what == "queued"
+        ],
+        leases={row.which: row.number for row in rows if row.what == "lease"},
+    )

@@ -1,0 +1,38 @@
+"""What the endpoints of tables ask for."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from profiler_server.tables.known_latencies import KnownLatencies
+from profiler_server.tables.snapshot_answers import SnapshotAnswers
+from profiler_server.tables.unmeasured import OperatorModels
+
+
+def snapshot_answers_of(request: Request) -> SnapshotAnswers:
+    """What this process keeps of snapshots."""
+    return cast("SnapshotAnswers", request.app.state.snapshot_answers)
+
+
+def known_latencies_of(request: Request) -> KnownLatencies:
+    """What this process keeps of look-ups."""
+    return cast("KnownLatencies", request.app.state.known_latencies)
+
+
+async def _operator_models(request: Request) -> OperatorModels:
+    return cast("OperatorModels", request.app.state.operator_models)
+
+
+async def _snapshot_answers(request: Request) -> SnapshotAnswers:
+    return snapshot_answers_of(request)
+
+
+async def _known_latencies(request: Request) -> KnownLatencies:
+    return known_latencies_of(request)
+
+
+SnapshotAnswersDep = Annotated[SnapshotAnswers, Depends(_snapshot_answers)]
+KnownLatenciesDep = Annotated[KnownLatencies, Depends(_known_latencies)]
+OperatorModelsDep = Annotated[OperatorModels, Depends(_operator_models)]
