@@ -129,6 +129,10 @@ class FakePhone:
         """Gone, until `power_on`."""
         self._phones.wait(self._down())
 
+    def lose_power_soon(self) -> None:
+        """Gone, for hooks: they are called in the phones' thread, which must not wait."""
+        self._phones.soon(lambda: self._phones.start(self._down()))
+
     def power_on(self) -> None:
         """Boots, at the same address."""
         self._phones.wait(self.up())

@@ -1,0 +1,211 @@
+"""`device-agent doctor` on healthy and ill phones."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from device_agent.cli import app
+from device_agent.lock import device_lock, file_name
+from device_agent.transports import over_streams
+from device_agent.transports.adb_server import PORT_VARIABLE
+from netspec.connection import DATA_DIR_VARIABLE
+from tests.phones.adbd import AdbdPhone
+from tests.phones.fake_phone import FakePhone, FakePhones
+from tests.phones.state import PhoneState
+
+ARM64, X86_64 = 183, 62
+
+Checks = dict[str, dict[str, Any]]
+
+
+def runner(folder: Path, machine: int = ARM64) -> Path:
+    """A file that begins as a benchmark_model for that machine does."""
+    path = folder / "benchmark_model"
+    header = b"\x7fELF\x02\x01\x01" + bytes(11) + machine.to_bytes(2, "little")
+    path.write_bytes(header + b"use_xnnpack")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(over_streams, "_USABLE_WITHIN_S", 1.0)
+    monkeypatch.setenv(PORT_VARIABLE, "1")
+    monkeypatch.setenv(DATA_DIR_VARIABLE, str(tmp_path))
+
+
+@pytest.fixture
+def examine(tmp_path: Path) -> Callable[..., tuple[int, Checks]]:
+    def call(address: str, *options: str) -> tuple[int, Checks]:
+        given = options or ("--runner", str(runner(tmp_path)))
+        said = CliRunner().invoke(app, ["doctor", address, "--json", "--wait", "0", *given])
+        listed = json.loads(said.stdout)
+        return said.exit_code, {check["name"]: check for check in listed}
+
+    return call
+
+
+Examine = Callable[..., tuple[int, Checks]]
+
+
+def test_a_healthy_phone_passes(fake_phone: FakePhone, examine: Examine) -> None:
+    before = set(fake_phone.files.nodes)
+    code, checks = examine(fake_phone.address)
+    assert code == 0
+    assert {check["verdict"] for check in checks.values()} == {"ok"}
+    assert checks["cores"]["found"].endswith("one thread runs on 7")
+    assert checks["clock"]["found"] == "clock policy fixed_performance is granted"
+    # Nothing stays changed.
+    assert set(fake_phone.files.nodes) == before
+    assert not fake_phone.state.fixed_performance
+
+
+def test_a_real_adb_daemon_passes(adbd_phone: AdbdPhone, examine: Examine, tmp_path: Path) -> None:
+    adbd_phone.state.abi = "x86_64"
+    adbd_phone.refresh()
+    code, checks = examine(adbd_phone.address, "--runner", str(runner(tmp_path, X86_64)))
+    assert {name for name, check in checks.items() if check["verdict"] != "ok"} == set()
+    assert code == 0
+    assert checks["clock"]["found"] == "clock policy locked is granted"
+    last = adbd_phone.state.cores[-1]
+    low = adbd_phone.root / f"sys/devices/system/cpu/cpu{last}/cpufreq/scaling_min_freq"
+    assert low.read_text() == "300000\n"
+    assert list((adbd_phone.root / "data/local/tmp").iterdir()) == []
+
+
+def _warm(phone: FakePhone) -> None:
+    phone.heat_up()
+
+
+def _hot_battery(phone: FakePhone) -> None:
+    phone.state.battery_celsius = 41.5
+
+
+def _empty(phone: FakePhone) -> None:
+    phone.state.battery_level = 12
+
+
+def _full(phone: FakePhone) -> None:
+    phone.fill_disk(free=2**20)
+
+
+def _noexec(phone: FakePhone) -> None:
+    phone.files.noexec = True
+
+
+def _saving(phone: FakePhone) -> None:
+    phone.state.settings["global", "low_power"] = "1"
+
+
+def _starting(phone: FakePhone) -> None:
+    phone.state.more_properties["sys.boot_completed"] = ""
+
+
+def _no_taskset(phone: FakePhone) -> None:
+    del phone.programs["taskset"]
+
+
+def _ancient(phone: FakePhone) -> None:
+    phone.state.sdk = 19
+
+
+def _other_abi(phone: FakePhone) -> None:
+    phone.state.abi = "x86_64"
+
+
+@pytest.mark.parametrize(
+    ("ail", "name", "found", "advice"),
+    [
+        (_warm, "thermal", "thermal status 3, CPU at 62 C", "too warm"),
+        (_hot_battery, "battery", "80 %, 41.5 C", "at most 37 C wanted"),
+        (_empty, "battery", "12 %, 27.5 C", "at least 30 % wanted"),
+        (_full, "space", "1 MiB free in /data/local/tmp", "free 256 MiB"),
+        (_noexec, "programs", "can't execute: Permission denied", "run programs"),
+        (_saving, "power saving", "Battery Saver is on", "switch it off"),
+        (_starting, "booted", "still starting", "home screen"),
+        (_no_taskset, "pinning", "taskset: inaccessible or not found", "not be pinned"),
+        (_ancient, "android", "API 19", "API 21 or later"),
+        (_other_abi, "runner", "no runner for this phone", "is built for arm64-v8a"),
+    ],
+)
+def test_what_is_wrong_is_said_with_what_to_do(
+    ail: Callable[[FakePhone], None],
+    name: str,
+    found: str,
+    advice: str,
+    fake_phone: FakePhone,
+    examine: Examine,
+) -> None:
+    ail(fake_phone)
+    code, checks = examine(fake_phone.address)
+    assert code == 1
+    assert [key for key, check in checks.items() if check["verdict"] == "bad"] == [name]
+    assert found in checks[name]["found"]
+    assert advice in checks[name]["advice"]
+
+
+def test_what_only_makes_numbers_worse_is_a_warning(
+    fake_phones: FakePhones, examine: Examine
+) -> None:
+    state = PhoneState(sdk=28, wakefulness="Dozing", clusters=(((0, 1), 1_500_000),))
+    for core in (0, 1):
+        state.more_files[f"/sys/devices/system/cpu/cpu{core}/cpufreq/cpuinfo_max_freq"] = None
+    phone = fake_phones.add(state)
+    code, checks = examine(phone.address)
+    assert code == 0
+    warned = {key for key, check in checks.items() if check["verdict"] == "warning"}
+    assert warned == {"android", "thermal", "awake", "cores", "pinning", "clock"}
+    assert all(checks[key]["advice"] for key in warned)
+
+
+def test_a_missing_runner_is_said_with_how_to_get_one(
+    fake_phone: FakePhone, examine: Examine, tmp_path: Path
+) -> None:
+    code, checks = examine(fake_phone.address, "--runner", str(tmp_path / "nothing"))
+    assert (code, checks["runner"]["verdict"]) == (1, "bad")
+    assert "device-agent runner fetch" in checks["runner"]["advice"]
+
+
+def test_a_phone_that_does_not_answer_ends_it(fake_phone: FakePhone, examine: Examine) -> None:
+    fake_phone.lose_power()
+    code, checks = examine(fake_phone.address)
+    assert (code, list(checks)) == (1, ["reachable"])
+    assert "no answer at" in checks["reachable"]["found"]
+
+
+def test_a_phone_that_is_lost_halfway_ends_it(fake_phone: FakePhone, examine: Examine) -> None:
+    fake_phone.when_called["df"] = fake_phone.lose_power_soon
+    code, checks = examine(fake_phone.address)
+    assert (code, list(checks)[-1]) == (1, "space")
+    assert checks["space"]["verdict"] == "bad"
+    assert "cable" in checks["space"]["advice"]
+
+
+def test_an_untrusting_phone(fake_phone: FakePhone, examine: Examine) -> None:
+    fake_phone.show_dialog()
+    code, checks = examine(fake_phone.address)
+    assert (code, list(checks)) == (1, ["reachable"])
+    assert "confirm `Allow USB debugging?`" in checks["reachable"]["advice"]
+
+
+def test_the_owner_is_waited_for(fake_phone: FakePhone, tmp_path: Path) -> None:
+    fake_phone.show_dialog()
+    threading.Timer(1.5, fake_phone.accept_key).start()
+    words = ["doctor", fake_phone.address, "--runner", str(runner(tmp_path)), "--wait", "20"]
+    said = CliRunner().invoke(app, words)
+    assert said.exit_code == 0
+    assert "waiting for 20 s" in said.stderr
+    assert said.stdout.splitlines()[0].startswith("ok   reachable    through tcp")
+
+
+def test_a_phone_that_is_measured_on_is_left_alone(fake_phone: FakePhone, tmp_path: Path) -> None:
+    with device_lock(tmp_path, file_name(fake_phone.address)):
+        said = CliRunner().invoke(app, ["doctor", fake_phone.address])
+    assert "another agent" in str(said.exception)
+    assert fake_phone.calls == []
