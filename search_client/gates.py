@@ -85,12 +85,12 @@ def gate_gradients(
     gradients = torch.zeros_like(supernet.alpha)
     rows = cast("list[list[bool]]", drawn.involved.tolist())
     for block, (active, row) in enumerate(zip(drawn.path, rows, strict=True)):
-        for choice in (index for index, involved in enumerate(row) if involved):
-            ran = choice == active
-            output = (
-                boundaries[block + 1] if ran else supernet.choose(block, choice, boundaries[block])
-            )
+        others = [choice for choice, involved in enumerate(row) if involved and choice != active]
+        outputs = supernet.compared(block, others, boundaries[block])
+        for choice, output in zip(others, outputs, strict=True):
             gradients[block, choice] = inner_product(output, output_gradients[block])
+        if row[active]:
+            gradients[block, active] = inner_product(boundaries[block + 1], output_gradients[block])
     return gradients
 
 

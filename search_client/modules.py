@@ -34,11 +34,12 @@ def channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def activate(x: Tensor, activation: Activation | None) -> Tensor:
+def activate(x: Tensor, activation: Activation | None, *, inplace: bool = False) -> Tensor:
     """The fused activation of a layer; None leaves `x` as it is."""
     if activation is None:
         return x
-    return functional.relu6(x) if activation == "relu6" else functional.relu(x)
+    function = functional.relu6 if activation == "relu6" else functional.relu
+    return function(x, inplace=inplace)
 
 
 def to_tflite_layout(layer: Layer, weight: Tensor) -> Float32Array:
@@ -80,7 +81,8 @@ class ConvLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The activated output."""
         y = self.norm(convolve(x, self.layer, self.weight))
-        return activate(y, self.layer.activation)
+        # BatchNorm's gradient needs its input, not its output.
+        return activate(y, self.layer.activation, inplace=True)
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight [O, I, k, k] and bias [O], float64, with the running statistics folded in."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from netspec.spaces import Space
+from search_client import inactive
 from search_client.modules import OperatorModule, channels_last
 
 #: standard deviation of the first architecture parameters
@@ -110,6 +111,23 @@ class Supernet(nn.Module):
         """What one choice of a block makes of its input; Zero passes `x` on."""
         candidates = cast("nn.ModuleList", self.blocks[block])
         return cast("Tensor", candidates[choice](x)) if choice < len(candidates) else x
+
+    @torch.no_grad()
+    def compared(self, block: int, choices: Sequence[int], x: Tensor) -> Iterator[Tensor]:
+        """What choices that did not run would make of a block's input, one at a time.
+
+        Normalised by the batch, with frozen statistics and without a graph.
+        """
+        candidates = cast("nn.ModuleList", self.blocks[block])
+        # The fewer passes pay where memory is slow; lower precisions take the plain way.
+        plain = x.dtype != torch.float32 or torch.is_autocast_enabled(x.device.type)
+        moments = None
+        for choice in choices:
+            if plain or x.is_cuda or choice >= len(candidates):
+                yield self.choose(block, choice, x)
+                continue
+            moments = moments or inactive.moments(x)
+            yield inactive.output(cast("OperatorModule", candidates[choice]), x, moments)
 
     def trace(self, images: Tensor, path: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
         """Run a path.
