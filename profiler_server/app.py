@@ -15,7 +15,7 @@ from profiler_server.auth.rate_limit import RateLimit
 from profiler_server.auth.service import TokenChecker
 from profiler_server.devices.endpoints import router as devices
 from profiler_server.jobs.endpoints import router as jobs
-from profiler_server.kit import health, problems
+from profiler_server.kit import health, outages, problems
 from profiler_server.kit.compression import Compression
 from profiler_server.kit.database import Database
 from profiler_server.kit.metadata import metadata
@@ -35,6 +35,8 @@ from profiler_server.tables.unmeasured import OperatorModels
 
 #: a full batch of visits with their raw output is the largest body
 _MAX_BODY_BYTES = 2 * MAX_MODEL_BYTES
+#: longer (s) than a transaction computes between two statements
+_LEAST_FROZEN_S = 5.0
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -44,7 +46,9 @@ def create_app(settings: Settings) -> FastAPI:
         UserError: the database's URL or the server key cannot be used.
     """
     metadata()
-    database = Database(settings.database_url)
+    # A stopped replica must not keep agents from renewing their leases.
+    frozen_after_s = max(_LEAST_FROZEN_S, settings.lease_ttl_s / 2)
+    database = Database(settings.database_url, frozen_after_s=frozen_after_s)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -71,6 +75,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.known_latencies = KnownLatencies()
     app.state.operator_models = OperatorModels()
     problems.install(app)
+    outages.install(app)
     app.add_middleware(Compression)
     # The first two are asked for most often, and routes are tried one after the other.
     for router in (tables, leases, measurements, jobs, devices, models, health.router, monitoring):

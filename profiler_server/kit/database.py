@@ -35,24 +35,29 @@ _POOL_SIZE = 10
 #: FastAPI's thread pool runs at most 40 endpoints at a time
 _POOL_OVERFLOW = 30
 _WRITES = "profiler_writes"
+#: how long (s) to wait for PostgreSQL to accept a connection
+_CONNECT_TIMEOUT_S = 5
 
 
 class Database:
     """One database. A transaction is a `with` block at the edge: an endpoint or a command.
 
+    Args:
+        url: `sqlite:///FILE` or `postgresql+psycopg://...`.
+        frozen_after_s: PostgreSQL rolls a transaction back that says nothing for so long (s),
+            because a process that is stopped, or has lost its network, holds locks; None: never.
+
     Raises:
         UserError: the URL names no database that can be reached.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, frozen_after_s: float | None = None) -> None:
         parsed = _parse(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite:
             self.engine = _sqlite_engine(parsed)
         else:
-            self.engine = create_engine(
-                parsed, pool_size=_POOL_SIZE, max_overflow=_POOL_OVERFLOW, pool_pre_ping=True
-            )
+            self.engine = _postgresql_engine(parsed, frozen_after_s)
         self._writing_engine = self.engine.execution_options(**{_WRITES: True})
 
     @contextmanager
@@ -128,6 +133,28 @@ def _parse(url: str) -> URL:
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise UserError(f"an SQLite database must be a file; {expected}")
     return parsed
+
+
+def _postgresql_engine(url: URL, frozen_after_s: float | None) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=_POOL_SIZE,
+        max_overflow=_POOL_OVERFLOW,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": _CONNECT_TIMEOUT_S},
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: ConnectionPoolEntry) -> None:
+        if frozen_after_s is None:
+            return
+        # In a transaction, a rollback would undo it.
+        connection.autocommit = True
+        milliseconds = round(frozen_after_s * 1000)
+        connection.execute(f"SET idle_in_transaction_session_timeout = {milliseconds}")
+        connection.autocommit = False
+
+    return engine
 
 
 def _sqlite_engine(url: URL) -> Engine:

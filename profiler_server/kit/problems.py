@@ -43,6 +43,8 @@ KINDS: dict[str, tuple[int, str]] = {
     "rate-limited": (429, "Too many requests"),
     "internal-error": (500, "The server failed"),
     "not-ready": (503, "The server is not ready"),
+    "database-unavailable": (503, "The database does not answer"),
+    "storage-full": (507, "The database has no room left"),
 }
 
 _KIND_OF_STATUS = {404: "not-found", 405: "method-not-allowed"}

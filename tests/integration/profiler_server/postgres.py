@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -35,11 +35,12 @@ class CannotStart(Exception):
 class Postgres:
     """A running server that is asked for databases."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, control: Callable[..., None]) -> None:
         self._folder = folder
+        self._control = control
         migrated = Database(self._url("template"))
         self._maintenance: Engine = create_engine(
-            self._url("postgres"), isolation_level="AUTOCOMMIT"
+            self._url("postgres"), isolation_level="AUTOCOMMIT", pool_pre_ping=True
         )
         self._execute("CREATE DATABASE template")
         metadata()
@@ -62,6 +63,24 @@ class Postgres:
         self._execute(f"CREATE DATABASE {name} TEMPLATE template")
         yield self._url(name)
         self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def restart(self, mode: str) -> None:
+        """Stops and starts the server, whoever is connected.
+
+        Args:
+            mode: `fast` ends transactions, `immediate` is a crash.
+        """
+        with self.down(mode):
+            pass
+
+    @contextmanager
+    def down(self, mode: str = "fast") -> Iterator[None]:
+        """Stops the server, and starts it after the block."""
+        self._control("-m", mode, "stop")
+        try:
+            yield
+        finally:
+            self._control("start")
 
     def close(self) -> None:
         """Closes the own connections, which the server would wait for."""
@@ -86,16 +105,20 @@ def running(settings: str = FAST) -> Iterator[Postgres]:
         data = folder / "data"
         options = f"-c listen_addresses='' -k {folder} {settings}"
         _run([programs / "initdb", "-D", data, *_CLUSTER], user)
-        control: list[str | Path] = [programs / "pg_ctl", "-D", data, "-w", "-s"]
-        _run([*control, "-l", folder / "log", "-o", options, "start"], user)
+
+        def control(*arguments: str) -> None:
+            started_with = ("-l", folder / "log", "-o", options)
+            _run([programs / "pg_ctl", "-D", data, "-w", "-s", *started_with, *arguments], user)
+
+        control("start")
         try:
-            server = Postgres(folder)
+            server = Postgres(folder, control)
             try:
                 yield server
             finally:
                 server.close()
         finally:
-            _run([*control, "-m", "immediate", "stop"], user)
+            control("-m", "immediate", "stop")
 
 
 def _programs(folder: Path, user: str | None) -> Path:
