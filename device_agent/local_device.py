@@ -47,23 +47,47 @@ class LocalDevice:
         go_on: Callable[[], bool],
         wanted: Callable[[int], bool],
     ) -> Iterator[Made]:
-        """See `device.Device.visits`."""
+        """See `device.Device.visits`.
+
+        While one visit is measured, the one before is handed out: what becomes of it takes time on
+        another core, not between visits.
+        """
+        known: Made | None = None
+        before = self.look()
         for index, model in enumerate(models):
             if not go_on():
-                return
+                break
             if not wanted(index):
                 continue
-            before = self.look()
             started_at = datetime.now(UTC)
-            outcome: Measured | VisitFailed
+            failed = self._begin(model)
             try:
-                outcome = self.runner.visit(model, self.protocol)
-            except VisitFailed as error:
-                outcome = error
+                if known is not None:
+                    yield known
+            finally:
+                outcome = failed or self._finish()
             after = self.look()
-            if isinstance(outcome, Measured):
-                after = after.model_copy(update={"busy_share": outcome.busy_share})
-            yield Made(index, started_at, before, after, outcome)
+            known = Made(index, started_at, before, _with_share(after, outcome), outcome)
+            before = after
+            if isinstance(outcome, VisitFailed):
+                # Whether the task is wanted again hangs on it.
+                yield known
+                known = None
+        if known is not None:
+            yield known
+
+    def _begin(self, model: Path) -> VisitFailed | None:
+        try:
+            self.runner.begin(model, self.protocol)
+        except VisitFailed as error:
+            return error
+        return None
+
+    def _finish(self) -> Measured | VisitFailed:
+        try:
+            return self.runner.finish()
+        except VisitFailed as error:
+            return error
 
     def late(self) -> Iterator[Made]:
         """Every visit is known as soon as it is made."""
@@ -75,3 +99,9 @@ class LocalDevice:
     def close(self) -> None:
         """Ends the runner."""
         self.runner.close()
+
+
+def _with_share(after: Conditions, outcome: Measured | VisitFailed) -> Conditions:
+    if isinstance(outcome, VisitFailed):
+        return after
+    return after.model_copy(update={"busy_share": outcome.busy_share})

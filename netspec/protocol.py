@@ -79,7 +79,7 @@ class MeasurementProtocol(_Step):
     #: runs before counting: at least this long, and at least two
     warmup_ms: Annotated[float, Field(ge=0, le=10_000)] = 5.0
     #: counted runs: at least this long in all
-    measure_ms: Annotated[float, Field(gt=0, le=60_000)] = 20.0
+    measure_ms: Annotated[float, Field(gt=0, le=60_000)] = 25.0
     #: counted runs: at least this many
     min_runs: Annotated[int, Field(ge=1, le=10_000)] = 10
     #: counted runs: at most this many; `benchmark_model` knows no such limit

@@ -26,16 +26,23 @@ class Measured:
 class Runner(Protocol):
     """Makes visits of `.tflite` files on this machine, one at a time."""
 
-    def visit(self, model: Path, protocol: MeasurementProtocol) -> Measured:
-        """Launches the model once, in a fresh process, and measures its runs.
+    def begin(self, model: Path, protocol: MeasurementProtocol) -> None:
+        """Launches the model once, in a fresh process, and lets it measure its runs.
 
         Args:
             model: the file, on the agent's machine.
             protocol: how long to warm up and to measure.
 
         Raises:
-            VisitFailed: there is no number; its text says why.
+            VisitFailed: it could not be launched.
             DeviceNotReady: nothing can be measured now.
+        """
+
+    def finish(self) -> Measured:
+        """Waits for the visit that was begun.
+
+        Raises:
+            VisitFailed: there is no number; its text says why.
         """
 
     def close(self) -> None:

@@ -23,6 +23,8 @@ from device_agent.runners.visit_order import VisitOrder
 #: bytes of a dead child's last words that the answer carries
 _LOG_TAIL_BYTES = 2_000
 _CHUNK_BYTES = 1 << 16
+#: ends a whole result
+_WHOLE = b"\n"
 
 
 def main() -> None:
@@ -34,7 +36,7 @@ def main() -> None:
     gc.freeze()
     _answer(answers, {"ready": True})
     for line in sys.stdin.buffer:
-        _answer(answers, _visit_in_child(VisitOrder(**json.loads(line)), answers))
+        _visit_in_child(VisitOrder(**json.loads(line)), answers)
 
 
 def _answer(answers: BinaryIO, answer: dict[str, object]) -> None:
@@ -42,7 +44,8 @@ def _answer(answers: BinaryIO, answer: dict[str, object]) -> None:
     answers.flush()
 
 
-def _visit_in_child(order: VisitOrder, answers: BinaryIO) -> dict[str, object]:
+def _visit_in_child(order: VisitOrder, answers: BinaryIO) -> None:
+    """Makes a visit in a child, and answers as soon as it is known how it ended."""
     reading, writing = os.pipe()
     with tempfile.TemporaryFile() as log:
         child = os.fork()
@@ -53,19 +56,31 @@ def _visit_in_child(order: VisitOrder, answers: BinaryIO) -> dict[str, object]:
         os.close(writing)
         result = _read_all(reading, time.monotonic() + order.timeout_s)
         os.close(reading)
+        if result is not None and result.endswith(_WHOLE):
+            # The agent can go on with it while the child's memory is taken down.
+            said: dict[str, object] = {"result": result[: -len(_WHOLE)].decode(), "log": _tail(log)}
+            _answer(answers, said)
+            os.waitpid(child, 0)
+            return
         if result is None:
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-        log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
-        said = log.read().decode(errors="replace").strip()
+        _answer(answers, _failure(order, result, status, _tail(log)))
+
+
+def _failure(order: VisitOrder, result: bytes | None, status: int, said: str) -> dict[str, object]:
     if result is None:
         message = f"the visit took longer than {order.timeout_s:g} s and was stopped"
         return {"error": "VisitTimedOut", "message": message}
-    if status == 0:
-        return {"result": result.decode(), "log": said}
     ending = _ending(os.waitstatus_to_exitcode(status))
     message = f"the process that made the visit {ending}" + (f"; it said: {said}" if said else "")
     return {"error": "RunnerFailed", "message": message}
+
+
+def _tail(log: BinaryIO) -> str:
+    """The child's last words."""
+    log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
+    return log.read().decode(errors="replace").strip()
 
 
 def _be_the_child(order: VisitOrder, writing: int, log: BinaryIO) -> None:
@@ -78,7 +93,7 @@ def _be_the_child(order: VisitOrder, writing: int, log: BinaryIO) -> None:
         os.dup2(log.fileno(), 2)
         result = json.dumps(make_visit(order), separators=(",", ":")).encode()
         with os.fdopen(writing, "wb") as pipe:
-            pipe.write(result)
+            pipe.write(result + _WHOLE)
         code = 0
     finally:
         if code:

@@ -60,10 +60,11 @@ class LiteRtRunner:
         self._core = core
         self._spare_s = spare_s
         self._server: _ForkServer | None = None
+        self._order: VisitOrder | None = None
 
-    def visit(self, model: Path, protocol: MeasurementProtocol) -> Measured:
-        """One visit, see `Runner.visit`."""
-        order = VisitOrder(
+    def begin(self, model: Path, protocol: MeasurementProtocol) -> None:
+        """Begins a visit, see `Runner.begin`."""
+        self._order = VisitOrder(
             model=str(model.resolve()),
             core=self._core,
             warmup_ms=protocol.warmup_ms,
@@ -75,7 +76,17 @@ class LiteRtRunner:
         if self._server is None:
             self._server = _ForkServer()
         try:
-            answer = self._server.ask(order)
+            self._server.send(self._order)
+        except RunnerFailed:
+            self.close()
+            raise
+
+    def finish(self) -> Measured:
+        """What the visit gave, see `Runner.finish`."""
+        assert self._server is not None  # noqa: S101 (a visit has begun)
+        assert self._order is not None  # noqa: S101 (a visit has begun)
+        try:
+            answer = self._server.receive(self._order)
         except RunnerFailed:
             self.close()
             raise
@@ -89,6 +100,11 @@ class LiteRtRunner:
             clean_share=seen["clean_share"],
             busy_share=seen["busy_share"],
         )
+
+    def visit(self, model: Path, protocol: MeasurementProtocol) -> Measured:
+        """One visit from its begin to its finish."""
+        self.begin(model, protocol)
+        return self.finish()
 
     def close(self) -> None:
         """Ends the fork server."""
@@ -143,11 +159,11 @@ class _ForkServer:
             self.close()
             raise DeviceNotReady(f"{error}; does `pip check` find a fault?") from error
 
-    def ask(self, order: VisitOrder) -> dict[str, Any]:
-        """The answer to a visit order.
+    def send(self, order: VisitOrder) -> None:
+        """Orders a visit.
 
         Raises:
-            RunnerFailed: the fork server died or is stuck.
+            RunnerFailed: the fork server died.
         """
         assert self._process.stdin is not None  # noqa: S101 (Popen was given a pipe)
         try:
@@ -155,6 +171,13 @@ class _ForkServer:
             self._process.stdin.flush()
         except OSError as error:
             raise self._dead() from error
+
+    def receive(self, order: VisitOrder) -> dict[str, Any]:
+        """The answer to the order.
+
+        Raises:
+            RunnerFailed: the fork server died or is stuck.
+        """
         answer: dict[str, Any] = json.loads(self._read_line(order.timeout_s + _GRACE_S))
         return answer
 

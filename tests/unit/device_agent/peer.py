@@ -110,9 +110,17 @@ class ScriptedRunner:
     before: Callable[[int, Path], None] = lambda _number, _model: None
     visits: int = 0
 
-    def visit(self, model: Path, protocol: MeasurementProtocol) -> Measured:
+    _begun: Path | None = None
+
+    def begin(self, model: Path, protocol: MeasurementProtocol) -> None:
         assert protocol == PROTOCOL
         assert model.exists()
+        assert self._begun is None
+        self._begun = model
+
+    def finish(self) -> Measured:
+        model, self._begun = self._begun, None
+        assert model is not None
         self.visits += 1
         self.before(self.visits, model)
         statistics = VisitStatistics(
