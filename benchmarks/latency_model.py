@@ -38,6 +38,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.latency_visits import FULL, QUICK, Planned, Role, Session, measure
+from netspec.errors import UserError
 from netspec.operators import PRECISIONS, Operator, Precision
 from netspec.statistics import Estimate
 from netspec.wire import NetworkSubject, OperatorSubject
@@ -61,7 +62,7 @@ ADAPTIVE_SHARE = 0.4
 ADAPTIVE_STEP = 4
 SEED = 7
 FULL_LIMIT_S = 500.0
-QUICK_LIMIT_S = 40.0
+QUICK_LIMIT_S = 45.0
 
 Prices = dict[Operator, Priced]
 
@@ -78,7 +79,11 @@ class Data:
 
     @classmethod
     def of(cls, session: Session, precision: Precision) -> Data:
-        """The operators and networks of one precision that were visited."""
+        """The operators and networks of one precision that were visited.
+
+        Raises:
+            UserError: the session ended before every kind of network was visited.
+        """
         space: Prices = {}
         others: Prices = {}
         networks: dict[Role, list[MeasuredNetwork]] = {}
@@ -92,6 +97,12 @@ class Data:
                 prices[subject.operator] = _priced(found)
             elif isinstance(subject, NetworkSubject):
                 networks.setdefault(planned.role, []).append(_network(planned, subject, found))
+        lacking = {"first_calibration", "calibration", "held_out", "mobilenet"} - networks.keys()
+        if lacking:
+            raise UserError(
+                "the session ended before everything was visited once; "
+                "measure again when the machine is less busy"
+            )
         return cls(space, others, networks)
 
     def design(self, prices: Mapping[Operator, Priced], *roles: Role) -> Design:

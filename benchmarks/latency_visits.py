@@ -10,13 +10,13 @@ import json
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 
 from device_agent.acceptance import rejection
 from device_agent.host import host_device, leave_core
@@ -69,8 +69,7 @@ class PlannedVisit(BaseModel):
     """One visit of a planned subject."""
 
     subject: str
-    #: s since the session began
-    at_s: float
+    started_at: AwareDatetime
     statistics: VisitStatistics
     #: why it does not count, empty if it does
     rejected: str
@@ -92,7 +91,7 @@ class Amount:
 
 
 FULL = Amount(5, 35, 20, 14, 6, 9)
-QUICK = Amount(3, 5, 4, 3, 1, 2)
+QUICK = Amount(3, 5, 4, 2, 1, 2)
 
 
 def measure(file: Path, amount: Amount, seed: int, limit_s: float) -> None:
@@ -102,7 +101,7 @@ def measure(file: Path, amount: Amount, seed: int, limit_s: float) -> None:
         file: is written, one line a visit, as they are made.
         amount: of networks and visits.
         seed: of the networks and of the order.
-        limit_s: no visit begins later than this, in s; the rounds are cut short together.
+        limit_s: the last visit is the first that ends later than this, in s.
     """
     device = host_device(PROTOCOL)
     leave_core(device.core)
@@ -111,8 +110,14 @@ def measure(file: Path, amount: Amount, seed: int, limit_s: float) -> None:
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         models = ModelFiles(Path(folder), _no_download, MAX_MODEL_BYTES)
         try:
-            first = _first_look(device, models, spaces)
-            planned = _planned(spaces, first, amount, seed)
+            looks = [
+                look
+                for space in spaces
+                for look in _visits(
+                    device, models, [OperatorSubject(operator=one) for one in space.operators()]
+                )
+            ]
+            planned = _planned(spaces, _values_ms(looks), amount, seed)
             plan = Plan(
                 identity=device.identity,
                 seed=seed,
@@ -121,25 +126,45 @@ def measure(file: Path, amount: Amount, seed: int, limit_s: float) -> None:
             )
             with file.open("w", encoding="utf-8") as lines:
                 lines.write(plan.model_dump_json() + "\n")
+                for _, look in looks:
+                    lines.write(look.model_dump_json() + "\n")
                 wanted = {key: one.visits for key, one in plan.planned.items()}
                 for order in interleaved_rounds(wanted, seed):
-                    _visit_all(device, models, plan, order, lines, (started, limit_s))
+                    subjects = [plan.planned[key].subject for key in order]
+                    for _, visit in _visits(device, models, subjects):
+                        lines.write(visit.model_dump_json() + "\n")
+                        if time.monotonic() - started > limit_s:
+                            return
+                    lines.flush()
         finally:
             device.close()
 
 
-def _first_look(
-    device: LocalDevice, models: ModelFiles, spaces: Iterable[Space]
-) -> dict[str, float]:
-    """One rough latency (ms) of every operator, to spread the networks by."""
-    return {
-        operator.key: device.runner.visit(
-            models.path(OperatorSubject(operator=operator)), PROTOCOL
-        ).statistics.p5_us
-        / 1000
-        for space in spaces
-        for operator in space.operators()
-    }
+def _visits(
+    device: LocalDevice, models: ModelFiles, subjects: Sequence[Subject]
+) -> Iterator[tuple[Subject, PlannedVisit]]:
+    """One visit of each subject, in this order."""
+    paths = [models.path(subject) for subject in subjects]
+    for made in device.visits(paths, lambda: True, lambda _: True):
+        if not isinstance(made.outcome, Measured):
+            raise made.outcome
+        seen, subject = made.outcome, subjects[made.index]
+        yield (
+            subject,
+            PlannedVisit(
+                subject=subject.content_hash,
+                started_at=made.started_at,
+                statistics=seen.statistics,
+                rejected=rejection(seen.statistics, seen.clean_share, PROTOCOL.acceptance),
+                runs_us=[ns / 1000 for ns in json.loads(seen.raw)["runs_ns"]],
+                before=made.before,
+            ),
+        )
+
+
+def _values_ms(looks: Iterable[tuple[Subject, PlannedVisit]]) -> dict[str, float]:
+    """Rough latencies by operator key, to spread the networks by."""
+    return {subject.name: look.statistics.p5_us / 1000 for subject, look in looks}
 
 
 def _planned(
@@ -187,32 +212,6 @@ def _networks(role: Role, networks: Iterable[Network], visits: int) -> list[Plan
     return [
         Planned(role=role, subject=NetworkSubject(network=one), visits=visits) for one in networks
     ]
-
-
-def _visit_all(
-    device: LocalDevice,
-    models: ModelFiles,
-    plan: Plan,
-    order: Sequence[str],
-    lines: TextIO,
-    times_s: tuple[float, float],
-) -> None:
-    started, limit_s = times_s
-    paths = [models.path(plan.planned[key].subject) for key in order]
-    for made in device.visits(paths, lambda: time.monotonic() - started < limit_s, lambda _: True):
-        if not isinstance(made.outcome, Measured):
-            raise made.outcome
-        seen = made.outcome
-        visit = PlannedVisit(
-            subject=order[made.index],
-            at_s=time.monotonic() - started,
-            statistics=seen.statistics,
-            rejected=rejection(seen.statistics, seen.clean_share, PROTOCOL.acceptance),
-            runs_us=[ns / 1000 for ns in json.loads(seen.raw)["runs_ns"]],
-            before=made.before,
-        )
-        lines.write(visit.model_dump_json() + "\n")
-    lines.flush()
 
 
 def _no_download(sha256: str) -> bytes:
