@@ -17,7 +17,7 @@ from tests.integration.device_agent.processes import Farm, wait_for
 
 TARGET_ID = host_device(MeasurementProtocol()).identity.id
 #: some 40 ms a visit
-MANY = 150
+MANY = 60
 
 
 def blocks_job(rounds: int) -> JobRequest:
