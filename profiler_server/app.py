@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from netspec.wire import MAX_MODEL_BYTES
 from profiler_server.auth import tokens
+from profiler_server.auth.ownership import DeviceGuard
 from profiler_server.auth.rate_limit import RateLimit
 from profiler_server.auth.service import TokenChecker
 from profiler_server.devices.endpoints import router as devices
@@ -69,6 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.token_checker = TokenChecker(database, tokens.server_key(settings.server_key_file))
     app.state.work_signal = WorkSignal()
     app.state.waiting_room = WaitingRoom(database, settings, app.state.work_signal)
+    app.state.device_guard = DeviceGuard(database)
     app.state.metrics = metrics
     app.state.rate_limit = _rate_limit(settings)
     app.state.snapshot_answers = SnapshotAnswers(settings.cache_mb * 2**20)

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Self
+from uuid import uuid4
 
 from pydantic import TypeAdapter
 
@@ -79,8 +80,10 @@ class ProfilerClient:
         raise UnknownTarget(f"{problem} begins with {wished!r}; the profiler has: {listed}")
 
     def create_job(self, request: JobRequest) -> Job:
-        """Files a job."""
-        return Job.model_validate_json(self._http.request("POST", "/v1/jobs", body=request).content)
+        """Files a job, once even if the answer to it is lost on the way."""
+        key = {"Idempotency-Key": str(uuid4())}
+        answer = self._http.request("POST", "/v1/jobs", body=request, headers=key, idempotent=True)
+        return Job.model_validate_json(answer.content)
 
     def job(self, job_id: str) -> Job:
         """A job and how far it is."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from profiler_server.auth.tables import TokenRow
+from profiler_server.auth.tables import DeviceOwnerRow, TokenRow
+from profiler_server.kit.bulk import insert_or_replace
 from profiler_server.kit.database import row_count
+from profiler_server.leases.tables import LeaseRow
 
 
 def add(session: Session, row: TokenRow) -> None:
@@ -46,3 +49,51 @@ def revoke(session: Session, token_id: str, now: datetime) -> bool:
         .values(revoked_at=now)
     )
     return row_count(result) == 1
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The token that a device was registered with."""
+
+    token_id: str
+    #: neither revoked nor expired
+    is_valid: bool
+
+
+def owner(session: Session, device_id: str, now: datetime) -> Owner | None:
+    """Whose device it is; None: nobody's yet."""
+    row = session.scalars(
+        select(TokenRow)
+        .join(DeviceOwnerRow, DeviceOwnerRow.token_id == TokenRow.id)
+        .where(DeviceOwnerRow.device_id == device_id)
+    ).one_or_none()
+    if row is None:
+        return None
+    expired = row.expires_at is not None and row.expires_at <= now
+    return Owner(row.id, is_valid=row.revoked_at is None and not expired)
+
+
+def set_owner(session: Session, device_id: str, token_id: str) -> None:
+    """Gives the device to the token."""
+    row = {"device_id": device_id, "token_id": token_id}
+    insert_or_replace(session, DeviceOwnerRow, [row], ("device_id",))
+
+
+def owners(session: Session, device_ids: Collection[str]) -> dict[str, str]:
+    """The tokens of those of the devices that have one."""
+    rows = session.execute(
+        select(DeviceOwnerRow.device_id, DeviceOwnerRow.token_id).where(
+            DeviceOwnerRow.device_id.in_(device_ids)
+        )
+    )
+    return dict(rows.all())
+
+
+def owners_of_lease(session: Session, lease_id: str) -> dict[str, str]:
+    """The lease's device with its token, if it has one."""
+    rows = session.execute(
+        select(DeviceOwnerRow.device_id, DeviceOwnerRow.token_id)
+        .join(LeaseRow, LeaseRow.device_id == DeviceOwnerRow.device_id)
+        .where(LeaseRow.id == lease_id)
+    )
+    return dict(rows.all())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import String
+from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from profiler_server.kit.orm import ID, SHA256, Base
@@ -26,3 +26,12 @@ class TokenRow(Base):
     #: to the minute
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+
+
+class DeviceOwnerRow(Base):
+    """The token that a device was registered with."""
+
+    __tablename__ = "device_owners"
+
+    device_id: Mapped[str] = mapped_column(ForeignKey("devices.id"), primary_key=True)
+    token_id: Mapped[str] = mapped_column(ForeignKey("tokens.id"))

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from netspec.wire import Device, DeviceRegistration, RegisteredDevice, Target
 from profiler_server.auth.dependencies import Agent, Anyone
+from profiler_server.auth.ownership import own
 from profiler_server.devices import service
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep
 from profiler_server.kit.pages import PagingDep
@@ -15,11 +16,13 @@ router = APIRouter(prefix="/v1", tags=["devices"])
 
 @router.post("/devices")
 def register_device(
-    registration: DeviceRegistration, database: DatabaseDep, settings: SettingsDep, _: Agent
+    registration: DeviceRegistration, database: DatabaseDep, settings: SettingsDep, who: Agent
 ) -> RegisteredDevice:
-    """An agent presents a device; may be repeated at will."""
+    """An agent presents a device, which is its token's from then on; may be repeated at will."""
     with database.write() as session:
-        return service.register(session, settings, registration)
+        registered = service.register(session, settings, registration)
+        own(session, who, registered.id)
+    return registered
 
 
 @router.get("/devices")

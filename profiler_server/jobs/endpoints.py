@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from netspec.wire import Entry, Job, JobRequest
 from profiler_server.auth.dependencies import Anyone, JobsWriter, TablesReader
 from profiler_server.jobs import service
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
 from profiler_server.kit.pages import PagingDep
+from profiler_server.repeats.dependencies import IdempotencyKey, answered
+from profiler_server.repeats.service import once
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, response_model=Job)
 def create_job(
     request: JobRequest,
     database: DatabaseDep,
     settings: SettingsDep,
     signal: WorkSignalDep,
-    _: JobsWriter,
-) -> Job:
-    """Files a job."""
+    who: JobsWriter,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Files a job; with an `Idempotency-Key` it may be repeated for 24 hours."""
     with database.write() as session:
-        job = service.create(session, settings, request)
+        answer = once(
+            session,
+            who.token_id,
+            idempotency_key,
+            request,
+            lambda: service.create(session, settings, request),
+        )
     signal.notify()
-    return job
+    return answered(answer, status=201)
 
 
 @router.get("")

@@ -8,7 +8,17 @@ from sqlalchemy import MetaData
 
 from profiler_server.kit.orm import Base
 
-_DOMAINS = ("auth", "devices", "events", "jobs", "leases", "measurements", "models", "tables")
+_DOMAINS = (
+    "auth",
+    "devices",
+    "events",
+    "jobs",
+    "leases",
+    "measurements",
+    "models",
+    "repeats",
+    "tables",
+)
 
 
 def metadata() -> MetaData:

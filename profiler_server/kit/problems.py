@@ -18,6 +18,7 @@ from netspec.errors import InvalidSpec
 KINDS: dict[str, tuple[int, str]] = {
     "invalid-token": (401, "The token is not valid"),
     "missing-scope": (403, "The token does not allow this"),
+    "foreign-device": (403, "The device belongs to another token"),
     "not-found": (404, "There is nothing at this address"),
     "unknown-device": (404, "Unknown device"),
     "unknown-target": (404, "Unknown target"),
@@ -36,6 +37,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "not-acceptable": (406, "The answer cannot be had in this format"),
     "model-too-large": (413, "The model is too large"),
     "invalid-request": (422, "The request is not valid"),
+    "idempotency-key-reused": (422, "The Idempotency-Key stands for another request"),
     "empty-job": (422, "The job names nothing to measure"),
     "protocol-mismatch": (422, "A target names another protocol"),
     "hash-mismatch": (422, "The body has another hash"),

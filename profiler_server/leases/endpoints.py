@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
 from netspec.wire import Lease, LeaseRelease, LeaseRenewal, LeaseRequest, LeaseStatus
 from profiler_server.auth.dependencies import Agent
+from profiler_server.auth.ownership import DeviceGuardDep
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
 from profiler_server.leases import service
 from profiler_server.leases.waiting import WaitingRoom
@@ -26,18 +28,30 @@ router = APIRouter(prefix="/v1/leases", tags=["leases"])
     "", response_model=Lease, responses={204: {"description": "There is no work for the device"}}
 )
 async def claim_lease(
-    ask: LeaseRequest, request: Request, waiting_room: WaitingRoomDep, _: Agent
+    ask: LeaseRequest,
+    request: Request,
+    waiting_room: WaitingRoomDep,
+    guard: DeviceGuardDep,
+    who: Agent,
 ) -> Lease | Response:
     """Leases tasks to a device; waits up to `wait_s` for some to appear."""
+    if not guard.knows(who, ask.device_id):
+        await run_in_threadpool(guard.check_devices, who, [ask.device_id])
     lease = await waiting_room.claim(request, ask)
     return Response(status_code=204) if lease is None else lease
 
 
 @router.post("/{lease_id}:renew")
 def renew_lease(
-    lease_id: str, renewal: LeaseRenewal, database: DatabaseDep, settings: SettingsDep, _: Agent
+    lease_id: str,
+    renewal: LeaseRenewal,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    guard: DeviceGuardDep,
+    who: Agent,
 ) -> LeaseStatus:
     """The agent is still at it."""
+    guard.check_lease(who, lease_id)
     with database.write() as session:
         return service.renew(session, settings, lease_id, renewal)
 
@@ -49,9 +63,11 @@ def release_lease(
     database: DatabaseDep,
     settings: SettingsDep,
     signal: WorkSignalDep,
-    _: Agent,
+    guard: DeviceGuardDep,
+    who: Agent,
 ) -> None:
     """The agent hands the lease back; may be repeated."""
+    guard.check_lease(who, lease_id)
     with database.write() as session:
         has_work = service.release(session, settings, lease_id, released)
     if has_work:

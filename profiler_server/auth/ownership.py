@@ -1,0 +1,99 @@
+"""An agent's token acts only for devices that it has registered; `admin` acts for all."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from sqlalchemy.orm import Session
+
+from profiler_server.auth import repository
+from profiler_server.auth.service import TRUSTED_S, Principal, Scope
+from profiler_server.kit.caching import BriefCache
+from profiler_server.kit.database import Database, database_now
+from profiler_server.kit.problems import Problem
+
+
+def own(session: Session, who: Principal, device_id: str) -> None:
+    """Makes a device that registers the token's own.
+
+    A device goes to another token once its own is revoked or has expired.
+
+    Args:
+        session: a writing transaction that has locked the device's row.
+        who: presents the device.
+        device_id: of the device.
+
+    Raises:
+        Problem: `foreign-device`.
+    """
+    owner = repository.owner(session, device_id, database_now(session))
+    if owner is not None and owner.token_id == who.token_id:
+        return
+    if owner is not None and owner.is_valid:
+        if Scope.ADMIN in who.scopes:
+            return
+        raise _foreign([device_id])
+    repository.set_owner(session, device_id, who.token_id)
+
+
+class DeviceGuard:
+    """Checks whose devices a request acts for; a good answer holds as long as a token's."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._own: BriefCache[tuple[str, str], bool] = BriefCache(TRUSTED_S)
+
+    def knows(self, who: Principal, device_id: str) -> bool:
+        """Whether the device was found to be the token's a moment ago; never waits."""
+        return Scope.ADMIN in who.scopes or self._own.get((who.token_id, device_id)) is True
+
+    def check_devices(self, who: Principal, device_ids: Collection[str]) -> None:
+        """Refuses devices of others; those that nobody has registered are not refused here.
+
+        Raises:
+            Problem: `foreign-device`.
+        """
+        asked = [one for one in device_ids if not self.knows(who, one)]
+        if not asked:
+            return
+        with self._database.read() as session:
+            owners = repository.owners(session, asked)
+        self._check(who, owners)
+
+    def check_lease(self, who: Principal, lease_id: str) -> None:
+        """Refuses a lease on another's device; a lease that does not exist is not refused here.
+
+        Raises:
+            Problem: `foreign-device`.
+        """
+        if self.knows(who, lease_id):
+            return
+        with self._database.read() as session:
+            owners = repository.owners_of_lease(session, lease_id)
+        self._check(who, owners)
+        if owners:
+            self._own.put((who.token_id, lease_id), True)
+
+    def _check(self, who: Principal, owners: dict[str, str]) -> None:
+        foreign = sorted(one for one, token_id in owners.items() if token_id != who.token_id)
+        if foreign:
+            raise _foreign(foreign)
+        for device_id in owners:
+            self._own.put((who.token_id, device_id), True)
+
+
+def _foreign(device_ids: Collection[str]) -> Problem:
+    return Problem(
+        "foreign-device",
+        f"{', '.join(device_ids)} was registered with another token; use that one, or revoke it "
+        "(`profiler-server token revoke`) and register again",
+    )
+
+
+async def _guard(request: Request) -> DeviceGuard:
+    return cast("DeviceGuard", request.app.state.device_guard)
+
+
+DeviceGuardDep = Annotated[DeviceGuard, Depends(_guard)]

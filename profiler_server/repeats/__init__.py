@@ -1,0 +1,1 @@
+"""Requests that a client may repeat without knowing whether the first one arrived."""
