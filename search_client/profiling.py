@@ -48,7 +48,7 @@ def profile(client: ProfilerClient, target: Target, settings: Settings, stages: 
     baselines = [
         network for precision in PRECISIONS for network in settings.every_baseline(precision)
     ]
-    operators = _measure(
+    operators = measure(
         client,
         JobRequest(
             name=f"operators of proxylessnas {space.input_size}-{space.width:g}",
@@ -62,7 +62,7 @@ def profile(client: ProfilerClient, target: Target, settings: Settings, stages: 
     )
     values_ms = {entry.name: entry.value_ms for entry in client.entries(operators.id).values()}
     networks = _calibration_networks(settings, values_ms)
-    calibration = _measure(
+    calibration = measure(
         client,
         JobRequest(
             name="calibration networks",
@@ -136,11 +136,16 @@ def measure_models(
     request = JobRequest(
         name="deployed networks", target_id=target.id, models=tuple(models), rounds=rounds
     )
-    job = _measure(client, request, "deployed networks", stages)
+    job = measure(client, request, "deployed networks", stages)
     return client.entries(job.id)
 
 
-def _measure(client: ProfilerClient, request: JobRequest, label: str, stages: Stages) -> Job:
+def measure(client: ProfilerClient, request: JobRequest, label: str, stages: Stages) -> Job:
+    """Files a job and waits for it behind a bar.
+
+    Raises:
+        JobFailed: something could not be measured.
+    """
     job = client.create_job(request)
     if job.reused:
         stages.note(

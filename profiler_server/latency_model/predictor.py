@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from netspec.operators import Operator
-from profiler_server.latency_model.accuracy import LEVEL
 from profiler_server.latency_model.design import Array, Indices, Priced
 from profiler_server.latency_model.features import features, group, work
+from profiler_server.latency_model.interval import LEVEL
 
 #: fewest entries that a model is fitted to
 LEAST_ENTRIES = 12

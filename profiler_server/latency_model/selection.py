@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from profiler_server.latency_model.accuracy import Accuracy, accuracy, interval_factor
+from netspec.accuracy import Accuracy, accuracy
 from profiler_server.latency_model.design import Array, Design, Indices
 from profiler_server.latency_model.fits import (
     Fit,
@@ -15,6 +15,7 @@ from profiler_server.latency_model.fits import (
     fit,
     left_out_residuals,
 )
+from profiler_server.latency_model.interval import interval_factor
 
 #: folds of the outer cross-validation; as many as networks where there are fewer
 FOLDS = 10
@@ -38,7 +39,7 @@ class Calibrated:
     fit: Fit
     #: None for a single network
     held_out: Accuracy | None
-    #: see `accuracy.interval_factor`
+    #: see `interval.interval_factor`
     interval_factor: float | None
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from profiler_server.latency_model.accuracy import interval_factor
 from profiler_server.latency_model.design import Priced
+from profiler_server.latency_model.interval import interval_factor
 
 #: fewest operators measured on both that a factor is fitted to
 LEAST_SHARED = 3
@@ -26,7 +26,7 @@ class Transfer:
     factor: float
     #: error of a transferred entry when it takes no part in fitting the factor, percent
     mape_percent: float
-    #: see `accuracy.interval_factor`
+    #: see `interval.interval_factor`
     interval_factor: float
     #: of all operators; the target's own where they are measured
     prices: dict[str, Priced]

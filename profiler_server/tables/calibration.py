@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from netspec.accuracy import Accuracy
 from netspec.operators import Precision
 from netspec.wire import Calibration, CalibrationNetwork, Entry, HeldOutError, NetworkSubject
-from profiler_server.latency_model.accuracy import Accuracy
 from profiler_server.latency_model.design import MeasuredNetwork, OperatorPrice, design
 from profiler_server.latency_model.features import group
 from profiler_server.latency_model.selection import calibrate

@@ -1,4 +1,4 @@
-"""How far predictions are from measurements, and an interval that says so."""
+"""How far predicted latencies are from measured ones."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from profiler_server.latency_model.design import Array
+Array = npt.NDArray[np.float64]
 
-#: two-sided level of a prediction interval
-LEVEL = 0.95
 #: fewest networks that can be ranked
 LEAST_RANKED = 3
 #: errors that are counted as within 5 and within 10 percent
@@ -63,27 +62,3 @@ def _ranks(values: Array) -> Array:
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return np.asarray((last - (counts - 1) / 2)[place])
-
-
-def interval_factor(predicted_ms: Array, measured_ms: Array) -> float | None:
-    """By how much, up or down, a new network may be off its prediction, at `LEVEL`.
-
-    From enough networks the conformal quantile of the errors' logarithms, which holds whatever
-    their distribution; from fewer, which cannot show one error in twenty, Student's quantile
-    of their root mean square. The interval is predicted / factor to predicted * factor.
-    Source: Vovk et al., "Algorithmic Learning in a Random World", 2.2.
-
-    Returns:
-        A factor of at least 1; None for fewer than 2 networks.
-    """
-    sizes = np.sort(np.abs(np.log(predicted_ms / measured_ms)))
-    count = len(sizes)
-    if count < 2:  # noqa: PLR2004 (one error has no spread)
-        return None
-    rank = math.ceil((count + 1) * LEVEL - 1e-9)
-    if rank <= count:
-        return math.exp(float(sizes[rank - 1]))
-    from scipy.special import stdtrit  # noqa: PLC0415 (heavy, and only needed to publish)
-
-    quantile = float(stdtrit(count - 1, (1 + LEVEL) / 2))
-    return math.exp(quantile * float(np.sqrt(np.mean(sizes**2))) * math.sqrt(1 + 1 / count))
