@@ -1,11 +1,18 @@
-"""What measuring costs, and how well it repeats, on this machine.
+"""What measuring costs, and how well it repeats.
 
-Runs the agent's own attempt (spool, renewals, uploads, one forked process a visit) on operators
-of a small ProxylessNAS space, several sessions after each other; only the server is replaced by
-a recorder in this process. The last line is one JSON object: `overhead_host` is the wall time of
-measuring over the time inside warm-up and counted runs, `entry_cv_median` the median over
-operators of the entry's coefficient of variation over sessions, `agent_rss_mb` the greatest
-resident size of the agent's process in MB (2**20 bytes).
+Runs the agent's own attempts (gate, anchors, spool, renewals, uploads) at the whole ProxylessNAS
+table, 69 operators at 224 px in float32 and int8, with a recorder in place of the server: several
+sessions on this machine, then one through a real adb daemon on loopback whose program really
+measures; then one agent with many fake phones and a real server. The last line is one JSON object:
+
+- `overhead_host`, `overhead_adbd`: wall time of measuring (gates, anchors and all else between the
+  visits) over the time inside measured runs and their warm-up, the anchors' included;
+- `entry_cv_median`: the coefficient of variation of entries over sessions, median over operators;
+- `agent_rss_mb`: the greatest resident size of this process in MB (2**20 bytes), taken before the
+  fake phones, which would live in it too;
+- `fake_phones_served`: phones whose job one agent finished in one run.
+
+What cannot be had here is `null`, and said above.
 """
 
 from __future__ import annotations
@@ -15,174 +22,112 @@ import json
 import os
 import resource
 import sys
-import tempfile
-import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 if Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
     # Started as a script, the benchmark of netspec beside it would hide the package.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import httpx2
 import numpy as np
 import structlog
 from rich.console import Console
 from rich.table import Table
 
-from device_agent.attempt import Attempt, Bench
-from device_agent.host import host_device, leave_core
-from device_agent.link import Link
-from device_agent.model_files import ModelFiles
-from device_agent.spool import Spool
-from device_agent.stop import StopSignal
-from netspec.operators import PRECISIONS
-from netspec.profiler_http import ProfilerHttp
-from netspec.protocol import MeasurementProtocol
-from netspec.spaces import Space
-from netspec.statistics import estimate
-from netspec.wire import (
-    Lease,
-    LeasedTask,
-    LeaseStatus,
-    OperatorSubject,
-    RegisteredDevice,
-    Visit,
-    VisitBatch,
-)
+from benchmarks.farm.attempts import Session
+from benchmarks.farm.host import host_sessions
 
-TTL_S = 60.0
-RENEW_EVERY_S = 20.0
-
-
-class Recorder:
-    """Answers renewals and releases, and keeps the visits that are uploaded."""
-
-    def __init__(self) -> None:
-        self.visits: list[Visit] = []
-
-    def __call__(self, request: httpx2.Request) -> httpx2.Response:
-        """The answer to one request of the agent."""
-        action = request.url.path.rsplit(":", 1)[-1]
-        if action == "renew":
-            return httpx2.Response(200, content=LeaseStatus(ttl_s=TTL_S).model_dump_json())
-        if action == "release":
-            return httpx2.Response(204)
-        visits = VisitBatch.model_validate_json(request.read()).visits
-        self.visits += visits
-        receipts = [{"id": str(visit.id), "state": "stored"} for visit in visits]
-        return httpx2.Response(200, json={"receipts": receipts})
-
-
-class Stages:
-    """How long each stage of an attempt took, in s."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[None]:
-        """Times one stage."""
-        started = time.perf_counter()
-        yield
-        self.seconds[name] = time.perf_counter() - started
-        print(f"{name}: {total} in {self.seconds[name]:.1f} s", file=sys.stderr)
-
-    def advance(self) -> None:
-        """One step is done; only stages are timed."""
-
-
-def session(lease: Lease, folder: Path) -> tuple[list[Visit], float]:
-    """One attempt at the lease with a fresh runner: its visits, and the s spent measuring."""
-    protocol, recorder, stages = MeasurementProtocol(), Recorder(), Stages()
-    device = host_device(protocol)
-    registered = RegisteredDevice(
-        id="benchmark",
-        target_ids=(device.identity.id,),
-        lease_ttl_s=TTL_S,
-        renew_every_s=RENEW_EVERY_S,
-    )
-    transport = httpx2.MockTransport(recorder)
-    with (
-        Spool(folder / "spool.db") as spool,
-        ProfilerHttp("http://recorder", "none", transport=transport) as http,
-    ):
-        link = Link(http)
-        models = ModelFiles(folder / "models", link.model)
-        bench = Bench(device, protocol, link, spool, models, StopSignal(), stages)
-        try:
-            Attempt(bench, registered, lease).run()
-        finally:
-            device.runner.close()
-    return recorder.visits, stages.seconds["measuring"]
-
-
-def lease_of(operators: int, rounds: int) -> Lease:
-    """So many operators of a small space, alternately float32 and int8, spread over its blocks."""
-    spaces = [Space(input_size=96, width=0.5, classes=10, precision=p) for p in PRECISIONS]
-    everything = [
-        one for pair in zip(*(s.operators() for s in spaces), strict=True) for one in pair
-    ]
-    chosen = [everything[len(everything) * index // operators] for index in range(operators)]
-    tasks = tuple(
-        LeasedTask(task_id=one.key, subject=OperatorSubject(operator=one), visits=rounds)
-        for one in dict.fromkeys(chosen)
-    )
-    target_id = host_device(MeasurementProtocol()).identity.id
-    return Lease(id="benchmark", fence=1, target_id=target_id, ttl_s=TTL_S, tasks=tasks)
-
-
-def seconds_in_runs(visit: Visit) -> float:
-    """Time of a visit inside warm-up and counted runs, in s."""
-    seen = json.loads(visit.raw)
-    counted_us = visit.statistics.count * visit.statistics.mean_us
-    return float((seen["first_run_ns"] + seen["warmup_ns"]) / 1e9 + counted_us / 1e6)
+_SHOWN = 12
+_HEAVY = frozenset({"torch", "fastapi"})
 
 
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--operators", type=int, default=20)
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--sessions", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="a part of all, in under a minute")
+    parser.add_argument("--operators", type=int, help="so many, spread over the table")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--sessions", type=int)
+    parser.add_argument("--phones", type=int)
+    parser.add_argument("--only", choices=["host", "adbd", "fakes"])
     chosen = parser.parse_args()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    lease = lease_of(chosen.operators, chosen.rounds)
-    leave_core(host_device(MeasurementProtocol()).core)
+    operators = chosen.operators or (20 if chosen.quick else None)
+    rounds = chosen.rounds or (4 if chosen.quick else 10)
+    sessions = chosen.sessions or (2 if chosen.quick else 5)
+    phones = chosen.phones or (4 if chosen.quick else 20)
+    numbers: dict[str, float | None] = dict.fromkeys(
+        ("overhead_host", "overhead_adbd", "entry_cv_median", "agent_rss_mb", "fake_phones_served")
+    )
+    if chosen.only in (None, "host"):
+        made = host_sessions(operators, rounds, sessions)
+        numbers["overhead_host"] = overhead(made)
+        numbers["entry_cv_median"] = variation(made)
+        numbers["agent_rss_mb"] = resident_mb()
+    if chosen.only in (None, "adbd"):
+        numbers["overhead_adbd"] = adbd_overhead(operators, 2 if chosen.quick else rounds)
+        numbers["agent_rss_mb"] = resident_mb()
+    heavy = _HEAVY & set(sys.modules)
+    if heavy:
+        raise RuntimeError(f"the agent imported {', '.join(heavy)}")
+    if chosen.only in (None, "fakes"):
+        from benchmarks.farm.fakes import phones_served  # noqa: PLC0415 - after the resident size
 
-    entries_ms: dict[str, list[float]] = defaultdict(list)
-    wall_s = inside_s = 0.0
-    for _ in range(chosen.sessions):
-        with tempfile.TemporaryDirectory() as folder:
-            visits, measuring_s = session(lease, Path(folder))
-        wall_s += measuring_s
-        inside_s += sum(seconds_in_runs(visit) for visit in visits)
-        for task in lease.tasks:
-            own = [visit.statistics for visit in visits if visit.task_id == task.task_id]
-            entries_ms[task.task_id].append(estimate(own).value_ms)
-
-    variations = {key: float(np.std(ms, ddof=1) / np.mean(ms)) for key, ms in entries_ms.items()}
-    table = Table("operator", "entry ms", "CV %", title=f"{chosen.sessions} sessions")
-    for key, variation in sorted(variations.items(), key=lambda pair: pair[1]):
-        table.add_row(key, f"{np.mean(entries_ms[key]):.4f}", f"{100 * variation:.2f}")
-    Console(width=120).print(table)
-    visits_made = chosen.sessions * chosen.rounds * len(lease.tasks)
-    resident_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    numbers = {
-        "overhead_host": wall_s / inside_s,
-        "visit_ms": 1000 * wall_s / visits_made,
-        "entry_cv_median": float(np.median(list(variations.values()))),
-        "entry_cv_worst": max(variations.values()),
-        # The kernel counts in KiB, on macOS in bytes.
-        "agent_rss_mb": resident_kib / (2**20 if sys.platform == "darwin" else 2**10),
-        "operators": len(lease.tasks),
-        "rounds": chosen.rounds,
-        "sessions": chosen.sessions,
-        "load_1m": os.getloadavg()[0],
-    }
+        numbers["fake_phones_served"] = phones_served(phones, 2)
+    print(f"load of this machine, last minute: {os.getloadavg()[0]:.1f}")
     print(json.dumps(numbers))
+
+
+def overhead(sessions: list[Session]) -> float:
+    """Wall time over the time in runs, of all sessions together."""
+    measuring_s = sum(one.measuring_s for one in sessions)
+    inside_s = sum(one.inside_s for one in sessions)
+    visits = sum(len(one.visits) for one in sessions)
+    rejected = sum(bool(visit.rejected) for one in sessions for visit in one.visits)
+    preparing_s = sum(one.preparing_s for one in sessions)
+    print(
+        f"{visits} visits, {rejected} rejected: {measuring_s:.1f} s, {inside_s:.1f} s of it in "
+        f"runs, {1000 * measuring_s / visits:.1f} ms a visit; preparing took {preparing_s:.1f} s"
+    )
+    return measuring_s / inside_s
+
+
+def variation(sessions: list[Session]) -> float:
+    """The median coefficient of variation, with a table of the worst."""
+    entries_ms: dict[str, list[float]] = defaultdict(list)
+    for one in sessions:
+        for key, value_ms in one.entries_ms.items():
+            entries_ms[key].append(value_ms)
+    variations = {
+        key: float(np.std(ms, ddof=1) / np.mean(ms))
+        for key, ms in entries_ms.items()
+        if len(ms) == len(sessions)
+    }
+    table = Table("operator", "entry ms", "CV %", title=f"the worst over {len(sessions)} sessions")
+    worst = sorted(variations.items(), key=lambda pair: -pair[1])[:_SHOWN]
+    for key, value in worst:
+        table.add_row(key, f"{np.mean(entries_ms[key]):.4f}", f"{100 * value:.2f}")
+    Console(width=120).print(table)
+    return float(np.median(list(variations.values())))
+
+
+def adbd_overhead(operators: int | None, rounds: int) -> float | None:
+    """The overhead through adbd; None, with the reason printed, where adbd cannot be had."""
+    from benchmarks.farm.adbd import adbd_session  # noqa: PLC0415 - brings what reaches phones
+    from tests.benchmark_model.standin import CannotBuild  # noqa: PLC0415
+    from tests.phones.adbd import CannotHave  # noqa: PLC0415
+
+    try:
+        return overhead([adbd_session(operators, rounds)])
+    except (CannotHave, CannotBuild) as error:
+        print(f"no overhead through adbd: {error}")
+        return None
+
+
+def resident_mb() -> float:
+    """The greatest resident size of this process so far; the kernel counts in KiB, macOS in bytes."""
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(size / (2**20 if sys.platform == "darwin" else 2**10))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,50 @@
+"""A session through a real adb daemon on loopback, with a program that really measures."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from benchmarks.farm.attempts import Session, attempt, table_lease
+from device_agent.benchmark_model.program import read_program
+from device_agent.phones.phone import Choice, connect
+from device_agent.transports import transport_to
+from netspec.protocol import PHONE
+from tests.benchmark_model.standin import build_benchmark_model, litert_library
+from tests.phones.adbd import AdbdPhone, adbd_programs
+
+_LIBRARY_FOLDER = "/data/local/tmp/lib"
+#: as phones are measured, but for what a computer with other work on it cannot promise
+_PROTOCOL = PHONE.model_copy(
+    update={
+        "cool_down": PHONE.cool_down.model_copy(update={"seconds": 0.5, "then": "measure"}),
+        "anchor": PHONE.anchor and PHONE.anchor.model_copy(
+            update={"slow_ratio": 1.15, "quarantine_ratio": None}
+        ),
+    }
+)  # fmt: skip
+
+
+def adbd_session(operators: int | None, rounds: int) -> Session:
+    """One session.
+
+    Raises:
+        CannotHave: adbd cannot be had here.
+        CannotBuild: the program cannot be built here.
+    """
+    programs, runner = adbd_programs(), build_benchmark_model(_LIBRARY_FOLDER)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with AdbdPhone(programs, folder / "phone") as phone:
+            libraries = phone.root / _LIBRARY_FOLDER.lstrip("/")
+            libraries.mkdir()
+            shutil.copy(litert_library(), libraries)
+            program = read_program(runner, "stand-in")
+            transport = transport_to(phone.address, "tcp", folder)
+            device = connect(transport, Choice(program), _PROTOCOL)
+            try:
+                lease = table_lease(operators, rounds, device.identity.id)
+                return attempt(device, _PROTOCOL, lease, folder, folder / "models")
+            finally:
+                device.close()
