@@ -5,22 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch.nn import functional
 
 from netspec.networks import Network
 from netspec.operators import PRECISIONS, Precision
 from search_client.artifacts import Artifact, Source
-from search_client.batches import PlainBatches, TrainingBatches, central_crop
+from search_client.batches import TrainingBatches, central_crop
 from search_client.export import export
-from search_client.images import ImageSet
-from search_client.modules import FloatNetwork
+from search_client.images import ImageSet, stored_size
 from search_client.progress import Stages
 from search_client.qat import finetune_int8
 from search_client.settings import Settings
-from search_client.steps import evaluate
-from search_client.train import TrainStep, train
+from search_client.steps import device_of
+from search_client.train import TrainStep
+from search_client.training import train_network
 from search_client.verify import Parity
 
-EVALUATION_BATCH = 250
+#: images resized at a time
+_CHUNK = 500
 #: where nobody says where a network comes from
 NOWHERE = Source(run="", snapshot=None)
 
@@ -59,15 +61,11 @@ def deploy(
     Raises:
         ParityFailed: a file does not compute what torch computes.
     """
-    size = network.input_size
-    batches = TrainingBatches(training, size, settings.batch_size, settings.seed)
-    torch.manual_seed(settings.seed)
-    model = FloatNetwork(network)
-    with stages.stage("train", f"Train {network.name}"), stages.bar("training") as advance:
-        train(model, batches, settings.train, lambda step: advance(*_shown(step)))
-        accuracy = evaluate(model, PlainBatches(test, size, EVALUATION_BATCH))
-    stages.note(f"float accuracy {accuracy:.1%}")
-
+    training, test = (_at_size(part, network.input_size) for part in (training, test))
+    model, accuracy = train_network(network, training, test, settings, stages)
+    batches = TrainingBatches(
+        training, network.input_size, settings.batch_size, settings.seed, device=device_of(model)
+    )
     with (
         stages.stage("quantize", f"Finetune {network.name} as int8"),
         stages.bar("finetuning") as advance,
@@ -79,7 +77,7 @@ def deploy(
     artifact = Artifact(training.classes, source, model, quantized)
     files: dict[Precision, bytes] = {}
     parity: dict[Precision, Parity] = {}
-    images = central_crop(test.images, size)
+    images = central_crop(test.images, network.input_size)
     with stages.stage("export", f"Export {network.name} and compare with torch"):
         for precision in PRECISIONS:
             with stages.bar(f"{precision} parity") as advance:
@@ -95,3 +93,18 @@ def deploy(
 
 def _shown(step: TrainStep) -> tuple[int, int, str]:
     return step.done, step.total, f"loss {step.loss:.3f}, accuracy {step.accuracy:.1%}"
+
+
+def _at_size(data: ImageSet, size: int) -> ImageSet:
+    """Images as they are stored for an input size (px); a run stores them for its greatest."""
+    wanted = stored_size(size)
+    if data.images.shape[-1] == wanted:
+        return data
+    resized = [
+        functional.interpolate(part.float(), (wanted, wanted), mode="bilinear", antialias=True)
+        .round_()
+        .clamp_(0, 255)
+        .to(torch.uint8)
+        for part in torch.split(data.images, _CHUNK)
+    ]
+    return ImageSet(torch.cat(resized), data.labels, data.classes)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from netspec.operators import PRECISIONS, Precision
 from netspec.wire import Entry, Target
+from search_client.artifacts import Source
 from search_client.data import read_data
 from search_client.deploy import Deployed, deploy
 from search_client.images import ImageSet
@@ -80,10 +81,16 @@ def run(
     profiled = _profile(job) if profile_missing else _published(job)
     found = _search(job, profiled.table, data, resume=resume, signals=signals, observers=observers)
     reference_ms = _reference_ms(job, profiled.table)
-    searched = deploy(found.network.with_precision("float32"), training, test, settings, stages)
-    baseline = deploy(settings.baseline("float32"), training, test, settings, stages)
-    results = _measure(job, profiled.table, searched, baseline, found.expected_ms[0])
-    report = _report(job, profiled, reference_ms, found, *results)
+    source = Source(folder.name, profiled.table.snapshot.id, str(data))
+    networks = {"searched": found.network.with_precision("float32")}
+    for index, network in enumerate(settings.every_baseline("float32")):
+        networks[f"baseline{index}" if index else "baseline"] = network
+    deployed = {}
+    for role, network in networks.items():
+        deployed[role] = deploy(network, training, test, settings, stages, source)
+        deployed[role].artifact.save(folder, role)
+    results = _measure(job, profiled.table, deployed, found.expected_ms[0])
+    report = _report(job, profiled, reference_ms, found, results)
     write_report(report, folder)
     return report
 
@@ -173,12 +180,10 @@ def _published(job: Run) -> Profile:
 def _measure(
     job: Run,
     table: LatencyTable,
-    searched: Deployed,
-    baseline: Deployed,
+    named: Mapping[str, Deployed],
     expected_ms: float,
-) -> tuple[NetworkResult, NetworkResult]:
-    """Writes the files, has the profiler measure them and puts the numbers together."""
-    named = {"searched": searched, "baseline": baseline}
+) -> dict[str, NetworkResult]:
+    """Writes the files, has the profiler measure them and puts the numbers together, by role."""
     with job.stages.stage("measure", "Measure the exported files through the profiler"):
         subjects = []
         for role, deployed in named.items():
@@ -193,10 +198,10 @@ def _measure(
             rounds=job.settings.profiling.network_rounds,
             stages=job.stages,
         )
-    return (
-        _result("searched", searched, table, measured, expected_ms),
-        _result("baseline", baseline, table, measured, None),
-    )
+    return {
+        role: _result(role, deployed, table, measured, expected_ms if role == "searched" else None)
+        for role, deployed in named.items()
+    }
 
 
 def _file_name(role: str, precision: Precision) -> str:
@@ -248,14 +253,13 @@ def _report(
     profiled: Profile,
     reference_ms: float,
     found: SearchResult,
-    searched: NetworkResult,
-    baseline: NetworkResult,
+    results: Mapping[str, NetworkResult],
 ) -> Report:
     space, snapshot = job.settings.space, profiled.table.snapshot
     keys = {
         op.key for precision in PRECISIONS for op in space.with_precision(precision).operators()
     }
-    results = (searched, baseline)
+    searched, baseline, *further = results.values()
     return Report(
         created_at=datetime.now(UTC),
         target=job.target.id,
@@ -266,10 +270,13 @@ def _report(
         latency_ref_ms=reference_ms,
         searched=searched,
         baseline=baseline,
+        further=tuple(further),
         prediction_error_percent=max(
-            abs(model.prediction_error_percent) for result in results for model in result.models
+            abs(model.prediction_error_percent)
+            for result in results.values()
+            for model in result.models
         ),
-        int8_top1_agreement=min(result.int8_top1_agreement for result in results),
+        int8_top1_agreement=min(result.int8_top1_agreement for result in results.values()),
         calibrations=snapshot.calibrations,
         search=_record(job.settings, found),
         table=tuple(entry for entry in snapshot.entries if entry.name in keys),

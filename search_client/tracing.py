@@ -35,7 +35,7 @@ def layer_outputs(model: nn.Module, images: Tensor) -> dict[str, Float32Array]:
         module.register_forward_hook(keep(name)) for name, module in _named_modules(model.eval())
     ]
     try:
-        model(images)
+        model(images.to(next(model.parameters()).device))
     finally:
         for hook in hooks:
             hook.remove()

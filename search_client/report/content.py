@@ -102,9 +102,11 @@ class Report(_Content):
     latency_ref_ms: float
     searched: NetworkResult
     baseline: NetworkResult
-    #: greatest |predicted - measured| / measured over both networks and precisions, in percent
+    #: further MobileNetV2, at other sizes and widths
+    further: tuple[NetworkResult, ...] = ()
+    #: greatest |predicted - measured| / measured over all networks and precisions, in percent
     prediction_error_percent: float
-    #: the lesser of the two networks'
+    #: the least of the networks'
     int8_top1_agreement: float
     calibrations: tuple[Calibration, ...]
     search: SearchRecord

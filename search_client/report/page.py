@@ -27,6 +27,7 @@ from search_client.report.figures.search import (
     expected_latency_curve,
     learning_curves,
 )
+from search_client.report.table1 import table1_rows
 
 _TEMPLATE = "report.html.j2"
 
@@ -75,6 +76,7 @@ def render_page(report: Report) -> str:
         report=report,
         headline=_unbroken(wording.headline(report)),
         rows=wording.result_rows(report),
+        table1=table1_rows(report),
         identity=_identity(report),
         figures=_figures(report),
         entries=_entries(report.table),

@@ -1,0 +1,43 @@
+"""A tiny trained and quantized network in a run's folder, and its images as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from search_client.artifacts import Artifact, Source
+from search_client.batches import TrainingBatches
+from search_client.images import ImageSet
+from search_client.modules import FloatNetwork
+from search_client.qat import QatConfig, finetune_int8
+from search_client.train import TrainConfig, train
+from tests.unit.search_client.tiny import tiny_images, tiny_space
+
+NETWORK = tiny_space().network([0, 6])
+CLASSES = ("class 0", "class 1", "class 2")
+
+
+def write_images(data: ImageSet, folder: Path) -> None:
+    """Every image as FOLDER/CLASS/NUMBER.png."""
+    for index, (image, label) in enumerate(zip(data.images, data.labels, strict=True)):
+        path = folder / data.classes[int(label)] / f"{index:04d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(path)
+
+
+def trained_artifact(data: Path) -> Artifact:
+    """A network trained for a second, finetuned for another; images written to `data`."""
+    torch.manual_seed(0)
+    training = tiny_images(200)
+    write_images(training, data / "train")
+    write_images(tiny_images(60, seed=1), data / "test")
+    model = FloatNetwork(NETWORK)
+    batches = TrainingBatches(training, 16, 20, seed=0)
+    config = TrainConfig(epochs=10, rising_epochs=0, learning_rate=0.05)
+    train(model, batches, config, lambda _: None)
+    finetuning = QatConfig(epochs=1, norm_epochs=0, frozen_epochs=1)
+    quantized, _ = finetune_int8(model, batches, finetuning, lambda _: None)
+    source = Source("a run", "ab" * 32, str(data))
+    return Artifact(CLASSES, source, model.eval(), quantized.eval())

@@ -1,0 +1,289 @@
+"""Exported files: what they say of themselves, where they come from, and who may be written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from netspec.errors import UserError
+from netspec.networks import mobilenet_v2
+from netspec.operators import PRECISIONS, operator_from_key
+from netspec.spaces import Space
+from netspec.tflite.contents import operators_of
+from search_client.artifacts import Artifact, NoArtifact, artifact_names, load_artifact
+from search_client.batches import central_crop
+from search_client.cli import app
+from search_client.commands.quantization_options import data_folder, integers
+from search_client.evaluate import LabelsDiffer, evaluate_file
+from search_client.export import FORMS, NotQuantized, export, model_file, write
+from search_client.images import NoClasses
+from search_client.model_metadata import Form, read_metadata
+from search_client.origin import UnknownOrigin, find_origin
+from search_client.verify import ParityFailed, torch_logits
+from tests.integration.search_client.exported import CLASSES, NETWORK, trained_artifact
+from tests.unit.search_client.tables import snapshot
+from tests.unit.search_client.tiny import tiny_images
+
+TEST = tiny_images(60, seed=1)
+IMAGES = central_crop(TEST.images, 16)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def artifact(data: Path) -> Artifact:
+    return trained_artifact(data)
+
+
+@pytest.fixture(scope="module")
+def run(artifact: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    artifact.save(folder, "searched")
+    for form in FORMS:
+        content = export(artifact, form, IMAGES, TEST.labels)
+        write(content, artifact, folder / f"searched.{form}.tflite")
+    return folder
+
+
+def command(*arguments: str | Path) -> str:
+    result = CliRunner().invoke(app, [str(one) for one in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_file_says_its_labels_its_input_and_its_source(run: Path, form: Form) -> None:
+    said = read_metadata((run / f"searched.{form}.tflite").read_bytes())
+    assert said is not None
+    assert (said.labels, said.run, said.snapshot) == (CLASSES, "a run", "ab" * 32)
+    assert said.input.type == {"float16": "float32"}.get(form, form)
+    assert (said.input.mean is None) == (form in ("int8", "uint8"))
+    assert (
+        said.network_hash
+        == NETWORK.with_precision("int8" if form in ("int8", "uint8") else "float32").content_hash
+    )
+    labels = (run / f"searched.{form}.labels.txt").read_text()
+    assert labels == "class 0\nclass 1\nclass 2\n"
+
+
+@pytest.mark.parametrize(("form", "ends"), [("int8", "INT8"), ("uint8", "UINT8")])
+def test_no_tensor_of_an_int8_file_is_float(run: Path, form: Form, ends: str) -> None:
+    operators = operators_of((run / f"searched.{form}.tflite").read_bytes())
+    types = {t.type for one in operators for t in (*one.inputs, *one.outputs)}
+    assert types <= {"INT8", "UINT8", "INT32"}
+    assert operators[0].inputs[0].type == operators[-1].outputs[0].type == ends
+
+
+def test_uint8_costs_one_conversion_at_each_end_and_nothing_else(artifact: Artifact) -> None:
+    plain = operators_of(model_file(artifact, "int8"))
+    coded = operators_of(model_file(artifact, "uint8"))
+    assert coded[1:-1] == plain
+    assert [coded[0].name, coded[-1].name] == ["QUANTIZE", "QUANTIZE"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_origin_of_a_file_is_found_in_its_run(run: Path, form: Form) -> None:
+    found, seen = find_origin((run / f"searched.{form}.tflite").read_bytes(), run)
+    assert seen == form
+    assert found.classes == CLASSES
+
+
+def test_a_saved_network_computes_the_same_again(artifact: Artifact, run: Path) -> None:
+    loaded = load_artifact(run, "searched")
+    assert loaded.source == artifact.source
+    assert artifact.quantized is not None
+    assert loaded.quantized is not None
+    for one, other in ((artifact.model, loaded.model), (artifact.quantized, loaded.quantized)):
+        assert (torch_logits(one, IMAGES) == torch_logits(other, IMAGES)).all()
+    assert artifact_names(run) == ("searched",)
+    with pytest.raises(NoArtifact, match=r"no trained network 'lost' \(it holds: searched\)"):
+        load_artifact(run, "lost")
+
+
+def test_what_was_not_quantized_has_no_int8_file(artifact: Artifact) -> None:
+    plain = replace(artifact, quantized=None)
+    with pytest.raises(NotQuantized, match="search-client quantize"):
+        model_file(plain, "int8")
+
+
+def test_a_file_of_another_network_has_no_origin(artifact: Artifact, tmp_path: Path) -> None:
+    replace(artifact, classes=("a", "b", "c")).save(tmp_path, "other")
+    with pytest.raises(UnknownOrigin, match=r"it holds: other\); give the run"):
+        find_origin(model_file(artifact, "int8"), tmp_path)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_files_own_accuracy_is_that_of_its_logits(
+    run: Path, data: Path, artifact: Artifact, workers: int
+) -> None:
+    found = evaluate_file(run / "searched.int8.tflite", data, workers)
+    assert artifact.quantized is not None
+    chosen = torch_logits(artifact.quantized, IMAGES).argmax(axis=1)
+    assert found.images == 60
+    assert found.top1 == pytest.approx((chosen == TEST.labels.numpy()).mean(), abs=1.5 / 60)
+    assert found.top1 > 0.6
+    assert found.top5 == 1.0
+
+
+def test_images_of_classes_that_a_model_does_not_know_are_refused(
+    run: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(NoClasses, match="holds no classes with images"):
+        evaluate_file(run / "searched.int8.tflite", tmp_path)
+    for name in ("class 0", "zebra"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").write_bytes(b"")
+    with pytest.raises(LabelsDiffer, match="has no class zebra; it knows 3"):
+        evaluate_file(run / "searched.int8.tflite", tmp_path)
+    with pytest.raises(UserError, match="there is no model"):
+        evaluate_file(run / "lost.tflite", tmp_path)
+
+
+def test_verify_shows_every_kernel_set(run: Path) -> None:
+    output = command("verify", run / "searched.int8.tflite", "--run", run)
+    assert all(kernels in output for kernels in ("reference", "builtin", "xnnpack"))
+    assert "on 60 images" in output
+
+
+def test_verify_tells_in_json(run: Path) -> None:
+    output = command("verify", run / "searched.float16.tflite", "--run", run, "--json")
+    found = json.loads(output)
+    assert found["images"] == 60
+    assert found["parity"]["xnnpack"]["top1_agreement"] >= 0.995
+
+
+def test_verify_refuses_a_file_that_is_not_what_was_trained(run: Path, tmp_path: Path) -> None:
+    tampered = load_artifact(run, "searched")
+    assert tampered.quantized is not None
+    with torch.no_grad():
+        for layer in tampered.quantized.layers():
+            if layer.layer.kind == "dense":
+                layer.bias.add_(torch.tensor([9.0, 0.0, 0.0]))
+    model = tmp_path / "tampered.tflite"
+    model.write_bytes(model_file(tampered, "int8"))
+    with pytest.raises(ParityFailed, match=r"layer \d\.dense is the first to stray"):
+        command("verify", model, "--run", run)
+
+
+def test_export_writes_a_verified_file(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "made" / "net.tflite"
+    command("export", "--run", run, "--form", "uint8", "--out", out)
+    assert out.read_bytes() == (run / "searched.uint8.tflite").read_bytes()
+    assert out.with_suffix(".labels.txt").exists()
+
+
+def test_evaluate_tells_in_json(run: Path, data: Path) -> None:
+    model = run / "searched.float32.tflite"
+    found = json.loads(command("evaluate", model, "--data", data, "--workers", "1", "--json"))
+    assert found["images"] == 60
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--ptq"], ["--epochs", "1", "--norm-epochs", "0", "--frozen-epochs", "1", "--background"]],
+    ids=["post-training", "finetuned with a background"],
+)
+def test_quantize_leaves_a_verified_file_that_works(
+    artifact: Artifact, data: Path, tmp_path: Path, options: list[str]
+) -> None:
+    replace(artifact, quantized=None).save(tmp_path, "net")
+    command(
+        "quantize",
+        "--run",
+        tmp_path,
+        "--network",
+        "net",
+        "--as",
+        "small",
+        "--batch-size",
+        "20",
+        "--float-blocks",
+        "2",
+        *options,
+    )
+    file = tmp_path / "small.int8.tflite"
+    assert evaluate_file(file, data, 1).top1 > 0.6
+    names = [one.name for one in operators_of(file.read_bytes())]
+    assert (names.count("QUANTIZE"), names.count("DEQUANTIZE")) == (1, 1)
+    said = read_metadata(file.read_bytes())
+    assert said is not None
+    assert (said.labels[0] == "background") == ("--background" in options)
+    command("verify", file, "--run", tmp_path)
+
+
+def test_quantize_takes_over_the_classes_of_the_data(artifact: Artifact, tmp_path: Path) -> None:
+    grown = replace(artifact, quantized=None, classes=("class 2", "class 0", "class 1"))
+    grown.save(tmp_path, "net")
+    command("quantize", "--run", tmp_path, "--network", "net", "--ptq", "--classes-of-data")
+    said = read_metadata((tmp_path / "net.int8.tflite").read_bytes())
+    assert said is not None
+    assert said.labels == CLASSES
+
+
+def test_options_of_other_shapes_are_refused() -> None:
+    assert integers("3, 7", "--float-blocks") == (3, 7)
+    with pytest.raises(UserError, match=r"--float-blocks 3-7: expected whole numbers"):
+        integers("3-7", "--float-blocks")
+    with pytest.raises(UserError, match="give their folder with --data"):
+        data_folder(None, None)
+
+
+def test_the_report_on_int8_reads_a_snapshot(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        "baseline_width = 0.25\n[space]\ninput_size = 32\nwidth = 0.25\n"
+        "stages = [{ channels = 24, depth = 1, stride = 2 }]\n"
+    )
+    space = Space.model_validate(
+        {
+            "input_size": 32,
+            "width": 0.25,
+            "classes": 10,
+            "stages": [{"channels": 24, "depth": 1, "stride": 2}],
+        }
+    )
+    operators = {
+        operator
+        for precision in PRECISIONS
+        for operator in (
+            *space.with_precision(precision).operators(),
+            *mobilenet_v2(32, 0.25, 10, precision).operators,
+        )
+    }
+    table = snapshot(
+        {
+            operator: 3.0
+            if "kernel:7" in operator.key and operator.precision == "int8"
+            else (2.0 if operator.precision == "float32" else 1.0)
+            for operator in operators
+        }
+    )
+    path = tmp_path / "snapshot.json"
+    path.write_text(table.model_dump_json())
+    told = json.loads(
+        command(
+            "quantization-report",
+            "--snapshot",
+            path,
+            "--recipe",
+            recipe,
+            "--classes",
+            "10",
+            "--json",
+        )
+    )
+    slowest = operator_from_key(told["operators"][0]["key"])
+    assert getattr(slowest, "kernel", None) == 7
+    assert told["space"]["slower"] == 2
+    shown = command(
+        "quantization-report", "--snapshot", path, "--recipe", recipe, "--classes", "10"
+    )
+    assert "7x7 blocks: 2 of 2 slower, int8 / float32 1.50" in " ".join(shown.split())
