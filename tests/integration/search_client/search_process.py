@@ -1,0 +1,80 @@
+"""Two joint epochs of one step each; under torchrun every process has half of the batch."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from search_client import distributed
+from search_client.checkpoints import Checkpoints, save
+from search_client.expected_latency import ExpectedLatency
+from search_client.family import Family
+from search_client.gates import Gradient
+from search_client.goal import Aim, Goal
+from search_client.losses import Linear
+from search_client.search import Search, SearchConfig
+from search_client.steps import Batch
+from tests.unit.search_client.tiny import tiny_space
+
+
+class Halves:
+    """The same batch of 8 images every epoch, or this process's half of it."""
+
+    def __init__(self, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        images = torch.randn(8, 3, 24, 24, generator=generator)
+        labels = torch.arange(8) % 3
+        count = 8 // distributed.world()
+        mine = slice(distributed.rank() * count, (distributed.rank() + 1) * count)
+        self.batch = images[mine], labels[mine]
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self.epoch(0)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        del number
+        yield from [self.batch][start:]
+
+
+def run(gradient: Gradient, folder: Path) -> None:
+    """Leaves the last state, alpha and beta of every process in a folder."""
+    # Processes that begin apart must agree on the first one's weights.
+    torch.manual_seed(distributed.rank())
+    family = Family(tiny_space(), sizes=(16, 24))
+    costs = torch.tensor([[5.0, 4.0, 1.0, 3.0, 6.0, 7.0, 0.0]]).repeat(2, 1)
+    goal = Goal([Aim("a", 9.0)], [[ExpectedLatency(2.0, costs), ExpectedLatency(3.0, costs)]])
+    config = SearchConfig(
+        latency_loss=Linear(),
+        gradient=gradient,
+        warmup_epochs=0,
+        joint_epochs=2,
+        joint_learning_rate=0.1,
+        weight_steps_per_architecture_step=1,
+        architecture_learning_rate=0.05,
+        # BatchNorm sees half of the batch in either case.
+        micro_batches=2 // distributed.world(),
+    )
+    search = Search(family, goal, Halves(1), Halves(2), config)
+    search.run(Checkpoints(None))
+    parameters = {name: value.detach() for name, value in family.named_parameters()}
+    path = folder / f"{gradient}-{distributed.world()}-{distributed.rank()}.pt"
+    save({"parameters": parameters, "steps": len(search.history.architecture_steps)}, path)
+
+
+def main() -> None:
+    """`search_process.py FOLDER`."""
+    torch.set_num_threads(1)
+    gradients: tuple[Gradient, ...] = ("two", "full", "reinforce")
+    with distributed.joined():
+        for gradient in gradients:
+            run(gradient, Path(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()

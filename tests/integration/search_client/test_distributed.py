@@ -1,0 +1,61 @@
+"""Several processes search as one, started as a user starts them: by torchrun."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from search_client import distributed
+from search_client.checkpoints import load
+from tests.integration.search_client import search_process
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("processes")
+    launcher = [sys.executable, "-m", "torch.distributed.run"]
+    options = ["--standalone", "--nproc-per-node=2", search_process.__file__, str(made)]
+    ended = subprocess.run(
+        [*launcher, *options],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    return made
+
+
+@pytest.mark.parametrize("gradient", ["two", "full", "reinforce"])
+def test_two_processes_do_what_one_does(folder: Path, gradient: search_process.Gradient) -> None:
+    search_process.run(gradient, folder)
+    one = load(folder / f"{gradient}-1-0.pt")
+    first, second = (load(folder / f"{gradient}-2-{rank}.pt") for rank in range(2))
+    assert one["steps"] == first["steps"] == 1
+    moved = 0
+    for name, value in one["parameters"].items():
+        # Bit for bit the same on both processes: alpha, and the weights of the same paths.
+        assert torch.equal(first["parameters"][name], second["parameters"][name])
+        assert torch.allclose(first["parameters"][name], value, atol=2e-5), name
+        # Drawn with a deviation of 0.001, moved by 0.05.
+        if "alpha" in name or "beta" in name:
+            moved += int((value.abs() > 0.01).sum())
+    assert moved > 0
+
+
+def test_alone_nothing_is_exchanged() -> None:
+    tensors = [torch.ones(2), torch.zeros(3)]
+    distributed.average(tensors)
+    assert (distributed.rank(), distributed.world()) == (0, 1)
+    assert [tensor.tolist() for tensor in tensors] == [[1, 1], [0, 0, 0]]
+    assert distributed.any_process(True)
+    assert not distributed.any_process(False)

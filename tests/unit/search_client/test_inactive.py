@@ -1,0 +1,54 @@
+from typing import cast
+
+import pytest
+import torch
+from torch import nn
+
+from netspec.spaces import Space
+from search_client import inactive
+from search_client.modules import OperatorModule, channels_last
+from search_client.supernet import Supernet, frozen_statistics
+from tests.unit.search_client.tiny import tiny_space
+
+
+def test_moments_are_the_mean_and_covariance_over_images_and_places() -> None:
+    x = torch.randn(3, 4, 5, 5)
+    rows = x.permute(1, 0, 2, 3).reshape(4, -1).double()
+    found = inactive.moments(channels_last(x))
+    assert torch.allclose(found.mean.double(), rows.mean(dim=1), atol=1e-6)
+    assert torch.allclose(found.covariance.double(), torch.cov(rows, correction=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("expands", [(3, 6), (1, 3)])
+def test_every_candidate_gives_what_its_module_gives(expands: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    space = Space(**{**tiny_space().model_dump(), "expands": expands})
+    supernet = Supernet(space).train()
+    x = channels_last(torch.randn(4, 8, 8, 8) + 2)
+    with torch.no_grad(), frozen_statistics(supernet):
+        for block in range(2):
+            candidates = cast("nn.ModuleList", supernet.blocks[block])
+            for candidate in candidates:
+                for parameter in candidate.parameters():
+                    parameter.add_(0.1 * torch.randn(parameter.shape))
+            of_input = inactive.moments(x)
+            for candidate in candidates:
+                module = cast("OperatorModule", candidate)
+                given = x.clone(memory_format=torch.preserve_format)
+                assert torch.allclose(
+                    inactive.output(module, given, of_input), module(x), atol=2e-4
+                )
+                assert torch.equal(given, x)
+            x = channels_last(candidates[0](x))
+
+
+def test_comparing_leaves_no_graph_and_no_trace() -> None:
+    supernet = Supernet(tiny_space()).train()
+    before = {name: value.clone() for name, value in supernet.state_dict().items()}
+    x = channels_last(torch.randn(2, 8, 4, 4))
+    with frozen_statistics(supernet):
+        outputs = list(supernet.compared(1, [0, 5, 6], x))
+    assert outputs[2] is x
+    assert not any(output.requires_grad for output in outputs)
+    after = supernet.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())

@@ -1,0 +1,148 @@
+"""A search or training that was interrupted anywhere ends as if it had not been."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from search_client.batches import PlainBatches, TrainingBatches
+from search_client.checkpoints import BadCheckpoint, Checkpoints, State, Stopped, load
+from search_client.expected_latency import ExpectedLatency
+from search_client.family import Family
+from search_client.gates import Gradient
+from search_client.goal import Aim, Goal
+from search_client.losses import Target
+from search_client.modules import FloatNetwork
+from search_client.search import SearchConfig, SearchResult, search
+from search_client.train import TrainConfig, train
+from tests.unit.search_client.tiny import tiny_images, tiny_space
+
+#: weight steps of the whole search: 1 + 3 epochs of 3
+STEPS = 12
+
+
+class _StopsAt(Checkpoints):
+    """Saves and stops after a given number of steps, as after a signal."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        super().__init__(path)
+        self.left = step
+
+    def step(self, state: Callable[[], State]) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self._signal = "SIGTERM"
+        super().step(state)
+
+
+def _config(gradient: Gradient = "two") -> SearchConfig:
+    return SearchConfig(
+        latency_loss=Target(weight=0.1),
+        gradient=gradient,
+        warmup_epochs=1,
+        joint_epochs=3,
+        weight_steps_per_architecture_step=2,
+        architecture_learning_rate=0.05,
+        tolerance=0.5,
+    )
+
+
+def _search(
+    config: SearchConfig,
+    checkpoints: Checkpoints,
+    resume: State | None = None,
+    sizes: tuple[int, ...] = (),
+) -> tuple[Family, SearchResult]:
+    # A resumed search is another process: nothing it starts with may matter.
+    torch.manual_seed(0 if resume is None else 99)
+    family = Family(tiny_space(), sizes=sizes)
+    costs = torch.tensor([[5.0, 4.0, 1.0, 3.0, 6.0, 7.0, 0.0]]).repeat(2, 1)
+    latencies = [ExpectedLatency(2.0 + i, costs) for i in range(len(family.variants))]
+    result = search(
+        family,
+        Goal([Aim("a", 9.0)], [latencies]),
+        TrainingBatches(tiny_images(24), family.input_size, 8, seed=0),
+        PlainBatches(tiny_images(12, seed=1), family.input_size, 8, shuffle_seed=0),
+        config,
+        checkpoints=checkpoints,
+        resume=resume,
+    )
+    return family, result
+
+
+@pytest.mark.parametrize("gradient", ["two", "full", "reinforce"])
+@pytest.mark.parametrize("step", [1, 3, 4, 8, 11])
+def test_a_search_goes_on_bit_for_bit(tmp_path: Path, gradient: Gradient, step: int) -> None:
+    config = _config(gradient)
+    path = tmp_path / "whole.pt"
+    family, result = _search(config, Checkpoints(path))
+    stopped = tmp_path / "stopped.pt"
+    with pytest.raises(Stopped):
+        _search(config, _StopsAt(stopped, step))
+    assert load(stopped)["weight_steps"] == step
+    resumed, again = _search(config, Checkpoints(stopped), load(stopped))
+    _assert_equal(load(path), load(stopped))
+    assert again.history == result.history
+    assert again.choices == result.choices
+    for one, other in zip(family.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_search_over_sizes_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    config = _config("full")
+    _, result = _search(config, Checkpoints(tmp_path / "whole.pt"), sizes=(16, 24))
+    stopped = tmp_path / "stopped.pt"
+    with pytest.raises(Stopped):
+        _search(config, _StopsAt(stopped, 10), sizes=(16, 24))
+    _, again = _search(config, Checkpoints(stopped), load(stopped), sizes=(16, 24))
+    _assert_equal(load(tmp_path / "whole.pt"), load(stopped))
+    assert again.history == result.history
+    assert sum(again.history.epochs[-1].variants) == pytest.approx(1)
+
+
+def _assert_equal(one: object, other: object) -> None:
+    """States are equal, tensors bit for bit."""
+    assert type(one) is type(other)
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict) and isinstance(other, dict):
+        assert one.keys() == other.keys()
+        for name in one:
+            _assert_equal(one[name], other[name])
+    elif isinstance(one, list) and isinstance(other, list):
+        for mine, theirs in zip(one, other, strict=True):
+            _assert_equal(mine, theirs)
+    else:
+        assert one == other
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    with pytest.raises(Stopped):
+        _search(_config(), _StopsAt(path, 2))
+    other = _config().model_copy(update={"joint_epochs": 5})
+    with pytest.raises(BadCheckpoint, match="other settings"):
+        _search(other, Checkpoints(path), load(path))
+
+
+@pytest.mark.parametrize("step", [1, 3, 5])
+def test_a_training_goes_on_bit_for_bit(tmp_path: Path, step: int) -> None:
+    config = TrainConfig(
+        epochs=2, learning_rate=0.05, rising_epochs=0, mixup=0.2, dropout=0.2, average_decay=0.5
+    )
+
+    def run(checkpoints: Checkpoints, resume: State | None = None) -> FloatNetwork:
+        torch.manual_seed(0 if resume is None else 99)
+        model = FloatNetwork(tiny_space().network([0, 0]), dropout=0.2)
+        batches = TrainingBatches(tiny_images(24), 16, 8, seed=0)
+        train(model, batches, config, lambda _: None, checkpoints=checkpoints, resume=resume)
+        return model
+
+    whole = run(Checkpoints(None))
+    path = tmp_path / "a.pt"
+    with pytest.raises(Stopped):
+        run(_StopsAt(path, step))
+    resumed = run(Checkpoints(path), load(path))
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name])
