@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import signal
 import socket
 from collections.abc import Callable
@@ -23,6 +24,9 @@ from profiler_server.kit.settings import Settings
 #: how long (s) running requests may take once the server is told to stop
 _GRACE_S = 10
 _BACKLOG = 2048
+#: so many new objects before the collector looks for cycles: a full batch of visits makes 30,000,
+#: and looking through them while they are needed takes a third of the time of their upload
+_COLLECT_AFTER = 50_000
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -79,6 +83,9 @@ def serve(app: FastAPI, listening: socket.socket, announce: Callable[[], None]) 
     def stop(_number: int, _frame: FrameType | None) -> None:
         server.should_exit = True
 
+    # What is there by now stays, and need not be looked through again.
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
     # uvicorn raises the signal again when it is done: then this handler makes the exit code 0.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)

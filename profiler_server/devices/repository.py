@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from netspec.protocol import MeasurementProtocol, TargetIdentity
 from profiler_server.devices.tables import DeviceRow, DeviceTargetRow, TargetRow
+from profiler_server.kit.among import among
 from profiler_server.kit.bulk import insert_absent
 from profiler_server.kit.ids import new_id
 from profiler_server.kit.pages import Page, PageRequest, read_page
@@ -111,7 +112,9 @@ def target_ids(session: Session, device_id: str) -> list[str]:
 
 def known_device_ids(session: Session, device_ids: Iterable[str]) -> set[str]:
     """Those of the ids that are devices."""
-    return set(session.scalars(select(DeviceRow.id).where(DeviceRow.id.in_(device_ids))))
+    return set(
+        session.scalars(select(DeviceRow.id).where(among(session, DeviceRow.id, device_ids)))
+    )
 
 
 def lock_targets(session: Session, target_ids: Collection[str] | None = None) -> set[str]:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from netspec.wire import Subject, TaskFailure
 from profiler_server.jobs.tables import OPEN_STATES, JobRow, SubjectRow, TaskRow, TaskState
 from profiler_server.jobs.task_repository import lock
+from profiler_server.kit.among import among
 from profiler_server.kit.bulk import insert_absent
 from profiler_server.kit.database import row_count
 from profiler_server.kit.ids import new_id
@@ -45,15 +46,9 @@ def ensure_subjects(session: Session, subjects: Iterable[Subject]) -> None:
 
 def known_subjects(session: Session, hashes: Collection[str]) -> set[str]:
     """Those of the hashes that are subjects."""
-    return set(session.scalars(select(SubjectRow.hash).where(SubjectRow.hash.in_(hashes))))
-
-
-def subject_documents(session: Session, hashes: Collection[str]) -> dict[str, str]:
-    """The subjects' JSON by hash."""
-    rows = session.execute(
-        select(SubjectRow.hash, SubjectRow.document).where(SubjectRow.hash.in_(hashes))
+    return set(
+        session.scalars(select(SubjectRow.hash).where(among(session, SubjectRow.hash, hashes)))
     )
-    return dict(rows.all())
 
 
 def add_job(session: Session, job: JobRow, subject_hashes: Sequence[str]) -> None:

@@ -22,6 +22,7 @@ from profiler_server.jobs.tables import (
     TaskRow,
     TaskState,
 )
+from profiler_server.kit.among import among
 from profiler_server.kit.bulk import update_each
 from profiler_server.kit.database import row_count
 from profiler_server.measurements.tables import VisitRow
@@ -65,7 +66,7 @@ def lock_open_of_subjects(
     """The open tasks, of any job, that measure the subjects on the target; locked."""
     rows = session.execute(
         _open_tasks(TaskRow.visits_done)
-        .where(TaskRow.target_id == target_id, TaskRow.subject_hash.in_(subject_hashes))
+        .where(TaskRow.target_id == target_id, among(session, TaskRow.subject_hash, subject_hashes))
         .order_by(TaskRow.target_id, TaskRow.id)
         .with_for_update(of=TaskRow)
     )
@@ -99,7 +100,9 @@ def store_progress(session: Session, tasks: Sequence[TaskProgress], completed: T
     update_each(session, TaskRow, rows, "id")
     finished = [task.task_id for task in tasks if not task.remaining]
     if finished:
-        session.execute(update(TaskRow).where(TaskRow.id.in_(finished)).values(state=completed))
+        session.execute(
+            update(TaskRow).where(among(session, TaskRow.id, finished)).values(state=completed)
+        )
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,7 @@ def lease(session: Session, task_ids: Collection[str], lease_id: str) -> int:
     """Gives queued tasks to a lease; how many were still queued."""
     result = session.execute(
         update(TaskRow)
-        .where(TaskRow.id.in_(task_ids), TaskRow.state == TaskState.QUEUED)
+        .where(among(session, TaskRow.id, task_ids), TaskRow.state == TaskState.QUEUED)
         .values(state=TaskState.LEASED, lease_id=lease_id)
     )
     return row_count(result)

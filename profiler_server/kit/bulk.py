@@ -7,7 +7,6 @@ than the row. SQLite has no way to the server, and runs a statement a row.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
 from functools import lru_cache
 from typing import Any, cast
 
@@ -97,20 +96,15 @@ def _table(table: type[Base]) -> Table:
 
 
 def _execute(session: Session, statement: Executable, rows: Sequence[Row]) -> int:
-    encoded = [{name: _json_value(value) for name, value in row.items()} for row in rows]
-    parameters = {"rows": to_json(encoded).decode()}
+    # Rows are alike: what is bytes in one is bytes in all.
+    binary = [name for name, value in rows[0].items() if isinstance(value, bytes)]
+    if binary:
+        rows = [{**row, **{name: f"\\x{row[name].hex()}" for name in binary}} for row in rows]
+    parameters = {"rows": to_json(rows).decode()}
     # Where the driver would be asked for the keys it made, it is asked for their number as well.
     options = {"preserve_rowcount": True}
     result = session.connection().execute(statement, parameters, execution_options=options)
     return row_count(result)
-
-
-def _json_value(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return f"\\x{value.hex()}"
-    if isinstance(value, datetime) and value.tzinfo is None:
-        raise ValueError(f"a time needs its zone, got {value!r}")
-    return value
 
 
 def _records(table: type[Base], names: Sequence[str]) -> TableValuedAlias:

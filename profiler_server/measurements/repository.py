@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from netspec.wire import Visit
 from profiler_server.jobs.tables import SubjectRow, TaskRow
+from profiler_server.kit.among import among
 from profiler_server.kit.bulk import Row, insert_absent
 from profiler_server.kit.pages import Page, PageRequest, read_page
 from profiler_server.measurements.tables import EntryRow, VisitRow
@@ -33,7 +34,9 @@ class JudgedVisit:
 
 def digests(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
     """The digests of those of the visits that are stored."""
-    rows = session.execute(select(VisitRow.id, VisitRow.digest).where(VisitRow.id.in_(ids)))
+    rows = session.execute(
+        select(VisitRow.id, VisitRow.digest).where(among(session, VisitRow.id, ids))
+    )
     return dict(rows.all())
 
 
@@ -85,7 +88,7 @@ def entries_of_subjects(
 ) -> list[EntryOfSubject]:
     """The target's entries of those of the subjects that have one, by name."""
     of_target = _joined().where(EntryRow.target_id == target_id)
-    return _entries(session, of_target.where(EntryRow.subject_hash.in_(subject_hashes)))
+    return _entries(session, of_target.where(among(session, EntryRow.subject_hash, subject_hashes)))
 
 
 def entries_of_job(session: Session, job_id: str, asked: PageRequest) -> Page[EntryOfSubject]:

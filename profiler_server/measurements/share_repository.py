@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from netspec.wire import Method
+from profiler_server.kit.among import among
 from profiler_server.kit.bulk import Row, insert_or_replace
 from profiler_server.measurements.shares import Sample, Samples, Share
 from profiler_server.measurements.tables import DeviceEstimateRow, EntryRow, VisitRow
@@ -27,7 +28,7 @@ def samples(session: Session, target_id: str, subject_hashes: Collection[str]) -
             VisitRow.subject_hash, VisitRow.device_id, VisitRow.p5_us, VisitRow.started_at
         ).where(
             VisitRow.target_id == target_id,
-            VisitRow.subject_hash.in_(subject_hashes),
+            among(session, VisitRow.subject_hash, subject_hashes),
             VisitRow.rejected == "",
         )
     )
@@ -48,7 +49,7 @@ def shares(session: Session, target_id: str, subject_hashes: Collection[str]) ->
             DeviceEstimateRow.measured_at,
         ).where(
             DeviceEstimateRow.target_id == target_id,
-            DeviceEstimateRow.subject_hash.in_(subject_hashes),
+            among(session, DeviceEstimateRow.subject_hash, subject_hashes),
         )
     )
     for subject_hash, device_id, p5_us, measured_at in rows:
@@ -63,7 +64,7 @@ def visits_in_entries(
     rows = session.execute(
         select(EntryRow.subject_hash, EntryRow.visits).where(
             EntryRow.target_id == target_id,
-            EntryRow.subject_hash.in_(subject_hashes),
+            among(session, EntryRow.subject_hash, subject_hashes),
             EntryRow.method != IMPORTED,
         )
     )
