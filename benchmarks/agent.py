@@ -125,8 +125,9 @@ def adbd_overhead(operators: int | None, rounds: int) -> float | None:
 
 
 def resident_mb() -> float:
-    """The greatest resident size of this process so far; the kernel counts in KiB, macOS in bytes."""
+    """The greatest resident size of this process so far."""
     size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # The kernel counts in KiB, on macOS in bytes.
     return float(size / (2**20 if sys.platform == "darwin" else 2**10))
 
 

@@ -111,20 +111,21 @@ class StretchRunner:
         self, launch: Launch, go_on: Callable[[], bool], soon_at: float
     ) -> DeviceNotReady | None:
         """Looks until the script is over; why it ended early, None where it did not."""
+        # Without a number, the script is only about to begin.
         look = (
-            f"cd {launch.folder} && if [ -e over ]; then echo over; "
-            'elif [ ! -e pid ] || kill -0 "$(cat pid)"; then echo "at $(cat progress)"; '
+            f"cd {launch.folder} && pid=$(cat pid 2>/dev/null); if [ -e over ]; then echo over; "
+            'elif [ -z "$pid" ] || kill -0 "$pid"; then echo "at $(cat progress)"; '
             "else echo dead; fi"
         )
         asked_to_stop = False
-        at, since = "", time.monotonic()
+        at, since = "at", time.monotonic()
         while True:
             said = self._patiently(look)
             if said == "over":
                 return None
             if said != at:
                 at, since = said, time.monotonic()
-            if not said.startswith("at "):
+            if said == "dead":
                 # It may have come to its end between the two questions of one look.
                 if self._patiently(look) == "over":
                     return None
