@@ -18,6 +18,7 @@ from netspec.wire import (
     JobRequest,
     Lease,
     LeasedTask,
+    LeaseRequest,
     Visit,
     VisitBatch,
 )
@@ -65,6 +66,10 @@ def network(expands: Sequence[int], name: str = "net") -> Network:
 def job(operators: Iterable[Operator] = (), *, rounds: int = 2, **more: object) -> JobRequest:
     fields = {"name": "job", "target_id": identity().id, "rounds": rounds, **more}
     return JobRequest.model_validate({**fields, "operators": tuple(operators)})
+
+
+def ask(device_id: str) -> LeaseRequest:
+    return LeaseRequest(device_id=device_id)
 
 
 def visit(
