@@ -13,6 +13,7 @@ from search_client.commands.profile import profile
 from search_client.commands.search import search
 from search_client.commands.targets import targets
 from search_client.commands.train import train
+from search_client.commands.validate import validate
 
 app = typer.Typer(
     help="Search, train, quantize and deploy networks against measured latency.",
@@ -30,6 +31,7 @@ app.command(epilog="Example: search-client train --run runs/search --data photos
 app.command(epilog="Example: search-client compare --run runs/search --data photos/ --train")(
     compare
 )
+app.command(epilog="Example: search-client validate --networks 20 --plot errors.svg")(validate)
 app.command(epilog="Example: search-client demo --data photos/ --run runs/photos")(demo)
 quantization.register(app)
 

@@ -1,0 +1,140 @@
+"""`search-client validate`."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from netspec.connection import DEFAULT_URL
+from netspec.errors import UserError
+from netspec.operators import PRECISIONS, Precision
+from search_client.commands.options import (
+    ProfilerUrl,
+    Recipe,
+    TargetOption,
+    console,
+    profiler_client,
+)
+
+if TYPE_CHECKING:
+    from search_client.validation import Validation
+
+_SEEDS = 2**31
+
+
+def validate(
+    profiler_url: ProfilerUrl = DEFAULT_URL,
+    target: TargetOption = None,
+    recipe: Recipe = "proxylessnas",
+    classes: Annotated[int, typer.Option(min=2, help="Of the table's classifiers.")] = 1000,
+    networks: Annotated[int, typer.Option(min=2, max=200, help="To measure.")] = 20,
+    precision: Annotated[
+        Precision | None, typer.Option(help="Only this one.", show_default="both")
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Of the networks.", show_default="networks unlike all before"),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Predicted against measured: an .svg or .png file.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+) -> None:
+    """Measure fresh random networks and compare them with what the table predicts.
+
+    The networks took no part in the calibration. With the seed of an earlier validation its
+    networks are compared again, and what is still fresh is not measured again.
+    """
+    from search_client.progress import Stages  # noqa: PLC0415
+    from search_client.settings import read_recipe  # noqa: PLC0415
+    from search_client.validation import PLOT_ENDINGS  # noqa: PLC0415
+    from search_client.validation import validate as run_validation  # noqa: PLC0415
+
+    seed = secrets.randbelow(_SEEDS) if seed is None else seed
+    if plot is not None and plot.suffix not in PLOT_ENDINGS:
+        raise UserError(f"{plot} is neither .svg nor .png; name a plot with one of these endings")
+    settings = read_recipe(recipe).for_classes(classes)
+    stages = Stages(console, quiet=as_json)
+    with profiler_client(profiler_url) as client:
+        chosen = client.target(target)
+        validations = [
+            run_validation(
+                client,
+                chosen,
+                settings.space.with_precision(one),
+                networks=networks,
+                rounds=settings.profiling.network_rounds,
+                seed=seed,
+                stages=stages,
+            )
+            for one in PRECISIONS
+            if precision in (None, one)
+        ]
+    if plot is not None:
+        from search_client.validation_plot import plot as write_plot  # noqa: PLC0415
+
+        write_plot(validations, plot)
+    if as_json:
+        document = {"seed": seed, "validations": [_document(one) for one in validations]}
+        typer.echo(json.dumps(document, indent=2))
+        return
+    _print(validations)
+    console.print(f"These networks again: --seed {seed}", markup=False)
+    if plot is not None:
+        console.print(f"Plot: {plot}", markup=False)
+
+
+def _document(validation: Validation) -> dict[str, Any]:
+    return {
+        "snapshot_id": validation.snapshot_id,
+        "precision": validation.precision,
+        "model": validation.calibration.model,
+        "error": asdict(validation.error),
+        "interval_coverage": validation.coverage,
+        "networks": [
+            {**one.model_dump(), "error_percent": one.error_percent} for one in validation.networks
+        ],
+    }
+
+
+def _print(validations: Sequence[Validation]) -> None:
+    for validation in validations:
+        rows = Table("network", title=f"{validation.precision}: {validation.calibration.model}")
+        for column in ("predicted ms", "95 % interval", "measured ms", "error %"):
+            rows.add_column(column, justify="right")
+        for one in validation.networks:
+            known = one.low_ms is not None and one.high_ms is not None
+            rows.add_row(
+                escape(one.name),
+                f"{one.predicted_ms:.3f}",
+                f"{one.low_ms:.3f} to {one.high_ms:.3f}" if known else "not known",
+                f"{one.measured_ms:.3f}",
+                f"{one.error_percent:+.1f}",
+            )
+        console.print(rows)
+        console.print(_summary(validation), markup=False)
+
+
+def _summary(validation: Validation) -> str:
+    found, stated = validation.error, validation.calibration.held_out
+    parts = [
+        f"{validation.precision}: mean error {found.mape_percent:.1f} %",
+        f"bias {found.bias_percent:+.1f} %",
+        f"{found.within_5:.0%} within 5 % and {found.within_10:.0%} within 10 %",
+    ]
+    if found.spearman is not None:
+        parts.append(f"rank correlation {found.spearman:.3f}")
+    if validation.coverage is not None:
+        parts.append(f"{validation.coverage:.0%} within the stated interval")
+    parts.append(f"worst {found.worst_percent:.1f} % ({found.worst_network})")
+    if stated is not None:
+        parts.append(f"the snapshot states {stated.mape_percent:.1f} %")
+    return ", ".join(parts)
