@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netspec.wire.devices import Device, DeviceRegistration, RegisteredDevice, Target
+from netspec.wire.entries import DeviceEstimate, EntryDetail, StoredVisit
 from netspec.wire.jobs import Job, JobRequest, JobState, TaskFailure
 from netspec.wire.leases import (
     Lease,
@@ -49,8 +50,10 @@ __all__ = [
     "CalibrationNetwork",
     "Conditions",
     "Device",
+    "DeviceEstimate",
     "DeviceRegistration",
     "Entry",
+    "EntryDetail",
     "HeldOutError",
     "Job",
     "JobRequest",
@@ -75,6 +78,7 @@ __all__ = [
     "PublishRequest",
     "RegisteredDevice",
     "Snapshot",
+    "StoredVisit",
     "Subject",
     "Target",
     "TaskFailure",

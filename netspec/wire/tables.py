@@ -34,6 +34,10 @@ class Entry(Message):
     high_ms: Milliseconds
     visits: int
     measured_at: AwareDatetime
+    #: how many devices its visits are of
+    devices: int = 1
+    #: by how much the highest of the devices' own estimates exceeds the lowest; None for one
+    disagreement_percent: float | None = None
 
 
 class LatencyLookup(Message):

@@ -158,5 +158,7 @@ def to_wire(found: EntryOfSubject) -> Entry:
             "high_ms": row.high_ms,
             "visits": row.visits,
             "measured_at": row.measured_at,
+            "devices": row.devices,
+            "disagreement_percent": row.disagreement_percent,
         }
     )

@@ -1,0 +1,44 @@
+"""What an entry is made of: its devices' shares and its visits."""
+
+from __future__ import annotations
+
+from pydantic import AwareDatetime
+
+from netspec.protocol import TargetId
+from netspec.wire.measurements import Visit
+from netspec.wire.message import Message
+from netspec.wire.tables import Entry, Milliseconds
+
+
+class DeviceEstimate(Message):
+    """What the accepted visits of one device alone say."""
+
+    device_id: str
+    agent: str
+    serial: str
+    value_ms: Milliseconds
+    #: 95 % bootstrap interval
+    low_ms: Milliseconds
+    high_ms: Milliseconds
+    visits: int
+    measured_at: AwareDatetime
+
+
+class EntryDetail(Message):
+    """An entry with what each device says, and how many visits were left out."""
+
+    target_id: TargetId
+    entry: Entry
+    #: by device id; empty for an imported entry
+    devices: tuple[DeviceEstimate, ...]
+    #: whether all devices' intervals have a value in common
+    agree: bool
+    rejected_visits: int
+
+
+class StoredVisit(Message):
+    """A visit as the server keeps it; `rejected` is the agent's reason, or else the server's."""
+
+    visit: Visit
+    #: by the database's clock
+    stored_at: AwareDatetime

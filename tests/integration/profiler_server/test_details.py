@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+from sqlalchemy import select, update
+
+from netspec.wire import EntryDetail, Lease, LeasedTask, StoredVisit, Visit, VisitBatch
+from profiler_server.kit.database import Database
+from profiler_server.measurements import entries
+from profiler_server.measurements.tables import DeviceEstimateRow, EntryRow, VisitRow
+from tests.integration.profiler_server import farm
+from tests.integration.profiler_server.service import Api, read
+
+DETAILS = TypeAdapter(list[EntryDetail])
+VISITS = TypeAdapter(list[StoredVisit])
+
+
+@pytest.fixture
+def devices(api: Api) -> tuple[str, str]:
+    """Two phones of one model."""
+    first, second = (api.register(farm.registration(serial)).id for serial in ("S1", "S2"))
+    return first, second
+
+
+@pytest.fixture
+def lease(api: Api, devices: tuple[str, str]) -> Lease:
+    api.file(farm.job(farm.blocks(2), rounds=50))
+    return api.claim(devices[0])
+
+
+def upload(api: Api, lease: Lease, task: LeasedTask, device: str, *ms: float) -> list[Visit]:
+    made = [farm.visit(task, lease, device, ms=one, round_=number) for number, one in enumerate(ms)]
+    assert set(api.upload(VisitBatch(visits=tuple(made)))) == {"stored"}
+    return made
+
+
+def path(lease: Lease, task: LeasedTask) -> str:
+    return f"/v1/targets/{lease.target_id}/entries/{task.subject.content_hash}"
+
+
+def detail(api: Api, lease: Lease, task: LeasedTask) -> EntryDetail:
+    return read(EntryDetail, api.call("GET", path(lease, task)))
+
+
+def test_an_entry_of_one_device_has_nothing_to_disagree_with(
+    api: Api, devices: tuple[str, str], lease: Lease
+) -> None:
+    task = lease.tasks[0]
+    upload(api, lease, task, devices[0], 2.0, 2.0)
+    found = detail(api, lease, task)
+    assert (found.entry.value_ms, found.entry.devices) == (2.0, 1)
+    assert found.entry.disagreement_percent is None
+    assert [(one.device_id, one.serial, one.visits) for one in found.devices] == [
+        (devices[0], "S1", 2)
+    ]
+    assert (found.agree, found.rejected_visits) == (True, 0)
+    assert api.call("GET", f"/v1/targets/{lease.target_id}/disagreement").json() == []
+
+
+def test_two_phones_that_disagree_are_both_shown(
+    api: Api, devices: tuple[str, str], lease: Lease
+) -> None:
+    same, other = lease.tasks
+    upload(api, lease, same, devices[0], 2.0, 2.0)
+    upload(api, lease, same, devices[1], 2.0, 2.0)
+    upload(api, lease, other, devices[0], *[2.0] * 10)
+    upload(api, lease, other, devices[1], *[3.0] * 10)
+    found = detail(api, lease, other)
+    assert found.entry.disagreement_percent == pytest.approx(50.0)
+    # 10th percentile of ten times 2 ms and ten times 3 ms
+    assert (found.entry.value_ms, found.entry.visits, found.entry.devices) == (2.0, 20, 2)
+    values = {one.device_id: (one.value_ms, one.low_ms, one.high_ms) for one in found.devices}
+    assert values == {devices[0]: (2.0, 2.0, 2.0), devices[1]: (3.0, 3.0, 3.0)}
+    assert not found.agree
+    assert detail(api, lease, same).agree
+    where = f"/v1/targets/{lease.target_id}/disagreement"
+    both = DETAILS.validate_json(api.call("GET", where).content)
+    assert [one.entry.name for one in both] == sorted(task.subject.name for task in lease.tasks)
+    (much,) = DETAILS.validate_json(api.call("GET", f"{where}?at_least_percent=5").content)
+    assert much == found
+    key = other.subject.name
+    entry = api.call("GET", f"/v1/targets/{lease.target_id}/latency?key={key}").json()
+    assert (entry["devices"], entry["disagreement_percent"]) == (2, pytest.approx(50.0))
+
+
+def test_visits_are_listed_with_those_that_were_left_out(
+    api: Api, devices: tuple[str, str], lease: Lease
+) -> None:
+    task = lease.tasks[0]
+    good = upload(api, lease, task, devices[0], 1.0, 2.0, 3.0)
+    bad = farm.visit(task, lease, devices[0]).model_copy(update={"rejected": "a call came in"})
+    api.upload(VisitBatch(visits=(bad,)))
+    listed: list[StoredVisit] = []
+    where: str | None = f"{path(lease, task)}/visits?limit=3"
+    pages = 0
+    while where is not None:
+        answer = api.call("GET", where)
+        listed += VISITS.validate_json(answer.content)
+        where = answer.links["next"]["url"] if "next" in answer.links else None
+        pages += 1
+    assert pages == 2
+    by_id = {one.visit.id: one.visit for one in listed}
+    assert by_id == {visit.id: visit for visit in (*good, bad)}
+    found = detail(api, lease, task)
+    assert (found.entry.visits, found.rejected_visits) == (3, 1)
+
+
+def test_what_is_not_there_is_a_problem(api: Api, devices: tuple[str, str], lease: Lease) -> None:
+    assert devices
+    where = path(lease, lease.tasks[0])
+    assert "POST /v1/jobs" in api.problem("GET", where, status=404, kind="missing-entry")
+    assert api.call("GET", f"{where}/visits").json() == []
+    nowhere = f"/v1/targets/{'0' * 16}"
+    for rest in (f"entries/{'0' * 64}", f"entries/{'0' * 64}/visits", "disagreement"):
+        api.problem("GET", f"{nowhere}/{rest}", status=404, kind="unknown-target")
+
+
+def derived(database: Database) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    with database.read() as session:
+        for table in (EntryRow.__table__, DeviceEstimateRow.__table__):
+            columns = list(table.columns)
+            rows += map(tuple, session.execute(select(*columns).order_by(*columns)))
+    return rows
+
+
+def test_entries_without_shares_are_made_of_all_visits(
+    api: Api, devices: tuple[str, str], lease: Lease, database: Database
+) -> None:
+    """As an older version has left them, or one that runs beside this."""
+    task, other = lease.tasks
+    for device, ms in zip(devices, (1.0, 3.0), strict=True):
+        upload(api, lease, task, device, ms, ms)
+        upload(api, lease, other, device, ms)
+    with database.write() as session:
+        session.execute(update(EntryRow).values(visits=EntryRow.visits + 1))
+        session.query(DeviceEstimateRow).delete()
+    upload(api, lease, task, devices[0], 2.0)
+    upload(api, lease, other, devices[1], 2.0)
+    before = derived(database)
+    assert detail(api, lease, task).entry.visits == 5
+    with database.write() as session:
+        assert entries.rederive(session) == 2
+    assert derived(database) == before
+
+
+@given(
+    ms=st.lists(st.floats(0.01, 50.0), min_size=2, max_size=24),
+    chance=st.randoms(use_true_random=False),
+)
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_entries_do_not_depend_on_how_visits_came(
+    api: Api,
+    devices: tuple[str, str],
+    lease: Lease,
+    database: Database,
+    ms: list[float],
+    chance: random.Random,
+) -> None:
+    """In any order, split at will, repeated, late, some rejected: as derived from scratch."""
+    visits = [
+        farm.visit(
+            chance.choice(lease.tasks), lease, chance.choice(devices), ms=one, round_=number
+        ).model_copy(
+            update={
+                "id": uuid4(),
+                "rejected": chance.choice(["", "", "hot"]),
+                "started_at": farm.STARTED_AT + timedelta(hours=chance.randint(-9, 9)),
+            }
+        )
+        for number, one in enumerate(ms)
+    ]
+    sent = visits + chance.sample(visits, len(visits) // 2)
+    chance.shuffle(sent)
+    while sent:
+        size = chance.randint(1, 7)
+        api.upload(VisitBatch(visits=tuple(sent[:size])))
+        sent = sent[size:]
+    before = derived(database)
+    with database.write() as session:
+        entries.rederive(session)
+    assert derived(database) == before
+    with database.read() as session:
+        ids = set(session.scalars(select(VisitRow.id)))
+    assert {visit.id for visit in visits} <= ids
