@@ -1,4 +1,4 @@
-"""Two joint epochs of one step each; under torchrun every process has half of the batch."""
+"""Three joint epochs of one step each; under torchrun every process has half of the batch."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def run(gradient: Gradient, folder: Path) -> None:
         latency_loss=Linear(),
         gradient=gradient,
         warmup_epochs=0,
-        joint_epochs=2,
+        joint_epochs=3,
         joint_learning_rate=0.1,
         weight_steps_per_architecture_step=1,
         architecture_learning_rate=0.05,

@@ -12,6 +12,7 @@ import torch
 
 from search_client import distributed
 from search_client.checkpoints import load
+from search_client.gates import Gradient
 from tests.integration.search_client import search_process
 
 ROOT = Path(__file__).parents[3]
@@ -36,16 +37,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("gradient", ["two", "full", "reinforce"])
-def test_two_processes_do_what_one_does(folder: Path, gradient: search_process.Gradient) -> None:
+def test_two_processes_do_what_one_does(folder: Path, gradient: Gradient) -> None:
     search_process.run(gradient, folder)
     one = load(folder / f"{gradient}-1-0.pt")
     first, second = (load(folder / f"{gradient}-2-{rank}.pt") for rank in range(2))
-    assert one["steps"] == first["steps"] == 1
+    assert one["steps"] == first["steps"] == 2
     moved = 0
     for name, value in one["parameters"].items():
         # Bit for bit the same on both processes: alpha, and the weights of the same paths.
         assert torch.equal(first["parameters"][name], second["parameters"][name])
-        assert torch.allclose(first["parameters"][name], value, atol=2e-5), name
+        assert torch.allclose(first["parameters"][name], value, atol=1e-4), name
         # Drawn with a deviation of 0.001, moved by 0.05.
         if "alpha" in name or "beta" in name:
             moved += int((value.abs() > 0.01).sum())
