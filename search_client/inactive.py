@@ -52,7 +52,7 @@ def output(module: OperatorModule, x: Tensor, of_input: Moments) -> Tensor:
         depthwise, _normalised(depthwise, convolve(middle, depthwise.layer, depthwise.weight))
     )
     project = layers["project"]
-    y = _normalised(project, _images(_rows(middle) @ _matrix(project).T, middle))
+    y = _normalised(project, _pointwise(middle, _matrix(project)))
     return y.add_(x) if module.residual else y
 
 
@@ -61,8 +61,15 @@ def _expanded(layer: ConvLayer, x: Tensor, of_input: Moments) -> Tensor:
     variance = ((weight @ of_input.covariance) * weight).sum(dim=1).clamp_min(0)
     gain = norm.weight * torch.rsqrt(variance + norm.eps)
     bias = norm.bias - gain * (weight @ of_input.mean)
-    rows = torch.addmm(bias, _rows(x), (weight * gain[:, None]).T)
-    return _activated(layer, _images(rows, x))
+    return _activated(layer, _pointwise(x, weight * gain[:, None], bias))
+
+
+def _pointwise(x: Tensor, matrix: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A 1x1 convolution by oneDNN, which torch itself passes over for small batches."""
+    weight = matrix[:, :, None, None]
+    if torch.backends.mkldnn.is_available():
+        return torch.mkldnn_convolution(x, weight, bias, (0, 0), (1, 1), (1, 1), 1)
+    return functional.conv2d(x, weight, bias)
 
 
 def _normalised(layer: ConvLayer, x: Tensor) -> Tensor:
@@ -82,9 +89,3 @@ def _matrix(layer: ConvLayer) -> Tensor:
 def _rows(x: Tensor) -> Tensor:
     """[N, C, H, W], laid out NHWC, as [N H W, C]; nothing is copied."""
     return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
-
-
-def _images(rows: Tensor, like: Tensor) -> Tensor:
-    """[N H W, C] as [N, C, H, W], laid out NHWC, with the images' sizes of `like`."""
-    count, _, height, width = like.shape
-    return rows.view(count, height, width, -1).permute(0, 3, 1, 2)

@@ -81,8 +81,8 @@ class ConvLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The activated output."""
         y = self.norm(convolve(x, self.layer, self.weight))
-        # BatchNorm's gradient needs its input, not its output.
-        return activate(y, self.layer.activation, inplace=True)
+        # With a graph, in place means a copy for the gradient.
+        return activate(y, self.layer.activation, inplace=not torch.is_grad_enabled())
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight [O, I, k, k] and bias [O], float64, with the running statistics folded in."""
