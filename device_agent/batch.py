@@ -46,15 +46,10 @@ class Batch:
             at_least: visits wanted; there are fewer when the batch ends.
             dropped: ids of tasks that were cancelled.
         """
-        planned: list[Planned] = []
-        while len(planned) < at_least and self._rounds:
-            number, ids = self._rounds.popleft()
-            planned += self._planned(number, ids, dropped)
+        planned = self._take(at_least, dropped)
         if not planned:
-            again = dict.fromkeys(self._wanted(), 1)
-            for ids in self._shuffled(again):
-                planned += self._planned(self._next_round, ids, dropped)
-                self._next_round += 1
+            self._plan_again()
+            planned = self._take(at_least, dropped)
         return planned
 
     @property
@@ -91,6 +86,19 @@ class Batch:
     def outcomes(self) -> tuple[TaskOutcome, ...]:
         """How each task ended: failed, done with all its visits, or unfinished."""
         return tuple(self._outcome(task) for task in self._tasks.values())
+
+    def _take(self, at_least: int, dropped: Collection[str]) -> list[Planned]:
+        planned: list[Planned] = []
+        while len(planned) < at_least and self._rounds:
+            number, ids = self._rounds.popleft()
+            planned += self._planned(number, ids, dropped)
+        return planned
+
+    def _plan_again(self) -> None:
+        """Rounds of the visits that were rejected."""
+        for ids in self._shuffled(self._wanted()):
+            self._rounds.append((self._next_round, ids))
+            self._next_round += 1
 
     def _wanted(self) -> dict[str, int]:
         """Visits still to make, by task id."""

@@ -86,3 +86,4 @@ def test_failed_and_cancelled_tasks_are_planned_no_more() -> None:
     batch.fail(batch.tasks[0], "no")
     planned = batch.stretch(10, {"b"})
     assert {one.task.task_id for one in planned} == {"c"}
+    assert batch.stretch(10, {"b", "c"}) == []
