@@ -134,7 +134,8 @@ class UsbPipe(Pipe):
         try:
             yield self._opened, timeout_s
         except (UsbReadFailedError, UsbWriteFailedError) as error:
-            self.deadline.left()
+            if isinstance(error.args[-1], _usb1().USBErrorTimeout):
+                raise self.deadline.passed() from error
             raise TransportLost(f"the USB connection to {self._serial} broke: {error}") from error
 
 

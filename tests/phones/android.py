@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.phones.shell_run import Call
+from tests.phones.shell_io import Call
 from tests.phones.toolbox import Program
 
 _ON = frozenset({"true", "1"})

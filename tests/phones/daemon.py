@@ -11,6 +11,7 @@ import base64
 import os
 import stat
 import struct
+from collections.abc import Coroutine
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
-from tests.phones.shell_run import Io, Shell
+from tests.phones.shell_io import Io
+from tests.phones.shell_run import Shell
 
 if TYPE_CHECKING:
     from tests.phones.fake_phone import FakePhone
@@ -188,7 +190,8 @@ class _Stream:
         await self._session.send(b"CLSE", self._local, self._remote)
 
 
-def _service(phone: FakePhone, stream: _Stream, service: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _service(phone: FakePhone, stream: _Stream, service: str) -> Coroutine[None, None, None] | None:
+    """What answers the service, None where the phone does not offer it."""
     kind, _, argument = service.partition(":")
     if kind == "sync":
         return _Files(phone, stream).run()

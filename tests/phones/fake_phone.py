@@ -33,7 +33,10 @@ from tests.phones.daemon import Session
 from tests.phones.file_system import FileSystem
 from tests.phones.processes import Processes
 from tests.phones.state import THERMAL_SEVERE, PhoneState
-from tests.phones.toolbox import FILES, SYSTEM, TEXT, Program
+from tests.phones.toolbox import Program
+from tests.phones.toolbox_files import FILES
+from tests.phones.toolbox_system import SYSTEM
+from tests.phones.toolbox_text import TEXT
 
 _CALL_TIMEOUT_S = 10.0
 _SWITCH_S = 0.0002
@@ -185,7 +188,7 @@ class FakePhone:
         while self._owner is None:  # noqa: ASYNC110 - other threads set it
             await asyncio.sleep(0.01)
         self.dialog = None
-        if self._owner:
+        if self._owner and key not in self.trusted_keys:
             self.trusted_keys.append(key)
         return self._owner
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from device_agent.benchmark_model.program import Program
 from tests.phones.fake_phone import FakePhone
-from tests.phones.shell_run import Call
+from tests.phones.shell_io import Call
 
 #: what an arm64 program begins with, and a flag that only TFLite's tool has
 PROGRAM = Program(

@@ -14,7 +14,7 @@ from device_agent.errors import DeviceFull, DeviceNotReady, TransportLost, Unaut
 from device_agent.transports import over_streams, transport_to
 from device_agent.transports.base import Transport, Way
 from tests.phones.fake_phone import FakePhone, FakePhones
-from tests.phones.shell_run import Call
+from tests.phones.shell_io import Call
 from tests.phones.state import PhoneState
 
 TMP = PurePosixPath("/data/local/tmp")
