@@ -10,6 +10,7 @@ import structlog
 from device_agent.attempt import Attempt, Bench
 from device_agent.errors import DeviceNotReady, DeviceQuarantined, WrongTarget
 from device_agent.lease_keeper import LeaseLost
+from device_agent.status import State
 from device_agent.stop import StopRequested
 from device_agent.uploader import Uploader
 from netspec.errors import ProfilerRefused, ProfilerUnreachable
@@ -63,6 +64,7 @@ class Agent:
                 _log.warning("lease lost", why=str(error))
             except DeviceQuarantined as error:
                 registered, asleep = None, True
+                self._say("quarantined", str(error))
                 _log.error("quarantine", s=self.quarantine_s, why=str(error))
                 stop.wait(self.quarantine_s)
             except (ProfilerUnreachable, ProfilerRefused, DeviceNotReady) as error:
@@ -71,6 +73,7 @@ class Agent:
                 pause_s = self.backoff_s[min(failures, len(self.backoff_s) - 1)]
                 failures += 1
                 why = " ".join(str(error).split())
+                self._say("waiting", why)
                 _log.warning("waiting", s=pause_s, spooled=self.bench.spool.waiting(), why=why)
                 stop.wait(pause_s)
             else:
@@ -78,9 +81,19 @@ class Agent:
                 if idle and until_idle:
                     return
 
+    def _say(self, state: State, why: str = "") -> None:
+        if self.bench.status is not None:
+            self.bench.status.change(
+                state=state,
+                why=why,
+                target=self.bench.device.identity.id,
+                waiting_visits=self.bench.spool.waiting(),
+            )
+
     def _work(self, registered: RegisteredDevice, *, wait: bool) -> bool:
         """Uploads what an earlier attempt left, and attempts one lease; False if there is none."""
         Uploader(self.bench.spool, self.bench.link).upload()
+        self._say("idle")
         lease = self._lease(registered, self.long_poll_s if wait else 0.0)
         if lease is not None:
             self._broken_off = Attempt(self.bench, registered, lease)

@@ -18,6 +18,7 @@ from device_agent.measuring import Labels, Measuring
 from device_agent.model_files import ModelFiles, WrongContent
 from device_agent.progress import Progress
 from device_agent.spool import Spool
+from device_agent.status import StatusFile
 from device_agent.stop import StopSignal
 from device_agent.uploader import Uploader
 from netspec.errors import EncodingError, ProfilerRefused, ProfilerUnreachable
@@ -44,6 +45,8 @@ class Bench:
     progress: Progress
     #: judges the anchor's visits; None where the protocol has none
     watch: AnchorWatch | None = None
+    #: told what happens; None where nobody asks
+    status: StatusFile | None = None
 
 
 class Attempt:
@@ -119,6 +122,7 @@ class Attempt:
             labels=Labels(self._registered.id, self._lease.target_id),
             progress=bench.progress,
             watch=bench.watch,
+            status=bench.status,
             go_on=lambda: keeper.held and not bench.stop.requested and not self._all_cancelled(),
             cancelled=lambda: keeper.cancelled,
             fail=lambda planned, error: self._fail(planned.task, error),

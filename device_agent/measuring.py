@@ -20,6 +20,7 @@ from device_agent.gate import objections
 from device_agent.progress import Progress
 from device_agent.runners.base import Measured
 from device_agent.spool import Spool
+from device_agent.status import StatusFile
 from netspec.protocol import MeasurementProtocol
 from netspec.wire import Conditions, Visit
 
@@ -66,6 +67,7 @@ class Measuring:
     go_on: WorkLeft
     cancelled: Callable[[], frozenset[str]]
     fail: Callable[[Planned, VisitFailed], None]
+    status: StatusFile | None = None
     sleep: Callable[[float], None] = time.sleep
 
     _held: list[tuple[Planned, Visit]] = field(default_factory=list)
@@ -94,6 +96,10 @@ class Measuring:
                 if not stretch and not (self._since_anchor and anchor):
                     return
                 self._pass_gate()
+                if self.status is not None:
+                    self.status.change(
+                        state="measuring", why="", waiting_visits=self.spool.waiting()
+                    )
                 self._visit(stretch, files, anchor)
         finally:
             self._release("")
@@ -163,12 +169,16 @@ class Measuring:
 
     def _keep(self, one: Planned, made: Made) -> None:
         if isinstance(made.outcome, VisitFailed):
+            if self.status is not None:
+                self.status.count(failed=True)
             if not self.batch.failed(one.task):
                 self.fail(one, made.outcome)
             return
         self._since_anchor += 1
         visit = self._as_visit(one, made, made.outcome)
         self.batch.count(one.task, visit.rejected)
+        if self.status is not None:
+            self.status.count(rejected=bool(visit.rejected))
         hold = self.watch is not None and not visit.rejected
         self.spool.append(visit, held=hold)
         if hold:

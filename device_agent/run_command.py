@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +26,7 @@ from device_agent.model_files import ModelFiles
 from device_agent.progress import LogProgress, Progress, TerminalProgress
 from device_agent.runner_command import Lock, store
 from device_agent.spool import Spool, spool_path
+from device_agent.status import StatusFile, served
 from device_agent.stop import StopSignal
 from device_agent.supervisor import SeenPhone, Supervisor, python_command
 from device_agent.transports.base import Way
@@ -66,6 +67,11 @@ class Run:
     stop: StopSignal
     until_idle: bool
 
+    @property
+    def status_folder(self) -> Path:
+        """Where the processes of this agent say what they do."""
+        return self.folder / "status"
+
 
 def run(
     profiler_url: Annotated[
@@ -94,6 +100,15 @@ def run(
     lock: Lock = None,
     delegate: Annotated[Delegate, typer.Option(help="Who runs models on phones.")] = "xnnpack",
     threads: Annotated[int, typer.Option(help="Of the delegate, on phones.", min=1, max=64)] = 1,
+    status_port: Annotated[
+        int | None,
+        typer.Option(
+            help="Answer /healthz and /metrics on 127.0.0.1 at this port; 0 takes a free one.",
+            show_default=False,
+            min=0,
+            max=65_535,
+        ),
+    ] = None,
     protocol: Annotated[
         Path | None,
         typer.Option(help="Measurement protocol as JSON; part of the target.", show_default=False),
@@ -113,27 +128,30 @@ def run(
         stop=StopSignal(),
         until_idle=until_idle,
     )
-    if not phone:
-        device = host_device(chosen.protocol, core)
-        leave_core(device.core)
-        _measure(chosen, device)
-    elif len(phone) == 1 and phone[0] != ALL:
-        structlog.contextvars.bind_contextvars(device=phone[0])
-        with device_lock(chosen.folder, file_name(phone[0])):
-            device_ = _phone(chosen, phone[0], way, runner, runner_version, lock, delegate, threads)
-            _measure(chosen, device_, locked=True)
-    else:
-        options = _options(
-            profiler_url, runner, runner_version, lock, delegate, threads, protocol, until_idle
-        )
-        with chosen.stop.on_signals():
-            Supervisor(
-                seen=lambda: _seen(phone, way),
-                command=lambda one: python_command(
-                    "run", "--phone", one.serial, "--way", one.way, *options
-                ),
-                stop=chosen.stop,
-            ).run(until_idle=until_idle)
+    with served(chosen.status_folder, status_port):
+        if not phone:
+            device = host_device(chosen.protocol, core)
+            leave_core(device.core)
+            _measure(chosen, device)
+        elif len(phone) == 1 and phone[0] != ALL:
+            structlog.contextvars.bind_contextvars(device=phone[0])
+            with device_lock(chosen.folder, file_name(phone[0])):
+                reached = _phone(
+                    chosen, phone[0], way, runner, runner_version, lock, delegate, threads
+                )
+                _measure(chosen, reached, locked=True)
+        else:
+            options = _options(
+                profiler_url, runner, runner_version, lock, delegate, threads, protocol, until_idle
+            )
+            with chosen.stop.on_signals():
+                Supervisor(
+                    seen=lambda: _seen(phone, way),
+                    command=lambda one: python_command(
+                        "run", "--phone", one.serial, "--way", one.way, *options
+                    ),
+                    stop=chosen.stop,
+                ).run(until_idle=until_idle)
 
 
 def read_protocol(path: Path) -> MeasurementProtocol:
@@ -158,6 +176,7 @@ def _measure(chosen: Run, device: Device, *, locked: bool = False) -> None:
         chosen.stop.on_signals(),
         Spool(spool_path(chosen.folder, chosen.profiler_url, device.serial)) as spool,
         ProfilerHttp(chosen.profiler_url, chosen.token) as http,
+        closing(StatusFile(chosen.status_folder, device.serial)) as status,
     ):
         link = Link(http)
         bench = Bench(
@@ -169,6 +188,7 @@ def _measure(chosen: Run, device: Device, *, locked: bool = False) -> None:
             stop=chosen.stop,
             progress=_progress(),
             watch=_watch(chosen, device),
+            status=status,
         )
         try:
             Agent(bench).run(until_idle=chosen.until_idle)
