@@ -9,7 +9,6 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from netspec.wire import MAX_MODEL_BYTES
 from profiler_server.auth import tokens
 from profiler_server.auth.ownership import DeviceGuard
 from profiler_server.auth.rate_limit import RateLimit
@@ -17,6 +16,7 @@ from profiler_server.auth.service import TokenChecker
 from profiler_server.devices.endpoints import router as devices
 from profiler_server.jobs.endpoints import router as jobs
 from profiler_server.kit import health, outages, problems
+from profiler_server.kit.body_limit import BodyLimit
 from profiler_server.kit.compression import Compression
 from profiler_server.kit.database import Database
 from profiler_server.kit.metadata import metadata
@@ -34,8 +34,6 @@ from profiler_server.tables.known_latencies import KnownLatencies
 from profiler_server.tables.snapshot_answers import SnapshotAnswers
 from profiler_server.tables.unmeasured import OperatorModels
 
-#: a full batch of visits with their raw output is the largest body
-_MAX_BODY_BYTES = 2 * MAX_MODEL_BYTES
 #: longer (s) than a transaction computes between two statements
 _LEAST_FROZEN_S = 5.0
 
@@ -63,7 +61,6 @@ def create_app(settings: Settings) -> FastAPI:
         summary="Measured latency tables of neural-network operators",
         lifespan=lifespan,
         responses=problems.RESPONSES,
-        max_body_size=_MAX_BODY_BYTES,
     )
     app.state.settings = settings
     app.state.database = database
@@ -79,6 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     outages.install(app)
     app.add_middleware(Compression)
+    app.add_middleware(BodyLimit, most_bytes=settings.max_body_mb * 2**20)
     # The first two are asked for most often, and routes are tried one after the other.
     for router in (tables, leases, measurements, jobs, devices, models, health.router, monitoring):
         app.include_router(router)

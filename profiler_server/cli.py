@@ -75,7 +75,7 @@ def serve(
             typer.echo(about_token)
 
         logs.configure(log_level)
-        serving.serve(create_app(settings), listening, announce)
+        serving.serve(create_app(settings), listening, announce, settings.drain_s)
 
 
 @app.command()

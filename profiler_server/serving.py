@@ -6,6 +6,7 @@ import errno
 import gc
 import signal
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -18,12 +19,15 @@ from netspec.errors import UserError
 from profiler_server.auth import repository, service, tokens
 from profiler_server.auth.service import Scope, TokenChecker
 from profiler_server.kit.database import Database
+from profiler_server.kit.http import Http
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
 
 #: how long (s) running requests may take once the server is told to stop
 _GRACE_S = 10
 _BACKLOG = 2048
+#: proxies keep idle connections for about a minute, and must not find them closed
+_KEEP_ALIVE_S = 75
 #: so many new objects before the collector looks for cycles: a full batch of visits makes 30,000,
 #: and looking through them while they are needed takes a third of the time of their upload
 _COLLECT_AFTER = 50_000
@@ -67,18 +71,27 @@ def url_of(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(app: FastAPI, listening: socket.socket, announce: Callable[[], None]) -> None:
+def serve(
+    app: FastAPI, listening: socket.socket, announce: Callable[[], None], drain_s: float = 0.0
+) -> None:
     """Serves until SIGINT or SIGTERM, then lets running requests end.
 
     Args:
         app: from `create_app`.
         listening: from `listen`; closed at the end.
         announce: called once requests are answered.
+        drain_s: for so long after SIGTERM new requests are still answered, while `/readyz`
+            fails and nobody waits for work any more; a second signal ends that.
     """
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_S
+        app,
+        http=Http,
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_GRACE_S,
     )
-    server = _Server(config, app, announce)
+    server = _Server(config, app, announce, drain_s)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         server.should_exit = True
@@ -93,14 +106,33 @@ def serve(app: FastAPI, listening: socket.socket, announce: Callable[[], None]) 
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, app: FastAPI, announce: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, app: FastAPI, announce: Callable[[], None], drain_s: float
+    ) -> None:
         super().__init__(config)
         self._app = app
         self._announce = announce
+        self._drain_s = drain_s
+        self._stopping = False
+        self._stops_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._stopping or sig != signal.SIGTERM:
+            super().handle_exit(sig, frame)
+        self._stopping = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._announce()
+
+    async def on_tick(self, counter: int) -> bool:
+        # Not in the signal's handler, which may interrupt who holds the work signal's lock.
+        if self._stopping and self._stops_at is None:
+            self._stops_at = time.monotonic() + self._drain_s
+            self._app.state.work_signal.close()
+        if self._stops_at is not None and time.monotonic() >= self._stops_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.state.work_signal.close()

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from profiler_server.kit import schema
-from profiler_server.kit.dependencies import DatabaseDep
+from profiler_server.kit.dependencies import DatabaseDep, WorkSignalDep
 from profiler_server.kit.problems import Problem
 
 router = APIRouter(tags=["health"])
@@ -25,8 +25,10 @@ async def healthz() -> Health:
 
 
 @router.get("/readyz")
-def readyz(database: DatabaseDep) -> Health:
-    """The database answers and its schema is the one that the code needs."""
+def readyz(database: DatabaseDep, signal: WorkSignalDep) -> Health:
+    """The database answers, its schema is the one that the code needs, and the server stays."""
+    if signal.closing:
+        raise Problem("not-ready", "the server was told to stop; ask another one")
     current, wanted = schema.current_revision(database), schema.wanted_revision()
     if current != wanted:
         raise Problem(

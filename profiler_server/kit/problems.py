@@ -16,6 +16,7 @@ from netspec.errors import InvalidSpec
 
 #: every kind of problem: its HTTP status and its title
 KINDS: dict[str, tuple[int, str]] = {
+    "bad-request": (400, "The request cannot be read"),
     "invalid-token": (401, "The token is not valid"),
     "missing-scope": (403, "The token does not allow this"),
     "foreign-device": (403, "The device belongs to another token"),
@@ -35,7 +36,9 @@ KINDS: dict[str, tuple[int, str]] = {
     "not-calibratable": (409, "A network cannot be calibrated on"),
     "not-calibrated": (409, "There is no calibration for this network"),
     "not-acceptable": (406, "The answer cannot be had in this format"),
+    "body-too-large": (413, "The body is too large"),
     "model-too-large": (413, "The model is too large"),
+    "unsupported-media-type": (415, "The body is in a format that is not read here"),
     "invalid-request": (422, "The request is not valid"),
     "idempotency-key-reused": (422, "The Idempotency-Key stands for another request"),
     "empty-job": (422, "The job names nothing to measure"),
@@ -49,8 +52,15 @@ KINDS: dict[str, tuple[int, str]] = {
     "storage-full": (507, "The database has no room left"),
 }
 
-_KIND_OF_STATUS = {404: "not-found", 405: "method-not-allowed"}
-_MEDIA_TYPE = "application/problem+json"
+_KIND_OF_STATUS = {
+    400: "bad-request",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "body-too-large",
+}
+#: statuses whose detail only repeats the title
+_SILENT = frozenset({404, 405})
+MEDIA_TYPE = "application/problem+json"
 _SHOWN_ERRORS = 20
 
 
@@ -82,7 +92,7 @@ class Problem(Exception):
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {
         "description": "A problem (RFC 9457)",
-        "content": {_MEDIA_TYPE: {"schema": ProblemBody.model_json_schema()}},
+        "content": {MEDIA_TYPE: {"schema": ProblemBody.model_json_schema()}},
     }
     for status in ("4XX", "5XX", 422)
 }
@@ -108,6 +118,10 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def of_validation(request: Request, error: RequestValidationError) -> Response:
+        if _is_other_than_json(request, error):
+            given = request.headers.get("Content-Type") or "no Content-Type"
+            detail = f"expected a body with Content-Type: application/json, got {given}"
+            return _answer_kind(request, "unsupported-media-type", detail)
         return _answer_kind(request, "invalid-request", _describe(error))
 
     @app.exception_handler(HTTPException)
@@ -119,8 +133,10 @@ def install(app: FastAPI) -> None:
             return _answer(
                 request, "about:blank", error.status_code, title, str(error.detail), headers
             )
-        where = f"{request.method} {request.url.path}"
-        return _answer_kind(request, kind, f"{where}: see /docs for what there is", headers)
+        detail = str(error.detail)
+        if error.status_code in _SILENT:
+            detail = f"{request.method} {request.url.path}: see /docs for what there is"
+        return _answer_kind(request, kind, detail, headers)
 
     @app.exception_handler(Exception)
     async def of_server(request: Request, _error: Exception) -> Response:
@@ -128,6 +144,23 @@ def install(app: FastAPI) -> None:
         return _answer_kind(
             request, "internal-error", "the server's log says why; the request may be sent again"
         )
+
+
+def body_of(kind: str, detail: str, instance: str | None = None) -> bytes:
+    """The JSON of a problem of one of `KINDS`."""
+    status, title = KINDS[kind]
+    body = ProblemBody(
+        type=f"/problems/{kind}", title=title, status=status, detail=detail, instance=instance
+    )
+    return body.model_dump_json().encode()
+
+
+def _is_other_than_json(request: Request, error: RequestValidationError) -> bool:
+    # The framework hands on the bytes of what it does not take for JSON.
+    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    is_json = media_type.endswith(("/json", "+json"))
+    of_body = any(one["loc"][:1] == ("body",) for one in error.errors())
+    return of_body and bool(error.body) and not is_json
 
 
 def _describe(error: RequestValidationError) -> str:
@@ -160,5 +193,5 @@ def _answer(
         type=type_, title=title, status=status, detail=detail, instance=request.url.path
     )
     return Response(
-        body.model_dump_json(), status, headers=dict(headers or {}), media_type=_MEDIA_TYPE
+        body.model_dump_json(), status, headers=dict(headers or {}), media_type=MEDIA_TYPE
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -25,6 +26,7 @@ def config(connection: Connection | None = None) -> Config:
     return made
 
 
+@cache
 def wanted_revision() -> str:
     """The revision that this code is written for."""
     head = ScriptDirectory.from_config(config()).get_current_head()

@@ -35,6 +35,8 @@ class Settings(BaseModel):
     rate_limit_per_s: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
     #: requests that a token may make at once after a rest
     rate_limit_burst: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    #: MiB that the body of a request may have; that of a full batch of visits has about 64
+    max_body_mb: Annotated[int, Field(ge=1, le=4_096)] = 128
     #: MiB of rendered snapshots that a process keeps
     cache_mb: Annotated[int, Field(ge=0, le=65_536)] = 64
     #: seconds between SIGTERM, when `/readyz` begins to fail, and the end of listening

@@ -1,0 +1,138 @@
+"""Every error is a problem, whichever layer it comes from."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from netspec.connection import load_token
+from tests.integration.profiler_server import farm
+from tests.integration.profiler_server.conftest import MakeApi
+from tests.integration.profiler_server.process import Server
+from tests.integration.profiler_server.service import Api
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/xml", ""])
+def test_a_body_that_is_not_json_is_refused(api: Api, content_type: str) -> None:
+    headers = {"Content-Type": content_type}
+    detail = api.problem(
+        "POST", "/v1/jobs", b"{}", status=415, kind="unsupported-media-type", headers=headers
+    )
+    assert "application/json" in detail
+    api.problem("POST", "/v1/jobs", b"", status=422, kind="invalid-request", headers=headers)
+
+
+def test_a_body_over_the_limit_is_refused_however_it_is_sent(make_api: MakeApi) -> None:
+    api = make_api(max_body_mb=1)
+
+    def chunks() -> Iterator[bytes]:
+        for _ in range(17):
+            yield bytes(2**16)
+
+    for content in (bytes(2**20 + 1), chunks()):
+        answer = api.http.post("/v1/jobs", content=content, headers={**api.headers, **JSON})
+        assert answer.status_code == 413
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        problem = answer.json()
+        assert problem["type"] == "/problems/body-too-large"
+        assert str(2**20) in problem["detail"]
+    for path in ("/v1/visits:batch", "/v1/latencies:lookup"):
+        api.problem("POST", path, bytes(2**20 + 1), status=413, kind="body-too-large", headers=JSON)
+
+
+def test_a_token_may_make_so_many_requests(make_api: MakeApi, api: Api) -> None:
+    limited = make_api(rate_limit_per_s=0.1, rate_limit_burst=3)
+    for left in (2, 1, 0):
+        answer = limited.call("GET", "/v1/jobs")
+        assert answer.headers["RateLimit-Policy"] == '"token";q=3;w=30'
+        assert answer.headers["RateLimit"].startswith(f'"token";r={left};t=')
+    refused = limited.call("GET", "/v1/jobs", status=429)
+    assert refused.json()["type"] == "/problems/rate-limited"
+    assert 1 <= int(refused.headers["Retry-After"]) <= 10
+    assert refused.headers["RateLimit"].startswith('"token";r=0;t=')
+    # Another token, and what needs none, are not concerned.
+    Api(limited.http, api.headers["Authorization"].removeprefix("Bearer ")).call("GET", "/v1/jobs")
+    limited.call("GET", "/healthz")
+
+
+def test_a_request_has_an_id(api: Api) -> None:
+    first, second = (api.call("GET", "/nowhere", status=404) for _ in range(2))
+    assert first.headers["X-Request-Id"] != second.headers["X-Request-Id"]
+    given = api.call("GET", "/healthz", headers={"X-Request-Id": "my-1.a_B"})
+    assert given.headers["X-Request-Id"] == "my-1.a_B"
+    for strange in ("a b", "x" * 65):
+        answer = api.call("GET", "/healthz", headers={"X-Request-Id": strange})
+        assert answer.headers["X-Request-Id"] != strange
+
+
+def test_a_failed_request_has_an_id(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("profiler_server.devices.service.list_targets", fail)
+    assert api.call("GET", "/v1/targets", status=500).headers["X-Request-Id"]
+
+
+def test_what_is_no_http_is_a_problem_and_lines_of_the_log_are_json(tmp_path: Path) -> None:
+    with Server(tmp_path / "data", options=("--log-level", "info")) as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+            connection.sendall(b"\x16\x03\x01 no HTTP\r\n\r\n")
+            head, _, body = _all_of(connection).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ")
+        assert b"application/problem+json" in head
+        assert json.loads(body)["type"] == "/problems/bad-request"
+        httpx2.get(f"{server.url}/nowhere", headers={"X-Request-Id": "mine"})
+        _, errors = server.stop(signal.SIGTERM)
+    lines = [json.loads(line) for line in errors.splitlines()]
+    (line,) = [one for one in lines if one["event"] == "request"]
+    assert line["request_id"] == "mine"
+    assert (line["method"], line["path"], line["status"]) == ("GET", "/nowhere", 404)
+    assert line["ms"] >= 0
+
+
+def _all_of(connection: socket.socket) -> bytes:
+    content = b""
+    while more := connection.recv(65_536):
+        content += more
+    return content
+
+
+def test_a_server_that_is_told_to_stop_drains(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with (
+        Server(folder, variables={"PROFILER_DRAIN_S": "3"}) as server,
+        httpx2.Client(base_url=server.url, timeout=60) as client,
+    ):
+        api = Api(client, load_token())
+        api.call("GET", "/readyz")
+        device = api.register(farm.registration()).id
+        waited: list[float] = []
+
+        def wait_for_work() -> None:
+            start = time.monotonic()
+            api.no_work(device, wait_s=30.0)
+            waited.append(time.monotonic() - start)
+
+        waiting = threading.Thread(target=wait_for_work)
+        waiting.start()
+        time.sleep(0.5)
+        stopped: list[tuple[int, str]] = []
+        stopping = threading.Thread(target=lambda: stopped.append(server.stop(signal.SIGTERM)))
+        stopping.start()
+        waiting.join(timeout=2.5)
+        assert waited, "who waits for work is sent home at once"
+        assert "told to stop" in api.problem("GET", "/readyz", status=503, kind="not-ready")
+        # It still answers, until the proxy has noticed.
+        api.call("GET", "/v1/jobs")
+        stopping.join(timeout=10)
+    assert stopped == [(0, "")]
