@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from search_client.commands.options import console
+from netspec.connection import DEFAULT_URL
+from search_client.commands.options import (
+    ProfilerUrl,
+    TargetOption,
+    console,
+    profiler_client,
+)
 from search_client.commands.quantization_options import AsJson, ModelFile
 
 
@@ -21,16 +27,41 @@ def evaluate(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; by default one a core.")
     ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Have the profiler measure its latency, too.")
+    ] = False,
+    profiler_url: ProfilerUrl = DEFAULT_URL,
+    target: TargetOption = None,
+    rounds: Annotated[int, typer.Option(min=1, max=1000, help="Visits, with --measure.")] = 40,
     as_json: AsJson = False,
 ) -> None:
-    """Measure the accuracy of a .tflite file itself, by LiteRT, on all cores."""
+    """Measure the accuracy of a .tflite file itself, by LiteRT, on all cores.
+
+    With --measure also its latency on a target, through the profiler.
+    """
     from search_client.evaluate import evaluate_file  # noqa: PLC0415
+    from search_client.profiling import measure_models  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
 
     stages = Stages(console, quiet=as_json)
     with stages.stage("evaluate", f"Run {model}"), stages.bar("images") as advance:
         found = evaluate_file(model, data, workers, advance)
+    told: dict[str, Any] = asdict(found)
+    if measure:
+        with profiler_client(profiler_url) as client:
+            subject = client.upload_model(model.read_bytes(), model.name)
+            chosen = client.target(target)
+            entries = measure_models(client, chosen, [subject], rounds=rounds, stages=stages)
+            entry = entries[subject.sha256]
+        told |= {
+            "target": chosen.id,
+            "latency_ms": entry.value_ms,
+            "latency_low_ms": entry.low_ms,
+            "latency_high_ms": entry.high_ms,
+        }
     if as_json:
-        console.print(json.dumps(asdict(found)), markup=False, soft_wrap=True)
+        console.print(json.dumps(told), markup=False, soft_wrap=True)
         return
     console.print(f"top-1 {found.top1:.2%}, top-5 {found.top5:.2%} of {found.images} images")
+    if measure:
+        console.print(f"{told['latency_ms']:.3f} ms on target {told['target']}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Self
 
 import pytest
 import torch
@@ -12,9 +15,10 @@ from typer.testing import CliRunner
 
 from netspec.errors import UserError
 from netspec.networks import mobilenet_v2
-from netspec.operators import PRECISIONS, operator_from_key
-from netspec.spaces import Space
+from netspec.operators import PRECISIONS, MBConv, Operator, operator_from_key
+from netspec.spaces import Space, Stage
 from netspec.tflite.contents import operators_of
+from netspec.wire import Entry, JobRequest, ModelSubject, Snapshot
 from search_client.artifacts import Artifact, NoArtifact, artifact_names, load_artifact
 from search_client.batches import central_crop
 from search_client.cli import app
@@ -22,10 +26,12 @@ from search_client.commands.quantization_options import data_folder, integers
 from search_client.evaluate import LabelsDiffer, evaluate_file
 from search_client.export import FORMS, NotQuantized, export, model_file, write
 from search_client.images import NoClasses
+from search_client.mixed_precision import conversions_of
 from search_client.model_metadata import Form, read_metadata
 from search_client.origin import UnknownOrigin, find_origin
 from search_client.verify import ParityFailed, torch_logits
 from tests.integration.search_client.exported import CLASSES, NETWORK, trained_artifact
+from tests.made_up import operator_entry
 from tests.unit.search_client.tables import snapshot
 from tests.unit.search_client.tiny import tiny_images
 
@@ -236,54 +242,115 @@ def test_options_of_other_shapes_are_refused() -> None:
         data_folder(None, None)
 
 
-def test_the_report_on_int8_reads_a_snapshot(tmp_path: Path) -> None:
-    recipe = tmp_path / "recipe.toml"
+def write_small_recipe(folder: Path) -> Path:
+    recipe = folder / "recipe.toml"
     recipe.write_text(
         "baseline_width = 0.25\n[space]\ninput_size = 32\nwidth = 0.25\n"
         "stages = [{ channels = 24, depth = 1, stride = 2 }]\n"
     )
-    space = Space.model_validate(
-        {
-            "input_size": 32,
-            "width": 0.25,
-            "classes": 10,
-            "stages": [{"channels": 24, "depth": 1, "stride": 2}],
-        }
-    )
-    operators = {
+    return recipe
+
+
+def small_table() -> dict[Operator, float]:
+    """float32 2 ms, int8 1 ms; 7x7 in int8 3 ms."""
+    stages = (Stage(channels=24, depth=1, stride=2),)
+    space = Space(input_size=32, width=0.25, classes=10, stages=stages)
+    operators = (
         operator
         for precision in PRECISIONS
         for operator in (
             *space.with_precision(precision).operators(),
             *mobilenet_v2(32, 0.25, 10, precision).operators,
         )
-    }
-    table = snapshot(
-        {
-            operator: 3.0
-            if "kernel:7" in operator.key and operator.precision == "int8"
-            else (2.0 if operator.precision == "float32" else 1.0)
-            for operator in operators
-        }
     )
-    path = tmp_path / "snapshot.json"
-    path.write_text(table.model_dump_json())
+    in_int8 = {True: 3.0, False: 1.0}
+    return {
+        operator: 2.0 if operator.precision == "float32" else in_int8["kernel:7" in operator.key]
+        for operator in operators
+    }
+
+
+def test_the_report_on_int8_reads_a_snapshot(tmp_path: Path) -> None:
+    path, recipe = tmp_path / "snapshot.json", write_small_recipe(tmp_path)
+    path.write_text(snapshot(small_table()).model_dump_json())
+    options = ("--snapshot", path, "--recipe", recipe, "--classes", "10")
+    told = json.loads(command("quantization-report", *options, "--json"))
+    slowest = operator_from_key(told["operators"][0]["key"])
+    assert isinstance(slowest, MBConv)
+    assert slowest.kernel == 7
+    assert told["space"]["slower"] == 2
+    shown = " ".join(command("quantization-report", *options).split())
+    assert "7x7 blocks: 2 of 2 slower, int8 / float32 1.50" in shown
+
+
+class FakeProfiler:
+    """Answers what the commands ask, and remembers the jobs."""
+
+    def __init__(self, table: Snapshot) -> None:
+        self.table = table
+        self.requests: list[JobRequest] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+    def target(self, _wished: str | None) -> SimpleNamespace:
+        return SimpleNamespace(id=self.table.target_id)
+
+    def upload_model(self, model: bytes, name: str) -> ModelSubject:
+        return ModelSubject(sha256=hashlib.sha256(model).hexdigest(), name=name)
+
+    def create_job(self, request: JobRequest) -> SimpleNamespace:
+        self.requests.append(request)
+        return SimpleNamespace(id="job", reused=0, tasks=0)
+
+    def wait(self, job: SimpleNamespace, _on_progress: object) -> SimpleNamespace:
+        return job
+
+    def entries(self, _job_id: str) -> dict[str, Entry]:
+        (model,) = self.requests[-1].models
+        entry = operator_entry(NETWORK.operators[0], 1.25)
+        return {model.sha256: entry}
+
+    def publish(self, _target_id: str) -> Snapshot:
+        return self.table
+
+
+def test_evaluate_has_the_profiler_measure_the_file(
+    run: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profiler = FakeProfiler(snapshot({}))
+    monkeypatch.setattr("search_client.commands.evaluate.profiler_client", lambda _url: profiler)
+    model = run / "searched.int8.tflite"
+    told = json.loads(
+        command("evaluate", model, "--data", data, "--workers", "1", "--measure", "--json")
+    )
+    assert told["latency_ms"] == 1.25
+    assert told["target"] == profiler.table.target_id
+    assert [request.rounds for request in profiler.requests] == [40]
+
+
+def test_the_report_on_int8_has_conversions_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = write_small_recipe(tmp_path)
+    conversions = conversions_of(mobilenet_v2(32, 0.25, 10))
+    profiler = FakeProfiler(snapshot({**small_table(), **dict.fromkeys(conversions, 0.5)}))
+    monkeypatch.setattr(
+        "search_client.commands.quantization_report.profiler_client", lambda _url: profiler
+    )
     told = json.loads(
         command(
             "quantization-report",
-            "--snapshot",
-            path,
             "--recipe",
             recipe,
             "--classes",
             "10",
+            "--profile-conversions",
             "--json",
         )
     )
-    slowest = operator_from_key(told["operators"][0]["key"])
-    assert getattr(slowest, "kernel", None) == 7
-    assert told["space"]["slower"] == 2
-    shown = command(
-        "quantization-report", "--snapshot", path, "--recipe", recipe, "--classes", "10"
-    )
-    assert "7x7 blocks: 2 of 2 slower, int8 / float32 1.50" in " ".join(shown.split())
+    assert [request.operators for request in profiler.requests] == [conversions]
+    assert told["networks"][0]["missing"] == []
