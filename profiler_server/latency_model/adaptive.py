@@ -21,37 +21,41 @@ def next_operators(
     measured: Sequence[tuple[Operator, Priced]],
     count: int,
     weights: Sequence[float] | None = None,
+    enough: float = 0.0,
 ) -> list[Operator]:
     """The operators to measure next, most useful first.
 
-    While there is too little to learn from: one operator of every kind and kernel size, then
-    those least like any other. From then on each pick is the one that leaves the least variance
-    in the other candidates' latencies, given the picks before it.
+    First one operator of every kind and kernel size; then, while there is too little to learn
+    from, those least like any other. Otherwise each pick is the one that leaves the least
+    variance in the other candidates' latencies, given the picks before it.
 
     Args:
         candidates: not measured yet, distinct, of one precision.
         measured: entries of the same precision.
         count: how many are wanted; there are never more than candidates.
         weights: how often networks contain each candidate, 1 each by default.
+        enough: no more are picked once the error of a sum over all operators, relative, is
+            expected to be this small.
     """
-    picked: list[Operator] = []
-    left = list(candidates)
     seen = [operator for operator, _ in measured]
-    for operator in _spread_out(left, seen, count):
-        picked.append(operator)
-        left.remove(operator)
+    few = len(seen) < LEAST_ENTRIES
+    picked = _spread_out(candidates, seen, count, least=count if few else 0)
+    left = [one for one in candidates if one not in picked]
     wanted = min(count - len(picked), len(left))
-    if wanted <= 0:
+    if few or wanted <= 0:
         return picked
     share = dict(zip(candidates, weights or np.ones(len(candidates)), strict=True))
     model = OperatorModel(seen, [priced for _, priced in measured])
     # What was just picked will be known by then; the first of its kind teaches nothing of others.
     soon = [one for one in picked if model.knows(one)]
+    left = [one for one in left if model.knows(one)]
     means, covariance = model.posterior([*left, *soon])
     usage = np.exp(means) * np.array([share[one] for one in [*left, *soon]])
     for index in range(len(left), len(left) + len(soon)):
         covariance = _after(covariance, index)
-    order = _greedy(covariance, usage, len(left), wanted)
+    known_ms = sum(priced.value_ms for _, priced in measured)
+    enough_ms = enough * (known_ms + float(usage.sum()))
+    order = _greedy(covariance, usage, len(left), min(wanted, len(left)), enough_ms)
     return [*picked, *(left[index] for index in order)]
 
 
@@ -89,34 +93,40 @@ def table_error(
 
 
 def _spread_out(
-    candidates: Sequence[Operator], seen: Sequence[Operator], count: int
+    candidates: Sequence[Operator], seen: Sequence[Operator], count: int, least: int
 ) -> list[Operator]:
-    """New groups' first, then the farthest from all others, until a model can be fitted."""
+    """One of each new group, then the farthest from all others until there are `least`."""
     groups = {group(operator) for operator in seen}
     picked: list[Operator] = []
     for operator in candidates:
         if group(operator) not in groups and len(picked) < count:
             groups.add(group(operator))
             picked.append(operator)
-    wanted = min(count, LEAST_ENTRIES - len(seen), len(candidates))
+    wanted = min(least, len(candidates))
     if len(picked) >= wanted:
         return picked
     rows = features([*candidates, *seen])
     rows = (rows - rows.mean(axis=0)) / np.maximum(rows.std(axis=0), 1e-9)
-    distances = np.linalg.norm(rows[:, None] - rows[None], axis=2)
     near = [candidates.index(one) for one in picked] + list(range(len(candidates), len(rows)))
+    nearest = np.min([np.linalg.norm(rows - rows[at], axis=1) for at in near], axis=0)
+    nearest[near] = -1.0
     while len(picked) < wanted:
-        nearest = distances[: len(candidates), near].min(axis=1)
-        chosen = int(nearest.argmax())
+        chosen = int(nearest[: len(candidates)].argmax())
         picked.append(candidates[chosen])
-        near.append(chosen)
+        nearest = np.minimum(nearest, np.linalg.norm(rows - rows[chosen], axis=1))
+        nearest[chosen] = -1.0
     return picked
 
 
-def _greedy(covariance: Array, usage: Array, candidates: int, count: int) -> list[int]:
+def _greedy(
+    covariance: Array, usage: Array, candidates: int, count: int, enough_ms: float
+) -> list[int]:
     order: list[int] = []
-    for _ in range(count):
-        gains = (usage**2 @ covariance**2) / (np.diag(covariance) + _ENTRY_NOISE**2)
+    while len(order) < count:
+        variances = np.diag(covariance)
+        if float(usage**2 @ variances) <= enough_ms**2:
+            break
+        gains = (usage**2 @ covariance**2) / (variances + _ENTRY_NOISE**2)
         gains[[*order, *range(candidates, len(gains))]] = -1.0
         order.append(int(gains.argmax()))
         covariance = _after(covariance, order[-1])

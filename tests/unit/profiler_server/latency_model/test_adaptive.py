@@ -83,3 +83,22 @@ def test_the_table_error_falls_and_ends_at_that_of_the_entries() -> None:
 def test_an_error_needs_something_to_learn_from() -> None:
     with pytest.raises(TooFewEntries):
         table_error(OPERATORS, measured(OPERATORS[:5]))
+
+
+def test_a_large_first_batch_is_spread_out() -> None:
+    picked = next_operators(OPERATORS, [], 30)
+    assert len(set(picked)) == 30
+    per_group = [sum(group(one) == name for one in picked) for name in map(group, OPERATORS)]
+    assert min(per_group) >= 1
+    assert len({one.input_size for one in picked}) == len({one.input_size for one in OPERATORS})
+    assert len(next_operators(OPERATORS, [], 1_000)) == len(OPERATORS)
+
+
+def test_it_stops_when_the_table_is_good_enough() -> None:
+    entries = [(one, Priced(found.value_ms, 0.0)) for one, found in adaptively(20)]
+    left = [one for one in OPERATORS if one not in dict(entries)]
+    everything = next_operators(left, entries, 100)
+    some = next_operators(left, entries, 100, enough=0.7 * table_error(OPERATORS, entries))
+    assert 0 < len(some) < len(everything)
+    assert some == everything[: len(some)]
+    assert next_operators(left, entries, 100, enough=0.5) == []
