@@ -1,0 +1,176 @@
+"""One agent, several phones: a process each, phones that come and go, and what users get wrong."""
+
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from device_agent.link import Link
+from device_agent.phones.phone import Choice, connect
+from device_agent.transports import transport_to
+from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
+from netspec.protocol import PHONE, CoolDown, Gate
+from netspec.wire import DeviceRegistration, Job, JobRequest
+from tests.integration.device_agent.fake_runner import PROGRAM, FakeBenchmarkModel
+from tests.integration.device_agent.models import block
+from tests.integration.device_agent.processes import Farm, wait_for
+from tests.phones.fake_phone import FakePhone, FakePhones
+from tests.phones.fixtures import fake_phone, fake_phones  # noqa: F401
+from tests.phones.state import PhoneState
+
+PROTOCOL = PHONE.model_copy(
+    update={
+        "gate": Gate(busy_window_s=0.01),
+        "cool_down": CoolDown(seconds=0.1, times=2, then="hand_back"),
+    }
+)
+
+
+def options(folder: Path, *phones: FakePhone) -> list[str]:
+    runner, protocol = folder / "benchmark_model", folder / "protocol.json"
+    runner.write_bytes(PROGRAM.content)
+    protocol.write_text(PROTOCOL.model_dump_json(), encoding="utf-8")
+    return [
+        *(part for phone in phones for part in ("--phone", phone.address)),
+        *("--runner", str(runner), "--runner-version", PROGRAM.version),
+        *("--protocol", str(protocol)),
+    ]
+
+
+def add(phones: FakePhones, number: int) -> FakePhone:
+    made = phones.add(PhoneState(serial=f"FAKE{number}", model=f"Phone {number}"))
+    FakeBenchmarkModel(us=500 + number).install(made)
+    return made
+
+
+def ask(farm: Farm, phone: FakePhone, folder: Path, rounds: int) -> Job:
+    """Makes the phone's target known, and asks for visits on it."""
+    device = connect(transport_to(phone.address, "tcp", folder), Choice(PROGRAM), PROTOCOL)
+    with farm.http() as http:
+        Link(http).register(
+            DeviceRegistration(
+                agent=socket.gethostname(),
+                serial=device.serial,
+                targets=(device.identity,),
+                protocol=PROTOCOL,
+            )
+        )
+    target_id = device.identity.id
+    device.close()
+    return farm.file(
+        JobRequest(
+            name=phone.state.serial, target_id=target_id, operators=(block(8),), rounds=rounds
+        )
+    )
+
+
+def test_one_agent_serves_several_phones_and_tells_of_them(
+    farm: Farm,
+    fake_phones: FakePhones,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    phones = [add(fake_phones, number) for number in range(3)]
+    jobs = [ask(farm, phone, tmp_path, 3) for phone in phones]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    agent = farm.start_agent(*options(tmp_path, *phones), "--status-port", str(port))
+    wait_for(lambda: all(farm.job(job).state == "done" for job in jobs))
+    health = httpx2.get(f"http://127.0.0.1:{port}/healthz").json()
+    assert {one["device"] for one in health["devices"]} == {phone.address for phone in phones}
+    agent.send_signal(signal.SIGTERM)
+    _, log = agent.communicate(timeout=60)
+    assert agent.returncode == 0, log
+    assert "Traceback" not in log
+    assert farm.visits_stored() == 9
+    assert not any(phone.state.fixed_performance for phone in phones)
+
+
+def test_a_phone_that_comes_later_is_served_too(
+    farm: Farm,
+    fake_phones: FakePhones,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    phones = [add(fake_phones, number) for number in range(2)]
+    jobs = [ask(farm, phone, tmp_path, 2) for phone in phones]
+    phones[1].lose_power()
+    agent = farm.start_agent(*options(tmp_path, *phones))
+    wait_for(lambda: farm.job(jobs[0]).state == "done")
+    assert farm.job(jobs[1]).state != "done"
+    phones[1].power_on()
+    wait_for(lambda: farm.job(jobs[1]).state == "done")
+    agent.send_signal(signal.SIGTERM)
+    _, log = agent.communicate(timeout=60)
+    assert agent.returncode == 0, log
+
+
+def say(folder: Path, *arguments: str) -> str:
+    """The one line of a command that ends with exit code 2."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "device_agent", *arguments],
+        env={DATA_DIR_VARIABLE: str(folder), TOKEN_VARIABLE: "t", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == 2, ended.stderr
+    (line,) = ended.stderr.strip().splitlines()
+    return line
+
+
+def test_no_phone_is_one_line(tmp_path: Path) -> None:
+    assert "no answer at 127.0.0.1:9" in say(tmp_path, "run", "--phone", "127.0.0.1:9")
+
+
+def test_an_unauthorised_phone_is_one_line(
+    fake_phone: FakePhone,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    fake_phone.refuse_key()
+    assert "Allow USB debugging" in say(tmp_path, "run", "--phone", fake_phone.address)
+
+
+def test_a_missing_runner_is_one_line(fake_phone: FakePhone, tmp_path: Path) -> None:  # noqa: F811
+    said = say(tmp_path, "run", "--phone", fake_phone.address)
+    assert "no benchmark_model for arm64-v8a was fetched" in said
+    said = say(tmp_path, "run", "--phone", fake_phone.address, "--runner", "/nowhere")
+    assert "there is no benchmark_model at /nowhere" in said
+
+
+def test_a_runner_for_another_abi_is_one_line(
+    fake_phone: FakePhone,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    fake_phone.state.abi = "x86_64"
+    said = say(tmp_path, "run", *options(tmp_path, fake_phone))
+    assert "built for arm64-v8a, but the phone runs x86_64" in said
+
+
+def test_no_space_on_the_phone_is_one_line(
+    fake_phone: FakePhone,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    fake_phone.fill_disk()
+    said = say(tmp_path, "run", *options(tmp_path, fake_phone))
+    assert "space" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("{", "is no measurement protocol"), ('{"measure_ms": 0}', "measure_ms")],
+)
+def test_a_protocol_that_is_none_is_one_line(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "protocol.json"
+    path.write_text(text)
+    assert says in say(tmp_path, "run", "--protocol", str(path))
+    assert "cannot be read" in say(tmp_path, "run", "--protocol", str(tmp_path / "absent"))
+
+
+def test_a_fetch_that_reaches_nobody_is_one_line(tmp_path: Path) -> None:
+    said = say(tmp_path, "runner", "fetch", "--tool", "litert")
+    assert "needs --version" in said
