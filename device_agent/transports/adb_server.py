@@ -11,13 +11,13 @@ from typing import Any
 
 from adbutils import AdbClient, AdbConnection, AdbError
 
-from device_agent.errors import TransportLost, Unauthorised
+from device_agent.errors import AdbMissing, TransportLost, Unauthorised
 from device_agent.transports.base import Way
 from device_agent.transports.streams import Deadline, ServiceRefused
 
 HOST_VARIABLE = "ANDROID_ADB_SERVER_HOST"
 PORT_VARIABLE = "ANDROID_ADB_SERVER_PORT"
-_DEFAULT_PORT = 5037
+_DEFAULT_PORT, _LAST_PORT = 5037, 65_535
 #: s between two looks at whether a phone has come back
 _LOOK_EVERY_S = 0.1
 #: what a server that is there answers within
@@ -31,9 +31,16 @@ _PIECE = 256 * 1024
 
 
 def server_address() -> tuple[str, int]:
-    """Where the adb server listens: adb's own two environment variables, or its default."""
+    """Where the adb server listens: adb's own two environment variables, or its default.
+
+    Raises:
+        AdbMissing: the port is none.
+    """
     host = os.environ.get(HOST_VARIABLE) or "127.0.0.1"
-    return host, int(os.environ.get(PORT_VARIABLE) or _DEFAULT_PORT)
+    port = os.environ.get(PORT_VARIABLE) or str(_DEFAULT_PORT)
+    if not port.isdecimal() or not 0 < int(port) <= _LAST_PORT:
+        raise AdbMissing(f"{PORT_VARIABLE} is {port!r}; it must be the port of an adb server")
+    return host, int(port)
 
 
 def server_runs() -> bool:
