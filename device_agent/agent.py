@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import structlog
 
 from device_agent.attempt import Attempt, Bench
+from device_agent.device import Device
 from device_agent.errors import DeviceNotReady, DeviceQuarantined, WrongTarget
 from device_agent.lease_keeper import LeaseLost
 from device_agent.status import State
 from device_agent.stop import StopRequested
 from device_agent.uploader import Uploader
 from netspec.errors import ProfilerRefused, ProfilerUnreachable
+from netspec.protocol import MeasurementProtocol
 from netspec.wire import DeviceRegistration, Lease, LeaseRequest, RegisteredDevice
 
 #: how long the server may hold a question for work, s
@@ -110,14 +112,7 @@ class Agent:
 
     def _register(self) -> RegisteredDevice:
         device = self.bench.device
-        registered = self.bench.link.register(
-            DeviceRegistration(
-                agent=socket.gethostname(),
-                serial=device.serial,
-                targets=(device.identity,),
-                protocol=self.bench.protocol,
-            )
-        )
+        registered = self.bench.link.register(registration(device, self.bench.protocol))
         self._check_target(*registered.target_ids)
         _log.info(
             "registered",
@@ -142,3 +137,13 @@ class Agent:
                 f"the profiler means target {', '.join(meant)}, but this agent measures "
                 f"{measured}: install the same version of both"
             )
+
+
+def registration(device: Device, protocol: MeasurementProtocol) -> DeviceRegistration:
+    """How the agent presents a device."""
+    return DeviceRegistration(
+        agent=socket.gethostname(),
+        serial=device.serial,
+        targets=(device.identity,),
+        protocol=protocol,
+    )

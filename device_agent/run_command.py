@@ -13,7 +13,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from device_agent.agent import Agent
+from device_agent.agent import Agent, registration
 from device_agent.anchor import AnchorWatch
 from device_agent.attempt import Bench
 from device_agent.benchmark_model.program import read_program
@@ -25,7 +25,7 @@ from device_agent.lock import device_lock, file_name
 from device_agent.model_files import ModelFiles
 from device_agent.progress import LogProgress, Progress, TerminalProgress
 from device_agent.runner_command import Lock, store
-from device_agent.spool import Spool, spool_path
+from device_agent.spool import Spool, adopt_spool, spool_path
 from device_agent.status import StatusFile, served
 from device_agent.stop import StopSignal
 from device_agent.supervisor import SeenPhone, Supervisor, python_command
@@ -174,9 +174,9 @@ def _measure(chosen: Run, device: Device, *, locked: bool = False) -> None:
     with (
         _held(chosen.folder, device.serial, locked=locked),
         chosen.stop.on_signals(),
-        Spool(spool_path(chosen.folder, chosen.profiler_url, device.serial)) as spool,
         ProfilerHttp(chosen.profiler_url, chosen.token) as http,
         closing(StatusFile(chosen.status_folder, device.serial)) as status,
+        Spool(_spool_of(chosen, device, Link(http))) as spool,
     ):
         link = Link(http)
         bench = Bench(
@@ -195,6 +195,17 @@ def _measure(chosen: Run, device: Device, *, locked: bool = False) -> None:
         finally:
             _give_back(device)
             _say_what_is_left(spool)
+
+
+def _spool_of(chosen: Run, device: Device, link: Link) -> Path:
+    """The spool for this server, whatever it is reached by."""
+    by_url = spool_path(chosen.folder, chosen.profiler_url, device.serial)
+    server = link.register(registration(device, chosen.protocol)).server_id
+    if server is None:
+        return by_url
+    path = spool_path(chosen.folder, server, device.serial)
+    adopt_spool(by_url, path)
+    return path
 
 
 @contextmanager

@@ -25,10 +25,24 @@ CREATE TABLE IF NOT EXISTS visits (
 _HELD_COLUMN = "ALTER TABLE visits ADD COLUMN held INTEGER NOT NULL DEFAULT 0"
 
 
-def spool_path(folder: Path, url: str, serial: str) -> Path:
-    """The spool's file: one for each device and profiler, whose task ids the visits carry."""
-    digest = hashlib.sha256(f"{url}\n{serial}".encode()).hexdigest()
+def spool_path(folder: Path, server: str, serial: str) -> Path:
+    """The spool's file: one for each device and server, whose task ids the visits carry.
+
+    Args:
+        folder: of all spools.
+        server: what the server calls itself, or its URL where it does not say.
+        serial: of the device.
+    """
+    digest = hashlib.sha256(f"{server}\n{serial}".encode()).hexdigest()
     return folder / f"spool-{digest[:12]}.db"
+
+
+def adopt_spool(old: Path, new: Path) -> None:
+    """Takes over the file of an agent that named it otherwise, if there is one."""
+    if old.exists() and not new.exists():
+        # Closing writes its log into it.
+        Spool(old).close()
+        old.rename(new)
 
 
 class Spool:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from device_agent.spool import Spool, spool_path
+from device_agent.spool import Spool, adopt_spool, spool_path
 from tests.unit.device_agent.messages import visit
 
 
@@ -46,7 +46,7 @@ def test_an_appended_visit_survives_a_killed_process(tmp_path: Path) -> None:
     script = """
 import os, signal, sys
 from pathlib import Path
-from device_agent.spool import Spool
+from device_agent.spool import Spool, adopt_spool, spool_path
 from netspec.wire import Visit
 spool = Spool(Path(sys.argv[1]))
 spool.append(Visit.model_validate_json(sys.argv[2]))
@@ -102,3 +102,17 @@ def test_a_spool_of_an_older_agent_is_read(tmp_path: Path) -> None:
         )
     with Spool(tmp_path / "spool.db") as spool:
         assert spool.oldest(10) == [old]
+
+
+def test_a_spool_is_taken_over_under_its_servers_name(tmp_path: Path) -> None:
+    old = spool_path(tmp_path, "http://one", "a")
+    new = spool_path(tmp_path, "server-id", "a")
+    one = visit()
+    with Spool(old) as spool:
+        spool.append(one)
+    adopt_spool(old, new)
+    assert not old.exists()
+    with Spool(new) as spool:
+        assert spool.oldest(10) == [one]
+        adopt_spool(old, new)  # there is nothing to take over
+        assert spool.waiting() == 1
