@@ -72,16 +72,16 @@ class StreamTransport:
                 sync.send_file(stream, content, part, mode, path)
                 sync.quit_service(stream)
         except (DeviceFull, FileRefused):
-            self._remove(part)
+            self._remove_parts(path)
             raise
-        quoted = shlex.join(["chmod", f"{mode:o}", str(part)])
         moved = self.shell(
-            f"{quoted} && {shlex.join(['mv', '-f', str(part), str(path)])}",
+            f"{shlex.join(['chmod', f'{mode:o}', str(part)])} && "
+            f"{shlex.join(['mv', '-f', str(part), str(path)])}; code=$?; "
+            f"{_rm_parts(path)}; exit $code",
             timeout_s=deadline.left(),
             merged=True,
         )
         if moved.exit_code:
-            self._remove(part)
             raise FileRefused(f"the phone refuses to write {path}: {moved.output.strip()}")
 
     def pull(self, path: PurePosixPath, *, timeout_s: float) -> bytes:
@@ -128,9 +128,14 @@ class StreamTransport:
             self.close()
             raise
 
-    def _remove(self, path: PurePosixPath) -> None:
+    def _remove_parts(self, path: PurePosixPath) -> None:
         """Removes what a refused transfer left; the refusal is what the caller hears of."""
-        self.shell(shlex.join(["rm", "-f", str(path)]), timeout_s=_USABLE_WITHIN_S, merged=True)
+        self.shell(_rm_parts(path), timeout_s=_USABLE_WITHIN_S, merged=True)
+
+
+def _rm_parts(path: PurePosixPath) -> str:
+    """Removes this transfer's temporary file, and those of earlier ones that were cut."""
+    return f"rm -f {shlex.quote(str(path.with_name(f'.{path.name}.')))}*.part"
 
 
 def _shortened(text: str) -> str:

@@ -15,6 +15,10 @@ from device_agent.transports.pipe import Pipe
 
 #: class, subclass and protocol of adb's USB interface
 _ADB = (0xFF, 0x42, 0x01)
+#: a phone that says nothing for so long has nothing left to say, s
+_QUIET_S = 0.02
+#: bytes taken at once: what phones send in one transfer at most
+_DRAINED = 2**20
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,23 @@ class UsbPipe(Pipe):
         except usb1.USBError as error:
             raise TransportLost(f"cannot open {self._serial} at USB: {error}") from error
         self._opened = opened
+        self._drain()
+
+    def _drain(self) -> None:
+        """Takes away what the phone still has to say to a host that ended abruptly."""
+        usb1 = _usb1()
+        from adb_shell.exceptions import UsbReadFailedError  # noqa: PLC0415 - needs libusb
+
+        while True:
+            try:
+                self._opened.bulk_read(_DRAINED, _QUIET_S)
+            except UsbReadFailedError as error:
+                if isinstance(error.usb_error, usb1.USBErrorTimeout):
+                    return
+                raise TransportLost(
+                    f"the USB connection to {self._serial} broke: {error}"
+                ) from error
+            self.deadline.left()
 
     def close(self) -> None:
         """Lets go of the interface."""

@@ -67,6 +67,8 @@ def test_a_cut_push_leaves_the_old_file(fake_phone: FakePhone, transport: Transp
     assert transport.pull(MODEL, timeout_s=5) == b"old"
     transport.push(b"new", MODEL, mode=0o644, timeout_s=5)
     assert transport.pull(MODEL, timeout_s=5) == b"new"
+    # Nor does the half that came take up room.
+    assert transport.shell(f"ls -a {TMP}", timeout_s=5).output.split() == ["model"]
 
 
 def test_a_cut_first_push_leaves_no_file(fake_phone: FakePhone, transport: Transport) -> None:

@@ -22,6 +22,7 @@ ADB = (0xFF, 0x42, 0x01)
 class Handle:
     claims: Exception | None = None
     incoming: list[bytes | Exception] = field(default_factory=list)
+    stale: list[bytes | Exception] = field(default_factory=list)
     sent: bytearray = field(default_factory=bytearray)
     takes: int | None = None
     released: bool = False
@@ -43,7 +44,10 @@ class Handle:
     def bulkRead(self, endpoint: int, size: int, timeout: int) -> bytearray:  # noqa: N802
         assert endpoint == 0x81
         assert timeout > 0
-        piece = self.incoming.pop(0)
+        if timeout <= 20:  # what is left of an earlier connection
+            piece = self.stale.pop(0) if self.stale else usb1.USBErrorTimeout()
+        else:
+            piece = self.incoming.pop(0)
         if isinstance(piece, Exception):
             raise piece
         return bytearray(piece[:size])
@@ -142,6 +146,19 @@ def test_bytes_go_both_ways(plugged: list[Device]) -> None:
     pipe.close()
     pipe.close()
     assert plugged[0].handle.released
+
+
+def test_what_an_earlier_host_left_is_taken_away(plugged: list[Device]) -> None:
+    handle = Handle(incoming=[b"answer"], stale=[b"old", b"older"])
+    plugged.append(Device(handle=handle))
+    assert connected().bulk_read(9, None) == b"answer"
+    assert handle.stale == []
+
+
+def test_a_phone_that_is_unplugged_while_it_is_opened_is_lost(plugged: list[Device]) -> None:
+    plugged.append(Device(handle=Handle(stale=[usb1.USBErrorNoDevice()])))
+    with pytest.raises(TransportLost, match="the USB connection to R58M12345AB broke"):
+        connected()
 
 
 def test_an_interface_that_a_server_holds_is_said_to_be_held(plugged: list[Device]) -> None:
