@@ -124,7 +124,7 @@ def _greedy(
     order: list[int] = []
     while len(order) < count:
         variances = np.diag(covariance)
-        if float(usage**2 @ variances) <= enough_ms**2:
+        if enough_ms > 0 and float(usage**2 @ variances) <= enough_ms**2:
             break
         gains = (usage**2 @ covariance**2) / (variances + _ENTRY_NOISE**2)
         gains[[*order, *range(candidates, len(gains))]] = -1.0
