@@ -66,12 +66,13 @@ def _show(found: Verification, *, as_json: bool) -> None:
         adapter = TypeAdapter(type(found))
         console.print(adapter.dump_json(found).decode(), markup=False, soft_wrap=True)
         return
-    table = Table("kernels", "top-1", "agreement", "max difference", "output steps")
+    table = Table("kernels", "top-1", "agreement", "with ties", "max difference", "output steps")
     for kernels, parity in found.parity.items():
         table.add_row(
             kernels,
             f"{parity.accuracy:.2%}",
             f"{parity.top1_agreement:.2%}",
+            f"{parity.tied_agreement:.2%}",
             f"{parity.max_difference:.2g}",
             "" if parity.max_steps is None else str(parity.max_steps),
         )
