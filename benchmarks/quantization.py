@@ -181,7 +181,7 @@ def main() -> None:
     setting = (64, 0.5, 16, 5) if quick else (96, 1.0, 16, 15)
     numbers = step_ratios(*setting)
     numbers["export_s"] = export_seconds(96 if quick else 224)
-    numbers |= parity(32, 0.35, 200, 3) if quick else parity(64, 0.5, 1000, 6)
+    numbers |= parity(96, 0.35, 40, 1) if quick else parity(96, 0.35, 300, 6)
     size, width, batch, rounds = setting
     print(
         json.dumps(
