@@ -14,6 +14,7 @@ from profiler_server.auth.ownership import DeviceGuard
 from profiler_server.auth.rate_limit import RateLimit
 from profiler_server.auth.service import TokenChecker
 from profiler_server.devices.endpoints import router as devices
+from profiler_server.events.endpoints import router as events
 from profiler_server.jobs.endpoints import router as jobs
 from profiler_server.kit import health, outages, problems
 from profiler_server.kit.body_limit import BodyLimit
@@ -78,7 +79,17 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Compression)
     app.add_middleware(BodyLimit, most_bytes=settings.max_body_mb * 2**20)
     # The first two are asked for most often, and routes are tried one after the other.
-    for router in (tables, leases, measurements, jobs, devices, models, health.router, monitoring):
+    for router in (
+        tables,
+        leases,
+        measurements,
+        jobs,
+        devices,
+        models,
+        health.router,
+        monitoring,
+        events,
+    ):
         app.include_router(router)
     return app
 

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from netspec.wire.devices import Device, DeviceRegistration, RegisteredDevice, Target
+from netspec.wire.devices import (
+    Device,
+    DeviceLabels,
+    DeviceRegistration,
+    Quarantine,
+    QuarantineRequest,
+    RegisteredDevice,
+    Target,
+)
 from netspec.wire.entries import DeviceEstimate, EntryDetail, StoredVisit
-from netspec.wire.jobs import Job, JobRequest, JobState, TaskFailure
+from netspec.wire.events import Event
+from netspec.wire.jobs import Job, JobRequest, JobState, TargetSelector, TaskFailure
 from netspec.wire.leases import (
     Lease,
     LeasedTask,
@@ -51,9 +60,11 @@ __all__ = [
     "Conditions",
     "Device",
     "DeviceEstimate",
+    "DeviceLabels",
     "DeviceRegistration",
     "Entry",
     "EntryDetail",
+    "Event",
     "HeldOutError",
     "Job",
     "JobRequest",
@@ -76,11 +87,14 @@ __all__ = [
     "PredictedLatency",
     "Prediction",
     "PublishRequest",
+    "Quarantine",
+    "QuarantineRequest",
     "RegisteredDevice",
     "Snapshot",
     "StoredVisit",
     "Subject",
     "Target",
+    "TargetSelector",
     "TaskFailure",
     "TaskOutcome",
     "Visit",

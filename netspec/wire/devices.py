@@ -9,6 +9,15 @@ from pydantic import AwareDatetime, Field
 from netspec.protocol import MeasurementProtocol, TargetId, TargetIdentity, Text
 from netspec.wire.message import Message
 
+#: what jobs select devices by, for instance `{"rack": "2", "owner": "vision"}`
+Labels = Annotated[
+    dict[
+        Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._/-]{0,62}$")],
+        Annotated[str, Field(pattern=r"^[^\x00]{0,200}$")],
+    ],
+    Field(max_length=32),
+]
+
 
 class DeviceRegistration(Message):
     """An agent presents one device and the targets it can measure."""
@@ -17,6 +26,28 @@ class DeviceRegistration(Message):
     serial: Text
     targets: Annotated[tuple[TargetIdentity, ...], Field(min_length=1, max_length=16)]
     protocol: MeasurementProtocol
+    #: None: those that it has
+    labels: Labels | None = None
+
+
+class DeviceLabels(Message):
+    """The labels that a device shall have from now on, and no others."""
+
+    labels: Labels
+
+
+class QuarantineRequest(Message):
+    """A device shall get no work until it is released."""
+
+    #: for people
+    reason: Annotated[str, Field(min_length=1, max_length=2_000, pattern=r"^[^\x00]*$")]
+
+
+class Quarantine(Message):
+    """Since when, and why, a device gets no work."""
+
+    since: AwareDatetime
+    reason: str
 
 
 class Device(Message):
@@ -26,7 +57,12 @@ class Device(Message):
     agent: Text
     serial: Text
     target_ids: tuple[TargetId, ...]
+    #: to the minute
     last_seen: AwareDatetime
+    labels: Labels = Field(default_factory=dict)
+    quarantine: Quarantine | None = None
+    #: until when it gets no work after leases that brought no visit
+    rests_until: AwareDatetime | None = None
 
 
 class RegisteredDevice(Message):
@@ -36,6 +72,8 @@ class RegisteredDevice(Message):
     target_ids: tuple[TargetId, ...]
     lease_ttl_s: float
     renew_every_s: float
+    #: tells this server's database from any other; None from a server before 0.2
+    server_id: str | None = None
 
 
 class Target(Message):

@@ -2,23 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from netspec.networks import Network
-from netspec.operators import Operator
-from netspec.protocol import TargetId, Text
+from netspec.operators import Operator, Precision
+from netspec.protocol import Delegate, TargetId, TargetIdentity, Text
 from netspec.spaces import Space
+from netspec.wire.devices import Labels
 from netspec.wire.message import Message
 from netspec.wire.subjects import ModelSubject
 
 
+class TargetSelector(Message):
+    """The targets of all devices that have the labels, as far as they are of the kind named.
+
+    What is not named may be anything.
+    """
+
+    #: a device must have all of these
+    labels: Labels = Field(default_factory=dict)
+    device_model: Text | None = None
+    delegate: Delegate | None = None
+    threads: Annotated[int, Field(ge=1, le=64)] | None = None
+    #: cores that runs are pinned to, as a hex mask, or `none`
+    affinity: Annotated[str, Field(pattern=r"^(none|[0-9a-f]{1,16})$")] | None = None
+
+    def matches(self, identity: TargetIdentity) -> bool:
+        """Whether a target is of the kind named; labels are the devices'."""
+        wanted = {
+            "device_model": self.device_model,
+            "delegate": self.delegate,
+            "threads": self.threads,
+            "affinity": self.affinity,
+        }
+        return all(
+            value is None or getattr(identity, name) == value for name, value in wanted.items()
+        )
+
+
 class JobRequest(Message):
-    """What to measure on which target. Spaces are expanded by the server."""
+    """What to measure, on one target or on those that are selected.
+
+    Spaces are expanded by the server. There is a task for each subject on each target.
+    """
 
     name: Text
-    target_id: TargetId
+    target_id: TargetId | None = None
+    select: TargetSelector | None = None
     spaces: Annotated[tuple[Space, ...], Field(max_length=16)] = ()
     operators: Annotated[tuple[Operator, ...], Field(max_length=5_000)] = ()
     networks: Annotated[tuple[Network, ...], Field(max_length=500)] = ()
@@ -29,6 +61,19 @@ class JobRequest(Message):
     remeasure: bool = False
     #: higher is leased first
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    #: spaces, operators and networks are measured in each of these; empty: as they are
+    precisions: Annotated[tuple[Precision, ...], Field(max_length=2)] = ()
+    #: of the operators without entry measure at most so many, those that tell most of the others;
+    #: None: all. Of several targets the first one's entries decide
+    budget: Annotated[int, Field(ge=1, le=5_000)] | None = None
+    #: with a budget: pick no more than it takes for a sum of all operators to be off by so much
+    enough_percent: Annotated[float, Field(gt=0, le=100)] | None = None
+
+    @model_validator(mode="after")
+    def _names_targets_once(self) -> Self:
+        if (self.target_id is None) == (self.select is None):
+            raise ValueError("name either `target_id` or `select`")
+        return self
 
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -39,6 +84,7 @@ class TaskFailure(Message):
 
     subject: str
     reason: str
+    target_id: TargetId | None = None
 
 
 class Job(Message):
@@ -46,7 +92,10 @@ class Job(Message):
 
     id: Text
     name: Text
+    #: the only target, or the first of `target_ids`
     target_id: TargetId
+    #: where it is measured
+    target_ids: tuple[TargetId, ...] = ()
     state: JobState
     created_at: AwareDatetime
     tasks: int

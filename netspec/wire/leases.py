@@ -50,7 +50,7 @@ class LeaseStatus(Message):
     """The answer to a renewal."""
 
     ttl_s: float
-    #: tasks whose job was cancelled: stop visiting them
+    #: stop visiting these: their job was cancelled, or the device put in quarantine
     cancelled_task_ids: tuple[Text, ...] = ()
 
 

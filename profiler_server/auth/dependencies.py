@@ -95,5 +95,6 @@ TABLES_READER = Requires(Scope.TABLES_READ)
 TablesReader = Annotated[Principal, Depends(TABLES_READER)]
 JobsWriter = Annotated[Principal, Depends(Requires(Scope.JOBS_WRITE))]
 Agent = Annotated[Principal, Depends(Requires(Scope.AGENT))]
+Admin = Annotated[Principal, Depends(Requires(Scope.ADMIN))]
 #: any valid token
 Anyone = Annotated[Principal, Depends(Requires(Scope.TABLES_READ, Scope.JOBS_WRITE, Scope.AGENT))]

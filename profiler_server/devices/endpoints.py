@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from netspec.wire import Device, DeviceRegistration, RegisteredDevice, Target
-from profiler_server.auth.dependencies import Agent, Anyone
-from profiler_server.auth.ownership import own
+from netspec.wire import (
+    Device,
+    DeviceLabels,
+    DeviceRegistration,
+    QuarantineRequest,
+    RegisteredDevice,
+    Target,
+)
+from profiler_server.auth.dependencies import Admin, Agent, Anyone
+from profiler_server.auth.ownership import DeviceGuardDep, own
 from profiler_server.devices import service
-from profiler_server.kit.dependencies import DatabaseDep, SettingsDep
+from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
 from profiler_server.kit.pages import PagingDep
 
 router = APIRouter(prefix="/v1", tags=["devices"])
@@ -30,6 +37,48 @@ def list_devices(database: DatabaseDep, paging: PagingDep, _: Anyone) -> list[De
     """Devices, by agent and serial."""
     with database.read() as session:
         return paging.answer(service.list_devices(session, paging.asked))
+
+
+@router.get("/devices/{device_id}")
+def get_device(device_id: str, database: DatabaseDep, _: Anyone) -> Device:
+    """One device."""
+    with database.read() as session:
+        return service.get_device(session, device_id)
+
+
+@router.put("/devices/{device_id}/labels")
+def label_device(
+    device_id: str, labels: DeviceLabels, database: DatabaseDep, guard: DeviceGuardDep, who: Agent
+) -> Device:
+    """Gives a device these labels and no others."""
+    guard.check_devices(who, [device_id])
+    with database.write() as session:
+        return service.label(session, device_id, labels.labels)
+
+
+@router.post("/devices/{device_id}:quarantine")
+def quarantine_device(
+    device_id: str,
+    wanted: QuarantineRequest,
+    database: DatabaseDep,
+    guard: DeviceGuardDep,
+    who: Agent,
+) -> Device:
+    """Gives a device no more work until it is released, and stops what it does."""
+    guard.check_devices(who, [device_id])
+    with database.write() as session:
+        return service.quarantine(session, device_id, wanted.reason)
+
+
+@router.post("/devices/{device_id}:release")
+def release_device(
+    device_id: str, database: DatabaseDep, signal: WorkSignalDep, _: Admin
+) -> Device:
+    """Ends a device's quarantine, and its rest."""
+    with database.write() as session:
+        released = service.release(session, device_id)
+    signal.notify()
+    return released
 
 
 @router.get("/targets")

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Exists, delete, exists, func, insert, sele
 from sqlalchemy.orm import Session
 
 from netspec.protocol import MeasurementProtocol, TargetIdentity
-from profiler_server.devices.tables import DeviceRow, DeviceTargetRow, TargetRow
+from profiler_server.devices.tables import DeviceRow, DeviceTargetRow, ServerRow, TargetRow
 from profiler_server.kit.among import among
 from profiler_server.kit.bulk import insert_absent
 from profiler_server.kit.ids import new_id
@@ -69,6 +69,26 @@ def devices(session: Session, asked: PageRequest) -> Page[DeviceRow]:
     order = (DeviceRow.agent, DeviceRow.serial)
     page = read_page(session, select(DeviceRow), order, asked)
     return page.with_items([row[0] for row in page.items])
+
+
+def device(session: Session, device_id: str) -> DeviceRow | None:
+    """One device."""
+    return session.get(DeviceRow, device_id)
+
+
+def server_id(session: Session) -> str:
+    """What tells this database from any other."""
+    return session.execute(select(ServerRow.id)).scalar_one()
+
+
+def labels_by_target(session: Session) -> Sequence[tuple[str, str]]:
+    """Every target with the labels, as JSON, of each device that can measure it."""
+    rows = session.execute(
+        select(DeviceTargetRow.target_id, DeviceRow.labels).join(
+            DeviceRow, DeviceRow.id == DeviceTargetRow.device_id
+        )
+    )
+    return [(target_id, labels) for target_id, labels in rows]
 
 
 def lock_device(session: Session, device_id: str) -> DeviceRow | None:

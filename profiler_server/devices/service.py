@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
 from sqlalchemy.orm import Session
 
 from netspec.protocol import TargetIdentity
-from netspec.wire import Device, DeviceRegistration, RegisteredDevice, Target
+from netspec.wire import (
+    Device,
+    DeviceRegistration,
+    Quarantine,
+    RegisteredDevice,
+    Target,
+    TargetSelector,
+)
 from profiler_server.devices import repository
-from profiler_server.devices.tables import TargetRow
+from profiler_server.devices.tables import DeviceRow, TargetRow
+from profiler_server.events import repository as events
+from profiler_server.events.tables import EventKind
 from profiler_server.kit.database import database_now
 from profiler_server.kit.pages import Page, PageRequest
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
+from profiler_server.kit.work_notices import announce
 
 _SHOWN_TARGETS = 5
 
@@ -37,11 +51,14 @@ def register(
     )
     target_ids = tuple(dict.fromkeys(target.id for target in registration.targets))
     repository.set_device_targets(session, device_id, target_ids)
+    if registration.labels is not None:
+        _label(session, _require(session, device_id), registration.labels, now)
     return RegisteredDevice(
         id=device_id,
         target_ids=target_ids,
         lease_ttl_s=settings.lease_ttl_s,
         renew_every_s=settings.renew_every_s,
+        server_id=repository.server_id(session),
     )
 
 
@@ -52,18 +69,112 @@ def list_devices(session: Session, asked: PageRequest) -> Page[Device]:
         Problem: `invalid-request`: the cursor is not one of this list.
     """
     page = repository.devices(session, asked)
-    targets = repository.target_ids_of(session, [row.id for row in page.items])
-    listed = [
-        Device(
-            id=row.id,
-            agent=row.agent,
-            serial=row.serial,
-            target_ids=tuple(targets.get(row.id, ())),
-            last_seen=row.last_seen,
-        )
-        for row in page.items
+    return page.with_items(_devices(session, page.items))
+
+
+def get_device(session: Session, device_id: str) -> Device:
+    """One device.
+
+    Raises:
+        Problem: `unknown-device`.
+    """
+    row = repository.device(session, device_id)
+    if row is None:
+        raise _unknown(device_id)
+    return _devices(session, [row])[0]
+
+
+def label(session: Session, device_id: str, labels: dict[str, str]) -> Device:
+    """Gives a device these labels and no others.
+
+    Raises:
+        Problem: `unknown-device`.
+    """
+    row = _require(session, device_id)
+    _label(session, row, labels, database_now(session))
+    return _devices(session, [row])[0]
+
+
+def quarantine(session: Session, device_id: str, reason: str) -> Device:
+    """Gives a device no more work, and stops what it does. May be repeated with another reason.
+
+    Raises:
+        Problem: `unknown-device`.
+    """
+    row, now = _require(session, device_id), database_now(session)
+    row.quarantined_at = row.quarantined_at or now
+    row.quarantine_reason = reason
+    events.append(session, now, EventKind.DEVICE_QUARANTINED, device_id=row.id, reason=reason)
+    return _devices(session, [row])[0]
+
+
+def release(session: Session, device_id: str) -> Device:
+    """Ends a device's quarantine and its rest. May be repeated.
+
+    Raises:
+        Problem: `unknown-device`.
+    """
+    row = _require(session, device_id)
+    if row.quarantined_at is not None or row.rests_until is not None:
+        row.quarantined_at, row.quarantine_reason = None, ""
+        row.rests_until, row.fruitless = None, 0
+        events.append(session, database_now(session), EventKind.DEVICE_RELEASED, device_id=row.id)
+        announce(session)
+    return _devices(session, [row])[0]
+
+
+def select_targets(session: Session, wanted: TargetSelector) -> list[str]:
+    """The targets of the devices with all the labels that are of the kind wanted, oldest first."""
+    labels = wanted.labels.items()
+    able: set[str] = set()
+    for target_id, stored in repository.labels_by_target(session):
+        if labels <= json.loads(stored).items():
+            able.add(target_id)
+    return [
+        row.id
+        for row in repository.targets(session)
+        if row.id in able and wanted.matches(_identity(row))
     ]
-    return page.with_items(listed)
+
+
+def _require(session: Session, device_id: str) -> DeviceRow:
+    """The device, locked."""
+    row = repository.lock_device(session, device_id)
+    if row is None:
+        raise _unknown(device_id)
+    return row
+
+
+def _unknown(device_id: str) -> Problem:
+    return Problem("unknown-device", f"no device {device_id!r}; GET /v1/devices lists them")
+
+
+def _label(session: Session, row: DeviceRow, labels: dict[str, str], now: datetime) -> None:
+    stored = json.dumps(labels, sort_keys=True)
+    if stored != row.labels:
+        row.labels = stored
+        events.append(session, now, EventKind.DEVICE_LABELLED, device_id=row.id, labels=stored)
+
+
+def _devices(session: Session, rows: Sequence[DeviceRow]) -> list[Device]:
+    targets = repository.target_ids_of(session, [row.id for row in rows])
+    return [_device(row, targets.get(row.id, ())) for row in rows]
+
+
+def _device(row: DeviceRow, target_ids: Sequence[str]) -> Device:
+    quarantined = None
+    if row.quarantined_at is not None:
+        quarantined = Quarantine(since=row.quarantined_at, reason=row.quarantine_reason)
+    return Device(
+        id=row.id,
+        agent=row.agent,
+        serial=row.serial,
+        target_ids=tuple(target_ids),
+        last_seen=row.last_seen,
+        labels=json.loads(row.labels),
+        quarantine=quarantined,
+        rests_until=row.rests_until,
+    )
 
 
 def list_targets(session: Session, asked: PageRequest) -> Page[Target]:

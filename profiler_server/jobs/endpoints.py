@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
 
 from netspec.wire import Entry, Job, JobRequest
 from profiler_server.auth.dependencies import Anyone, JobsWriter, TablesReader
@@ -58,10 +60,25 @@ def cancel_job(job_id: str, database: DatabaseDep, _: JobsWriter) -> Job:
         return service.cancel(session, job_id)
 
 
+@router.post("/{job_id}:retry")
+def retry_job(job_id: str, database: DatabaseDep, signal: WorkSignalDep, _: JobsWriter) -> Job:
+    """Returns the job's failed tasks to the queue, as if they had never failed."""
+    with database.write() as session:
+        job = service.retry(session, job_id)
+    signal.notify()
+    return job
+
+
 @router.get("/{job_id}/entries")
 def list_entries(
-    job_id: str, database: DatabaseDep, paging: PagingDep, _: TablesReader
+    job_id: str,
+    database: DatabaseDep,
+    paging: PagingDep,
+    _: TablesReader,
+    target_id: Annotated[
+        str | None, Query(description="One of the job's targets; by default its first")
+    ] = None,
 ) -> list[Entry]:
-    """The entries of the job's subjects, as far as there are any, by name."""
+    """The entries of the job's subjects on one target, as far as there are any, by name."""
     with database.read() as session:
-        return paging.answer(service.entries_of(session, job_id, paging.asked))
+        return paging.answer(service.entries_of(session, job_id, target_id, paging.asked))

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from netspec.wire import Subject, TaskFailure
-from profiler_server.jobs.tables import OPEN_STATES, JobRow, SubjectRow, TaskRow, TaskState
+from profiler_server.jobs.tables import (
+    OPEN_STATES,
+    JobRow,
+    SubjectRow,
+    TaskFailureRow,
+    TaskRow,
+    TaskState,
+)
 from profiler_server.jobs.task_repository import lock
 from profiler_server.kit.among import among
 from profiler_server.kit.bulk import insert_absent
@@ -51,15 +59,17 @@ def known_subjects(session: Session, hashes: Collection[str]) -> set[str]:
     )
 
 
-def add_job(session: Session, job: JobRow, subject_hashes: Sequence[str]) -> None:
-    """Inserts a job and a queued task for each subject."""
+def add_job(
+    session: Session, job: JobRow, target_ids: Sequence[str], subject_hashes: Sequence[str]
+) -> None:
+    """Inserts a job and a queued task for each subject on each target."""
     session.add(job)
     session.flush()
     rows = [
         {
             "id": new_id("task"),
             "job_id": job.id,
-            "target_id": job.target_id,
+            "target_id": target_id,
             "subject_hash": subject_hash,
             "position": position,
             "state": TaskState.QUEUED,
@@ -67,9 +77,9 @@ def add_job(session: Session, job: JobRow, subject_hashes: Sequence[str]) -> Non
             "failures": 0,
             "reason": "",
         }
-        for position, subject_hash in enumerate(subject_hashes)
+        for position, (subject_hash, target_id) in enumerate(product(subject_hashes, target_ids))
     ]
-    session.execute(insert(TaskRow), rows)
+    insert_absent(session, TaskRow, rows)
 
 
 def job(session: Session, job_id: str) -> JobRow | None:
@@ -96,16 +106,43 @@ def state_counts(session: Session, job_ids: Collection[str]) -> dict[str, list[S
     return found
 
 
+def target_ids(session: Session, job_ids: Collection[str]) -> dict[str, list[str]]:
+    """The jobs' targets, in the order of their tasks."""
+    found: dict[str, list[str]] = {job_id: [] for job_id in job_ids}
+    for job_id, target_id in session.execute(
+        select(TaskRow.job_id, TaskRow.target_id)
+        .where(TaskRow.job_id.in_(job_ids))
+        .group_by(TaskRow.job_id, TaskRow.target_id)
+        .order_by(func.min(TaskRow.position))
+    ):
+        found[job_id].append(target_id)
+    return found
+
+
+def retry(session: Session, job_id: str) -> int:
+    """Returns the job's failed tasks to the queue, their failures forgotten; how many."""
+    failed = lock(session, TaskRow.job_id == job_id, TaskRow.state == TaskState.FAILED)
+    session.execute(delete(TaskFailureRow).where(among(session, TaskFailureRow.task_id, failed)))
+    fresh = {"state": TaskState.QUEUED, "failures": 0, "reason": "", "retry_at": None}
+    session.execute(
+        update(TaskRow)
+        .where(among(session, TaskRow.id, failed))
+        .values(**fresh, lease_id=None)
+        .execution_options(synchronize_session=False)
+    )
+    return len(failed)
+
+
 def failures(session: Session, job_ids: Collection[str]) -> dict[str, list[TaskFailure]]:
     """The jobs' tasks that were given up, in the job's order."""
     found: dict[str, list[TaskFailure]] = {job_id: [] for job_id in job_ids}
-    for job_id, name, reason in session.execute(
-        select(TaskRow.job_id, SubjectRow.name, TaskRow.reason)
+    for job_id, target_id, name, reason in session.execute(
+        select(TaskRow.job_id, TaskRow.target_id, SubjectRow.name, TaskRow.reason)
         .join(SubjectRow, SubjectRow.hash == TaskRow.subject_hash)
         .where(TaskRow.job_id.in_(job_ids), TaskRow.state == TaskState.FAILED)
         .order_by(TaskRow.position)
     ):
-        found[job_id].append(TaskFailure(subject=name, reason=reason))
+        found[job_id].append(TaskFailure(subject=name, reason=reason, target_id=target_id))
     return found
 
 

@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 
 from netspec.wire import Entry, Job, JobRequest, JobState, TaskFailure
 from profiler_server.devices import repository as devices
-from profiler_server.devices.service import require_target
+from profiler_server.devices.service import require_target, select_targets
 from profiler_server.events import repository as events
 from profiler_server.events.tables import EventKind
 from profiler_server.jobs import progress, repository
+from profiler_server.jobs.budget import within_budget
 from profiler_server.jobs.expansion import subjects_of
 from profiler_server.jobs.repository import StateCount
 from profiler_server.jobs.tables import OPEN_STATES, JobRow, TaskState
@@ -26,23 +27,34 @@ from profiler_server.measurements import entries
 from profiler_server.measurements import repository as measurements
 from profiler_server.models import service as models
 
+_MOST_TASKS = 200_000
+
 
 def create(session: Session, settings: Settings, request: JobRequest) -> Job:
     """Files a job; of subjects with fresh visits only the missing ones are asked for.
 
     Raises:
-        Problem: `unknown-target`, `unknown-model` or `empty-job`.
+        Problem: `unknown-target`, `nothing-selected`, `unknown-model`, `empty-job` or
+            `job-too-large`.
     """
-    require_target(session, request.target_id)
+    target_ids = _target_ids(session, request)
     models.require(session, [model.sha256 for model in request.models])
     subjects = subjects_of(request)
     if not subjects:
         raise Problem("empty-job", "name at least one space, operator, network or model")
+    if request.budget is not None:
+        subjects = within_budget(session, target_ids[0], request, subjects)
+    if len(subjects) * len(target_ids) > _MOST_TASKS:
+        raise Problem(
+            "job-too-large",
+            f"{len(subjects)} subjects on {len(target_ids)} targets are more than "
+            f"{_MOST_TASKS} tasks; file several jobs",
+        )
     now = database_now(session)
     row = JobRow(
         id=new_id("job"),
         name=request.name,
-        target_id=request.target_id,
+        target_id=target_ids[0],
         rounds=request.rounds,
         priority=request.priority,
         created_at=now,
@@ -50,14 +62,31 @@ def create(session: Session, settings: Settings, request: JobRequest) -> Job:
         visits_at_start=0,
     )
     repository.ensure_subjects(session, subjects)
-    repository.add_job(session, row, [subject.content_hash for subject in subjects])
+    hashes = [subject.content_hash for subject in subjects]
+    repository.add_job(session, row, target_ids, hashes)
     # Until then nobody stores visits for it: see `progress`.
-    devices.lock_targets(session, [row.target_id])
+    devices.lock_targets(session, target_ids)
     progress.count_stored_visits(session, row.id)
     announce(session)
-    events.append(session, now, EventKind.JOB_CREATED, job_id=row.id, subjects=len(subjects))
+    events.append(
+        session, now, EventKind.JOB_CREATED, job_id=row.id, tasks=len(subjects) * len(target_ids)
+    )
     session.refresh(row)
     return _follow(session, [row], now)[0]
+
+
+def _target_ids(session: Session, request: JobRequest) -> list[str]:
+    if request.select is None:
+        return [require_target(session, request.target_id or "").id]
+    selected = select_targets(session, request.select)
+    if not selected:
+        wanted = request.select.model_dump_json(exclude_none=True, exclude_defaults=True)
+        raise Problem(
+            "nothing-selected",
+            f"no device with a target matches {wanted}; GET /v1/devices shows the labels and "
+            "GET /v1/targets the targets that there are",
+        )
+    return selected
 
 
 def latest(session: Session, asked: PageRequest) -> Page[Job]:
@@ -95,14 +124,41 @@ def cancel(session: Session, job_id: str) -> Job:
     return _follow(session, [row], now)[0]
 
 
-def entries_of(session: Session, job_id: str, asked: PageRequest) -> Page[Entry]:
+def retry(session: Session, job_id: str) -> Job:
+    """Returns the job's failed tasks to the queue, as if they had never failed.
+
+    Raises:
+        Problem: `unknown-job`, or `job-finished` when it was cancelled.
+    """
+    row, now = _require(session, job_id), database_now(session)
+    if row.cancelled_at is not None:
+        raise Problem("job-finished", f"job {job_id} was cancelled; file it again")
+    # Visits may have come since the tasks were given up: see `progress`.
+    devices.lock_targets(session, repository.target_ids(session, [job_id])[job_id])
+    retried = repository.retry(session, job_id)
+    if retried:
+        progress.recount(session, job_id)
+        events.append(session, now, EventKind.JOB_RETRIED, job_id=job_id, tasks=retried)
+        announce(session)
+    return _follow(session, [row], now)[0]
+
+
+def entries_of(
+    session: Session, job_id: str, target_id: str | None, asked: PageRequest
+) -> Page[Entry]:
     """The entries of every subject of the job that has one, reused ones included, by name.
+
+    Args:
+        session: a transaction.
+        job_id: the job.
+        target_id: one of its targets; None: the first.
+        asked: which page.
 
     Raises:
         Problem: `unknown-job`, or `invalid-request`: the cursor is not one of this list.
     """
-    _require(session, job_id)
-    page = measurements.entries_of_job(session, job_id, asked)
+    row = _require(session, job_id)
+    page = measurements.entries_of_job(session, job_id, target_id or row.target_id, asked)
     return page.with_items([entries.to_wire(found) for found in page.items])
 
 
@@ -117,11 +173,16 @@ def _follow(session: Session, rows: Sequence[JobRow], now: datetime) -> list[Job
     ids = [row.id for row in rows]
     counts = repository.state_counts(session, ids)
     failures = repository.failures(session, ids)
-    return [_job(row, counts[row.id], failures[row.id], now) for row in rows]
+    targets = repository.target_ids(session, ids)
+    return [_job(row, targets[row.id], counts[row.id], failures[row.id], now) for row in rows]
 
 
 def _job(
-    row: JobRow, counts: Sequence[StateCount], failures: Sequence[TaskFailure], now: datetime
+    row: JobRow,
+    target_ids: Sequence[str],
+    counts: Sequence[StateCount],
+    failures: Sequence[TaskFailure],
+    now: datetime,
 ) -> Job:
     tasks = dict.fromkeys(TaskState, 0) | {count.state: count.tasks for count in counts}
     own = [count for count in counts if count.state is not TaskState.REUSED]
@@ -134,6 +195,7 @@ def _job(
         id=row.id,
         name=row.name,
         target_id=row.target_id,
+        target_ids=tuple(target_ids),
         state=_state(row, tasks),
         created_at=row.created_at,
         tasks=sum(count.tasks for count in own),

@@ -205,9 +205,12 @@ def give_back(session: Session, lease_ids: Collection[str]) -> int:
     return row_count(result)
 
 
-def failures(session: Session, task_id: str) -> int:
-    """How often the task has failed so far."""
-    return session.execute(select(TaskRow.failures).where(TaskRow.id == task_id)).scalar_one()
+def job_and_failures(session: Session, task_id: str) -> tuple[str, int]:
+    """The task's job, and how often the task has failed so far."""
+    job_id, failures = session.execute(
+        select(TaskRow.job_id, TaskRow.failures).where(TaskRow.id == task_id)
+    ).one()
+    return job_id, failures
 
 
 def note_failure(
@@ -248,9 +251,8 @@ def retry_later(
     )
 
 
-def cancelled_of_lease(session: Session, lease_id: str) -> tuple[str, ...]:
-    """The lease's tasks whose job was cancelled."""
-    cancelled = select(TaskRow.id).where(
-        TaskRow.lease_id == lease_id, TaskRow.state == TaskState.CANCELLED
-    )
+def to_stop(session: Session, lease_id: str, *, everything: bool) -> tuple[str, ...]:
+    """The lease's tasks whose job was cancelled; or every task that it holds."""
+    stopped = [TaskState.CANCELLED, *([TaskState.LEASED] if everything else [])]
+    cancelled = select(TaskRow.id).where(TaskRow.lease_id == lease_id, TaskRow.state.in_(stopped))
     return tuple(session.scalars(cancelled.order_by(TaskRow.id)))

@@ -41,6 +41,8 @@ KINDS: dict[str, tuple[int, str]] = {
     "unsupported-media-type": (415, "The body is in a format that is not read here"),
     "invalid-request": (422, "The request is not valid"),
     "idempotency-key-reused": (422, "The Idempotency-Key stands for another request"),
+    "job-too-large": (422, "The job has too many tasks"),
+    "nothing-selected": (422, "No target is selected"),
     "empty-job": (422, "The job names nothing to measure"),
     "protocol-mismatch": (422, "A target names another protocol"),
     "hash-mismatch": (422, "The body has another hash"),

@@ -29,14 +29,14 @@ def end_old(
     session: Session, settings: Settings, device: DeviceRow, now: datetime, *, supersede: bool
 ) -> None:
     """Ends what was not renewed in time, and, with `supersede`, what the device still holds."""
-    ended = dict.fromkeys(repository.expire(session, now), EventKind.LEASE_EXPIRED)
+    ended = [(lease, EventKind.LEASE_EXPIRED) for lease in repository.expire(session, now)]
     for lease in repository.supersede(session, device.id) if supersede else ():
-        ended[lease.id] = EventKind.LEASE_SUPERSEDED
+        ended.append((lease, EventKind.LEASE_SUPERSEDED))
         _rest(settings, device, now, fruitless=not repository.has_visits(session, lease))
-    if ended and tasks.give_back(session, list(ended)):
+    if ended and tasks.give_back(session, [lease.id for lease, _ in ended]):
         announce(session)
-    for lease_id, kind in ended.items():
-        events.append(session, now, kind, lease_id=lease_id)
+    for lease, kind in ended:
+        events.append(session, now, kind, lease_id=lease.id, device_id=lease.device_id)
 
 
 def end_released(
@@ -80,7 +80,8 @@ def _count_failure(
     session: Session, settings: Settings, lease: LeaseRow, outcome: TaskOutcome, now: datetime
 ) -> bool:
     """Whether the task goes back to the queue."""
-    failures = tasks.failures(session, outcome.task_id) + 1
+    job_id, failures = tasks.job_and_failures(session, outcome.task_id)
+    failures += 1
     reason = outcome.reason or "the agent gave no reason"
     tasks.note_failure(session, outcome.task_id, lease.device_id, reason, now)
     if failures >= MOST_FAILURES:
@@ -93,6 +94,7 @@ def _count_failure(
                 now,
                 EventKind.TASK_FAILED,
                 task_id=outcome.task_id,
+                job_id=job_id,
                 device_id=lease.device_id,
                 reason=reason,
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -127,19 +127,19 @@ def supersede(session: Session, device_id: str) -> list[LeaseRow]:
     return list(session.scalars(ended))
 
 
-def expire(session: Session, now: datetime) -> list[str]:
-    """Ends the leases that were not renewed in time; their ids."""
+def expire(session: Session, now: datetime) -> Sequence[LeaseRow]:
+    """Ends the leases that were not renewed in time."""
     overdue = session.scalars(
-        select(LeaseRow.id)
+        select(LeaseRow)
         .where(LeaseRow.state == LeaseState.LIVE, LeaseRow.expires_at <= now)
         .order_by(LeaseRow.id)
         # Another claim that ends some of them gives their tasks back itself.
         .with_for_update(skip_locked=True)
     ).all()
-    session.execute(
-        update(LeaseRow).where(LeaseRow.id.in_(overdue)).values(state=LeaseState.EXPIRED)
-    )
-    return list(overdue)
+    for lease in overdue:
+        lease.state = LeaseState.EXPIRED
+    session.flush()
+    return overdue
 
 
 def _held(lease_id: str, fence: int) -> tuple[ColumnElement[bool], ...]:
@@ -159,6 +159,13 @@ def has_visits(session: Session, lease: LeaseRow) -> bool:
         VisitRow.stored_at >= lease.claimed_at,
     )
     return bool(session.scalar(select(visited)))
+
+
+def is_quarantined(session: Session, lease_id: str) -> bool:
+    """Whether the lease's device shall stop."""
+    its_device = select(LeaseRow.device_id).where(LeaseRow.id == lease_id).scalar_subquery()
+    since = select(DeviceRow.quarantined_at).where(DeviceRow.id == its_device)
+    return session.scalar(since) is not None
 
 
 def see_device_of(session: Session, lease_id: str, now: datetime) -> None:

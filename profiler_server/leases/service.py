@@ -135,7 +135,9 @@ def renew(
     repository.see_device_of(session, lease_id, now)
     return LeaseStatus(
         ttl_s=settings.lease_ttl_s,
-        cancelled_task_ids=tasks.cancelled_of_lease(session, lease_id),
+        cancelled_task_ids=tasks.to_stop(
+            session, lease_id, everything=repository.is_quarantined(session, lease_id)
+        ),
     )
 
 

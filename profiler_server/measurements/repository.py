@@ -91,12 +91,18 @@ def entries_of_subjects(
     return _entries(session, of_target.where(among(session, EntryRow.subject_hash, subject_hashes)))
 
 
-def entries_of_job(session: Session, job_id: str, asked: PageRequest) -> Page[EntryOfSubject]:
-    """The entries of a job's subjects, by name."""
+def entries_of_job(
+    session: Session, job_id: str, target_id: str, asked: PageRequest
+) -> Page[EntryOfSubject]:
+    """The entries of a job's subjects on one of its targets, by name."""
     of_job = (TaskRow.subject_hash == EntryRow.subject_hash) & (
         TaskRow.target_id == EntryRow.target_id
     )
-    query = _joined().join(TaskRow, of_job).where(TaskRow.job_id == job_id)
+    query = (
+        _joined()
+        .join(TaskRow, of_job)
+        .where(TaskRow.job_id == job_id, TaskRow.target_id == target_id)
+    )
     page = read_page(session, query, (SubjectRow.name, SubjectRow.hash), asked)
     return page.with_items([(row[0], row[1]) for row in page.items])
 

@@ -1,0 +1,51 @@
+"""Endpoint of the event log."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from netspec.wire import Event
+from profiler_server.auth.dependencies import Anyone
+from profiler_server.events import repository
+from profiler_server.events.tables import EventKind
+from profiler_server.kit.dependencies import DatabaseDep
+from profiler_server.kit.pages import PagingDep
+
+router = APIRouter(prefix="/v1/events", tags=["events"])
+
+
+@router.get("")
+def list_events(
+    database: DatabaseDep,
+    paging: PagingDep,
+    _: Anyone,
+    job_id: Annotated[str | None, Query(description="Only what is about this job")] = None,
+    device_id: Annotated[str | None, Query(description="Only what is about this device")] = None,
+    kind: Annotated[EventKind | None, Query(description="Only what is of this kind")] = None,
+    newest_first: Annotated[bool, Query(description="Otherwise the oldest comes first")] = False,
+) -> list[Event]:
+    """What happened, in the order in which it was noted."""
+    with database.read() as session:
+        page = repository.events(
+            session,
+            job_id=job_id,
+            device_id=device_id,
+            kind=kind,
+            newest_first=newest_first,
+            asked=paging.asked,
+        )
+    events = [
+        Event(
+            id=row.id,
+            at=row.at,
+            kind=row.kind,
+            job_id=row.job_id,
+            device_id=row.device_id,
+            data=json.loads(row.data),
+        )
+        for row in page.items
+    ]
+    return paging.answer(page.with_items(events))
