@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
 from profiler_server.auth import tokens
@@ -30,6 +32,7 @@ from profiler_server.measurements.endpoints import router as measurements
 from profiler_server.models.endpoints import router as models
 from profiler_server.monitoring.endpoints import router as monitoring
 from profiler_server.monitoring.metrics import Metrics
+from profiler_server.openapi.document import described
 from profiler_server.tables.endpoints import router as tables
 from profiler_server.tables.known_latencies import KnownLatencies
 from profiler_server.tables.snapshot_answers import SnapshotAnswers
@@ -60,8 +63,9 @@ def create_app(settings: Settings) -> FastAPI:
         metrics.request,
         title="profiler-server",
         summary="Measured latency tables of neural-network operators",
+        version=importlib.metadata.version("proxyless-farm"),
         lifespan=lifespan,
-        responses=problems.RESPONSES,
+        generate_unique_id_function=_operation_id,
     )
     app.state.settings = settings
     app.state.database = database
@@ -94,6 +98,11 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
+def _operation_id(route: APIRoute) -> str:
+    """The endpoint's name, which is its function's: clients are generated from it."""
+    return route.name
+
+
 def _rate_limit(settings: Settings) -> RateLimit | None:
     if settings.rate_limit_per_s == 0:
         return None
@@ -109,3 +118,8 @@ class _App(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         return Requests(super().build_middleware_stack(), self._observe)
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = described(super().openapi())
+        return self.openapi_schema

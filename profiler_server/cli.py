@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
 from netspec import command
 from netspec.connection import DEFAULT_URL
+from netspec.errors import UserError
 from profiler_server import serving
 from profiler_server.app import create_app
 from profiler_server.auth.commands import app as token_app
 from profiler_server.kit import logs, schema
 from profiler_server.kit.cli import DatabaseUrl, open_database
+from profiler_server.kit.settings import Settings
 from profiler_server.measurements import entries
 from profiler_server.measurements import share_repository as measurements
 from profiler_server.tables import commands as table_commands
@@ -95,6 +100,30 @@ def rederive(database_url: DatabaseUrl = None) -> None:
         before = measurements.count_derived_entries(session)
         after = entries.rederive(session)
     typer.echo(f"{after} entries derived ({before} before)")
+
+
+@app.command()
+def openapi(
+    output: Annotated[
+        Path | None, typer.Option(help="File to write.", show_default="standard output")
+    ] = None,
+) -> None:
+    """Writes the API's description, OpenAPI 3.1 in JSON; needs no database.
+
+    Example: profiler-server openapi --output docs/openapi.json
+    """
+    with TemporaryDirectory() as folder:
+        settings = Settings(
+            database_url=f"sqlite:///{folder}/none.db", server_key_file=Path(folder) / "key"
+        )
+        document = json.dumps(create_app(settings).openapi(), indent=1) + "\n"
+    if output is None:
+        typer.echo(document, nl=False)
+        return
+    try:
+        output.write_text(document, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {output}: {error.strerror}") from error
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -88,16 +87,6 @@ class Problem(Exception):
         self.status, self.title = KINDS[kind]
         self.detail = detail
         self.headers = dict(headers or {})
-
-
-#: what the OpenAPI document says of every endpoint
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {
-        "description": "A problem (RFC 9457)",
-        "content": {MEDIA_TYPE: {"schema": ProblemBody.model_json_schema()}},
-    }
-    for status in ("4XX", "5XX", 422)
-}
 
 
 def install(app: FastAPI) -> None:

@@ -1,0 +1,42 @@
+"""The OpenAPI document: an example for each body, and the problems of each operation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from profiler_server.kit.problems import ProblemBody
+from profiler_server.openapi.errors import responses
+from profiler_server.openapi.examples import Examples
+from profiler_server.tables.columns import COLUMNS
+
+#: bodies that no schema describes
+_TEXTS = {
+    "text/csv": ",".join(COLUMNS) + "\r\n",
+    "text/plain": 'profiler_queue_tasks{target="0123456789abcdef"} 142.0\n',
+}
+
+
+def described(document: dict[str, Any]) -> dict[str, Any]:
+    """The framework's document with examples and problems added."""
+    schemas = document["components"]["schemas"]
+    schemas["Problem"] = ProblemBody.model_json_schema()
+    examples = Examples(schemas)
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            # The framework's guess at what it answers to invalid requests.
+            operation["responses"].pop("422", None)
+            _exemplify(operation.get("requestBody", {}), examples)
+            for response in operation["responses"].values():
+                _exemplify(response, examples)
+            operation["responses"].update(responses(path, operation))
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    return document
+
+
+def _exemplify(body: dict[str, Any], examples: Examples) -> None:
+    for media_type, content in body.get("content", {}).items():
+        if media_type == "application/json":
+            content["example"] = examples.of(content["schema"])
+        elif media_type in _TEXTS:
+            content["example"] = _TEXTS[media_type]

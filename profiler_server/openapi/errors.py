@@ -1,0 +1,99 @@
+"""The problems that each operation can answer with, by its id."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from profiler_server.kit.problems import KINDS, MEDIA_TYPE
+
+_SCHEMA = {"$ref": "#/components/schemas/Problem"}
+
+#: beside those that every operation of its kind has
+OWN: dict[str, tuple[str, ...]] = {
+    "healthz": (),
+    "readyz": ("not-ready",),
+    "get_metrics": (),
+    "register_device": ("foreign-device", "protocol-mismatch"),
+    "list_devices": (),
+    "label_device": ("unknown-device", "foreign-device"),
+    "get_device": ("unknown-device",),
+    "quarantine_device": ("unknown-device", "foreign-device"),
+    "release_device": ("unknown-device",),
+    "list_targets": (),
+    "get_target": ("unknown-target",),
+    "latest_snapshot": ("unknown-target", "unknown-snapshot", "not-acceptable"),
+    "get_snapshot": ("unknown-snapshot", "not-acceptable"),
+    "publish_snapshot": ("unknown-target", "empty-table", "not-calibratable", "not-acceptable"),
+    "get_latency": ("unknown-target", "missing-entry"),
+    "get_entry": ("unknown-target", "missing-entry"),
+    "list_visits": ("unknown-target",),
+    "list_disagreement": ("unknown-target",),
+    "look_up_latencies": ("unknown-target",),
+    "predict_network": ("unknown-target", "missing-entry", "unknown-snapshot", "not-calibrated"),
+    "create_job": (
+        "unknown-target",
+        "unknown-model",
+        "empty-job",
+        "job-too-large",
+        "nothing-selected",
+        "idempotency-key-reused",
+    ),
+    "list_jobs": (),
+    "get_job": ("unknown-job",),
+    "cancel_job": ("unknown-job", "job-finished"),
+    "retry_job": ("unknown-job", "job-finished"),
+    "list_entries": ("unknown-job",),
+    "list_events": (),
+    "put_model": ("model-too-large", "hash-mismatch", "not-a-model"),
+    "get_model": ("unknown-model",),
+    "claim_lease": ("unknown-device", "foreign-device", "device-quarantined"),
+    "renew_lease": ("unknown-lease", "foreign-device", "lease-lost"),
+    "release_lease": ("unknown-lease", "foreign-device", "lease-lost"),
+    "upload_visits": ("foreign-device",),
+}
+_WITH_TOKEN = ("invalid-token", "missing-scope", "rate-limited", "database-unavailable")
+_WITH_BODY = ("body-too-large", "invalid-request", "storage-full")
+_WITH_JSON = ("unsupported-media-type",)
+
+
+def kinds_of(path: str, operation: dict[str, Any]) -> list[str]:
+    """The kinds of problems of an operation, in the order of `KINDS`."""
+    kinds = {"internal-error", *OWN.get(operation["operationId"], ())}
+    if path.startswith("/v1"):
+        kinds.update(_WITH_TOKEN)
+    if operation.get("parameters"):
+        kinds.add("invalid-request")
+    body = operation.get("requestBody")
+    if body is not None:
+        kinds.update(_WITH_BODY)
+        if "application/json" in body["content"]:
+            kinds.update(_WITH_JSON)
+    if path in ("/readyz", "/metrics"):
+        kinds.add("database-unavailable")
+    return [kind for kind in KINDS if kind in kinds]
+
+
+def responses(path: str, operation: dict[str, Any]) -> dict[str, Any]:
+    """The error responses of an operation, by status."""
+    found: dict[str, Any] = {}
+    for kind in kinds_of(path, operation):
+        status, title = KINDS[kind]
+        example = {
+            "type": f"/problems/{kind}",
+            "title": title,
+            "status": status,
+            "detail": "What was wrong, what was expected, what to do next",
+            "instance": path,
+        }
+        response = found.setdefault(
+            str(status),
+            {
+                "description": "",
+                "content": {MEDIA_TYPE: {"schema": _SCHEMA, "examples": {}}},
+            },
+        )
+        response["content"][MEDIA_TYPE]["examples"][kind] = {"summary": title, "value": example}
+        response["description"] = "; ".join(
+            filter(None, [response["description"], f"{title} (`{kind}`)"])
+        )
+    return dict(sorted(found.items()))
