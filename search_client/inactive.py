@@ -67,7 +67,7 @@ def _expanded(layer: ConvLayer, x: Tensor, of_input: Moments) -> Tensor:
 def _pointwise(x: Tensor, matrix: Tensor, bias: Tensor | None = None) -> Tensor:
     """A 1x1 convolution by oneDNN, which torch itself passes over for small batches."""
     weight = matrix[:, :, None, None]
-    if torch.backends.mkldnn.is_available():
+    if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return torch.mkldnn_convolution(x, weight, bias, (0, 0), (1, 1), (1, 1), 1)
     return functional.conv2d(x, weight, bias)
 

@@ -208,6 +208,9 @@ def _override(values: dict[str, Any], override: str) -> None:
         values = values.setdefault(table, {})
         if not isinstance(values, dict):
             raise BadRecipe(f"--set {override}: {table} is a value and has no {last}")
+    if last == "kind" and values.get("kind") != value:
+        # Another kind of loss has other values.
+        values.clear()
     values[last] = value
 
 

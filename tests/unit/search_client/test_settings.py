@@ -2,11 +2,19 @@ from pathlib import Path
 
 import pytest
 
+from netspec.errors import UserError
 from netspec.networks import mobilenet_v2
 from netspec.operators import PRECISIONS
 from netspec.spaces import PROXYLESS_STAGES
 from search_client.losses import LogRatio
-from search_client.settings import BadRecipe, Settings, read_recipe, shipped_recipes
+from search_client.settings import (
+    BadRecipe,
+    Settings,
+    parse_ms,
+    read_recipe,
+    shipped_recipes,
+    with_overrides,
+)
 
 
 def recipe(folder: Path, text: str) -> str:
@@ -16,7 +24,8 @@ def recipe(folder: Path, text: str) -> str:
 
 
 def test_shipped_recipes_load() -> None:
-    assert shipped_recipes() == ["demo", "proxylessnas"]
+    assert shipped_recipes() == ["cifar", "demo", "proxylessnas"]
+    assert read_recipe("cifar").space.input_size == 32
     demo, paper = read_recipe("demo"), read_recipe("proxylessnas")
     assert (demo.space.input_size, demo.space.width, len(demo.space.blocks)) == (96, 0.5, 10)
     assert demo.profiling.calibration_networks == 5
@@ -64,7 +73,7 @@ def test_a_file_that_is_no_text_is_no_recipe(tmp_path: Path, content: bytes) -> 
 
 
 def test_an_unknown_name_lists_the_shipped_recipes(tmp_path: Path) -> None:
-    with pytest.raises(BadRecipe, match=r"no recipe 'dmeo'.*one of: demo, proxylessnas"):
+    with pytest.raises(BadRecipe, match=r"no recipe 'dmeo'.*one of: cifar, demo, proxylessnas"):
         read_recipe("dmeo")
     with pytest.raises(BadRecipe, match="expected a TOML file"):
         read_recipe(str(tmp_path))
@@ -93,3 +102,59 @@ def test_a_run_needs_the_operators_of_space_and_baseline_in_both_precisions_once
         wanted = set(settings.space.with_precision(precision).operators())
         wanted |= set(settings.baseline(precision).operators)
         assert wanted == {one for one in operators if one.precision == precision}
+
+
+def test_values_are_overridden_by_dotted_names(tmp_path: Path) -> None:
+    path = recipe(tmp_path, "[search]\njoint_epochs = 9\nwarmup_epochs = 1")
+    given = ["search.joint_epochs=3", "search.gradient=full", "train.epochs = 7", "sizes=[64, 96]"]
+    settings = read_recipe(path, given)
+    assert (settings.search.joint_epochs, settings.search.warmup_epochs) == (3, 1)
+    assert (settings.search.gradient, settings.train.epochs) == ("full", 7)
+    assert settings.sizes == (64, 96)
+    again = with_overrides(settings, ["search.latency_loss.kind=target"])
+    assert again.search.latency_loss.kind == "target"
+    assert again.search.joint_epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("search.epochs=3", r"search\.epochs: Extra inputs"),
+        ("search.joint_epochs=many", r"search\.joint_epochs: Input should be a valid integer"),
+        ("search", "expected a name and a value"),
+        ("seed.more=3", "seed is a value and has no more"),
+    ],
+)
+def test_overrides_that_cannot_be_are_named(tmp_path: Path, override: str, says: str) -> None:
+    with pytest.raises(BadRecipe, match=says):
+        read_recipe(recipe(tmp_path, "seed = 1"), [override])
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"),
+    [("30ms", 30.0), ("0.03s", 30.0), ("30000us", 30.0), (" 2.5 MS ", 2.5), ("7", 7)],
+)
+def test_latencies_are_read_with_their_unit(text: str, ms: float) -> None:
+    assert parse_ms(text) == pytest.approx(ms)
+
+
+@pytest.mark.parametrize("text", ["", "fast", "-3ms", "0ms", "inf", "3 min"])
+def test_what_is_no_latency_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match="expected for instance 30ms"):
+        parse_ms(text)
+
+
+def test_operators_are_those_of_every_size_width_and_baseline() -> None:
+    settings = Settings(sizes=(64, 96), widths=(0.5, 1.0), baselines=((80, 0.75),))
+    assert [(one.input_size, one.width) for one in settings.spaces("int8")] == [
+        (64, 0.5),
+        (96, 0.5),
+        (64, 1.0),
+        (96, 1.0),
+    ]
+    operators = set(settings.operators())
+    for precision in PRECISIONS:
+        for space in settings.spaces(precision):
+            assert operators >= set(space.operators())
+        assert operators >= set(mobilenet_v2(80, 0.75, 1000, precision).operators)
+    assert settings.input_size == 96

@@ -1,0 +1,302 @@
+"""What a search's steps cost, and how near to its target it ends.
+
+Steps alternate in one process: a plain training step of a path as an ordinary network, our weight
+step of the same path, architecture steps in both ways. Each ratio is the worst over one thread
+and all cores. `memory_ratio` compares greatest allocations as torch's profiler counts them.
+`target_miss_percent` is the worst of three targets, one search each, on crops of photographs.
+The last line is one JSON object. `--quick` takes fewer rounds and smaller batches: for a look,
+not for figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+if Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
+    # Started as a script, its neighbour would hide the package whose name it bears.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import torch
+from torch import Tensor
+from torch.optim import SGD
+from torch.profiler import ProfilerActivity, profile
+
+from netspec.operators import MBConv, Operator
+from netspec.spaces import Space, Stage
+from search_client.architecture import ArchitectureSteps
+from search_client.batches import PlainBatches, TrainingBatches
+from search_client.expected_latency import ExpectedLatency
+from search_client.family import Family
+from search_client.gates import Gradient, sample_path
+from search_client.goal import Goal
+from search_client.images import ImageSet, read_folder, split_by_class, stored_size
+from search_client.losses import Target
+from search_client.modules import FloatNetwork
+from search_client.photographs import write_photographs
+from search_client.search import SearchConfig, search
+from search_client.steps import Batch, Mean, WeightConfig, weight_step
+from search_client.supernet import Supernet
+
+#: input size (px) and batch
+SIZES = ((64, 16), (224, 8))
+ROUNDS = 15
+#: ways from the space's fastest network to its slowest
+TARGETS = (0.35, 0.5, 0.7)
+LATENCY_ROUNDS = 200
+
+
+def made_up_ms(operator: Operator) -> float:
+    """A latency from multiplications and memory: larger kernels and expansions cost more."""
+    if not isinstance(operator, MBConv):
+        return 0.05
+    middle = operator.in_channels * operator.expand
+    places = operator.output_size**2
+    products = places * middle * (operator.kernel**2 + operator.in_channels + operator.out_channels)
+    return 0.05 + products / 2e6 + places * middle / 2e5
+
+
+def latency_of(space: Space) -> ExpectedLatency:
+    """E[LAT] of a space under the made-up table."""
+    entries = {operator.key: made_up_ms(operator) for operator in space.operators()}
+    return ExpectedLatency.of_space(space, entries, "made up")
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps that are compared, of one input size."""
+
+    family: Family
+    batch: Batch
+    config: WeightConfig
+    generator: torch.Generator
+
+    @property
+    def supernet(self) -> Supernet:
+        """The only one."""
+        return self.family.supernet(0)
+
+    def plain(self, path: list[int]) -> Callable[[], None]:
+        """A training step of a path as an ordinary network, once warmed up."""
+        model = FloatNetwork(self.supernet.space.network(path)).train()
+        optimizer = self.config.optimizer(model.parameters())
+
+        def step() -> None:
+            weight_step(model, self.batch, optimizer, self.config, Mean())
+
+        step()
+        return step
+
+    def weight(self, optimizer: SGD, path: list[int]) -> None:
+        """Our weight step of a path."""
+        weight_step(
+            lambda images: cast("Tensor", self.family(0, images, path)),
+            self.batch,
+            optimizer,
+            self.config,
+            Mean(),
+        )
+
+
+def steps_of(size: int, count: int) -> Steps:
+    """Steps of the whole ProxylessNAS space at an input size (px) and batch."""
+    torch.manual_seed(0)
+    images, labels = torch.randn(count, 3, size, size), torch.randint(1000, (count,))
+    generator = torch.Generator().manual_seed(0)
+    return Steps(
+        Family(Space(input_size=size)).train(), (images, labels), WeightConfig(), generator
+    )
+
+
+def timed_s(run: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def step_ratios(size: int, count: int, rounds: int) -> dict[str, float]:
+    """Ratios of our steps at one input size, medians over alternating rounds."""
+    steps = steps_of(size, count)
+    goal = Goal.single(latency_of(steps.supernet.space), 10.0)
+    optimizer = steps.config.optimizer(steps.family.weights())
+    gradients: tuple[Gradient, ...] = ("two", "full")
+    architecture = {
+        gradient: ArchitectureSteps(steps.family, goal, Target(), gradient, 1e-6, steps.config)
+        for gradient in gradients
+    }
+    taken: dict[str, list[float]] = {name: [] for name in ("plain", "weight", *gradients)}
+    for number in range(rounds + 1):
+        path = sample_path(steps.supernet, steps.generator)
+        runs: dict[str, Callable[[], object]] = {
+            "plain": steps.plain(path),
+            "weight": partial(steps.weight, optimizer, path),
+        }
+        for gradient in gradients:
+            step = architecture[gradient].step
+            runs[gradient] = partial(step, steps.batch, steps.generator, 0.0)
+        for name, run in runs.items():
+            seconds = timed_s(run)
+            if number > 0:
+                taken[name].append(seconds)
+    medians = {name: statistics.median(values) for name, values in taken.items()}
+    shown = ", ".join(f"{name} {1000 * value:.0f} ms" for name, value in medians.items())
+    print(f"{size:4} px, batch {count}, {torch.get_num_threads()} threads: {shown}")
+    pairs = zip(taken["weight"], taken["plain"], strict=True)
+    return {
+        f"weight_step_ratio_{size}": statistics.median(ours / plain for ours, plain in pairs),
+        f"two_step_ratio_{size}": medians["two"] / medians["weight"],
+        f"full_step_ratio_{size}": medians["full"] / medians["weight"],
+    }
+
+
+def expected_latency_ms() -> float:
+    """Time of E[LAT] and its gradient to alpha, median."""
+    family = Family(Space(input_size=64))
+    goal = Goal.single(latency_of(family.variants[0].space), 10.0)
+    alpha = family.supernet(0).alpha
+
+    def both() -> None:
+        torch.autograd.grad(goal.expected_ms(family, 0).sum(), alpha)
+
+    return 1000 * statistics.median(timed_s(both) for _ in range(LATENCY_ROUNDS))
+
+
+def peak_bytes(run: Callable[[], object]) -> int:
+    """Most memory that a call's tensors take at once, beyond what there was."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        run()
+    changes = sorted(
+        (event.start_ns(), event.nbytes())
+        for event in profiled.profiler.kineto_results.events()
+        if event.name() == "[memory]"
+    )
+    now = peak = 0
+    for _, change in changes:
+        now += change
+        peak = max(peak, now)
+    return peak
+
+
+def memory_ratio(size: int, count: int) -> float:
+    """Peak of our steps over the plain step's with the supernet's weights and momentum."""
+    steps = steps_of(size, count)
+    weights = sum(parameter.nbytes for parameter in steps.family.weights())
+    goal = Goal.single(latency_of(steps.supernet.space), 10.0)
+    # One path with the widest candidate everywhere: the greatest there is.
+    path = [len(block.candidates) - 1 for block in steps.supernet.space.blocks]
+    optimizer = steps.config.optimizer(steps.family.weights())
+    plain = peak_bytes(steps.plain(path))
+
+    weight = partial(steps.weight, optimizer, path)
+    weight()
+    peaks = {"weight": peak_bytes(weight)}
+    with torch.no_grad():
+        for block, choice in enumerate(path):
+            steps.supernet.alpha[block, choice] = 20.0
+    gradients: tuple[Gradient, ...] = ("two", "full")
+    for gradient in gradients:
+        architecture = ArchitectureSteps(steps.family, goal, Target(), gradient, 1e-6, steps.config)
+        step = partial(architecture.step, steps.batch, steps.generator, 0.0)
+        step()
+        peaks[gradient] = peak_bytes(step)
+    held = 2 * weights
+    shown = ", ".join(f"{name} {value / 2**20:.0f}" for name, value in peaks.items())
+    print(f"MiB at {size} px: plain {plain / 2**20:.0f}, {shown}; held {held / 2**20:.0f}")
+    return (max(peaks.values()) + held) / (plain + held)
+
+
+def target_misses(images: ImageSet, epochs: int) -> list[float]:
+    """|LAT / R - 1| in percent of the derived network for each target, one search each."""
+    space = Space(
+        input_size=32,
+        width=0.5,
+        classes=len(images.classes),
+        kernels=(3, 5),
+        stages=(
+            Stage(channels=24, depth=2, stride=2),
+            Stage(channels=40, depth=3, stride=2),
+            Stage(channels=96, depth=3, stride=1),
+            Stage(channels=192, depth=2, stride=2),
+        ),
+    )
+    latency = latency_of(space)
+    exists = Supernet(space).exists
+    costs = latency.costs_ms.masked_fill(~exists, torch.inf)
+    fastest = latency.fixed_ms + float(costs.amin(dim=1).sum())
+    slowest = latency.fixed_ms + float(latency.costs_ms.amax(dim=1).sum())
+    training, held_out = split_by_class(images, 0.3, 0)
+    misses = []
+    for way in TARGETS:
+        reference = fastest + way * (slowest - fastest)
+        torch.manual_seed(0)
+        result = search(
+            Family(space),
+            Goal.single(latency, reference),
+            TrainingBatches(training, 32, 32, seed=0),
+            PlainBatches(held_out, 32, 32, shuffle_seed=0),
+            SearchConfig(
+                latency_loss=Target(weight=1.0),
+                gradient="full",
+                warmup_epochs=1,
+                warmup_learning_rate=0.02,
+                joint_epochs=epochs,
+                joint_learning_rate=0.02,
+                weight_steps_per_architecture_step=2,
+                architecture_learning_rate=0.1,
+                entropy_weight=2.0,
+            ),
+        )
+        found = 100 * (result.found.latency_ms[0] / reference - 1)
+        likeliest = 100 * (result.most_likely.latency_ms[0] / reference - 1)
+        expected = 100 * (result.expected_ms[0] / reference - 1)
+        print(
+            f"reference {reference:.3f} ms: E[LAT] {expected:+.2f} %, derived {found:+.2f} %, "
+            f"argmax {likeliest:+.2f} %"
+        )
+        misses.append(abs(found))
+    return misses
+
+
+def photographs(count: int) -> ImageSet:
+    """Crops of ten photographs."""
+    with tempfile.TemporaryDirectory() as folder:
+        where = Path(folder) / "data"
+        write_photographs(where, stored_size(32), count, 10, 0, lambda *_: None)
+        return read_folder(where, stored_size(32), lambda *_: None)[0]
+
+
+def main() -> None:
+    """Measure everything and print it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a look within a minute")
+    quick = parser.parse_args().quick
+    every = torch.get_num_threads()
+    numbers: dict[str, float] = {}
+    for threads in sorted({1, every}):
+        torch.set_num_threads(threads)
+        for size, count in SIZES:
+            batch, rounds = (2, 3) if quick else (count, ROUNDS)
+            for name, value in step_ratios(size, batch, rounds).items():
+                numbers[name] = max(value, numbers.get(name, 0.0))
+        if quick:
+            break
+    torch.set_num_threads(1)
+    numbers["expected_latency_ms"] = expected_latency_ms()
+    numbers["memory_ratio"] = max(memory_ratio(size, 2 if quick else n) for size, n in SIZES)
+    misses = target_misses(photographs(200 if quick else 600), 3 if quick else 6)
+    numbers["target_miss_percent"] = max(misses)
+    print(json.dumps({name: round(value, 4) for name, value in numbers.items()}))
+
+
+if __name__ == "__main__":
+    main()
