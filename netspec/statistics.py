@@ -23,7 +23,7 @@ class VisitStatistics(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    count: Annotated[int, Field(ge=1)]
+    count: Annotated[int, Field(ge=1, le=2**31 - 1)]
     min_us: Microseconds
     p5_us: Microseconds
     median_us: Microseconds

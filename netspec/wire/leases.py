@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from netspec.protocol import TargetId, Text
-from netspec.wire.message import MAX_TASKS_PER_LEASE, MAX_WAIT_S, Message
+from netspec.wire.message import MAX_TASKS_PER_LEASE, MAX_WAIT_S, Fence, Message
 from netspec.wire.subjects import Subject
 
 
@@ -34,7 +34,7 @@ class Lease(Message):
 
     id: Text
     #: grows with every claim; a transition with an old one is refused
-    fence: int
+    fence: Fence
     target_id: TargetId
     ttl_s: float
     tasks: tuple[LeasedTask, ...]
@@ -43,7 +43,7 @@ class Lease(Message):
 class LeaseRenewal(Message):
     """The agent is still at it."""
 
-    fence: int
+    fence: Fence
 
 
 class LeaseStatus(Message):
@@ -68,5 +68,5 @@ class TaskOutcome(Message):
 class LeaseRelease(Message):
     """The agent hands the lease back."""
 
-    fence: int
+    fence: Fence
     outcomes: Annotated[tuple[TaskOutcome, ...], Field(max_length=MAX_TASKS_PER_LEASE)]

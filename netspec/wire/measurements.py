@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field
 
 from netspec.protocol import Sha256, TargetId, Text
 from netspec.statistics import VisitStatistics
-from netspec.wire.message import MAX_VISITS_PER_BATCH, Message
+from netspec.wire.message import MAX_VISITS_PER_BATCH, Count, Message
 
 
 class Conditions(Message):
@@ -45,7 +45,7 @@ class Visit(Message):
     device_id: Text
     target_id: TargetId
     subject_hash: Sha256
-    round: Annotated[int, Field(ge=0)]
+    round: Count
     started_at: AwareDatetime
     statistics: VisitStatistics
     before: Conditions

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
 
 #: limits that server and clients agree on
 MAX_VISITS_PER_BATCH = 1_000
@@ -10,6 +12,10 @@ MAX_TASKS_PER_LEASE = 2_000
 MAX_LOOKED_UP = 5_000
 MAX_MODEL_BYTES = 64 * 2**20
 MAX_WAIT_S = 30.0
+
+#: what fits the databases' columns
+Fence = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 class Message(BaseModel):

@@ -1,4 +1,4 @@
-"""A database that does not answer, or has no room left: problems rather than failures."""
+"""A database that does not answer, has no room left or no place for a value: problems."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlite3
 
 import structlog
 from fastapi import FastAPI, Request, Response
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from profiler_server.kit.problems import Problem
@@ -20,6 +20,8 @@ _PASSING_CLASSES = frozenset({"08", "40", "53", "55", "57"})
 #: a frozen transaction that was given up, a standby
 _PASSING_STATES = frozenset({"25P03", "25006"})
 _FULL_STATE = "53100"
+#: class of SQLSTATE: a value that no column takes
+_DATA_CLASS = "22"
 _PASSING_CODES = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -59,6 +61,12 @@ def problem_of(error: DBAPIError) -> Problem | None:
             "storage-full",
             "the database has no room left and stored nothing of this request; make room on its "
             "disk, then send the request again",
+        )
+    if isinstance(error, DataError) and (state is None or state.startswith(_DATA_CLASS)):
+        return Problem(
+            "invalid-request",
+            "a value in the request is none that the database can hold: a NUL character, or a "
+            "number that is too large; leave it out",
         )
     # A connection that cannot be made has no state.
     lost = error.connection_invalidated or (state is None and _is_connecting(error))

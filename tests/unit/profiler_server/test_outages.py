@@ -4,7 +4,7 @@ import sqlite3
 
 import psycopg
 import pytest
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 
 from profiler_server.kit.outages import problem_of
 
@@ -53,6 +53,20 @@ def test_a_refused_connection_passes() -> None:
     assert kind_of(refused, statement=None) == "database-unavailable"
 
 
+@pytest.mark.parametrize(
+    "cause",
+    [
+        psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes"),
+        psycopg.errors.UntranslatableCharacter(),
+        psycopg.errors.NumericValueOutOfRange(),
+    ],
+)
+def test_a_value_that_no_column_takes(cause: psycopg.Error) -> None:
+    problem = problem_of(DataError("INSERT", None, cause))
+    assert problem is not None
+    assert problem.kind == "invalid-request"
+
+
 @pytest.mark.parametrize("cause", [psycopg.errors.DiskFull(), of_sqlite(sqlite3.SQLITE_FULL)])
 def test_no_room(cause: Exception) -> None:
     assert kind_of(cause) == "storage-full"
@@ -64,7 +78,6 @@ def test_no_room(cause: Exception) -> None:
         psycopg.errors.UniqueViolation(),
         psycopg.errors.UndefinedTable(),
         psycopg.errors.InFailedSqlTransaction(),
-        psycopg.DataError("without a state"),
         of_sqlite(sqlite3.SQLITE_CONSTRAINT_UNIQUE),
         of_sqlite(sqlite3.SQLITE_CORRUPT),
         sqlite3.ProgrammingError("without a code"),

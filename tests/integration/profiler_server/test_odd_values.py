@@ -1,0 +1,39 @@
+"""Values that JSON and URLs can hold and a database cannot."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.profiler_server import farm
+from tests.integration.profiler_server.service import Api
+
+
+def test_a_fence_that_is_no_fence(api: Api) -> None:
+    for number in (2**63, 2**64, -1):
+        path = "/v1/leases/lease_x:renew"
+        api.problem("POST", path, {"fence": number}, status=422, kind="invalid-request")
+    api.problem("POST", path, {"fence": 2**63 - 1}, status=404, kind="unknown-lease")
+
+
+@pytest.mark.parametrize("field", ["round", "count"])
+def test_a_visit_with_a_number_that_is_too_large(api: Api, field: str) -> None:
+    device = api.register(farm.registration()).id
+    api.file(farm.job(farm.blocks(1), rounds=1))
+    lease = api.claim(device)
+    body = farm.visits(lease, device, rounds=1).model_dump(mode="json")
+    (visit,) = body["visits"]
+    (visit if field == "round" else visit["statistics"])[field] = 2**31
+    api.problem("POST", "/v1/visits:batch", body, status=422, kind="invalid-request")
+
+
+def test_nul_in_text(api: Api) -> None:
+    """SQLite takes it, PostgreSQL does not: a problem, not a failure."""
+    body = farm.job(farm.blocks(1), name="a\0b").model_dump(mode="json")
+    api.register(farm.registration())
+    for method, path, content in (
+        ("POST", "/v1/jobs", body),
+        ("GET", "/v1/jobs/%00", None),
+        ("GET", "/v1/snapshots/%00", None),
+    ):
+        answer = api.http.request(method, path, json=content, headers=api.headers)
+        assert answer.status_code in (201, 404, 422), (path, answer.text)
