@@ -21,6 +21,8 @@ from device_agent.transports.streams import Deadline, ServiceRefused
 #: bytes of one packet; larger ones gain nothing and are copied more often
 _MAX_PACKET = 256 * 1024
 
+#: the packet with which a phone asks for TLS, as adb-shell, which does not know it, says it
+_WANTS_TLS = "STLS"
 #: characters of adb-shell's own message, which holds whole packets
 _SHOWN = 80
 #: all of them share no base of their own
@@ -100,6 +102,11 @@ class DirectConnection:
     def _lost(self, error: Exception) -> TransportLost:
         if isinstance(error, TransportLost):
             return error
+        if _WANTS_TLS in str(error):
+            return TransportLost(
+                f"{self.serial} is paired over Wi-Fi and speaks TLS, which needs an adb server: "
+                f"`adb connect {self.serial}`, and --way adb-server"
+            )
         said = " ".join(str(error).split())[:_SHOWN]
         return TransportLost(f"{self.serial} answers what is not adb's protocol: {said}")
 

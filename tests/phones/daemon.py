@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _HEADER = struct.Struct("<4sIIIII")
 _VERSION, _MAX_DATA = 0x01000001, 256 * 1024
+_TLS_VERSION = 0x01000000
 _TOKEN, _SIGNATURE, _PUBLIC_KEY = 1, 2, 3
 _PIECE = 64 * 1024
 _SHELL_HEADER = struct.Struct("<BI")
@@ -85,6 +86,9 @@ class Session:
     async def _handle(self, command: bytes, first: int, second: int, content: bytes) -> None:
         if command == b"CNXN":
             self._checksums = first < _VERSION
+            if self._phone.wants_tls:
+                await self.send(b"STLS", _TLS_VERSION, 0)
+                return
             await (self._welcome() if self._trusted else self._challenge())
         elif command == b"AUTH":
             await self._authorise(first, content)

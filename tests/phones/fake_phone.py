@@ -63,6 +63,8 @@ class FakePhone:
         self.trusted_keys: list[bytes] = []
         #: whether hosts have to prove who they are
         self.asks_for_key = False
+        #: whether it wants TLS of hosts, as phones do that are paired over Wi-Fi
+        self.wants_tls = False
         #: name and arguments of each command called
         self.calls: list[list[str]] = []
         #: called before the command of this name
