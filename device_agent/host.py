@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import importlib.util
+import json
 import os
 import platform
 import re
 import socket
+import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,36 +16,37 @@ from device_agent.conditions import HostConditions
 from device_agent.cpu_time import BusyWatch
 from device_agent.errors import NoSuchCore, RuntimeMissing
 from device_agent.local_device import LocalDevice
-from device_agent.runners.litert import LiteRtRunner
+from device_agent.runners.litert import LiteRtRunner, runner_environment
+from device_agent.runners.runtime import LITERT, Runtime, find_runtime
 from netspec.protocol import ClockPolicy, MeasurementProtocol, TargetIdentity
 
-_RUNTIME = "ai-edge-litert"
-_PACKAGE = "ai_edge_litert"
-#: where LiteRT keeps interpreter and kernels: a library that its bindings share or, in
-#: other releases, the binding itself
-_LIBRARIES = ("libpywrap_litert_common.*", "_pywrap_litert_interpreter_wrapper*")
 _MAX_TEXT = 200
+#: for another Python to start and look around, s
+_ASK_TIMEOUT_S = 30.0
 _CPU_NAMES = ("model name", "Model", "Hardware")
 #: what firmware says where nobody filled the field in
 _PLACEHOLDERS = frozenset({"to be filled by o.e.m.", "system product name", "default string"})
 
 
-def host_device(protocol: MeasurementProtocol, core: int | None = None) -> LocalDevice:
-    """This machine, measured with LiteRT, XNNPACK and one thread.
+def host_device(
+    protocol: MeasurementProtocol, core: int | None = None, python: Path | None = None
+) -> LocalDevice:
+    """This machine, measured with LiteRT or its predecessor, XNNPACK and one thread.
 
     Args:
         protocol: how visits are made; part of the target.
         core: the core to pin to, by default the last one that this process may use.
+        python: the Python that holds the runtime, by default this one.
 
     Raises:
         NoSuchCore: the core is not there, or this system cannot pin.
-        RuntimeMissing: LiteRT is not installed.
+        RuntimeMissing: there is no runtime.
     """
     pinned = choose_core(core)
     return LocalDevice(
         serial=serial(),
-        identity=host_identity(protocol, pinned),
-        runner=LiteRtRunner(pinned),
+        identity=host_identity(protocol, pinned, python=python),
+        runner=LiteRtRunner(pinned, python=python),
         look=HostConditions(pinned),
         core=pinned,
         protocol=protocol,
@@ -55,7 +55,10 @@ def host_device(protocol: MeasurementProtocol, core: int | None = None) -> Local
 
 
 def host_identity(
-    protocol: MeasurementProtocol, core: int | None, root: Path = Path("/")
+    protocol: MeasurementProtocol,
+    core: int | None,
+    root: Path = Path("/"),
+    python: Path | None = None,
 ) -> TargetIdentity:
     """What a latency measured on this machine is true for.
 
@@ -63,18 +66,20 @@ def host_identity(
         protocol: how visits are made.
         core: the core that visits are pinned to, None where the system cannot pin.
         root: of the file system that describes the machine.
+        python: the Python that holds the runtime, None for this one.
 
     Raises:
-        RuntimeMissing: LiteRT is not installed.
+        RuntimeMissing: there is no runtime.
     """
     soc = _cpu_name(root)
+    runtime = runtime_of(python)
     return TargetIdentity(
         device_model=_machine_name(root) or soc,
         soc=soc,
         os_build=_os_build(),
         abi=clean(platform.machine()) or "unknown",
-        runtime=f"{_RUNTIME} {_runtime_version()}",
-        runtime_sha256=_sha256(_runtime_library()),
+        runtime=runtime.name,
+        runtime_sha256=runtime.sha256,
         delegate="xnnpack",
         threads=1,
         affinity="none" if core is None else f"{1 << core:x}",
@@ -174,30 +179,37 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _runtime_version() -> str:
+def runtime_of(python: Path | None) -> Runtime:
+    """The runtime that this Python holds, or another one.
+
+    Raises:
+        RuntimeMissing: it holds none, or is none.
+    """
+    if python is None:
+        found = find_runtime((LITERT,))
+        if found is None:
+            raise RuntimeMissing(
+                "ai-edge-litert is not installed, or incomplete: install it with "
+                "`pip install ai-edge-litert`"
+            )
+        return found
     try:
-        return importlib.metadata.version(_RUNTIME)
-    except importlib.metadata.PackageNotFoundError as error:
-        raise _runtime_missing() from error
-
-
-def _runtime_library() -> Path:
-    """The library that holds interpreter and kernels, found without loading it."""
-    spec = importlib.util.find_spec(_PACKAGE)
-    folders = spec.submodule_search_locations if spec else None
-    for pattern in _LIBRARIES:
-        for folder in folders or ():
-            for path in sorted(Path(folder).glob(pattern)):
-                return path
-    raise _runtime_missing()
-
-
-def _runtime_missing() -> RuntimeMissing:
-    return RuntimeMissing(
-        f"{_RUNTIME} is not installed, or incomplete: install it with `pip install {_RUNTIME}`"
-    )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        said = subprocess.run(  # noqa: S603 (the user's own Python)
+            [str(python), "-P", "-m", "device_agent.runners.runtime"],
+            env=runner_environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=_ASK_TIMEOUT_S,
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise RuntimeMissing(
+            f"{python} cannot be asked for its runtime ({error}); give the path of a Python 3.11 "
+            "or later"
+        ) from error
+    answer = json.loads(said)
+    if answer is None:
+        raise RuntimeMissing(
+            f"{python} holds neither ai-edge-litert nor tflite-runtime; install one for it"
+        )
+    return Runtime(**answer)

@@ -78,6 +78,14 @@ def run(
         str, typer.Option(envvar=URL_VARIABLE, help="Where the profiler listens.")
     ] = DEFAULT_URL,
     core: Core = None,
+    python: Annotated[
+        Path | None,
+        typer.Option(
+            help="Python that holds the runtime for this machine, for instance one with "
+            "tflite-runtime; by default this one.",
+            show_default=False,
+        ),
+    ] = None,
     until_idle: Annotated[
         bool, typer.Option("--until-idle", help="End when the profiler has no work left.")
     ] = False,
@@ -130,7 +138,7 @@ def run(
     )
     with served(chosen.status_folder, status_port):
         if not phone:
-            device = host_device(chosen.protocol, core)
+            device = host_device(chosen.protocol, core, python)
             leave_core(device.core)
             _measure(chosen, device)
         elif len(phone) == 1 and phone[0] != ALL:

@@ -54,9 +54,13 @@ class LiteRtRunner:
     Args:
         core: the core that visits are pinned to, None where the system cannot pin.
         spare_s: what a visit may take beyond the time that its protocol asks for, in s.
+        python: the Python that holds the runtime, and numpy; by default this one.
     """
 
-    def __init__(self, core: int | None, *, spare_s: float = SPARE_S) -> None:
+    def __init__(
+        self, core: int | None, *, spare_s: float = SPARE_S, python: Path | None = None
+    ) -> None:
+        self._python = str(python or sys.executable)
         self._core = core
         self._spare_s = spare_s
         self._server: _ForkServer | None = None
@@ -74,7 +78,7 @@ class LiteRtRunner:
             timeout_s=self._spare_s + (protocol.warmup_ms + protocol.measure_ms) / 1000,
         )
         if self._server is None:
-            self._server = _ForkServer()
+            self._server = _ForkServer(self._python)
         try:
             self._server.send(self._order)
         except RunnerFailed:
@@ -113,6 +117,19 @@ class LiteRtRunner:
             self._server = None
 
 
+def runner_environment() -> dict[str, str]:
+    """Of a process that holds a runtime: it finds our modules, in whatever Python it runs."""
+    root = str(Path(device_agent.__file__).parents[1])
+    paths = (root, os.environ.get("PYTHONPATH"))
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+        # A library's thread pool would be missing in the forked children.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+
+
 def _raise_failure(answer: dict[str, Any]) -> None:
     if "error" in answer:
         raise _FAILURES[answer["error"]](answer["message"])
@@ -132,26 +149,17 @@ def _raw_text(seen: dict[str, Any], log: str) -> str:
 class _ForkServer:
     """The other side of `fork_server.main`."""
 
-    def __init__(self) -> None:
+    def __init__(self, python: str) -> None:
         self._unread = b""
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
-        root = str(Path(device_agent.__file__).parents[1])
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "device_agent.runners.fork_server"],
+        self._process = subprocess.Popen(  # noqa: S603 (the user's own Python)
+            [python, "-P", "-m", "device_agent.runners.fork_server"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             # A signal to the terminal's process group must not end the visit in flight.
             start_new_session=True,
-            env={
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join(
-                    part for part in (root, os.environ.get("PYTHONPATH")) if part
-                ),
-                # A library's thread pool would be missing in the forked children.
-                "OMP_NUM_THREADS": "1",
-                "OPENBLAS_NUM_THREADS": "1",
-            },
+            env=runner_environment(),
         )
         try:
             self._read_line(START_TIMEOUT_S)

@@ -12,13 +12,16 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 
 # numpy loads its random module on first use: once here, not in every child.
 from numpy.random import default_rng
 
+from device_agent.runners.runtime import interpreter_class
 from device_agent.runners.visit_order import VisitOrder
-from netspec.tflite.delegation import delegation
+from netspec.delegation import delegation
+
+#: loaded once, here: a child finds it in its memory
+Interpreter = interpreter_class()
 
 _NS_PER_MS = 1_000_000
 _MIN_WARMUP_RUNS = 2

@@ -3,7 +3,7 @@
 Importing this package loads the flatbuffers schema but no runtime.
 """
 
-from netspec.tflite.delegation import Delegation, delegation
+from netspec.delegation import Delegation, delegation
 from netspec.tflite.encode import FileOptions, encode
 
 __all__ = ["Delegation", "FileOptions", "delegation", "encode"]

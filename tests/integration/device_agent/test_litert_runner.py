@@ -182,7 +182,7 @@ def test_a_runtime_that_does_not_start_is_a_device_that_is_not_ready(
     no_python = tmp_path / "no-python"
     no_python.write_text("#!/bin/sh\necho broken runtime >&2; exit 3\n", encoding="ascii")
     no_python.chmod(0o700)
-    monkeypatch.setattr(sys, "executable", str(no_python))
+    monkeypatch.setattr(runner, "_python", str(no_python))
     with pytest.raises(DeviceNotReady, match="ended with code 3: broken runtime"):
         runner.visit(block_file(tmp_path), SHORT)
 

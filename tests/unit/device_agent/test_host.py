@@ -1,12 +1,15 @@
 import os
 import re
 import sys
+import venv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from device_agent import host
 from device_agent.errors import NoSuchCore, RuntimeMissing
+from device_agent.runners.runtime import LITERT
 from netspec.protocol import MeasurementProtocol
 
 PROTOCOL = MeasurementProtocol()
@@ -128,6 +131,18 @@ def test_where_the_system_cannot_pin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_missing_runtime_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "_LIBRARIES", ("no-such-library",))
+    monkeypatch.setattr(host, "LITERT", replace(LITERT, libraries=("no-such-library",)))
     with pytest.raises(RuntimeMissing, match="pip install ai-edge-litert"):
         host.host_identity(PROTOCOL, 0)
+
+
+def test_a_python_without_runtime_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeMissing, match="cannot be asked for its runtime"):
+        host.runtime_of(tmp_path / "python")
+    venv.create(tmp_path / "bare", symlinks=True)
+    with pytest.raises(RuntimeMissing, match="neither ai-edge-litert nor tflite-runtime"):
+        host.runtime_of(tmp_path / "bare/bin/python")
+
+
+def test_another_pythons_runtime_is_the_one_measured_with() -> None:
+    assert host.runtime_of(Path(sys.executable)) == host.runtime_of(None)

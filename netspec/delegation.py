@@ -1,4 +1,8 @@
-"""Whether a delegate runs the whole graph: evidence, not belief."""
+"""Whether a delegate runs the whole graph: evidence, not belief.
+
+It needs nothing but Python: the process that makes a visit may hold another runtime, and little
+else.
+"""
 
 from __future__ import annotations
 
