@@ -16,6 +16,7 @@ from netspec.errors import UserError
 from profiler_server import serving
 from profiler_server.app import create_app
 from profiler_server.auth.commands import app as token_app
+from profiler_server.drift.commands import recheck
 from profiler_server.kit import logs, schema
 from profiler_server.kit.cli import DatabaseUrl, open_database
 from profiler_server.kit.settings import Settings
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.add_typer(token_app, name="token")
 app.command("import")(table_commands.import_table)
 app.command("export")(table_commands.export_table)
+app.command()(recheck)
 
 _HOST, _PORT = DEFAULT_URL.removeprefix("http://").split(":")
 

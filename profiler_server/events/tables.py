@@ -30,6 +30,8 @@ class EventKind(StrEnum):
     #: it gets no work until it is released
     DEVICE_QUARANTINED = "device_quarantined"
     DEVICE_RELEASED = "device_released"
+    #: old entries were measured again, and most are no longer what they were
+    TARGET_DRIFTED = "target_drifted"
     SNAPSHOT_PUBLISHED = "snapshot_published"
     TOKEN_CREATED = "token_created"  # noqa: S105 - a name
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a name

@@ -1,0 +1,1 @@
+"""Looking at old entries again, and raising the alarm when a table is no longer true."""
