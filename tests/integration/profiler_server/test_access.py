@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def test_every_v1_endpoint_wants_a_token(api: Api) -> None:
             assert answer.headers["WWW-Authenticate"] == "Bearer"
             assert answer.json()["type"] == "/problems/invalid-token"
             checked += 1
-    assert checked == 21
+    assert checked == 30
 
 
 def test_wrong_tokens_are_told_apart(api: Api, make_token: MakeToken, database: Database) -> None:
@@ -87,6 +88,27 @@ def test_a_revoked_token_is_trusted_only_for_moments(
         service.revoke(session, rows[-1].id)
         assert rows[-1].last_used_at is not None
     with_token(api, token).problem("GET", "/v1/targets", status=401, kind="invalid-token")
+
+
+def test_a_revocation_reaches_every_replica_within_5_seconds(
+    api: Api, make_api: Callable[..., Api], make_token: MakeToken, database: Database
+) -> None:
+    token = make_token(Scope.TABLES_READ)
+    replicas = [with_token(api, token), with_token(make_api(), token)]
+    for replica in replicas:
+        replica.call("GET", "/v1/targets")
+    with database.write() as session:
+        service.revoke(session, repository.everything(session)[-1].id)
+    revoked_at = time.monotonic()
+    waiting = set(range(len(replicas)))
+    while waiting:
+        assert time.monotonic() - revoked_at < 5.5
+        answers = {
+            one: replicas[one].http.get("/v1/targets", headers=replicas[one].headers)
+            for one in waiting
+        }
+        waiting -= {one for one, answer in answers.items() if answer.status_code == 401}
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +159,7 @@ def test_every_error_is_a_problem(api: Api) -> None:
     assert answer.json()["type"] == "/problems/method-not-allowed"
     assert "POST" in answer.headers["Allow"]
     detail = api.problem("POST", "/v1/jobs", {"nonsense": 1}, status=422, kind="invalid-request")
-    assert "body.target_id" in detail
+    assert "body.name" in detail
     broken = {"Content-Type": "application/json"}
     api.problem("POST", "/v1/jobs", b"{", status=422, kind="invalid-request", headers=broken)
     bad_network = farm.job(networks=(farm.network([3]),)).model_dump(mode="json")
@@ -214,7 +236,7 @@ def test_what_happens_is_logged(api: Api, database: Database) -> None:
         EventKind.LEASE_RELEASED,
         EventKind.SNAPSHOT_PUBLISHED,
     ]
-    assert json.loads(rows[1].data) == {"job_id": job.id, "subjects": 1}
+    assert json.loads(rows[1].data) == {"job_id": job.id, "tasks": 1}
     assert json.loads(rows[2].data) == {
         "lease_id": lease.id,
         "device_id": device,
