@@ -22,7 +22,7 @@ class LatencyTable:
         self._values_ms = snapshot.values_ms
 
     def values_ms(self, operators: Iterable[Operator]) -> tuple[float, ...]:
-        """Each operator's entry in ms.
+        """Each operator's entry in ms, times its factor where the calibration has one.
 
         Raises:
             MissingEntries: naming every operator that the table lacks.

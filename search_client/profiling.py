@@ -117,7 +117,8 @@ def _wording(calibration: Calibration) -> str:
         if held_out
         else ""
     )
-    return f"{calibration.precision}: network = {calibration.scale:.3f} x sum of operators{error}"
+    operators = "corrected operators" if calibration.factors else "operators"
+    return f"{calibration.precision}: network = {calibration.scale:.3f} x sum of {operators}{error}"
 
 
 def measure_models(

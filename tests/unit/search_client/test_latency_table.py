@@ -44,3 +44,19 @@ def test_without_a_calibration_nothing_is_predicted() -> None:
         TABLE.predict_ms(NETWORK.with_precision("int8"))
     with pytest.raises(NoCalibration):
         LatencyTable(snapshot({STEM: 1.0})).calibration("float32")
+
+
+def test_operators_are_priced_as_the_calibration_corrects_them() -> None:
+    first, *_, last = NETWORK.operators
+    corrected = calibration("float32", 1.1).model_copy(
+        update={"model": "ridge", "factors": {first.key: 1.5, last.key: 0.5}}
+    )
+    plain_ms = TABLE.values_ms(NETWORK.operators)
+    table = LatencyTable(snapshot(dict(zip(NETWORK.operators, plain_ms, strict=True)), [corrected]))
+    values_ms = table.values_ms(NETWORK.operators)
+    assert values_ms[0] == pytest.approx(1.5 * plain_ms[0])
+    assert values_ms[1:-1] == plain_ms[1:-1]
+    assert values_ms[-1] == pytest.approx(0.5 * plain_ms[-1])
+    assert table.predict_ms(NETWORK) == pytest.approx(1.1 * sum(values_ms))
+    # the entries themselves stay what was measured
+    assert {one.value_ms for one in table.snapshot.entries} == set(plain_ms)
