@@ -118,6 +118,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def of_framework(request: Request, error: HTTPException) -> Response:
         headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.BAD_REQUEST:
+            # Bytes that are no text; other bodies that are no JSON are found later.
+            detail = f"{error.detail}; expected JSON in UTF-8"
+            return _answer_kind(request, "invalid-request", detail, headers)
         kind = _KIND_OF_STATUS.get(error.status_code)
         if kind is None:
             title = HTTPStatus(error.status_code).phrase

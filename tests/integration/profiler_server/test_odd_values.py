@@ -37,3 +37,14 @@ def test_nul_in_text(api: Api) -> None:
     ):
         answer = api.http.request(method, path, json=content, headers=api.headers)
         assert answer.status_code in (201, 404, 422), (path, answer.text)
+
+
+def test_a_body_that_is_no_text(api: Api) -> None:
+    answer = api.http.post(
+        "/v1/leases",
+        content=b"\xff\xfe{",
+        headers={**api.headers, "Content-Type": "application/json"},
+    )
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "/problems/invalid-request"
+    assert "UTF-8" in answer.json()["detail"]
