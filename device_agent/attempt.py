@@ -158,6 +158,7 @@ class Attempt:
 
     def _release(self) -> None:
         outcomes = self._batch.outcomes()
+        self._keeper.expect_end()
         try:
             self._bench.link.release(self._lease, outcomes)
         except ProfilerRefused as error:

@@ -50,6 +50,7 @@ class LeaseKeeper:
         self._clock = clock
         self._ends_at = 0.0
         self._lost = False
+        self._expects_end = False
         self._done = threading.Event()
         # A renewal that hangs must not keep the process from ending.
         self._thread = threading.Thread(target=self._keep, name="lease-keeper", daemon=True)
@@ -79,6 +80,10 @@ class LeaseKeeper:
         """Whether the batch may go on."""
         return not self._lost and self._clock() < self._ends_at
 
+    def expect_end(self) -> None:
+        """The lease is being handed back: that it is gone is no news any more."""
+        self._expects_end = True
+
     def _keep(self) -> None:
         while not self._lost and not self._done.wait(self._renew_every_s):
             try:
@@ -96,7 +101,8 @@ class LeaseKeeper:
         except ProfilerRefused as error:
             if error.status not in _GONE:
                 raise
-            _log.warning("lease lost", lease=self._lease.id, why=str(error))
+            if not self._expects_end:
+                _log.warning("lease lost", lease=self._lease.id, why=str(error))
             self._lost = True
             return
         self._ends_at = asked_at + status.ttl_s

@@ -8,8 +8,10 @@ from tests.integration.device_agent.processes import Farm
 
 @pytest.fixture
 def farm(tmp_path: Path) -> Iterator[Farm]:
-    """A running server without jobs, renewals twice a second."""
-    made = Farm(tmp_path / "data", {"PROFILER_RENEW_EVERY_S": "0.5"})
+    """A running server without jobs, renewals twice a second and no rest for tasks that failed."""
+    made = Farm(
+        tmp_path / "data", {"PROFILER_RENEW_EVERY_S": "0.5", "PROFILER_RETRY_BACKOFF_S": "0"}
+    )
     made.start_server()
     yield made
     made.close()
