@@ -29,7 +29,12 @@ from netspec.layers import (
 )
 from netspec.networks import Network
 from netspec.operators import Convert, Operator
-from search_client.fake_quantize import fake_quantize_bias, fake_quantize_weight, scales_of
+from search_client.fake_quantize import (
+    fake_quantize_bias,
+    fake_quantize_folded,
+    fake_quantize_weight,
+    scales_of,
+)
 from search_client.modules import (
     ConvLayer,
     DenseLayer,
@@ -87,10 +92,11 @@ class QuantizedLayer(nn.Module):
         if self.norm is not None and self.training and not self.norm_frozen:
             weight = self.weight if self.output is None else _rounded(self.weight)
             return cast("Tensor", self.norm(convolve(x, self.layer, weight)))
-        weight, bias = self.folded()
-        if self.output is not None:
-            scales = scales_of(weight)
-            weight = fake_quantize_weight(weight, scales)
+        if self.output is None:
+            weight, bias = self.folded()
+        else:
+            gain, bias = self._gain_and_bias()
+            weight, scales = fake_quantize_folded(self.weight, gain)
             bias = fake_quantize_bias(bias, cast("Tensor", input_scale) * scales)
         if self.layer.kind == "dense":
             return functional.linear(x, weight, bias)
@@ -98,13 +104,17 @@ class QuantizedLayer(nn.Module):
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight [O, ...] and bias [O] with the running statistics folded in, differentiable."""
+        gain, bias = self._gain_and_bias()
+        return self.weight * gain.reshape(-1, *[1] * (self.weight.ndim - 1)), bias
+
+    def _gain_and_bias(self) -> tuple[Tensor, Tensor]:
+        """What BatchNorm multiplies each output channel by and adds to it, both [O]."""
         norm = self.norm
         if norm is None:
-            return self.weight, self.bias
+            return torch.ones_like(self.bias), self.bias
         mean, variance = cast("Tensor", norm.running_mean), cast("Tensor", norm.running_var)
         gain = norm.weight * torch.rsqrt(variance + norm.eps)
-        weight = self.weight * gain.reshape(-1, 1, 1, 1)
-        return weight, norm.bias - mean * gain
+        return gain, norm.bias - mean * gain
 
     def weights(self) -> LayerWeights:
         """Weight and bias as the encoder takes them; it rounds them as `forward` does."""

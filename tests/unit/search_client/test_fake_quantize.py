@@ -11,6 +11,7 @@ from netspec.quantization import INT8_MAX, INT8_MIN, quantize_bias, quantize_wei
 from search_client.fake_quantize import (
     fake_quantize,
     fake_quantize_bias,
+    fake_quantize_folded,
     fake_quantize_weight,
     scales_of,
 )
@@ -116,3 +117,19 @@ def test_a_gain_changes_a_weights_scale_and_never_its_codes(
         fake_quantize_weight(folded, scales_of(folded)),
         fake_quantize_weight(weight, scales_of(weight)) * gain,
     )
+
+
+def test_a_folded_weight_rounds_as_the_product_and_has_its_gradients() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(4, 3, 3, 3, generator=generator, requires_grad=True)
+    gain = torch.randn(4, generator=generator, requires_grad=True)
+    upstream = torch.randn(4, 3, 3, 3, generator=generator)
+    rounded, scales = fake_quantize_folded(weight, gain)
+    product = weight * gain.reshape(-1, 1, 1, 1)
+    wanted = fake_quantize_weight(product, scales_of(product))
+    assert torch.equal(rounded, wanted)
+    assert torch.equal(scales, scales_of(product))
+    ours = torch.autograd.grad((rounded * upstream).sum(), (weight, gain))
+    theirs = torch.autograd.grad((wanted * upstream).sum(), (weight, gain))
+    for one, other in zip(ours, theirs, strict=True):
+        assert torch.allclose(one, other, rtol=1e-5)
