@@ -18,6 +18,7 @@ from profiler_server.app import create_app
 from profiler_server.auth.commands import app as token_app
 from profiler_server.drift.commands import recheck
 from profiler_server.kit import logs, schema
+from profiler_server.kit.backup import back_up
 from profiler_server.kit.cli import DatabaseUrl, open_database
 from profiler_server.kit.settings import Settings
 from profiler_server.measurements import entries
@@ -87,7 +88,10 @@ def serve(
 
 @app.command()
 def migrate(database_url: DatabaseUrl = None) -> None:
-    """Brings the database's schema up to date."""
+    """Brings the database's schema up to date.
+
+    Example: profiler-server migrate --database-url postgresql+psycopg://user@host/name
+    """
     with open_database(database_url, needs_schema=False) as (database, _):
         before = schema.current_revision(database)
         schema.upgrade(database)
@@ -96,8 +100,27 @@ def migrate(database_url: DatabaseUrl = None) -> None:
 
 
 @app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="File to write.", show_default=False)],
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Writes the database to a file, while servers run on it; PostgreSQL needs `pg_dump`.
+
+    Keep the server key (PROFILER_SERVER_KEY_FILE) with it: without it every token is void.
+
+    Example: profiler-server backup /backups/profiler-2026-01-02.db
+    """
+    with open_database(database_url) as (database, _):
+        how_to_restore = back_up(database, file)
+    typer.echo(f"{file} has the whole database; {how_to_restore}")
+
+
+@app.command()
 def rederive(database_url: DatabaseUrl = None) -> None:
-    """Derives every entry from its visits again; visits and imported entries stay as they are."""
+    """Derives every entry from its visits again; visits and imported entries stay as they are.
+
+    Example: profiler-server rederive
+    """
     with open_database(database_url) as (database, _), database.write() as session:
         before = measurements.count_derived_entries(session)
         after = entries.rederive(session)

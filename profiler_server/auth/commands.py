@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from rich.table import Table
 from netspec.connection import save_token
 from profiler_server.auth import repository, service, tokens
 from profiler_server.auth.service import Scope
+from profiler_server.auth.tables import TokenRow
 from profiler_server.kit.cli import DatabaseUrl, open_database
 
 app = typer.Typer(no_args_is_help=True, help="Makes, lists and revokes tokens.")
@@ -43,15 +45,25 @@ def create(
 
 
 @app.command("list")
-def list_tokens(database_url: DatabaseUrl = None) -> None:
-    """Lists all tokens; they themselves are not kept."""
+def list_tokens(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Lists all tokens; they themselves are not kept.
+
+    Example: profiler-server token list --json
+    """
+    with open_database(database_url) as (database, _), database.read() as session:
+        rows = repository.everything(session)
+    if as_json:
+        typer.echo(json.dumps([_plain(row) for row in rows], indent=1))
+        return
     table = Table(box=None)
     for title in ("id", "name", "scopes", "created", "expires", "last used", "revoked"):
         table.add_column(title, no_wrap=title == "id")
-    with open_database(database_url) as (database, _), database.read() as session:
-        for row in repository.everything(session):
-            times = (row.created_at, row.expires_at, row.last_used_at, row.revoked_at)
-            table.add_row(row.id, row.name, row.scopes, *(_shown(time) for time in times))
+    for row in rows:
+        times = (row.created_at, row.expires_at, row.last_used_at, row.revoked_at)
+        table.add_row(row.id, row.name, row.scopes, *(_shown(time) for time in times))
     Console(soft_wrap=True).print(table)
 
 
@@ -60,10 +72,23 @@ def revoke(
     token_id: Annotated[str, typer.Argument(help="From `profiler-server token list`.")],
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Revokes a token; running servers stop taking it within seconds."""
+    """Revokes a token; running servers stop taking it within 5 seconds.
+
+    Example: profiler-server token revoke token_5f0c9a1b2c3d4e5f
+    """
     with open_database(database_url) as (database, _), database.write() as session:
         service.revoke(session, token_id)
     typer.echo(f"{token_id} is revoked")
+
+
+def _plain(row: TokenRow) -> dict[str, str | list[str] | None]:
+    times = ("created_at", "expires_at", "last_used_at", "revoked_at")
+    return {
+        "id": row.id,
+        "name": row.name,
+        "scopes": row.scopes.split(),
+        **{name: time.isoformat() if (time := getattr(row, name)) else None for name in times},
+    }
 
 
 def _shown(time: datetime | None) -> str:

