@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self, TypeVar
+from typing import BinaryIO, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from netspec.errors import UserError
+
+Square = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 #: names that the folder of test images may bear
@@ -123,13 +125,13 @@ def read_folder(
     """
     if not folder.is_dir():
         raise NoClasses(f"there is no data folder {folder}; {_EXPECTED}")
-    test = next((folder / name for name in TEST_NAMES if (folder / name).is_dir()), None)
+    test = test_folder(folder)
     if test is None or not (folder / "train").is_dir():
-        files = _classes(folder)
+        files = classes_in(folder)
         everything = _read(files, tuple(files), size, on_image, done=0, total=_count(files))
         remaining, taken = split_by_class(everything, TEST_FRACTION, seed)
         return remaining, taken
-    train_files, test_files = _classes(folder / "train"), _classes(test)
+    train_files, test_files = classes_in(folder / "train"), classes_in(test)
     if train_files.keys() != test_files.keys():
         differing = ", ".join(sorted(train_files.keys() ^ test_files.keys()))
         raise NoClasses(
@@ -150,7 +152,12 @@ _EXPECTED = (
 )
 
 
-def _classes(folder: Path) -> dict[str, list[Path]]:
+def test_folder(folder: Path) -> Path | None:
+    """The part of a data folder that holds test images."""
+    return next((folder / name for name in TEST_NAMES if (folder / name).is_dir()), None)
+
+
+def classes_in(folder: Path) -> dict[str, list[Path]]:
     """Image files by class, both sorted by name."""
     files = {
         entry.name: sorted(path for path in entry.iterdir() if path.suffix.lower() in SUFFIXES)
@@ -193,17 +200,31 @@ def _read(
     )
 
 
-def read_square(path: Path, size: int) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
+def read_square(path: Path, size: int) -> Square:
     """An image file's central square as uint8 [size, size, 3], RGB.
 
     Raises:
         UserError: the file is no image that Pillow reads.
     """
+    return square_of(path, str(path), size)
+
+
+def square_of(source: Path | BinaryIO, name: str, size: int) -> Square:
+    """An encoded image's central square as uint8 [size, size, 3], RGB.
+
+    Args:
+        source: a file's path or content.
+        name: for the error.
+        size: px.
+
+    Raises:
+        UserError: it is no image that Pillow reads.
+    """
     try:
-        with Image.open(path) as image:
+        with Image.open(source) as image:
             rgb = image.convert("RGB")
     except (UnidentifiedImageError, OSError) as error:
-        raise UserError(f"{path} is no image ({error}); replace or remove it") from error
+        raise UserError(f"{name} is no image ({error}); replace or remove it") from error
     side = min(rgb.size)
     left, top = (rgb.width - side) // 2, (rgb.height - side) // 2
     box = (left, top, left + side, top + side)

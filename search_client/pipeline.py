@@ -12,9 +12,9 @@ from pathlib import Path
 from netspec.operators import PRECISIONS, Precision
 from netspec.wire import Entry, Target
 from search_client.artifacts import Source
-from search_client.data import read_data
+from search_client.data import in_memory, read_data
 from search_client.deploy import Deployed, deploy
-from search_client.images import ImageSet
+from search_client.images import Pictures
 from search_client.latency_table import LatencyTable
 from search_client.profiler import ProfilerClient
 from search_client.profiling import Profile, measure_models, profile
@@ -39,8 +39,8 @@ class Run:
     client: ProfilerClient
     target: Target
     settings: Settings
-    training: ImageSet
-    test: ImageSet
+    training: Pictures
+    test: Pictures
     #: for files and the report
     folder: Path
     stages: Stages
@@ -77,7 +77,7 @@ def run(
         UserError: a stage could not be done; the message says what to do.
     """
     job = _begin(client, target, settings, data, folder, stages)
-    training, test, settings = job.training, job.test, job.settings
+    training, test, settings = in_memory(job.training), in_memory(job.test), job.settings
     profiled = _profile(job) if profile_missing else _published(job)
     found = _search(job, profiled.table, data, resume=resume, signals=signals, observers=observers)
     reference_ms = _reference_ms(job, profiled.table)

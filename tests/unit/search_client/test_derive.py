@@ -89,8 +89,8 @@ def test_no_network_within_the_limits_is_more_likely(
     log_p[0, 3] = -np.inf
     # Sums lie in the middles of the grid's steps: merged partial networks cost the same.
     step = 2 * tolerance / 200
-    costs = rng.integers(0, int(1 / step / blocks), (targets, blocks, 4)) * step
-    fixed = (rng.integers(0, int(0.5 / step), targets) + 0.5) * step
+    costs = rng.integers(0, int(1 / step / blocks), (targets, blocks, 4)).astype(np.float64) * step
+    fixed = (rng.integers(0, int(0.5 / step), targets).astype(np.float64) + 0.5) * step
     low, high = 1 - tolerance, 1 + tolerance
 
     def cost(path: Sequence[int]) -> float:
