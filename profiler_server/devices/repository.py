@@ -130,11 +130,12 @@ def target_ids(session: Session, device_id: str) -> list[str]:
     return list(session.scalars(of_device.order_by(DeviceTargetRow.position)))
 
 
-def known_device_ids(session: Session, device_ids: Iterable[str]) -> set[str]:
-    """Those of the ids that are devices."""
-    return set(
-        session.scalars(select(DeviceRow.id).where(among(session, DeviceRow.id, device_ids)))
+def protocols(session: Session, device_ids: Iterable[str]) -> dict[str, str]:
+    """The protocol, as JSON, of those of the ids that are devices."""
+    rows = session.execute(
+        select(DeviceRow.id, DeviceRow.protocol).where(among(session, DeviceRow.id, device_ids))
     )
+    return dict(rows.all())
 
 
 def lock_targets(session: Session, target_ids: Collection[str] | None = None) -> set[str]:

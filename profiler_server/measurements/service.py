@@ -18,6 +18,7 @@ from profiler_server.jobs import progress
 from profiler_server.jobs import repository as jobs
 from profiler_server.kit.database import database_now
 from profiler_server.measurements import entries, repository
+from profiler_server.measurements.acceptance import rejection, rules_of
 from profiler_server.measurements.repository import JudgedVisit
 from profiler_server.measurements.shares import Sample, Samples
 
@@ -52,13 +53,15 @@ def store(session: Session, batch: Sequence[ReceivedVisit]) -> VisitReceipts:
     # half-way through the same.
     targets = devices.lock_targets(session, {one.visit.target_id for one in batch})
     present = repository.digests(session, first)
-    new = _with_known_parts(
-        session, [one for key, one in first.items() if key not in present], targets
-    )
+    protocols = devices.protocols(session, {one.visit.device_id for one in batch})
+    absent = [one for key, one in first.items() if key not in present]
+    new = _with_known_parts(session, absent, targets, protocols)
     judged = [
         # In one order: uploads for different targets may name the same ids.
-        JudgedVisit(new[key].visit, new[key].digest, new[key].visit.rejected)
-        for key in sorted(new)
+        JudgedVisit(one.visit, one.digest, rejection(one.visit, rules_of(protocol)))
+        for one, protocol in (
+            (new[key], protocols[new[key].visit.device_id]) for key in sorted(new)
+        )
     ]
     now = database_now(session)
     winners = {**present, **{key: one.digest for key, one in new.items()}}
@@ -71,9 +74,11 @@ def store(session: Session, batch: Sequence[ReceivedVisit]) -> VisitReceipts:
 
 
 def _with_known_parts(
-    session: Session, visits: Collection[ReceivedVisit], known_targets: Collection[str]
+    session: Session,
+    visits: Collection[ReceivedVisit],
+    known_targets: Collection[str],
+    known_devices: Collection[str],
 ) -> dict[UUID, ReceivedVisit]:
-    known_devices = devices.known_device_ids(session, {one.visit.device_id for one in visits})
     known_subjects = jobs.known_subjects(session, {one.visit.subject_hash for one in visits})
     return {
         one.visit.id: one

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from sqlalchemy import select, update
 
-from netspec.wire import EntryDetail, Lease, LeasedTask, StoredVisit, Visit, VisitBatch
+from netspec.wire import Conditions, EntryDetail, Lease, LeasedTask, StoredVisit, Visit, VisitBatch
 from profiler_server.kit.database import Database
 from profiler_server.measurements import entries
 from profiler_server.measurements.tables import DeviceEstimateRow, EntryRow, VisitRow
@@ -109,6 +109,28 @@ def test_visits_are_listed_with_those_that_were_left_out(
     assert by_id == {visit.id: visit for visit in (*good, bad)}
     found = detail(api, lease, task)
     assert (found.entry.visits, found.rejected_visits) == (3, 1)
+
+
+def test_a_visit_under_bad_conditions_is_kept_and_does_not_count(
+    api: Api, devices: tuple[str, str], lease: Lease, database: Database
+) -> None:
+    task = lease.tasks[0]
+    hot = farm.visit(task, lease, devices[0], ms=9.0).model_copy(
+        update={"after": Conditions(thermal_status=2)}
+    )
+    assert api.upload(VisitBatch(visits=(hot,))) == ["stored"]
+    assert api.upload(VisitBatch(visits=(hot,))) == ["duplicate"]
+    api.problem("GET", path(lease, task), status=404, kind="missing-entry")
+    upload(api, lease, task, devices[0], 1.0)
+    found = detail(api, lease, task)
+    assert (found.entry.value_ms, found.entry.visits, found.rejected_visits) == (1.0, 1, 1)
+    listed = VISITS.validate_json(api.call("GET", f"{path(lease, task)}/visits").content)
+    said = "thermal status 2, more than 0, after the visit"
+    assert [one.visit.rejected for one in listed if one.visit.id == hot.id] == [said]
+    before = derived(database)
+    with database.write() as session:
+        entries.rederive(session)
+    assert derived(database) == before
 
 
 def test_what_is_not_there_is_a_problem(api: Api, devices: tuple[str, str], lease: Lease) -> None:
