@@ -56,11 +56,15 @@ class Postgres:
             connection.exec_driver_sql(statement)
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """The URL of a new database with an up-to-date schema, dropped after the block."""
+    def database(self, *, migrated: bool = True) -> Iterator[str]:
+        """The URL of a new database, dropped after the block.
+
+        Args:
+            migrated: with an up-to-date schema; otherwise empty.
+        """
         name = f"test_{uuid4().hex}"
         # Copying a migrated database takes less time than migrating an empty one.
-        self._execute(f"CREATE DATABASE {name} TEMPLATE template")
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {'template' if migrated else 'template1'}")
         yield self._url(name)
         self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
