@@ -65,11 +65,12 @@ class Agent:
             except LeaseLost as error:
                 _log.warning("lease lost", why=str(error))
             except DeviceQuarantined as error:
+                self._quarantine(registered, str(error))
                 registered, asleep = None, True
-                self._say("quarantined", str(error))
-                _log.error("quarantine", s=self.quarantine_s, why=str(error))
-                stop.wait(self.quarantine_s)
             except (ProfilerUnreachable, ProfilerRefused, DeviceNotReady) as error:
+                if until_idle and _is_quarantine(error):
+                    _log.error("in quarantine", why=str(error))
+                    return
                 registered = None
                 asleep = asleep or isinstance(error, DeviceNotReady)
                 pause_s = self.backoff_s[min(failures, len(self.backoff_s) - 1)]
@@ -82,6 +83,21 @@ class Agent:
                 failures = 0
                 if idle and until_idle:
                     return
+
+    def _quarantine(self, registered: RegisteredDevice | None, why: str) -> None:
+        """Has the server give the device no more work until a person releases it.
+
+        A server that does not take that is spared the device for a while.
+        """
+        self._say("quarantined", why)
+        try:
+            if registered is not None:
+                self.bench.link.quarantine(registered.id, why)
+        except (ProfilerUnreachable, ProfilerRefused) as error:
+            _log.error("quarantine", s=self.quarantine_s, why=why, server=str(error))
+            self.bench.stop.wait(self.quarantine_s)
+        else:
+            _log.error("quarantine until released", why=why)
 
     def _say(self, state: State, why: str = "") -> None:
         if self.bench.status is not None:
@@ -147,3 +163,7 @@ def registration(device: Device, protocol: MeasurementProtocol) -> DeviceRegistr
         targets=(device.identity,),
         protocol=protocol,
     )
+
+
+def _is_quarantine(error: Exception) -> bool:
+    return isinstance(error, ProfilerRefused) and error.kind == "device-quarantined"

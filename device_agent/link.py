@@ -13,6 +13,7 @@ from netspec.wire import (
     LeaseRenewal,
     LeaseRequest,
     LeaseStatus,
+    QuarantineRequest,
     RegisteredDevice,
     TaskOutcome,
     Visit,
@@ -60,6 +61,15 @@ class Link:
             "POST",
             f"/v1/leases/{lease.id}:release",
             body=LeaseRelease(fence=lease.fence, outcomes=tuple(outcomes)),
+            idempotent=True,
+        )
+
+    def quarantine(self, device_id: str, reason: str) -> None:
+        """Has a device get no work until a person releases it."""
+        self._http.request(
+            "POST",
+            f"/v1/devices/{device_id}:quarantine",
+            body=QuarantineRequest(reason=reason),
             idempotent=True,
         )
 

@@ -213,7 +213,7 @@ class Measuring:
         if verdict.state == "quarantine":
             raise DeviceQuarantined(
                 f"the anchor took {verdict.ratio:.2f} times its reference, twice in a row: "
-                f"{self.device.serial} is in quarantine; look after its heat, then start again"
+                f"{self.device.serial} goes into quarantine; look after its heat, then release it"
             )
         return self._slow
 

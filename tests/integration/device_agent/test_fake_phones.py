@@ -264,23 +264,24 @@ def test_visits_beside_a_slow_anchor_are_kept_but_rejected(anchored: PhoneBench)
     assert all(one.statistics.p5_us == 500 for one in anchored.peer.visits if not one.rejected)
 
 
-def test_an_anchor_far_too_slow_twice_is_quarantine(anchored: PhoneBench) -> None:
-    def pace(number: int) -> None:
-        anchored.runner.us = 600 if number > 8 else 500
-
-    anchored.runner.before.append(pace)
+@pytest.mark.parametrize("server_takes_it", [True, False])
+def test_an_anchor_far_too_slow_twice_is_quarantine(
+    anchored: PhoneBench, server_takes_it: bool
+) -> None:
+    anchored.peer.keeps_out_of_quarantine = not server_takes_it
     waits: list[float] = []
 
-    def recover(seconds: float) -> None:
-        waits.append(seconds)
-        anchored.runner.before.clear()
-        anchored.runner.us = 500
+    def pace(number: int) -> None:
+        anchored.runner.us = 600 if number > 8 and not anchored.peer.releases else 500
 
-    anchored.stop.wait = recover  # type: ignore[method-assign]
+    anchored.runner.before.append(pace)
+    anchored.stop.wait = waits.append  # type: ignore[method-assign]
     anchored.lease({"a": 20})
     anchored.lease({"a": 5}, "lease-2")
     anchored.run()
-    assert waits == [anchored.agent.quarantine_s]
+    assert waits == ([] if server_takes_it else [anchored.agent.quarantine_s])
+    assert len(anchored.peer.quarantines) == server_takes_it
+    assert all("1.20 times its reference" in reason for reason in anchored.peer.quarantines)
     assert [one.outcomes[0].state for one in anchored.peer.releases] == ["unfinished", "done"]
     assert not any(one.statistics.p5_us == 600 and not one.rejected for one in anchored.peer.visits)
 

@@ -26,6 +26,7 @@ from netspec.wire import (
     Lease,
     LeaseRelease,
     LeaseStatus,
+    QuarantineRequest,
     RegisteredDevice,
     Visit,
     VisitBatch,
@@ -53,6 +54,9 @@ class Peer:
     registrations: int = 0
     visits: list[Visit] = field(default_factory=list)
     releases: list[LeaseRelease] = field(default_factory=list)
+    quarantines: list[str] = field(default_factory=list)
+    #: answer quarantines with 403
+    keeps_out_of_quarantine: bool = False
 
     def __call__(self, request: httpx2.Request) -> httpx2.Response:
         if self.away:
@@ -64,6 +68,7 @@ class Peer:
             "batch": self._store,
             "release": self._release,
             "renew": self._renew,
+            "quarantine": self._quarantine,
         }
         return answers[action](request.read())
 
@@ -91,6 +96,12 @@ class Peer:
     def _release(self, body: bytes) -> httpx2.Response:
         self.releases.append(LeaseRelease.model_validate_json(body))
         return httpx2.Response(204)
+
+    def _quarantine(self, body: bytes) -> httpx2.Response:
+        if self.keeps_out_of_quarantine:
+            return httpx2.Response(403)
+        self.quarantines.append(QuarantineRequest.model_validate_json(body).reason)
+        return httpx2.Response(200)
 
     def _renew(self, _body: bytes) -> httpx2.Response:
         if self.lost:
