@@ -65,8 +65,6 @@ def evaluate_file(
         UserError: the file is no classifier of images, its classes are not the folder's, or
             an image cannot be read.
     """
-    if not model.is_file():
-        raise UserError(f"there is no model {model}; give a .tflite file that an export wrote")
     content = model.read_bytes()
     classifier = TFLiteClassifier(content)
     metadata = read_metadata(content)

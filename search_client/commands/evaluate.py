@@ -16,7 +16,7 @@ from search_client.commands.options import (
     console,
     profiler_client,
 )
-from search_client.commands.quantization_options import AsJson, ModelFile
+from search_client.commands.quantization_options import AsJson, ModelFile, require_file
 
 
 def evaluate(
@@ -43,6 +43,7 @@ def evaluate(
     from search_client.profiling import measure_models  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
 
+    require_file(model)
     stages = Stages(console, quiet=as_json)
     with stages.stage("evaluate", f"Run {model}"), stages.bar("images") as advance:
         found = evaluate_file(model, data, workers, advance)

@@ -41,6 +41,16 @@ def data_folder(given: Path | None, artifact: Artifact | None) -> Path:
     return given or Path(known)
 
 
+def require_file(model: Path) -> None:
+    """See that a model is there.
+
+    Raises:
+        UserError: it is not.
+    """
+    if not model.is_file():
+        raise UserError(f"there is no model {model}; give a .tflite file that an export wrote")
+
+
 def integers(text: str, option: str) -> tuple[int, ...]:
     """Numbers from `3,7`; none from an empty text.
 

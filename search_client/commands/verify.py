@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from netspec.errors import UserError
 from search_client.commands.options import console
 from search_client.commands.quantization_options import (
     AsJson,
@@ -15,6 +14,7 @@ from search_client.commands.quantization_options import (
     ModelFile,
     RunOf,
     data_folder,
+    require_file,
 )
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ def verify(
         read_images,
     )
 
-    if not model.is_file():
-        raise UserError(f"there is no model {model}; give a .tflite file that an export wrote")
+    require_file(model)
     content = model.read_bytes()
     artifact, form = find_origin(content, run)
     stages = Stages(console, quiet=as_json)

@@ -21,6 +21,7 @@ from netspec.tflite.contents import operators_of
 from netspec.wire import Entry, JobRequest, ModelSubject, Snapshot
 from search_client.artifacts import Artifact, NoArtifact, artifact_names, load_artifact
 from search_client.batches import central_crop
+from search_client.checkpoints import save
 from search_client.cli import app
 from search_client.commands.quantization_options import data_folder, integers
 from search_client.evaluate import LabelsDiffer, evaluate_file
@@ -150,7 +151,7 @@ def test_images_of_classes_that_a_model_does_not_know_are_refused(
     with pytest.raises(LabelsDiffer, match="has no class zebra; it knows 3"):
         evaluate_file(run / "searched.int8.tflite", tmp_path)
     with pytest.raises(UserError, match="there is no model"):
-        evaluate_file(run / "lost.tflite", tmp_path)
+        command("evaluate", run / "lost.tflite", "--data", tmp_path)
 
 
 def test_verify_shows_every_kernel_set(run: Path) -> None:
@@ -232,6 +233,20 @@ def test_quantize_takes_over_the_classes_of_the_data(artifact: Artifact, tmp_pat
     said = read_metadata((tmp_path / "net.int8.tflite").read_bytes())
     assert said is not None
     assert said.labels == CLASSES
+
+
+def test_quantize_takes_weights_that_were_only_trained(
+    artifact: Artifact, data: Path, tmp_path: Path
+) -> None:
+    weights = tmp_path / "float.pt"
+    model = artifact.model.state_dict()
+    save({"network": NETWORK.model_dump_json(), "model": model}, weights)
+    command("quantize", "--run", tmp_path, "--weights", weights, "--data", data, "--ptq")
+    assert artifact_names(tmp_path) == ("float",)
+    assert evaluate_file(tmp_path / "float.int8.tflite", data, 1).top1 > 0.6
+    save({"something": "else"}, weights)
+    with pytest.raises(UserError, match="holds no trained network"):
+        command("quantize", "--run", tmp_path, "--weights", weights, "--data", data, "--ptq")
 
 
 def test_options_of_other_shapes_are_refused() -> None:
