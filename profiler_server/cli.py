@@ -24,6 +24,7 @@ from profiler_server.kit.settings import Settings
 from profiler_server.measurements import entries
 from profiler_server.measurements import share_repository as measurements
 from profiler_server.tables import commands as table_commands
+from profiler_server.tables.siblings import transfer_table
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.add_typer(token_app, name="token")
 app.command("import")(table_commands.import_table)
 app.command("export")(table_commands.export_table)
+app.command("transfer")(transfer_table)
 app.command()(recheck)
 
 _HOST, _PORT = DEFAULT_URL.removeprefix("http://").split(":")

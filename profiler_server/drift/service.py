@@ -22,6 +22,7 @@ from profiler_server.latency_model.design import Priced
 from profiler_server.latency_model.drift import Drift, drift, due
 from profiler_server.measurements import repository as measurements
 from profiler_server.measurements.share_repository import IMPORTED
+from profiler_server.tables.siblings import FITTED
 
 #: name of the jobs that look at old entries again
 JOB_NAME = "daily recheck"
@@ -58,7 +59,7 @@ def _recheck(session: Session, settings: Settings, target_id: str) -> Recheck:
     subjects = {
         subject.name: (row, subject)
         for row, subject in measurements.entries_of_target(session, target_id)
-        if subject.kind == "operator" and row.method != IMPORTED
+        if subject.kind == "operator" and row.method not in (IMPORTED, FITTED)
     }
     names = due({name: row.measured_at for name, (row, _) in subjects.items()}, now)
     if not names:

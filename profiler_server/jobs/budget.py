@@ -10,6 +10,7 @@ from netspec.operators import PRECISIONS, Operator
 from netspec.wire import JobRequest, OperatorSubject, Subject
 from profiler_server.latency_model.adaptive import next_operators
 from profiler_server.measurements import repository as measurements
+from profiler_server.tables.siblings import FITTED
 from profiler_server.tables.table import Table, priced, table_of
 
 
@@ -28,7 +29,9 @@ def within_budget(
         subjects: of the request.
     """
     found = measurements.entries_of_target(session, target_id)
-    tables = {precision: table_of(found, precision) for precision in PRECISIONS}
+    # What a sibling's table gave is no measurement.
+    measured = [one for one in found if one[0].method != FITTED]
+    tables = {precision: table_of(measured, precision) for precision in PRECISIONS}
     unknown = [
         subject.operator
         for subject in subjects
