@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,7 +43,7 @@ def options(
     adbd_phone: AdbdPhone,  # noqa: F811
     benchmark_model: Path,
     tmp_path: Path,
-) -> Iterator[list[str]]:
+) -> list[str]:
     """Of an agent that measures on the phone."""
     folder = adbd_phone.root / _LIBRARY_FOLDER.lstrip("/")
     folder.mkdir()

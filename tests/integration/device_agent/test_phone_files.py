@@ -1,0 +1,90 @@
+"""Models and runners on a phone: pushed once, evicted when they are many."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from device_agent.errors import DeviceFull
+from device_agent.phones.files import MODELS, PhoneFiles
+from device_agent.transports import transport_to
+from device_agent.transports.base import Transport
+from tests.phones.fake_phone import FakePhone
+from tests.phones.fixtures import fake_phone, fake_phones  # noqa: F401
+
+_SIZE = 1000
+
+
+@pytest.fixture
+def transport(fake_phone: FakePhone, tmp_path: Path) -> Iterator[Transport]:  # noqa: F811
+    made = transport_to(fake_phone.address, "tcp", tmp_path)
+    made.reconnect()
+    yield made
+    made.close()
+
+
+def models(folder: Path, *names: str) -> list[Path]:
+    paths = [folder / name for name in names]
+    for path in paths:
+        path.write_bytes(path.name[:1].encode() * _SIZE)
+    return paths
+
+
+def on_phone(phone: FakePhone) -> int:
+    return len(phone.files.names(str(MODELS)))
+
+
+def test_the_same_content_is_pushed_once(
+    transport: Transport,
+    fake_phone: FakePhone,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    files = PhoneFiles(transport)
+    files.make_folders()
+    names = files.push_models(models(tmp_path, "a1", "a2", "b"))
+    assert len(set(names.values())) == on_phone(fake_phone) == 2
+    pushes = len([call for call in fake_phone.calls if call[:1] == ["mv"]])
+    assert files.push_models(models(tmp_path, "a1", "b")).items() <= names.items()
+    assert len([call for call in fake_phone.calls if call[:1] == ["mv"]]) == pushes
+
+
+def test_old_models_make_room_but_never_those_wanted(
+    transport: Transport,
+    fake_phone: FakePhone,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    files = PhoneFiles(transport, max_bytes=2 * _SIZE)
+    files.make_folders()
+    files.push_models(models(tmp_path, "a", "b"))
+    names = files.push_models(models(tmp_path, "b", "c"))
+    assert set(fake_phone.files.names(str(MODELS))) == set(names.values())
+    files.push_models(models(tmp_path, "d", "e", "f"))
+    assert on_phone(fake_phone) == 3
+
+
+def test_a_full_phone_is_cleared_before_it_is_given_up(
+    transport: Transport,
+    fake_phone: FakePhone,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    files = PhoneFiles(transport)
+    files.make_folders()
+    files.push_models(models(tmp_path, "a", "b"))
+    fake_phone.fill_disk(free=_SIZE // 2)
+    files.push_models(models(tmp_path, "c"))
+    assert on_phone(fake_phone) == 1
+    fake_phone.fill_disk()
+    with pytest.raises(DeviceFull):
+        files.push_models(models(tmp_path, "d", "e", "c"))
+
+
+def test_a_runner_is_pushed_once_and_can_be_run(
+    transport: Transport,
+    fake_phone: FakePhone,  # noqa: F811
+) -> None:
+    files = PhoneFiles(transport)
+    files.make_folders()
+    path = files.push_runner(b"#!/bin/sh\necho it runs\n")
+    assert files.push_runner(b"#!/bin/sh\necho it runs\n") == path
+    assert transport.shell(str(path), timeout_s=5).output.strip() == "it runs"
+    assert len([call for call in fake_phone.calls if call[:1] == ["mv"]]) == 1

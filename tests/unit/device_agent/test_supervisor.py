@@ -1,0 +1,70 @@
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from device_agent import supervisor
+from device_agent.stop import StopSignal
+from device_agent.supervisor import SeenPhone, Supervisor
+
+_WRITES = "import sys, pathlib; pathlib.Path(sys.argv[1]).touch()"
+_WAITS = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(0)); time.sleep(60)"
+_FAILS = "import sys; open(sys.argv[1], 'a').write('x'); sys.exit(2)"
+
+
+def command(script: str, path: Path) -> list[str]:
+    return [sys.executable, "-c", script, str(path)]
+
+
+def test_every_phone_gets_a_process_and_all_are_waited_for(tmp_path: Path) -> None:
+    phones = [SeenPhone(name, "tcp") for name in ("a", "b", "c")]
+    Supervisor(
+        seen=lambda: phones,
+        command=lambda one: command(_WRITES, tmp_path / one.serial),
+        stop=StopSignal(),
+    ).run(until_idle=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b", "c"}
+
+
+def test_a_stop_ends_the_processes_and_waits_for_them() -> None:
+    stop = StopSignal()
+    made = Supervisor(
+        seen=lambda: [SeenPhone("a", "usb")],
+        command=lambda _: [sys.executable, "-c", _WAITS],
+        stop=stop,
+        look_every_s=0.05,
+    )
+    threading.Timer(0.5, lambda: setattr(stop, "requested", True)).start()
+    began = time.monotonic()
+    made.run(until_idle=False)
+    assert time.monotonic() - began < 30
+    (worker,) = made._workers.values()
+    assert worker.process is not None
+    assert worker.process.returncode is not None
+
+
+def test_a_process_that_fails_is_started_again_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "RESTART_AFTER_S", (0.0, 0.0, 3600.0))
+    stop = StopSignal()
+    path = tmp_path / "tries"
+    made = Supervisor(
+        seen=lambda: [SeenPhone("a", "tcp")],
+        command=lambda _: command(_FAILS, path),
+        stop=stop,
+        look_every_s=0.01,
+    )
+    deadline = time.monotonic() + 30
+
+    def look() -> list[SeenPhone]:
+        worker = made._workers.get("a")
+        enough = worker is not None and worker.failures == 3
+        stop.requested = enough or time.monotonic() > deadline
+        return [SeenPhone("a", "tcp")]
+
+    made.seen = look
+    made.run(until_idle=False)
+    assert path.read_text() == "xxx"
