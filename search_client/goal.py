@@ -102,8 +102,8 @@ class Goal(nn.Module):
     def worst(self, latency_ms: Tensor) -> int:
         """The target whose latency over its reference is greatest."""
         ratios = [
-            float(value) / aim.reference_ms
-            for value, aim in zip(latency_ms, self.aims, strict=True)
+            value / aim.reference_ms
+            for value, aim in zip(latency_ms.tolist(), self.aims, strict=True)
         ]
         return ratios.index(max(ratios))
 

@@ -1,0 +1,154 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from netspec.networks import Network
+from search_client.comparing import compare
+from search_client.curves import curves
+from search_client.history import SearchStep
+from search_client.latency_table import LatencyTable
+from search_client.losses import Target
+from search_client.methods import Method
+from search_client.progress import Stages
+from search_client.runs import BadRun, read_record, read_run
+from search_client.search import SearchConfig
+from search_client.searching import run_search
+from search_client.settings import FurtherTarget, Settings
+from search_client.train import TrainConfig
+from search_client.training import load_network, train_network
+from tests.unit.search_client.tables import calibration, snapshot
+from tests.unit.search_client.tiny import tiny_images, tiny_space
+
+STAGES = Stages(Console(quiet=True))
+
+
+def _settings(**values: object) -> Settings:
+    settings = Settings(
+        precision="int8",
+        batch_size=16,
+        held_out=0.3,
+        baseline_width=0.25,
+        search=SearchConfig(
+            latency_loss=Target(),
+            gradient="full",
+            warmup_epochs=1,
+            joint_epochs=2,
+            weight_steps_per_architecture_step=1,
+            architecture_learning_rate=0.1,
+            tolerance=0.05,
+        ),
+        train=TrainConfig(epochs=1, learning_rate=0.02, rising_epochs=0),
+    )
+    return settings.model_copy(update={"space": tiny_space(), **values})
+
+
+def _table(settings: Settings, scale: float = 1.0) -> LatencyTable:
+    """A made-up table: larger kernels and expansions take longer."""
+    values = {
+        operator: 1.0 + getattr(operator, "kernel", 1) * getattr(operator, "expand", 1) / 10
+        for operator in settings.operators()
+        if operator.precision == "int8"
+    }
+    made = snapshot(values, [calibration("int8", scale)])
+    return LatencyTable(made.model_copy(update={"id": f"{int(scale)}d" * 32}))
+
+
+def _search(folder: Path, settings: Settings, references: list[float]) -> None:
+    tables = [_table(settings, 1.0 + index) for index in range(len(references))]
+    run_search(
+        settings, tables, references, tiny_images(48), folder, STAGES, data=Path("d"), signals=False
+    )
+
+
+def test_a_run_is_read_back_with_its_family_and_goal(tmp_path: Path) -> None:
+    settings = _settings(
+        sizes=(16, 24), further_targets=(FurtherTarget(target="x", latency_ref_ms=20),)
+    )
+    _search(tmp_path, settings, [10.0, 20.0])
+    run = read_run(tmp_path)
+    record = run.record
+    assert record.settings == settings
+    assert record.classes == tiny_images(3).classes
+    assert [target.reference_ms for target in record.targets] == [10.0, 20.0]
+    assert [target.snapshot for target in record.targets] == ["1d" * 32, "2d" * 32]
+    assert record.versions.keys() >= {"torch", "python", "numpy"}
+    assert record.found is not None
+    assert record.most_likely is not None
+    assert abs(record.found.miss_percent) <= 5
+    again = run.derive()
+    assert tuple(again.choices) == record.found.choices
+    assert tuple(run.derive("argmax").choices) == record.most_likely.choices
+    network = Network.model_validate_json((tmp_path / "network.json").read_bytes())
+    assert network.operators == record.found.network.operators
+    assert (
+        json.loads((tmp_path / "run.json").read_text())["settings"]["search"]["joint_epochs"] == 2
+    )
+
+
+def test_a_run_is_derived_for_another_latency(tmp_path: Path) -> None:
+    _search(tmp_path, _settings(), [10.0])
+    run = read_run(tmp_path, {0: 8.5})
+    assert run.derive("on_target").latency_ms[0] == pytest.approx(8.5, rel=0.05)
+
+
+def test_a_folder_without_a_search_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadRun, match="no record of a search"):
+        read_record(tmp_path)
+
+
+def test_a_comparison_has_a_row_a_method_and_keeps_what_was_trained(tmp_path: Path) -> None:
+    settings = _settings()
+    _search(tmp_path, settings, [10.0])
+    images, test = tiny_images(48), tiny_images(12, seed=5)
+
+    def rows(trained: bool) -> list[tuple[str, float | None]]:
+        found = compare(
+            read_run(tmp_path),
+            settings,
+            images,
+            test,
+            tmp_path,
+            STAGES,
+            methods=tuple(Method),
+            images_per_network=8,
+            trained=trained,
+        )
+        for row in found[:-1]:
+            assert row.shared_accuracy is not None
+            if row.method != "argmax":
+                assert row.predicted_ms == pytest.approx(10.0, rel=0.05)
+        return [(row.method, row.test_accuracy) for row in found]
+
+    untrained = rows(trained=False)
+    assert [name for name, _ in untrained] == [*Method, "MobileNetV2"]
+    assert all(accuracy is None for _, accuracy in untrained)
+    trained = rows(trained=True)
+    assert all(accuracy is not None for _, accuracy in trained)
+    assert rows(trained=False) == trained
+
+
+def test_a_trained_network_is_read_back(tmp_path: Path) -> None:
+    network = tiny_space().network([0, 6])
+    weights = tmp_path / "float.pt"
+    model, accuracy = train_network(
+        network, tiny_images(48), tiny_images(12), _settings(), STAGES, weights=weights
+    )
+    assert 0 <= accuracy <= 1
+    assert [path.name for path in tmp_path.iterdir()] == ["float.pt"]
+    images = torch.randn(2, 3, 16, 16)
+    assert torch.equal(load_network(weights)(images), model.eval()(images))
+
+
+def test_curves_are_written_for_tensorboard(tmp_path: Path) -> None:
+    step = SearchStep("joint", 5, 10, 1.0, 0.5, 9.0, 10.0, 1.2, 300.0)
+    with curves(tmp_path / "curves") as write:
+        write(step)
+    (file,) = (tmp_path / "curves").iterdir()
+    content = file.read_bytes()
+    assert b"latency/over_reference" in content
+    with curves(None) as write:
+        write(step)
+    assert [path.name for path in tmp_path.iterdir()] == ["curves"]
