@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from device_agent.transports import transport_to
+from device_agent.transports import over_streams, transport_to
 from device_agent.transports.base import Transport, Way
 from device_agent.transports.keys import machine_key
 from tests.phones.adbd import AdbdPhone
@@ -25,6 +25,14 @@ from tests.phones.fixtures import (  # noqa: F401
 )
 
 WAYS: tuple[Way, ...] = ("tcp", "adb-server")
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """What cannot be reached is given up after 1 s; for connections that must fail."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(over_streams, "_USABLE_WITHIN_S", 1.0)
+        yield
 
 
 @dataclass

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from device_agent.cli import app
 from device_agent.lock import device_lock, file_name
-from device_agent.transports import over_streams
 from device_agent.transports.adb_server import PORT_VARIABLE
 from netspec.connection import DATA_DIR_VARIABLE
+from tests.integration.device_agent.adb.conftest import impatient
 from tests.phones.adbd import AdbdPhone
 from tests.phones.fake_phone import FakePhone, FakePhones
 from tests.phones.state import PhoneState
@@ -35,7 +35,6 @@ def runner(folder: Path, machine: int = ARM64) -> Path:
 
 @pytest.fixture(autouse=True)
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(over_streams, "_USABLE_WITHIN_S", 1.0)
     monkeypatch.setenv(PORT_VARIABLE, "1")
     monkeypatch.setenv(DATA_DIR_VARIABLE, str(tmp_path))
 
@@ -189,7 +188,8 @@ def test_a_phone_that_is_lost_halfway_ends_it(fake_phone: FakePhone, examine: Ex
 
 def test_an_untrusting_phone(fake_phone: FakePhone, examine: Examine) -> None:
     fake_phone.show_dialog()
-    code, checks = examine(fake_phone.address)
+    with impatient():
+        code, checks = examine(fake_phone.address)
     assert (code, list(checks)) == (1, ["reachable"])
     assert "confirm `Allow USB debugging?`" in checks["reachable"]["advice"]
 
@@ -198,7 +198,8 @@ def test_the_owner_is_waited_for(fake_phone: FakePhone, tmp_path: Path) -> None:
     fake_phone.show_dialog()
     threading.Timer(1.5, fake_phone.accept_key).start()
     words = ["doctor", fake_phone.address, "--runner", str(runner(tmp_path)), "--wait", "20"]
-    said = CliRunner().invoke(app, words)
+    with impatient():
+        said = CliRunner().invoke(app, words)
     assert said.exit_code == 0
     assert "waiting for 20 s" in said.stderr
     assert said.stdout.splitlines()[0].startswith("ok   reachable    through tcp")

@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from device_agent.errors import DeviceFull, DeviceNotReady, TransportLost, Unauthorised
-from device_agent.transports import over_streams, transport_to
+from device_agent.transports import transport_to
 from device_agent.transports.base import Transport, Way
+from tests.integration.device_agent.adb.conftest import impatient
 from tests.phones.fake_phone import FakePhone, FakePhones
 from tests.phones.shell_io import Call
 from tests.phones.state import PhoneState
@@ -22,11 +23,6 @@ MODEL = TMP / "model"
 MIB = 2**20
 
 Connect = Callable[[str, Way], Transport]
-
-
-@pytest.fixture(autouse=True)
-def _short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(over_streams, "_USABLE_WITHIN_S", 1.0)
 
 
 @pytest.fixture
@@ -103,7 +99,7 @@ def test_a_frozen_phone_is_lost_in_time(fake_phone: FakePhone, transport: Transp
     fake_phone.freeze()
     with lost(within_s=1.5):
         transport.shell("echo on", timeout_s=0.3)
-    with lost():
+    with impatient(), lost():
         transport.reconnect()
     fake_phone.thaw()
     usable_again(transport)
@@ -136,7 +132,7 @@ def test_a_phone_without_power_is_gone_until_it_is_back(
     fake_phone.lose_power()
     with lost():
         transport.shell("echo on", timeout_s=1)
-    with lost():
+    with impatient(), lost():
         transport.reconnect()
     fake_phone.power_on()
     usable_again(transport)
@@ -158,10 +154,10 @@ def test_a_key_that_is_refused(fake_phone: FakePhone, way: Way, transport: Trans
     with pytest.raises(DeviceNotReady):
         transport.shell("echo on", timeout_s=1)
     if way == "tcp":
-        with pytest.raises(Unauthorised, match=r"confirm `Allow USB debugging\?`"):
+        with impatient(), pytest.raises(Unauthorised, match=r"confirm `Allow USB debugging\?`"):
             transport.reconnect()
     else:  # the server sees a connection that is closed
-        with pytest.raises(DeviceNotReady):
+        with impatient(), pytest.raises(DeviceNotReady):
             transport.reconnect()
     fake_phone.accept_key()
     usable_again(transport)
@@ -170,7 +166,7 @@ def test_a_key_that_is_refused(fake_phone: FakePhone, way: Way, transport: Trans
 def test_a_phone_that_shows_the_dialog(fake_phone: FakePhone, way: Way, tmp_path: Path) -> None:
     fake_phone.show_dialog()
     with closing(transport_to(fake_phone.address, way, tmp_path)) as transport:
-        with pytest.raises(Unauthorised, match=r"unlock the phone and confirm"):
+        with impatient(), pytest.raises(Unauthorised, match=r"unlock the phone and confirm"):
             transport.reconnect()
         assert fake_phone.dialog is not None
         fake_phone.accept_key()

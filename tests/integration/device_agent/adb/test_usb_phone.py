@@ -15,9 +15,10 @@ from adb_shell.transport.usb_transport import UsbTransport
 from device_agent import discovery
 from device_agent.discovery import SeenPhone, discover
 from device_agent.errors import TransportLost, Unauthorised
-from device_agent.transports import over_streams, transport_to
+from device_agent.transports import transport_to
 from device_agent.transports.adb_server import PORT_VARIABLE
 from device_agent.transports.usb import UsbPhone
+from tests.integration.device_agent.adb.conftest import impatient
 from tests.phones.fake_phone import FakePhone
 
 SERIAL = "R58M12345AB"
@@ -89,7 +90,6 @@ def plugged(fake_phone: FakePhone, monkeypatch: pytest.MonkeyPatch) -> list[Any]
     devices: list[Any] = [device]
     context = SimpleNamespace(getDeviceIterator=lambda skip_on_error: iter(devices * skip_on_error))
     monkeypatch.setattr(UsbTransport, "USB1_CTX", context)
-    monkeypatch.setattr(over_streams, "_USABLE_WITHIN_S", 1.0)
     monkeypatch.setenv(PORT_VARIABLE, "1")
     return devices
 
@@ -139,6 +139,7 @@ def test_an_untrusting_phone_at_usb(fake_phone: FakePhone, tmp_path: Path) -> No
     fake_phone.show_dialog()
     with (
         closing(transport_to(SERIAL, "usb", tmp_path)) as transport,
+        impatient(),
         pytest.raises(Unauthorised, match="unlock the phone and confirm"),
     ):
         transport.reconnect()
