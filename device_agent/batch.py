@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Literal
 
 from device_agent.rounds import interleaved_rounds
 from netspec.wire import Lease, LeasedTask, TaskOutcome
@@ -105,9 +106,13 @@ class Batch:
         wanted = {
             task_id: task.visits - self._accepted[task_id]
             for task_id, task in self._tasks.items()
-            if task_id not in self._failures and self._made[task_id] < 2 * task.visits + _SPARE
+            if task_id not in self._failures and not self._is_used_up(task)
         }
         return {task_id: visits for task_id, visits in wanted.items() if visits > 0}
+
+    def _is_used_up(self, task: LeasedTask) -> bool:
+        """Whether this attempt makes no more visits of the task, accepted or not."""
+        return self._made[task.task_id] >= 2 * task.visits + _SPARE
 
     def _shuffled(self, wanted: dict[str, int]) -> list[list[str]]:
         return interleaved_rounds(wanted, f"{self._seed} {sum(self._made.values())}")
@@ -129,4 +134,8 @@ class Batch:
         reason = f"{accepted} of {task.visits} visits were made"
         if task.task_id in self._rejections:
             reason += f"; the last one rejected: {self._rejections[task.task_id]}"
-        return TaskOutcome(task_id=task.task_id, state="unfinished", reason=reason)
+        # Without a failure, a task that nobody can measure here would come back for ever.
+        state: Literal["failed", "unfinished"] = (
+            "failed" if self._is_used_up(task) else "unfinished"
+        )
+        return TaskOutcome(task_id=task.task_id, state=state, reason=reason)

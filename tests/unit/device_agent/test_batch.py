@@ -63,7 +63,7 @@ def test_what_was_rejected_is_visited_again_but_not_for_ever() -> None:
             made += 1
     assert made == 2 * 2 + 2
     (outcome,) = batch.outcomes()
-    assert outcome.state == "unfinished"
+    assert outcome.state == "failed"
     assert (
         outcome.reason == "0 of 2 visits were made; the last one rejected: the core was not its own"
     )
