@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from netspec.errors import UserError
 from netspec.networks import Network
 from search_client import distributed
 from search_client.batches import PlainBatches, TrainingBatches
@@ -85,3 +86,19 @@ def load_network(weights: Path) -> FloatNetwork:
     model = FloatNetwork(Network.model_validate_json(state["network"]))
     model.load_state_dict(state["model"])
     return model.eval()
+
+
+def evaluate_weights(weights: Path, images: Pictures) -> float:
+    """Top-1 accuracy (fraction) of a trained network on images stored for its size.
+
+    Raises:
+        UserError: the file holds no network, or one of another number of classes.
+    """
+    model = load_network(weights).to(device())
+    if model.network.classes != len(images.classes):
+        raise UserError(
+            f"{weights} tells {model.network.classes} classes apart, but the images have "
+            f"{len(images.classes)}; give the data that it was trained on"
+        )
+    plain = PlainBatches(images, model.network.input_size, EVALUATION_BATCH, device=device())
+    return evaluate(model, plain)

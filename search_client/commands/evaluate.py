@@ -37,13 +37,17 @@ def evaluate(
 ) -> None:
     """Measure the accuracy of a .tflite file itself, by LiteRT, on all cores.
 
-    With --measure also its latency on a target, through the profiler.
+    With --measure also its latency on a target, through the profiler. Weights of
+    `search-client train` (RUN/float.pt) are evaluated in torch.
     """
     from search_client.evaluate import evaluate_file  # noqa: PLC0415
     from search_client.profiling import measure_models  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
 
     require_file(model)
+    if model.suffix == ".pt":
+        _evaluate_weights(model, data)
+        return
     stages = Stages(console, quiet=as_json)
     with stages.stage("evaluate", f"Run {model}"), stages.bar("images") as advance:
         found = evaluate_file(model, data, workers, advance)
@@ -66,3 +70,17 @@ def evaluate(
     console.print(f"top-1 {found.top1:.2%}, top-5 {found.top5:.2%} of {found.images} images")
     if measure:
         console.print(f"{told['latency_ms']:.3f} ms on target {told['target']}")
+
+
+def _evaluate_weights(weights: Path, data: Path) -> None:
+    """The top-1 accuracy of a trained float network on the test part of a folder."""
+    from search_client.images import read_folder, stored_size  # noqa: PLC0415
+    from search_client.progress import Stages  # noqa: PLC0415
+    from search_client.training import evaluate_weights, load_network  # noqa: PLC0415
+
+    size = stored_size(load_network(weights).network.input_size)
+    stages = Stages(console)
+    with stages.stage("evaluate", f"Run {weights}"), stages.bar("images") as advance:
+        _, test = read_folder(data, size, advance)
+        accuracy = evaluate_weights(weights, test)
+    console.print(f"top-1 {accuracy:.2%} of {len(test)} images")

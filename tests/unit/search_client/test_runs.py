@@ -5,6 +5,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from netspec.errors import UserError
 from netspec.networks import Network
 from search_client.comparing import compare
 from search_client.curves import curves
@@ -18,7 +19,7 @@ from search_client.search import SearchConfig
 from search_client.searching import run_search
 from search_client.settings import FurtherTarget, Settings
 from search_client.train import TrainConfig
-from search_client.training import load_network, train_network
+from search_client.training import evaluate_weights, load_network, train_network
 from tests.unit.search_client.tables import calibration, snapshot
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 
@@ -140,6 +141,9 @@ def test_a_trained_network_is_read_back(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["float.pt"]
     images = torch.randn(2, 3, 16, 16)
     assert torch.equal(load_network(weights)(images), model.eval()(images))
+    assert evaluate_weights(weights, tiny_images(12)) == accuracy
+    with pytest.raises(UserError, match="tells 3 classes apart, but the images have 4"):
+        evaluate_weights(weights, tiny_images(12, classes=4))
 
 
 def test_curves_are_written_for_tensorboard(tmp_path: Path) -> None:
