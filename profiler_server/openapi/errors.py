@@ -83,9 +83,9 @@ def responses(path: str, operation: dict[str, Any]) -> dict[str, Any]:
         examples = response["content"][MEDIA_TYPE]["examples"]
         examples[kind] = {"summary": title, "value": _example(kind, path)}
     # What belongs to no operation, such as a method that is not allowed.
-    for status, kind in (("4XX", "method-not-allowed"), ("5XX", "internal-error")):
-        found[status] = _response("A problem (RFC 9457)")
-        found[status]["content"][MEDIA_TYPE]["examples"][kind] = {"value": _example(kind, path)}
+    for range_, kind in (("4XX", "method-not-allowed"), ("5XX", "internal-error")):
+        found[range_] = _response("A problem (RFC 9457)")
+        found[range_]["content"][MEDIA_TYPE]["examples"][kind] = {"value": _example(kind, path)}
     return dict(sorted(found.items()))
 
 
