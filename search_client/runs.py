@@ -17,7 +17,7 @@ from netspec.networks import Network
 from netspec.wire import Snapshot
 from search_client import distributed
 from search_client.checkpoints import load
-from search_client.derive import Derived, Rule
+from search_client.derive import Derived, Rule, nearest_to_target
 from search_client.expected_latency import ExpectedLatency
 from search_client.family import Family
 from search_client.goal import Aim, Goal
@@ -109,6 +109,8 @@ class LoadedRun:
             NoNetworkOnTarget: by `on_target`, where there is none.
         """
         search = self.record.settings.search
+        if rule is None and tolerance is None and search.rule == "on_target":
+            return nearest_to_target(self.family, self.goal, search.tolerance)
         return derive(self.family, self.goal, rule or search.rule, tolerance or search.tolerance)
 
 

@@ -16,7 +16,7 @@ from netspec.networks import Network
 from search_client import distributed
 from search_client.architecture import ArchitectureSteps
 from search_client.checkpoints import BadCheckpoint, Checkpoints, State
-from search_client.derive import Derived, Rule, most_likely, on_target
+from search_client.derive import Derived, Rule, most_likely, nearest_to_target, on_target
 from search_client.family import Family
 from search_client.gates import Gradient, draw_of, sample_path
 from search_client.goal import Goal
@@ -121,8 +121,7 @@ def search(
         resume: a state that they saved.
 
     Raises:
-        UserError: the latency loss does not exist for the space's latencies, or no network is
-            on target.
+        UserError: the latency loss does not exist for the space's latencies.
         Stopped: the process was asked to end; the state is saved.
     """
     run = Search(family, goal, training, held_out, config, on_step)
@@ -133,10 +132,13 @@ def search(
     with saved.watching():
         run.run(saved)
     saved.save(run.state())
-    found = derive(family, goal, config.rule, config.tolerance)
+    likeliest = most_likely(family, goal)
+    found = likeliest
+    if config.rule == "on_target":
+        found = nearest_to_target(family, goal, config.tolerance)
     return SearchResult(
         found=found,
-        most_likely=most_likely(family, goal),
+        most_likely=likeliest,
         expected_ms=run.expected_ms(),
         history=run.history,
     )

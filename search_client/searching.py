@@ -65,8 +65,7 @@ def run_search(
         observers: further listeners to the search's steps.
 
     Raises:
-        UserError: a table lacks something, the checkpoint is not this run's, or no network is
-            on target.
+        UserError: a table lacks something, or the checkpoint is not this run's.
     """
     family = family_of(settings).to(device())
     goal = goal_of(settings, tables, references_ms).to(device())
