@@ -24,7 +24,7 @@ from rich.console import Console
 
 from netspec.connection import DEFAULT_URL, load_token
 from netspec.profiler_http import ProfilerHttp
-from netspec.wire import JobRequest
+from netspec.wire import JobRequest, Target
 from search_client.comparing import Compared, compare
 from search_client.data import read_data
 from search_client.images import Pictures
@@ -47,6 +47,7 @@ def searched(folder: Path) -> bool:
 
 def seed_rows(
     client: ProfilerClient,
+    target: Target,
     settings: Settings,
     images: tuple[Pictures, Pictures],
     data: Path,
@@ -57,7 +58,7 @@ def seed_rows(
     if not searched(folder):
         search_only(
             client,
-            client.target(None),
+            target,
             settings,
             data,
             folder,
@@ -79,13 +80,13 @@ def seed_rows(
 
 
 def measured_ms(
-    client: ProfilerClient, rows: list[Compared], rounds: int, stages: Stages
+    client: ProfilerClient, target: Target, rows: list[Compared], rounds: int, stages: Stages
 ) -> dict[str, float]:
     """Latency by a network's content hash, in int8, all networks in the same rounds."""
     networks = {row.network.content_hash: row.network for row in rows}
     request = JobRequest(
         name="search gain",
-        target_id=client.target(None).id,
+        target_id=target.id,
         networks=tuple(networks.values()),
         rounds=rounds,
     )
@@ -114,6 +115,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--recipe", default="cifar")
     parser.add_argument("--profiler-url", default=DEFAULT_URL)
+    parser.add_argument("--target", help="where the profiler has several")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=60, help="visits of each network")
     parser.add_argument("--threads", type=int, default=1)
@@ -125,15 +127,16 @@ def main() -> None:
     images = read_data(given.data, read_recipe(given.recipe, given.set), stages)
     rows: dict[str, list[Compared]] = {name: [] for name in NAMES}
     with ProfilerClient(ProfilerHttp(given.profiler_url, load_token())) as client:
+        target = client.target(given.target)
         for seed in range(given.seeds):
             overrides = [*given.set, f"seed={seed}", f"search.seed={seed}"]
             settings = read_recipe(given.recipe, overrides)
             folder = given.run / f"seed-{seed}"
-            for row in seed_rows(client, settings, images, given.data, folder, stages):
+            for row in seed_rows(client, target, settings, images, given.data, folder, stages):
                 if row.method in rows:
                     rows[row.method].append(row)
         everything = [row for held in rows.values() for row in held]
-        latency_ms = measured_ms(client, everything, given.rounds, stages)
+        latency_ms = measured_ms(client, target, everything, given.rounds, stages)
     for row in everything:
         console.print(
             f"{row.method}: {row.network.name}, predicted {row.predicted_ms:.4f} ms, measured "
