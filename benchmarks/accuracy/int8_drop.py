@@ -16,13 +16,13 @@ import copy
 import json
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import nn
 
 from netspec.networks import Network
 from netspec.operators import StemConv
@@ -32,13 +32,18 @@ from search_client.batches import PlainBatches, TrainingBatches, central_crop
 from search_client.images import ImageSet, read_folder, stored_size
 from search_client.litert import TFLiteClassifier
 from search_client.modules import FloatNetwork
-from search_client.qat import QatConfig, calibrate, finetune_int8
+from search_client.ptq import quantize_post_training
+from search_client.qat import QatConfig, finetune_int8
 from search_client.quantize import QuantizedNetwork
 from search_client.steps import evaluate
 from search_client.train import TrainConfig, TrainStep, train
 
 #: of the ProxylessNAS space, for 32 px: 16 px after the stem, 4 px at the end
 STRIDES = (1, 2, 1, 1, 2, 1)
+#: peak learning rate of finetuning and of its control
+FINETUNING_RATE = 0.005
+#: added to the seed for the order of further training's images
+FURTHER = 1000
 
 
 @dataclass(frozen=True)
@@ -123,36 +128,46 @@ def file_accuracy(network: QuantizedNetwork, data: Data) -> float:
     return float((logits.argmax(axis=1) == data.test.labels.numpy()).mean())
 
 
+def quantized_by_ranges(model: FloatNetwork, data: Data, setting: Setting, seed: int) -> float:
+    """Top-1 (fraction) of the file after post-training quantization."""
+    batches = PlainBatches(data.training, setting.size, 64, shuffle_seed=seed)
+    return file_accuracy(quantize_post_training(model, batches), data)
+
+
+def quantized_by_finetuning(model: FloatNetwork, data: Data, setting: Setting, seed: int) -> float:
+    """Top-1 (fraction) of the file after quantization-aware finetuning."""
+    config = QatConfig(
+        epochs=setting.int8_epochs, norm_epochs=1, frozen_epochs=1, learning_rate=FINETUNING_RATE
+    )
+    batches = data.batches(setting, seed + FURTHER)
+    finetuned, _ = finetune_int8(model, batches, config, shown(f"seed {seed} int8"))
+    return file_accuracy(finetuned, data)
+
+
+def trained_on(model: FloatNetwork, data: Data, setting: Setting, seed: int) -> float:
+    """Top-1 (fraction) of the float network after as many further steps as finetuning took."""
+    longer = copy.deepcopy(model)
+    config = TrainConfig(epochs=setting.int8_epochs, learning_rate=FINETUNING_RATE, rising_epochs=0)
+    batches = data.batches(setting, seed + FURTHER)
+    train(longer, batches, config, shown(f"seed {seed} control"))
+    return evaluate(longer, PlainBatches(data.test, setting.size, 250))
+
+
 def accuracies(data: Data, setting: Setting, seed: int, folder: Path) -> dict[str, float]:
-    """Top-1 (fractions) of one seed's networks."""
+    """Top-1 (fractions) of one seed's networks; each is kept as soon as it is known."""
     result = folder / f"{seed}.json"
-    if result.exists():
-        return cast("dict[str, float]", json.loads(result.read_text()))
-    model = float_network(data, setting, seed, folder)
-    test = PlainBatches(data.test, setting.size, 250)
-    found = {"float": evaluate(model, test)}
-
-    post_training = QuantizedNetwork.from_float(model)
-    calibrate(post_training, PlainBatches(data.training, setting.size, 64, shuffle_seed=seed))
-    found["ptq"] = file_accuracy(post_training, data)
-    print(f"seed {seed}: {found}", flush=True)
-
-    finetuning = QatConfig(
-        epochs=setting.int8_epochs, norm_epochs=1, frozen_epochs=1, learning_rate=0.005
-    )
-    batches = data.batches(setting, seed + 1000)
-    finetuned, _ = finetune_int8(model, batches, finetuning, shown(f"seed {seed} int8"))
-    found["qat"] = file_accuracy(finetuned, data)
-    print(f"seed {seed}: {found}", flush=True)
-
-    control: nn.Module = copy.deepcopy(model)
-    batches = data.batches(setting, seed + 1000)
-    longer = TrainConfig(
-        epochs=setting.int8_epochs, learning_rate=finetuning.learning_rate, rising_epochs=0
-    )
-    train(control, batches, longer, shown(f"seed {seed} control"))
-    found["float_trained_on"] = evaluate(control, test)
-    result.write_text(json.dumps(found))
+    found: dict[str, float] = json.loads(result.read_text()) if result.exists() else {}
+    stages: dict[str, Callable[[FloatNetwork], float]] = {
+        "float": lambda model: evaluate(model, PlainBatches(data.test, setting.size, 250)),
+        "ptq": lambda model: quantized_by_ranges(model, data, setting, seed),
+        "qat": lambda model: quantized_by_finetuning(model, data, setting, seed),
+        "float_trained_on": lambda model: trained_on(model, data, setting, seed),
+    }
+    for name, stage in stages.items():
+        if name not in found:
+            found[name] = stage(float_network(data, setting, seed, folder))
+            result.write_text(json.dumps(found))
+            print(f"seed {seed}: {name} {found[name]:.2%}", flush=True)
     return found
 
 
