@@ -107,6 +107,12 @@ class Farm:
         with closing(sqlite3.connect(self.folder / "profiler.db")) as database:
             return int(database.execute("SELECT count(*) FROM visits").fetchone()[0])
 
+    def visits_accepted(self) -> int:
+        """Those that enter entries; on a busy machine some others are made again."""
+        with closing(sqlite3.connect(self.folder / "profiler.db")) as database:
+            accepted = "SELECT count(*) FROM visits WHERE rejected = ''"
+            return int(database.execute(accepted).fetchone()[0])
+
     def visits_spooled(self) -> int:
         total = 0
         for path in self.folder.glob("spool-*.db"):
