@@ -28,7 +28,7 @@ GROUP_SPREAD = 0.03
 #: noise of a network's latency that no model explains, relative
 NOISE = 0.01
 #: fewest networks that a model is tried on
-LEAST_NETWORKS: dict[Kind, int] = {"scale": 1, "scale_intercept": 4, "ridge": 5}
+LEAST_NETWORKS: dict[Kind, int] = {"scale": 1, "scale_intercept": 4, "ridge": 8}
 
 
 @dataclass(frozen=True)

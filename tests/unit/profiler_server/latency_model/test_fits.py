@@ -147,8 +147,8 @@ def test_a_common_factor_is_found_by_every_model(seed: int, scale: float) -> Non
 
 def test_models_come_with_the_networks_that_they_need() -> None:
     assert candidates(1) == candidates(3) == (SCALE,)
-    assert candidates(4) == (SCALE, INTERCEPT)
-    assert len(candidates(5)) == len(MODELS)
+    assert candidates(4) == candidates(7) == (SCALE, INTERCEPT)
+    assert len(candidates(8)) == len(MODELS)
     assert [model.label for model in candidates(4)] == ["scale", "scale_intercept"]
     assert RIDGE.label == "ridge 3"
 
