@@ -29,10 +29,5 @@ async def _snapshot_answers(request: Request) -> SnapshotAnswers:
     return snapshot_answers_of(request)
 
 
-async def _known_latencies(request: Request) -> KnownLatencies:
-    return known_latencies_of(request)
-
-
 SnapshotAnswersDep = Annotated[SnapshotAnswers, Depends(_snapshot_answers)]
-KnownLatenciesDep = Annotated[KnownLatencies, Depends(_known_latencies)]
 OperatorModelsDep = Annotated[OperatorModels, Depends(_operator_models)]

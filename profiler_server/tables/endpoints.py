@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import ValidationError
 
 from netspec.wire import (
     Entry,
@@ -18,10 +21,9 @@ from netspec.wire import (
 from profiler_server.auth.dependencies import TABLES_READER, JobsWriter, TablesReader
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep
 from profiler_server.kit.routes import answers_at_once
-from profiler_server.monitoring.dependencies import MetricsDep, metrics_of
+from profiler_server.monitoring.dependencies import metrics_of
 from profiler_server.tables import lookup, service
 from profiler_server.tables.dependencies import (
-    KnownLatenciesDep,
     OperatorModelsDep,
     SnapshotAnswersDep,
     known_latencies_of,
@@ -42,19 +44,56 @@ async def _unchanged(request: Request) -> Response | None:
 
 
 async def _known(request: Request) -> Response | None:
-    """The answer to a look-up, if all its operators were found a moment ago."""
+    """The answer to a look-up some of whose operators were found a moment ago."""
     is_json = request.headers.get("Content-Type") == "application/json"
     if not is_json or not TABLES_READER.trusts(request):
         return None
     question = Question.of(await request.body())
     if question is None:
         return None
-    answer = known_latencies_of(request).answer(question)
-    if answer is None:
+    items = known_latencies_of(request).items(question)
+    unknown = [position for position, item in enumerate(items) if not item]
+    if not items or (unknown and request.scope["query_string"]):
         request.scope[_QUESTION] = question
         return None
-    metrics_of(request).looked_up("hit", len(question.operators))
-    return Response(answer, media_type="application/json")
+    if unknown:
+        rest = await run_in_threadpool(_look_up_rest, request, question.part(unknown))
+        if rest is None:
+            return None
+        for position, item in zip(unknown, rest, strict=True):
+            items[position] = item
+    metrics_of(request).looked_up("hit", len(items) - len(unknown))
+    return Response(to_json(question.target_id, items), media_type="application/json")
+
+
+def _look_up_rest(request: Request, rest: Question) -> list[bytes] | None:
+    """The answer's items; None where the rest is no question, which the endpoint explains."""
+    try:
+        question = LatencyLookup.model_validate_json(rest.to_json())
+    except ValidationError:
+        return None
+    if len(question.operators) != len(rest.operators):
+        return None
+    state = request.app.state
+    with state.database.read() as session:
+        found = lookup.latencies(
+            session, state.settings, question.target_id, question.operators, None
+        )
+    return _learnt(request, found, rest)
+
+
+def _learnt(request: Request, found: LookedUpLatencies, asked: Question | None) -> list[bytes]:
+    """The answer's items, counted, and kept where they are fresh entries."""
+    items = [one.model_dump_json().encode() for one in found.latencies]
+    if asked is not None:
+        states = (one.state for one in found.latencies)
+        fresh = [
+            item if state == "hit" else None for item, state in zip(items, states, strict=True)
+        ]
+        known_latencies_of(request).learn(asked, fresh)
+    for state, operators in Counter(one.state for one in found.latencies).items():
+        metrics_of(request).looked_up(state, operators)
+    return items
 
 
 _QUESTION = "profiler.question"
@@ -109,9 +148,7 @@ def look_up_latencies(
     request: Request,
     database: DatabaseDep,
     settings: SettingsDep,
-    known: KnownLatenciesDep,
     models: OperatorModelsDep,
-    metrics: MetricsDep,
     _: TablesReader,
     allow_predicted: PredictedAllowed = False,
 ) -> Response:
@@ -124,16 +161,7 @@ def look_up_latencies(
             question.operators,
             models if allow_predicted else None,
         )
-    items = [one.model_dump_json().encode() for one in found.latencies]
-    asked: Question | None = request.scope.get(_QUESTION)
-    if asked is not None:
-        states = (one.state for one in found.latencies)
-        fresh = [
-            item if state == "hit" else None for item, state in zip(items, states, strict=True)
-        ]
-        known.learn(asked, fresh)
-    for one in found.latencies:
-        metrics.looked_up(one.state)
+    items = _learnt(request, found, request.scope.get(_QUESTION))
     return Response(to_json(found.target_id, items), media_type="application/json")
 
 

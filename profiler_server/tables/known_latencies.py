@@ -45,6 +45,15 @@ class Question:
         # more pieces than operators, and `KnownLatencies.learn` keeps none of those.
         return cls(found[1].decode(), found[2].split(_BETWEEN))
 
+    def part(self, positions: Sequence[int]) -> Question:
+        """The question for some of the operators."""
+        return Question(self.target_id, [self.operators[position] for position in positions])
+
+    def to_json(self) -> bytes:
+        """As it was asked."""
+        operators = _BETWEEN.join(self.operators)
+        return b'{"target_id":"%s","operators":[{%s}]}' % (self.target_id.encode(), operators)
+
 
 class KnownLatencies:
     """The fresh entries that were found a moment ago, as items of an answer."""
@@ -54,13 +63,16 @@ class KnownLatencies:
         self._items: BriefCache[str, Items] = BriefCache(KNOWN_S)
         self._learnt = 0
 
-    def answer(self, question: Question) -> bytes | None:
-        """The answer's JSON, if every operator is known."""
+    def items(self, question: Question) -> list[bytes]:
+        """The answer's item for each operator, empty for one that is not known.
+
+        Empty altogether where none is known, or the question asks for too many.
+        """
         items = self._items.get(question.target_id)
         if items is None or len(question.operators) > MAX_LOOKED_UP:
-            return None
+            return []
         found = list(map(items.get, question.operators, repeat(b"")))
-        return None if b"" in found else to_json(question.target_id, found)
+        return found if any(found) else []
 
     def learn(self, question: Question, fresh: Sequence[bytes | None]) -> None:
         """Keeps what the database has just said.

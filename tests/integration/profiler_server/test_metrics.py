@@ -125,6 +125,45 @@ def test_a_known_look_up_says_the_same_without_the_database(api: Api) -> None:
     assert keys == [fourth.key, first.key, first.key]
 
 
+def test_only_what_is_not_known_is_asked_of_the_database(api: Api) -> None:
+    measure(api, 3)
+    first, second, third, unmeasured = farm.blocks(4)
+    api.call("POST", "/v1/latencies:lookup", LatencyLookup(target_id=TARGET, operators=(first,)))
+    engine = api.http.app.state.database.engine  # type: ignore[attr-defined]
+    asked: list[object] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def note(_: Connection, __: object, ___: str, parameters: object, *____: object) -> None:
+        asked.append(parameters)
+
+    operators = (third, first, unmeasured, second)
+    question = LatencyLookup(target_id=TARGET, operators=operators)
+    answer = api.call("POST", "/v1/latencies:lookup", question)
+    assert first.content_hash not in repr(asked)
+    assert third.content_hash in repr(asked)
+    found = read(LookedUpLatencies, answer).latencies
+    assert [(one.key, one.state) for one in found] == [
+        (third.key, "hit"),
+        (first.key, "hit"),
+        (unmeasured.key, "missing"),
+        (second.key, "hit"),
+    ]
+    counted = figures(api)
+    assert counted['profiler_lookups_total{state="hit"}'] == 4
+    assert counted['profiler_lookups_total{state="missing"}'] == 1
+    broken = question.model_dump_json().replace('"stride":1', '"stride":9', 1).encode()
+    headers = {"Content-Type": "application/json"}
+    detail = api.problem(
+        "POST",
+        "/v1/latencies:lookup",
+        broken,
+        status=422,
+        kind="invalid-request",
+        headers=headers,
+    )
+    assert "operators.0" in detail
+
+
 def test_known_look_ups_still_want_a_token_and_a_bounded_question(api: Api) -> None:
     measure(api, 1)
     question = LatencyLookup(target_id=TARGET, operators=farm.blocks(1))
