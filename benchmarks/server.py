@@ -52,13 +52,14 @@ class Size:
     ingests: int
     agents: int
     claim_seconds: float
+    measures_s: tuple[float, float]
     entries: int
     repeats: int
     looked_up: int
 
 
-FULL = Size(7, 1.5, 10, 3, 500, 60.0, 100_000, 3, 1_000_000)
-QUICK = Size(2, 0.5, 2, 1, 60, 4.0, 3_000, 3, 20_000)
+FULL = Size(7, 1.5, 10, 3, 500, 60.0, (2.0, 20.0), 100_000, 3, 1_000_000)
+QUICK = Size(2, 0.5, 2, 1, 60, 4.0, (0.2, 2.0), 3_000, 3, 20_000)
 _TASKS = 500
 _JOBS_PER_S = 10.0
 _FEW_ENTRIES = 1_000
@@ -119,9 +120,19 @@ def store(size: Size, report: Report) -> Numbers:
 
 def claim(size: Size, report: Report) -> Numbers:
     """Agents that wait for work."""
-    book = poll(agents=size.agents, jobs_per_s=_JOBS_PER_S, seconds=size.claim_seconds)
+    book = poll(
+        agents=size.agents,
+        jobs_per_s=_JOBS_PER_S,
+        seconds=size.claim_seconds,
+        measures_s=size.measures_s,
+    )
     p50_ms, p99_ms = (float(np.quantile(book.claims_s, q) * 1000) for q in (0.5, 0.99))
-    report.row(f"claims, {size.agents} agents", f"{len(book.claims_s)} leases", p50_ms, p99_ms)
+    report.row(
+        f"claims, {size.agents} agents",
+        f"{len(book.claims_s)} leases of {book.jobs} jobs",
+        p50_ms,
+        p99_ms,
+    )
     return {
         "claims_lost": book.lost,
         "claims_doubled": book.doubled,

@@ -36,8 +36,6 @@ from netspec.wire import (
 
 _MODELS = 25
 _OPERATORS_PER_JOB = 4
-#: how long (s) an agent measures, from and to
-_MEASURES_S = (2.0, 20.0)
 #: how long (s) the last claims may take once no more is filed
 _DRAIN_S = 60.0
 
@@ -50,6 +48,8 @@ class Book:
     filed_at: dict[str, float] = field(default_factory=dict)
     claimed: Counter[str] = field(default_factory=Counter)
     claims_s: list[float] = field(default_factory=list)
+    #: fewer when the server could not keep up
+    jobs: int = 0
     uploaded: int = 0
     #: everything is filed
     closed: bool = False
@@ -67,24 +67,35 @@ class Book:
         return sum(times > 1 for times in self.claimed.values())
 
 
-def poll(*, agents: int, jobs_per_s: float, seconds: float) -> Book:
-    """Lets the agents wait and work while jobs are filed for so many seconds."""
+def poll(
+    *, agents: int, jobs_per_s: float, seconds: float, measures_s: tuple[float, float]
+) -> Book:
+    """Lets the agents wait and work while jobs are filed for so many seconds.
+
+    An agent measures for between the two numbers of `measures_s` seconds.
+    """
     with service("postgresql", replicas=2) as served:
         with ProfilerHttp(served.url, served.token) as http:
             devices = [
                 tables.register(http, number, f"model {number % _MODELS}")
                 for number in range(agents)
             ]
-        return asyncio.run(_run(served, devices, jobs_per_s, seconds))
+        return asyncio.run(_run(served, devices, jobs_per_s, seconds, measures_s))
 
 
 async def _run(
-    served: Service, devices: list[RegisteredDevice], jobs_per_s: float, seconds: float
+    served: Service,
+    devices: list[RegisteredDevice],
+    jobs_per_s: float,
+    seconds: float,
+    measures_s: tuple[float, float],
 ) -> Book:
     book = Book()
     urls = [replica.url for replica in served.replicas]
     agents = [
-        asyncio.create_task(_Agent(served, urls[number % len(urls)], device, book).work())
+        asyncio.create_task(
+            _Agent(served, urls[number % len(urls)], device, book, measures_s).work()
+        )
         for number, device in enumerate(devices)
     ]
     filing = asyncio.create_task(_file(served, devices, book, jobs_per_s, seconds))
@@ -125,23 +136,32 @@ async def _file(
         now = time.perf_counter()
         if Job.model_validate_json(answer).tasks != len(part):
             raise RuntimeError(f"the job has other tasks: {answer!r}")
+        book.jobs += 1
         book.filed_at.update({one.content_hash: now for one in part})
     book.closed = True
 
 
 class _Agent:
-    def __init__(self, served: Service, url: str, device: RegisteredDevice, book: Book) -> None:
+    def __init__(
+        self,
+        served: Service,
+        url: str,
+        device: RegisteredDevice,
+        book: Book,
+        measures_s: tuple[float, float],
+    ) -> None:
         self._served = served
         self._url = url
         self._device = device
         self._book = book
+        self._measures_s = measures_s
         self._chance = random.Random(device.id)  # noqa: S311 - a load, no secret
 
     async def work(self) -> None:
         """Claims and uploads until cancelled."""
         while True:
             lease = await self._claim()
-            await asyncio.sleep(self._chance.uniform(*_MEASURES_S))
+            await asyncio.sleep(self._chance.uniform(*self._measures_s))
             await self._upload(lease)
 
     async def _claim(self) -> Lease:
