@@ -30,7 +30,7 @@ class Ran:
     folder: Path
     settings: Settings
     report: Report
-    #: visits of each operator's content hash that the server has
+    #: accepted visits of each operator's content hash that the server has
     visits: dict[str, int]
 
 
@@ -46,7 +46,7 @@ def demo(folder: Path) -> Ran:
     with closing(sqlite3.connect(run_folder / "profiler" / "profiler.db")) as database:
         counted = database.execute(
             "SELECT subject_hash, count(*) FROM visits JOIN subjects ON hash = subject_hash "
-            "WHERE kind = 'operator' GROUP BY subject_hash"
+            "WHERE kind = 'operator' AND rejected = '' GROUP BY subject_hash"
         )
         visits = dict(counted.fetchall())
     return Ran(ended, run_folder, settings, report, visits)
@@ -108,7 +108,8 @@ def test_the_files_are_those_that_were_measured(first: Ran, role: str) -> None:
         assert model.predicted_ms == pytest.approx(calibration.scale * sum(model.operator_ms))
         with closing(sqlite3.connect(first.folder / "profiler" / "profiler.db")) as database:
             (visits,) = database.execute(
-                "SELECT count(*) FROM visits WHERE subject_hash = ?", [model.sha256]
+                "SELECT count(*) FROM visits WHERE subject_hash = ? AND rejected = ''",
+                [model.sha256],
             ).fetchone()
         assert visits == 4
     assert 0 <= result.accuracy_float <= 1
