@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -58,6 +59,7 @@ class Database:
             self.engine = _sqlite_engine(parsed)
         else:
             self.engine = _postgresql_engine(parsed, frozen_after_s)
+        self._writer = threading.Lock()
         self._writing_engine = self.engine.execution_options(**{_WRITES: True})
 
     @contextmanager
@@ -73,8 +75,22 @@ class Database:
         On SQLite it waits for other writers at its start: a reading transaction
         that turns into a writing one fails when another has written in between.
         """
-        with Session(self._writing_engine, expire_on_commit=False) as session, session.begin():
+        with (
+            self._turn_to_write(),
+            Session(self._writing_engine, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
+
+    @contextmanager
+    def _turn_to_write(self) -> Iterator[None]:
+        # SQLite's own way of waiting is to sleep and try again, up to 0.1 s after a turn was free.
+        waited = self.is_sqlite and self._writer.acquire(timeout=_BUSY_TIMEOUT_S)
+        try:
+            yield
+        finally:
+            if waited:
+                self._writer.release()
 
     @contextmanager
     def migration(self) -> Iterator[Connection]:
