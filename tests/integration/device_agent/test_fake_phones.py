@@ -275,7 +275,7 @@ def test_an_anchor_far_too_slow_twice_is_quarantine(
         anchored.runner.us = 600 if number > 8 and not anchored.peer.releases else 500
 
     anchored.runner.before.append(pace)
-    anchored.stop.wait = waits.append  # type: ignore[method-assign]
+    anchored.stop.wait = waits.append  # type: ignore[method-assign, assignment]
     anchored.lease({"a": 20})
     anchored.lease({"a": 5}, "lease-2")
     anchored.run()
