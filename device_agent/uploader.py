@@ -12,10 +12,10 @@ import structlog
 from device_agent.link import Link
 from device_agent.spool import Spool
 from netspec.errors import ProfilerRefused, ProfilerUnreachable
-from netspec.wire import Visit
+from netspec.wire import MAX_VISITS_PER_BATCH, Visit
 
-#: visits of one upload, some MB
-BATCH = 200
+#: visits of one upload, some MB: the more, the less each costs the server
+BATCH = MAX_VISITS_PER_BATCH
 #: between uploads while a batch is measured, s
 EVERY_S = 3.0
 #: how long the end of a batch waits for an upload in flight, s

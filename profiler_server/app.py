@@ -53,9 +53,13 @@ def create_app(settings: Settings) -> FastAPI:
     frozen_after_s = max(_LEAST_FROZEN_S, settings.lease_ttl_s / 2)
     database = Database(settings.database_url, frozen_after_s=frozen_after_s)
 
+    signal = WorkSignal()
+    waiting_room = WaitingRoom(database, settings, signal)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        await waiting_room.close()
         database.close()
 
     metrics = Metrics(database)
@@ -70,8 +74,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.database = database
     app.state.token_checker = TokenChecker(database, tokens.server_key(settings.server_key_file))
-    app.state.work_signal = WorkSignal()
-    app.state.waiting_room = WaitingRoom(database, settings, app.state.work_signal)
+    app.state.work_signal = signal
+    app.state.waiting_room = waiting_room
     app.state.device_guard = DeviceGuard(database)
     app.state.metrics = metrics
     app.state.rate_limit = _rate_limit(settings)

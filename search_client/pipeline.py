@@ -242,6 +242,7 @@ def _result(
         accuracy_float=deployed.accuracy_float,
         accuracy_int8=int8.accuracy,
         int8_top1_agreement=int8.top1_agreement,
+        int8_tied_agreement=int8.tied_agreement,
         int8_max_steps=int8.max_steps or 0,
         float32_max_difference=float32.max_difference,
         models=tuple(models),

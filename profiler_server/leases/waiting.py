@@ -79,6 +79,12 @@ class WaitingRoom:
         self._waiters: dict[_Waiter, None] = {}
         self._looking: asyncio.Task[None] | None = None
 
+    async def close(self) -> None:
+        """Sends everybody home, and ends when nothing is asked of the database any more."""
+        self._signal.close()
+        if self._looking is not None:
+            await self._looking
+
     async def claim(self, request: Request, ask: LeaseRequest) -> Lease | None:
         """A lease, at once or within `ask.wait_s`; None if there was no work for the device.
 

@@ -52,6 +52,8 @@ class NetworkResult(_Content):
     accuracy_int8: float
     #: share of test images for which the int8 file and fake quantization agree on the class
     int8_top1_agreement: float
+    #: the same where classes that torch has within `verify.TIE_STEPS` of each other are tied
+    int8_tied_agreement: float
     #: greatest difference between the int8 file and fake quantization, in output steps
     int8_max_steps: int
     #: greatest absolute difference between the float32 file and torch

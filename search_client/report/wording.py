@@ -120,7 +120,7 @@ def _row(
         measured_ms=milliseconds(model.measured_ms),
         interval_ms=interval(model.measured_low_ms, model.measured_high_ms),
         error=signed_percent(model.prediction_error_percent),
-        # two decimals: the goal of 99.5 % is judged by this number
+        # two decimals: the goal is 99.5 %
         agreement=f"{100 * result.int8_top1_agreement:.2f} %" if int8 else "",
         difference=(
             f"{result.int8_max_steps} {steps}" if int8 else f"{result.float32_max_difference:.1e}"

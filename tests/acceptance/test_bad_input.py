@@ -141,7 +141,7 @@ def test_a_port_that_is_taken(lab: Lab, tmp_path: Path) -> None:
 
 def test_an_unknown_recipe(lab: Lab) -> None:
     said = lab.search_fails("--recipe", "dmeo")
-    assert "no recipe 'dmeo'; expected a TOML file or one of: demo, proxylessnas" in said
+    assert "no recipe 'dmeo'; expected a TOML file or one of: cifar, demo, proxylessnas" in said
 
 
 def test_a_recipe_with_an_unknown_key(lab: Lab, tmp_path: Path) -> None:

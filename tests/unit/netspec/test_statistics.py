@@ -110,8 +110,15 @@ def bootstrap_by_the_book(times_us: list[float]) -> Estimate:
 def test_subjects_together_have_the_very_estimates_of_each_alone(
     subjects: list[list[float]],
 ) -> None:
-    together = estimate_each([np.array(sorted(times)) for times in subjects])
-    assert together == [bootstrap_by_the_book(times) for times in subjects]
+    sorted_times = [np.array(sorted(times)) for times in subjects]
+    together = estimate_each(sorted_times)
+    assert together == [estimate_each([times])[0] for times in sorted_times]
+    for held, times in zip(together, subjects, strict=True):
+        book = bootstrap_by_the_book(times)
+        assert held.visits == book.visits
+        # The book interpolates in another order of operations.
+        found = [held.value_ms, held.low_ms, held.high_ms]
+        assert found == pytest.approx([book.value_ms, book.low_ms, book.high_ms], rel=1e-12)
 
 
 def test_a_subject_without_visits_spoils_the_batch() -> None:
