@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
 from profiler_server.auth import tokens
@@ -24,6 +23,7 @@ from profiler_server.kit.compression import Compression
 from profiler_server.kit.database import Database
 from profiler_server.kit.metadata import metadata
 from profiler_server.kit.requests import Observe, Requests
+from profiler_server.kit.routes import operation_id
 from profiler_server.kit.settings import Settings
 from profiler_server.kit.work_signal import WorkSignal
 from profiler_server.leases.endpoints import router as leases
@@ -33,6 +33,7 @@ from profiler_server.models.endpoints import router as models
 from profiler_server.monitoring.endpoints import router as monitoring
 from profiler_server.monitoring.metrics import Metrics
 from profiler_server.openapi.document import described
+from profiler_server.tables.endpoints import FREQUENT_ROUTES
 from profiler_server.tables.endpoints import router as tables
 from profiler_server.tables.known_latencies import KnownLatencies
 from profiler_server.tables.snapshot_answers import SnapshotAnswers
@@ -69,7 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
         summary="Measured latency tables of neural-network operators",
         version=importlib.metadata.version("proxyless-farm"),
         lifespan=lifespan,
-        generate_unique_id_function=_operation_id,
+        generate_unique_id_function=operation_id,
     )
     app.state.settings = settings
     app.state.database = database
@@ -86,7 +87,8 @@ def create_app(settings: Settings) -> FastAPI:
     outages.install(app)
     app.add_middleware(Compression)
     app.add_middleware(BodyLimit, most_bytes=settings.max_body_mb * 2**20)
-    # The first two are asked for most often, and routes are tried one after the other.
+    app.router.routes.extend(FREQUENT_ROUTES)
+    # The first are asked for most often, and routes are tried one after the other.
     for router in (
         tables,
         leases,
@@ -100,11 +102,6 @@ def create_app(settings: Settings) -> FastAPI:
     ):
         app.include_router(router)
     return app
-
-
-def _operation_id(route: APIRoute) -> str:
-    """The endpoint's name, which is its function's: clients are generated from it."""
-    return route.name
 
 
 def _rate_limit(settings: Settings) -> RateLimit | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 
@@ -38,8 +39,17 @@ def configure(level: str) -> None:
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
 
 
+# One for all lines: `json.dumps` makes an encoder at each call that names a default.
+_encoder = json.JSONEncoder(default=repr)
+
+
+def _to_json(event: object, **_: object) -> str:
+    return _encoder.encode(event)
+
+
 def _renderers(*, for_people: bool) -> list[Processor]:
     if not for_people:
-        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        as_json = structlog.processors.JSONRenderer(serializer=_to_json)
+        return [structlog.processors.format_exc_info, as_json]
     # The rich formatter of exceptions shows local variables, tokens among them.
     return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]

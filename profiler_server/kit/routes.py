@@ -1,4 +1,4 @@
-"""Routes that can answer some requests before FastAPI solves their dependencies."""
+"""What routes have in common: ids, and answers before FastAPI solves dependencies."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from fastapi.routing import APIRoute
 
 #: an answer, or None where the endpoint must give it; never waits for the database
 AtOnce = Callable[[Request], Awaitable[Response | None]]
+
+
+def operation_id(route: APIRoute) -> str:
+    """The endpoint's name, which is its function's: clients are generated from it."""
+    return route.name
 
 
 def answers_at_once(at_once: AtOnce) -> type[APIRoute]:

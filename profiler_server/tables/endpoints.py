@@ -20,7 +20,7 @@ from netspec.wire import (
 )
 from profiler_server.auth.dependencies import TABLES_READER, JobsWriter, TablesReader
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep
-from profiler_server.kit.routes import answers_at_once
+from profiler_server.kit.routes import AtOnce, answers_at_once, operation_id
 from profiler_server.monitoring.dependencies import metrics_of
 from profiler_server.tables import lookup, service
 from profiler_server.tables.dependencies import (
@@ -99,8 +99,19 @@ def _learnt(request: Request, found: LookedUpLatencies, asked: Question | None) 
 _QUESTION = "profiler.question"
 
 router = APIRouter(prefix="/v1", tags=["tables"])
-_latest = APIRouter(route_class=answers_at_once(_unchanged))
-_lookups = APIRouter(route_class=answers_at_once(_known))
+
+
+def _frequent(at_once: AtOnce) -> APIRouter:
+    return APIRouter(
+        prefix="/v1",
+        tags=["tables"],
+        route_class=answers_at_once(at_once),
+        generate_unique_id_function=operation_id,
+    )
+
+
+_latest = _frequent(_unchanged)
+_lookups = _frequent(_known)
 
 FormatInQuery = Annotated[
     Format | None,
@@ -165,9 +176,9 @@ def look_up_latencies(
     return Response(to_json(found.target_id, items), media_type="application/json")
 
 
-# In this order: they are asked for most often, and routes are tried one after the other.
-router.include_router(_latest)
-router.include_router(_lookups)
+#: What is asked for most often stands among the application's own routes: each level of included
+#: routers is searched twice for every request.
+FREQUENT_ROUTES = (*_latest.routes, *_lookups.routes)
 
 
 @router.post(

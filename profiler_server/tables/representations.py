@@ -12,6 +12,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from fastapi import Request
 
@@ -88,8 +89,14 @@ def wanted(request: Request) -> Representation:
     Raises:
         Problem: `invalid-request`: there is no such format; `not-acceptable`.
     """
-    asked = request.query_params.get("format")
-    accept = request.headers.get("Accept", "*/*")
+    asked = request.query_params.get("format") if request.scope["query_string"] else None
+    headers = request.headers
+    return _wanted(asked, headers.get("Accept", "*/*"), headers.get("Accept-Encoding", ""))
+
+
+# Clients send the same few headers again and again.
+@lru_cache(maxsize=256)
+def _wanted(asked: str | None, accept: str, accept_encoding: str) -> Representation:
     if asked is not None:
         try:
             chosen = Format(asked)
@@ -105,9 +112,7 @@ def wanted(request: Request) -> Representation:
     if chosen in (Format.ARROW, Format.PARQUET):
         _pyarrow_version()
     # Parquet is compressed within.
-    gzipped = chosen is not Format.PARQUET and takes_gzip(
-        request.headers.get("Accept-Encoding", "")
-    )
+    gzipped = chosen is not Format.PARQUET and takes_gzip(accept_encoding)
     return Representation(chosen, gzipped)
 
 
