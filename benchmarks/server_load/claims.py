@@ -36,6 +36,8 @@ from netspec.wire import (
 
 _MODELS = 25
 _OPERATORS_PER_JOB = 4
+#: how long (s) the agents have for their first claims: their rush at the start is not measured
+_SETTLE_S = 3.0
 #: how long (s) the last claims may take once no more is filed
 _DRAIN_S = 60.0
 
@@ -119,8 +121,7 @@ async def _file(
 ) -> None:
     count = round(jobs_per_s * seconds)
     wanted = tables.operators(count * _OPERATORS_PER_JOB)
-    # The agents have asked for the first time by then.
-    await asyncio.sleep(3)
+    await asyncio.sleep(_SETTLE_S)
     start = time.perf_counter()
     for number in range(count):
         ahead_s = start + number / jobs_per_s - time.perf_counter()
