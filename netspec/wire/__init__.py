@@ -32,6 +32,7 @@ from netspec.wire.message import (
     MAX_WAIT_S,
     Message,
 )
+from netspec.wire.profiles import ISOLATED, Profile, TaskMethod
 from netspec.wire.subjects import ModelSubject, NetworkSubject, OperatorSubject, Subject
 from netspec.wire.tables import (
     Calibration,
@@ -50,6 +51,7 @@ from netspec.wire.tables import (
 )
 
 __all__ = [
+    "ISOLATED",
     "MAX_LOOKED_UP",
     "MAX_MODEL_BYTES",
     "MAX_TASKS_PER_LEASE",
@@ -86,6 +88,7 @@ __all__ = [
     "PredictRequest",
     "PredictedLatency",
     "Prediction",
+    "Profile",
     "PublishRequest",
     "Quarantine",
     "QuarantineRequest",
@@ -96,6 +99,7 @@ __all__ = [
     "Target",
     "TargetSelector",
     "TaskFailure",
+    "TaskMethod",
     "TaskOutcome",
     "Visit",
     "VisitBatch",

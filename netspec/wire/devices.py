@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, Field
 
 from netspec.protocol import MeasurementProtocol, TargetId, TargetIdentity, Text
 from netspec.wire.message import Message
+from netspec.wire.profiles import ISOLATED, TaskMethod, is_isolated
 
 #: what jobs select devices by, for instance `{"rack": "2", "owner": "vision"}`
 Labels = Annotated[
@@ -19,6 +20,10 @@ Labels = Annotated[
 ]
 
 
+#: how tasks can be measured on a device, on every one of its targets
+Methods = Annotated[tuple[TaskMethod, ...], Field(min_length=1, max_length=2)]
+
+
 class DeviceRegistration(Message):
     """An agent presents one device and the targets it can measure."""
 
@@ -28,6 +33,8 @@ class DeviceRegistration(Message):
     protocol: MeasurementProtocol
     #: None: those that it has
     labels: Labels | None = None
+    #: the device gets no tasks of another method
+    methods: Annotated[Methods, Field(exclude_if=is_isolated)] = (ISOLATED,)
 
 
 class DeviceLabels(Message):
@@ -63,6 +70,7 @@ class Device(Message):
     quarantine: Quarantine | None = None
     #: until when it gets no work after leases that brought no visit
     rests_until: AwareDatetime | None = None
+    methods: Methods = (ISOLATED,)
 
 
 class RegisteredDevice(Message):

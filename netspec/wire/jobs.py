@@ -12,7 +12,12 @@ from netspec.protocol import Delegate, TargetId, TargetIdentity, Text
 from netspec.spaces import Space
 from netspec.wire.devices import Labels
 from netspec.wire.message import Message
+from netspec.wire.profiles import ISOLATED, TaskMethod, is_isolated
 from netspec.wire.subjects import ModelSubject
+
+#: two looks at an operator could share their bad luck; four find its place in 24 networks of the
+#: ProxylessNAS space
+APPEARANCES = 4
 
 
 class TargetSelector(Message):
@@ -68,11 +73,27 @@ class JobRequest(Message):
     budget: Annotated[int, Field(ge=1, le=5_000)] | None = None
     #: with a budget: pick no more than it takes for a sum of all operators to be off by so much
     enough_percent: Annotated[float, Field(gt=0, le=100)] | None = None
+    #: `in_network`: networks with a profile of their operators; of each space the fewest that show
+    #: every operator `appearances` times
+    method: Annotated[TaskMethod, Field(exclude_if=is_isolated)] = ISOLATED
+    #: with `in_network`: how often each operator of a space is to be seen in a round
+    appearances: Annotated[
+        int, Field(ge=1, le=50, exclude_if=lambda value: value == APPEARANCES)
+    ] = APPEARANCES
 
     @model_validator(mode="after")
     def _names_targets_once(self) -> Self:
         if (self.target_id is None) == (self.select is None):
             raise ValueError("name either `target_id` or `select`")
+        return self
+
+    @model_validator(mode="after")
+    def _profiles_networks(self) -> Self:
+        if self.method == "in_network" and (self.operators or self.models or self.budget):
+            raise ValueError(
+                "the method `in_network` profiles `networks` and `spaces`; leave `operators`, "
+                "`models` and `budget` out"
+            )
         return self
 
 

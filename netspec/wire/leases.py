@@ -8,6 +8,7 @@ from pydantic import Field
 
 from netspec.protocol import TargetId, Text
 from netspec.wire.message import MAX_TASKS_PER_LEASE, MAX_WAIT_S, Fence, Message
+from netspec.wire.profiles import ISOLATED, TaskMethod, is_isolated
 from netspec.wire.subjects import Subject
 
 
@@ -27,6 +28,8 @@ class LeasedTask(Message):
     subject: Subject
     #: visits still wanted
     visits: Annotated[int, Field(ge=1)]
+    #: `in_network`: each visit shall carry a profile of the network's operators
+    method: Annotated[TaskMethod, Field(exclude_if=is_isolated)] = ISOLATED
 
 
 class Lease(Message):

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Field
 from netspec.protocol import Sha256, TargetId, Text
 from netspec.statistics import VisitStatistics
 from netspec.wire.message import MAX_VISITS_PER_BATCH, Count, Message
+from netspec.wire.profiles import Profile
 
 
 class Conditions(Message):
@@ -54,6 +55,8 @@ class Visit(Message):
     rejected: Annotated[str, Field(max_length=500)] = ""
     #: what the runner printed
     raw: Annotated[str, Field(max_length=65_536)]
+    #: of the subject's operators, where the task asked for it
+    profile: Annotated[Profile | None, Field(exclude_if=lambda value: value is None)] = None
 
 
 class VisitBatch(Message):

@@ -1,19 +1,27 @@
 from datetime import UTC, datetime
+from uuid import UUID
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from netspec.networks import Network, mobilenet_v2
 from netspec.operators import HeadConv, Precision
+from netspec.protocol import MeasurementProtocol
+from netspec.statistics import VisitStatistics
 from netspec.wire import (
     Calibration,
+    Conditions,
+    DeviceRegistration,
     JobRequest,
     LeasedTask,
     LeaseRequest,
     ModelSubject,
     NetworkSubject,
     OperatorSubject,
+    Profile,
     Snapshot,
+    Visit,
 )
 from tests.made_up import identity, operator_entry
 
@@ -24,6 +32,22 @@ NOW = datetime(2025, 1, 2, tzinfo=UTC)
 def calibration(precision: Precision, scale: float) -> Calibration:
     return Calibration(
         precision=precision, scale=scale, intercept_ms=0.5, networks=(), held_out=None
+    )
+
+
+def visit() -> Visit:
+    return Visit(
+        id=UUID(int=1),
+        task_id="1",
+        device_id="2",
+        target_id="ab" * 8,
+        subject_hash="cd" * 32,
+        round=0,
+        started_at=NOW,
+        statistics=VisitStatistics.of(np.array([3.0, 4.0])),
+        before=Conditions(),
+        after=Conditions(),
+        raw="",
     )
 
 
@@ -90,3 +114,45 @@ def test_a_snapshot_looks_up_by_key_and_precision() -> None:
     assert snapshot.calibration("int8") == calibration("int8", 1.2)
     assert snapshot.calibration("float32") is None
     assert Snapshot.model_validate_json(snapshot.model_dump_json()) == snapshot
+
+
+def test_methods_stay_off_the_wire_where_peers_of_before_would_refuse_them() -> None:
+    subject = NetworkSubject(network=mobilenet_v2(96, 0.35, 10))
+    task = LeasedTask(task_id="1", subject=subject, visits=1)
+    request = JobRequest(name="job", target_id="ab" * 8, networks=(subject.network,))
+    device = DeviceRegistration(
+        agent="here", serial="1", targets=(identity(),), protocol=MeasurementProtocol()
+    )
+    seen = visit()
+    for message in (task, request, device, seen):
+        said = message.model_dump(mode="json")
+        assert not {"method", "methods", "appearances", "profile"} & said.keys()
+
+
+def test_methods_and_profiles_go_over_the_wire() -> None:
+    subject = NetworkSubject(network=mobilenet_v2(96, 0.35, 10))
+    profile = Profile(operators_us=(1.5, 2.0), statistic="p5", count=9, network_us=4.0)
+    for message in (
+        LeasedTask(task_id="1", subject=subject, visits=1, method="in_network"),
+        JobRequest(
+            name="job",
+            target_id="ab" * 8,
+            networks=(subject.network,),
+            method="in_network",
+            appearances=2,
+        ),
+        DeviceRegistration(
+            agent="here",
+            serial="1",
+            targets=(identity(),),
+            protocol=MeasurementProtocol(),
+            methods=("isolated", "in_network"),
+        ),
+        visit().model_copy(update={"profile": profile}),
+    ):
+        assert type(message).model_validate_json(message.model_dump_json()) == message
+
+
+def test_only_networks_are_profiled() -> None:
+    with pytest.raises(ValidationError, match="leave `operators`"):
+        JobRequest(name="job", target_id="ab" * 8, operators=(HEAD,), method="in_network")

@@ -1,0 +1,41 @@
+"""How a task is measured, and what a measured network tells of its operators."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from netspec.statistics import Microseconds
+from netspec.wire.message import Message
+
+#: `isolated`: each subject by itself; `in_network`: whole networks, with a profile of their
+#: operators
+TaskMethod = Literal["isolated", "in_network"]
+
+#: what an agent, a job or a task has that does not say: those of before there was a choice
+ISOLATED: TaskMethod = "isolated"
+
+
+def is_isolated(value: object) -> bool:
+    """Whether a field says nothing new: then it stays off the wire, where old peers refuse it."""
+    return value in (ISOLATED, (ISOLATED,))
+
+
+class Profile(Message):
+    """What each operator of a network took inside it.
+
+    It is made in runs of its own, after those of the visit's statistics: profiling slows a run
+    down. What the runtime does between operators belongs to none of them, so their sum is less
+    than a run.
+    """
+
+    #: by position in the network, in us: the sum over the operator's layers
+    operators_us: Annotated[tuple[Microseconds, ...], Field(min_length=1, max_length=512)]
+    #: what each number is of the operator's times in the profiled runs; of one target's runner
+    #: always the same
+    statistic: Literal["mean", "p5"]
+    #: profiled runs
+    count: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    #: a whole profiled run, in us, by the same statistic; None where the runner does not say
+    network_us: Microseconds | None = None
