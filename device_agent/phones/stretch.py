@@ -13,6 +13,7 @@ import structlog
 from device_agent.errors import DeviceNotReady, TransportLost
 from device_agent.phones.files import QUICK_S, STRETCHES
 from device_agent.phones.script import Launch, script_text
+from device_agent.printed import printed
 from device_agent.transports.base import Transport
 
 #: between two looks at a running script, s: each one wakes the phone's daemon and shell
@@ -86,7 +87,7 @@ class StretchRunner:
 
     def _fetch(self, launch: Launch) -> str:
         results = PurePosixPath(launch.folder) / "results"
-        text = self._transport.pull(results, timeout_s=_FETCH_S).decode(errors="replace")
+        text = printed(self._transport.pull(results, timeout_s=_FETCH_S))
         self._shell(f"rm -rf {shlex.quote(launch.folder)}")
         return text
 

@@ -17,6 +17,7 @@ import tempfile
 import time
 from typing import BinaryIO
 
+from device_agent.printed import printed
 from device_agent.runners.timed_runs import make_visit
 from device_agent.runners.visit_order import VisitOrder
 
@@ -80,7 +81,7 @@ def _failure(order: VisitOrder, result: bytes | None, status: int, said: str) ->
 def _tail(log: BinaryIO) -> str:
     """The child's last words."""
     log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
-    return log.read().decode(errors="replace").strip()
+    return printed(log.read()).strip()
 
 
 def _be_the_child(order: VisitOrder, writing: int, log: BinaryIO) -> None:

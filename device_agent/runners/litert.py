@@ -20,6 +20,7 @@ import numpy as np
 import device_agent
 from device_agent import errors
 from device_agent.errors import DeviceNotReady, RunnerFailed, VisitFailed
+from device_agent.printed import printed
 from device_agent.runners.base import Measured
 from device_agent.runners.visit_order import VisitOrder
 from netspec.protocol import MeasurementProtocol
@@ -219,6 +220,6 @@ class _ForkServer:
     def _dead(self) -> RunnerFailed:
         code = self._process.wait()
         self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").strip().splitlines()
+        lines = printed(self._log.read()).strip().splitlines()
         said = f": {lines[-1]}" if lines else ""
         return RunnerFailed(f"the runner's fork server ended with code {code}{said}")

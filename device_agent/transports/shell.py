@@ -14,6 +14,7 @@ import re
 import struct
 
 from device_agent.errors import TransportLost
+from device_agent.printed import printed
 from device_agent.transports.base import ShellResult
 from device_agent.transports.streams import Reader, Stream
 
@@ -43,7 +44,7 @@ def v2_result(stream: Stream) -> ShellResult:
         content = reader.exactly(length)
         if kind == _EXIT:
             code = content[0] if content else 255
-            return ShellResult(code, _text(said[_OUTPUT]), _text(said[_ERRORS]))
+            return ShellResult(code, printed(said[_OUTPUT]), printed(said[_ERRORS]))
         said[kind] += content
 
 
@@ -60,8 +61,4 @@ def v1_result(stream: Stream) -> ShellResult:
     output = said[: marker.start()]
     if marker.group(2):  # a terminal lies between, before Android 7
         output = output.removesuffix(b"\r").replace(b"\r\n", b"\n")
-    return ShellResult(int(marker.group(1)), _text(output))
-
-
-def _text(said: bytes | bytearray) -> str:
-    return said.decode("utf-8", errors="backslashreplace")
+    return ShellResult(int(marker.group(1)), printed(output))

@@ -38,6 +38,8 @@ class FakeBenchmarkModel:
     us: int = 500
     delegated: bool = True
     ignores: str = ""
+    #: said before anything else
+    chatter: str = ""
     #: said instead of anything else
     says: str = ""
     exit_code: int = 0
@@ -56,7 +58,7 @@ class FakeBenchmarkModel:
         for hook in self.before:
             assert callable(hook)
             hook(len(self.launched))
-        await call.out(self.says or self._words())
+        await call.out(self.chatter + (self.says or self._words()))
         return self.exit_code
 
     def _words(self) -> str:

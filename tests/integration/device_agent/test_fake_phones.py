@@ -50,6 +50,18 @@ def test_a_lease_is_visited_uploaded_and_the_clock_given_back(bench: PhoneBench)
     assert len(pushed) == 2
 
 
+def test_a_nul_in_what_a_phone_prints_can_be_stored_anywhere(bench: PhoneBench) -> None:
+    bench.runner.chatter = "vendor\0log\n"
+    bench.lease({"a": 1})
+    bench.run()
+    assert r"vendor\x00log" in bench.peer.visits[0].raw
+    bench.runner.exit_code, bench.runner.says = 1, "no\0model"
+    bench.lease({"a": 1}, "lease-2")
+    bench.run()
+    (reason,) = bench.reasons()
+    assert reason.endswith(r"it said: vendor\x00log no\x00model")
+
+
 def test_models_are_pushed_once_for_all_leases(bench: PhoneBench) -> None:
     bench.lease({"a": 1})
     bench.lease({"a": 1}, "lease-2")

@@ -143,6 +143,8 @@ def test_a_killed_child_is_named_and_the_next_visit_works(
 ) -> None:
     model = block_file(tmp_path)
     runner.visit(model, SHORT)
+    # Its memory is still taken down when its result is there.
+    wait_for(lambda: not children_of(server_pid(runner)))
 
     def kill_child() -> None:
         (child,) = wait_for(lambda: children_of(server_pid(runner)))

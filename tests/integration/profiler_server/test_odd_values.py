@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from netspec.wire import VisitBatch
+from profiler_server.kit.database import Database
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api
 
@@ -37,6 +39,20 @@ def test_nul_in_text(api: Api) -> None:
     ):
         answer = api.http.request(method, path, json=content, headers=api.headers)
         assert answer.status_code in (201, 404, 422), (path, answer.text)
+
+
+def test_nul_in_a_visit_is_stored_or_explained(api: Api, database: Database) -> None:
+    device = api.register(farm.registration()).id
+    api.file(farm.job(farm.blocks(1), rounds=1))
+    lease = api.claim(device)
+    (visit,) = farm.visits(lease, device, rounds=1).visits
+    batch = VisitBatch(visits=(visit.model_copy(update={"raw": "vendor\0log"}),))
+    if database.is_sqlite:
+        assert api.upload(batch) == ["stored"]
+        return
+    detail = api.problem("POST", "/v1/visits:batch", batch, status=422, kind="invalid-request")
+    assert "a NUL character" in detail
+    assert api.upload(VisitBatch(visits=(visit,))) == ["stored"]
 
 
 def test_a_body_that_is_no_text(api: Api) -> None:
