@@ -14,6 +14,7 @@ from profiler_server.auth import tokens
 from profiler_server.auth.ownership import DeviceGuard
 from profiler_server.auth.rate_limit import RateLimit
 from profiler_server.auth.service import TokenChecker
+from profiler_server.dashboard import app as dashboard
 from profiler_server.devices.endpoints import router as devices
 from profiler_server.events.endpoints import router as events
 from profiler_server.jobs.endpoints import router as jobs
@@ -74,7 +75,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = database
-    app.state.token_checker = TokenChecker(database, tokens.server_key(settings.server_key_file))
+    server_key = tokens.server_key(settings.server_key_file)
+    app.state.token_checker = TokenChecker(database, server_key)
     app.state.work_signal = signal
     app.state.waiting_room = waiting_room
     app.state.device_guard = DeviceGuard(database)
@@ -101,6 +103,7 @@ def create_app(settings: Settings) -> FastAPI:
         events,
     ):
         app.include_router(router)
+    dashboard.mount(app, server_key)
     return app
 
 

@@ -40,7 +40,7 @@ class Requires:
         principal = checker.trusted(token)
         if principal is None:
             principal = await run_in_threadpool(checker.check, token)
-        return self._admitted(request, principal)
+        return self.admit(request, principal)
 
     def trusts(self, request: Request) -> bool:
         """Whether the token was checked a moment ago and allows this; never waits.
@@ -52,9 +52,14 @@ class Requires:
         if not header.startswith(_SCHEME):
             return False
         principal = _checker(request).trusted(header.removeprefix(_SCHEME))
-        return principal is not None and bool(self._admitted(request, principal))
+        return principal is not None and bool(self.admit(request, principal))
 
-    def _admitted(self, request: Request, principal: Principal) -> Principal:
+    def admit(self, request: Request, principal: Principal) -> Principal:
+        """Lets a checked token do this once more.
+
+        Raises:
+            Problem: `missing-scope` or `rate-limited`.
+        """
         if not principal.may(self._any_of):
             wanted = " or ".join(self._any_of)
             raise Problem(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from profiler_server.auth.tables import DeviceOwnerRow, TokenRow
@@ -21,9 +21,9 @@ def add(session: Session, row: TokenRow) -> None:
     session.flush()
 
 
-def by_digest(session: Session, digest: str) -> TokenRow | None:
-    """The token with this keyed hash."""
-    return session.scalar(select(TokenRow).where(TokenRow.digest == digest))
+def one(session: Session, which: ColumnElement[bool]) -> TokenRow | None:
+    """The token with this keyed hash, or id."""
+    return session.scalar(select(TokenRow).where(which))
 
 
 def everything(session: Session) -> Sequence[TokenRow]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from netspec.errors import UserError
@@ -100,9 +101,9 @@ class TokenChecker:
         self._lock = threading.Lock()
         self._trusted: dict[str, tuple[float, Principal]] = {}
 
-    def trusted(self, token: str) -> Principal | None:
-        """Who it is, if the token was checked a moment ago; never waits."""
-        until, principal = self._trusted.get(token, (0.0, None))
+    def trusted(self, name: str) -> Principal | None:
+        """Who it is, if the token, or the id, was checked a moment ago; never waits."""
+        until, principal = self._trusted.get(name, (0.0, None))
         return principal if until > time.monotonic() else None
 
     def check(self, token: str) -> Principal:
@@ -113,8 +114,20 @@ class TokenChecker:
         """
         if not tokens.is_well_formed(token):
             raise refused("it is not a token of this service (mistyped or cut off?)")
+        digest = tokens.digest(self._key, token)
+        return self._checked(token, TokenRow.digest == digest)
+
+    def check_id(self, token_id: str) -> Principal:
+        """Who it is that was found to have the token with this id, after asking the database.
+
+        Raises:
+            Problem: `invalid-token`.
+        """
+        return self._checked(token_id, TokenRow.id == token_id)
+
+    def _checked(self, name: str, which: ColumnElement[bool]) -> Principal:
         with self._database.read() as session:
-            row = repository.by_digest(session, tokens.digest(self._key, token))
+            row = repository.one(session, which)
             now = database_now(session)
         if row is None:
             raise refused("this server has not made it")
@@ -127,7 +140,7 @@ class TokenChecker:
         with self._lock:
             if len(self._trusted) >= _MOST_TRUSTED:
                 self._trusted.clear()
-            self._trusted[token] = (time.monotonic() + TRUSTED_S, principal)
+            self._trusted[name] = (time.monotonic() + TRUSTED_S, principal)
         return principal
 
     def _note_use(self, row: TokenRow, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -89,65 +89,91 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
 
-def install(app: FastAPI) -> None:
-    """Makes every error of the application a problem."""
+#: request, problem and headers to an answer
+Answer = Callable[[Request, ProblemBody, Mapping[str, str]], Response]
 
-    @app.exception_handler(Problem)
-    async def of_domain(request: Request, error: Problem) -> Response:
-        return _answer(
-            request,
-            f"/problems/{error.kind}",
-            error.status,
-            error.title,
-            error.detail,
-            error.headers,
-        )
 
-    @app.exception_handler(InvalidSpec)
-    async def of_vocabulary(request: Request, error: InvalidSpec) -> Response:
-        return _answer_kind(request, "invalid-request", str(error))
+def as_json(_request: Request, body: ProblemBody, headers: Mapping[str, str]) -> Response:
+    """The answer that programs read."""
+    return Response(
+        body.model_dump_json(), body.status, headers=dict(headers), media_type=MEDIA_TYPE
+    )
 
-    @app.exception_handler(RequestValidationError)
-    async def of_validation(request: Request, error: RequestValidationError) -> Response:
+
+def install(app: FastAPI, answer: Answer = as_json) -> None:
+    """Makes every error of the application a problem.
+
+    Args:
+        app: the application.
+        answer: how it shows problems.
+    """
+    handlers = _Handlers(answer)
+    app.exception_handler(Problem)(handlers.of_domain)
+    app.exception_handler(InvalidSpec)(handlers.of_vocabulary)
+    app.exception_handler(RequestValidationError)(handlers.of_validation)
+    app.exception_handler(HTTPException)(handlers.of_framework)
+    app.exception_handler(Exception)(handlers.of_server)
+
+
+class _Handlers:
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    async def of_domain(self, request: Request, error: Problem) -> Response:
+        return self._of_kind(request, error.kind, error.detail, error.headers)
+
+    async def of_vocabulary(self, request: Request, error: InvalidSpec) -> Response:
+        return self._of_kind(request, "invalid-request", str(error))
+
+    async def of_validation(self, request: Request, error: RequestValidationError) -> Response:
         if _is_other_than_json(request, error):
             given = request.headers.get("Content-Type") or "no Content-Type"
             detail = f"expected a body with Content-Type: application/json, got {given}"
-            return _answer_kind(request, "unsupported-media-type", detail)
-        return _answer_kind(request, "invalid-request", _describe(error))
+            return self._of_kind(request, "unsupported-media-type", detail)
+        return self._of_kind(request, "invalid-request", describe(error))
 
-    @app.exception_handler(HTTPException)
-    async def of_framework(request: Request, error: HTTPException) -> Response:
-        headers = dict(error.headers or {})
+    async def of_framework(self, request: Request, error: HTTPException) -> Response:
+        headers, detail = dict(error.headers or {}), str(error.detail)
         if error.status_code == HTTPStatus.BAD_REQUEST:
             # Bytes that are no text; other bodies that are no JSON are found later.
-            detail = f"{error.detail}; expected JSON in UTF-8"
-            return _answer_kind(request, "invalid-request", detail, headers)
+            detail = f"{detail}; expected JSON in UTF-8"
+            return self._of_kind(request, "invalid-request", detail, headers)
         kind = _KIND_OF_STATUS.get(error.status_code)
         if kind is None:
-            title = HTTPStatus(error.status_code).phrase
-            return _answer(
-                request, "about:blank", error.status_code, title, str(error.detail), headers
+            body = ProblemBody(
+                type="about:blank",
+                title=HTTPStatus(error.status_code).phrase,
+                status=error.status_code,
+                detail=detail,
+                instance=request.url.path,
             )
-        detail = str(error.detail)
+            return self._answer(request, body, headers)
         if error.status_code in _SILENT:
             detail = f"{request.method} {request.url.path}: see /docs for what there is"
-        return _answer_kind(request, kind, detail, headers)
+        return self._of_kind(request, kind, detail, headers)
 
-    @app.exception_handler(Exception)
-    async def of_server(request: Request, _error: Exception) -> Response:
+    async def of_server(self, request: Request, _error: Exception) -> Response:
         # The framework raises it again for the server to log.
-        return _answer_kind(
+        return self._of_kind(
             request, "internal-error", "the server's log says why; the request may be sent again"
         )
+
+    def _of_kind(
+        self, request: Request, kind: str, detail: str, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        return self._answer(request, _body(kind, detail, request.url.path), headers or {})
 
 
 def body_of(kind: str, detail: str, instance: str | None = None) -> bytes:
     """The JSON of a problem of one of `KINDS`."""
+    return _body(kind, detail, instance).model_dump_json().encode()
+
+
+def _body(kind: str, detail: str, instance: str | None) -> ProblemBody:
     status, title = KINDS[kind]
-    body = ProblemBody(
+    return ProblemBody(
         type=f"/problems/{kind}", title=title, status=status, detail=detail, instance=instance
     )
-    return body.model_dump_json().encode()
 
 
 def _is_other_than_json(request: Request, error: RequestValidationError) -> bool:
@@ -158,7 +184,8 @@ def _is_other_than_json(request: Request, error: RequestValidationError) -> bool
     return of_body and bool(error.body) and not is_json
 
 
-def _describe(error: RequestValidationError) -> str:
+def describe(error: RequestValidationError) -> str:
+    """What is wrong with a request, field by field."""
     errors = error.errors()
     lines = [
         f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"
@@ -167,26 +194,3 @@ def _describe(error: RequestValidationError) -> str:
     if len(errors) > _SHOWN_ERRORS:
         lines.append(f"and {len(errors) - _SHOWN_ERRORS} more")
     return "; ".join(lines)
-
-
-def _answer_kind(
-    request: Request, kind: str, detail: str, headers: Mapping[str, str] | None = None
-) -> Response:
-    status, title = KINDS[kind]
-    return _answer(request, f"/problems/{kind}", status, title, detail, headers)
-
-
-def _answer(
-    request: Request,
-    type_: str,
-    status: int,
-    title: str,
-    detail: str,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    body = ProblemBody(
-        type=type_, title=title, status=status, detail=detail, instance=request.url.path
-    )
-    return Response(
-        body.model_dump_json(), status, headers=dict(headers or {}), media_type=MEDIA_TYPE
-    )

@@ -1,0 +1,42 @@
+"""The dashboard as an application inside the server's."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.responses import RedirectResponse
+
+from profiler_server.dashboard import assets, problems
+from profiler_server.dashboard.endpoints import ROUTERS
+from profiler_server.dashboard.headers import SecurityHeaders
+from profiler_server.dashboard.rendering import PATH
+from profiler_server.dashboard.sessions import Sessions
+from profiler_server.kit.body_limit import BodyLimit
+
+#: bytes of a form; a job's description is its longest field
+_MOST_FORM_BYTES = 2**20
+
+
+def mount(app: FastAPI, server_key: bytes) -> None:
+    """Serves the dashboard, which shares the server's state, and leads `/` to it.
+
+    Args:
+        app: the server's application, its state set.
+        server_key: signs the sessions.
+    """
+    inner = FastAPI(openapi_url=None, redirect_slashes=False)
+    inner.state = app.state
+    inner.state.sessions = Sessions(server_key)
+    problems.install(inner)
+    inner.add_middleware(BodyLimit, most_bytes=_MOST_FORM_BYTES)
+    inner.add_middleware(SecurityHeaders)
+    for router in ROUTERS:
+        inner.include_router(router)
+    assets.install(inner)
+
+    # Relative: a proxy may serve all of this below an address of its own.
+    @app.get("/", include_in_schema=False)
+    @app.get(PATH, include_in_schema=False)
+    async def to_dashboard() -> RedirectResponse:
+        return RedirectResponse(f"{PATH.removeprefix('/')}/")
+
+    app.mount(PATH, inner)

@@ -1,0 +1,51 @@
+"""Files that pages load: ours, and the plotting script of the installed `plotly`."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from functools import cache
+from importlib import resources
+
+from fastapi import FastAPI
+from fastapi.responses import Response
+from fastapi.staticfiles import StaticFiles
+from starlette.types import Scope
+
+#: the address changes with the content
+_IMMUTABLE = "public, max-age=31536000, immutable"
+_SHOWN_HASH = 16
+_PLOTLY = "plotly.min.js"
+_PACKAGE = "profiler_server.dashboard"
+
+
+def install(app: FastAPI) -> None:
+    """Serves the files; whoever may reach the server may read them."""
+    app.mount("/static", _Versioned(packages=[(_PACKAGE, "static")]))
+    # Only what is asked for by pages: the folder has data sets, too.
+    app.mount("/plotly", _Plotly(packages=[("plotly", "package_data")]))
+
+
+@cache
+def address(name: str) -> str:
+    """Where a file is, below the dashboard's own address; another one when its content changes."""
+    if name == _PLOTLY:
+        return f"/plotly/{name}?v={importlib.metadata.version('plotly')}"
+    content = resources.files(_PACKAGE).joinpath("static", name).read_bytes()
+    return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:_SHOWN_HASH]}"
+
+
+class _Versioned(StaticFiles):
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        current = address(path).partition("?")[2].encode()
+        # A replica of another version would pin its own file under this one's address.
+        is_current = scope["query_string"] == current
+        response.headers["Cache-Control"] = _IMMUTABLE if is_current else "no-cache"
+        return response
+
+
+class _Plotly(_Versioned):
+    def get_path(self, scope: Scope) -> str:
+        path = super().get_path(scope)
+        return path if path == _PLOTLY else ""

@@ -1,0 +1,113 @@
+"""Typed dependencies: a page names the scope that it needs.
+
+They are the API's, with a session's cookie in place of the bearer token. What changes anything is
+a POST, and every POST is checked for the token of its form: no endpoint can forget it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
+
+from profiler_server.auth.dependencies import Requires
+from profiler_server.auth.service import Principal, Scope, TokenChecker
+from profiler_server.dashboard import cookies
+from profiler_server.dashboard.sessions import Sessions
+from profiler_server.kit.problems import Problem
+
+FORM_FIELD = "form_token"
+
+
+class NotSignedIn(Exception):
+    """Nobody is signed in, or not any more; the text says why, for the login page."""
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who looks at a page."""
+
+    principal: Principal
+    #: to be sent with every form
+    form_token: str
+
+    @property
+    def may_file_jobs(self) -> bool:
+        """Whether to offer what changes jobs."""
+        return self.principal.may([Scope.JOBS_WRITE])
+
+    @property
+    def may_read_tables(self) -> bool:
+        """Whether to offer pages of tables."""
+        return self.principal.may([Scope.TABLES_READ])
+
+
+class SignedIn:
+    """A session of a token with one of the scopes; `admin` has them all."""
+
+    def __init__(self, *any_of: Scope) -> None:
+        self._requires = Requires(*any_of)
+
+    async def __call__(self, request: Request) -> Viewer:
+        """Who asks; kept as `request.state.viewer`.
+
+        Raises:
+            NotSignedIn: there is no session, or it or its token is not valid any more.
+            Problem: `missing-scope` or `rate-limited`.
+            HTTPException: 403, the form was not made for this browser.
+        """
+        cookie = cookies.SESSION.read(request)
+        if cookie is None:
+            raise NotSignedIn("")
+        viewer = Viewer(await who(request, cookie), sessions_of(request).form_token(cookie))
+        # Set first: the page that says what is missing has the menu, too.
+        request.state.viewer = viewer
+        self._requires.admit(request, viewer.principal)
+        if request.method not in ("GET", "HEAD"):
+            await check_form(request, cookie)
+        return viewer
+
+
+async def who(request: Request, cookie: str) -> Principal:
+    """The principal of a session, as its token stands; asks the database every 5 s.
+
+    Raises:
+        NotSignedIn: the session or its token is not valid any more.
+    """
+    token_id = sessions_of(request).token_id(cookie)
+    if token_id is None:
+        raise NotSignedIn("The session has ended; sign in again.")
+    checker = cast("TokenChecker", request.app.state.token_checker)
+    principal = checker.trusted(token_id)
+    if principal is not None:
+        return principal
+    try:
+        return await run_in_threadpool(checker.check_id, token_id)
+    except Problem as problem:
+        raise NotSignedIn(f"The session has ended: {problem.detail}.") from problem
+
+
+async def check_form(request: Request, cookie: str) -> None:
+    """Checks that a form was made for the browser that sends it.
+
+    Raises:
+        HTTPException: 403.
+    """
+    given = (await request.form()).get(FORM_FIELD)
+    if not isinstance(given, str) or not sessions_of(request).is_form_token(cookie, given):
+        raise HTTPException(
+            403, "the form was not made for this browser's session; reload its page, send it again"
+        )
+
+
+def sessions_of(request: Request) -> Sessions:
+    """What signs the cookies."""
+    return cast("Sessions", request.app.state.sessions)
+
+
+#: any valid token: the farm, its devices and jobs
+Anyone = Annotated[Viewer, Depends(SignedIn(Scope.TABLES_READ, Scope.JOBS_WRITE, Scope.AGENT))]
+TablesReader = Annotated[Viewer, Depends(SignedIn(Scope.TABLES_READ))]
+JobsWriter = Annotated[Viewer, Depends(SignedIn(Scope.JOBS_WRITE))]

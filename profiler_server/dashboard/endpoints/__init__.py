@@ -1,0 +1,10 @@
+"""The pages, a module for each group of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from profiler_server.dashboard.endpoints.farm import router as farm
+from profiler_server.dashboard.endpoints.login import router as login
+
+ROUTERS: Final = (login, farm)

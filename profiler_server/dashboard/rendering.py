@@ -1,0 +1,72 @@
+"""Templates to pages."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from profiler_server.dashboard import assets, formatting
+from profiler_server.dashboard.dependencies import FORM_FIELD, Viewer
+from profiler_server.dashboard.navigation import NAVIGATION
+
+#: where the server's application has the dashboard
+PATH = "/dashboard"
+
+
+def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page.
+
+    Every template also has `base` (the dashboard's own address, what links begin with), `path`
+    (the page's, below it), `viewer` (None: nobody is signed in), `navigation`, `form_field` and
+    `asset(name)`.
+
+    Args:
+        request: whose answer it is.
+        template: a file of `templates`.
+        status: HTTP status.
+        values: what the template shows.
+    """
+    base = base_of(request)
+    viewer: Viewer | None = getattr(request.state, "viewer", None)
+    shown = _environment.get_template(template).render(
+        base=base,
+        path=request.url.path.removeprefix(base) or "/",
+        viewer=viewer,
+        navigation=NAVIGATION,
+        form_field=FORM_FIELD,
+        asset=lambda name: base + assets.address(name),
+        **values,
+    )
+    return HTMLResponse(shown, status)
+
+
+def base_of(request: Request) -> str:
+    """The dashboard's own address, without a slash at its end."""
+    # Below the address that a proxy gives to all of this; files are mounted further down.
+    return f"{request.scope['app_root_path']}{PATH}"
+
+
+def segment(text: str) -> str:
+    """A text as one segment of an address."""
+    return quote(text, safe="")
+
+
+_environment = Environment(
+    loader=PackageLoader("profiler_server.dashboard"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters.update(
+    segment=segment,
+    moment=formatting.moment,
+    iso=formatting.iso,
+    ago=formatting.ago,
+    duration=formatting.duration,
+    plain=formatting.plain,
+)

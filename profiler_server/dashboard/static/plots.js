@@ -1,0 +1,35 @@
+// Draws the figures of a page, in the page's colours; without this script its tables say the same.
+"use strict";
+(() => {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+
+  function themed(layout) {
+    const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+    const axis = { gridcolor: colour("--line"), linecolor: colour("--line"), zerolinecolor: colour("--line"), automargin: true };
+    const own = {
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("--ink") },
+      colorway: [colour("--accent"), colour("--second"), colour("--good"), colour("--bad"), colour("--muted")],
+      margin: { l: 56, r: 16, t: 16, b: 48 },
+      ...layout,
+    };
+    for (const name of ["xaxis", "yaxis", "xaxis2", "yaxis2"]) {
+      if (name in own || !name.endsWith("2")) own[name] = { ...axis, ...own[name] };
+    }
+    return own;
+  }
+
+  function draw(figure) {
+    const { data, layout } = JSON.parse(figure.querySelector("script").textContent);
+    figure.hidden = false;
+    const canvas = figure.querySelector(".canvas");
+    const options = { displayModeBar: false, responsive: true };
+    return Plotly.react(canvas, data, themed(layout), options);
+  }
+
+  const figures = [...document.querySelectorAll("figure.plot")];
+  const drawAll = () => figures.forEach(draw);
+  drawAll();
+  dark.addEventListener("change", drawAll);
+})();
