@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from platformdirs import user_data_path
+from platformdirs import user_cache_path, user_data_path
 
 from netspec.errors import UserError
 
@@ -14,6 +14,7 @@ DEFAULT_URL = "http://127.0.0.1:8600"
 URL_VARIABLE = "PROFILER_URL"
 TOKEN_VARIABLE = "PROFILER_TOKEN"  # noqa: S105 - the name of a variable
 DATA_DIR_VARIABLE = "PROFILER_DATA_DIR"
+CACHE_DIR_VARIABLE = "PROFILER_CACHE_DIR"
 
 
 def data_dir() -> Path:
@@ -25,6 +26,15 @@ def data_dir() -> Path:
     folder = Path(wished) if wished else user_data_path("proxyless-farm", appauthor=False)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def cache_dir() -> Path:
+    """The folder of what this user can do without, as it can be fetched again; not created.
+
+    `PROFILER_CACHE_DIR` moves it.
+    """
+    wished = os.environ.get(CACHE_DIR_VARIABLE)
+    return Path(wished) if wished else user_cache_path("proxyless-farm", appauthor=False)
 
 
 def token_path() -> Path:
@@ -57,3 +67,15 @@ def load_token() -> str:
             f"once, which leaves one in {path}"
         )
     return token
+
+
+def connection(url: str | None = None, token: str | None = None) -> tuple[str, str]:
+    """A profiler's URL and token; what is not given is looked up.
+
+    The URL in `PROFILER_URL`, else this machine's; the token as `load_token` does.
+
+    Raises:
+        UserError: there is no token.
+    """
+    wished = url or os.environ.get(URL_VARIABLE, "").strip() or DEFAULT_URL
+    return wished, load_token() if token is None else token

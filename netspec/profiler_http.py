@@ -1,62 +1,51 @@
-"""HTTP to the profiler, the same for agent and search client: auth, errors, retries."""
+"""HTTP to the profiler, the same for agent and search client: auth, errors, retries.
+
+`Exchange` holds the rules; `ProfilerHttp` and `AsyncProfilerHttp` only move bytes and wait.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterator, Mapping
-from typing import Self
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx2
 from pydantic import BaseModel
 
+from netspec.blocking import finished
 from netspec.connection import TOKEN_VARIABLE, URL_VARIABLE
 from netspec.errors import ProfilerRefused, ProfilerUnreachable
+from netspec.retries import RETRY_PAUSES_S, is_passing, pause_s
 
-#: pauses (s) between tries of an idempotent request that got no answer
-RETRY_PAUSES_S = (0.2, 0.8, 2.0)
-_UNAVAILABLE = frozenset({502, 503, 504})
+P = ParamSpec("P")
+T = TypeVar("T")
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+_TIMEOUT = httpx2.Timeout(60.0, connect=5.0)
+Client = TypeVar("Client", httpx2.Client, httpx2.AsyncClient)
 
 
-class ProfilerHttp:
-    """A connection to one profiler.
+class Exchange(ABC):
+    """Requests to one profiler, and what becomes of them."""
 
-    The transport is injectable, so that tests run against the real application
-    without a socket.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        token: str,
-        *,
-        transport: httpx2.BaseTransport | None = None,
-        retry_pauses_s: tuple[float, ...] = RETRY_PAUSES_S,
-    ) -> None:
+    def __init__(self, url: str, retry_pauses_s: tuple[float, ...]) -> None:
         self.url = url.rstrip("/")
         self._retry_pauses_s = retry_pauses_s
-        try:
-            self._client = httpx2.Client(
-                base_url=self.url,
-                headers={"Authorization": f"Bearer {token}"},
-                timeout=httpx2.Timeout(60.0, connect=5.0),
-                transport=transport,
-            )
-        except (httpx2.InvalidURL, ValueError) as error:
-            raise ProfilerUnreachable(
-                f"{url!r} is no URL: {error}; expected http://HOST:PORT"
-            ) from error
 
-    def __enter__(self) -> Self:
-        return self
+    @abstractmethod
+    async def _send(self, request: httpx2.Request) -> httpx2.Response: ...
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    @abstractmethod
+    async def pause(self, seconds: float) -> None:
+        """Waits."""
 
-    def close(self) -> None:
-        """Closes the connections."""
-        self._client.close()
+    @abstractmethod
+    def _build(self, method: str, path: str, **more: Any) -> httpx2.Request: ...
 
-    def request(
+    async def ask(
         self,
         method: str,
         path: str,
@@ -74,39 +63,29 @@ class ProfilerHttp:
             body: a message, sent as JSON, or bytes as they are.
             headers: more headers.
             params: query parameters.
-            idempotent: whether the request may be sent again when no answer came;
-                by default all but POST.
+            idempotent: whether the request may be sent again when no answer came, or one that
+                will pass; by default all but a POST without `Idempotency-Key`.
 
         Raises:
             ProfilerUnreachable: nobody answered.
             ProfilerRefused: the profiler answered with a problem.
         """
         sent = dict(headers or {})
-        content: bytes | None = None
+        content = body
         if isinstance(body, BaseModel):
             content = body.model_dump_json().encode()
             sent["Content-Type"] = "application/json"
         elif body is not None:
-            content = body
             sent["Content-Type"] = "application/octet-stream"
-        may_repeat = method != "POST" if idempotent is None else idempotent
-        pauses = list(self._retry_pauses_s) if may_repeat else []
-        while True:
-            try:
-                answer = self._client.request(
-                    method, path, content=content, headers=sent, params=params
-                )
-            except httpx2.HTTPError as error:
-                if not pauses:
-                    raise self._unreachable(error) from error
-            except httpx2.InvalidURL as error:
-                raise self._unreachable(error) from error
-            else:
-                if not (pauses and answer.status_code in _UNAVAILABLE):
-                    return self._checked(answer)
-            time.sleep(pauses.pop(0))
+        try:
+            request = self._build(method, path, content=content, headers=sent, params=params)
+        except httpx2.InvalidURL as error:
+            raise self._unreachable(error) from error
+        may_repeat = method != "POST" or IDEMPOTENCY_KEY in sent
+        may_repeat = may_repeat if idempotent is None else idempotent
+        return self._checked(await self._tried(request, self._retry_pauses_s if may_repeat else ()))
 
-    def pages(self, path: str) -> Iterator[httpx2.Response]:
+    async def pages(self, path: str) -> AsyncIterator[httpx2.Response]:
         """Every page of a list, each asked for when the one before was read.
 
         Raises:
@@ -115,9 +94,29 @@ class ProfilerHttp:
         """
         following: str | None = path
         while following is not None:
-            answer = self.request("GET", following)
+            answer = await self.ask("GET", following)
             yield answer
             following = answer.links.get("next", {}).get("url")
+
+    async def _tried(self, request: httpx2.Request, pauses_s: tuple[float, ...]) -> httpx2.Response:
+        for longest_s in pauses_s:
+            answer = await self._answer_of(request)
+            if answer is not None and not is_passing(answer):
+                return answer
+            await self.pause(pause_s(longest_s, answer))
+        try:
+            return await self._send(request)
+        except httpx2.HTTPError as error:
+            raise self._unreachable(error) from error
+
+    async def _answer_of(self, request: httpx2.Request) -> httpx2.Response | None:
+        """None: nobody answered, this time."""
+        try:
+            return await self._send(request)
+        except httpx2.UnsupportedProtocol as error:
+            raise self._unreachable(error) from error
+        except httpx2.HTTPError:
+            return None
 
     def _unreachable(self, error: Exception) -> ProfilerUnreachable:
         return ProfilerUnreachable(
@@ -139,3 +138,91 @@ class ProfilerHttp:
                 "a valid one (`profiler-server token create` prints one)"
             )
         raise ProfilerRefused(answer.status_code, kind, detail)
+
+
+def _client(kind: type[Client], url: str, token: str, transport: Any) -> Client:
+    headers = {"Authorization": f"Bearer {token}"}
+    try:
+        return kind(base_url=url, headers=headers, timeout=_TIMEOUT, transport=transport)
+    except (httpx2.InvalidURL, ValueError) as error:
+        raise ProfilerUnreachable(
+            f"{url!r} is no URL: {error}; expected http://HOST:PORT"
+        ) from error
+
+
+def _blocking(
+    call: Callable[Concatenate[Exchange, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[ProfilerHttp, P], T]:
+    @wraps(call)
+    def run(self: ProfilerHttp, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return finished(call(self, *args, **kwargs))
+
+    return run
+
+
+class ProfilerHttp(Exchange):
+    """A connection to one profiler that blocks.
+
+    The transport is injectable, so that tests run against the real application
+    without a socket.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        transport: httpx2.BaseTransport | None = None,
+        retry_pauses_s: tuple[float, ...] = RETRY_PAUSES_S,
+    ) -> None:
+        super().__init__(url, retry_pauses_s)
+        self._client = _client(httpx2.Client, self.url, token, transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._client.close()
+
+    request = _blocking(Exchange.ask)
+
+    async def pause(self, seconds: float) -> None:  # noqa: D102 - as above
+        time.sleep(seconds)  # noqa: ASYNC251 - nobody else waits
+
+    async def _send(self, request: httpx2.Request) -> httpx2.Response:
+        return self._client.send(request)
+
+    def _build(self, method: str, path: str, **more: Any) -> httpx2.Request:
+        return self._client.build_request(method, path, **more)
+
+
+class AsyncProfilerHttp(Exchange):
+    """A connection to one profiler, for an event loop."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        retry_pauses_s: tuple[float, ...] = RETRY_PAUSES_S,
+    ) -> None:
+        super().__init__(url, retry_pauses_s)
+        self._client = _client(httpx2.AsyncClient, self.url, token, transport)
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.aclose()
+
+    async def pause(self, seconds: float) -> None:  # noqa: D102 - as above
+        await asyncio.sleep(seconds)
+
+    async def _send(self, request: httpx2.Request) -> httpx2.Response:
+        return await self._client.send(request)
+
+    def _build(self, method: str, path: str, **more: Any) -> httpx2.Request:
+        return self._client.build_request(method, path, **more)

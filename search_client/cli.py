@@ -11,6 +11,7 @@ from search_client.commands.demo import demo
 from search_client.commands.derive import derive
 from search_client.commands.profile import profile
 from search_client.commands.search import search
+from search_client.commands.snapshot import snapshot
 from search_client.commands.targets import targets
 from search_client.commands.train import train
 from search_client.commands.validate import validate
@@ -22,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command(epilog="Example: search-client targets --profiler-url http://lab:8600")(targets)
+app.command(epilog="Example: search-client snapshot --target 6ca8 --output pixel.json")(snapshot)
 app.command(epilog="Example: search-client profile --recipe demo --classes 10")(profile)
 app.command(epilog="Example: search-client search --data photos/ --recipe demo --profile-missing")(
     search

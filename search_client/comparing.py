@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from netspec.client import LatencyTable
 from netspec.networks import Network
 from search_client.baselines import (
     OnTarget,
@@ -17,7 +18,6 @@ from search_client.baselines import (
     reinforce,
 )
 from search_client.images import Pictures
-from search_client.latency_table import LatencyTable
 from search_client.methods import Method
 from search_client.progress import Stages
 from search_client.runs import LoadedRun

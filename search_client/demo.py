@@ -6,14 +6,13 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from netspec.client import ProfilerClient
 from netspec.errors import UserError
-from netspec.profiler_http import ProfilerHttp
 from netspec.wire import Target
 from search_client.images import stored_size
 from search_client.photographs import write_photographs
 from search_client.pipeline import run
 from search_client.processes import Companions, host_identity, profiler_and_agent
-from search_client.profiler import ProfilerClient
 from search_client.progress import Stages
 from search_client.report.content import Report
 from search_client.settings import Settings
@@ -45,8 +44,7 @@ def run_demo(
         with stages.stage("start", "Start a profiler server and a device agent for this host"):
             companions = running.enter_context(profiler_and_agent(folder, data_dir, port))
             token = (data_dir / "token").read_text(encoding="ascii").strip()
-            http = ProfilerHttp(companions.url, token)
-            client = ProfilerClient(http, on_poll=companions.check)
+            client = ProfilerClient(companions.url, token, on_poll=companions.check)
             target = _host_target(client, companions)
         stages.note(f"server at {companions.url}, target {target.id}, logs in {folder}")
         with client:

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from netspec.client import LatencyTable, ProfilerClient
 from netspec.operators import PRECISIONS, Precision
 from netspec.wire import Entry, Target
 from search_client.artifacts import Source
 from search_client.data import in_memory, read_data
 from search_client.deploy import Deployed, deploy
 from search_client.images import Pictures
-from search_client.latency_table import LatencyTable
-from search_client.profiler import ProfilerClient
 from search_client.profiling import Profile, measure_models, profile
 from search_client.progress import Stages
 from search_client.report.content import (

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from netspec.client import LatencyTable, ProfilerClient
 from netspec.networks import Network
 from netspec.operators import PRECISIONS, Precision
 from netspec.sampling import stratified_networks
 from netspec.wire import Calibration, Entry, Job, JobRequest, ModelSubject, Target
-from search_client.latency_table import LatencyTable
-from search_client.profiler import ProfilerClient
 from search_client.progress import Stages
 from search_client.settings import Settings
 

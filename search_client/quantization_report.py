@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from netspec.client import LatencyTable
 from netspec.networks import Network
 from netspec.operators import MBConv, operator_from_key
 from netspec.spaces import Space
 from netspec.wire import Snapshot
-from search_client.latency_table import LatencyTable
 from search_client.mixed_precision import conversions_of, fastest_mix
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
+from netspec.client import LatencyTable
 from netspec.errors import UserError
 from netspec.networks import Network
 from netspec.wire import Snapshot
@@ -22,7 +23,6 @@ from search_client.expected_latency import ExpectedLatency
 from search_client.family import Family
 from search_client.goal import Aim, Goal
 from search_client.history import History
-from search_client.latency_table import LatencyTable
 from search_client.search import SearchResult, derive, history_of
 from search_client.settings import Settings
 

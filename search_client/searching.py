@@ -7,13 +7,12 @@ from pathlib import Path
 
 import torch
 
+from netspec.client import LatencyTable, ProfilerClient
 from search_client import distributed
 from search_client.batches import PlainBatches, TrainingBatches
 from search_client.checkpoints import Checkpoints, load
 from search_client.history import SearchStep
 from search_client.images import Pictures, split_by_class
-from search_client.latency_table import LatencyTable
-from search_client.profiler import ProfilerClient
 from search_client.progress import Stages
 from search_client.runs import CHECKPOINT, ended, family_of, goal_of, record_of, write_record
 from search_client.search import SearchResult, search

@@ -8,14 +8,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from netspec.accuracy import Accuracy, accuracy
+from netspec.client import LatencyTable, ProfilerClient
 from netspec.errors import UserError
 from netspec.networks import Network
 from netspec.operators import Precision
 from netspec.sampling import random_network
 from netspec.spaces import Space
 from netspec.wire import Calibration, JobRequest, Target
-from search_client.latency_table import LatencyTable
-from search_client.profiler import ProfilerClient
 from search_client.profiling import measure
 from search_client.progress import Stages
 

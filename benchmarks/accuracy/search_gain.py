@@ -22,15 +22,14 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from netspec.connection import DEFAULT_URL, load_token
-from netspec.profiler_http import ProfilerHttp
+from netspec.client import ProfilerClient
+from netspec.connection import DEFAULT_URL
 from netspec.wire import JobRequest, Target
 from search_client.comparing import Compared, compare
 from search_client.data import read_data
 from search_client.images import Pictures
 from search_client.methods import Method
 from search_client.pipeline import search_only
-from search_client.profiler import ProfilerClient
 from search_client.profiling import measure
 from search_client.progress import Stages
 from search_client.runs import CHECKPOINT, read_record, read_run
@@ -126,7 +125,7 @@ def main() -> None:
     stages = Stages(console)
     images = read_data(given.data, read_recipe(given.recipe, given.set), stages)
     rows: dict[str, list[Compared]] = {name: [] for name in NAMES}
-    with ProfilerClient(ProfilerHttp(given.profiler_url, load_token())) as client:
+    with ProfilerClient(given.profiler_url) as client:
         target = client.target(given.target)
         for seed in range(given.seeds):
             overrides = [*given.set, f"seed={seed}", f"search.seed={seed}"]

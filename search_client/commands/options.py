@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from netspec.connection import URL_VARIABLE, load_token
-from netspec.profiler_http import ProfilerHttp
-from search_client.profiler import ProfilerClient
+from netspec.client import ProfilerClient
+from netspec.connection import URL_VARIABLE
 
 if TYPE_CHECKING:
     from search_client.settings import Settings
@@ -63,4 +62,4 @@ def profiler_client(profiler_url: str) -> ProfilerClient:
     Raises:
         UserError: there is no token.
     """
-    return ProfilerClient(ProfilerHttp(profiler_url, load_token()))
+    return ProfilerClient(profiler_url)

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.table import Column, Table
 
+from netspec.client import LatencyTable
 from netspec.connection import DEFAULT_URL
-from netspec.errors import UserError
 from netspec.wire import JobRequest, Snapshot
 from search_client.commands.options import (
     ProfilerUrl,
@@ -57,22 +56,13 @@ def quantization_report(
     table = (
         _of_profiler(profiler_url, target, settings, profile_conversions=profile_conversions)
         if snapshot is None
-        else _of_file(snapshot)
+        else LatencyTable.from_file(snapshot).snapshot
     )
     report = tell(table, settings.space, [settings.baseline("int8")])
     if as_json:
         console.print(report.model_dump_json(), markup=False, soft_wrap=True)
     else:
         _show(report)
-
-
-def _of_file(path: Path) -> Snapshot:
-    try:
-        return Snapshot.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"there is no snapshot {path}; give the JSON of one") from error
-    except ValidationError as error:
-        raise UserError(f"{path} is no snapshot: {error.errors()[0]['msg']}") from error
 
 
 def _of_profiler(

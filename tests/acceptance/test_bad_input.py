@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from netspec.client import ProfilerClient
 from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
 from netspec.operators import MBConv
-from netspec.profiler_http import ProfilerHttp
 from netspec.wire import JobRequest
-from search_client.profiler import ProfilerClient
 from search_client.settings import read_recipe
 from tests.acceptance.commands import run, started, write_data, write_recipe
 from tests.integration.device_agent.processes import wait_for
@@ -64,7 +63,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         url = said.split()[-1]
         token = wait_for((data_dir / "token").read_text).strip()
         agent = ["device-agent", "run", "--until-idle", "--profiler-url", url]
-        with ProfilerClient(ProfilerHttp(url, token)) as client:
+        with ProfilerClient(url, token) as client:
             assert run(*agent, **variables).returncode == 0
             (target,) = client.targets()
             operator = MBConv(input_size=8, in_channels=8, out_channels=8, expand=3, residual=True)

@@ -13,11 +13,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from netspec.client import ProfilerClient
 from netspec.connection import TOKEN_VARIABLE
-from netspec.profiler_http import ProfilerHttp
 from search_client import processes
 from search_client.processes import Companion, CompanionFailed, Companions, profiler_and_agent
-from search_client.profiler import ProfilerClient
 from tests.integration.device_agent.processes import wait_for
 
 
@@ -32,7 +31,7 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def registered(companions: Companions, data_dir: Path) -> bool:
     token = (data_dir / "token").read_text(encoding="ascii").strip()
-    with ProfilerClient(ProfilerHttp(companions.url, token)) as client:
+    with ProfilerClient(companions.url, token) as client:
         return any(target.devices for target in client.targets())
 
 

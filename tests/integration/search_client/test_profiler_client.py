@@ -10,15 +10,13 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from netspec.client import JobFailed, NoTable, ProfilerClient, UnknownTarget, calls
 from netspec.connection import TOKEN_VARIABLE
 from netspec.errors import ProfilerRefused, ProfilerUnreachable, UserError
 from netspec.networks import Network
 from netspec.operators import MBConv, Operator
-from netspec.profiler_http import ProfilerHttp
 from netspec.tflite import encode
 from netspec.wire import Job, JobRequest, Lease, TaskOutcome
-from search_client import profiler
-from search_client.profiler import JobFailed, NoTable, ProfilerClient, UnknownTarget
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.process import Server
 from tests.integration.profiler_server.service import Api
@@ -33,7 +31,7 @@ class Running:
 
     @contextmanager
     def client(self, on_poll: Callable[[], None] = lambda: None) -> Iterator[ProfilerClient]:
-        with ProfilerClient(ProfilerHttp(self.url, self.token), on_poll) as client:
+        with ProfilerClient(self.url, self.token, on_poll=on_poll) as client:
             yield client
 
     @contextmanager
@@ -92,7 +90,7 @@ def agent(server: Running, request: pytest.FixtureRequest) -> Iterator[Agent]:
 
 @pytest.fixture(autouse=True)
 def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profiler, "POLL_S", 0.01)
+    monkeypatch.setattr(calls, "POLL_S", 0.01)
 
 
 def test_the_target_is_the_only_one_or_chosen_by_the_beginning_of_its_id(tmp_path: Path) -> None:
@@ -240,9 +238,13 @@ def test_an_uploaded_model_can_be_measured(server: Running, agent: Agent) -> Non
 
 
 def test_a_wrong_token_and_a_server_that_is_not_there(server: Running) -> None:
-    http = ProfilerHttp(server.url, "wrong")
-    with ProfilerClient(http) as client, pytest.raises(ProfilerRefused, match=TOKEN_VARIABLE):
+    with (
+        ProfilerClient(server.url, "wrong") as client,
+        pytest.raises(ProfilerRefused, match=TOKEN_VARIABLE),
+    ):
         client.targets()
-    http = ProfilerHttp("http://127.0.0.1:9", server.token, retry_pauses_s=())
-    with ProfilerClient(http) as client, pytest.raises(ProfilerUnreachable, match="no profiler"):
+    with (
+        ProfilerClient("http://127.0.0.1:9", server.token, retry_pauses_s=()) as client,
+        pytest.raises(ProfilerUnreachable, match="no profiler"),
+    ):
         client.targets()

@@ -11,15 +11,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from netspec.client import ProfilerClient, calls
 from netspec.connection import TOKEN_VARIABLE, URL_VARIABLE
 from netspec.operators import Operator
 from netspec.sampling import random_network
 from netspec.spaces import Space
 from netspec.wire import NetworkSubject, PublishRequest, Snapshot
 from profiler_server.latency_model.features import work
-from search_client import profiler
 from search_client.cli import app
-from search_client.profiler import ProfilerClient
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.process import Server
 from tests.integration.profiler_server.service import Api, read
@@ -80,7 +79,7 @@ def published(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> Snapshot:
     agent.work()
     path = f"/v1/targets/{farm.identity().id}/snapshots"
     snapshot = read(Snapshot, agent.api.call("POST", path, PublishRequest(), status=201))
-    monkeypatch.setattr(profiler, "POLL_S", 0.01)
+    monkeypatch.setattr(calls, "POLL_S", 0.01)
     create = ProfilerClient.create_job
 
     def create_and_work(self: ProfilerClient, request: object) -> object:

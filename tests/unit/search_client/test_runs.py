@@ -5,12 +5,12 @@ import pytest
 import torch
 from rich.console import Console
 
+from netspec.client import LatencyTable
 from netspec.errors import UserError
 from netspec.networks import Network
 from search_client.comparing import compare
 from search_client.curves import curves
 from search_client.history import SearchStep
-from search_client.latency_table import LatencyTable
 from search_client.losses import Target
 from search_client.methods import Method
 from search_client.progress import Stages

@@ -1,9 +1,9 @@
 import pytest
 
+from netspec.client import LatencyTable, NoCalibration
 from netspec.errors import MissingEntries
 from netspec.networks import Network
 from netspec.operators import Classifier, HeadConv, StemConv
-from search_client.latency_table import LatencyTable, NoCalibration
 from tests.unit.search_client.tables import IDENTITY, calibration, snapshot
 
 STEM = StemConv(input_size=16, in_channels=3, out_channels=8, stride=2)

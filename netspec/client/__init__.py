@@ -1,0 +1,39 @@
+"""The profiler's Python client; needs neither torch nor any of the three rooms.
+
+    from netspec.client import ProfilerClient
+
+    with ProfilerClient("http://lab:8600") as client:
+        table = client.table()
+        print(table.predict_ms(network))
+
+Offline, from a file that `search-client snapshot` or `LatencyTable.save` wrote:
+
+    table = LatencyTable.from_file("pixel.json")
+"""
+
+from __future__ import annotations
+
+from netspec.client.clients import AsyncProfilerClient, ProfilerClient
+from netspec.client.errors import (
+    JobFailed,
+    NoCalibration,
+    NoSnapshot,
+    NoTable,
+    Offline,
+    UnknownTarget,
+)
+from netspec.client.latency_table import LatencyTable
+from netspec.client.snapshot_cache import SnapshotCache
+
+__all__ = [
+    "AsyncProfilerClient",
+    "JobFailed",
+    "LatencyTable",
+    "NoCalibration",
+    "NoSnapshot",
+    "NoTable",
+    "Offline",
+    "ProfilerClient",
+    "SnapshotCache",
+    "UnknownTarget",
+]

@@ -1,0 +1,298 @@
+"""What can be asked of a profiler, each once; `clients.py` offers it to both kinds of callers."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+from uuid import uuid4
+
+from pydantic import TypeAdapter
+
+from netspec.client.errors import JobFailed, NoTable, UnknownTarget
+from netspec.client.latency_table import LatencyTable
+from netspec.client.snapshot_cache import SnapshotCache
+from netspec.errors import ProfilerRefused
+from netspec.networks import Network
+from netspec.operators import Operator
+from netspec.profiler_http import IDEMPOTENCY_KEY, Exchange
+from netspec.wire import (
+    Device,
+    Entry,
+    EntryDetail,
+    Event,
+    Job,
+    JobRequest,
+    LatencyLookup,
+    LookedUpLatencies,
+    ModelSubject,
+    Prediction,
+    PredictRequest,
+    PublishRequest,
+    Snapshot,
+    StoredVisit,
+    Target,
+)
+
+T = TypeVar("T")
+
+POLL_S = 0.5
+#: items asked for at a time, the most that a server gives
+_PAGE = 1_000
+_ENDED = frozenset({"done", "failed", "cancelled"})
+_NOT_MODIFIED = 304
+
+
+def _nothing() -> None:
+    """Between two looks at a job."""
+
+
+class Calls:
+    """Typed calls to one profiler.
+
+    Every call raises `netspec.errors.ProfilerUnreachable` when nobody answers and
+    `netspec.errors.ProfilerRefused` when the profiler answers with a problem.
+    """
+
+    def __init__(
+        self, http: Exchange, cache: SnapshotCache, on_poll: Callable[[], None] = _nothing
+    ) -> None:
+        self._http = http
+        self._cache = cache
+        self._on_poll = on_poll
+
+    async def targets(self) -> list[Target]:
+        """Every target that the profiler knows, oldest first."""
+        return await self._all(Target, "/v1/targets")
+
+    async def target(self, wished: str | None = None) -> Target:
+        """The target whose id begins with `wished`; None: the only one there is.
+
+        Raises:
+            UnknownTarget: none or several fit; the message lists what exists.
+        """
+        targets = await self.targets()
+        fitting = [t for t in targets if wished is None or t.id.startswith(wished)]
+        if len(fitting) == 1:
+            return fitting[0]
+        listed = "; ".join(f"{t.id} ({t.identity.label})" for t in targets)
+        if not targets:
+            raise UnknownTarget(
+                f"the profiler at {self._http.url} has no targets yet; start `device-agent run` "
+                "on the machine with the devices"
+            )
+        if wished is None:
+            raise UnknownTarget(f"the profiler has several targets; choose by --target: {listed}")
+        problem = "no target" if not fitting else f"{len(fitting)} targets"
+        raise UnknownTarget(f"{problem} begins with {wished!r}; the profiler has: {listed}")
+
+    async def devices(self) -> list[Device]:
+        """Every device that the profiler knows, by agent and serial."""
+        return await self._all(Device, "/v1/devices")
+
+    async def latest_snapshot(self, target_id: str) -> Snapshot:
+        """The target's newest published table; from disk where it is kept and still the newest.
+
+        Raises:
+            NoTable: none was published.
+        """
+        path = f"/v1/targets/{target_id}/snapshots/latest"
+        known = self._cache.known(target_id)
+        try:
+            answer = await self._http.ask("GET", path, headers=_if_none_of(known))
+            if answer.status_code == _NOT_MODIFIED:
+                named = answer.headers.get("ETag", "").removeprefix("W/").strip('"')
+                kept = self._cache.read(named.partition("-")[0])
+                if kept is not None:
+                    return kept
+                answer = await self._http.ask("GET", path)
+        except ProfilerRefused as error:
+            if error.kind != "unknown-snapshot":
+                raise
+            raise NoTable(
+                f"the profiler at {self._http.url} has published no table of target {target_id} "
+                "yet; make one with `search-client profile`, or search with --profile-missing"
+            ) from error
+        return self._kept(answer.content)
+
+    async def snapshot(self, snapshot_id: str) -> Snapshot:
+        """A published table by its id; one that is kept on disk is asked of nobody.
+
+        Raises:
+            NoTable: there is none.
+        """
+        kept = self._cache.read(snapshot_id)
+        if kept is not None:
+            return kept
+        try:
+            answer = await self._http.ask("GET", f"/v1/snapshots/{snapshot_id}")
+        except ProfilerRefused as error:
+            if error.kind != "unknown-snapshot":
+                raise
+            raise NoTable(str(error)) from error
+        return self._kept(answer.content)
+
+    async def table(self, wished: str | None = None) -> LatencyTable:
+        """The newest table of the target whose id begins with `wished`; None: of the only one.
+
+        Raises:
+            UnknownTarget: none or several fit.
+            NoTable: none was published.
+        """
+        found = await self.target(wished)
+        return LatencyTable(await self.latest_snapshot(found.id))
+
+    async def publish(self, target_id: str, calibrate_on: Sequence[str] | None = None) -> Snapshot:
+        """Freezes the target's table, calibrated on networks by content hash (None: all)."""
+        chosen = None if calibrate_on is None else tuple(calibrate_on)
+        request = PublishRequest(calibrate_on=chosen)
+        path = f"/v1/targets/{target_id}/snapshots"
+        # The same content is the same snapshot.
+        answer = await self._http.ask("POST", path, body=request, idempotent=True)
+        return self._kept(answer.content)
+
+    async def latencies(
+        self, target_id: str, operators: Sequence[Operator], *, allow_predicted: bool = False
+    ) -> LookedUpLatencies:
+        """What the table has of each operator now: a hit, stale, predicted or missing.
+
+        Args:
+            target_id: of the target.
+            operators: at most `netspec.wire.MAX_LOOKED_UP`.
+            allow_predicted: predict operators without entry from the others.
+        """
+        question = LatencyLookup(target_id=target_id, operators=tuple(operators))
+        answer = await self._http.ask(
+            "POST",
+            "/v1/latencies:lookup",
+            body=question,
+            params=_where(allow_predicted=allow_predicted),
+            idempotent=True,
+        )
+        return LookedUpLatencies.model_validate_json(answer.content)
+
+    async def predict(
+        self, target_id: str, network: Network, *, allow_predicted: bool = False
+    ) -> Prediction:
+        """A whole network's latency: the calibrated sum of its operators' entries as of now."""
+        answer = await self._http.ask(
+            "POST",
+            f"/v1/targets/{target_id}:predict",
+            body=PredictRequest(network=network),
+            params=_where(allow_predicted=allow_predicted),
+            idempotent=True,
+        )
+        return Prediction.model_validate_json(answer.content)
+
+    async def entry(self, target_id: str, subject_hash: str) -> EntryDetail:
+        """One entry with what each device says."""
+        path = f"/v1/targets/{target_id}/entries/{subject_hash}"
+        return EntryDetail.model_validate_json((await self._http.ask("GET", path)).content)
+
+    async def visits(self, target_id: str, subject_hash: str) -> list[StoredVisit]:
+        """A subject's visits on a target, those that were left out too, in the order stored."""
+        path = f"/v1/targets/{target_id}/entries/{subject_hash}/visits"
+        return await self._all(StoredVisit, path)
+
+    async def events(
+        self, *, job_id: str | None = None, device_id: str | None = None, kind: str | None = None
+    ) -> list[Event]:
+        """What happened, the oldest first; as far as given only of a job, a device, a kind."""
+        return await self._all(
+            Event, "/v1/events", _where(job_id=job_id, device_id=device_id, kind=kind)
+        )
+
+    async def create_job(self, request: JobRequest) -> Job:
+        """Files a job, once even if the answer to it is lost on the way."""
+        key = {IDEMPOTENCY_KEY: str(uuid4())}
+        answer = await self._http.ask("POST", "/v1/jobs", body=request, headers=key)
+        return Job.model_validate_json(answer.content)
+
+    async def jobs(self) -> list[Job]:
+        """Every job, newest first."""
+        return await self._all(Job, "/v1/jobs")
+
+    async def job(self, job_id: str) -> Job:
+        """A job and how far it is."""
+        answer = await self._http.ask("GET", f"/v1/jobs/{job_id}")
+        return Job.model_validate_json(answer.content)
+
+    async def cancel(self, job_id: str) -> Job:
+        """Cancels a job; visits already made stay."""
+        answer = await self._http.ask("POST", f"/v1/jobs/{job_id}:cancel", idempotent=True)
+        return Job.model_validate_json(answer.content)
+
+    async def retry(self, job_id: str) -> Job:
+        """Returns a job's failed tasks to the queue, as if they had never failed."""
+        answer = await self._http.ask("POST", f"/v1/jobs/{job_id}:retry")
+        return Job.model_validate_json(answer.content)
+
+    async def wait(self, job: Job, on_progress: Callable[[Job], None] = lambda _: None) -> Job:
+        """The job once it is done, polled; on Ctrl-C, or a cancelled await, it is cancelled.
+
+        Raises:
+            JobFailed: tasks were given up, or somebody cancelled the job.
+        """
+        try:
+            while job.state not in _ENDED:
+                await self._http.pause(POLL_S)
+                self._on_poll()
+                job = await self.job(job.id)
+                on_progress(job)
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            await self._cancel_unless_finished(job.id)
+            raise
+        if job.state != "done":
+            first = job.failures[0] if job.failures else None
+            reason = f"; first: {first.subject}: {first.reason}" if first else ""
+            raise JobFailed(
+                f"job {job.name!r} ({job.id}) ended {job.state} with {job.tasks_failed} of "
+                f"{job.tasks} tasks failed{reason}"
+            )
+        return job
+
+    async def _cancel_unless_finished(self, job_id: str) -> None:
+        try:
+            await self.cancel(job_id)
+        except ProfilerRefused as error:
+            if error.kind != "job-finished":
+                raise
+
+    async def entries(self, job_id: str) -> dict[str, Entry]:
+        """The entries of everything that a job names, by subject hash."""
+        listed = await self._all(Entry, f"/v1/jobs/{job_id}/entries")
+        return {entry.subject_hash: entry for entry in listed}
+
+    async def upload_model(self, model: bytes, name: str) -> ModelSubject:
+        """Stores a `.tflite` file, so that a job can name it."""
+        digest = hashlib.sha256(model).hexdigest()
+        await self._http.ask("PUT", f"/v1/models/{digest}", body=model)
+        return ModelSubject(sha256=digest, name=name)
+
+    def _kept(self, document: bytes) -> Snapshot:
+        snapshot = Snapshot.model_validate_json(document)
+        self._cache.write(snapshot, document)
+        return snapshot
+
+    async def _all(
+        self, kind: type[T], path: str, params: Mapping[str, str] | None = None
+    ) -> list[T]:
+        items = TypeAdapter(list[kind])  # type: ignore[valid-type]
+        query = urlencode({"limit": _PAGE, **(params or {})})
+        return [
+            item
+            async for page in self._http.pages(f"{path}?{query}")
+            for item in items.validate_json(page.content)
+        ]
+
+
+def _if_none_of(snapshot_ids: Sequence[str]) -> dict[str, str]:
+    return {"If-None-Match": ", ".join(f'"{one}"' for one in snapshot_ids)} if snapshot_ids else {}
+
+
+def _where(**given: Any) -> dict[str, str]:
+    """Query parameters; those that are not given, or False, are left out."""
+    said = {True: "true"}
+    return {name: said.get(value, value) for name, value in given.items() if value}

@@ -1,0 +1,38 @@
+"""What calls of the client end with, beside the errors of `netspec.errors`.
+
+UserError
+├── JobFailed       a job ended without measuring everything
+├── UnknownTarget   the profiler has no such target, or several
+├── NoTable         no table of a target was published
+├── NoCalibration   a table cannot predict whole networks in a precision
+├── NoSnapshot      a file is no saved snapshot
+└── Offline         a saved snapshot was asked for what only a profiler can do
+"""
+
+from __future__ import annotations
+
+from netspec.errors import UserError
+
+
+class JobFailed(UserError):
+    """A job ended without measuring everything."""
+
+
+class UnknownTarget(UserError):
+    """The profiler has no such target, or several that fit."""
+
+
+class NoTable(UserError):
+    """No table of a target was published."""
+
+
+class NoCalibration(UserError):
+    """The snapshot cannot predict whole networks in a precision."""
+
+
+class NoSnapshot(UserError):
+    """A file is no saved snapshot."""
+
+
+class Offline(UserError):
+    """A saved snapshot was asked for what only a profiler can do."""

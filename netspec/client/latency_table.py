@@ -1,0 +1,99 @@
+"""A table snapshot as whoever searches reads it: entries by operator, sums, predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
+
+from pydantic import ValidationError
+
+from netspec.client.errors import NoCalibration, NoSnapshot
+from netspec.errors import MissingEntries
+from netspec.networks import Network
+from netspec.operators import Operator, Precision
+from netspec.wire import Calibration, Snapshot
+
+
+class LatencyTable:
+    """One immutable snapshot; nothing here asks the network again."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self._values_ms = snapshot.values_ms
+
+    @classmethod
+    def from_file(cls, path: Path | str) -> Self:
+        """The table of a snapshot that was saved as JSON.
+
+        Raises:
+            NoSnapshot: there is no such file, or it is no snapshot.
+        """
+        return cls(read_snapshot(Path(path)))
+
+    def save(self, path: Path | str) -> None:
+        """Writes the snapshot as JSON, for `from_file`.
+
+        Raises:
+            NoSnapshot: the file cannot be written.
+        """
+        try:
+            Path(path).write_text(self.snapshot.model_dump_json() + "\n", encoding="utf-8")
+        except OSError as error:
+            raise NoSnapshot(
+                f"cannot write {path}: {error.strerror}; name a file in a folder that exists"
+            ) from error
+
+    def values_ms(self, operators: Iterable[Operator]) -> tuple[float, ...]:
+        """Each operator's entry in ms, times its factor where the calibration has one.
+
+        Raises:
+            MissingEntries: naming every operator that the table lacks.
+        """
+        wanted = tuple(operators)
+        missing = [operator.key for operator in wanted if operator.key not in self._values_ms]
+        if missing:
+            raise MissingEntries(self.snapshot.target_id, missing)
+        return tuple(self._values_ms[operator.key] for operator in wanted)
+
+    def calibration(self, precision: Precision) -> Calibration:
+        """How sums map to whole networks.
+
+        Raises:
+            NoCalibration: no whole network was measured in this precision.
+        """
+        calibration = self.snapshot.calibration(precision)
+        if calibration is None:
+            raise NoCalibration(
+                f"the table of target {self.snapshot.target_id} has no {precision} calibration; "
+                "measure whole networks first with `search-client profile`"
+            )
+        return calibration
+
+    def predict_ms(self, network: Network) -> float:
+        """Calibrated latency (ms) of a whole network of one precision.
+
+        Raises:
+            MissingEntries: naming every operator that the table lacks.
+            NoCalibration: no whole network was measured in this precision.
+        """
+        calibration = self.calibration(network.operators[0].precision)
+        return calibration.predict_ms(sum(self.values_ms(network.operators)))
+
+
+def read_snapshot(path: Path) -> Snapshot:
+    """A snapshot that was saved as JSON.
+
+    Raises:
+        NoSnapshot: there is no such file, or it is no snapshot.
+    """
+    try:
+        return Snapshot.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise NoSnapshot(
+            f"cannot read the snapshot {path}: {error.strerror}; `search-client snapshot` saves one"
+        ) from error
+    except ValidationError as error:
+        raise NoSnapshot(
+            f"{path} is no snapshot: {error.errors()[0]['msg']}; `search-client snapshot` saves one"
+        ) from error
