@@ -10,7 +10,8 @@ from itertools import product
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from netspec.wire import Subject, TaskFailure
+from netspec.wire import OperatorSubject, Subject, TaskFailure
+from profiler_server.jobs.shapes import Shape
 from profiler_server.jobs.tables import (
     OPEN_STATES,
     JobRow,
@@ -21,7 +22,7 @@ from profiler_server.jobs.tables import (
 )
 from profiler_server.jobs.task_repository import lock
 from profiler_server.kit.among import among
-from profiler_server.kit.bulk import insert_absent
+from profiler_server.kit.bulk import Row, insert_absent
 from profiler_server.kit.database import row_count
 from profiler_server.kit.ids import new_id
 from profiler_server.kit.pages import Page, PageRequest, read_page
@@ -45,11 +46,24 @@ def ensure_subjects(session: Session, subjects: Iterable[Subject]) -> None:
             "name": subject.name,
             "precision": subject.precision,
             "document": subject.model_dump_json(),
+            **_place(subject),
         }
         # Two jobs with new subjects in common wait for each other at most one way.
         for subject in sorted(subjects, key=lambda one: one.content_hash)
     ]
     insert_absent(session, SubjectRow, rows)
+
+
+def _place(subject: Subject) -> Row:
+    """Where the subject stands in a table that people read."""
+    if not isinstance(subject, OperatorSubject):
+        return {"shape": None, "kernel": None, "expand": None}
+    operator = subject.operator
+    return {
+        "shape": Shape.of(operator).text,
+        "kernel": getattr(operator, "kernel", None),
+        "expand": getattr(operator, "expand", None),
+    }
 
 
 def known_subjects(session: Session, hashes: Collection[str]) -> set[str]:

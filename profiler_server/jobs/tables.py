@@ -8,6 +8,7 @@ from enum import StrEnum
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from profiler_server.jobs.shapes import DIGITS
 from profiler_server.kit.orm import COUNTER, ID, SHA256, Base, one_of
 
 
@@ -15,6 +16,8 @@ class SubjectRow(Base):
     """Something that was asked to be measured; its name is the first it came with."""
 
     __tablename__ = "subjects"
+    # All that the pages of a table ask of a subject.
+    __table_args__ = (Index("ix_subjects_shape", "shape", "kernel", "expand", "hash"),)
 
     hash: Mapped[str] = mapped_column(SHA256, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
@@ -22,6 +25,11 @@ class SubjectRow(Base):
     precision: Mapped[str | None] = mapped_column(String(16))
     #: `Subject` as JSON
     document: Mapped[str] = mapped_column(Text)
+    #: an operator's row of a table that people read, as `shapes.Shape.text`
+    shape: Mapped[str | None] = mapped_column(String(DIGITS))
+    #: an operator's column, where it has these
+    kernel: Mapped[int | None]
+    expand: Mapped[int | None]
 
 
 class JobRow(Base):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import JSON, cast, func, select, update
 from sqlalchemy.orm import Session
 
 from profiler_server.kit.bulk import insert_absent
@@ -33,6 +33,16 @@ def publish_again(session: Session, snapshot_id: str, now: datetime) -> None:
 def document(session: Session, snapshot_id: str) -> str | None:
     """A snapshot's JSON."""
     return session.scalar(select(SnapshotRow.document).where(SnapshotRow.id == snapshot_id))
+
+
+def calibrations(session: Session, snapshot_id: str) -> str | None:
+    """A snapshot's calibrations alone, as JSON: its entries may be many times as much."""
+    document_ = SnapshotRow.document
+    if session.get_bind().dialect.name == "sqlite":
+        part = func.json_extract(document_, "$.calibrations")
+    else:
+        part = func.json_extract_path_text(cast(document_, JSON), "calibrations")
+    return session.scalar(select(part).where(SnapshotRow.id == snapshot_id))
 
 
 def latest_id(session: Session, target_id: str) -> str | None:

@@ -1,0 +1,112 @@
+"""The rows and columns of a table that people read.
+
+A table is a set of operators, of no particular space. What can stand at one place of a network
+makes a row: the shape. What such operators differ in, kernel and expansion, makes the columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Self, get_args
+
+from netspec.operators import PRECISIONS, Activation, MBConv, Operator, Precision, StemConv
+
+Kind = Literal["mbconv", "stem", "head", "classifier", "convert"]
+
+_KINDS: tuple[Kind, ...] = get_args(Kind)
+_ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
+_LARGEST_SIDE = 4096
+#: how many digits a shape's text has
+DIGITS = 19
+#: where in the text the stride is, counted from 1 as SQL does
+STRIDE_AT = 7
+
+
+@dataclass(frozen=True)
+class Shape:
+    """All that tells an operator's place in a network."""
+
+    precision: Precision
+    kind: Kind
+    #: side of the input, px
+    input_size: int
+    stride: int
+    in_channels: int
+    out_channels: int
+    residual: bool
+    #: None for operators without
+    activation: Activation | None
+
+    @classmethod
+    def of(cls, operator: Operator) -> Self:
+        """The operator's shape."""
+        return cls(
+            precision=operator.precision,
+            kind=operator.kind,
+            input_size=operator.input_size,
+            stride=operator.stride if isinstance(operator, StemConv | MBConv) else 1,
+            in_channels=operator.in_channels,
+            out_channels=operator.out_channels,
+            residual=isinstance(operator, MBConv) and operator.residual,
+            activation=getattr(operator, "activation", None),
+        )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The shape that `text` stands for.
+
+        Raises:
+            ValueError: it is no shape's text.
+        """
+        if len(text) != DIGITS or not (text.isascii() and text.isdigit()):
+            raise ValueError(f"expected {DIGITS} digits, got {text!r}")
+        precision, kind, activation = int(text[0]), int(text[1]), int(text[18])
+        if precision >= len(PRECISIONS) or kind >= len(_KINDS) or activation > len(_ACTIVATIONS):
+            raise ValueError(f"no shape: {text!r}")
+        return cls(
+            precision=PRECISIONS[precision],
+            kind=_KINDS[kind],
+            input_size=_LARGEST_SIDE - int(text[2:6]),
+            stride=int(text[6]),
+            in_channels=int(text[7:12]),
+            out_channels=int(text[12:17]),
+            residual=text[17] == "1",
+            activation=_ACTIVATIONS[activation - 1] if activation else None,
+        )
+
+    @property
+    def text(self) -> str:
+        """Digits that sort as networks run, whatever the database's collation.
+
+        Blocks first; large before small; a stride of 2, which ends a size, after 1; then by
+        channels in and out.
+        """
+        activation = 0 if self.activation is None else 1 + _ACTIVATIONS.index(self.activation)
+        return (
+            f"{PRECISIONS.index(self.precision)}{_KINDS.index(self.kind)}"
+            f"{_LARGEST_SIDE - self.input_size:04d}{self.stride}"
+            f"{self.in_channels:05d}{self.out_channels:05d}{int(self.residual)}{activation}"
+        )
+
+    @property
+    def output_size(self) -> int:
+        """Side of the output, px (SAME padding; a classifier pools to one)."""
+        return 1 if self.kind == "classifier" else -(-self.input_size // self.stride)
+
+
+def texts(
+    precision: Precision, *, blocks: bool, input_size: int | None = None
+) -> list[tuple[str, str]]:
+    """The ranges [first, end) of the texts of blocks, or of all other operators.
+
+    Args:
+        precision: of the operators.
+        blocks: MBConvs; otherwise everything else.
+        input_size: only those of this side, px.
+    """
+    kinds = _KINDS[:1] if blocks else _KINDS[1:]
+    numbers = [PRECISIONS.index(precision) * 10 + _KINDS.index(kind) for kind in kinds]
+    if input_size is None:
+        return [(f"{numbers[0]:02d}", f"{numbers[-1] + 1:02d}")]
+    starts = [one * 10_000 + _LARGEST_SIDE - input_size for one in numbers]
+    return [(f"{one:06d}", f"{one + 1:06d}") for one in starts]

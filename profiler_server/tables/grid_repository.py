@@ -1,0 +1,141 @@
+"""SQL of tables that people read: operators by shape, kernel and expansion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from netspec.operators import Precision
+from netspec.wire import Method
+from profiler_server.jobs import shapes
+from profiler_server.jobs.tables import SubjectRow
+from profiler_server.kit.pages import Page, PageRequest, read_page
+from profiler_server.measurements.repository import EntryOfSubject
+from profiler_server.measurements.tables import EntryRow
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which operators of a target are wanted; None: any."""
+
+    precision: Precision
+    kernel: int | None = None
+    expand: int | None = None
+    stride: int | None = None
+    #: side of the input, px
+    input_size: int | None = None
+    method: Method | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One operator's entry, as far as a table shows it."""
+
+    subject_hash: str
+    shape: str
+    kernel: int | None
+    expand: int | None
+    value_ms: float
+    low_ms: float
+    high_ms: float
+    visits: int
+    method: str
+    disagreement_percent: float | None
+
+
+def block_shapes(session: Session, target_id: str, wanted: Wanted, asked: PageRequest) -> Page[str]:
+    """The shapes of MBConvs with a wanted entry, as networks run.
+
+    Raises:
+        Problem: `invalid-request`: the cursor is not one of this list.
+    """
+    query = (
+        select(func.count())
+        .select_from(SubjectRow)
+        .join(EntryRow, _entry_of(target_id))
+        .where(*_conditions(wanted, blocks=True))
+        .group_by(SubjectRow.shape)
+    )
+    page = read_page(session, query, (SubjectRow.shape,), asked)
+    return page.with_items([row[-1] for row in page.items])
+
+
+def block_cells(
+    session: Session, target_id: str, wanted: Wanted, found: Sequence[str]
+) -> Sequence[Cell]:
+    """The wanted entries of MBConvs of these shapes, which follow each other in the table."""
+    if not found:
+        return []
+    query = _cells(target_id, wanted, blocks=True)
+    of_these = SubjectRow.shape.between(found[0], found[-1])
+    return [Cell(*row) for row in session.execute(query.where(of_these))]
+
+
+def other_cells(session: Session, target_id: str, wanted: Wanted, asked: PageRequest) -> Page[Cell]:
+    """The wanted entries of operators other than MBConvs, by shape.
+
+    Raises:
+        Problem: `invalid-request`: the cursor is not one of this list.
+    """
+    order = (SubjectRow.shape, SubjectRow.hash)
+    page = read_page(session, _cells(target_id, wanted, blocks=False), order, asked)
+    return page.with_items([Cell(*row[: -len(order)]) for row in page.items])
+
+
+def measured_wholes(session: Session, target_id: str, asked: PageRequest) -> Page[EntryOfSubject]:
+    """The entries of networks and models, by name.
+
+    Raises:
+        Problem: `invalid-request`: the cursor is not one of this list.
+    """
+    query = (
+        select(EntryRow, SubjectRow)
+        .select_from(SubjectRow)
+        .join(EntryRow, _entry_of(target_id))
+        .where(SubjectRow.shape.is_(None))
+    )
+    page = read_page(session, query, (SubjectRow.name, SubjectRow.hash), asked)
+    return page.with_items([(row[0], row[1]) for row in page.items])
+
+
+def _cells(target_id: str, wanted: Wanted, *, blocks: bool) -> Select[*tuple[Any, ...]]:
+    return (
+        select(
+            SubjectRow.hash,
+            SubjectRow.shape,
+            SubjectRow.kernel,
+            SubjectRow.expand,
+            EntryRow.value_ms,
+            EntryRow.low_ms,
+            EntryRow.high_ms,
+            EntryRow.visits,
+            EntryRow.method,
+            EntryRow.disagreement_percent,
+        )
+        .join(EntryRow, _entry_of(target_id))
+        .where(*_conditions(wanted, blocks=blocks))
+    )
+
+
+def _entry_of(target_id: str) -> ColumnElement[bool]:
+    return and_(EntryRow.subject_hash == SubjectRow.hash, EntryRow.target_id == target_id)
+
+
+def _conditions(wanted: Wanted, *, blocks: bool) -> list[ColumnElement[bool]]:
+    ranges = shapes.texts(wanted.precision, blocks=blocks, input_size=wanted.input_size)
+    stride = None if wanted.stride is None else str(wanted.stride)
+    stored_stride = func.substr(SubjectRow.shape, shapes.STRIDE_AT, 1)
+    equal: list[tuple[ColumnElement[bool], object]] = [
+        (SubjectRow.kernel == wanted.kernel, wanted.kernel),
+        (SubjectRow.expand == wanted.expand, wanted.expand),
+        (stored_stride == stride, stride),
+        (EntryRow.method == wanted.method, wanted.method),
+    ]
+    return [
+        or_(*(and_(SubjectRow.shape >= first, SubjectRow.shape < end) for first, end in ranges)),
+        *(condition for condition, value in equal if value is not None),
+    ]
