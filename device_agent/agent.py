@@ -11,6 +11,7 @@ from device_agent.attempt import Attempt, Bench
 from device_agent.device import Device
 from device_agent.errors import DeviceNotReady, DeviceQuarantined, WrongTarget
 from device_agent.lease_keeper import LeaseLost
+from device_agent.link import NoWork
 from device_agent.status import State
 from device_agent.stop import StopRequested
 from device_agent.uploader import Uploader
@@ -20,6 +21,8 @@ from netspec.wire import DeviceRegistration, Lease, LeaseRequest, RegisteredDevi
 
 #: how long the server may hold a question for work, s
 LONG_POLL_S = 20.0
+#: work may be filed while tasks rest: so often (s) at least the server is asked
+ASK_EVERY_S = 30.0
 #: pauses (s) after one, two, ... failures in a row
 BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 #: how long a device is left alone whose anchor stays slow
@@ -42,6 +45,7 @@ class Agent:
     def run(self, *, until_idle: bool = False) -> None:
         """Measures until asked to stop; with `until_idle`, until the server has no work left.
 
+        Work that rests after a failure is waited for.
         A server that is away at the start is an error; later it is waited for.
 
         Raises:
@@ -59,7 +63,7 @@ class Agent:
                     self._wake()
                     asleep = False
                 registered = registered or self._register()
-                idle = not self._work(registered, wait=not until_idle)
+                idle = self._work(registered, wait=not until_idle)
             except StopRequested:
                 return
             except LeaseLost as error:
@@ -73,16 +77,30 @@ class Agent:
                     return
                 registered = None
                 asleep = asleep or isinstance(error, DeviceNotReady)
-                pause_s = self.backoff_s[min(failures, len(self.backoff_s) - 1)]
+                self._back_off(failures, error)
                 failures += 1
-                why = " ".join(str(error).split())
-                self._say("waiting", why)
-                _log.warning("waiting", s=pause_s, spooled=self.bench.spool.waiting(), why=why)
-                stop.wait(pause_s)
             else:
                 failures = 0
-                if idle and until_idle:
+                if until_idle and idle is not None and not self._rests(idle):
                     return
+
+    def _back_off(self, failures: int, error: Exception) -> None:
+        """Waits after so many failures in a row, before this one."""
+        pause_s = self.backoff_s[min(failures, len(self.backoff_s) - 1)]
+        why = " ".join(str(error).split())
+        self._say("waiting", why)
+        _log.warning("waiting", s=pause_s, spooled=self.bench.spool.waiting(), why=why)
+        self.bench.stop.wait(pause_s)
+
+    def _rests(self, idle: NoWork) -> bool:
+        """Waits for what rests after a failure; False at once where nothing does."""
+        if idle.retry_after_s is None:
+            return False
+        why = "what is left to measure failed, and rests before it is tried again"
+        self._say("waiting", why)
+        _log.info("waiting", s=idle.retry_after_s, why=why)
+        self.bench.stop.wait(min(idle.retry_after_s, ASK_EVERY_S))
+        return True
 
     def _quarantine(self, registered: RegisteredDevice | None, why: str) -> None:
         """Has the server give the device no more work until a person releases it.
@@ -108,16 +126,17 @@ class Agent:
                 waiting_visits=self.bench.spool.waiting(),
             )
 
-    def _work(self, registered: RegisteredDevice, *, wait: bool) -> bool:
-        """Uploads what an earlier attempt left, and attempts one lease; False if there is none."""
+    def _work(self, registered: RegisteredDevice, *, wait: bool) -> NoWork | None:
+        """Uploads what an earlier attempt left, and attempts one lease if there is one."""
         Uploader(self.bench.spool, self.bench.link).upload()
         self._say("idle")
         lease = self._lease(registered, self.long_poll_s if wait else 0.0)
-        if lease is not None:
-            self._broken_off = Attempt(self.bench, registered, lease)
-            self._broken_off.run()
-            self._broken_off = None
-        return lease is not None
+        if isinstance(lease, NoWork):
+            return lease
+        self._broken_off = Attempt(self.bench, registered, lease)
+        self._broken_off.run()
+        self._broken_off = None
+        return None
 
     def _wake(self) -> None:
         """Reaches the device again, and keeps what it made before it went away."""
@@ -138,11 +157,11 @@ class Agent:
         )
         return registered
 
-    def _lease(self, registered: RegisteredDevice, wait_s: float) -> Lease | None:
+    def _lease(self, registered: RegisteredDevice, wait_s: float) -> Lease | NoWork:
         request = LeaseRequest(device_id=registered.id, wait_s=wait_s)
         with self.bench.stop.interruptible():
             lease = self.bench.link.lease(request)
-        if lease is not None:
+        if isinstance(lease, Lease):
             self._check_target(lease.target_id)
         return lease
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from netspec.profiler_http import ProfilerHttp
@@ -23,6 +24,14 @@ from netspec.wire import (
 )
 
 
+@dataclass(frozen=True)
+class NoWork:
+    """The server has nothing to do for the device."""
+
+    #: seconds until a task that rests now may be leased; None: no task waits
+    retry_after_s: float | None = None
+
+
 class Link:
     """An agent's requests.
 
@@ -38,11 +47,12 @@ class Link:
         answer = self._http.request("POST", "/v1/devices", body=registration, idempotent=True)
         return RegisteredDevice.model_validate_json(answer.content)
 
-    def lease(self, request: LeaseRequest) -> Lease | None:
-        """A batch of tasks, None when the server has nothing to do."""
+    def lease(self, request: LeaseRequest) -> Lease | NoWork:
+        """A batch of tasks, if there are any."""
         answer = self._http.request("POST", "/v1/leases", body=request)
         if answer.status_code == HTTPStatus.NO_CONTENT:
-            return None
+            rest = answer.headers.get("Retry-After", "")
+            return NoWork(float(rest) if rest.isdecimal() else None)
         return Lease.model_validate_json(answer.content)
 
     def renew(self, lease: Lease) -> LeaseStatus:

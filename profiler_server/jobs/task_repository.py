@@ -138,12 +138,33 @@ def queued_tasks(
         )
         .join(JobRow, JobRow.id == TaskRow.job_id)
         .join(SubjectRow, SubjectRow.hash == TaskRow.subject_hash)
-        .where(TaskRow.target_id.in_(target_ids), is_ready(now), _suits(device_id, now))
+        .where(*_queued_for(device_id, target_ids, now), is_ready(now))
         .order_by(
             JobRow.priority.desc(), JobRow.created_at, JobRow.id, TaskRow.position, TaskRow.id
         )
         .with_for_update(skip_locked=True, of=TaskRow)
     )
+
+
+def _queued_for(
+    device_id: str, target_ids: Collection[str], now: datetime
+) -> tuple[ColumnElement[bool], ...]:
+    """What a task must be for the device to get it, now or after a rest."""
+    return (
+        TaskRow.state == TaskState.QUEUED,
+        TaskRow.target_id.in_(target_ids),
+        _suits(device_id, now),
+    )
+
+
+def ready_at(
+    session: Session, device_id: str, target_ids: Collection[str], now: datetime
+) -> datetime | None:
+    """When the first queued task may be leased to the device, `now` or later; None: none is."""
+    ready = func.coalesce(TaskRow.retry_at, now)
+    queued = select(func.min(ready)).where(*_queued_for(device_id, target_ids, now))
+    first = session.scalar(queued)
+    return None if first is None else max(first, now)
 
 
 def is_ready(now: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:

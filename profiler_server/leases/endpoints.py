@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+import math
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -10,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from netspec.wire import Lease, LeaseRelease, LeaseRenewal, LeaseRequest, LeaseStatus
 from profiler_server.auth.dependencies import Agent
 from profiler_server.auth.ownership import DeviceGuardDep
+from profiler_server.kit.database import Database
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
 from profiler_server.leases import service
 from profiler_server.leases.waiting import WaitingRoom
@@ -24,12 +26,23 @@ WaitingRoomDep = Annotated[WaitingRoom, Depends(_waiting_room)]
 router = APIRouter(prefix="/v1/leases", tags=["leases"])
 
 
-@router.post(
-    "", response_model=Lease, responses={204: {"description": "There is no work for the device"}}
-)
+_NO_WORK: dict[str, Any] = {
+    "description": "There is no work for the device",
+    "headers": {
+        "Retry-After": {
+            "description": "Seconds until a task may be leased that rests now; only with "
+            "`wait_s` 0, and absent where no task waits",
+            "schema": {"type": "integer", "minimum": 1},
+        }
+    },
+}
+
+
+@router.post("", response_model=Lease, responses={204: _NO_WORK})
 async def claim_lease(
     ask: LeaseRequest,
     request: Request,
+    database: DatabaseDep,
     waiting_room: WaitingRoomDep,
     guard: DeviceGuardDep,
     who: Agent,
@@ -38,7 +51,17 @@ async def claim_lease(
     if not guard.knows(who, ask.device_id):
         await run_in_threadpool(guard.check_devices, who, [ask.device_id])
     lease = await waiting_room.claim(request, ask)
-    return Response(status_code=204) if lease is None else lease
+    if lease is not None:
+        return lease
+    # Who waits hears of the end of a rest, and asks again anyway.
+    rest_s = await run_in_threadpool(_rest_s, database, ask) if ask.wait_s == 0 else None
+    headers = {} if rest_s is None else {"Retry-After": str(max(1, math.ceil(rest_s)))}
+    return Response(status_code=204, headers=headers)
+
+
+def _rest_s(database: Database, ask: LeaseRequest) -> float | None:
+    with database.read() as session:
+        return service.rest_s(session, ask.device_id)
 
 
 @router.post("/{lease_id}:renew")

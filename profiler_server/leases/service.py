@@ -69,6 +69,22 @@ def claim(
     return _lease(session, settings, device.id, batch, now) if batch else None
 
 
+def rest_s(session: Session, device_id: str) -> float | None:
+    """Seconds until the device may get one of the tasks that wait; None: none does.
+
+    Tasks rest after a failure, devices after fruitless leases; another claim may hold a lock.
+    """
+    device = devices.device(session, device_id)
+    if device is None or device.quarantined_at is not None:
+        return None
+    now = database_now(session)
+    target_ids = devices.target_ids(session, device_id)
+    ready = tasks.ready_at(session, device_id, target_ids, now)
+    if ready is None:
+        return None
+    return (max(ready, device.rests_until or ready) - now).total_seconds()
+
+
 def _pick(
     session: Session, device_id: str, target_ids: Sequence[str], now: datetime, limit: int
 ) -> list[QueuedTask]:

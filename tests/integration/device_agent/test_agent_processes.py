@@ -62,6 +62,18 @@ def test_a_job_of_everything_is_measured_and_what_cannot_be_is_explained(farm: F
     assert "Traceback" not in log
 
 
+def test_until_idle_outlasts_the_rests_of_what_failed(farm: Farm) -> None:
+    farm.kill_server()
+    farm.settings["PROFILER_RETRY_BACKOFF_S"] = "1"
+    farm.start_server()
+    farm.run_agent()
+    undelegated = upload(farm, undelegated_bytes(partly=False), "undelegated")
+    job = farm.file(JobRequest(name="fails", target_id=TARGET_ID, models=(undelegated,)))
+    log = farm.run_agent()
+    assert farm.job(job).state == "failed"
+    assert log.count("rests before it is tried again") >= 2
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_in_the_middle_of_a_batch_loses_nothing(
     farm: Farm, number: signal.Signals

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 import pytest
 from pydantic import TypeAdapter
@@ -22,7 +23,7 @@ from netspec.wire import (
 from profiler_server.auth.service import Scope
 from profiler_server.devices.tables import DeviceRow
 from profiler_server.jobs.tables import TaskRow
-from profiler_server.kit.database import Database
+from profiler_server.kit.database import Database, database_now
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.service import Api, read
@@ -220,6 +221,43 @@ def test_failed_tasks_and_fruitless_devices_rest(api: Api, database: Database) -
     api.release(lease)
     with database.read() as session:
         assert session.get_one(DeviceRow, measuring).fruitless == 0
+
+
+def retry_after(api: Api, device_id: str, wait_s: float = 0.0) -> str | None:
+    """Of a claim that gets no work."""
+    ask = {"device_id": device_id, "wait_s": wait_s}
+    answer = api.call("POST", "/v1/leases", ask, status=204)
+    return answer.headers.get("Retry-After")
+
+
+def test_a_claim_without_work_says_when_what_rests_may_be_leased(
+    make_api: MakeApi, database: Database
+) -> None:
+    api = make_api(retry_backoff_s=100.0)
+    measuring = register(api, "S1")
+    assert retry_after(api, measuring) is None
+    job = api.file(farm.job(farm.blocks(2), rounds=1))
+    lease = api.claim(measuring)
+    assert retry_after(api, register(api, "S2")) is None, "another's lease is no rest"
+    fail(api, lease)
+    assert 95 <= int(retry_after(api, measuring) or 0) <= 100
+    assert retry_after(api, measuring, wait_s=0.01) is None
+    with database.write() as session:
+        session.execute(update(TaskRow).where(TaskRow.position == 0).values(retry_at=None))
+        later = database_now(session) + timedelta(seconds=500)
+        session.execute(update(DeviceRow).values(rests_until=later))
+    assert 495 <= int(retry_after(api, measuring) or 0) <= 500, "the device rests longer"
+    api.call("POST", f"/v1/jobs/{job.id}:cancel")
+    assert retry_after(api, measuring) is None
+
+
+def test_what_is_left_to_another_device_is_not_waited_for(make_api: MakeApi) -> None:
+    api = make_api(retry_backoff_s=0.0)
+    bad, _good = register(api, "S1"), register(api, "S2")
+    api.file(farm.job(farm.blocks(1), rounds=1))
+    for _ in range(2):
+        fail(api, api.claim(bad))
+    assert retry_after(api, bad) is None
 
 
 def test_a_device_in_quarantine_gets_no_work_until_it_is_released(

@@ -44,6 +44,8 @@ class Peer:
 
     leases: list[Lease] = field(default_factory=list)
     target_id: str = IDENTITY.id
+    #: `Retry-After` of the next answers without work, one each
+    rests: list[str] = field(default_factory=list)
     #: answer nothing at all
     away: bool = False
     #: answer renewals with 409
@@ -83,6 +85,8 @@ class Peer:
         return httpx2.Response(200, content=answer.model_dump_json())
 
     def _lease(self, _body: bytes) -> httpx2.Response:
+        if self.rests:
+            return httpx2.Response(204, headers={"Retry-After": self.rests.pop(0)})
         if not self.leases:
             return httpx2.Response(204)
         return httpx2.Response(200, content=self.leases.pop(0).model_dump_json())

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from device_agent import attempt
+from device_agent.agent import ASK_EVERY_S
 from device_agent.errors import DelegateRefused, DeviceNotReady, WrongTarget
 from device_agent.spool import Spool
 from device_agent.stop import StopSignal
@@ -179,6 +180,24 @@ def test_a_device_that_is_not_ready_blames_no_task(spool: Spool) -> None:
     assert sorted(peer.outcomes().values()) == ["unfinished", "unfinished"]
     assert len(peer.visits) == 2
     assert peer.registrations == 2
+
+
+def test_until_idle_waits_for_what_rests_after_a_failure(spool: Spool) -> None:
+    peer = leased({"a": 1})
+    peer.rests = ["7", "900", "1"]
+    agent = agent_with(peer, ScriptedRunner(), spool, StopSignal())
+    waits: list[float] = []
+    agent.bench.stop.wait = waits.append  # type: ignore[method-assign]
+    agent.run(until_idle=True)
+    assert waits == [7, ASK_EVERY_S, 1]
+    assert peer.outcomes() == {"a": "done"}
+
+
+def test_a_rest_that_is_no_number_of_seconds_ends_the_wait(spool: Spool) -> None:
+    peer = leased({"a": 1})
+    peer.rests = ["Wed, 21 Oct 2026 07:28:00 GMT"]
+    agent_with(peer, ScriptedRunner(), spool, StopSignal()).run(until_idle=True)
+    assert peer.outcomes() == {}
 
 
 def test_a_server_that_is_away_at_the_start_is_an_error(spool: Spool) -> None:
