@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,15 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from netspec.client import JobFailed, NoTable, ProfilerClient, UnknownTarget, calls
+from netspec.client import (
+    AsyncProfilerClient,
+    JobFailed,
+    NoTable,
+    ProfilerClient,
+    SnapshotCache,
+    UnknownTarget,
+    calls,
+)
 from netspec.connection import TOKEN_VARIABLE
 from netspec.errors import ProfilerRefused, ProfilerUnreachable, UserError
 from netspec.networks import Network
@@ -222,6 +231,64 @@ def test_a_table_is_calibrated_on_chosen_networks_and_published(
         assert fitted.scale == pytest.approx(1.2)
         on_all = client.publish(agent.target_id)
         assert [network.name for network in on_all.calibrations[0].networks] == ["long", "short"]
+
+
+class Recording(httpx2.HTTPTransport):
+    """Sockets, with the statuses that came over them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.statuses: list[int] = []
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        answer = super().handle_request(request)
+        self.statuses.append(answer.status_code)
+        return answer
+
+
+def test_a_table_that_is_on_disk_is_not_sent_again(
+    server: Running, agent: Agent, tmp_path: Path
+) -> None:
+    with server.client() as client:
+        client.create_job(agent.job(farm.blocks(2)))
+        agent.work()
+        published = client.publish(agent.target_id)
+    sent = Recording()
+    kept = SnapshotCache(tmp_path)
+    with ProfilerClient(server.url, server.token, transport=sent, cache=kept) as client:
+        assert client.latest_snapshot(agent.target_id) == published
+        assert client.latest_snapshot(agent.target_id) == published
+        assert client.snapshot(published.id) == published
+    assert sent.statuses == [200, 304]
+
+
+def test_the_client_for_event_loops_asks_the_same_server(server: Running, agent: Agent) -> None:
+    operators = farm.blocks(2)
+    leases: list[Lease] = []
+
+    def work_once() -> None:
+        if not leases:
+            leases.append(agent.work())
+
+    async def measured() -> None:
+        async with AsyncProfilerClient(server.url, server.token, on_poll=work_once) as client:
+            job = await client.wait(await client.create_job(agent.job(operators)))
+            entries, target, events = await asyncio.gather(
+                client.entries(job.id), client.target(agent.target_id), client.events(job_id=job.id)
+            )
+            assert set(entries) == {operator.content_hash for operator in operators}
+            assert target.entries == 2
+            assert {event.job_id for event in events} == {job.id}
+            assert (await client.jobs())[0] == job
+            assert agent.device in {device.id for device in await client.devices()}
+            found = await client.latencies(agent.target_id, operators)
+            assert [one.state for one in found.latencies] == ["stale", "stale"]
+            subject = operators[0].content_hash
+            detail = await client.entry(agent.target_id, subject)
+            assert detail.entry == entries[subject]
+            assert len(await client.visits(agent.target_id, subject)) == 2
+
+    asyncio.run(measured())
 
 
 def test_an_uploaded_model_can_be_measured(server: Running, agent: Agent) -> None:
