@@ -20,19 +20,25 @@ PATH = "/dashboard"
 def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """A page.
 
-    Every template also has `base` (the dashboard's own address, what links begin with), `path`
-    (the page's, below it), `viewer` (None: nobody is signed in), `navigation`, `form_field` and
-    `asset(name)`.
-
     Args:
         request: whose answer it is.
         template: a file of `templates`.
         status: HTTP status.
         values: what the template shows.
     """
+    return HTMLResponse(render(request, template, **values), status)
+
+
+def render(request: Request, template: str, **values: Any) -> str:
+    """A filled template.
+
+    Every template also has `base` (the dashboard's own address, what links begin with), `path`
+    (the page's, below it), `viewer` (None: nobody is signed in), `navigation`, `form_field` and
+    `asset(name)`.
+    """
     base = base_of(request)
     viewer: Viewer | None = getattr(request.state, "viewer", None)
-    shown = _environment.get_template(template).render(
+    return _environment.get_template(template).render(
         base=base,
         path=request.url.path.removeprefix(base) or "/",
         viewer=viewer,
@@ -41,13 +47,17 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
         asset=lambda name: base + assets.address(name),
         **values,
     )
-    return HTMLResponse(shown, status)
 
 
 def base_of(request: Request) -> str:
     """The dashboard's own address, without a slash at its end."""
     # Below the address that a proxy gives to all of this; files are mounted further down.
     return f"{request.scope['app_root_path']}{PATH}"
+
+
+def kept(**filters: str | None) -> dict[str, str]:
+    """What a page's links keep of its query: the filters that are set."""
+    return {name: str(value) for name, value in filters.items() if value}
 
 
 def segment(text: str) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from netspec.wire import Event
 from profiler_server.auth.dependencies import Anyone
-from profiler_server.events import repository
+from profiler_server.events import service
 from profiler_server.events.tables import EventKind
 from profiler_server.kit.dependencies import DatabaseDep
 from profiler_server.kit.pages import PagingDep
@@ -29,23 +28,12 @@ def list_events(
 ) -> list[Event]:
     """What happened, in the order in which it was noted."""
     with database.read() as session:
-        page = repository.events(
+        page = service.list_events(
             session,
+            paging.asked,
             job_id=job_id,
             device_id=device_id,
             kind=kind,
             newest_first=newest_first,
-            asked=paging.asked,
         )
-    events = [
-        Event(
-            id=row.id,
-            at=row.at,
-            kind=row.kind,
-            job_id=row.job_id,
-            device_id=row.device_id,
-            data=json.loads(row.data),
-        )
-        for row in page.items
-    ]
-    return paging.answer(page.with_items(events))
+    return paging.answer(page)

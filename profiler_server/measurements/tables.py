@@ -18,6 +18,7 @@ class VisitRow(Base):
     __table_args__ = (
         Index("ix_visits_subject", "target_id", "subject_hash", "stored_at"),
         Index("ix_visits_task_id", "task_id"),
+        Index("ix_visits_device_id", "device_id", "started_at"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

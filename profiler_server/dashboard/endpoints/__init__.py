@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from profiler_server.dashboard.endpoints.farm import router as farm
+from profiler_server.dashboard.endpoints.jobs import router as jobs
 from profiler_server.dashboard.endpoints.login import router as login
+from profiler_server.dashboard.endpoints.progress import router as progress
 
-ROUTERS: Final = (login, farm)
+ROUTERS: Final = (login, farm, jobs, progress)

@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
 
-from profiler_server.dashboard import rendering
+from fastapi import APIRouter, Query, Request, Response
+
+from profiler_server.dashboard import farm, rendering
 from profiler_server.dashboard.dependencies import Anyone
+from profiler_server.dashboard.farm_repository import DeviceState
+from profiler_server.kit.dependencies import DatabaseDep
+from profiler_server.kit.pages import PageRequest
 
 router = APIRouter()
 
 
 @router.get("/")
-def show_farm(request: Request, _: Anyone) -> Response:
-    """Agents and devices."""
-    return rendering.page(request, "farm.html.j2")
+def show_farm(
+    request: Request,
+    database: DatabaseDep,
+    _: Anyone,
+    agent: Annotated[str, Query()] = "",
+    state: Annotated[str, Query()] = "",
+    cursor: Annotated[str | None, Query()] = None,
+) -> Response:
+    """Agents and devices, those of one agent or in one state if a form asks for that."""
+    wanted = DeviceState(state) if state in list(DeviceState) else None
+    with database.read() as session:
+        read = farm.read(session, PageRequest(cursor=cursor), agent=agent or None, state=wanted)
+    return rendering.page(
+        request,
+        "farm.html.j2",
+        farm=read,
+        agent=agent,
+        wanted=wanted,
+        states=tuple(DeviceState),
+        query=rendering.kept(agent=agent, state=wanted),
+    )

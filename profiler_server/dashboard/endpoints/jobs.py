@@ -1,0 +1,154 @@
+"""Jobs: the latest, one and how far it is, filing, cancelling, retrying."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import RedirectResponse
+
+from netspec.wire import JobRequest
+from profiler_server.auth.service import Principal
+from profiler_server.dashboard import job_form, job_view, rendering
+from profiler_server.dashboard.dependencies import Anyone, JobsWriter
+from profiler_server.dashboard.job_form import BadForm
+from profiler_server.dashboard.sessions import nonce
+from profiler_server.devices import service as devices
+from profiler_server.jobs import service
+from profiler_server.kit.database import Database
+from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
+from profiler_server.kit.pages import MAX_LIMIT, PageRequest
+from profiler_server.kit.problems import Problem
+from profiler_server.kit.settings import Settings
+from profiler_server.repeats.service import once
+
+router = APIRouter(prefix="/jobs")
+_JOBS_A_PAGE = 50
+
+
+@router.get("")
+def list_jobs(
+    request: Request,
+    database: DatabaseDep,
+    _: Anyone,
+    cursor: Annotated[str | None, Query()] = None,
+) -> Response:
+    """Jobs, newest first."""
+    with database.read() as session:
+        jobs = service.latest(session, PageRequest(_JOBS_A_PAGE, cursor))
+        shown = job_view.lines(session, jobs.items)
+    return rendering.page(request, "jobs.html.j2", jobs=shown, next_cursor=jobs.next_cursor)
+
+
+@router.get("/new")
+def show_form(
+    request: Request,
+    database: DatabaseDep,
+    _: JobsWriter,
+    target_id: Annotated[str, Query()] = "",
+) -> Response:
+    """The form that files a job, with a target chosen if the link names one."""
+    return _form(request, database, {**job_form.DEFAULTS, "target_id": target_id})
+
+
+@router.post("/new")
+async def file_job(
+    request: Request,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    signal: WorkSignalDep,
+    viewer: JobsWriter,
+) -> Response:
+    """Files a job; the same form again, sent twice by accident, files no second one."""
+    form = await request.form()
+    fields: dict[str, Any] = {name: str(form.get(name, "")) for name in job_form.DEFAULTS}
+    fields["precisions"] = tuple(map(str, form.getlist("precisions")))
+    try:
+        wanted = job_form.request_of(fields)
+        job_id = await run_in_threadpool(
+            _file,
+            database,
+            settings,
+            viewer.principal,
+            wanted,
+            str(form.get("request_id") or nonce()),
+        )
+    except BadForm as error:
+        why, status = str(error), int(HTTPStatus.UNPROCESSABLE_ENTITY)
+    except Problem as problem:
+        why, status = problem.detail, problem.status
+    else:
+        signal.notify()
+        return _to_job(request, job_id)
+    return await run_in_threadpool(_form, request, database, fields, why, status)
+
+
+def _file(
+    database: Database, settings: Settings, who: Principal, wanted: JobRequest, request_id: str
+) -> str:
+    with database.write() as session:
+        answer = once(
+            session,
+            who.token_id,
+            f"form-{request_id}",
+            wanted,
+            lambda: service.create(session, settings, wanted),
+        )
+    return str(json.loads(answer.document)["id"])
+
+
+def _form(
+    request: Request, database: Database, fields: dict[str, Any], why: str = "", status: int = 200
+) -> Response:
+    with database.read() as session:
+        targets = devices.list_targets(session, PageRequest(MAX_LIMIT))
+    return rendering.page(
+        request,
+        "job_form.html.j2",
+        status,
+        fields=fields,
+        targets=targets.items,
+        request_id=nonce(),
+        why=why,
+    )
+
+
+@router.get("/{job_id}")
+def show_job(
+    request: Request,
+    job_id: str,
+    database: DatabaseDep,
+    _: Anyone,
+    cursor: Annotated[str | None, Query()] = None,
+) -> Response:
+    """One job, how far it is, and what happened to it."""
+    with database.read() as session:
+        shown = job_view.read(session, job_id, cursor)
+    return rendering.page(request, "job.html.j2", shown=shown)
+
+
+@router.post("/{job_id}/cancel")
+def cancel_job(request: Request, job_id: str, database: DatabaseDep, _: JobsWriter) -> Response:
+    """Cancels a job; what is stored stays."""
+    with database.write() as session:
+        service.cancel(session, job_id)
+    return _to_job(request, job_id)
+
+
+@router.post("/{job_id}/retry")
+def retry_job(
+    request: Request, job_id: str, database: DatabaseDep, signal: WorkSignalDep, _: JobsWriter
+) -> Response:
+    """Returns the job's failed tasks to the queue."""
+    with database.write() as session:
+        service.retry(session, job_id)
+    signal.notify()
+    return _to_job(request, job_id)
+
+
+def _to_job(request: Request, job_id: str) -> Response:
+    address = f"{rendering.base_of(request)}/jobs/{rendering.segment(job_id)}"
+    return RedirectResponse(address, HTTPStatus.SEE_OTHER)

@@ -1,0 +1,174 @@
+"""SQL of the farm's page: as many queries for a thousand devices as for one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement, case, exists, func, select
+from sqlalchemy.orm import Session
+
+from profiler_server.devices.repository import is_usable
+from profiler_server.devices.tables import DeviceRow, TargetRow
+from profiler_server.jobs.tables import JobRow, TaskRow, TaskState
+from profiler_server.kit.pages import Page, PageRequest, read_page
+from profiler_server.leases.tables import LeaseRow, LeaseState
+from profiler_server.measurements.tables import VisitRow
+
+
+class DeviceState(StrEnum):
+    """What a device does."""
+
+    #: it gets no work until it is released
+    QUARANTINED = "quarantined"
+    #: it has a lease that lives
+    MEASURING = "measuring"
+    #: its agent has not spoken lately
+    SILENT = "silent"
+    #: after leases that brought no visit it gets no work for a while
+    RESTING = "resting"
+    #: it waits for work
+    IDLE = "idle"
+
+
+@dataclass(frozen=True)
+class AgentCount:
+    """An agent and how many devices it has."""
+
+    agent: str
+    devices: int
+    #: in quarantine
+    quarantined: int
+    #: the latest of its devices, to the minute
+    last_seen: datetime
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a device's lease has of one job."""
+
+    device_id: str
+    job_id: str
+    job_name: str
+    claimed_at: datetime
+    tasks: int
+    #: not closed yet
+    open_tasks: int
+
+
+@dataclass(frozen=True)
+class LastVisit:
+    """What was observed around a device's last visit."""
+
+    device_id: str
+    started_at: datetime
+    #: `Conditions` as JSON
+    before: str
+    after: str
+
+
+def state_counts(session: Session, now: datetime) -> dict[DeviceState, int]:
+    """How many devices do what."""
+    state = _state(now).label("state")
+    rows = session.execute(select(state, func.count()).group_by(state))
+    return dict.fromkeys(DeviceState, 0) | {DeviceState(row[0]): row[1] for row in rows}
+
+
+def agents(session: Session, most: int) -> Sequence[AgentCount]:
+    """The first agents by name."""
+    quarantined = func.count(DeviceRow.quarantined_at)
+    rows = session.execute(
+        select(DeviceRow.agent, func.count(), quarantined, func.max(DeviceRow.last_seen))
+        .group_by(DeviceRow.agent)
+        .order_by(DeviceRow.agent)
+        .limit(most)
+    )
+    return [AgentCount(*row) for row in rows]
+
+
+def count_agents(session: Session) -> int:
+    """How many agents have devices."""
+    return session.scalar(select(func.count(DeviceRow.agent.distinct()))) or 0
+
+
+def devices(
+    session: Session,
+    now: datetime,
+    asked: PageRequest,
+    *,
+    agent: str | None,
+    state: DeviceState | None,
+) -> Page[tuple[DeviceRow, DeviceState]]:
+    """Devices of an agent that do something, by agent and serial; None: of any, anything."""
+    does = _state(now)
+    query = select(DeviceRow, does.label("state"))
+    if agent is not None:
+        query = query.where(DeviceRow.agent == agent)
+    if state is not None:
+        query = query.where(does == state.value)
+    page = read_page(session, query, (DeviceRow.agent, DeviceRow.serial), asked)
+    return page.with_items([(row[0], DeviceState(row[1])) for row in page.items])
+
+
+def batches(session: Session, device_ids: Collection[str], now: datetime) -> Sequence[Batch]:
+    """What the devices have in their hands."""
+    open_tasks = func.sum(case((TaskRow.state == TaskState.LEASED, 1), else_=0))
+    rows = session.execute(
+        select(
+            LeaseRow.device_id,
+            TaskRow.job_id,
+            JobRow.name,
+            LeaseRow.claimed_at,
+            func.count(),
+            open_tasks,
+        )
+        .join(TaskRow, TaskRow.lease_id == LeaseRow.id)
+        .join(JobRow, JobRow.id == TaskRow.job_id)
+        .where(LeaseRow.device_id.in_(device_ids), *_lives(now))
+        .group_by(LeaseRow.device_id, TaskRow.job_id, JobRow.name, LeaseRow.claimed_at)
+        .order_by(LeaseRow.device_id, JobRow.name, TaskRow.job_id)
+    )
+    return [Batch(*row) for row in rows]
+
+
+def last_visits(session: Session, device_ids: Collection[str]) -> Sequence[LastVisit]:
+    """The last visit of each of the devices that has one, by the agent's clock."""
+    last = (
+        select(VisitRow.id)
+        .where(VisitRow.device_id == DeviceRow.id)
+        .order_by(VisitRow.started_at.desc())
+        .limit(1)
+        .correlate(DeviceRow)
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        select(VisitRow.device_id, VisitRow.started_at, VisitRow.before, VisitRow.after).where(
+            VisitRow.id.in_(select(last).where(DeviceRow.id.in_(device_ids)))
+        )
+    )
+    return [LastVisit(*row) for row in rows]
+
+
+def identities(session: Session, target_ids: Collection[str]) -> dict[str, str]:
+    """What the targets are, as JSON."""
+    rows = session.execute(
+        select(TargetRow.id, TargetRow.identity).where(TargetRow.id.in_(target_ids))
+    )
+    return dict(rows.all())
+
+
+def _lives(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return LeaseRow.state == LeaseState.LIVE, LeaseRow.expires_at > now
+
+
+def _state(now: datetime) -> ColumnElement[str]:
+    measures = exists().where(LeaseRow.device_id == DeviceRow.id, *_lives(now))
+    return case(
+        (DeviceRow.quarantined_at.is_not(None), DeviceState.QUARANTINED.value),
+        (measures, DeviceState.MEASURING.value),
+        (~is_usable(now), DeviceState.SILENT.value),
+        (DeviceRow.rests_until > now, DeviceState.RESTING.value),
+        else_=DeviceState.IDLE.value,
+    )

@@ -1,0 +1,79 @@
+"""What the pages of jobs show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from netspec.protocol import TargetIdentity
+from netspec.wire import Event, Job
+from profiler_server.dashboard import farm_repository
+from profiler_server.events import service as events
+from profiler_server.jobs import service
+from profiler_server.kit.database import database_now
+from profiler_server.kit.pages import Page, PageRequest
+
+#: of a job's failures on its page
+MOST_FAILURES = 100
+_EVENTS_A_PAGE = 50
+_FINAL = ("done", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class JobLine:
+    """A job with the names of its targets."""
+
+    job: Job
+    #: by id, for people
+    targets: Mapping[str, str]
+
+    @property
+    def percent(self) -> int:
+        """How much of its visits is stored; what is done but for a visit is not done."""
+        job = self.job
+        return 100 if job.visits == 0 else 100 * min(job.visits_done, job.visits) // job.visits
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something to wait for."""
+        return self.job.state not in _FINAL
+
+    @property
+    def may_be_retried(self) -> bool:
+        """Whether there is something to retry."""
+        return self.job.tasks_failed > 0 and self.job.state != "cancelled"
+
+
+@dataclass(frozen=True)
+class JobShown:
+    """The page of one job."""
+
+    now: datetime
+    line: JobLine
+    #: newest first
+    events: Page[Event]
+
+
+def lines(session: Session, jobs: Sequence[Job]) -> list[JobLine]:
+    """Jobs with the names of their targets."""
+    ids = {target_id for job in jobs for target_id in job.target_ids}
+    labels = {
+        target_id: TargetIdentity.model_validate_json(identity).label
+        for target_id, identity in farm_repository.identities(session, ids).items()
+    }
+    return [JobLine(job, {one: labels[one] for one in job.target_ids}) for job in jobs]
+
+
+def read(session: Session, job_id: str, cursor: str | None = None) -> JobShown:
+    """One job, with a page of its events.
+
+    Raises:
+        Problem: `unknown-job`, or `invalid-request`: the cursor is not one of this list.
+    """
+    line = lines(session, [service.get(session, job_id)])[0]
+    asked = PageRequest(_EVENTS_A_PAGE, cursor)
+    log = events.list_events(session, asked, job_id=job_id, newest_first=True)
+    return JobShown(now=database_now(session), line=line, events=log)
