@@ -1,0 +1,109 @@
+"""The page of commands: every command, argument and option of the three programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import typer
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+
+import device_agent.cli
+import profiler_server.cli
+import search_client.cli
+from scripts.site.markdown import code, page, table
+
+APPS = {
+    "profiler-server": profiler_server.cli.app,
+    "device-agent": device_agent.cli.app,
+    "search-client": search_client.cli.app,
+}
+
+_INTRODUCTION = (
+    "Every program ends with exit code 0 when it did what was asked, with 2 and one line on "
+    "stderr when a person has to change something, and with 1 when a check found something bad. "
+    "`--help` shows what follows in the terminal."
+)
+
+
+def command_page() -> str:
+    """`docs/reference/commands.md`."""
+    parts = [_INTRODUCTION]
+    for name, app in APPS.items():
+        group = typer.main.get_group(app)
+        parts += [f"## {name}", group.help or ""]
+        for path, command in commands_of(group, (name,)):
+            parts += [f"### {' '.join(path)}", *_command(path, command)]
+    return page("Commands", "the three programs", parts)
+
+
+def commands_of(
+    group: TyperGroup, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], TyperCommand]]:
+    """Every command that does something, with the words that call it."""
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from commands_of(command, (*path, name))
+        elif isinstance(command, TyperCommand) and not command.hidden:
+            yield (*path, name), command
+
+
+def _command(path: tuple[str, ...], command: TyperCommand) -> Iterator[str]:
+    arguments = [one for one in command.params if isinstance(one, TyperArgument)]
+    options = [one for one in command.params if isinstance(one, TyperOption) and not one.hidden]
+    shown = " ".join(_usage(argument) for argument in arguments)
+    yield "```text\n" + " ".join([*path, "[OPTIONS]", shown]).strip() + "\n```"
+    yield _paragraphs(command.help or "")
+    if arguments:
+        rows = [[code(_usage(one)), one.help or "", _default(one)] for one in arguments]
+        yield table(["argument", "is", "default"], rows)
+    if options:
+        context = typer.Context(command)
+        rows = [_option(option, context) for option in options]
+        yield table(["option", "does", "default"], rows)
+    if command.epilog:
+        yield _paragraphs(command.epilog)
+
+
+def _option(option: TyperOption, context: typer.Context) -> list[str]:
+    names = " / ".join(code(name) for name in (*option.opts, *option.secondary_opts))
+    value = "" if option.is_flag else f" {code(_value(option, context))}"
+    repeated = " May be given several times." if option.multiple else ""
+    return [names + value, (option.help or "") + repeated, _default(option)]
+
+
+def _usage(argument: TyperArgument) -> str:
+    name = argument.display_name_raw if argument.metavar else argument.display_name_raw.upper()
+    return name if argument.required else f"[{name}]"
+
+
+def _value(option: TyperOption, context: typer.Context) -> str:
+    """What stands after the option, for instance `FILE` or `cpu|gpu`."""
+    if option.metavar:
+        return option.metavar
+    kind = option.display_type(context).removeprefix("<").removesuffix(">")
+    return kind.removeprefix("list[").removesuffix("]")
+
+
+def _default(parameter: TyperArgument | TyperOption) -> str:
+    if parameter.required:
+        return "required"
+    shown = ""
+    if isinstance(parameter.show_default, str):
+        shown = parameter.show_default
+    elif parameter.default is not None and not callable(parameter.default):
+        shown = _written(parameter.default)
+    variable = f"{code(parameter.envvar)}, else " if parameter.envvar else ""
+    return variable + (code(shown) if shown else "none" if variable else "")
+
+
+def _written(default: object) -> str:
+    if isinstance(default, bool):
+        return "on" if default else ""
+    if isinstance(default, (list, tuple)):
+        return " ".join(map(str, default))
+    return str(getattr(default, "value", default))
+
+
+def _paragraphs(text: str) -> str:
+    """Help as a terminal shows it, without the marks that keep its lines apart."""
+    return text.replace("\b", "").strip()
