@@ -106,7 +106,8 @@ class Family(nn.Module):
 
     def forward(self, variant: int, images: Tensor, path: Sequence[int]) -> Tensor:
         """Logits [N, classes] of a variant's path for normalised images of any size."""
-        return self.trace(variant, images, path)[0]
+        logits: Tensor = self.supernet(variant)(self.resized(variant, images), path)
+        return logits
 
 
 def variants_of(

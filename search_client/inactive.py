@@ -1,13 +1,21 @@
-"""Outputs of candidates that an architecture step only compares: no graph, fewer passes.
+"""Outputs of candidates that run without a graph: fewer passes, and small ones.
 
 In training mode BatchNorm needs a convolution's whole output before it can normalise it. For a
 pointwise convolution mean and variance of the output follow from mean and covariance of the
-input: Var(W x) = diag(W Cov(x) W'). So BatchNorm folds into the weights beforehand, the widest
-tensor of a block is written once, and all candidates of a block share the covariance.
+input: Var(W x) = diag(W Cov(x) W'). So BatchNorm folds into the weights beforehand, and all
+candidates of a block share the covariance. After the depthwise convolution, ReLU6 of a scaled
+and shifted channel is the channel cut at two bounds, then scaled and shifted: the scale joins
+the projection's weights, and BatchNorm behind the projection takes the shift away.
+
+No channel of the middle needs another one, so they are taken in groups that stay in the cache:
+the widest tensor of a block is never whole. A tensor of some 10 MiB that comes and goes costs
+more in page faults than in arithmetic.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -15,7 +23,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from search_client.modules import ConvLayer, OperatorModule, activate, convolve
+from netspec.layers import same_padding
+from netspec.operators import Activation
+from search_client.modules import ConvLayer, OperatorModule, activate, channels_last
+
+#: most that a group of the middle's channels takes
+GROUP_BYTES = 2**22
+#: channels of a group are a multiple of these: one cache line
+GROUP_CHANNELS = 16
+#: a gain nearer to 0 counts as this: what it scales is as good as constant
+LEAST_GAIN = 1e-12
+
+_GREATEST: dict[Activation | None, float] = {"relu6": 6.0, "relu": math.inf}
 
 
 @dataclass(frozen=True)
@@ -34,56 +53,119 @@ def moments(x: Tensor) -> Moments:
     return Moments(mean, covariance)
 
 
+class BlockInput:
+    """A block's input, and what its candidates share of it."""
+
+    def __init__(self, x: Tensor) -> None:
+        """`x` [N, C, H, W] is laid out NHWC, float32."""
+        self.x = x
+        self._moments: Moments | None = None
+        self._with_ones: dict[tuple[int, int], Tensor] = {}
+
+    @property
+    def moments(self) -> Moments:
+        """Computed when first asked for."""
+        self._moments = self._moments or moments(self.x)
+        return self._moments
+
+    def with_ones(self, padding: tuple[int, int]) -> Tensor:
+        """The input within zeros, and one more channel that is 1 everywhere but there."""
+        if padding not in self._with_ones:
+            ones = self.x.new_ones(len(self.x), 1, *self.x.shape[2:])
+            wider = torch.cat([self.x, ones], dim=1)
+            self._with_ones[padding] = channels_last(functional.pad(wider, (*padding, *padding)))
+        return self._with_ones[padding]
+
+
 @torch.no_grad()
-def output(module: OperatorModule, x: Tensor, of_input: Moments) -> Tensor:
-    """What a candidate in training mode makes of `x` [N, C, H, W]; statistics stay.
+def output(module: OperatorModule, given: BlockInput) -> Tensor:
+    """What a candidate in training mode makes of a block's input; statistics stay.
 
     Args:
-        module: an MBConv that expands, projects and has no running statistics to update.
-        x: the block's input, laid out NHWC, float32.
-        of_input: of `x`.
+        module: an MBConv that projects.
+        given: the input.
     """
     layers = {name: cast("ConvLayer", layer) for name, layer in module.chain.named_children()}
-    middle = x
-    if "expand" in layers:
-        middle = _expanded(layers["expand"], x, of_input)
-    depthwise = layers["depthwise"]
-    middle = _activated(
-        depthwise, _normalised(depthwise, convolve(middle, depthwise.layer, depthwise.weight))
-    )
-    project = layers["project"]
-    y = _normalised(project, _pointwise(middle, _matrix(project)))
+    depthwise, project, x = layers["depthwise"], layers["project"], given.x
+    projection = project.weight.flatten(1)
+    side = math.ceil(x.shape[-1] / depthwise.layer.stride)
+    rows = x.new_empty(len(x) * side * side, len(projection))
+    for channels, middle in _middles(layers, given):
+        cut, gain = _normalised(depthwise, channels, middle)
+        matrix = (projection[:, channels] * gain).T
+        rows.addmm_(_rows(cut), matrix, beta=1.0 if channels.start else 0.0)
+    y = rows.view(len(x), side, side, len(projection)).permute(0, 3, 1, 2)
+    norm = project.norm
+    y = functional.batch_norm(y, None, None, norm.weight, norm.bias, training=True, eps=norm.eps)
     return y.add_(x) if module.residual else y
 
 
-def _expanded(layer: ConvLayer, x: Tensor, of_input: Moments) -> Tensor:
-    weight, norm = _matrix(layer), layer.norm
-    variance = ((weight @ of_input.covariance) * weight).sum(dim=1).clamp_min(0)
-    gain = norm.weight * torch.rsqrt(variance + norm.eps)
-    bias = norm.bias - gain * (weight @ of_input.mean)
-    return _activated(layer, _pointwise(x, weight * gain[:, None], bias))
+def _middles(layers: dict[str, ConvLayer], given: BlockInput) -> Iterator[tuple[slice, Tensor]]:
+    """Groups of channels, and the depthwise convolution's output for each."""
+    depthwise, x = layers["depthwise"].layer, given.x
+    padding = same_padding(x.shape[-1], depthwise.kernel, depthwise.stride)
+    even = padding[0] if padding[0] == padding[1] else 0
+    # oneDNN pads alike on both sides only; padding the narrow input beforehand costs less.
+    beforehand = (0, 0) if padding[0] == padding[1] else padding
+    expansion = None
+    if "expand" in layers:
+        expansion = _Expansion(layers["expand"], given, beforehand)
+    else:
+        x = functional.pad(x, (*beforehand, *beforehand))
+    per_channel = len(x) * x.shape[2] * x.shape[3] * x.element_size()
+    most = max(1, GROUP_BYTES // per_channel // GROUP_CHANNELS) * GROUP_CHANNELS
+    for start in range(0, depthwise.out_channels, most):
+        channels = slice(start, min(start + most, depthwise.out_channels))
+        middle = x[:, channels] if expansion is None else expansion.group(channels)
+        weight = layers["depthwise"].weight[channels]
+        yield (
+            channels,
+            functional.conv2d(middle, weight, None, depthwise.stride, even, groups=len(weight)),
+        )
 
 
-def _pointwise(x: Tensor, matrix: Tensor, bias: Tensor | None = None) -> Tensor:
-    """A 1x1 convolution by oneDNN, which torch itself passes over for small batches."""
-    weight = matrix[:, :, None, None]
-    if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return torch.mkldnn_convolution(x, weight, bias, (0, 0), (1, 1), (1, 1), 1)
-    return functional.conv2d(x, weight, bias)
+class _Expansion:
+    """The expanding layer of a candidate, some of its channels at a time.
+
+    Its bias is the weight of the channel of ones: in the padding the output is 0, as the
+    depthwise convolution wants it.
+    """
+
+    def __init__(self, layer: ConvLayer, given: BlockInput, padding: tuple[int, int]) -> None:
+        norm, of_input = layer.norm, given.moments
+        weight = layer.weight.flatten(1)
+        spread = (weight @ of_input.covariance).mul_(weight).sum(dim=1)
+        gain = norm.weight * torch.rsqrt(spread.clamp_min_(0) + norm.eps)
+        bias = norm.bias - gain * (weight @ of_input.mean)
+        #: [C + 1, channels]
+        self.weight = torch.cat([(weight * gain[:, None]).T, bias[None]])
+        self.x = given.with_ones(padding)
+        self.activation = layer.layer.activation
+
+    def group(self, channels: slice) -> Tensor:
+        """Activated output [N, channels, H, W], within the padding."""
+        weight = self.weight[:, channels].contiguous()
+        count, _, high, wide = self.x.shape
+        y = (_rows(self.x) @ weight).view(count, high, wide, -1).permute(0, 3, 1, 2)
+        return activate(y, self.activation, inplace=True)
 
 
-def _normalised(layer: ConvLayer, x: Tensor) -> Tensor:
+def _normalised(layer: ConvLayer, channels: slice, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Of channels before BatchNorm: cut in place, and the gain that makes them activated.
+
+    gain * cut differs from the activated output by a constant for each channel.
+    """
     norm = layer.norm
-    return functional.batch_norm(x, None, None, norm.weight, norm.bias, training=True, eps=norm.eps)
-
-
-def _activated(layer: ConvLayer, x: Tensor) -> Tensor:
-    return activate(x, layer.layer.activation, inplace=True)
-
-
-def _matrix(layer: ConvLayer) -> Tensor:
-    """A pointwise convolution's weight [O, I]."""
-    return layer.weight.flatten(1)
+    mean, variance = torch.batch_norm_update_stats(x, None, None, 0.0)
+    gain = norm.weight[channels] * torch.rsqrt(variance + norm.eps)
+    gain = torch.where(gain.abs() < LEAST_GAIN, LEAST_GAIN, gain)
+    # Where gain * (x - mean) + bias is 0, and where it is the activation's greatest value.
+    zero = mean - norm.bias[channels] / gain
+    full = zero + _GREATEST[layer.layer.activation] / gain
+    low, high = (
+        bound[:, None, None] for bound in (torch.minimum(zero, full), torch.maximum(zero, full))
+    )
+    return torch.clamp(x, low, high, out=x), gain
 
 
 def _rows(x: Tensor) -> Tensor:

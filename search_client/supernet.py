@@ -114,41 +114,52 @@ class Supernet(nn.Module):
 
     @torch.no_grad()
     def compared(self, block: int, choices: Sequence[int], x: Tensor) -> Iterator[Tensor]:
-        """What choices that did not run would make of a block's input, one at a time.
+        """What choices make of a block's input, one at a time and without a graph.
 
-        Normalised by the batch, with frozen statistics and without a graph.
+        Normalised by the batch; running statistics must be frozen.
         """
         candidates = cast("nn.ModuleList", self.blocks[block])
         # The fewer passes pay where memory is slow; lower precisions take the plain way.
         plain = x.dtype != torch.float32 or torch.is_autocast_enabled(x.device.type)
-        moments = None
+        plain = plain or x.is_cuda
+        given = inactive.BlockInput(x)
         for choice in choices:
-            if plain or x.is_cuda or choice >= len(candidates):
+            if plain or choice >= len(candidates):
                 yield self.choose(block, choice, x)
-                continue
-            moments = moments or inactive.moments(x)
-            yield inactive.output(cast("OperatorModule", candidates[choice]), x, moments)
+            else:
+                yield inactive.output(cast("OperatorModule", candidates[choice]), given)
 
     def trace(self, images: Tensor, path: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
-        """Run a path.
+        """Run a path so that its gates get gradients; running statistics must be frozen.
+
+        No gate stands before the first block's output: only there the graph begins.
 
         Returns:
             logits [N, classes], and each block's input followed by the last block's output.
         """
-        x = channels_last(images)
-        for operator in self.start:
-            x = operator(x)
-        boundaries = [x]
-        for block, choice in enumerate(path):
-            x = self.choose(block, choice, x)
-            boundaries.append(x)
+        with torch.no_grad():
+            x = channels_last(images)
+            for operator in self.start:
+                x = operator(x)
+            (first,) = self.compared(0, path[:1], x)
+        boundaries = [x, first.detach().requires_grad_()]
+        for block, choice in enumerate(path[1:], start=1):
+            boundaries.append(self.choose(block, choice, boundaries[-1]))
+        x = boundaries[-1]
         for operator in self.end:
             x = operator(x)
         return x, boundaries
 
     def forward(self, images: Tensor, path: Sequence[int]) -> Tensor:
         """Logits [N, classes] of a path for normalised images [N, 3, H, W]."""
-        return self.trace(images, path)[0]
+        x = channels_last(images)
+        for operator in self.start:
+            x = operator(x)
+        for block, choice in enumerate(path):
+            x = self.choose(block, choice, x)
+        for operator in self.end:
+            x = operator(x)
+        return x
 
 
 @contextmanager

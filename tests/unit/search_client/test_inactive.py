@@ -6,7 +6,7 @@ from torch import nn
 
 from netspec.spaces import Space
 from search_client import inactive
-from search_client.modules import OperatorModule, channels_last
+from search_client.modules import ConvLayer, OperatorModule, channels_last
 from search_client.supernet import Supernet, frozen_statistics
 from tests.unit.search_client.tiny import tiny_space
 
@@ -19,8 +19,12 @@ def test_moments_are_the_mean_and_covariance_over_images_and_places() -> None:
     assert torch.allclose(found.covariance.double(), torch.cov(rows, correction=0), atol=1e-5)
 
 
+@pytest.mark.parametrize("group_bytes", [1, inactive.GROUP_BYTES])
 @pytest.mark.parametrize("expands", [(3, 6), (1, 3)])
-def test_every_candidate_gives_what_its_module_gives(expands: tuple[int, ...]) -> None:
+def test_every_candidate_gives_what_its_module_gives(
+    monkeypatch: pytest.MonkeyPatch, expands: tuple[int, ...], group_bytes: int
+) -> None:
+    monkeypatch.setattr(inactive, "GROUP_BYTES", group_bytes)
     torch.manual_seed(0)
     space = Space(**{**tiny_space().model_dump(), "expands": expands})
     supernet = Supernet(space).train()
@@ -31,15 +35,26 @@ def test_every_candidate_gives_what_its_module_gives(expands: tuple[int, ...]) -
             for candidate in candidates:
                 for parameter in candidate.parameters():
                     parameter.add_(0.1 * torch.randn(parameter.shape))
-            of_input = inactive.moments(x)
             for candidate in candidates:
                 module = cast("OperatorModule", candidate)
                 given = x.clone(memory_format=torch.preserve_format)
-                assert torch.allclose(
-                    inactive.output(module, given, of_input), module(x), atol=2e-4
-                )
+                got = inactive.output(module, inactive.BlockInput(given))
+                assert torch.allclose(got, module(x), atol=2e-4)
                 assert torch.equal(given, x)
             x = channels_last(candidates[0](x))
+
+
+@pytest.mark.parametrize("gain", [-0.5, 0.0, 1e-20])
+def test_a_gain_of_any_sign_normalises_alike(gain: float) -> None:
+    torch.manual_seed(0)
+    supernet = Supernet(tiny_space()).train()
+    module = cast("OperatorModule", cast("nn.ModuleList", supernet.blocks[0])[1])
+    norm = cast("ConvLayer", module.chain.get_submodule("depthwise")).norm
+    x = channels_last(torch.randn(4, 8, 8, 8))
+    with torch.no_grad(), frozen_statistics(supernet):
+        norm.weight[::2] = gain
+        norm.bias.normal_(std=2.0)
+        assert torch.allclose(inactive.output(module, inactive.BlockInput(x)), module(x), atol=2e-4)
 
 
 def test_comparing_leaves_no_graph_and_no_trace() -> None:
