@@ -15,14 +15,13 @@ from netspec import command
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Measures what the profiler asks for, on this machine and on phones.",
 )
 
 
 @app.callback()
-def _common() -> None:
+def _common(version: command.Version = False) -> None:  # noqa: ARG001 - ends by itself
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

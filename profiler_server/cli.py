@@ -28,7 +28,6 @@ from profiler_server.tables.siblings import transfer_table
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Collects latency measurements and serves them as tables.",
     epilog="Examples: profiler-server serve · profiler-server serve --port 0 · "
@@ -39,6 +38,12 @@ app.command("import")(table_commands.import_table)
 app.command("export")(table_commands.export_table)
 app.command("transfer")(transfer_table)
 app.command()(recheck)
+
+
+@app.callback()
+def _common(version: command.Version = False) -> None:
+    pass
+
 
 _HOST, _PORT = DEFAULT_URL.removeprefix("http://").split(":")
 

@@ -22,6 +22,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+
+@app.callback()
+def _common(version: command.Version = False) -> None:
+    pass
+
+
 app.command(epilog="Example: search-client targets --profiler-url http://lab:8600")(targets)
 app.command(epilog="Example: search-client snapshot --target 6ca8 --output pixel.json")(snapshot)
 app.command(epilog="Example: search-client profile --recipe demo --classes 10")(profile)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,9 +18,8 @@ from search_client.family import variants_of
 from search_client.goal import Combine
 from search_client.qat import QatConfig
 from search_client.search import SearchConfig
+from search_client.shipped import RECIPES, shipped_recipes
 from search_client.train import TrainConfig
-
-_RECIPES = files("search_client") / "recipes"
 
 
 class BadRecipe(UserError):
@@ -132,15 +130,6 @@ class Settings(BaseModel):
         )
 
 
-def shipped_recipes() -> list[str]:
-    """Names of the recipes that come with the package."""
-    return sorted(
-        recipe.name.removesuffix(".toml")
-        for recipe in _RECIPES.iterdir()
-        if recipe.name.endswith(".toml")
-    )
-
-
 def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Settings:
     """The settings of a shipped recipe, by name, or of a TOML file.
 
@@ -155,7 +144,7 @@ def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Settings:
     """
     path = Path(name_or_path)
     if name_or_path in shipped_recipes():
-        content = (_RECIPES / f"{name_or_path}.toml").read_bytes()
+        content = (RECIPES / f"{name_or_path}.toml").read_bytes()
     elif path.is_file():
         content = path.read_bytes()
     else:

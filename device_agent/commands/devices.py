@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from device_agent.errors import RuntimeMissing
 from device_agent.host import host_device
 from device_agent.local_device import LocalDevice
 from device_agent.run_command import Core
+from netspec.command import AsJson, print_json
 from netspec.connection import data_dir
 from netspec.protocol import MeasurementProtocol
 
@@ -33,7 +33,7 @@ def devices(
         list[str] | None,
         typer.Option(help="HOST:PORT of a phone that listens at TCP.", show_default=False),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what this machine would be measured as, and the phones that it sees.
 
@@ -46,11 +46,11 @@ def devices(
     found = discover(phone or (), data_dir())
     if as_json:
         said = {
-            "host": host.identity.model_dump(mode="json") if host else None,
+            "host": host.identity if host else None,
             "host_problem": problem,
             **asdict(found),
         }
-        typer.echo(json.dumps(said, indent=2))
+        print_json(said)
         return
     console = Console()
     if host:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +18,7 @@ from device_agent.examination import Check, Examination
 from device_agent.lock import device_lock, file_name
 from device_agent.runner_command import Lock, store
 from device_agent.transports.base import Transport, Way
+from netspec.command import AsJson, print_json
 from netspec.connection import data_dir
 
 EXAMPLES = """[bold]Examples[/]
@@ -45,7 +44,7 @@ def doctor(
     wait: Annotated[
         float, typer.Option(help="Seconds to wait for its owner to trust this machine.", min=0)
     ] = 30.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check everything that measuring on a phone needs, and say what to fix.
 
@@ -71,7 +70,7 @@ def doctor(
             if not as_json:
                 _print(console, check)
     if as_json:
-        typer.echo(json.dumps([asdict(check) for check in done], indent=2))
+        print_json(done)
     if any(check.verdict == "bad" for check in done):
         raise typer.Exit(_BAD)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from netspec.command import AsJson, print_json
 from netspec.connection import save_token
 from profiler_server.auth import repository, service, tokens
 from profiler_server.auth.service import Scope
@@ -46,7 +46,7 @@ def create(
 
 @app.command("list")
 def list_tokens(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
+    as_json: AsJson = False,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Lists all tokens; they themselves are not kept.
@@ -56,7 +56,7 @@ def list_tokens(
     with open_database(database_url) as (database, _), database.read() as session:
         rows = repository.everything(session)
     if as_json:
-        typer.echo(json.dumps([_plain(row) for row in rows], indent=1))
+        print_json([_plain(row) for row in rows])
         return
     table = Table(box=None)
     for title in ("id", "name", "scopes", "created", "expires", "last used", "revoked"):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import typer
 
+from netspec.command import AsJson, print_json
 from profiler_server.drift import service
 from profiler_server.drift.service import Recheck
 from profiler_server.kit.cli import DatabaseUrl, open_database
 
 
-def recheck(database_url: DatabaseUrl = None) -> None:
+def recheck(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     """Has the oldest 2 % of each table measured again, and says what the last time found.
 
     To be started once a day, for instance by cron. A target that has drifted gets an event.
@@ -19,6 +20,9 @@ def recheck(database_url: DatabaseUrl = None) -> None:
     """
     with open_database(database_url) as (database, settings), database.write() as session:
         done = service.recheck(session, settings)
+    if as_json:
+        print_json(done)
+        return
     for one in done:
         typer.echo(f"{one.target_id}: {_said(one)}")
     if not done:

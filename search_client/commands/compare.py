@@ -7,7 +7,15 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from search_client.commands.options import DataFolder, Overrides, SearchRun, console, overridden
+from netspec.command import AsJson, print_json
+from search_client.commands.options import (
+    DataFolder,
+    Overrides,
+    SearchRun,
+    console,
+    console_beside,
+    overridden,
+)
 from search_client.methods import Method
 
 
@@ -25,6 +33,7 @@ def compare(
         bool, typer.Option("--train", help="Train every network from scratch, too.")
     ] = False,
     overrides: Overrides = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compare a search with random search, evolution, REINFORCE and MobileNetV2.
 
@@ -36,7 +45,7 @@ def compare(
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.runs import read_run  # noqa: PLC0415
 
-    stages = Stages(console)
+    stages = Stages(console_beside(as_json))
     loaded = read_run(run)
     settings = overridden(loaded.record.settings, overrides)
     training, test = read_data(data, settings, stages, loaded.record.classes)
@@ -51,6 +60,9 @@ def compare(
         images_per_network=images_per_network,
         trained=trained,
     )
+    if as_json:
+        print_json(rows)
+        return
     table = Table("method", "network", "predicted, ms", "shared top-1", "trained top-1")
     for row in rows:
         table.add_row(

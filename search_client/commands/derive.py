@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from netspec.command import AsJson, print_json
 from netspec.errors import UserError
 from search_client.commands.options import LatencyRef, SearchRun, console
 
@@ -27,6 +29,7 @@ def derive(
     out: Annotated[
         Path | None, typer.Option(help="File for the network; by default RUN/network.json.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Take a network out of a search's probabilities, also for another latency.
 
@@ -44,6 +47,9 @@ def derive(
     found = loaded.derive(rule or ("on_target" if latency_ref else None), tolerance)
     path = out or run / NETWORK
     path.write_text(found.network.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    if as_json:
+        print_json({**asdict(found), "network": found.network, "file": path})
+        return
     for aim, latency in zip(loaded.goal.aims, found.latency_ms, strict=True):
         console.print(
             f"{found.network.name}: {latency:.3f} ms of {aim.reference_ms:.3f} ms on target "

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from netspec.command import AsJson, print_json
 from netspec.connection import DEFAULT_URL
 from search_client.commands.options import (
     ProfilerUrl,
     TargetOption,
     console,
+    console_beside,
     profiler_client,
 )
-from search_client.commands.quantization_options import AsJson, ModelFile, require_file
+from search_client.commands.quantization_options import ModelFile, require_file
 
 
 def evaluate(
@@ -46,9 +47,9 @@ def evaluate(
 
     require_file(model)
     if model.suffix == ".pt":
-        _evaluate_weights(model, data)
+        _evaluate_weights(model, data, as_json=as_json)
         return
-    stages = Stages(console, quiet=as_json)
+    stages = Stages(console_beside(as_json))
     with stages.stage("evaluate", f"Run {model}"), stages.bar("images") as advance:
         found = evaluate_file(model, data, workers, advance)
     told: dict[str, Any] = asdict(found)
@@ -65,22 +66,25 @@ def evaluate(
             "latency_high_ms": entry.high_ms,
         }
     if as_json:
-        console.print(json.dumps(told), markup=False, soft_wrap=True)
+        print_json(told)
         return
     console.print(f"top-1 {found.top1:.2%}, top-5 {found.top5:.2%} of {found.images} images")
     if measure:
         console.print(f"{told['latency_ms']:.3f} ms on target {told['target']}")
 
 
-def _evaluate_weights(weights: Path, data: Path) -> None:
+def _evaluate_weights(weights: Path, data: Path, *, as_json: bool) -> None:
     """The top-1 accuracy of a trained float network on the test part of a folder."""
     from search_client.images import read_folder, stored_size  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.training import evaluate_weights, load_network  # noqa: PLC0415
 
     size = stored_size(load_network(weights).network.input_size)
-    stages = Stages(console)
+    stages = Stages(console_beside(as_json))
     with stages.stage("evaluate", f"Run {weights}"), stages.bar("images") as advance:
         _, test = read_folder(data, size, advance)
         accuracy = evaluate_weights(weights, test)
+    if as_json:
+        print_json({"top1": accuracy, "images": len(test)})
+        return
     console.print(f"top-1 {accuracy:.2%} of {len(test)} images")

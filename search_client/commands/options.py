@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 console = Console()
 
+
+def console_beside(as_json: bool) -> Console:
+    """Where progress is shown: on stderr, if stdout is for JSON alone."""
+    return Console(stderr=True) if as_json else console
+
+
 ProfilerUrl = Annotated[
     str, typer.Option("--profiler-url", envvar=URL_VARIABLE, help="Where the profiler serves.")
 ]

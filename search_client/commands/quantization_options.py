@@ -25,7 +25,6 @@ DataOf = Annotated[
 CompareImages = Annotated[
     int, typer.Option("--images", min=1, help="Test images to compare on, spread over all.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 ModelFile = Annotated[Path, typer.Argument(help="A .tflite file.", metavar="MODEL")]
 
 

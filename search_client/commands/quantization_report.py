@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Column, Table
 
 from netspec.client import LatencyTable
+from netspec.command import AsJson, print_json
 from netspec.connection import DEFAULT_URL
 from netspec.wire import JobRequest, Snapshot
 from search_client.commands.options import (
@@ -16,9 +18,9 @@ from search_client.commands.options import (
     Recipe,
     TargetOption,
     console,
+    console_beside,
     profiler_client,
 )
-from search_client.commands.quantization_options import AsJson
 
 if TYPE_CHECKING:
     from search_client.quantization_report import QuantizationReport
@@ -54,19 +56,25 @@ def quantization_report(
 
     settings = read_recipe(recipe).for_classes(classes)
     table = (
-        _of_profiler(profiler_url, target, settings, profile_conversions=profile_conversions)
+        _of_profiler(
+            profiler_url,
+            target,
+            settings,
+            console_beside(as_json),
+            profile_conversions=profile_conversions,
+        )
         if snapshot is None
         else LatencyTable.from_file(snapshot).snapshot
     )
     report = tell(table, settings.space, [settings.baseline("int8")])
     if as_json:
-        console.print(report.model_dump_json(), markup=False, soft_wrap=True)
+        print_json(report)
     else:
         _show(report)
 
 
 def _of_profiler(
-    url: str, wished: str | None, settings: Settings, *, profile_conversions: bool
+    url: str, wished: str | None, settings: Settings, shown: Console, *, profile_conversions: bool
 ) -> Snapshot:
     from search_client.mixed_precision import conversions_of  # noqa: PLC0415
 
@@ -81,7 +89,7 @@ def _of_profiler(
                     rounds=settings.profiling.rounds,
                 )
             )
-            with console.status("measuring conversions", spinner="dots") as status:
+            with shown.status("measuring conversions", spinner="dots") as status:
                 client.wait(job, lambda now: status.update(f"{now.visits_done} of {now.visits}"))
             return client.publish(chosen.id)
         return client.latest_snapshot(chosen.id)

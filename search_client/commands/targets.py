@@ -5,15 +5,20 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Column, Table
 
+from netspec.command import AsJson, print_json
 from netspec.connection import DEFAULT_URL
 from search_client.commands.options import ProfilerUrl, console, profiler_client
 
 
-def targets(profiler_url: ProfilerUrl = DEFAULT_URL) -> None:
+def targets(profiler_url: ProfilerUrl = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List what latencies the profiler can tell."""
     with profiler_client(profiler_url) as client:
-        table = Table(Column("target", no_wrap=True), "latencies of", "entries", "devices")
-        for target in client.targets():
-            label = escape(target.identity.label)
-            table.add_row(target.id, label, str(target.entries), str(target.devices))
+        found = client.targets()
+    if as_json:
+        print_json(found)
+        return
+    table = Table(Column("target", no_wrap=True), "latencies of", "entries", "devices")
+    for target in found:
+        label = escape(target.identity.label)
+        table.add_row(target.id, label, str(target.entries), str(target.devices))
     console.print(table)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,6 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from netspec.command import AsJson, print_json
 from netspec.connection import DEFAULT_URL
 from netspec.errors import UserError
 from netspec.operators import PRECISIONS, Precision
@@ -21,6 +21,7 @@ from search_client.commands.options import (
     Recipe,
     TargetOption,
     console,
+    console_beside,
     profiler_client,
 )
 
@@ -46,7 +47,7 @@ def validate(
     plot: Annotated[
         Path | None, typer.Option(help="Predicted against measured: an .svg or .png file.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure fresh random networks and compare them with what the table predicts.
 
@@ -62,7 +63,7 @@ def validate(
     if plot is not None and plot.suffix not in PLOT_ENDINGS:
         raise UserError(f"{plot} is neither .svg nor .png; name a plot with one of these endings")
     settings = read_recipe(recipe).for_classes(classes)
-    stages = Stages(console, quiet=as_json)
+    stages = Stages(console_beside(as_json))
     with profiler_client(profiler_url) as client:
         chosen = client.target(target)
         validations = [
@@ -83,8 +84,7 @@ def validate(
 
         write_plot(validations, plot)
     if as_json:
-        document = {"seed": seed, "validations": [_document(one) for one in validations]}
-        typer.echo(json.dumps(document, indent=2))
+        print_json({"seed": seed, "validations": [_document(one) for one in validations]})
         return
     _print(validations)
     console.print(f"These networks again: --seed {seed}", markup=False)

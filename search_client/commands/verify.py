@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from search_client.commands.options import console
+from netspec.command import AsJson, print_json
+from search_client.commands.options import console, console_beside
 from search_client.commands.quantization_options import (
-    AsJson,
     CompareImages,
     DataOf,
     ModelFile,
@@ -46,7 +46,7 @@ def verify(
     require_file(model)
     content = model.read_bytes()
     artifact, form = find_origin(content, run)
-    stages = Stages(console, quiet=as_json)
+    stages = Stages(console_beside(as_json))
     size = artifact.network.input_size
     _, test = read_images(data_folder(data, artifact), size, stages)
     compared = comparison_images(labelled_for(artifact, test), size, images)
@@ -60,10 +60,7 @@ def verify(
 
 def _show(found: Verification, *, as_json: bool) -> None:
     if as_json:
-        from pydantic import TypeAdapter  # noqa: PLC0415
-
-        adapter = TypeAdapter(type(found))
-        console.print(adapter.dump_json(found).decode(), markup=False, soft_wrap=True)
+        print_json(found)
         return
     table = Table("kernels", "top-1", "agreement", "with ties", "max difference", "output steps")
     for kernels, parity in found.parity.items():

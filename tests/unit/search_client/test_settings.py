@@ -12,9 +12,9 @@ from search_client.settings import (
     Settings,
     parse_ms,
     read_recipe,
-    shipped_recipes,
     with_overrides,
 )
+from search_client.shipped import shipped_recipes
 
 
 def recipe(folder: Path, text: str) -> str:
