@@ -15,9 +15,11 @@ branch_labels = None
 depends_on = None
 
 _CHUNK = 5_000
-_SUBJECTS = sa.table(
-    "subjects",
-    *(sa.column(name) for name in ("hash", "kind", "document", "shape", "kernel", "expand")),
+_PLACE = ("shape", "kernel", "expand")
+_SUBJECTS = sa.table("subjects", *map(sa.column, ("hash", "kind", "document", *_PLACE)))
+_ENTRIES = sa.table("entries", *map(sa.column, ("subject_hash", *_PLACE)))
+_SNAPSHOTS = sa.table(
+    "snapshots", *(sa.column(name) for name in ("id", "document", "calibrations"))
 )
 # As of this revision; the code may know more one day.
 _PRECISIONS = ("float32", "int8")
@@ -26,27 +28,60 @@ _ACTIVATIONS = ("relu6", "relu")
 
 
 def upgrade() -> None:
-    op.add_column("subjects", sa.Column("shape", sa.String(length=19), nullable=True))
-    op.add_column("subjects", sa.Column("kernel", sa.Integer(), nullable=True))
-    op.add_column("subjects", sa.Column("expand", sa.Integer(), nullable=True))
-    connection = op.get_bind()
-    place = (
-        sa.update(_SUBJECTS)
-        .where(_SUBJECTS.c.hash == sa.bindparam("of"))
-        .values({name: sa.bindparam(f"its_{name}") for name in ("shape", "kernel", "expand")})
+    for table in ("subjects", "entries"):
+        op.add_column(table, sa.Column("shape", sa.String(length=19), nullable=True))
+        op.add_column(table, sa.Column("kernel", sa.Integer(), nullable=True))
+        op.add_column(table, sa.Column("expand", sa.Integer(), nullable=True))
+    op.add_column(
+        "snapshots", sa.Column("calibrations", sa.Text(), server_default="[]", nullable=False)
     )
-    for rows in _chunks(connection):
-        places = [{"of": row.hash, **_place(json.loads(row.document)["operator"])} for row in rows]
-        connection.execute(place, places)
+    _fill(op.get_bind())
+    op.create_index("ix_entries_shape", "entries", ["target_id", *_PLACE], unique=False)
     op.create_index(
-        "ix_subjects_shape", "subjects", ["shape", "kernel", "expand", "hash"], unique=False
+        "ix_entries_disagreement",
+        "entries",
+        ["target_id", "disagreement_percent"],
+        unique=False,
+        postgresql_where=sa.text("disagreement_percent IS NOT NULL"),
+        sqlite_where=sa.text("disagreement_percent IS NOT NULL"),
     )
 
 
 def downgrade() -> None:
-    op.drop_index("ix_subjects_shape", table_name="subjects")
-    for name in ("expand", "kernel", "shape"):
-        op.drop_column("subjects", name)
+    op.drop_index("ix_entries_disagreement", table_name="entries")
+    op.drop_index("ix_entries_shape", table_name="entries")
+    op.drop_column("snapshots", "calibrations")
+    for table in ("entries", "subjects"):
+        for name in reversed(_PLACE):
+            op.drop_column(table, name)
+
+
+def _fill(connection: sa.Connection) -> None:
+    place = (
+        sa.update(_SUBJECTS)
+        .where(_SUBJECTS.c.hash == sa.bindparam("of"))
+        .values({name: sa.bindparam(f"its_{name}") for name in _PLACE})
+    )
+    for rows in _chunks(connection):
+        connection.execute(
+            place,
+            [{"of": row.hash, **_place(json.loads(row.document)["operator"])} for row in rows],
+        )
+    of_entry = _SUBJECTS.c.hash == _ENTRIES.c.subject_hash
+    connection.execute(
+        sa.update(_ENTRIES).values(
+            {
+                name: sa.select(_SUBJECTS.c[name]).where(of_entry).scalar_subquery()
+                for name in _PLACE
+            }
+        )
+    )
+    snapshots = connection.execute(sa.select(_SNAPSHOTS.c.id)).scalars().all()
+    for snapshot_id in snapshots:
+        one = _SNAPSHOTS.c.id == snapshot_id
+        document = connection.execute(sa.select(_SNAPSHOTS.c.document).where(one)).scalar_one()
+        calibrations = json.dumps(json.loads(document)["calibrations"])
+        connection.execute(sa.update(_SNAPSHOTS).where(one).values(calibrations=calibrations))
 
 
 def _chunks(connection: sa.Connection) -> Iterator[Sequence[Any]]:

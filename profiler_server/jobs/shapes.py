@@ -94,6 +94,11 @@ class Shape:
         return 1 if self.kind == "classifier" else -(-self.input_size // self.stride)
 
 
+def precision_of(text: str) -> Precision:
+    """The precision in a shape's text."""
+    return PRECISIONS[int(text[0])]
+
+
 def texts(
     precision: Precision, *, blocks: bool, input_size: int | None = None
 ) -> list[tuple[str, str]]:

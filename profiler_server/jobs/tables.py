@@ -16,8 +16,6 @@ class SubjectRow(Base):
     """Something that was asked to be measured; its name is the first it came with."""
 
     __tablename__ = "subjects"
-    # All that the pages of a table ask of a subject.
-    __table_args__ = (Index("ix_subjects_shape", "shape", "kernel", "expand", "hash"),)
 
     hash: Mapped[str] = mapped_column(SHA256, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))

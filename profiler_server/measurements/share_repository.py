@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from netspec.wire import Method
+from profiler_server.jobs.tables import SubjectRow
 from profiler_server.kit.among import among
 from profiler_server.kit.bulk import Row, insert_or_replace
 from profiler_server.measurements.shares import Sample, Samples, Share
@@ -88,8 +89,17 @@ def put_shares(session: Session, rows: Sequence[Row]) -> None:
 
 
 def put_entries(session: Session, rows: Sequence[Row]) -> None:
-    """Inserts entries, or replaces those that are there."""
-    insert_or_replace(session, EntryRow, rows, ("target_id", "subject_hash"))
+    """Inserts entries, or replaces those that are there; each gets its subject's place."""
+    places = {
+        subject_hash: {"shape": shape, "kernel": kernel, "expand": expand}
+        for subject_hash, shape, kernel, expand in session.execute(
+            select(SubjectRow.hash, SubjectRow.shape, SubjectRow.kernel, SubjectRow.expand).where(
+                among(session, SubjectRow.hash, {row["subject_hash"] for row in rows})
+            )
+        )
+    }
+    placed = [{**row, **places[row["subject_hash"]]} for row in rows]
+    insert_or_replace(session, EntryRow, placed, ("target_id", "subject_hash"))
 
 
 def delete_derived(session: Session) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Double, ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy import Double, ForeignKey, Index, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from profiler_server.jobs.shapes import DIGITS
 from profiler_server.kit.orm import SHA256, Base
 
 
@@ -57,6 +58,16 @@ class EntryRow(Base):
     """
 
     __tablename__ = "entries"
+    __table_args__ = (
+        Index("ix_entries_shape", "target_id", "shape", "kernel", "expand"),
+        Index(
+            "ix_entries_disagreement",
+            "target_id",
+            "disagreement_percent",
+            postgresql_where=text("disagreement_percent IS NOT NULL"),
+            sqlite_where=text("disagreement_percent IS NOT NULL"),
+        ),
+    )
 
     target_id: Mapped[str] = mapped_column(ForeignKey("targets.id"), primary_key=True)
     subject_hash: Mapped[str] = mapped_column(ForeignKey("subjects.hash"), primary_key=True)
@@ -70,6 +81,10 @@ class EntryRow(Base):
     devices: Mapped[int] = mapped_column(server_default="1")
     #: by how much the highest of the devices' own estimates exceeds the lowest
     disagreement_percent: Mapped[float | None] = mapped_column(Double)
+    #: the subject's, so that a large table is read in their order
+    shape: Mapped[str | None] = mapped_column(String(DIGITS))
+    kernel: Mapped[int | None]
+    expand: Mapped[int | None]
 
 
 class DeviceEstimateRow(Base):

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from netspec.accuracy import LEAST_RANKED, spearman
 from netspec.operators import PRECISIONS, Precision
+from profiler_server.jobs.shapes import precision_of
 from profiler_server.tables import comparison_repository as repository
 
 Array = npt.NDArray[np.float64]
@@ -57,13 +58,16 @@ def compare(session: Session, first_id: str, second_id: str, most: int) -> list[
         second_id: another.
         most: how many of the largest differences are told.
     """
-    rows = [row for row in repository.shared(session, first_id, second_id) if row[3] > 0]
-    found: list[tuple[Precision | None, list[str], Array, Array]] = []
-    for precision in (*PRECISIONS, None):
-        of_group = [row for row in rows if (row[1] if row[2] == "operator" else None) == precision]
-        if of_group:
-            hashes, _, _, first, second = zip(*of_group, strict=True)
-            found.append((precision, list(hashes), np.array(first), np.array(second)))
+    groups: dict[Precision | None, list[tuple[str, float, float]]] = {}
+    for subject_hash, shape, first_ms, second_ms in repository.shared(session, first_id, second_id):
+        if first_ms > 0:
+            precision = None if shape is None else precision_of(shape)
+            groups.setdefault(precision, []).append((subject_hash, first_ms, second_ms))
+    found = [
+        (precision, *_columns(groups[precision]))
+        for precision in (*PRECISIONS, None)
+        if precision in groups
+    ]
     chosen = [_farthest(second / first, most) for _, _, first, second in found]
     names = repository.names(
         session,
@@ -81,6 +85,11 @@ def compare(session: Session, first_id: str, second_id: str, most: int) -> list[
         )
         for (precision, hashes, first, second), places in zip(found, chosen, strict=True)
     ]
+
+
+def _columns(rows: Sequence[tuple[str, float, float]]) -> tuple[list[str], Array, Array]:
+    hashes, first, second = zip(*rows, strict=True)
+    return list(hashes), np.array(first), np.array(second)
 
 
 def _comparison(

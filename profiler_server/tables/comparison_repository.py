@@ -14,18 +14,11 @@ from profiler_server.measurements.tables import EntryRow
 
 
 def shared(session: Session, first_id: str, second_id: str) -> list[Row[*tuple[Any, ...]]]:
-    """Subject, its precision and kind, and its two values (ms), where both targets have one."""
+    """Subject, its shape and its two values (ms), where both targets have one."""
     first, second = aliased(EntryRow), aliased(EntryRow)
     query = (
-        select(
-            first.subject_hash,
-            SubjectRow.precision,
-            SubjectRow.kind,
-            first.value_ms,
-            second.value_ms,
-        )
+        select(first.subject_hash, first.shape, first.value_ms, second.value_ms)
         .join(second, second.subject_hash == first.subject_hash)
-        .join(SubjectRow, SubjectRow.hash == first.subject_hash)
         .where(first.target_id == first_id, second.target_id == second_id)
         .order_by(first.subject_hash)
     )

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from netspec.operators import Precision
 from netspec.wire import Method
@@ -53,14 +53,9 @@ def block_shapes(session: Session, target_id: str, wanted: Wanted, asked: PageRe
     Raises:
         Problem: `invalid-request`: the cursor is not one of this list.
     """
-    query = (
-        select(func.count())
-        .select_from(SubjectRow)
-        .join(EntryRow, _entry_of(target_id))
-        .where(*_conditions(wanted, blocks=True))
-        .group_by(SubjectRow.shape)
-    )
-    page = read_page(session, query, (SubjectRow.shape,), asked)
+    shapes_ = select(func.count()).select_from(EntryRow).group_by(EntryRow.shape)
+    query = shapes_.where(*_conditions(target_id, wanted, blocks=True))
+    page = read_page(session, query, (EntryRow.shape,), asked)
     return page.with_items([row[-1] for row in page.items])
 
 
@@ -70,9 +65,9 @@ def block_cells(
     """The wanted entries of MBConvs of these shapes, which follow each other in the table."""
     if not found:
         return []
-    query = _cells(target_id, wanted, blocks=True)
-    of_these = SubjectRow.shape.between(found[0], found[-1])
-    return [Cell(*row) for row in session.execute(query.where(of_these))]
+    of_these = EntryRow.shape.between(found[0], found[-1])
+    conditions = _conditions(target_id, wanted, blocks=True)
+    return [Cell(*row) for row in session.execute(select(*_CELL).where(*conditions, of_these))]
 
 
 def other_cells(session: Session, target_id: str, wanted: Wanted, asked: PageRequest) -> Page[Cell]:
@@ -81,9 +76,9 @@ def other_cells(session: Session, target_id: str, wanted: Wanted, asked: PageReq
     Raises:
         Problem: `invalid-request`: the cursor is not one of this list.
     """
-    order = (SubjectRow.shape, SubjectRow.hash)
-    page = read_page(session, _cells(target_id, wanted, blocks=False), order, asked)
-    return page.with_items([Cell(*row[: -len(order)]) for row in page.items])
+    query = select(*_CELL).where(*_conditions(target_id, wanted, blocks=False))
+    page = read_page(session, query, (EntryRow.shape, EntryRow.subject_hash), asked)
+    return page.with_items([Cell(*row[: len(_CELL)]) for row in page.items])
 
 
 def measured_wholes(session: Session, target_id: str, asked: PageRequest) -> Page[EntryOfSubject]:
@@ -94,48 +89,39 @@ def measured_wholes(session: Session, target_id: str, asked: PageRequest) -> Pag
     """
     query = (
         select(EntryRow, SubjectRow)
-        .select_from(SubjectRow)
-        .join(EntryRow, _entry_of(target_id))
-        .where(SubjectRow.shape.is_(None))
+        .join(SubjectRow, SubjectRow.hash == EntryRow.subject_hash)
+        .where(EntryRow.target_id == target_id, EntryRow.shape.is_(None))
     )
     page = read_page(session, query, (SubjectRow.name, SubjectRow.hash), asked)
     return page.with_items([(row[0], row[1]) for row in page.items])
 
 
-def _cells(target_id: str, wanted: Wanted, *, blocks: bool) -> Select[*tuple[Any, ...]]:
-    return (
-        select(
-            SubjectRow.hash,
-            SubjectRow.shape,
-            SubjectRow.kernel,
-            SubjectRow.expand,
-            EntryRow.value_ms,
-            EntryRow.low_ms,
-            EntryRow.high_ms,
-            EntryRow.visits,
-            EntryRow.method,
-            EntryRow.disagreement_percent,
-        )
-        .join(EntryRow, _entry_of(target_id))
-        .where(*_conditions(wanted, blocks=blocks))
-    )
+_CELL: tuple[InstrumentedAttribute[Any], ...] = (
+    EntryRow.subject_hash,
+    EntryRow.shape,
+    EntryRow.kernel,
+    EntryRow.expand,
+    EntryRow.value_ms,
+    EntryRow.low_ms,
+    EntryRow.high_ms,
+    EntryRow.visits,
+    EntryRow.method,
+    EntryRow.disagreement_percent,
+)
 
 
-def _entry_of(target_id: str) -> ColumnElement[bool]:
-    return and_(EntryRow.subject_hash == SubjectRow.hash, EntryRow.target_id == target_id)
-
-
-def _conditions(wanted: Wanted, *, blocks: bool) -> list[ColumnElement[bool]]:
+def _conditions(target_id: str, wanted: Wanted, *, blocks: bool) -> list[ColumnElement[bool]]:
     ranges = shapes.texts(wanted.precision, blocks=blocks, input_size=wanted.input_size)
     stride = None if wanted.stride is None else str(wanted.stride)
-    stored_stride = func.substr(SubjectRow.shape, shapes.STRIDE_AT, 1)
+    stored_stride = func.substr(EntryRow.shape, shapes.STRIDE_AT, 1)
     equal: list[tuple[ColumnElement[bool], object]] = [
-        (SubjectRow.kernel == wanted.kernel, wanted.kernel),
-        (SubjectRow.expand == wanted.expand, wanted.expand),
+        (EntryRow.kernel == wanted.kernel, wanted.kernel),
+        (EntryRow.expand == wanted.expand, wanted.expand),
         (stored_stride == stride, stride),
         (EntryRow.method == wanted.method, wanted.method),
     ]
     return [
-        or_(*(and_(SubjectRow.shape >= first, SubjectRow.shape < end) for first, end in ranges)),
+        EntryRow.target_id == target_id,
+        or_(*(and_(EntryRow.shape >= first, EntryRow.shape < end) for first, end in ranges)),
         *(condition for condition, value in equal if value is not None),
     ]

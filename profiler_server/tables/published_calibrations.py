@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
 from netspec.wire import Calibration
 from profiler_server.tables import repository
-
-_CALIBRATIONS: TypeAdapter[list[Calibration]] = TypeAdapter(list[Calibration])
 
 
 @dataclass(frozen=True)
@@ -25,8 +22,8 @@ class PublishedCalibrations:
 
 def latest(session: Session, target_id: str) -> PublishedCalibrations | None:
     """The calibrations of the target's latest snapshot, None where none is published."""
-    snapshot_id = repository.latest_id(session, target_id)
-    if snapshot_id is None:
+    found = repository.latest_calibrations(session, target_id)
+    if found is None:
         return None
-    found = repository.calibrations(session, snapshot_id)
-    return PublishedCalibrations(snapshot_id, _CALIBRATIONS.validate_json(found or "[]"))
+    snapshot_id, calibrations = found
+    return PublishedCalibrations(snapshot_id, repository.CALIBRATIONS.validate_json(calibrations))

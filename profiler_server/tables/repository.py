@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, cast, func, select, update
+from pydantic import TypeAdapter
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from netspec.wire import Calibration, Snapshot
 from profiler_server.kit.bulk import insert_absent
 from profiler_server.tables.tables import SnapshotRow
 
+#: as snapshots keep them apart
+CALIBRATIONS: TypeAdapter[tuple[Calibration, ...]] = TypeAdapter(tuple[Calibration, ...])
 
-def add(session: Session, snapshot_id: str, target_id: str, document: str, now: datetime) -> None:
-    """Inserts a snapshot."""
+
+def add(session: Session, snapshot: Snapshot, document: str, now: datetime) -> None:
+    """Inserts a snapshot; `document` is its JSON."""
     row = {
-        "id": snapshot_id,
-        "target_id": target_id,
+        "id": snapshot.id,
+        "target_id": snapshot.target_id,
         "created_at": now,
         "published_at": now,
         "document": document,
+        "calibrations": CALIBRATIONS.dump_json(snapshot.calibrations).decode(),
     }
     insert_absent(session, SnapshotRow, [row])
 
@@ -35,14 +41,13 @@ def document(session: Session, snapshot_id: str) -> str | None:
     return session.scalar(select(SnapshotRow.document).where(SnapshotRow.id == snapshot_id))
 
 
-def calibrations(session: Session, snapshot_id: str) -> str | None:
-    """A snapshot's calibrations alone, as JSON: its entries may be many times as much."""
-    document_ = SnapshotRow.document
-    if session.get_bind().dialect.name == "sqlite":
-        part = func.json_extract(document_, "$.calibrations")
-    else:
-        part = func.json_extract_path_text(cast(document_, JSON), "calibrations")
-    return session.scalar(select(part).where(SnapshotRow.id == snapshot_id))
+def latest_calibrations(session: Session, target_id: str) -> tuple[str, str] | None:
+    """The id of the target's latest snapshot, and its calibrations as JSON."""
+    found = latest_id(session, target_id)
+    if found is None:
+        return None
+    of_snapshot = select(SnapshotRow.calibrations).where(SnapshotRow.id == found)
+    return found, session.execute(of_snapshot).scalar_one()
 
 
 def latest_id(session: Session, target_id: str) -> str | None:

@@ -58,8 +58,9 @@ def publish(session: Session, target_id: str, request: PublishRequest) -> tuple[
     if stored is not None:
         repository.publish_again(session, snapshot_id, now)
         return snapshot_id, stored, False
-    document = draft.model_copy(update={"id": snapshot_id}).model_dump_json()
-    repository.add(session, snapshot_id, target_id, document, now)
+    snapshot = draft.model_copy(update={"id": snapshot_id})
+    document = snapshot.model_dump_json()
+    repository.add(session, snapshot, document, now)
     events.append(
         session, now, EventKind.SNAPSHOT_PUBLISHED, snapshot_id=snapshot_id, target_id=target_id
     )

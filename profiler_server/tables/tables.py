@@ -24,3 +24,5 @@ class SnapshotRow(Base):
     published_at: Mapped[datetime]
     #: `Snapshot` as JSON
     document: Mapped[str] = mapped_column(Text)
+    #: its calibrations alone, as JSON: its entries may be many times as much
+    calibrations: Mapped[str] = mapped_column(Text, server_default="[]")

@@ -1,0 +1,25 @@
+"""Tables for tests of what shows them, without visits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from netspec.operators import Operator
+from netspec.protocol import TargetIdentity
+from profiler_server.kit.database import Database
+from profiler_server.tables import published
+from profiler_server.tables.formats.table import Price, ReadTable
+from tests import made_up
+
+
+def put(
+    database: Database, values_ms: Mapping[Operator, float], **identity: object
+) -> TargetIdentity:
+    """Gives a target, with other controlled variables where given, imported entries."""
+    target = made_up.identity(**identity)
+    prices = tuple(
+        Price(operator, value, value * 0.9, value * 1.1, 3) for operator, value in values_ms.items()
+    )
+    with database.write() as session:
+        published.store(session, target, ReadTable(prices, {}))
+    return target
