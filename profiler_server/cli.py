@@ -21,7 +21,7 @@ from profiler_server.kit import logs, schema
 from profiler_server.kit.backup import back_up
 from profiler_server.kit.cli import DatabaseUrl, open_database
 from profiler_server.kit.settings import Settings
-from profiler_server.measurements import entries
+from profiler_server.measurements import derivation
 from profiler_server.measurements import share_repository as measurements
 from profiler_server.tables import commands as table_commands
 from profiler_server.tables.siblings import transfer_table
@@ -124,13 +124,13 @@ def backup(
 
 @app.command()
 def rederive(database_url: DatabaseUrl = None) -> None:
-    """Derives every entry from its visits again; visits and imported entries stay as they are.
+    """Derives every entry from its visits again; visits, imported and fitted entries stay.
 
     Example: profiler-server rederive
     """
     with open_database(database_url) as (database, _), database.write() as session:
         before = measurements.count_derived_entries(session)
-        after = entries.rederive(session)
+        after = derivation.rederive(session)
     typer.echo(f"{after} entries derived ({before} before)")
 
 

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Exists, delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from netspec.protocol import MeasurementProtocol, TargetIdentity
+from netspec.protocol import TargetIdentity
+from netspec.wire import DeviceRegistration, TaskMethod
 from profiler_server.devices.tables import DeviceRow, DeviceTargetRow, ServerRow, TargetRow
 from profiler_server.kit.among import among
 from profiler_server.kit.bulk import insert_absent
@@ -31,15 +32,15 @@ def ensure_targets(session: Session, targets: Iterable[TargetIdentity], now: dat
     insert_absent(session, TargetRow, rows)
 
 
-def ensure_device(
-    session: Session, agent: str, serial: str, protocol: MeasurementProtocol, now: datetime
-) -> str:
+def ensure_device(session: Session, registration: DeviceRegistration, now: datetime) -> str:
     """The id of the agent's device, which is seen now; inserted if it is new."""
+    agent, serial = registration.agent, registration.serial
     row = {
         "id": new_id("device"),
         "agent": agent,
         "serial": serial,
-        "protocol": protocol.model_dump_json(),
+        "protocol": registration.protocol.model_dump_json(),
+        "methods": " ".join(dict.fromkeys(registration.methods)),
         "registered_at": now,
         "last_seen": now,
     }
@@ -47,7 +48,7 @@ def ensure_device(
     return session.execute(
         update(DeviceRow)
         .where(DeviceRow.agent == agent, DeviceRow.serial == serial)
-        .values(protocol=row["protocol"], registered_at=now, last_seen=now)
+        .values(protocol=row["protocol"], methods=row["methods"], registered_at=now, last_seen=now)
         .returning(DeviceRow.id)
     ).scalar_one()
 
@@ -91,6 +92,16 @@ def labels_by_target(session: Session) -> Sequence[tuple[str, str]]:
     return [(target_id, labels) for target_id, labels in rows]
 
 
+def targets_by_method(session: Session, method: TaskMethod) -> set[str]:
+    """The targets that some device can measure by the method."""
+    rows = session.execute(
+        select(DeviceTargetRow.target_id, DeviceRow.methods).join(
+            DeviceRow, DeviceRow.id == DeviceTargetRow.device_id
+        )
+    )
+    return {target_id for target_id, methods in rows if method in methods.split()}
+
+
 def lock_device(session: Session, device_id: str) -> DeviceRow | None:
     """The device, kept from other claims until this transaction ends."""
     # Not its key: visits of the device may be stored meanwhile.
@@ -109,9 +120,15 @@ def is_usable(now: datetime) -> ColumnElement[bool]:
     return DeviceRow.quarantined_at.is_(None) & (DeviceRow.last_seen > now - _LATELY)
 
 
-def others_usable(target_id: str | ColumnElement[str], device_id: str, now: datetime) -> Exists:
-    """Whether another usable device can measure the target."""
+def others_usable(
+    target_id: str | ColumnElement[str],
+    method: str | ColumnElement[str],
+    device_id: str,
+    now: datetime,
+) -> Exists:
+    """Whether another usable device can measure the target by the method."""
     return exists().where(
+        DeviceRow.methods.contains(method),
         DeviceTargetRow.target_id == target_id,
         DeviceTargetRow.device_id == DeviceRow.id,
         DeviceRow.id != device_id,
@@ -119,9 +136,11 @@ def others_usable(target_id: str | ColumnElement[str], device_id: str, now: date
     )
 
 
-def has_others(session: Session, target_id: str, device_id: str, now: datetime) -> bool:
-    """Whether another usable device can measure the target."""
-    return bool(session.scalar(select(others_usable(target_id, device_id, now))))
+def has_others(
+    session: Session, target_id: str, method: str, device_id: str, now: datetime
+) -> bool:
+    """Whether another usable device can measure the target by the method."""
+    return bool(session.scalar(select(others_usable(target_id, method, device_id, now))))
 
 
 def target_ids(session: Session, device_id: str) -> list[str]:

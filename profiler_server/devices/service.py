@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
+from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
 from netspec.protocol import TargetIdentity
@@ -16,6 +17,7 @@ from netspec.wire import (
     RegisteredDevice,
     Target,
     TargetSelector,
+    TaskMethod,
 )
 from profiler_server.devices import repository
 from profiler_server.devices.tables import DeviceRow, TargetRow
@@ -28,6 +30,7 @@ from profiler_server.kit.settings import Settings
 from profiler_server.kit.work_notices import announce
 
 _SHOWN_TARGETS = 5
+_METHODS: TypeAdapter[tuple[TaskMethod, ...]] = TypeAdapter(tuple[TaskMethod, ...])
 
 
 def register(
@@ -46,9 +49,7 @@ def register(
         )
     now = database_now(session)
     repository.ensure_targets(session, registration.targets, now)
-    device_id = repository.ensure_device(
-        session, registration.agent, registration.serial, registration.protocol, now
-    )
+    device_id = repository.ensure_device(session, registration, now)
     target_ids = tuple(dict.fromkeys(target.id for target in registration.targets))
     repository.set_device_targets(session, device_id, target_ids)
     if registration.labels is not None:
@@ -174,6 +175,7 @@ def _device(row: DeviceRow, target_ids: Sequence[str]) -> Device:
         labels=json.loads(row.labels),
         quarantine=quarantined,
         rests_until=row.rests_until,
+        methods=_METHODS.validate_python(row.methods.split()),
     )
 
 

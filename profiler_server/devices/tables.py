@@ -44,6 +44,8 @@ class DeviceRow(Base):
     fruitless: Mapped[int] = mapped_column(server_default="0")
     #: it gets no work before
     rests_until: Mapped[datetime | None]
+    #: how tasks can be measured on it, separated by spaces
+    methods: Mapped[str] = mapped_column(String(40), server_default="isolated")
 
 
 class ServerRow(Base):

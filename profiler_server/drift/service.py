@@ -21,8 +21,7 @@ from profiler_server.kit.settings import Settings
 from profiler_server.latency_model.design import Priced
 from profiler_server.latency_model.drift import Drift, drift, due
 from profiler_server.measurements import repository as measurements
-from profiler_server.measurements.share_repository import IMPORTED
-from profiler_server.tables.siblings import FITTED
+from profiler_server.measurements.share_repository import FITTED, IMPORTED
 
 #: name of the jobs that look at old entries again
 JOB_NAME = "daily recheck"

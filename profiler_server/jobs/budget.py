@@ -10,7 +10,7 @@ from netspec.operators import PRECISIONS, Operator
 from netspec.wire import JobRequest, OperatorSubject, Subject
 from profiler_server.latency_model.adaptive import next_operators
 from profiler_server.measurements import repository as measurements
-from profiler_server.tables.siblings import FITTED
+from profiler_server.measurements.share_repository import FITTED
 from profiler_server.tables.table import Table, priced, table_of
 
 

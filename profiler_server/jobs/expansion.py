@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from netspec.cover import covering_networks
 from netspec.networks import Network
 from netspec.operators import Operator
 from netspec.wire import JobRequest, NetworkSubject, OperatorSubject, Subject
 
+#: of the networks that cover a space: always the same ones, so that fresh visits are reused
+_COVER_SEED = 0
+
 
 def subjects_of(request: JobRequest) -> list[Subject]:
-    """Every subject of a request once, in order: spaces' operators, operators, networks, models."""
-    operators: list[Operator] = [
-        *(operator for space in request.spaces for operator in space.operators()),
-        *request.operators,
-    ]
-    networks: list[Network] = list(request.networks)
+    """Every subject of a request once, in order: spaces' operators, operators, networks, models.
+
+    With the method `in_network`, networks that cover the spaces come in place of their operators.
+    """
+    operators: list[Operator] = []
+    networks: list[Network] = []
+    for space in request.spaces:
+        if request.method == "in_network":
+            networks += covering_networks(space, request.appearances, _COVER_SEED)
+        else:
+            operators += space.operators()
+    operators += request.operators
+    networks += request.networks
     if request.precisions:
         operators = [one.with_precision(p) for p in request.precisions for one in operators]
         networks = [one.with_precision(p) for p in request.precisions for one in networks]

@@ -14,13 +14,18 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from netspec.wire import ISOLATED
 from profiler_server.jobs import repository
 from profiler_server.jobs import task_repository as tasks
 from profiler_server.jobs.tables import TaskState
 
 
 def count_new_visits(
-    session: Session, target_id: str, visits: Mapping[str, int], stored_at: datetime
+    session: Session,
+    target_id: str,
+    visits: Mapping[str, int],
+    profiled: Mapping[str, int],
+    stored_at: datetime,
 ) -> None:
     """Counts visits for every open task that wants them.
 
@@ -28,10 +33,11 @@ def count_new_visits(
         session: a writing transaction that holds the target's lock.
         target_id: what they are true for.
         visits: how many accepted visits were stored, by subject.
+        profiled: how many of these have a profile.
         stored_at: when.
     """
     counted = [
-        task.with_more(visits[task.subject_hash])
+        task.with_more((visits if task.method == ISOLATED else profiled).get(task.subject_hash, 0))
         for task in tasks.lock_open_of_subjects(session, target_id, visits)
         if stored_at >= task.visits_since
     ]

@@ -10,7 +10,7 @@ from itertools import product
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from netspec.wire import OperatorSubject, Subject, TaskFailure
+from netspec.wire import OperatorSubject, Subject, TaskFailure, TaskMethod
 from profiler_server.jobs.shapes import Shape
 from profiler_server.jobs.tables import (
     OPEN_STATES,
@@ -74,7 +74,11 @@ def known_subjects(session: Session, hashes: Collection[str]) -> set[str]:
 
 
 def add_job(
-    session: Session, job: JobRow, target_ids: Sequence[str], subject_hashes: Sequence[str]
+    session: Session,
+    job: JobRow,
+    target_ids: Sequence[str],
+    subject_hashes: Sequence[str],
+    method: TaskMethod,
 ) -> None:
     """Inserts a job and a queued task for each subject on each target."""
     session.add(job)
@@ -90,6 +94,7 @@ def add_job(
             "visits_done": 0,
             "failures": 0,
             "reason": "",
+            "method": method,
         }
         for position, (subject_hash, target_id) in enumerate(product(subject_hashes, target_ids))
     ]

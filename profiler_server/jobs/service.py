@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from netspec.wire import Entry, Job, JobRequest, JobState, TaskFailure
+from netspec.wire import ISOLATED, Entry, Job, JobRequest, JobState, TaskFailure
 from profiler_server.devices import repository as devices
 from profiler_server.devices.service import require_target, select_targets
 from profiler_server.events import repository as events
@@ -34,8 +34,8 @@ def create(session: Session, settings: Settings, request: JobRequest) -> Job:
     """Files a job; of subjects with fresh visits only the missing ones are asked for.
 
     Raises:
-        Problem: `unknown-target`, `nothing-selected`, `unknown-model`, `empty-job` or
-            `job-too-large`.
+        Problem: `unknown-target`, `nothing-selected`, `method-not-supported`, `unknown-model`,
+            `empty-job` or `job-too-large`.
     """
     target_ids = _target_ids(session, request)
     models.require(session, [model.sha256 for model in request.models])
@@ -63,7 +63,7 @@ def create(session: Session, settings: Settings, request: JobRequest) -> Job:
     )
     repository.ensure_subjects(session, subjects)
     hashes = [subject.content_hash for subject in subjects]
-    repository.add_job(session, row, target_ids, hashes)
+    repository.add_job(session, row, target_ids, hashes, request.method)
     # Until then nobody stores visits for it: see `progress`.
     devices.lock_targets(session, target_ids)
     progress.count_stored_visits(session, row.id)
@@ -76,15 +76,24 @@ def create(session: Session, settings: Settings, request: JobRequest) -> Job:
 
 
 def _target_ids(session: Session, request: JobRequest) -> list[str]:
+    able = devices.targets_by_method(session, request.method)
     if request.select is None:
-        return [require_target(session, request.target_id or "").id]
-    selected = select_targets(session, request.select)
+        target_id = require_target(session, request.target_id or "").id
+        # Isolated tasks wait until a device comes.
+        if request.method != ISOLATED and target_id not in able:
+            raise Problem(
+                "method-not-supported",
+                f"no device of target {target_id} can measure {request.method}; GET /v1/devices "
+                f"shows what each can; leave `method` out to measure {ISOLATED}",
+            )
+        return [target_id]
+    selected = [one for one in select_targets(session, request.select) if one in able]
     if not selected:
         wanted = request.select.model_dump_json(exclude_none=True, exclude_defaults=True)
         raise Problem(
             "nothing-selected",
-            f"no device with a target matches {wanted}; GET /v1/devices shows the labels and "
-            "GET /v1/targets the targets that there are",
+            f"no device with a target matches {wanted} and can measure {request.method}; "
+            "GET /v1/devices shows labels and methods, GET /v1/targets the targets that there are",
         )
     return selected
 

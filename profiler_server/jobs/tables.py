@@ -104,6 +104,8 @@ class TaskRow(Base):
     reason: Mapped[str] = mapped_column(String(2_000))
     #: after a failure: it is not leased before
     retry_at: Mapped[datetime | None]
+    #: how it is measured; `in_network`: only visits with a profile count
+    method: Mapped[str] = mapped_column(String(16), server_default="isolated")
 
 
 class TaskFailureRow(Base):

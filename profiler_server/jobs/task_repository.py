@@ -13,7 +13,9 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Select, SQLColumnExpression, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from netspec.wire import ISOLATED
 from profiler_server.devices.repository import others_usable
+from profiler_server.devices.tables import DeviceRow
 from profiler_server.jobs.tables import (
     OPEN_STATES,
     JobRow,
@@ -43,6 +45,8 @@ class TaskProgress:
     visits_since: datetime
     #: how many there are
     visits: int
+    #: with `in_network` only those count that have a profile
+    method: str
 
     @property
     def remaining(self) -> int:
@@ -81,14 +85,22 @@ def recounted(session: Session, job_id: str) -> list[TaskProgress]:
         & (VisitRow.rejected == "")
         & (VisitRow.stored_at >= JobRow.visits_since)
     )
+    counts &= (TaskRow.method == ISOLATED) | VisitRow.profile.is_not(None)
     visits = select(func.count()).where(counts).correlate(TaskRow, JobRow).scalar_subquery()
     rows = session.execute(_open_tasks(visits).where(TaskRow.job_id == job_id))
     return [TaskProgress(*row) for row in rows]
 
 
-def _open_tasks(visits: SQLColumnExpression[int]) -> Select[str, str, int, datetime, int]:
+def _open_tasks(visits: SQLColumnExpression[int]) -> Select[str, str, int, datetime, int, str]:
     return (
-        select(TaskRow.id, TaskRow.subject_hash, JobRow.rounds, JobRow.visits_since, visits)
+        select(
+            TaskRow.id,
+            TaskRow.subject_hash,
+            JobRow.rounds,
+            JobRow.visits_since,
+            visits,
+            TaskRow.method,
+        )
         .join(JobRow, JobRow.id == TaskRow.job_id)
         .where(TaskRow.state.in_(OPEN_STATES))
     )
@@ -118,11 +130,12 @@ class QueuedTask:
     remaining: int
     #: whether a task of its job was leased before
     started: bool
+    method: str
 
 
 def queued_tasks(
-    device_id: str, target_ids: Collection[str], now: datetime
-) -> Select[str, str, str, str, int, bool]:
+    device_id: str, methods: Collection[str], target_ids: Collection[str], now: datetime
+) -> Select[str, str, str, str, int, bool, str]:
     """The columns of `QueuedTask` of what the device may lease, next one first.
 
     Tasks that another claim has locked are left out.
@@ -135,10 +148,11 @@ def queued_tasks(
             SubjectRow.document,
             JobRow.rounds - TaskRow.visits_done,
             JobRow.started_at.is_not(None),
+            TaskRow.method,
         )
         .join(JobRow, JobRow.id == TaskRow.job_id)
         .join(SubjectRow, SubjectRow.hash == TaskRow.subject_hash)
-        .where(*_queued_for(device_id, target_ids, now), is_ready(now))
+        .where(*_queued_for(device_id, methods, target_ids, now), is_ready(now))
         .order_by(
             JobRow.priority.desc(), JobRow.created_at, JobRow.id, TaskRow.position, TaskRow.id
         )
@@ -147,22 +161,24 @@ def queued_tasks(
 
 
 def _queued_for(
-    device_id: str, target_ids: Collection[str], now: datetime
+    device_id: str, methods: Collection[str], target_ids: Collection[str], now: datetime
 ) -> tuple[ColumnElement[bool], ...]:
     """What a task must be for the device to get it, now or after a rest."""
     return (
         TaskRow.state == TaskState.QUEUED,
         TaskRow.target_id.in_(target_ids),
+        TaskRow.method.in_(methods),
         _suits(device_id, now),
     )
 
 
 def ready_at(
-    session: Session, device_id: str, target_ids: Collection[str], now: datetime
+    session: Session, device: DeviceRow, target_ids: Collection[str], now: datetime
 ) -> datetime | None:
     """When the first queued task may be leased to the device, `now` or later; None: none is."""
     ready = func.coalesce(TaskRow.retry_at, now)
-    queued = select(func.min(ready)).where(*_queued_for(device_id, target_ids, now))
+    wanted = _queued_for(device.id, device.methods.split(), target_ids, now)
+    queued = select(func.min(ready)).where(*wanted)
     first = session.scalar(queued)
     return None if first is None else max(first, now)
 
@@ -181,20 +197,22 @@ def _suits(device_id: str, now: datetime) -> ColumnElement[bool]:
         .where(TaskFailureRow.task_id == TaskRow.id, TaskFailureRow.device_id == device_id)
         .scalar_subquery()
     )
-    others = others_usable(TaskRow.target_id.expression, device_id, now).correlate(TaskRow)
+    of_task = (TaskRow.target_id.expression, TaskRow.method.expression)
+    others = others_usable(*of_task, device_id, now).correlate(TaskRow)
     return (TaskRow.failures < MOST_ON_ONE_DEVICE) | (own < MOST_ON_ONE_DEVICE) | ~others
 
 
 def lock_queued(
-    session: Session, device_id: str, target_ids: Sequence[str], now: datetime, limit: int
+    session: Session, device: DeviceRow, target_ids: Sequence[str], now: datetime, limit: int
 ) -> list[QueuedTask]:
     """The tasks to lease next, all of one target, by priority, age and position; locked."""
+    methods = device.methods.split()
     if len(target_ids) > 1:
-        first = session.execute(queued_tasks(device_id, target_ids, now).limit(1)).first()
+        first = session.execute(queued_tasks(device.id, methods, target_ids, now).limit(1)).first()
         target_ids = [] if first is None else [first[1]]
     if not target_ids:
         return []
-    rows = session.execute(queued_tasks(device_id, target_ids, now).limit(limit))
+    rows = session.execute(queued_tasks(device.id, methods, target_ids, now).limit(limit))
     return [QueuedTask(*row) for row in rows]
 
 
@@ -226,12 +244,10 @@ def give_back(session: Session, lease_ids: Collection[str]) -> int:
     return row_count(result)
 
 
-def job_and_failures(session: Session, task_id: str) -> tuple[str, int]:
-    """The task's job, and how often the task has failed so far."""
-    job_id, failures = session.execute(
-        select(TaskRow.job_id, TaskRow.failures).where(TaskRow.id == task_id)
-    ).one()
-    return job_id, failures
+def task(session: Session, task_id: str) -> TaskRow:
+    """One task, as it is now."""
+    one = select(TaskRow).where(TaskRow.id == task_id).execution_options(populate_existing=True)
+    return session.execute(one).scalar_one()
 
 
 def note_failure(

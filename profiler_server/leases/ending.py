@@ -80,13 +80,13 @@ def _count_failure(
     session: Session, settings: Settings, lease: LeaseRow, outcome: TaskOutcome, now: datetime
 ) -> bool:
     """Whether the task goes back to the queue."""
-    job_id, failures = tasks.job_and_failures(session, outcome.task_id)
-    failures += 1
+    task = tasks.task(session, outcome.task_id)
+    failures = task.failures + 1
     reason = outcome.reason or "the agent gave no reason"
     tasks.note_failure(session, outcome.task_id, lease.device_id, reason, now)
     if failures >= MOST_FAILURES:
         failed_on = tasks.devices_that_failed(session, outcome.task_id)
-        others = devices.has_others(session, lease.target_id, lease.device_id, now)
+        others = devices.has_others(session, lease.target_id, task.method, lease.device_id, now)
         if is_poison(failures, failed_on, others=others):
             tasks.give_up(session, outcome.task_id, failures, reason)
             events.append(
@@ -94,7 +94,7 @@ def _count_failure(
                 now,
                 EventKind.TASK_FAILED,
                 task_id=outcome.task_id,
-                job_id=job_id,
+                job_id=task.job_id,
                 device_id=lease.device_id,
                 reason=reason,
             )

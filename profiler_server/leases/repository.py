@@ -54,7 +54,11 @@ def standing(session: Session, device_id: str) -> Standing | None:
         LeaseRow.state == LeaseState.LIVE,
         LeaseRow.expires_at <= now,
     )
-    queued = exists().where(TaskRow.target_id == DeviceTargetRow.target_id, is_ready(now))
+    queued = exists().where(
+        TaskRow.target_id == DeviceTargetRow.target_id,
+        DeviceRow.methods.contains(TaskRow.method),
+        is_ready(now),
+    )
     rests = DeviceRow.rests_until.is_not(None) & (DeviceRow.rests_until > now)
     rows = session.execute(
         select(DeviceRow, DeviceTargetRow.target_id, rests, live, overdue | queued)

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
 from netspec.wire import (
+    ISOLATED,
     Lease,
     LeasedTask,
     LeaseRelease,
@@ -65,7 +66,7 @@ def claim(
     if device.rests_until is not None and device.rests_until > now:
         return None
     target_ids = devices.target_ids(session, device.id)
-    batch = _pick(session, device.id, target_ids, now, request.max_tasks)
+    batch = _pick(session, device, target_ids, now, request.max_tasks)
     return _lease(session, settings, device.id, batch, now) if batch else None
 
 
@@ -79,19 +80,21 @@ def rest_s(session: Session, device_id: str) -> float | None:
         return None
     now = database_now(session)
     target_ids = devices.target_ids(session, device_id)
-    ready = tasks.ready_at(session, device_id, target_ids, now)
+    ready = tasks.ready_at(session, device, target_ids, now)
     if ready is None:
         return None
     return (max(ready, device.rests_until or ready) - now).total_seconds()
 
 
 def _pick(
-    session: Session, device_id: str, target_ids: Sequence[str], now: datetime, limit: int
+    session: Session, device: DeviceRow, target_ids: Sequence[str], now: datetime, limit: int
 ) -> list[QueuedTask]:
-    # Two jobs may ask for one subject: its visits count for both, so it is leased once.
+    # Two jobs may ask for one subject: its visits count for both, so it is leased once. Those with
+    # a profile count for either method.
     batch: dict[str, QueuedTask] = {}
-    for task in tasks.lock_queued(session, device_id, target_ids, now, limit):
-        batch.setdefault(task.subject_hash, task)
+    for task in tasks.lock_queued(session, device, target_ids, now, limit):
+        if batch.setdefault(task.subject_hash, task).method == ISOLATED != task.method:
+            batch[task.subject_hash] = task
     return list(batch.values())
 
 
@@ -126,10 +129,13 @@ def _lease(
         target_id=row.target_id,
         ttl_s=settings.lease_ttl_s,
         tasks=tuple(
-            LeasedTask(
-                task_id=task.task_id,
-                subject=_SUBJECT.validate_json(task.document),
-                visits=task.remaining,
+            LeasedTask.model_validate(
+                {
+                    "task_id": task.task_id,
+                    "subject": _SUBJECT.validate_json(task.document),
+                    "visits": task.remaining,
+                    "method": task.method,
+                }
             )
             for task in batch
         ),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from netspec.statistics import VisitStatistics
-from netspec.wire import Conditions, DeviceEstimate, EntryDetail, StoredVisit, Visit
+from netspec.wire import Conditions, DeviceEstimate, EntryDetail, Profile, StoredVisit, Visit
 from profiler_server.devices.service import require_target
 from profiler_server.devices.tables import DeviceRow
 from profiler_server.kit.pages import Page, PageRequest
@@ -114,5 +114,6 @@ def _stored(row: VisitRow) -> StoredVisit:
         after=Conditions.model_validate_json(row.after),
         rejected=row.rejected,
         raw=row.raw,
+        profile=None if row.profile is None else Profile.model_validate_json(row.profile),
     )
     return StoredVisit(visit=visit, stored_at=row.stored_at)

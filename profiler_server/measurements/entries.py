@@ -1,25 +1,19 @@
-"""Entries: what the accepted visits say. Extended whenever visits are stored, or from scratch."""
+"""Isolated entries: what the accepted visits of a subject by itself say."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import reduce
-from itertools import groupby
-from operator import itemgetter
 
 from sqlalchemy.orm import Session
 
 from netspec.statistics import Estimate, estimate_each
 from netspec.wire import Entry
-from profiler_server.devices import repository as devices
 from profiler_server.kit.bulk import Row
 from profiler_server.measurements import share_repository as repository
 from profiler_server.measurements.repository import EntryOfSubject
 from profiler_server.measurements.share_repository import Shares
 from profiler_server.measurements.shares import Samples, Share
-
-#: subjects whose visits are held in memory at a time
-_CHUNK = 500
 
 
 def extend(session: Session, target_id: str, new: Samples) -> None:
@@ -35,11 +29,10 @@ def extend(session: Session, target_id: str, new: Samples) -> None:
     # Derived by an older version, which kept no shares: those are made of all visits.
     without_shares = [
         subject_hash
-        for subject_hash in new
-        if sum(share.visits for share in stored.get(subject_hash, {}).values())
-        != in_entries.get(subject_hash, 0)
+        for subject_hash, visits in in_entries.items()
+        if sum(share.visits for share in stored.get(subject_hash, {}).values()) != visits
     ]
-    _derive(session, target_id, without_shares)
+    derive(session, target_id, without_shares)
     changed = {
         subject_hash: {
             device_id: _joined(stored.get(subject_hash, {}).get(device_id), Share.of(samples))
@@ -52,25 +45,8 @@ def extend(session: Session, target_id: str, new: Samples) -> None:
     _put(session, target_id, whole, changed)
 
 
-def rederive(session: Session) -> int:
-    """Derives every entry from scratch: the same visits give the same entries.
-
-    Imported entries stay as they are.
-
-    Returns:
-        How many were derived.
-    """
-    devices.lock_targets(session)
-    everything = list(repository.measured(session))
-    repository.delete_derived(session)
-    for target_id, group in groupby(everything, key=itemgetter(0)):
-        hashes = [subject_hash for _, subject_hash in group]
-        for start in range(0, len(hashes), _CHUNK):
-            _derive(session, target_id, hashes[start : start + _CHUNK])
-    return len(everything)
-
-
-def _derive(session: Session, target_id: str, subject_hashes: Collection[str]) -> None:
+def derive(session: Session, target_id: str, subject_hashes: Collection[str]) -> None:
+    """Derives the subjects' entries from their visits."""
     if subject_hashes:
         samples = repository.samples(session, target_id, subject_hashes)
         whole = {
@@ -86,13 +62,7 @@ def _joined(stored: Share | None, new: Share) -> Share:
 
 def _put(session: Session, target_id: str, whole: Shares, changed: Shares) -> None:
     """Stores entries of whole subjects, and of their shares those that have changed."""
-    totals = {subject: reduce(Share.joined, shares.values()) for subject, shares in whole.items()}
-    every = [(subject, device) for subject, shares in whole.items() for device in shares]
-    own = estimate_each([whole[subject][device].p5_us for subject, device in every])
-    # The entry of a single device is its own estimate.
-    shared = [subject for subject, shares in whole.items() if len(shares) > 1]
-    estimates = dict(zip(every, own, strict=True))
-    of_shared = dict(zip(shared, estimate_each([totals[one].p5_us for one in shared]), strict=True))
+    estimates = _of_devices(whole)
     put = [(subject, device) for subject, shares in changed.items() for device in shares]
     repository.put_shares(
         session,
@@ -107,6 +77,29 @@ def _put(session: Session, target_id: str, whole: Shares, changed: Shares) -> No
             for subject, device in put
         ],
     )
+    repository.put_entries(session, _rows(target_id, whole, estimates))
+
+
+def isolated_rows(session: Session, target_id: str, subject_hashes: Collection[str]) -> list[Row]:
+    """Rows of the isolated entries of those of the subjects that were visited by themselves."""
+    whole = repository.shares(session, target_id, subject_hashes)
+    return _rows(target_id, whole, _of_devices(whole))
+
+
+def _of_devices(whole: Shares) -> dict[tuple[str, str], Estimate]:
+    """What each device says of each subject."""
+    every = [(subject, device) for subject, shares in whole.items() for device in shares]
+    own = estimate_each([whole[subject][device].p5_us for subject, device in every])
+    return dict(zip(every, own, strict=True))
+
+
+def _rows(
+    target_id: str, whole: Shares, estimates: Mapping[tuple[str, str], Estimate]
+) -> list[Row]:
+    totals = {subject: reduce(Share.joined, shares.values()) for subject, shares in whole.items()}
+    # The entry of a single device is its own estimate.
+    shared = [subject for subject, shares in whole.items() if len(shares) > 1]
+    of_shared = dict(zip(shared, estimate_each([totals[one].p5_us for one in shared]), strict=True))
     rows = []
     for subject, shares in whole.items():
         of_devices = [estimates[subject, device] for device in shares]
@@ -119,7 +112,7 @@ def _put(session: Session, target_id: str, whole: Shares, changed: Shares) -> No
             **_columns(of_shared.get(subject, of_devices[0]), totals[subject]),
         }
         rows.append(row)
-    repository.put_entries(session, rows)
+    return rows
 
 
 def _columns(estimate: Estimate, share: Share) -> Row:

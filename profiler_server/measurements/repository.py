@@ -68,6 +68,7 @@ def _columns(judged: JudgedVisit, stored_at: datetime) -> Row:
         "after": visit.after.model_dump_json(exclude_none=True),
         "rejected": judged.rejected,
         "raw": visit.raw,
+        "profile": None if visit.profile is None else visit.profile.model_dump_json(),
     }
 
 

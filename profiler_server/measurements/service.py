@@ -17,8 +17,10 @@ from profiler_server.devices import repository as devices
 from profiler_server.jobs import progress
 from profiler_server.jobs import repository as jobs
 from profiler_server.kit.database import database_now
-from profiler_server.measurements import entries, repository
+from profiler_server.measurements import derivation, repository
+from profiler_server.measurements import profile_repository as profiles
 from profiler_server.measurements.acceptance import rejection, rules_of
+from profiler_server.measurements.in_network import misfit
 from profiler_server.measurements.repository import JudgedVisit
 from profiler_server.measurements.shares import Sample, Samples
 
@@ -54,14 +56,18 @@ def store(session: Session, batch: Sequence[ReceivedVisit]) -> VisitReceipts:
     targets = devices.lock_targets(session, {one.visit.target_id for one in batch})
     present = repository.digests(session, first)
     protocols = devices.protocols(session, {one.visit.device_id for one in batch})
+    operators = _operators_of_profiled(session, batch)
     absent = [one for key, one in first.items() if key not in present]
     new = _with_known_parts(session, absent, targets, protocols)
     judged = [
         # In one order: uploads for different targets may name the same ids.
-        JudgedVisit(one.visit, one.digest, rejection(one.visit, rules_of(protocol)))
-        for one, protocol in (
-            (new[key], protocols[new[key].visit.device_id]) for key in sorted(new)
+        JudgedVisit(
+            one.visit,
+            one.digest,
+            rejection(one.visit, rules_of(protocols[one.visit.device_id]))
+            or misfit(one.visit, operators.get(one.visit.subject_hash, 0)),
         )
+        for one in (new[key] for key in sorted(new))
     ]
     now = database_now(session)
     winners = {**present, **{key: one.digest for key, one in new.items()}}
@@ -71,6 +77,15 @@ def store(session: Session, batch: Sequence[ReceivedVisit]) -> VisitReceipts:
     stored = [one for one in judged if winners[one.visit.id] == one.digest]
     _follow_up(session, stored, now)
     return _receipts(batch, winners, {one.visit.id for one in stored})
+
+
+def _operators_of_profiled(session: Session, batch: Sequence[ReceivedVisit]) -> dict[str, int]:
+    """How many operators the networks have that were profiled."""
+    profiled = {one.visit.subject_hash for one in batch if one.visit.profile is not None}
+    if not profiled:
+        return {}
+    found = profiles.networks(session, profiled)
+    return {key: len(subject.network.operators) for key, subject in found.items()}
 
 
 def _with_known_parts(
@@ -92,6 +107,7 @@ def _with_known_parts(
 def _follow_up(session: Session, stored: Iterable[JudgedVisit], now: datetime) -> None:
     samples: dict[str, Samples] = {}
     visits: dict[str, Counter[str]] = {}
+    profiled: dict[str, Counter[str]] = {}
     for one in stored:
         visit = one.visit
         if not one.rejected:
@@ -99,9 +115,12 @@ def _follow_up(session: Session, stored: Iterable[JudgedVisit], now: datetime) -
             sample = Sample(visit.statistics.p5_us, visit.started_at)
             of_subject.setdefault(visit.device_id, []).append(sample)
             visits.setdefault(visit.target_id, Counter())[visit.subject_hash] += 1
+            if visit.profile is not None:
+                profiled.setdefault(visit.target_id, Counter())[visit.subject_hash] += 1
     for target_id, of_target in sorted(samples.items()):
-        entries.extend(session, target_id, of_target)
-        progress.count_new_visits(session, target_id, visits[target_id], now)
+        with_profile = profiled.get(target_id, Counter())
+        derivation.extend(session, target_id, of_target, profiled=bool(with_profile))
+        progress.count_new_visits(session, target_id, visits[target_id], with_profile, now)
 
 
 def _receipts(

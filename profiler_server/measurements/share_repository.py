@@ -12,10 +12,21 @@ from profiler_server.jobs.tables import SubjectRow
 from profiler_server.kit.among import among
 from profiler_server.kit.bulk import Row, insert_or_replace
 from profiler_server.measurements.shares import Sample, Samples, Share
-from profiler_server.measurements.tables import DeviceEstimateRow, EntryRow, VisitRow
+from profiler_server.measurements.tables import (
+    DeviceEstimateRow,
+    EntryRow,
+    InNetworkEstimateRow,
+    VisitRow,
+)
 
 #: method of the entries that come out of published tables
 IMPORTED: Method = "imported"
+
+#: method of the entries that come from another target, times a factor
+FITTED: Method = "fitted"
+#: method of the entries of operators that were profiled inside networks
+IN_NETWORK: Method = "in_network"
+_NOT_DERIVED = (IMPORTED, FITTED)
 
 #: by subject hash and device
 Shares = dict[str, dict[str, Share]]
@@ -61,12 +72,12 @@ def shares(session: Session, target_id: str, subject_hashes: Collection[str]) ->
 def visits_in_entries(
     session: Session, target_id: str, subject_hashes: Collection[str]
 ) -> dict[str, int]:
-    """How many visits the subjects' derived entries are made of."""
+    """How many visits the subjects' entries are made of, as far as they are of shares alone."""
     rows = session.execute(
         select(EntryRow.subject_hash, EntryRow.visits).where(
             EntryRow.target_id == target_id,
             among(session, EntryRow.subject_hash, subject_hashes),
-            EntryRow.method != IMPORTED,
+            EntryRow.method.not_in((IMPORTED, IN_NETWORK)),
         )
     )
     return dict(rows.all())
@@ -103,12 +114,13 @@ def put_entries(session: Session, rows: Sequence[Row]) -> None:
 
 
 def delete_derived(session: Session) -> None:
-    """Forgets what was derived; imported entries have no visits to be derived from again."""
+    """Forgets what was derived; other entries have no visits to be derived from again."""
     session.execute(delete(DeviceEstimateRow))
-    session.execute(delete(EntryRow).where(EntryRow.method != IMPORTED))
+    session.execute(delete(InNetworkEstimateRow))
+    session.execute(delete(EntryRow).where(EntryRow.method.not_in(_NOT_DERIVED)))
 
 
 def count_derived_entries(session: Session) -> int:
-    """How many entries there are that were not imported."""
-    derived = select(func.count()).select_from(EntryRow).where(EntryRow.method != IMPORTED)
-    return session.scalar(derived) or 0
+    """How many entries there are that visits say."""
+    derived = select(func.count()).select_from(EntryRow)
+    return session.scalar(derived.where(EntryRow.method.not_in(_NOT_DERIVED))) or 0

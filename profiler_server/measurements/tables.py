@@ -20,6 +20,12 @@ class VisitRow(Base):
         Index("ix_visits_subject", "target_id", "subject_hash", "stored_at"),
         Index("ix_visits_task_id", "task_id"),
         Index("ix_visits_device_id", "device_id", "started_at"),
+        Index(
+            "ix_visits_profiled",
+            "target_id",
+            postgresql_where=text("profile IS NOT NULL"),
+            sqlite_where=text("profile IS NOT NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -49,6 +55,8 @@ class VisitRow(Base):
     rejected: Mapped[str] = mapped_column(String(500))
     #: what the runner printed
     raw: Mapped[str] = mapped_column(Text)
+    #: `Profile` as JSON, where the visit has one
+    profile: Mapped[str | None] = mapped_column(Text)
 
 
 class EntryRow(Base):
@@ -103,3 +111,22 @@ class DeviceEstimateRow(Base):
     #: 5th percentiles (us) of the accepted visits, ascending, as little-endian float64: what the
     #: estimate needs of them, so that an upload need not read them again
     p5_us: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class InNetworkEstimateRow(Base):
+    """What the profiles of networks say of an operator in them; derived, never edited."""
+
+    __tablename__ = "in_network_estimates"
+
+    target_id: Mapped[str] = mapped_column(ForeignKey("targets.id"), primary_key=True)
+    subject_hash: Mapped[str] = mapped_column(ForeignKey("subjects.hash"), primary_key=True)
+    value_ms: Mapped[float] = mapped_column(Double)
+    low_ms: Mapped[float] = mapped_column(Double)
+    high_ms: Mapped[float] = mapped_column(Double)
+    #: profiles with the operator
+    visits: Mapped[int]
+    #: places in different networks
+    appearances: Mapped[int]
+    #: how many devices the profiles are of
+    devices: Mapped[int]
+    measured_at: Mapped[datetime]

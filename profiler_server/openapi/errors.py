@@ -36,6 +36,7 @@ OWN: dict[str, tuple[str, ...]] = {
         "empty-job",
         "job-too-large",
         "nothing-selected",
+        "method-not-supported",
         "idempotency-key-reused",
     ),
     "list_jobs": (),

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from netspec.errors import UserError
 from netspec.operators import PRECISIONS, Precision
-from netspec.wire import Method
 from profiler_server.devices import repository as devices
 from profiler_server.kit.cli import DatabaseUrl, open_database
 from profiler_server.latency_model.design import Priced
@@ -19,9 +18,6 @@ from profiler_server.latency_model.transfer import LEAST_SHARED, Transfer, trans
 from profiler_server.measurements import repository as measurements
 from profiler_server.measurements import share_repository as shares
 from profiler_server.tables.table import Table, priced, table_of
-
-#: method of entries that come from a sibling: a measurement replaces them
-FITTED: Method = "fitted"
 
 
 @dataclass(frozen=True)
@@ -71,7 +67,7 @@ def _measured(table: Table) -> Table:
     return {
         key: (operator, entry)
         for key, (operator, entry) in table.items()
-        if entry.method != FITTED and entry.value_ms > 0
+        if entry.method != shares.FITTED and entry.value_ms > 0
     }
 
 
@@ -86,7 +82,7 @@ def _row(target_id: str, sibling: Table, found: Transfer, key: str) -> dict[str,
     return {
         "target_id": target_id,
         "subject_hash": operator.content_hash,
-        "method": FITTED,
+        "method": shares.FITTED,
         "value_ms": price.value_ms,
         "low_ms": price.value_ms / width,
         "high_ms": price.value_ms * width,

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from netspec.wire import Conditions, EntryDetail, Lease, LeasedTask, StoredVisit, Visit, VisitBatch
 from profiler_server.kit.database import Database
-from profiler_server.measurements import entries
+from profiler_server.measurements import derivation
 from profiler_server.measurements.tables import DeviceEstimateRow, EntryRow, VisitRow
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api, read
@@ -129,7 +129,7 @@ def test_a_visit_under_bad_conditions_is_kept_and_does_not_count(
     assert [one.visit.rejected for one in listed if one.visit.id == hot.id] == [said]
     before = derived(database)
     with database.write() as session:
-        entries.rederive(session)
+        derivation.rederive(session)
     assert derived(database) == before
 
 
@@ -168,7 +168,7 @@ def test_entries_without_shares_are_made_of_all_visits(
     before = derived(database)
     assert detail(api, lease, task).entry.visits == 5
     with database.write() as session:
-        assert entries.rederive(session) == 2
+        assert derivation.rederive(session) == 2
     assert derived(database) == before
 
 
@@ -208,7 +208,7 @@ def test_entries_do_not_depend_on_how_visits_came(
         sent = sent[size:]
     before = derived(database)
     with database.write() as session:
-        entries.rederive(session)
+        derivation.rederive(session)
     assert derived(database) == before
     with database.read() as session:
         ids = set(session.scalars(select(VisitRow.id)))

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from netspec.wire import Lease, VisitBatch
 from profiler_server.kit.database import Database
-from profiler_server.measurements import entries
+from profiler_server.measurements import derivation
 from profiler_server.measurements.tables import EntryRow, VisitRow
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api
@@ -118,7 +118,7 @@ def test_rederiving_gives_the_same_entries(
 
     before = everything()
     with database.write() as session:
-        assert entries.rederive(session) == 3
+        assert derivation.rederive(session) == 3
     assert everything() == before
     assert len(before) == 3
 

@@ -15,7 +15,7 @@ SQLITE = make_url("sqlite://").get_dialect()()
 
 
 def test_postgresql_skips_rows_that_others_have_locked() -> None:
-    queued = queued_tasks("device", ["target"], datetime.now(UTC))
+    queued = queued_tasks("device", ["isolated"], ["target"], datetime.now(UTC))
     assert str(queued.compile(dialect=POSTGRESQL)).endswith("FOR UPDATE OF tasks SKIP LOCKED")
     assert "FOR UPDATE" not in str(queued.compile(dialect=SQLITE))
 

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from netspec.wire import Visit
 from profiler_server.kit.database import Database
 from profiler_server.leases.tables import LeaseRow, LeaseState
-from profiler_server.measurements import entries
+from profiler_server.measurements import derivation
 from profiler_server.measurements.tables import EntryRow, VisitRow
 
 _ENTRY = (EntryRow.target_id, EntryRow.subject_hash, EntryRow.value_ms, EntryRow.visits)
@@ -26,7 +26,7 @@ def check_exactly_once(database: Database, accepted: Iterable[Visit]) -> None:
     assert {row.id: (row.subject_hash, row.min_us) for row in rows} == expected
     assert counted == len(expected)
     with database.write() as session:
-        entries.rederive(session)
+        derivation.rederive(session)
         assert set(session.execute(select(*_ENTRY)).all()) == derived
 
 

@@ -1,0 +1,75 @@
+"""What operators take inside networks, out of these networks' profiles.
+
+Within one network the low end over visits repeats where the middle does not, as for every other
+entry. Between networks an operator differs by what stands around it, and there neither end is
+truer than the other: what a search adds up is the mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from netspec.statistics import Estimate, estimate_each
+from profiler_server.latency_model.design import Array
+
+#: half of a 95 % interval, in standard deviations
+_SIGMAS = 1.96
+
+
+@dataclass(frozen=True)
+class Profiled:
+    """The accepted profiles of one network on one target."""
+
+    #: each position's operator
+    operators: tuple[str, ...]
+    #: us [visits, positions]
+    operators_us: Array
+
+
+@dataclass(frozen=True)
+class InNetwork:
+    """An operator's estimate over networks."""
+
+    value_ms: float
+    #: 95 % interval
+    low_ms: float
+    high_ms: float
+    #: profiles with the operator
+    visits: int
+    #: places in different networks
+    appearances: int
+
+
+def in_network_estimates(networks: Sequence[Profiled]) -> dict[str, InNetwork]:
+    """Each operator's mean over its places in networks, of each place's estimate over visits.
+
+    A place's estimate is `netspec.statistics.estimate`'s. The interval has two parts: how far
+    places differ, and how sure the place's estimates are of themselves.
+    """
+    samples: list[Array] = []
+    operators: list[str] = []
+    for network in networks:
+        samples += list(np.sort(network.operators_us, axis=0).T)
+        operators += network.operators
+    places: dict[str, list[Estimate]] = {}
+    for operator, found in zip(operators, estimate_each(samples), strict=True):
+        places.setdefault(operator, []).append(found)
+    return {operator: _mean(found) for operator, found in places.items()}
+
+
+def _mean(places: Sequence[Estimate]) -> InNetwork:
+    values = np.array([one.value_ms for one in places])
+    own = np.array([max(one.high_ms - one.value_ms, one.value_ms - one.low_ms) for one in places])
+    between = values.std(ddof=1) if len(values) > 1 else 0.0
+    value = float(values.mean())
+    half = float(np.hypot(_SIGMAS * between, np.sqrt((own**2).mean())) / np.sqrt(len(values)))
+    return InNetwork(
+        value_ms=value,
+        low_ms=max(0.0, value - half),
+        high_ms=value + half,
+        visits=sum(one.visits for one in places),
+        appearances=len(places),
+    )
