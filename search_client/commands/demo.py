@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from netspec.command import AsJson, print_json
 from netspec.errors import UserError
-from search_client.commands.options import Recipe, RunFolder, console
+from search_client.commands.options import Recipe, RunFolder, console, console_beside
 
 
 def demo(
@@ -22,6 +23,7 @@ def demo(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="For the server; 0 takes any that is free.")
     ] = 0,
+    as_json: AsJson = False,
 ) -> None:
     """Run the main job on this machine: server, agent and search as three processes.
 
@@ -37,11 +39,14 @@ def demo(
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)
     try:
-        report = run_demo(read_recipe(recipe), data, run, port, Stages(console))
+        report = run_demo(read_recipe(recipe), data, run, port, Stages(console_beside(as_json)))
     except KeyboardInterrupt:
         raise UserError(
             f"stopped; every visit made so far is kept in {run / 'profiler'}, "
             "and the next demo goes on from there"
         ) from None
+    if as_json:
+        print_json(report)
+        return
     print_report(report, console)
     console.print(f"Report: {run / 'report.html'}", markup=False)

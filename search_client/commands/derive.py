@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from netspec.command import AsJson, print_json
+from netspec.command import AsJson
 from netspec.errors import UserError
-from search_client.commands.options import LatencyRef, SearchRun, console
+from search_client.commands.options import LatencyRef, SearchRun, console, print_found
 
 
 def derive(
@@ -48,7 +47,7 @@ def derive(
     path = out or run / NETWORK
     path.write_text(found.network.model_dump_json(indent=1) + "\n", encoding="utf-8")
     if as_json:
-        print_json({**asdict(found), "network": found.network, "file": path})
+        print_found(found, path)
         return
     for aim, latency in zip(loaded.goal.aims, found.latency_ms, strict=True):
         console.print(

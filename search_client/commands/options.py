@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,9 +10,11 @@ import typer
 from rich.console import Console
 
 from netspec.client import ProfilerClient
+from netspec.command import print_json
 from netspec.connection import URL_VARIABLE
 
 if TYPE_CHECKING:
+    from search_client.derive import Derived
     from search_client.settings import Settings
 
 console = Console()
@@ -41,6 +44,10 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", help="Replace a recipe's value, as in search.epochs=3; repeatable."),
 ]
+SavedTable = Annotated[
+    Path | None,
+    typer.Option("--snapshot", help="A file of `search-client snapshot`, in the profiler's place."),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")]
 LatencyRef = Annotated[
     list[str] | None,
@@ -49,6 +56,11 @@ LatencyRef = Annotated[
     ),
 ]
 Recipe = Annotated[str, typer.Option(help="A shipped recipe's name, or a TOML file.")]
+
+
+def print_found(found: Derived, file: Path) -> None:
+    """Prints a network that was taken out of a search, and where it is, as JSON."""
+    print_json({**asdict(found), "network": found.network, "file": file})
 
 
 def overridden(settings: Settings, overrides: list[str] | None) -> Settings:
@@ -69,3 +81,12 @@ def profiler_client(profiler_url: str) -> ProfilerClient:
         UserError: there is no token.
     """
     return ProfilerClient(profiler_url)
+
+
+def client_of(profiler_url: str, snapshot: Path | None) -> ProfilerClient:
+    """A client of a saved snapshot, or else of the profiler.
+
+    Raises:
+        UserError: there is no such snapshot, or no token.
+    """
+    return profiler_client(profiler_url) if snapshot is None else ProfilerClient.of_file(snapshot)

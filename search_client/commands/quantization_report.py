@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +15,7 @@ from netspec.wire import JobRequest, Snapshot
 from search_client.commands.options import (
     ProfilerUrl,
     Recipe,
+    SavedTable,
     TargetOption,
     console,
     console_beside,
@@ -32,9 +32,7 @@ _SHOWN = 20
 def quantization_report(
     profiler_url: ProfilerUrl = DEFAULT_URL,
     target: TargetOption = None,
-    snapshot: Annotated[
-        Path | None, typer.Option(help="A snapshot's JSON, in place of the profiler.")
-    ] = None,
+    snapshot: SavedTable = None,
     recipe: Recipe = "proxylessnas",
     classes: Annotated[int, typer.Option(min=2, help="Of the data.")] = 1000,
     profile_conversions: Annotated[

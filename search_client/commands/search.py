@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from netspec.command import AsJson, print_json
 from netspec.connection import DEFAULT_URL
 from netspec.errors import UserError
 from search_client.commands.options import (
@@ -17,8 +18,11 @@ from search_client.commands.options import (
     Recipe,
     Resume,
     RunFolder,
+    SavedTable,
+    client_of,
     console,
-    profiler_client,
+    console_beside,
+    print_found,
 )
 
 if TYPE_CHECKING:
@@ -54,15 +58,18 @@ def search(
     only_search: Annotated[
         bool, typer.Option("--only-search", help="End with the network, untrained.")
     ] = False,
+    snapshot: SavedTable = None,
     resume: Resume = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write curves to RUN/tensorboard.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Search, train, quantize and measure; ends with RUN/report.html.
 
     Every parameter and what was found is in RUN/run.json. Ctrl-C and SIGTERM save the
-    search; --resume goes on from there. Under torchrun all processes search together.
+    search; --resume goes on from there. Under torchrun all processes search together. With
+    --only-search --snapshot a search needs no profiler.
     """
     from search_client import distributed  # noqa: PLC0415
     from search_client.curves import curves  # noqa: PLC0415
@@ -70,8 +77,14 @@ def search(
     from search_client.pipeline import search_only  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.report.terminal import print_report  # noqa: PLC0415
+    from search_client.runs import NETWORK  # noqa: PLC0415
     from search_client.settings import read_recipe  # noqa: PLC0415
 
+    if snapshot is not None and not only_search:
+        raise UserError(
+            "a saved snapshot cannot measure what was found; add --only-search, or search with a "
+            "profiler"
+        )
     given = [*(overrides or [])]
     given += [f"sizes=[{sizes}]"] if sizes else []
     given += [f"widths=[{widths}]"] if widths else []
@@ -79,11 +92,15 @@ def search(
     targets: list[str | None] = [*target] if target else [None]
     settings = _aimed(settings, targets, latency_ref or [])
     folder = run / "tensorboard" if tensorboard else None
-    with distributed.joined(), profiler_client(profiler_url) as client, curves(folder) as observe:
+    with (
+        distributed.joined(),
+        client_of(profiler_url, snapshot) as client,
+        curves(folder) as observe,
+    ):
         one = client.target(targets[0])
-        stages = Stages(console, quiet=distributed.rank() > 0)
+        stages = Stages(console_beside(as_json), quiet=distributed.rank() > 0)
         if only_search or distributed.world() > 1:
-            search_only(
+            result = search_only(
                 client,
                 one,
                 settings,
@@ -94,7 +111,10 @@ def search(
                 resume=resume,
                 observers=[observe],
             )
-            console.print(f"Found: {run / 'network.json'}", markup=False)
+            if as_json and distributed.rank() == 0:
+                print_found(result.found, run / NETWORK)
+            elif not as_json:
+                console.print(f"Found: {run / NETWORK}", markup=False)
             return
         report = run_pipeline(
             client,
@@ -107,6 +127,9 @@ def search(
             resume=resume,
             observers=[observe],
         )
+    if as_json:
+        print_json(report)
+        return
     print_report(report, console)
     console.print(f"Report: {run / 'report.html'}", markup=False)
 
