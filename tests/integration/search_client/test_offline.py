@@ -1,0 +1,56 @@
+"""A search on a saved snapshot, with no profiler anywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from netspec.client import LatencyTable, Offline
+from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
+from netspec.errors import UserError
+from netspec.networks import Network
+from search_client.cli import app
+from search_client.settings import read_recipe
+from tests.acceptance.commands import write_data, write_recipe
+from tests.unit.search_client.tables import calibration, snapshot
+
+CLASSES = 10
+
+
+@pytest.fixture
+def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Options of a search of seconds; the folder of tokens is empty, and nobody listens."""
+    monkeypatch.setenv(DATA_DIR_VARIABLE, str(tmp_path / "profiler"))
+    monkeypatch.setenv(URL_VARIABLE, "http://127.0.0.1:9")
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+    recipe = write_recipe(tmp_path / "tiny.toml")
+    operators = read_recipe(str(recipe)).for_classes(CLASSES).operators()
+    costs = {operator: 0.1 + index / 100 for index, operator in enumerate(operators)}
+    table = snapshot(costs, [calibration("float32", 1.1), calibration("int8", 1.2)])
+    LatencyTable(table).save(tmp_path / "table.json")
+    named = {"data": write_data(tmp_path / "data"), "recipe": recipe, "run": tmp_path / "run"}
+    options = [word for name, path in named.items() for word in (f"--{name}", str(path))]
+    return ["search", *options, "--snapshot", str(tmp_path / "table.json")]
+
+
+def test_a_saved_snapshot_is_all_that_a_search_needs(given: list[str], tmp_path: Path) -> None:
+    said = CliRunner().invoke(app, [*given, "--only-search", "--json"], catch_exceptions=False)
+    assert said.exit_code == 0
+    found = json.loads(said.stdout)
+    table = LatencyTable.from_file(tmp_path / "table.json")
+    network = Network.model_validate(found["network"])
+    assert found["latency_ms"] == [pytest.approx(table.predict_ms(network))]
+    assert Network.model_validate_json(Path(found["file"]).read_bytes()) == network
+    assert "Search 2 blocks" in said.stderr
+
+
+def test_it_measures_nothing(given: list[str]) -> None:
+    with pytest.raises(UserError, match="add --only-search"):
+        CliRunner().invoke(app, given, catch_exceptions=False)
+    with pytest.raises(Offline, match=r"table\.json answers no POST /v1/jobs"):
+        CliRunner().invoke(
+            app, [*given, "--only-search", "--profile-missing"], catch_exceptions=False
+        )
