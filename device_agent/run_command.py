@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,33 +10,29 @@ from typing import Annotated
 
 import structlog
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 
 from device_agent.agent import Agent, registration
 from device_agent.anchor import AnchorWatch
 from device_agent.attempt import Bench
-from device_agent.benchmark_model.program import read_program
 from device_agent.device import Device
-from device_agent.errors import DeviceNotReady, PhoneUnusable
+from device_agent.errors import DeviceNotReady
 from device_agent.host import host_device, leave_core
 from device_agent.link import Link
 from device_agent.lock import device_lock, file_name
 from device_agent.model_files import ModelFiles
+from device_agent.phone_options import PhoneOptions
 from device_agent.progress import LogProgress, Progress, TerminalProgress
-from device_agent.runner_command import Lock, store
+from device_agent.protocol_options import ProtocolFile, ProtocolOptions, Runs, WarmupMs
+from device_agent.runner_command import Lock
 from device_agent.spool import Spool, adopt_spool, spool_path
 from device_agent.status import StatusFile, served
 from device_agent.stop import StopSignal
-from device_agent.supervisor import SeenPhone, Supervisor, python_command
+from device_agent.supervisor import Supervisor, python_command
 from device_agent.transports.base import Way
 from netspec.connection import DEFAULT_URL, URL_VARIABLE, data_dir, load_token
-from netspec.errors import UserError
 from netspec.profiler_http import ProfilerHttp
 from netspec.protocol import PHONE, Delegate, MeasurementProtocol
-
-#: `--phone` for all that are plugged in
-ALL = "all"
 
 Core = Annotated[
     int | None,
@@ -117,21 +113,20 @@ def run(
             max=65_535,
         ),
     ] = None,
-    protocol: Annotated[
-        Path | None,
-        typer.Option(help="Measurement protocol as JSON; part of the target.", show_default=False),
-    ] = None,
+    protocol: ProtocolFile = None,
+    runs: Runs = None,
+    warmup_ms: WarmupMs = None,
 ) -> None:
     """Measure what the profiler asks for until Ctrl-C.
 
     Ctrl-C or SIGTERM finish the visit in flight, upload and hand the work back; a second one ends
     at once. No visit is lost either way.
     """
-    default = PHONE if phone else MeasurementProtocol()
+    asked = ProtocolOptions(protocol, runs, warmup_ms)
     chosen = Run(
         profiler_url=profiler_url,
         token=load_token(),
-        protocol=default if protocol is None else read_protocol(protocol),
+        protocol=asked.chosen(PHONE if phone else MeasurementProtocol()),
         folder=data_dir(),
         stop=StopSignal(),
         until_idle=until_idle,
@@ -141,41 +136,33 @@ def run(
             device = host_device(chosen.protocol, core, python)
             leave_core(device.core)
             _measure(chosen, device)
-        elif len(phone) == 1 and phone[0] != ALL:
-            structlog.contextvars.bind_contextvars(device=phone[0])
-            with device_lock(chosen.folder, file_name(phone[0])):
-                reached = _phone(
-                    chosen, phone[0], way, runner, runner_version, lock, delegate, threads
-                )
-                _measure(chosen, reached, locked=True)
         else:
-            options = _options(
-                profiler_url, runner, runner_version, lock, delegate, threads, protocol, until_idle
-            )
-            with chosen.stop.on_signals():
-                Supervisor(
-                    seen=lambda: _seen(phone, way),
-                    command=lambda one: python_command(
-                        "run", "--phone", one.serial, "--way", one.way, *options
-                    ),
-                    stop=chosen.stop,
-                ).run(until_idle=until_idle)
+            options = PhoneOptions(phone, way, runner, runner_version, lock, delegate, threads)
+            _measure_phones(chosen, options, asked)
 
 
-def read_protocol(path: Path) -> MeasurementProtocol:
-    """A protocol from a JSON file.
-
-    Raises:
-        UserError: there is no such file, or it is no protocol.
-    """
-    try:
-        return MeasurementProtocol.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"the protocol {path} cannot be read: {error.strerror}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise UserError(f"{path} is no measurement protocol: {where}: {first['msg']}") from error
+def _measure_phones(chosen: Run, options: PhoneOptions, asked: ProtocolOptions) -> None:
+    """One phone in this process, several in one each."""
+    if (only := options.only) is not None:
+        structlog.contextvars.bind_contextvars(device=only)
+        with device_lock(chosen.folder, file_name(only)):
+            reached = options.connected(only, chosen.protocol, chosen.folder)
+            _measure(chosen, reached, locked=True)
+        return
+    arguments = [
+        *("--profiler-url", chosen.profiler_url),
+        *options.arguments(),
+        *asked.arguments(),
+        *(["--until-idle"] if chosen.until_idle else []),
+    ]
+    with chosen.stop.on_signals():
+        Supervisor(
+            seen=options.seen,
+            command=lambda one: python_command(
+                "run", "--phone", one.serial, "--way", one.way, *arguments
+            ),
+            stop=chosen.stop,
+        ).run(until_idle=chosen.until_idle)
 
 
 def _measure(chosen: Run, device: Device, *, locked: bool = False) -> None:
@@ -244,58 +231,6 @@ def _give_back(device: Device) -> None:
             device=device.serial,
             why=" ".join(str(error).split()),
         )
-
-
-def _phone(
-    chosen: Run,
-    serial: str,
-    way: Way | None,
-    runner: Path | None,
-    runner_version: str,
-    lock: Path | None,
-    delegate: Delegate,
-    threads: int,
-) -> Device:
-    # Only those who have phones need what reaches them.
-    from device_agent.phones.phone import Choice, connect  # noqa: PLC0415
-    from device_agent.phones.reach import phone_abis, reach  # noqa: PLC0415
-
-    try:
-        transport = reach(serial, way, chosen.folder)
-        if runner is not None:
-            program = read_program(runner, runner_version)
-        else:
-            program = store(lock).fetched(phone_abis(transport))
-        return connect(transport, Choice(program, delegate, threads), chosen.protocol)
-    except DeviceNotReady as error:
-        raise PhoneUnusable(str(error)) from error
-
-
-def _seen(phones: Sequence[str], way: Way | None) -> list[SeenPhone]:
-    from device_agent.phones.reach import plugged_in, way_to  # noqa: PLC0415
-
-    named = [SeenPhone(one, way or way_to(one)) for one in phones if one != ALL]
-    return named + (plugged_in(way) if ALL in phones else [])
-
-
-def _options(
-    profiler_url: str,
-    runner: Path | None,
-    runner_version: str,
-    lock: Path | None,
-    delegate: Delegate,
-    threads: int,
-    protocol: Path | None,
-    until_idle: bool,
-) -> list[str]:
-    """This run's options for the process of one phone."""
-    given = {"--runner": runner, "--lock": lock, "--protocol": protocol}
-    paths = [part for name, path in given.items() if path for part in (name, str(path.resolve()))]
-    return [
-        *("--profiler-url", profiler_url, "--runner-version", runner_version),
-        *("--delegate", delegate, "--threads", str(threads), *paths),
-        *(["--until-idle"] if until_idle else []),
-    ]
 
 
 def _progress() -> Progress:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from netspec.errors import InvalidSpec
 from netspec.networks import Network, head_and_classifier, round_channels
 from netspec.operators import (
+    Channels,
     Classifier,
     HeadConv,
     MBConv,
@@ -76,7 +77,7 @@ class Space(BaseModel):
     kind: Literal["proxylessnas"] = "proxylessnas"
     input_size: Side = 224
     width: Annotated[float, Field(gt=0, le=4)] = 1.0
-    classes: Annotated[int, Field(ge=2, le=100_000)] = 1000
+    classes: Annotated[Channels, Field(ge=2)] = 1000
     precision: Precision = "float32"
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=16)] = PROXYLESS_STAGES
     kernels: Annotated[tuple[Literal[3, 5, 7], ...], Field(min_length=1, max_length=3)] = (3, 5, 7)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
 from netspec.networks import Network
 from netspec.operators import Operator, Precision
-from netspec.protocol import Delegate, TargetId, TargetIdentity, Text
+from netspec.protocol import ClockPolicy, Delegate, TargetId, TargetIdentity, Text
 from netspec.spaces import Space
 from netspec.wire.devices import Labels
 from netspec.wire.message import Message
@@ -23,7 +23,8 @@ APPEARANCES = 4
 class TargetSelector(Message):
     """The targets of all devices that have the labels, as far as they are of the kind named.
 
-    What is not named may be anything.
+    What is not named may be anything. How visits are made is part of the target, so a job cannot
+    set it, but choose among the targets that there are.
     """
 
     #: a device must have all of these
@@ -34,17 +35,35 @@ class TargetSelector(Message):
     #: cores that runs are pinned to, as a hex mask, or `none`
     affinity: Annotated[str, Field(pattern=r"^(none|[0-9a-f]{1,16})$")] | None = None
 
-    def matches(self, identity: TargetIdentity) -> bool:
-        """Whether a target is of the kind named; labels are the devices'."""
+    clock_policy: ClockPolicy | None = None
+    #: each visit counts at least so many runs
+    runs: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    #: each visit warms up at least so long, ms
+    warmup_ms: Annotated[float, Field(ge=0, le=10_000)] | None = None
+
+    def matches(self, identity: TargetIdentity, runs: int, warmup_ms: float) -> bool:
+        """Whether a target is of the kind named; labels are the devices'.
+
+        Args:
+            identity: of the target.
+            runs: at least so many count in each of its visits.
+            warmup_ms: at least so long each of its visits warms up.
+        """
         wanted = {
             "device_model": self.device_model,
             "delegate": self.delegate,
             "threads": self.threads,
             "affinity": self.affinity,
+            "clock_policy": self.clock_policy,
         }
-        return all(
+        same = all(
             value is None or getattr(identity, name) == value for name, value in wanted.items()
         )
+        return same and (self.runs or 0) <= runs and (self.warmup_ms or 0.0) <= warmup_ms
+
+
+#: what people look for in a job and find in its target
+_OF_TARGETS = frozenset({*TargetSelector.model_fields, "protocol", "clock", "min_runs"})
 
 
 class JobRequest(Message):
@@ -80,6 +99,17 @@ class JobRequest(Message):
     appearances: Annotated[
         int, Field(ge=1, le=50, exclude_if=lambda value: value == APPEARANCES)
     ] = APPEARANCES
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sets_nothing_of_targets(cls, given: Any) -> Any:
+        misplaced = sorted(_OF_TARGETS.intersection(given)) if isinstance(given, dict) else []
+        if misplaced:
+            raise ValueError(
+                f"{', '.join(misplaced)}: how visits are made is part of the target; choose one "
+                f"by `target_id`, or some by `select` with {', '.join(TargetSelector.model_fields)}"
+            )
+        return given
 
     @model_validator(mode="after")
     def _names_targets_once(self) -> Self:

@@ -82,24 +82,25 @@ def server_id(session: Session) -> str:
     return session.execute(select(ServerRow.id)).scalar_one()
 
 
-def labels_by_target(session: Session) -> Sequence[tuple[str, str]]:
-    """Every target with the labels, as JSON, of each device that can measure it."""
+def offers(session: Session) -> Sequence[tuple[TargetRow, DeviceRow]]:
+    """Every target with each device that can measure it, oldest target first."""
     rows = session.execute(
-        select(DeviceTargetRow.target_id, DeviceRow.labels).join(
-            DeviceRow, DeviceRow.id == DeviceTargetRow.device_id
-        )
+        select(TargetRow, DeviceRow)
+        .join(DeviceTargetRow, DeviceTargetRow.target_id == TargetRow.id)
+        .join(DeviceRow, DeviceRow.id == DeviceTargetRow.device_id)
+        .order_by(TargetRow.created_at, TargetRow.id, DeviceRow.id)
     )
-    return [(target_id, labels) for target_id, labels in rows]
+    return [(row[0], row[1]) for row in rows]
 
 
-def targets_by_method(session: Session, method: TaskMethod) -> set[str]:
-    """The targets that some device can measure by the method."""
-    rows = session.execute(
-        select(DeviceTargetRow.target_id, DeviceRow.methods).join(
-            DeviceRow, DeviceRow.id == DeviceTargetRow.device_id
-        )
+def measures(session: Session, target_id: str, method: TaskMethod) -> bool:
+    """Whether some device can measure the target by the method."""
+    able = exists().where(
+        DeviceTargetRow.target_id == target_id,
+        DeviceTargetRow.device_id == DeviceRow.id,
+        DeviceRow.methods.contains(method),
     )
-    return {target_id for target_id, methods in rows if method in methods.split()}
+    return bool(session.scalar(select(able)))
 
 
 def lock_device(session: Session, device_id: str) -> DeviceRow | None:

@@ -16,7 +16,6 @@ from netspec.wire import (
     Quarantine,
     RegisteredDevice,
     Target,
-    TargetSelector,
     TaskMethod,
 )
 from profiler_server.devices import repository
@@ -122,20 +121,6 @@ def release(session: Session, device_id: str) -> Device:
         events.append(session, database_now(session), EventKind.DEVICE_RELEASED, device_id=row.id)
         announce(session)
     return _devices(session, [row])[0]
-
-
-def select_targets(session: Session, wanted: TargetSelector) -> list[str]:
-    """The targets of the devices with all the labels that are of the kind wanted, oldest first."""
-    labels = wanted.labels.items()
-    able: set[str] = set()
-    for target_id, stored in repository.labels_by_target(session):
-        if labels <= json.loads(stored).items():
-            able.add(target_id)
-    return [
-        row.id
-        for row in repository.targets(session)
-        if row.id in able and wanted.matches(_identity(row))
-    ]
 
 
 def _require(session: Session, device_id: str) -> DeviceRow:

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from netspec.wire import ISOLATED, Entry, Job, JobRequest, JobState, TaskFailure
 from profiler_server.devices import repository as devices
-from profiler_server.devices.service import require_target, select_targets
+from profiler_server.devices.selection import select_targets
+from profiler_server.devices.service import require_target
 from profiler_server.events import repository as events
 from profiler_server.events.tables import EventKind
 from profiler_server.jobs import progress, repository
@@ -76,26 +77,17 @@ def create(session: Session, settings: Settings, request: JobRequest) -> Job:
 
 
 def _target_ids(session: Session, request: JobRequest) -> list[str]:
-    able = devices.targets_by_method(session, request.method)
-    if request.select is None:
-        target_id = require_target(session, request.target_id or "").id
-        # Isolated tasks wait until a device comes.
-        if request.method != ISOLATED and target_id not in able:
-            raise Problem(
-                "method-not-supported",
-                f"no device of target {target_id} can measure {request.method}; GET /v1/devices "
-                f"shows what each can; leave `method` out to measure {ISOLATED}",
-            )
-        return [target_id]
-    selected = [one for one in select_targets(session, request.select) if one in able]
-    if not selected:
-        wanted = request.select.model_dump_json(exclude_none=True, exclude_defaults=True)
+    if request.select is not None:
+        return select_targets(session, request.select, request.method)
+    target_id = require_target(session, request.target_id or "").id
+    # Isolated tasks wait until a device comes.
+    if request.method != ISOLATED and not devices.measures(session, target_id, request.method):
         raise Problem(
-            "nothing-selected",
-            f"no device with a target matches {wanted} and can measure {request.method}; "
-            "GET /v1/devices shows labels and methods, GET /v1/targets the targets that there are",
+            "method-not-supported",
+            f"no device of target {target_id} can measure {request.method}; GET /v1/devices "
+            f"shows what each can; leave `method` out to measure {ISOLATED}",
         )
-    return selected
+    return [target_id]
 
 
 def latest(session: Session, asked: PageRequest) -> Page[Job]:

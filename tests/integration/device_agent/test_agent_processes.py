@@ -1,14 +1,17 @@
 import hashlib
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from device_agent.host import host_device
 from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
+from netspec.errors import ProfilerRefused
 from netspec.networks import Network
 from netspec.protocol import MeasurementProtocol
 from netspec.wire import JobRequest, ModelSubject
@@ -60,6 +63,24 @@ def test_a_job_of_everything_is_measured_and_what_cannot_be_is_explained(farm: F
     assert farm.visits_stored() == 12
     assert farm.visits_spooled() == 0
     assert "Traceback" not in log
+
+
+def test_a_job_that_wants_more_runs_is_measured_once_an_agent_offers_them(farm: Farm) -> None:
+    farm.run_agent()
+    wanted = JobRequest(name="many runs", select={"runs": 64}, operators=(block(8),), rounds=2)
+    with pytest.raises(ProfilerRefused, match="10 runs and 5 ms of warm-up"):
+        farm.file(wanted)
+    farm.run_agent("--runs", "64", "--warmup-ms", "1")
+    job = farm.file(wanted)
+    assert job.target_id != TARGET_ID
+    farm.run_agent()
+    assert farm.visits_stored() == 0, "the other target's agent has no work"
+    farm.run_agent("--runs", "64", "--warmup-ms", "1")
+    assert farm.job(job).state == "done"
+    with closing(sqlite3.connect(farm.folder / "profiler.db")) as database:
+        rows = database.execute("SELECT target_id, count FROM visits").fetchall()
+    assert {target_id for target_id, _ in rows} == {job.target_id}
+    assert min(count for _, count in rows) >= 64
 
 
 def test_until_idle_outlasts_the_rests_of_what_failed(farm: Farm) -> None:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import update
 
 from netspec.operators import Operator
-from netspec.protocol import TargetIdentity
+from netspec.protocol import MeasurementProtocol, TargetIdentity
 from netspec.wire import (
     Device,
     DeviceRegistration,
@@ -42,16 +42,18 @@ def register(
     serial: str,
     *models: str,
     labels: Mapping[str, str] | None = None,
+    protocol: MeasurementProtocol = farm.PROTOCOL,
     **changed: object,
 ) -> str:
     targets: list[TargetIdentity] = [
-        farm.identity(model).model_copy(update=changed) for model in models or ("Pixel 1",)
+        farm.identity(model).model_copy(update={"protocol": protocol.content_hash, **changed})
+        for model in models or ("Pixel 1",)
     ]
     registration = DeviceRegistration(
         agent="farm-1",
         serial=serial,
         targets=tuple(targets),
-        protocol=farm.PROTOCOL,
+        protocol=protocol,
         labels=None if labels is None else dict(labels),
     )
     return api.register(registration).id
@@ -130,6 +132,38 @@ def test_threads_delegate_and_affinity_select_targets(api: Api) -> None:
         "POST", "/v1/jobs", selecting(threads=2), status=422, kind="nothing-selected"
     )
     assert '{"threads":2}' in detail
+
+
+def test_runs_warm_up_and_clock_select_targets_and_never_mix(api: Api) -> None:
+    few = MeasurementProtocol(min_runs=10, warmup_ms=5)
+    many = MeasurementProtocol(min_runs=50, warmup_ms=20)
+    first = register(api, "S1", protocol=few)
+    second = register(api, "S2", protocol=many, clock_policy="locked")
+    job = api.file(selecting(runs=11))
+    assert job.target_ids == api.file(selecting(warmup_ms=20)).target_ids
+    assert job.target_ids == api.file(selecting(clock_policy="locked")).target_ids
+    assert len(api.file(selecting(runs=10, warmup_ms=5)).target_ids) == 2
+    lease = api.claim(second)
+    assert (lease.target_id, len(lease.tasks)) == (job.target_id, 2)
+    assert api.claim(first).target_id != job.target_id
+    detail = api.problem(
+        "POST", "/v1/jobs", selecting(runs=51), status=422, kind="nothing-selected"
+    )
+    assert '{"runs":51}' in detail
+    for said in ("50 runs and 20 ms", "10 runs and 5 ms", "locked clock", "device-agent run"):
+        assert said in detail
+    # The phone's agent is started again with --runs 60: another target, nothing is mixed.
+    register(api, "S2", protocol=MeasurementProtocol(min_runs=60))
+    (target_id,) = api.file(selecting(runs=51)).target_ids
+    assert target_id not in (job.target_id, lease.target_id)
+
+
+def test_a_job_that_sets_what_is_the_targets_is_told_where_to_choose_it(api: Api) -> None:
+    register(api, "S1")
+    body = farm.job(farm.blocks(1)).model_dump(mode="json") | {"runs": 50, "threads": 4}
+    detail = api.problem("POST", "/v1/jobs", body, status=422, kind="invalid-request")
+    assert "runs, threads: how visits are made is part of the target" in detail
+    assert "`select`" in detail
 
 
 def test_a_job_names_a_target_or_a_selector(api: Api) -> None:

@@ -28,6 +28,23 @@ def test_a_visit_with_a_number_that_is_too_large(api: Api, field: str) -> None:
     api.problem("POST", "/v1/visits:batch", body, status=422, kind="invalid-request")
 
 
+def test_a_moment_that_is_none_in_utc(api: Api) -> None:
+    device = api.register(farm.registration()).id
+    api.file(farm.job(farm.blocks(1), rounds=1))
+    body = farm.visits(api.claim(device), device, rounds=1).model_dump(mode="json")
+    for moment in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-01:00"):
+        body["visits"][0]["started_at"] = moment
+        detail = api.problem("POST", "/v1/visits:batch", body, status=422, kind="invalid-request")
+        assert "body.visits.0.started_at" in detail
+
+
+def test_a_space_whose_classifier_is_too_large(api: Api) -> None:
+    api.register(farm.registration())
+    body = farm.job(()).model_dump(mode="json") | {"spaces": [{"classes": 16_385}]}
+    detail = api.problem("POST", "/v1/jobs", body, status=422, kind="invalid-request")
+    assert "body.spaces.0.classes" in detail
+
+
 def test_nul_in_text(api: Api) -> None:
     """SQLite takes it, PostgreSQL does not: a problem, not a failure."""
     body = farm.job(farm.blocks(1), name="a\0b").model_dump(mode="json")

@@ -1,0 +1,78 @@
+"""The phones that a user asks for, how they are reached, and what runs models on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from device_agent.benchmark_model.program import Program, read_program
+from device_agent.device import Device
+from device_agent.errors import DeviceNotReady, PhoneUnusable
+from device_agent.runner_command import store
+from device_agent.supervisor import SeenPhone
+from device_agent.transports.base import Transport, Way
+from netspec.protocol import Delegate, MeasurementProtocol
+
+#: `--phone` for all that are plugged in
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class PhoneOptions:
+    """What was given on the command line."""
+
+    #: serial numbers, `HOST:PORT`, `ALL`
+    phones: Sequence[str]
+    way: Way | None
+    runner: Path | None
+    runner_version: str
+    lock: Path | None
+    delegate: Delegate
+    threads: int
+
+    @property
+    def only(self) -> str | None:
+        """The one phone that is named; None: there may be several."""
+        return self.phones[0] if len(self.phones) == 1 and self.phones[0] != ALL else None
+
+    def connected(self, serial: str, protocol: MeasurementProtocol, folder: Path) -> Device:
+        """One phone, ready to be measured.
+
+        Raises:
+            PhoneUnusable: it cannot be measured now.
+        """
+        # Only those who have phones need what reaches them.
+        from device_agent.phones.phone import Choice, connect  # noqa: PLC0415
+        from device_agent.phones.reach import reach  # noqa: PLC0415
+
+        try:
+            transport = reach(serial, self.way, folder)
+            choice = Choice(self._program(transport), self.delegate, self.threads)
+            return connect(transport, choice, protocol)
+        except DeviceNotReady as error:
+            raise PhoneUnusable(str(error)) from error
+
+    def _program(self, transport: Transport) -> Program:
+        from device_agent.phones.reach import phone_abis  # noqa: PLC0415
+
+        if self.runner is not None:
+            return read_program(self.runner, self.runner_version)
+        return store(self.lock).fetched(phone_abis(transport))
+
+    def seen(self) -> list[SeenPhone]:
+        """Those named, and those plugged in where all are wanted."""
+        from device_agent.phones.reach import plugged_in, way_to  # noqa: PLC0415
+
+        named = [SeenPhone(one, self.way or way_to(one)) for one in self.phones if one != ALL]
+        return named + (plugged_in(self.way) if ALL in self.phones else [])
+
+    def arguments(self) -> list[str]:
+        """The same for the process of one phone, without the phone."""
+        given = {"--runner": self.runner, "--lock": self.lock}
+        paths = [part for name, one in given.items() if one for part in (name, str(one.resolve()))]
+        return [
+            *("--runner-version", self.runner_version),
+            *("--delegate", self.delegate, "--threads", str(self.threads)),
+            *paths,
+        ]
