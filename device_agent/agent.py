@@ -181,6 +181,7 @@ def registration(device: Device, protocol: MeasurementProtocol) -> DeviceRegistr
         serial=device.serial,
         targets=(device.identity,),
         protocol=protocol,
+        methods=device.methods,
     )
 
 

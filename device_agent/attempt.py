@@ -9,9 +9,9 @@ from pathlib import Path
 import structlog
 
 from device_agent.anchor import ANCHOR_OPERATOR, AnchorWatch
-from device_agent.batch import Batch
+from device_agent.batch import Batch, check_method
 from device_agent.device import Device
-from device_agent.errors import DeviceNotReady
+from device_agent.errors import DeviceNotReady, ProfileMismatch
 from device_agent.lease_keeper import LeaseKeeper
 from device_agent.link import Link
 from device_agent.measuring import Labels, Measuring
@@ -100,8 +100,9 @@ class Attempt:
                 if bench.stop.requested:
                     break
                 try:
+                    check_method(task, bench.device.methods)
                     files[task.task_id] = bench.models.path(task.subject)
-                except (EncodingError, WrongContent, ProfilerRefused) as error:
+                except (EncodingError, WrongContent, ProfilerRefused, ProfileMismatch) as error:
                     self._fail(task, error)
                 bench.progress.advance()
             wanted = set(files.values())

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from device_agent.errors import ProfileMismatch
 from device_agent.rounds import interleaved_rounds
-from netspec.wire import Lease, LeasedTask, TaskOutcome
+from netspec.operators import Operator
+from netspec.wire import Lease, LeasedTask, NetworkSubject, TaskMethod, TaskOutcome
 
 _MAX_REASON = 2_000
 #: visits that one attempt makes of a task beyond those wanted, for those that were rejected:
@@ -139,3 +142,32 @@ class Batch:
             "failed" if self._is_used_up(task) else "unfinished"
         )
         return TaskOutcome(task_id=task.task_id, state=state, reason=reason)
+
+
+def profiled(plan: Sequence[Planned], files: Mapping[str, Path]) -> dict[Path, Sequence[Operator]]:
+    """The operators of the networks whose visits shall carry a profile, by their files.
+
+    Args:
+        plan: visits to make.
+        files: by task id.
+    """
+    return {
+        files[one.task.task_id]: one.task.subject.network.operators
+        for one in plan
+        if one.task.method == "in_network" and isinstance(one.task.subject, NetworkSubject)
+    }
+
+
+def check_method(task: LeasedTask, methods: Sequence[TaskMethod]) -> None:
+    """Refuse a task that cannot be measured as it asks.
+
+    Raises:
+        ProfileMismatch: the device has not this method, or there is no network to profile.
+    """
+    if task.method not in methods:
+        raise ProfileMismatch(
+            f"the method {task.method!r} is not one that this device's runner has "
+            f"({', '.join(methods)})"
+        )
+    if task.method == "in_network" and not isinstance(task.subject, NetworkSubject):
+        raise ProfileMismatch(f"{task.subject.name} is no network, so it has no profile")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from device_agent.errors import VisitFailed
 from device_agent.runners.base import Measured
+from netspec.operators import Operator
 from netspec.protocol import TargetIdentity
-from netspec.wire import Conditions
+from netspec.wire import Conditions, TaskMethod
+
+#: visits without profile
+NONE_PROFILED: Mapping[Path, Sequence[Operator]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,10 @@ class Device(Protocol):
     def core(self) -> int | None:
         """Core of this machine that its visits need to themselves, None if they need none."""
 
+    @property
+    def methods(self) -> tuple[TaskMethod, ...]:
+        """How tasks can be measured on it."""
+
     def wake(self) -> None:
         """Reaches the device again after it was not ready."""
 
@@ -62,6 +71,7 @@ class Device(Protocol):
         models: Sequence[Path],
         go_on: Callable[[], bool],
         wanted: Callable[[int], bool],
+        profiled: Mapping[Path, Sequence[Operator]] = NONE_PROFILED,
     ) -> Iterator[Made]:
         """Visits each model once, in this order, each in a fresh process.
 
@@ -70,6 +80,7 @@ class Device(Protocol):
             go_on: the first no ends the stretch, after the visit in flight; asked before each
                 visit, or at least every few seconds.
             wanted: whether a model, by its index, is still wanted; asked when that costs nothing.
+            profiled: of the models whose visits shall carry a profile, the operators.
 
         Raises:
             DeviceNotReady: nothing more can be measured; finished visits came before, or are

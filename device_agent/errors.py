@@ -24,6 +24,7 @@ VisitFailed                 one visit gave no number; the agent reports it and g
 ├── DelegateRefused         the delegate left a part of the graph to other kernels
 ├── NoPercentiles           the runner is too old to print what entries are estimated from
 ├── FlagIgnored             the runner does not know a flag that the visit needs
+├── ProfileMismatch         the kernels of a profile are not the network's layers
 └── UnparsableOutput        the runner said something else than it should; carries the text
 """
 
@@ -122,6 +123,10 @@ class NoPercentiles(VisitFailed):
 
 class FlagIgnored(VisitFailed):
     """The runner does not know a flag that the visit needs."""
+
+
+class ProfileMismatch(VisitFailed):
+    """The kernels of a profile are not the network's layers, so no operator could be priced."""
 
 
 class UnparsableOutput(VisitFailed):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from device_agent.cpu_time import BusyWatch
-from device_agent.device import Made
+from device_agent.device import NONE_PROFILED, Made
 from device_agent.errors import VisitFailed
 from device_agent.runners.base import Measured, Runner
+from netspec.operators import Operator
 from netspec.protocol import MeasurementProtocol, TargetIdentity
-from netspec.wire import Conditions
+from netspec.wire import ISOLATED, Conditions, TaskMethod
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class LocalDevice:
     protocol: MeasurementProtocol = field(default_factory=MeasurementProtocol)
     #: share of that core's time that others take, None where nobody can tell
     busy: BusyWatch | None = None
+    #: how the runner can measure tasks
+    methods: tuple[TaskMethod, ...] = (ISOLATED,)
 
     def wake(self) -> None:
         """This machine is awake."""
@@ -46,6 +49,7 @@ class LocalDevice:
         models: Sequence[Path],
         go_on: Callable[[], bool],
         wanted: Callable[[int], bool],
+        profiled: Mapping[Path, Sequence[Operator]] = NONE_PROFILED,
     ) -> Iterator[Made]:
         """See `device.Device.visits`.
 
@@ -60,7 +64,7 @@ class LocalDevice:
             if not wanted(index):
                 continue
             started_at = datetime.now(UTC)
-            failed = self._begin(model)
+            failed = self._begin(model, profiled.get(model))
             try:
                 if known is not None:
                     yield known
@@ -76,9 +80,9 @@ class LocalDevice:
         if known is not None:
             yield known
 
-    def _begin(self, model: Path) -> VisitFailed | None:
+    def _begin(self, model: Path, operators: Sequence[Operator] | None) -> VisitFailed | None:
         try:
-            self.runner.begin(model, self.protocol)
+            self.runner.begin(model, self.protocol, operators)
         except VisitFailed as error:
             return error
         return None

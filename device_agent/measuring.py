@@ -13,7 +13,7 @@ import structlog
 
 from device_agent.acceptance import rejection
 from device_agent.anchor import AnchorWatch
-from device_agent.batch import Batch, Planned
+from device_agent.batch import Batch, Planned, profiled
 from device_agent.device import Device, Made
 from device_agent.errors import DeviceNotReady, DeviceQuarantined, VisitFailed
 from device_agent.gate import objections
@@ -139,7 +139,7 @@ class Measuring:
                 not self.batch.failed(one.task) and one.task.task_id not in self.cancelled()
             )
 
-        for made in self.device.visits(models, go_on, wanted):
+        for made in self.device.visits(models, go_on, wanted, profiled(stretch, files)):
             one = plan[made.index]
             if one is not None:
                 self._keep(one, made)
@@ -281,4 +281,6 @@ class Measuring:
             after=made.after,
             rejected=rejected[:_MAX_REASON],
             raw=measured.raw,
+            # A file may be visited for another task, too, that did not ask for it.
+            profile=measured.profile if one.task.method == "in_network" else None,
         )

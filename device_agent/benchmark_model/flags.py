@@ -37,6 +37,20 @@ def visit_flags(
     return common + (_tflite(delegate) if kind == "tflite" else _litert(delegate))
 
 
+def profile_flags(flags: tuple[str, ...]) -> tuple[str, ...]:
+    """The flags of a launch that profiles what a launch with these flags runs."""
+    return (*flags, "--enable_op_profiling=true")
+
+
+def can_profile(kind: Kind, delegate: Delegate) -> bool:
+    """Whether the program may tell what each layer took.
+
+    A GPU's or an accelerator's delegate fuses layers, and runs them when it likes; the LiteRT tool
+    has another profile.
+    """
+    return kind == "tflite" and delegate in ("xnnpack", "none")
+
+
 def _tflite(delegate: Delegate) -> tuple[str, ...]:
     # XNNPACK is on by default: said to be off, it must stay off.
     chosen = [f"--{flag}={_word(name == delegate)}" for name, flag in _DELEGATES.items()]

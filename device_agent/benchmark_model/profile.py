@@ -10,6 +10,8 @@ from device_agent.errors import UnparsableOutput
 _SECTION = "Operator-wise Profiling Info for Regular Benchmark Runs:"
 _TABLE = re.compile(r"=+ Run Order =+\s*\n(?P<header>[^\n]*)\n(?P<rows>.*?)\n\s*\n", re.DOTALL)
 _COLUMN = re.compile(r"\[[^\]]*\]")
+#: TensorFlow's summary parts cells by tabs, LiteRT's by spaces; single ones are in names
+_CELL_END = re.compile(r"\s*\t\s*| {2,}")
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def parse_profile(text: str) -> tuple[ProfiledNode, ...]:
 
 
 def _node(row: str, columns: list[str], text: str) -> ProfiledNode:
-    cells = [cell.strip() for cell in row.strip().split("\t")]
+    cells = [cell.strip() for cell in _CELL_END.split(row.strip())]
     named = dict(zip(columns, cells, strict=False))
     try:
         return ProfiledNode(named["node type"], named["name"], float(named["avg ms"]))

@@ -10,11 +10,16 @@ from pathlib import Path
 from uuid import uuid4
 
 from device_agent.benchmark_model.evidence import require_delegation
-from device_agent.benchmark_model.flags import MAX_PHASE_S, visit_flags
+from device_agent.benchmark_model.flags import (
+    MAX_PHASE_S,
+    can_profile,
+    profile_flags,
+    visit_flags,
+)
 from device_agent.benchmark_model.output import parse_output
 from device_agent.benchmark_model.program import Program
 from device_agent.cpu_time import busy_share, cpu_time
-from device_agent.device import Made
+from device_agent.device import NONE_PROFILED, Made
 from device_agent.errors import (
     DeviceNotReady,
     NoPercentiles,
@@ -24,6 +29,7 @@ from device_agent.errors import (
 )
 from device_agent.phones.elf import check_abi
 from device_agent.phones.files import MODELS, QUICK_S, PhoneFiles
+from device_agent.phones.profiling import methods_of, read_profile
 from device_agent.phones.properties import (
     fastest_cluster,
     mask,
@@ -36,8 +42,9 @@ from device_agent.phones.settings import PhoneClock
 from device_agent.phones.stretch import StretchRunner
 from device_agent.runners.base import Measured
 from device_agent.transports.base import Transport
+from netspec.operators import Operator
 from netspec.protocol import ClockPolicy, Delegate, MeasurementProtocol, TargetIdentity
-from netspec.wire import Conditions
+from netspec.wire import ISOLATED, Conditions, TaskMethod
 
 _CORES = "/sys/devices/system/cpu"
 _LIST_CLOCKS = (
@@ -55,6 +62,8 @@ _MAX_RAW = 65_536
 _MAX_WORDS = 300
 #: what a launch may take beyond its two phases: loading, and delegates that compile
 _SPARE_S = 60.0
+#: two launches, where one is to profile
+_LONGEST_VISIT_S = 2 * (2 * MAX_PHASE_S + _SPARE_S)
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,17 @@ class Choice:
     program: Program
     delegate: Delegate = "xnnpack"
     threads: int = 1
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """A script that runs, or ran when the phone was lost."""
+
+    launch: Launch
+    #: of each of its visits, the index that the caller knows it by
+    kept: list[int]
+    #: of each of its visits, the operators that are to be profiled
+    operators: list[Sequence[Operator] | None]
 
 
 class Phone:
@@ -91,11 +111,12 @@ class Phone:
         self._choice = choice
         self._protocol = protocol
         self._files = PhoneFiles(transport)
-        self._stretches = stretches or StretchRunner(transport, 2 * MAX_PHASE_S + _SPARE_S)
+        self._stretches = stretches or StretchRunner(transport, _LONGEST_VISIT_S)
         self._flags = visit_flags(choice.program.kind, choice.delegate, choice.threads, protocol)
+        self.methods: tuple[TaskMethod, ...] = (ISOLATED,)
         self._clock_is_ours = False
         self._names: Mapping[Path, str] = {}
-        self._lost: tuple[Launch, list[int]] | None = None
+        self._lost: _Stretch | None = None
         self._late: list[Made] = []
         self._probe()
 
@@ -125,6 +146,13 @@ class Phone:
             clock_policy=self._policy,
             protocol=self._protocol.content_hash,
         )
+
+    def learn_methods(self) -> None:
+        """Tries whether the runner can profile; without this, it is taken not to."""
+        choice = self._choice
+        if can_profile(choice.program.kind, choice.delegate):
+            launch = (*self._command(), *profile_flags(self._flags))
+            self.methods = methods_of(self._transport, self._files, launch, choice.delegate)
 
     @property
     def serial(self) -> str:
@@ -182,26 +210,28 @@ class Phone:
         models: Sequence[Path],
         go_on: Callable[[], bool],
         wanted: Callable[[int], bool],
+        profiled: Mapping[Path, Sequence[Operator]] = NONE_PROFILED,
     ) -> Iterator[Made]:
         """One script makes all of them; see `device.Device.visits`."""
         kept = [index for index in range(len(models)) if wanted(index)]
         if not kept or not go_on():
             return
-        folder = self._stretches.folder()
         launch = Launch(
-            folder=str(folder),
+            folder=str(self._stretches.folder()),
             model_folder=str(MODELS),
             command=self._command(),
             flags=self._flags,
             look=self._look_files(),
             mark=f"{_MARK} {uuid4().hex}",
             least_s=(self._protocol.warmup_ms + self._protocol.measure_ms) / 1000,
+            profile_flags=profile_flags(self._flags),
+            profiled=tuple(at for at, index in enumerate(kept) if models[index] in profiled),
         )
         names = [self._names[models[index]] for index in kept]
-        self._lost = launch, kept
+        self._lost = _Stretch(launch, kept, [profiled.get(models[index]) for index in kept])
         text, stuck = self._stretches.run(launch, names, go_on)
-        self._lost = None
-        yield from self._all_made(text, launch, kept)
+        stretch, self._lost = self._lost, None
+        yield from self._all_made(text, stretch)
         if stuck is not None:
             raise stuck
 
@@ -214,15 +244,14 @@ class Phone:
         """What the script wrote that ran when the phone was lost; it may still run: it is ended."""
         if self._lost is None:
             return
-        launch, kept = self._lost
-        text = self._stretches.fetch_late(launch)
-        self._lost = None
-        self._late = list(self._all_made(text, launch, kept))
+        text = self._stretches.fetch_late(self._lost.launch)
+        stretch, self._lost = self._lost, None
+        self._late = list(self._all_made(text, stretch))
 
-    def _all_made(self, text: str, launch: Launch, kept: Sequence[int]) -> Iterator[Made]:
+    def _all_made(self, text: str, stretch: _Stretch) -> Iterator[Made]:
         now, uptime_s = datetime.now(UTC), self._uptime_s()
-        for visit in finished_visits(text, launch.mark):
-            yield self._made(kept[visit.index], visit, now, uptime_s)
+        for visit in finished_visits(text, stretch.launch.mark):
+            yield self._made(stretch, visit, now, uptime_s)
 
     def rest(self) -> None:
         """Gives the clock back; a phone that is away gets it back when it wakes."""
@@ -237,40 +266,46 @@ class Phone:
         finally:
             self._transport.close()
 
-    def _made(self, index: int, visit: ScriptVisit, now: datetime, uptime_s: float | None) -> Made:
+    def _made(
+        self, stretch: _Stretch, visit: ScriptVisit, now: datetime, uptime_s: float | None
+    ) -> Made:
         began_s = _seconds(visit.before.get(_UPTIME))
         ago_s = uptime_s - began_s if uptime_s is not None and began_s is not None else 0.0
         outcome: Measured | VisitFailed
         try:
-            outcome = self._measured(visit)
+            outcome = self._measured(visit, stretch.operators[visit.index])
         except VisitFailed as error:
             outcome = error
         return Made(
-            index=index,
+            index=stretch.kept[visit.index],
             started_at=now - timedelta(seconds=max(0.0, ago_s)),
             before=self._conditions(visit.before),
             after=self._conditions(visit.after),
             outcome=outcome,
         )
 
-    def _measured(self, visit: ScriptVisit) -> Measured:
+    def _measured(self, visit: ScriptVisit, operators: Sequence[Operator] | None) -> Measured:
+        said = visit.said
         try:
-            output = parse_output(visit.output)
-            proof = require_delegation(visit.output, self._choice.delegate)
+            output = parse_output(said.output)
+            proof = require_delegation(said.output, self._choice.delegate)
             statistics = output.statistics()
         except NoPercentiles:
             raise
         except VisitFailed as error:
-            if visit.exit_code:
-                words = " ".join(visit.output.split())[-_MAX_WORDS:] or "nothing"
+            if said.exit_code:
+                words = " ".join(said.output.split())[-_MAX_WORDS:] or "nothing"
                 raise RunnerFailed(
-                    f"benchmark_model ended with exit code {visit.exit_code}; it said: {words}"
+                    f"benchmark_model ended with exit code {said.exit_code}; it said: {words}"
                 ) from error
             raise
-        if visit.exit_code:
-            raise RunnerFailed(f"benchmark_model ended with exit code {visit.exit_code}")
-        raw = f"{proof}\n{visit.output}"[:_MAX_RAW]
-        return Measured(statistics, raw)
+        if said.exit_code:
+            raise RunnerFailed(f"benchmark_model ended with exit code {said.exit_code}")
+        raw = f"{proof}\n{said.output}"
+        if operators is None or visit.profile is None:
+            return Measured(statistics, raw[:_MAX_RAW])
+        profile = read_profile(visit.profile, operators, self._choice.delegate)
+        return Measured(statistics, (raw + visit.profile.output)[:_MAX_RAW], profile=profile)
 
     def _conditions(self, seen: Mapping[str, str]) -> Conditions:
         core = self._cores[0] if self._cores else 0
@@ -342,7 +377,9 @@ def connect(transport: Transport, choice: Choice, protocol: MeasurementProtocol)
         RunnerRefused: the runner is not for it.
     """
     transport.reconnect()
-    return Phone(transport, choice, protocol)
+    phone = Phone(transport, choice, protocol)
+    phone.learn_methods()
+    return phone
 
 
 def _seconds(text: str | None) -> float | None:

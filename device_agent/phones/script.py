@@ -24,11 +24,22 @@ for model in {models}; do
   echo
   echo "{mark} end $number $code"
   for file in {look}; do value=; read -r value < $file; echo "$file $value"; done 2>/dev/null
-  echo "{mark} done $number"
+{profiles}  echo "{mark} done $number"
   number=$((number + 1))
 done
 echo "{mark} over"
 echo over > over
+"""
+#: a second launch for the visits that are to be profiled, since profiling slows runs down
+_PROFILES = """  for profiled in {indexes}; do
+    if [ $profiled = $number ]; then
+      echo "{mark} profile $number"
+      {command} --graph={model_folder}/$model {flags} 2>&1
+      code=$?
+      echo
+      echo "{mark} profiled $number $code"
+    fi
+  done
 """
 
 
@@ -48,6 +59,18 @@ class Launch:
     mark: str
     #: what a visit takes at least, s
     least_s: float = 0.0
+    #: of the launch that profiles
+    profile_flags: tuple[str, ...] = ()
+    #: which visits of the stretch are profiled, too
+    profiled: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one launch of the runner said, and how it ended."""
+
+    exit_code: int
+    output: str
 
 
 @dataclass(frozen=True)
@@ -58,8 +81,9 @@ class ScriptVisit:
     #: first lines of the files looked at
     before: Mapping[str, str]
     after: Mapping[str, str]
-    exit_code: int
-    output: str
+    said: Said
+    #: of the launch that profiled, None where there was none
+    profile: Said | None = None
 
 
 def script_text(launch: Launch, models: Sequence[str]) -> str:
@@ -72,6 +96,7 @@ def script_text(launch: Launch, models: Sequence[str]) -> str:
         model_folder=shlex.quote(launch.model_folder),
         flags=shlex.join(launch.flags),
         mark=launch.mark,
+        profiles=_profiles(launch) if launch.profiled else "",
     )
 
 
@@ -83,9 +108,31 @@ def finished_visits(text: str, mark: str) -> Iterator[ScriptVisit]:
         _, _, run = tail.partition("\n")
         output, ended, rest = run.partition(f"\n{mark} end {number} ")
         code, _, rest = rest.partition("\n")
-        after, done, _ = rest.partition(f"{mark} done {number}\n")
+        rest, done, _ = rest.partition(f"{mark} done {number}\n")
+        after, profiled, profile = rest.partition(f"{mark} profile {number}\n")
         if found and ended and done:
-            yield ScriptVisit(int(number), _looked(before), _looked(after), int(code), output)
+            yield ScriptVisit(
+                index=int(number),
+                before=_looked(before),
+                after=_looked(after),
+                said=Said(int(code), output),
+                profile=_said(profile, f"\n{mark} profiled {number} ") if profiled else None,
+            )
+
+
+def _said(text: str, end: str) -> Said:
+    output, _, rest = text.partition(end)
+    return Said(int(rest.partition("\n")[0]), output)
+
+
+def _profiles(launch: Launch) -> str:
+    return _PROFILES.format(
+        indexes=" ".join(map(str, launch.profiled)),
+        mark=launch.mark,
+        command=shlex.join(launch.command),
+        model_folder=shlex.quote(launch.model_folder),
+        flags=shlex.join(launch.profile_flags),
+    )
 
 
 def _looked(text: str) -> dict[str, str]:

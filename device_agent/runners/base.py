@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from netspec.operators import Operator
 from netspec.protocol import MeasurementProtocol
 from netspec.statistics import VisitStatistics
+from netspec.wire import Profile
 
 
 @dataclass(frozen=True)
@@ -21,17 +24,25 @@ class Measured:
     clean_share: float | None = None
     #: share of the runs' time that others had the core, None where nobody knows
     busy_share: float | None = None
+    #: of the model's operators, where it was asked for
+    profile: Profile | None = None
 
 
 class Runner(Protocol):
     """Makes visits of `.tflite` files on this machine, one at a time."""
 
-    def begin(self, model: Path, protocol: MeasurementProtocol) -> None:
+    def begin(
+        self,
+        model: Path,
+        protocol: MeasurementProtocol,
+        operators: Sequence[Operator] | None = None,
+    ) -> None:
         """Launches the model once, in a fresh process, and lets it measure its runs.
 
         Args:
             model: the file, on the agent's machine.
             protocol: how long to warm up and to measure.
+            operators: of the model, where the visit shall carry a profile of them.
 
         Raises:
             VisitFailed: it could not be launched.

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -22,10 +23,13 @@ from device_agent import errors
 from device_agent.errors import DeviceNotReady, RunnerFailed, VisitFailed
 from device_agent.printed import printed
 from device_agent.runners.base import Measured
+from device_agent.runners.host_profile import read_profile
 from device_agent.runners.visit_order import VisitOrder
+from netspec.operators import Operator
 from netspec.protocol import MeasurementProtocol
 from netspec.statistics import VisitStatistics
 
+_FORK_SERVER = ("-P", "-m", "device_agent.runners.fork_server")
 #: start of the fork server: importing LiteRT on a slow device
 START_TIMEOUT_S = 60.0
 #: what a visit may take beyond the time that its protocol asks for
@@ -66,9 +70,17 @@ class LiteRtRunner:
         self._spare_s = spare_s
         self._server: _ForkServer | None = None
         self._order: VisitOrder | None = None
+        self._operators: Sequence[Operator] | None = None
 
-    def begin(self, model: Path, protocol: MeasurementProtocol) -> None:
+    def begin(
+        self,
+        model: Path,
+        protocol: MeasurementProtocol,
+        operators: Sequence[Operator] | None = None,
+    ) -> None:
         """Begins a visit, see `Runner.begin`."""
+        asked_s = (protocol.warmup_ms + protocol.measure_ms) / 1000
+        self._operators = operators
         self._order = VisitOrder(
             model=str(model.resolve()),
             core=self._core,
@@ -76,7 +88,8 @@ class LiteRtRunner:
             measure_ms=protocol.measure_ms,
             min_runs=protocol.min_runs,
             max_runs=protocol.max_runs,
-            timeout_s=self._spare_s + (protocol.warmup_ms + protocol.measure_ms) / 1000,
+            timeout_s=self._spare_s + asked_s * (1 if operators is None else 2),
+            profile=operators is not None,
         )
         if self._server is None:
             self._server = _ForkServer(self._python)
@@ -99,16 +112,25 @@ class LiteRtRunner:
         seen = json.loads(answer["result"])
         _raise_failure(seen)
         runs_ns = np.array(seen["runs_ns"], dtype=np.float64)
+        profile = None
+        if self._operators is not None:
+            profile, seen["profile"] = read_profile(self._operators, seen["profile"])
         return Measured(
             statistics=VisitStatistics.of(runs_ns / 1000),
             raw=_raw_text(seen, answer["log"]),
             clean_share=seen["clean_share"],
             busy_share=seen["busy_share"],
+            profile=profile,
         )
 
-    def visit(self, model: Path, protocol: MeasurementProtocol) -> Measured:
+    def visit(
+        self,
+        model: Path,
+        protocol: MeasurementProtocol,
+        operators: Sequence[Operator] | None = None,
+    ) -> Measured:
         """One visit from its begin to its finish."""
-        self.begin(model, protocol)
+        self.begin(model, protocol, operators)
         return self.finish()
 
     def close(self) -> None:
@@ -154,7 +176,7 @@ class _ForkServer:
         self._unread = b""
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
         self._process = subprocess.Popen(  # noqa: S603 (the user's own Python)
-            [python, "-P", "-m", "device_agent.runners.fork_server"],
+            [python, *_FORK_SERVER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

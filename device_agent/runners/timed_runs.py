@@ -12,10 +12,12 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 # numpy loads its random module on first use: once here, not in every child.
 from numpy.random import default_rng
 
+from device_agent.runners.profiled_runs import profile_runs
 from device_agent.runners.runtime import interpreter_class
 from device_agent.runners.visit_order import VisitOrder
 from netspec.delegation import delegation
@@ -58,7 +60,7 @@ def make_visit(order: VisitOrder) -> dict[str, Any]:
     warmup, _ = _timed(interpreter, order.warmup_ms, _MIN_WARMUP_RUNS, order.max_runs)
     runs, used = _timed(interpreter, order.measure_ms, order.min_runs, order.max_runs)
     clean = sum(1 for run, own in zip(runs, used, strict=True) if _is_clean(run, own))
-    return {
+    visit = {
         "order": asdict(order),
         "delegation": taken,
         "load_ns": loaded - started,
@@ -69,6 +71,10 @@ def make_visit(order: VisitOrder) -> dict[str, Any]:
         "clean_share": clean / len(runs),
         "busy_share": max(0.0, 1 - sum(used) / sum(runs)),
     }
+    if order.profile:
+        profile = profile_runs(order, _values(interpreter.get_input_details()[0]).tobytes())
+        return profile if "error" in profile else {**visit, "profile": profile}
+    return visit
 
 
 _PARTS = {"none": "nothing", "partial": "only a part"}
@@ -85,13 +91,16 @@ def _fill_inputs(interpreter: Any) -> None:
     They repeat after `_BLOCK` values, which no kernel knows.
     """
     for detail in interpreter.get_input_details():
-        shape, dtype = detail["shape"], np.dtype(detail["dtype"])
-        if np.issubdtype(dtype, np.integer):
-            size = int(np.prod(shape)) * dtype.itemsize
-            values = np.resize(_BYTES, size).view(dtype).reshape(shape)
-        else:
-            values = np.resize(_FLOATS.astype(dtype), shape)
-        interpreter.set_tensor(detail["index"], values)
+        interpreter.set_tensor(detail["index"], _values(detail))
+
+
+def _values(detail: dict[str, Any]) -> npt.NDArray[Any]:
+    shape, dtype = tuple(detail["shape"]), np.dtype(detail["dtype"])
+    if np.issubdtype(dtype, np.integer):
+        size = int(np.prod(shape)) * dtype.itemsize
+        values: npt.NDArray[Any] = np.resize(_BYTES, size).view(dtype).reshape(shape)
+        return values
+    return np.resize(_FLOATS.astype(dtype), shape)
 
 
 def _is_clean(run_ns: int, own_ns: int) -> bool:

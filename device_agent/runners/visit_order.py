@@ -17,3 +17,5 @@ class VisitOrder:
     min_runs: int
     max_runs: int
     timeout_s: float
+    #: after the visit's runs, more of them in which every kernel is timed
+    profile: bool = False

@@ -38,12 +38,18 @@ int LiteRtCreateManagedTensorBufferFromRequirements(Handle, const TensorType *, 
 int LiteRtGetTensorBufferSize(Handle, size_t *);
 int LiteRtLockTensorBuffer(Handle, void **, int);
 int LiteRtUnlockTensorBuffer(Handle);
+int LiteRtCreateOpaqueOptions(const char *, void *, void (*)(void *), Handle *);
+int LiteRtAddOpaqueOptions(Handle, Handle);
+int LiteRtCompiledModelGetProfiler(Handle, Handle *);
+int LiteRtStartProfiler(Handle);
+int LiteRtStopProfiler(Handle);
+int LiteRtGetProfileSummary(Handle, Handle, const char **);
 int LiteRtRunCompiledModel(Handle, size_t, size_t, Handle *, size_t, Handle *);
 
 static const char *graph = "";
 static long num_runs = 50, warmup_runs = 1, num_threads = 1;
 static double min_secs = 1, warmup_min_secs = 0.5, max_secs = 150;
-static bool use_xnnpack = true, use_gpu, use_nnapi;
+static bool use_xnnpack = true, use_gpu, use_nnapi, enable_op_profiling;
 static int64_t runs_us[MAX_RUNS];
 
 static int fail(const char *what) {
@@ -80,11 +86,12 @@ static bool take_flag(const char *flag) {
   else if (IS("use_xnnpack")) use_xnnpack = on;
   else if (IS("use_gpu")) use_gpu = on;
   else if (IS("use_nnapi")) use_nnapi = on;
+  else if (IS("enable_op_profiling")) enable_op_profiling = on;
   else return false;
   return true;
 }
 
-static Handle environment, model, compiled, inputs[MAX_BUFFERS], outputs[MAX_BUFFERS];
+static Handle environment, model, compiled, profiler, inputs[MAX_BUFFERS], outputs[MAX_BUFFERS];
 static size_t input_count, output_count;
 
 static void load(void) {
@@ -93,6 +100,12 @@ static void load(void) {
   must(LiteRtCreateModelFromFile(environment, graph, &model), "failed to load the model");
   must(LiteRtCreateOptions(&options), "no options");
   must(LiteRtSetOptionsHardwareAccelerators(options, CPU), "no CPU");
+  if (enable_op_profiling) {
+    Handle more;
+    char *text = strdup("enable_profiling = true\n");
+    must(LiteRtCreateOpaqueOptions("runtime_options_string", text, free, &more), "no options");
+    must(LiteRtAddOpaqueOptions(options, more), "no profiling");
+  }
   must(LiteRtCreateCompiledModel(environment, model, options, &compiled), "failed to compile");
   must(LiteRtGetModelSubgraph(model, 0, &subgraph), "no graph");
   must(LiteRtGetNumSubgraphInputs(subgraph, &input_count), "no inputs");
@@ -191,9 +204,19 @@ int main(int argc, char **argv) {
   printf("INFO: Loaded model %s\nINFO: The input model file size (MB): %g\n"
          "INFO: Initialized session in %gms.\n", graph, (double)file.st_size / 1e6, init / 1e3);
   double warmup = phase(warmup_runs, warmup_min_secs, &first);
+  if (enable_op_profiling) {
+    must(LiteRtCompiledModelGetProfiler(compiled, &profiler), "no profiler");
+    must(LiteRtStartProfiler(profiler), "no profile");
+  }
   double inference = phase(num_runs, min_secs, &unused);
   printf("INFO: Inference timings in us: Init: %lld, First inference: %lld, Warmup (avg): %g, "
          "Inference (avg): %g\n", (long long)init, (long long)first, warmup, inference);
+  if (enable_op_profiling) {
+    const char *summary;
+    must(LiteRtStopProfiler(profiler), "no end of the profile");
+    must(LiteRtGetProfileSummary(profiler, compiled, &summary), "no profile");
+    printf("INFO: Operator-wise Profiling Info for Regular Benchmark Runs:\n%s\n", summary);
+  }
   fflush(stdout);
   _Exit(0);
 }

@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass, field
 
 from device_agent.benchmark_model.program import Program
+from netspec.tflite.contents import FileOperator, operators_of
 from tests.phones.fake_phone import FakePhone
 from tests.phones.shell_io import Call
 
@@ -28,6 +29,23 @@ _REFUSED = (
     "INFO: Though XNNPACK delegate is explicitly applied, the model graph will not be executed "
     "by the delegate.\n"
 )
+_PROFILE = (
+    "INFO: Operator-wise Profiling Info for Regular Benchmark Runs:\n"
+    "==== Run Order ====\n"
+    "\t[node type]\t[start]\t[first]\t[avg ms]\t[%]\t[cdf%]\t[mem KB]\t[times called]\t[Name]\n"
+)
+_ROW = "\t{kind}\t0.000\t{ms}\t{ms}\t1.000%\t1.000%\t0.000\t10\tDelegate/{kind}:{index}\n"
+_KERNELS = {
+    "CONV_2D": "Convolution (NHWC, F32) IGEMM",
+    "DEPTHWISE_CONV_2D": "Convolution (NHWC, F32) DWConv",
+    "FULLY_CONNECTED": "Fully Connected (NC, F32) GEMM",
+    "MEAN": "Mean (ND) Reduce",
+    "ADD": "Add (ND)",
+}
+
+
+def _kind(operator: FileOperator) -> str:
+    return _KERNELS[operator.name]
 
 
 @dataclass
@@ -42,6 +60,9 @@ class FakeBenchmarkModel:
     chatter: str = ""
     #: said instead of anything else
     says: str = ""
+    #: whether it knows `--enable_op_profiling`, and what it says of each layer, in whole us
+    profiles: bool = True
+    layer_us: int = 25
     exit_code: int = 0
     #: models launched, by name
     launched: list[str] = field(default_factory=list)
@@ -58,8 +79,18 @@ class FakeBenchmarkModel:
         for hook in self.before:
             assert callable(hook)
             hook(len(self.launched))
-        await call.out(self.chatter + (self.says or self._words()))
+        words = self.says or self._words()
+        if self.profiles and "--enable_op_profiling=true" in call.args:
+            words += self._profile(call.phone.files.read(graph))
+        await call.out(self.chatter + words)
         return self.exit_code
+
+    def _profile(self, file: bytes) -> str:
+        rows = "".join(
+            _ROW.format(kind=_kind(one), ms=f"{self.layer_us / 1000:.3f}", index=index)
+            for index, one in enumerate(operators_of(file))
+        )
+        return f"{_PROFILE}{rows}\nTimings (microseconds): count=1 curr=1\n"
 
     def _words(self) -> str:
         line = _LINE.format(count=20, us=self.us, high=self.us + 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,16 +18,20 @@ from device_agent.model_files import ModelFiles
 from device_agent.runners.base import Measured
 from device_agent.spool import Spool
 from device_agent.stop import StopSignal
+from netspec.operators import Operator
 from netspec.profiler_http import ProfilerHttp
 from netspec.protocol import MeasurementProtocol
 from netspec.statistics import VisitStatistics
 from netspec.wire import (
+    ISOLATED,
     Conditions,
     Lease,
     LeaseRelease,
     LeaseStatus,
+    Profile,
     QuarantineRequest,
     RegisteredDevice,
+    TaskMethod,
     Visit,
     VisitBatch,
 )
@@ -126,8 +130,15 @@ class ScriptedRunner:
     visits: int = 0
 
     _begun: Path | None = None
+    _operators: Sequence[Operator] | None = None
 
-    def begin(self, model: Path, protocol: MeasurementProtocol) -> None:
+    def begin(
+        self,
+        model: Path,
+        protocol: MeasurementProtocol,
+        operators: Sequence[Operator] | None = None,
+    ) -> None:
+        self._operators = operators
         assert protocol == PROTOCOL
         assert model.exists()
         assert self._begun is None
@@ -141,7 +152,11 @@ class ScriptedRunner:
         statistics = VisitStatistics(
             count=1, min_us=1, p5_us=1, median_us=1, p95_us=1, mean_us=1, std_us=0
         )
-        return Measured(statistics, raw=f"visit {self.visits}")
+        profile = None
+        if self._operators is not None:
+            times = tuple(float(index) for index, _ in enumerate(self._operators))
+            profile = Profile(operators_us=times, statistic="p5", count=1)
+        return Measured(statistics, raw=f"visit {self.visits}", profile=profile)
 
     def close(self) -> None:
         raise AssertionError("the agent does not own its runner")
@@ -165,11 +180,19 @@ class QuietProgress:
         self.steps[self._stage] += 1
 
 
-def agent_with(peer: Peer, runner: ScriptedRunner, spool: Spool, stop: StopSignal) -> Agent:
+def agent_with(
+    peer: Peer,
+    runner: ScriptedRunner,
+    spool: Spool,
+    stop: StopSignal,
+    methods: tuple[TaskMethod, ...] = (ISOLATED,),
+) -> Agent:
     transport = httpx2.MockTransport(peer)
     link = Link(ProfilerHttp("http://test", "t", transport=transport, retry_pauses_s=()))
     bench = Bench(
-        device=LocalDevice("host-test", IDENTITY, runner, Conditions, None, PROTOCOL),
+        device=LocalDevice(
+            "host-test", IDENTITY, runner, Conditions, None, PROTOCOL, methods=methods
+        ),
         protocol=PROTOCOL,
         link=link,
         spool=spool,

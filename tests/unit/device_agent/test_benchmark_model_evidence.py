@@ -82,5 +82,8 @@ def test_a_profile_is_read_by_its_columns() -> None:
         ("DEPTHWISE_CONV_2D", 49.870),
     ]
     assert nodes[1].name.endswith(":1")
+    aligned = parse_profile((GOLDEN / "tflite-xnnpack-profile.txt").read_text())
+    assert [node.name for node in aligned] == [f"[Delegate]:{at}" for at in range(8)]
+    assert aligned[1].kind == "Delegate/Convolution (NHWC, F32) DWConv"
     with pytest.raises(UnparsableOutput, match="no profile"):
         parse_profile((GOLDEN / "tflite-percentiles.txt").read_text())

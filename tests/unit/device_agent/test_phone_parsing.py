@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -124,12 +125,13 @@ INFO: count=
 
 def test_finished_visits_are_read_and_the_one_in_flight_left_out() -> None:
     first, second = finished_visits(WRITTEN, "@k")
-    assert (first.index, first.exit_code) == (0, 0)
+    assert (first.index, first.said.exit_code) == (0, 0)
     assert first.before == {"/proc/uptime": "12.5 80.1"}
     assert first.after == {"/proc/uptime": "13.1 80.2"}
-    assert "still the runner's" in first.output
-    assert (second.index, second.exit_code) == (1, 134)
-    assert second.output.strip() == "no newline at its end"
+    assert "still the runner's" in first.said.output
+    assert first.profile is None
+    assert (second.index, second.said.exit_code) == (1, 134)
+    assert second.said.output.strip() == "no newline at its end"
 
 
 @settings(max_examples=40, deadline=None)
@@ -138,6 +140,37 @@ def test_however_far_the_script_came_no_visit_is_made_up(at: int) -> None:
     whole = list(finished_visits(WRITTEN, "@k"))
     found = list(finished_visits(WRITTEN[:at], "@k"))
     assert found == whole[: len(found)]
+
+
+PROFILED = """@k begin 0
+@k run 0
+plain
+
+@k end 0 0
+/proc/uptime 13.1 80.2
+@k profile 0
+INFO: the profile
+
+@k profiled 0 3
+@k done 0
+"""
+
+
+def test_a_profile_stands_beside_its_visit() -> None:
+    (visit,) = finished_visits(PROFILED, "@k")
+    assert visit.said.output.strip() == "plain"
+    assert visit.after == {"/proc/uptime": "13.1 80.2"}
+    assert visit.profile is not None
+    assert (visit.profile.exit_code, visit.profile.output.strip()) == (3, "INFO: the profile")
+    for at in range(len(PROFILED)):
+        assert list(finished_visits(PROFILED[:at], "@k")) == []
+
+
+def test_only_the_visits_asked_for_are_profiled() -> None:
+    assert "profile" not in script_text(LAUNCH, ["a.tflite"])
+    text = script_text(replace(LAUNCH, profiled=(1, 4), profile_flags=("--p=1",)), ["a.tflite"])
+    assert "for profiled in 1 4; do" in text
+    assert "taskset 80 /t/r --graph=/t/m/$model --p=1 2>&1" in text
 
 
 def test_the_script_quotes_what_it_is_given() -> None:

@@ -1,0 +1,95 @@
+"""Which operator each kernel of a profile belongs to.
+
+The encoder writes an operator's layers one after the other, and XNNPACK runs them in that order, a
+kernel a layer: convolutions under several names, and now and then a reshape or copy that belongs
+to the layer before it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from device_agent.errors import ProfileMismatch
+from netspec.layers import Layer, LayerKind, layers_of
+from netspec.operators import Operator
+
+#: how XNNPACK, and TFLite's own kernels, call what runs a layer
+_KERNELS: dict[LayerKind, re.Pattern[str]] = {
+    # A convolution of 1x1 px is a matrix product.
+    "conv": re.compile(r"Convolution|Fully Connected|CONV_2D"),
+    # Kernels that XNNPACK has no depthwise form for run as grouped convolutions.
+    "depthwise": re.compile(r"Convolution|DEPTHWISE_CONV_2D"),
+    "mean": re.compile(r"Mean|Pooling|MEAN"),
+    "dense": re.compile(r"Fully Connected|FULLY_CONNECTED"),
+    "add": re.compile(r"Add|ADD"),
+    "convert": re.compile(r"Convert|QUANTIZE"),
+}
+#: what moves values, and belongs to the layer before it
+_MOVES = re.compile(r"Reshape|Copy|Transpose|RESHAPE")
+
+
+def operators_of_kernels(operators: Sequence[Operator], kinds: Sequence[str]) -> tuple[int, ...]:
+    """Of each kernel, the index of its operator.
+
+    Args:
+        operators: of the network that ran.
+        kinds: of the kernels in the order of running, for instance
+            `Convolution (NHWC, F32) IGEMM`.
+
+    Raises:
+        ProfileMismatch: a kernel is none of the next layer's, or there are too few or too many.
+    """
+    layers = [
+        (index, layer) for index, operator in enumerate(operators) for layer in layers_of(operator)
+    ]
+    found: list[int] = []
+    following = iter(layers)
+    done = 0
+    for kind in kinds:
+        if _MOVES.search(kind):
+            found.append(layers[max(0, done - 1)][0])
+            continue
+        index, layer = next(following, (None, None))
+        if index is None or layer is None:
+            raise _too(kinds, layers, "more")
+        if not _KERNELS[layer.kind].search(kind):
+            raise ProfileMismatch(
+                f"the profile shows a kernel {kind!r} where layer {layer.name} of "
+                f"{operators[index].key} ran; measure this target with the method `isolated`"
+            )
+        found.append(index)
+        done += 1
+    if done < len(layers):
+        raise _too(kinds, layers, "fewer")
+    return tuple(found)
+
+
+def summed(
+    kernels: npt.NDArray[np.float64], owners: Sequence[int], operators: int
+) -> npt.NDArray[np.float64]:
+    """Times of operators from times of kernels.
+
+    Args:
+        kernels: shape [runs, kernels].
+        owners: of each kernel, the index of its operator.
+        operators: how many there are.
+
+    Returns:
+        Shape [runs, operators].
+    """
+    times = np.zeros((len(kernels), operators))
+    for column, owner in zip(kernels.T, owners, strict=True):
+        times[:, owner] += column
+    return times
+
+
+def _too(kinds: Sequence[str], layers: Sequence[tuple[int, Layer]], how: str) -> ProfileMismatch:
+    return ProfileMismatch(
+        f"the profile shows {how} kernels ({len(kinds)}) than the network has layers "
+        f"({len(layers)}): the runtime fuses them, or does not look into its delegate; "
+        "measure this target with the method `isolated`"
+    )

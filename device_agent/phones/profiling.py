@@ -1,0 +1,90 @@
+"""What a phone's launch with profiling tells of a network's operators."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import structlog
+
+from device_agent.anchor import ANCHOR_OPERATOR
+from device_agent.benchmark_model.evidence import require_delegation
+from device_agent.benchmark_model.output import parse_output
+from device_agent.benchmark_model.profile import parse_profile
+from device_agent.errors import RunnerFailed, VisitFailed
+from device_agent.kernels import operators_of_kernels, summed
+from device_agent.phones.files import MODELS, PhoneFiles
+from device_agent.phones.script import Said
+from device_agent.transports.base import Transport
+from netspec.operators import Operator
+from netspec.protocol import Delegate
+from netspec.tflite import encode
+from netspec.wire import ISOLATED, Profile, TaskMethod
+
+#: two phases of a fraction of a second each
+_PROBE_S = 60.0
+_US_PER_MS = 1000
+
+_log = structlog.get_logger()
+
+
+def read_profile(said: Said, operators: Sequence[Operator], delegate: Delegate) -> Profile:
+    """The profile that a launch printed.
+
+    The tool prints means of the runs, in whole us.
+
+    Args:
+        said: by the launch.
+        operators: of the network that ran.
+        delegate: that must have run it.
+
+    Raises:
+        VisitFailed: the launch failed, or its profile is not the network's.
+    """
+    if said.exit_code:
+        raise RunnerFailed(
+            f"benchmark_model ended with exit code {said.exit_code} when it was to profile"
+        )
+    output = parse_output(said.output)
+    require_delegation(said.output, delegate)
+    nodes = parse_profile(said.output)
+    owners = operators_of_kernels(operators, [node.kind for node in nodes])
+    means_us = np.array([[node.average_ms for node in nodes]]) * _US_PER_MS
+    return Profile(
+        operators_us=tuple(summed(means_us, owners, len(operators))[0].round(3).tolist()),
+        statistic="mean",
+        count=output.measured.count,
+        network_us=output.measured.mean_us,
+    )
+
+
+def methods_of(
+    transport: Transport,
+    files: PhoneFiles,
+    launch: Sequence[str],
+    delegate: Delegate,
+) -> tuple[TaskMethod, ...]:
+    """How tasks can be measured with the phone's runner: it is tried with a small operator.
+
+    Args:
+        transport: connected.
+        files: the phone's.
+        launch: program and flags of a launch that profiles.
+        delegate: that must run it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "probe.tflite"
+        model.write_bytes(encode([ANCHOR_OPERATOR]))
+        name = files.push_models([model])[model]
+    command = f"{shlex.join([*launch, f'--graph={MODELS / name}'])} 2>&1"
+    said = transport.shell(command, timeout_s=_PROBE_S)
+    try:
+        read_profile(Said(said.exit_code, said.output), [ANCHOR_OPERATOR], delegate)
+    except VisitFailed as error:
+        why = " ".join(str(error).split())[:300]
+        _log.warning("no profiles of operators", device=transport.serial, why=why)
+        return (ISOLATED,)
+    return (ISOLATED, "in_network")

@@ -1,0 +1,71 @@
+"""From the kernels that a host's visit timed to the profile of its operators."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+
+from device_agent.anchor import ANCHOR_OPERATOR
+from device_agent.errors import VisitFailed
+from device_agent.kernels import operators_of_kernels, summed
+from device_agent.runners.base import Runner
+from netspec.operators import Operator
+from netspec.protocol import MeasurementProtocol
+from netspec.tflite import encode
+from netspec.wire import ISOLATED, Profile, TaskMethod
+
+#: of the profiled runs, as of a visit's: the low end repeats
+_PERCENT = 5
+
+_log = structlog.get_logger()
+
+
+def read_profile(
+    operators: Sequence[Operator], seen: dict[str, Any]
+) -> tuple[Profile, dict[str, Any]]:
+    """The profile, and what of it is kept as raw text.
+
+    Each operator by itself: a disturbed run mostly hits one of them, and the others stay good.
+
+    Args:
+        operators: of the network that ran.
+        seen: what `profiled_runs.profile_runs` gave.
+
+    Raises:
+        ProfileMismatch: the kernels are not the operators' layers.
+    """
+    kinds: list[str] = seen["kinds"]
+    kernels_us = np.array(seen["kernels_us"], dtype=np.float64)
+    owners = operators_of_kernels(operators, kinds)
+    times_us = summed(kernels_us, owners, len(operators))
+    runs_us = np.array(seen["runs_ns"], dtype=np.float64) / 1000
+    profile = Profile(
+        operators_us=tuple(np.percentile(times_us, _PERCENT, axis=0).tolist()),
+        statistic="p5",
+        count=len(runs_us),
+        network_us=float(np.percentile(runs_us, _PERCENT)),
+    )
+    kept = np.percentile(kernels_us, _PERCENT, axis=0).tolist()
+    return profile, {"kinds": kinds, "kernels_p5_us": kept, "count": len(runs_us)}
+
+
+def methods_of(runner: Runner, protocol: MeasurementProtocol) -> tuple[TaskMethod, ...]:
+    """How tasks can be measured with the runner: it is tried with a small operator."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "probe.tflite"
+        model.write_bytes(encode([ANCHOR_OPERATOR]))
+        try:
+            runner.begin(model, protocol, [ANCHOR_OPERATOR])
+            runner.finish()
+        except VisitFailed as error:
+            _log.warning("no profiles of operators", why=" ".join(str(error).split()))
+            return (ISOLATED,)
+        finally:
+            # The next visit starts it again, where the agent has moved by then.
+            runner.close()
+    return (ISOLATED, "in_network")

@@ -1,0 +1,158 @@
+"""LiteRT's C library, for what its Python does not offer: the profile of a run.
+
+Needs nothing but the standard library. Nobody promises that the library's functions and
+structures stay as they are: whoever uses this checks what comes out, and does without where it
+is not what was expected. Source: `litert/c` of github.com/google-ai-edge/LiteRT.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+from ctypes import byref, c_bool, c_char_p, c_int, c_int64, c_size_t, c_uint64, c_void_p
+from pathlib import Path
+from typing import Any
+
+_LIBRARY = "libLiteRt.so"
+#: `kLiteRtHwAcceleratorCpu`, `kLiteRtTensorBufferLockModeWrite`
+_CPU = 1
+_WRITE = 1
+#: one that a delegate ran: `DELEGATE_PROFILED_OPERATOR_INVOKE_EVENT`
+_DELEGATE_KERNEL = 1 << 3
+#: more than any `LiteRtRankedTensorType`, in words
+_TYPE_WORDS = 64
+
+
+class LibraryUnusable(Exception):
+    """The library is not there, or does something else than expected; the text says what."""
+
+
+class _Event(ctypes.Structure):
+    """`ProfiledEventData`."""
+
+    _fields_ = (
+        ("tag", c_char_p),
+        ("kind", c_int),
+        ("start_us", c_uint64),
+        ("elapsed_us", c_uint64),
+        ("memory", c_int64 * 6),
+        ("index", c_uint64),
+        ("more", c_uint64),
+        ("source", c_int),
+    )
+
+
+class ProfiledModel:
+    """A model on XNNPACK with one thread, whose runs tell what each kernel took.
+
+    Args:
+        path: of the `.tflite` file, with one input and one output.
+        inputs: bytes of its input.
+
+    Raises:
+        LibraryUnusable: it cannot be profiled here.
+    """
+
+    def __init__(self, path: str, inputs: bytes) -> None:
+        self._library = _load()
+        environment, model, options = c_void_p(), c_void_p(), c_void_p()
+        self._call("LiteRtCreateEnvironment", c_int(0), None, byref(environment))
+        self._call("LiteRtCreateModelFromFile", environment, path.encode(), byref(model))
+        self._call("LiteRtCreateOptions", byref(options))
+        self._call("LiteRtSetOptionsHardwareAccelerators", options, c_int(_CPU))
+        self._add_options(options, b"runtime_options_string", b"enable_profiling = true\n")
+        self._model = c_void_p()
+        self._call("LiteRtCreateCompiledModel", environment, model, options, byref(self._model))
+        whole = c_bool()
+        self._call("LiteRtCompiledModelIsFullyAccelerated", self._model, byref(whole))
+        if not whole.value:
+            raise LibraryUnusable("XNNPACK does not run the whole graph")
+        self._input = self._buffer(environment, model, "Input")
+        self._output = self._buffer(environment, model, "Output")
+        self._fill(inputs)
+        self._profiler = c_void_p()
+        self._call("LiteRtCompiledModelGetProfiler", self._model, byref(self._profiler))
+
+    def run(self) -> None:
+        """One run."""
+        one = c_size_t(1)
+        self._call(
+            "LiteRtRunCompiledModel",
+            self._model,
+            c_size_t(0),
+            one,
+            byref(self._input),
+            one,
+            byref(self._output),
+        )
+
+    def start(self) -> None:
+        """From here on kernels are timed; what was seen before is forgotten."""
+        self._call("LiteRtResetProfiler", self._profiler)
+        self._call("LiteRtStartProfiler", self._profiler)
+
+    def stop(self) -> list[tuple[str, int]]:
+        """Kinds and times (whole us, cut off) of the kernels that ran since `start`, in order.
+
+        Raises:
+            LibraryUnusable: the events are not what they should be.
+        """
+        self._call("LiteRtStopProfiler", self._profiler)
+        count = c_int()
+        self._call("LiteRtGetNumProfilerEvents", self._profiler, byref(count))
+        if count.value < 1:
+            raise LibraryUnusable("a profiled run left no events")
+        events = (_Event * count.value)()
+        self._call("LiteRtGetProfilerEvents", self._profiler, count, events)
+        kernels = [event for event in events if event.kind == _DELEGATE_KERNEL]
+        if [event.index for event in kernels] != list(range(len(kernels))):
+            raise LibraryUnusable("the kernels of a profiled run are not numbered in order")
+        return [(event.tag.decode(errors="replace"), event.elapsed_us) for event in kernels]
+
+    def _add_options(self, options: c_void_p, name: bytes, text: bytes) -> None:
+        libc = ctypes.CDLL(None)
+        libc.strdup.restype = c_void_p
+        # The library frees it.
+        payload, free = c_void_p(libc.strdup(text)), ctypes.cast(libc.free, c_void_p)
+        opaque = c_void_p()
+        self._call("LiteRtCreateOpaqueOptions", name, payload, free, byref(opaque))
+        self._call("LiteRtAddOpaqueOptions", options, opaque)
+
+    def _buffer(self, environment: c_void_p, model: c_void_p, side: str) -> c_void_p:
+        graph, tensor, needs, buffer = c_void_p(), c_void_p(), c_void_p(), c_void_p()
+        kind = (c_int64 * _TYPE_WORDS)()
+        first = c_size_t(0)
+        self._call("LiteRtGetModelSubgraph", model, first, byref(graph))
+        self._call(f"LiteRtGetSubgraph{side}", graph, first, byref(tensor))
+        self._call("LiteRtGetRankedTensorType", tensor, kind)
+        requirements = f"LiteRtGetCompiledModel{side}BufferRequirements"
+        self._call(requirements, self._model, first, first, byref(needs))
+        create = "LiteRtCreateManagedTensorBufferFromRequirements"
+        self._call(create, environment, kind, needs, byref(buffer))
+        return buffer
+
+    def _fill(self, inputs: bytes) -> None:
+        size, memory = c_size_t(), c_void_p()
+        self._call("LiteRtGetTensorBufferSize", self._input, byref(size))
+        if size.value < len(inputs):
+            raise LibraryUnusable(f"its input takes {size.value} bytes, not {len(inputs)}")
+        self._call("LiteRtLockTensorBuffer", self._input, byref(memory), c_int(_WRITE))
+        ctypes.memmove(memory, inputs, len(inputs))
+        self._call("LiteRtUnlockTensorBuffer", self._input)
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        try:
+            status = getattr(self._library, name)(*arguments)
+        except AttributeError as error:
+            raise LibraryUnusable(f"{_LIBRARY} has no {name}") from error
+        if status:
+            raise LibraryUnusable(f"{name} failed with status {status}")
+
+
+def _load() -> ctypes.CDLL:
+    spec = importlib.util.find_spec("ai_edge_litert")
+    for folder in (spec.submodule_search_locations if spec else None) or ():
+        path = Path(folder) / _LIBRARY
+        if path.exists():
+            return ctypes.CDLL(str(path))
+    raise LibraryUnusable(f"there is no {_LIBRARY}, which comes with ai-edge-litert")
