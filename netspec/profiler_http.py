@@ -24,7 +24,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
-_TIMEOUT = httpx2.Timeout(60.0, connect=5.0)
+#: how long (s) an answer may take, and a connection
+ANSWER_S, CONNECT_S = 60.0, 5.0
 Client = TypeVar("Client", httpx2.Client, httpx2.AsyncClient)
 
 
@@ -140,10 +141,11 @@ class Exchange(ABC):
         raise ProfilerRefused(answer.status_code, kind, detail)
 
 
-def _client(kind: type[Client], url: str, token: str, transport: Any) -> Client:
+def _client(kind: type[Client], url: str, token: str, transport: Any, timeout_s: float) -> Client:
     headers = {"Authorization": f"Bearer {token}"}
+    timeout = httpx2.Timeout(timeout_s, connect=min(timeout_s, CONNECT_S))
     try:
-        return kind(base_url=url, headers=headers, timeout=_TIMEOUT, transport=transport)
+        return kind(base_url=url, headers=headers, timeout=timeout, transport=transport)
     except (httpx2.InvalidURL, ValueError) as error:
         raise ProfilerUnreachable(
             f"{url!r} is no URL: {error}; expected http://HOST:PORT"
@@ -174,9 +176,10 @@ class ProfilerHttp(Exchange):
         *,
         transport: httpx2.BaseTransport | None = None,
         retry_pauses_s: tuple[float, ...] = RETRY_PAUSES_S,
+        timeout_s: float = ANSWER_S,
     ) -> None:
         super().__init__(url, retry_pauses_s)
-        self._client = _client(httpx2.Client, self.url, token, transport)
+        self._client = _client(httpx2.Client, self.url, token, transport, timeout_s)
 
     def __enter__(self) -> Self:
         return self
@@ -210,9 +213,10 @@ class AsyncProfilerHttp(Exchange):
         *,
         transport: httpx2.AsyncBaseTransport | None = None,
         retry_pauses_s: tuple[float, ...] = RETRY_PAUSES_S,
+        timeout_s: float = ANSWER_S,
     ) -> None:
         super().__init__(url, retry_pauses_s)
-        self._client = _client(httpx2.AsyncClient, self.url, token, transport)
+        self._client = _client(httpx2.AsyncClient, self.url, token, transport, timeout_s)
 
     async def close(self) -> None:
         """Closes the connections."""

@@ -14,7 +14,7 @@ from netspec.client.calls import Calls
 from netspec.client.saved import SavedSnapshot
 from netspec.client.snapshot_cache import SnapshotCache
 from netspec.connection import connection
-from netspec.profiler_http import AsyncProfilerHttp, ProfilerHttp
+from netspec.profiler_http import ANSWER_S, AsyncProfilerHttp, ProfilerHttp
 from netspec.retries import RETRY_PAUSES_S
 
 P = ParamSpec("P")
@@ -41,12 +41,16 @@ class AsyncProfilerClient(Calls):
         *,
         transport: httpx2.AsyncBaseTransport | None = None,
         retry_pauses_s: tuple[float, ...] = RETRY_PAUSES_S,
+        timeout_s: float = ANSWER_S,
         cache: SnapshotCache | None = None,
         on_poll: Callable[[], None] = lambda: None,
     ) -> None:
         """Arguments as of `ProfilerClient`."""
         self._connection = AsyncProfilerHttp(
-            *connection(url, token), transport=transport, retry_pauses_s=retry_pauses_s
+            *connection(url, token),
+            transport=transport,
+            retry_pauses_s=retry_pauses_s,
+            timeout_s=timeout_s,
         )
         super().__init__(self._connection, cache or SnapshotCache(), on_poll)
 
@@ -76,6 +80,7 @@ class ProfilerClient:
         *,
         transport: httpx2.BaseTransport | None = None,
         retry_pauses_s: tuple[float, ...] = RETRY_PAUSES_S,
+        timeout_s: float = ANSWER_S,
         cache: SnapshotCache | None = None,
         on_poll: Callable[[], None] = lambda: None,
     ) -> None:
@@ -86,6 +91,7 @@ class ProfilerClient:
             token: None: `PROFILER_TOKEN`, else the one that a server on this machine left.
             transport: in place of a socket.
             retry_pauses_s: longest pauses between tries of a request that may be repeated.
+            timeout_s: how long an answer may take; a connection at most 5 s of it.
             cache: of snapshots; None: in this user's cache folder.
             on_poll: called before each look at a job that is waited for; what it raises ends
                 the wait.
@@ -94,7 +100,10 @@ class ProfilerClient:
             UserError: the URL is none, or there is no token.
         """
         self._connection = ProfilerHttp(
-            *connection(url, token), transport=transport, retry_pauses_s=retry_pauses_s
+            *connection(url, token),
+            transport=transport,
+            retry_pauses_s=retry_pauses_s,
+            timeout_s=timeout_s,
         )
         self._calls = Calls(self._connection, cache or SnapshotCache(), on_poll)
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from netspec.client import ProfilerClient
 from netspec.command import print_json
 from netspec.connection import URL_VARIABLE
+from search_client.commands.completion import complete_recipe, complete_target
 
 if TYPE_CHECKING:
     from search_client.derive import Derived
@@ -30,7 +31,10 @@ ProfilerUrl = Annotated[
 ]
 TargetOption = Annotated[
     str | None,
-    typer.Option(help="Target id, or its beginning; not needed where there is only one."),
+    typer.Option(
+        help="Target id, or its beginning; not needed where there is only one.",
+        autocompletion=complete_target,
+    ),
 ]
 RunFolder = Annotated[Path, typer.Option("--run", help="Folder for the report and the models.")]
 DataFolder = Annotated[
@@ -55,7 +59,10 @@ LatencyRef = Annotated[
         "--latency-ref", help="Latency to aim at, as in 30ms; one for each --target.", metavar="MS"
     ),
 ]
-Recipe = Annotated[str, typer.Option(help="A shipped recipe's name, or a TOML file.")]
+Recipe = Annotated[
+    str,
+    typer.Option(help="A shipped recipe's name, or a TOML file.", autocompletion=complete_recipe),
+]
 
 
 def print_found(found: Derived, file: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netspec.errors import UserError
+from search_client.commands.completion import complete_artifact
 
 if TYPE_CHECKING:
     from search_client.artifacts import Artifact
@@ -16,7 +17,12 @@ RunOf = Annotated[
     Path, typer.Option("--run", help="Folder of a run, with its NAME.network.pt files.")
 ]
 ArtifactName = Annotated[
-    str, typer.Option("--network", help="NAME of the run's NAME.network.pt: searched, baseline.")
+    str,
+    typer.Option(
+        "--network",
+        help="NAME of the run's NAME.network.pt: searched, baseline.",
+        autocompletion=complete_artifact,
+    ),
 ]
 DataOf = Annotated[
     Path | None,

@@ -10,6 +10,7 @@ import typer
 from netspec.command import AsJson, print_json
 from netspec.connection import DEFAULT_URL
 from netspec.errors import UserError
+from search_client.commands.completion import complete_target
 from search_client.commands.options import (
     DataFolder,
     LatencyRef,
@@ -36,7 +37,8 @@ def search(
         list[str] | None,
         typer.Option(
             help="Target id, or its beginning; not needed where there is only one. Given several "
-            "times, the search aims at all of them."
+            "times, the search aims at all of them.",
+            autocompletion=complete_target,
         ),
     ] = None,
     latency_ref: LatencyRef = None,

@@ -1,0 +1,45 @@
+"""What the shell offers for an option's value. Where nothing can be known, it offers nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from netspec.client import ProfilerClient
+from netspec.errors import UserError
+from search_client.shipped import shipped_recipes
+
+#: a shell waits so long (s) for a profiler's targets
+_PATIENCE_S = 1.0
+_ARTIFACT = ".network.pt"
+
+
+def complete_recipe(incomplete: str) -> list[str]:
+    """Shipped recipes, and TOML files whose beginning is typed."""
+    names = [name for name in shipped_recipes() if name.startswith(incomplete)]
+    if not incomplete:
+        return names
+    folder = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
+    files = sorted(str(path) for path in folder.glob("*.toml"))
+    return names + [path for path in files if path.startswith(incomplete)]
+
+
+def complete_target(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Ids of the profiler's targets, each with what its latencies are of."""
+    url = context.params.get("profiler_url")
+    try:
+        with ProfilerClient(url, timeout_s=_PATIENCE_S, retry_pauses_s=()) as client:
+            found = client.targets()
+    except UserError:
+        return []
+    return [(one.id, one.identity.label) for one in found if one.id.startswith(incomplete)]
+
+
+def complete_artifact(context: typer.Context, incomplete: str) -> list[str]:
+    """Names of the networks in the run's folder."""
+    run = context.params.get("run")
+    if run is None:
+        return []
+    names = (path.name.removesuffix(_ARTIFACT) for path in Path(run).glob(f"*{_ARTIFACT}"))
+    return sorted(name for name in names if name.startswith(incomplete))
