@@ -28,7 +28,6 @@ def mount(app: FastAPI, server_key: bytes) -> None:
     inner.state.sessions = Sessions(server_key)
     problems.install(inner)
     inner.add_middleware(BodyLimit, most_bytes=_MOST_FORM_BYTES)
-    inner.add_middleware(SecurityHeaders)
     for router in ROUTERS:
         inner.include_router(router)
     assets.install(inner)
@@ -39,4 +38,5 @@ def mount(app: FastAPI, server_key: bytes) -> None:
     async def to_dashboard() -> RedirectResponse:
         return RedirectResponse(f"{PATH.removeprefix('/')}/")
 
-    app.mount(PATH, inner)
+    # Around the handler of last resort, too.
+    app.mount(PATH, SecurityHeaders(inner))

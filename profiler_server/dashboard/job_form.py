@@ -58,7 +58,7 @@ def request_of(fields: Mapping[str, Any]) -> JobRequest:
         "remeasure": bool(fields["remeasure"]),
     }
     try:
-        return JobRequest.model_validate_json(json.dumps(request))
+        return JobRequest.model_validate(request)
     except InvalidSpec as error:
         raise BadForm(str(error)) from error
     except ValidationError as error:
@@ -91,7 +91,7 @@ def _space(fields: Mapping[str, Any]) -> dict[str, Any]:
 def _recipe(fields: Mapping[str, Any]) -> dict[str, Any]:
     try:
         recipe = tomllib.loads(str(fields["recipe"]))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadForm(f"recipe: not TOML: {error}") from error
     space = recipe.get("space")
     if not isinstance(space, dict):

@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import importlib
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from netspec.wire import Job, TaskOutcome
+from profiler_server.auth import repository, service
+from profiler_server.auth.service import Scope
+from profiler_server.kit.database import Database
+from tests.integration.profiler_server import farm
+from tests.integration.profiler_server.dashboard.visitor import Page, Visitor
+from tests.integration.profiler_server.service import Api
+
+SCRIPT = "<script>alert('x')</script>"
+SignIn = Callable[..., Visitor]
+progress = importlib.import_module("profiler_server.dashboard.endpoints.progress")
+
+
+def fields_of(target: str, **changed: Any) -> dict[str, Any]:
+    """A filled form that asks for one operator once."""
+    operator = farm.blocks(1)[0].model_dump(mode="json")
+    return {
+        "name": "from the form",
+        "target_id": target,
+        "labels": "",
+        "subject": "document",
+        "document": json.dumps({"operators": [operator]}),
+        "rounds": "1",
+        "priority": "0",
+        "precisions": ["float32"],
+        **changed,
+    }
+
+
+def jobs_of(api: Api) -> list[Job]:
+    return [Job.model_validate(one) for one in api.call("GET", "/v1/jobs").json()]
+
+
+def id_in(page: Page) -> str:
+    return page.address.rpartition("/")[2]
+
+
+def test_a_job_is_filed_by_the_form_and_followed(api: Api, admin: Visitor) -> None:
+    device = api.register(farm.registration())
+    target_id = device.target_ids[0]
+    form = admin.get(f"/jobs/new?target_id={target_id}")
+    assert f'<option value="{target_id}" selected>' in form.html
+    page = admin.submit(form, "/jobs/new", fields_of(target_id, rounds="2"))
+    job = api.job(id_in(page))
+    assert (job.name, job.tasks, job.visits) == ("from the form", 1, 2)
+    assert "from the form" in page.text
+    assert "queued" in page.text
+    assert "job created tasks 1" in page.text
+    lease = api.claim(device.id)
+    api.upload(farm.visits(lease, device.id, rounds=1))
+    halfway = admin.get(f"/jobs/{job.id}").text
+    assert "running" in halfway
+    assert "Visits stored 1 of 2, 50 %" in halfway
+    assert "Time left about" in halfway
+    api.upload(farm.visits(lease, device.id, rounds=1))
+    done = admin.get(f"/jobs/{job.id}")
+    assert "State done Visits stored 2 of 2, 100 %" in done.text
+    assert f"/dashboard/jobs/{job.id}/cancel" not in done.forms
+    assert any("from the form done" in row for row in admin.get("/jobs").rows)
+
+
+def test_a_space_is_filed_for_devices_with_labels(api: Api, admin: Visitor) -> None:
+    labelled = farm.registration().model_copy(update={"labels": {"rack": "2"}})
+    target_id = api.register(labelled).target_ids[0]
+    form = admin.get("/jobs/new")
+    fields = {"name": "space", "subject": "space", "input_size": "32", "width": "0.5"}
+    more = {"classes": "10", "labels": "rack=2", "rounds": "1", "priority": "3"}
+    page = admin.submit(form, "/jobs/new", {**fields, **more, "precisions": ["float32", "int8"]})
+    job = api.job(id_in(page))
+    assert job.target_ids == (target_id,)
+    assert job.tasks % 2 == 0
+
+
+def test_a_form_that_is_sent_twice_files_one_job(api: Api, admin: Visitor) -> None:
+    target_id = api.register(farm.registration()).target_ids[0]
+    form = admin.get("/jobs/new")
+    fields = fields_of(target_id)
+    first = admin.submit(form, "/jobs/new", fields)
+    assert admin.submit(form, "/jobs/new", fields).address == first.address
+    assert len(jobs_of(api)) == 1
+    # Sent again with something else in it, it is not taken for the first.
+    page = admin.submit(form, "/jobs/new", {**fields, "name": "other"}, status=422)
+    assert "was sent with another body" in page.text
+    assert len(jobs_of(api)) == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "why", "status"),
+    [
+        ({"rounds": "many"}, "rounds: expected a whole number, got 'many'", 422),
+        ({"labels": "rack=2"}, "but not both", 422),
+        ({"target_id": "0" * 16}, "no target '0000000000000000'", 404),
+        ({"target_id": "", "labels": "rack=9"}, "no device with a target matches", 422),
+        ({"document": '{"operators": []}'}, "name at least one", 422),
+        ({"name": SCRIPT, "document": SCRIPT}, "document: not JSON", 422),
+    ],
+)
+def test_a_wrong_form_comes_back_as_it_was_filled(
+    api: Api, admin: Visitor, changed: dict[str, str], why: str, status: int
+) -> None:
+    target_id = api.register(farm.registration()).target_ids[0]
+    fields = fields_of(target_id, **changed)
+    page = admin.submit(admin.get("/jobs/new"), "/jobs/new", fields, status=status)
+    assert why in page.text
+    assert 'role="alert"' in page.html
+    assert "script" not in page.tags
+    assert fields["document"] in page.text
+    assert jobs_of(api) == []
+
+
+@pytest.mark.parametrize("form_token", [None, "", "0" * 64])
+def test_a_form_of_another_site_files_and_changes_nothing(
+    api: Api, admin: Visitor, form_token: str | None
+) -> None:
+    target_id = api.register(farm.registration()).target_ids[0]
+    job = api.file(farm.job(farm.blocks(1)))
+    given = {} if form_token is None else {"form_token": form_token}
+    for path in ("/jobs/new", f"/jobs/{job.id}/cancel", f"/jobs/{job.id}/retry", "/logout"):
+        page = admin.post(path, {**fields_of(target_id), **given}, status=403)
+        assert "not made for this browser" in page.text
+    assert [one.state for one in jobs_of(api)] == ["queued"]
+
+
+def test_a_form_of_another_sessions_page_is_refused(api: Api, sign_in: SignIn) -> None:
+    target_id = api.register(farm.registration()).target_ids[0]
+    one, other = sign_in(Scope.JOBS_WRITE), sign_in(Scope.JOBS_WRITE)
+    form = one.get("/jobs/new")
+    other.submit(form, "/jobs/new", fields_of(target_id), status=403)
+    one.submit(form, "/jobs/new", fields_of(target_id))
+    assert len(jobs_of(api)) == 1
+
+
+def test_who_may_only_look_is_offered_and_allowed_nothing_else(api: Api, sign_in: SignIn) -> None:
+    api.register(farm.registration())
+    job = api.file(farm.job(farm.blocks(1)))
+    for scope in (Scope.TABLES_READ, Scope.AGENT):
+        reader = sign_in(scope)
+        shown = reader.get(f"/jobs/{job.id}")
+        assert set(shown.forms) == {"/dashboard/logout"}
+        assert "/dashboard/jobs/new" not in reader.get("/jobs").links
+        hidden = shown.forms["/dashboard/logout"]
+        assert "jobs:write" in reader.get("/jobs/new", status=403).text
+        for path in ("/jobs/new", f"/jobs/{job.id}/cancel", f"/jobs/{job.id}/retry"):
+            reader.post(path, hidden, status=403)
+    assert jobs_of(api)[0].state == "queued"
+    writer = sign_in(Scope.JOBS_WRITE)
+    shown = writer.get(f"/jobs/{job.id}")
+    assert f"/dashboard/jobs/{job.id}/cancel" in shown.forms
+
+
+def test_cancelling(api: Api, admin: Visitor) -> None:
+    api.register(farm.registration())
+    job = api.file(farm.job(farm.blocks(2)))
+    page = admin.get(f"/jobs/{job.id}")
+    cancelled = admin.submit(page, f"/jobs/{job.id}/cancel")
+    assert "State cancelled" in cancelled.text
+    assert "job cancelled" in cancelled.text
+    assert api.job(job.id).state == "cancelled"
+    assert f"/dashboard/jobs/{job.id}/cancel" not in cancelled.forms
+
+
+def test_cancelling_what_is_done_says_so(api: Api, admin: Visitor) -> None:
+    device = api.register(farm.registration()).id
+    job = api.file(farm.job(farm.blocks(1), rounds=1))
+    page = admin.get(f"/jobs/{job.id}")
+    api.upload(farm.visits(api.claim(device), device, rounds=1))
+    refused = admin.submit(page, f"/jobs/{job.id}/cancel", status=409)
+    assert "nothing to cancel" in refused.text
+
+
+def test_failures_are_shown_and_retried(make_api: Callable[..., Api]) -> None:
+    api = make_api(retry_backoff_s=0.0)
+    admin = Visitor(api.http.app)  # type: ignore[attr-defined]
+    admin.sign_in(api.headers["Authorization"].removeprefix("Bearer "))
+    device = api.register(farm.registration()).id
+    job = api.file(farm.job(farm.blocks(1), rounds=1, name=f"job {SCRIPT}"))
+    for _ in range(3):
+        lease = api.claim(device)
+        reason = f"crashed {SCRIPT}"
+        outcome = TaskOutcome(task_id=lease.tasks[0].task_id, state="failed", reason=reason)
+        api.release(lease, [outcome])
+    page = admin.get(f"/jobs/{job.id}")
+    assert page.tags.count("script") == 0
+    assert f"crashed {SCRIPT}" in page.text
+    assert f"job {SCRIPT}" in page.text
+    assert "State failed" in page.text
+    assert "task failed" in page.text
+    again = admin.submit(page, f"/jobs/{job.id}/retry")
+    assert "job retried" in again.text
+    assert api.job(job.id).state == "running"
+
+
+def test_a_job_that_does_not_exist(admin: Visitor) -> None:
+    assert "no job 'job_x'" in admin.get("/jobs/job_x", status=404).text
+    admin.get("/jobs/job_x/progress", status=404)
+
+
+def test_jobs_come_in_pages(api: Api, admin: Visitor) -> None:
+    api.register(farm.registration())
+    for number in range(51):
+        api.file(farm.job(farm.blocks(1), name=f"number-{number}"))
+    first = admin.get("/jobs")
+    assert first.rows[1].startswith("number-50 ")
+    (following,) = [link for link in first.links if "cursor=" in link]
+    assert admin.get(f"/jobs{following}").rows[1].startswith("number-0 ")
+
+
+def events_of(text: str) -> list[tuple[str, Any]]:
+    found = []
+    for block in text.split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
+        if "event" in lines:
+            found.append((lines["event"], json.loads(lines["data"])))
+    return found
+
+
+def test_progress_comes_as_events_until_the_job_is_finished(
+    api: Api, admin: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_EVERY_S", 0.02)
+    device = api.register(farm.registration()).id
+    job = api.file(farm.job(farm.blocks(2), rounds=1, name=f"job {SCRIPT}"))
+    lease = api.claim(device)
+    answers = []
+    follow = threading.Thread(
+        target=lambda: answers.append(admin.http.get(f"/dashboard/jobs/{job.id}/progress"))
+    )
+    follow.start()
+    visits = farm.visits(lease, device, rounds=1)
+    for visit in visits.visits:
+        api.upload(visits.model_copy(update={"visits": (visit,)}))
+    follow.join(20)
+    assert not follow.is_alive()
+    (answer,) = answers
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+    events = events_of(answer.text)
+    assert events[-1] == ("end", "done")
+    assert [kind for kind, _ in events[:-1]] == ["parts"] * (len(events) - 1)
+    assert set(events[0][1]) == {"job-actions", "job-progress", "job-log", "job-status"}
+    last = events[-2][1]
+    assert last["job-status"].strip() == "done"
+    assert "100 %" in last["job-progress"]
+    assert all("<script" not in part for _, parts in events[:-1] for part in parts.values())
+
+
+def test_progress_ends_when_the_token_is_revoked(
+    api: Api, sign_in: SignIn, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_EVERY_S", 0.02)
+    monkeypatch.setattr(service, "TRUSTED_S", 0.0)
+    api.register(farm.registration())
+    job = api.file(farm.job(farm.blocks(2)))
+    reader = sign_in(Scope.TABLES_READ)
+    answers = []
+    follow = threading.Thread(
+        target=lambda: answers.append(reader.http.get(f"/dashboard/jobs/{job.id}/progress"))
+    )
+    follow.start()
+    with database.write() as session:
+        (row,) = [one for one in repository.everything(session) if one.scopes == "tables:read"]
+        service.revoke(session, row.id)
+    follow.join(20)
+    assert not follow.is_alive()
+    assert api.job(job.id).state == "queued"
+    assert "end" not in [kind for kind, _ in events_of(answers[0].text)]
+
+
+def test_progress_ends_when_the_server_goes_down(api: Api, admin: Visitor) -> None:
+    api.register(farm.registration())
+    job = api.file(farm.job(farm.blocks(2)))
+    admin.http.app.state.work_signal.close()  # type: ignore[attr-defined]
+    assert admin.http.get(f"/dashboard/jobs/{job.id}/progress").status_code == 200

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from netspec.spaces import Space
+from netspec.wire import TargetSelector
+from profiler_server.dashboard.job_form import DEFAULTS, BadForm, request_of
+
+TARGET = "0123456789abcdef"
+RECIPE = """
+precision = "int8"
+[space]
+input_size = 32
+width = 0.5
+kernels = [3, 5]
+stages = [{ channels = 24, depth = 2, stride = 2 }]
+[search]
+gradient = "full"
+"""
+
+
+def filled(**fields: Any) -> dict[str, Any]:
+    return {**DEFAULTS, "name": "a job", "target_id": TARGET, **fields}
+
+
+def test_the_form_as_it_comes_asks_for_the_space_in_both_precisions() -> None:
+    request = request_of(filled())
+    assert request.name == "a job"
+    assert request.target_id == TARGET
+    assert request.spaces == (Space(input_size=224, width=1.0, classes=1000),)
+    assert request.precisions == ("float32", "int8")
+    assert (request.rounds, request.priority, request.remeasure) == (10, 0, False)
+
+
+def test_devices_are_chosen_by_labels() -> None:
+    request = request_of(filled(target_id="", labels="rack=2, owner = vision ,"))
+    assert request.target_id is None
+    assert request.select == TargetSelector(labels={"rack": "2", "owner": "vision"})
+
+
+def test_a_recipe_gives_its_space() -> None:
+    (space,) = request_of(filled(subject="recipe", recipe=RECIPE, classes="10")).spaces
+    assert (space.input_size, space.width, space.kernels, space.classes) == (32, 0.5, (3, 5), 10)
+    assert len(space.blocks) == 2
+
+
+def test_a_recipe_that_names_classes_keeps_them() -> None:
+    recipe = "[space]\nclasses = 7\n"
+    (space,) = request_of(filled(subject="recipe", recipe=recipe, classes="10")).spaces
+    assert space.classes == 7
+
+
+def test_a_document_names_what_the_api_takes() -> None:
+    document = '{"models": [{"sha256": "%s", "name": "m"}]}' % ("ab" * 32)
+    request = request_of(filled(subject="document", document=document, remeasure="yes"))
+    assert [model.sha256 for model in request.models] == ["ab" * 32]
+    assert request.remeasure
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"name": "  "}, "name: "),
+        ({"labels": "rack=2"}, "but not both"),
+        ({"target_id": ""}, "choose a target"),
+        ({"target_id": "", "labels": "rack"}, "expected NAME=VALUE"),
+        ({"target_id": "", "labels": ","}, "expected NAME=VALUE"),
+        ({"target_id": "", "labels": "RACK=2"}, "select.labels"),
+        ({"target_id": "x"}, "target_id: "),
+        ({"subject": "else"}, "choose what to measure"),
+        ({"input_size": "large"}, "input_size: expected a whole number, got 'large'"),
+        ({"width": "1,0"}, "width: expected a number"),
+        ({"width": "nan"}, "spaces.0.width"),
+        ({"width": "0"}, "spaces.0.width"),
+        ({"rounds": "0"}, "rounds: "),
+        ({"priority": "1.5"}, "priority: expected a whole number"),
+        ({"precisions": ("float16",)}, "precisions.0"),
+        ({"subject": "recipe", "recipe": "[space"}, "recipe: not TOML"),
+        ({"subject": "recipe", "recipe": "space = 1"}, "expected a [space] table"),
+        ({"subject": "recipe", "recipe": "[space]\ndate = 2026-01-01"}, "spaces.0.date: "),
+        ({"subject": "recipe", "recipe": "a = " + "[" * 100_000}, "recipe: not TOML"),
+        ({"subject": "document", "document": '{"spaces": ' + "[" * 900 + "]" * 900 + "}"}, "sp"),
+        ({"subject": "document", "document": "{"}, "document: not JSON"),
+        ({"subject": "document", "document": "[" * 100_000}, "document: not JSON"),
+        ({"subject": "document", "document": "{}"}, "document: expected an object"),
+        ({"subject": "document", "document": '{"rounds": 3}'}, "document: expected an object"),
+        ({"subject": "document", "document": '{"operators": 3}'}, "operators: "),
+    ],
+)
+def test_what_makes_no_job_is_named(fields: dict[str, Any], why: str) -> None:
+    with pytest.raises(BadForm) as caught:
+        request_of(filled(**fields))
+    assert why in str(caught.value)
