@@ -84,6 +84,7 @@ def _nothing(wanted: TargetSelector, method: TaskMethod, offers: list[Offer]) ->
     return Problem(
         "nothing-selected",
         f"no device with a target matches {asked} and can measure {method}; {there_is}. "
-        "GET /v1/devices shows the labels; how visits are made is chosen where a device's agent is started: `device-agent run` with "
-        "--runs, --warmup-ms, --threads, --delegate or --protocol makes another target",
+        "GET /v1/devices shows the labels; how visits are made is chosen where a device's agent is "
+        "started: `device-agent run` with --runs, --warmup-ms, --threads, --delegate or "
+        "--protocol makes another target",
     )

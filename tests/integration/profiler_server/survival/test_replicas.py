@@ -8,20 +8,26 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import httpx2
 import pytest
 
-from netspec.wire import Lease, LeaseRenewal, Visit
+from netspec.wire import Lease, LeaseRenewal, LeaseRequest, Visit
 from profiler_server.kit.database import Database
+from profiler_server.kit.settings import Settings
 from tests.integration.profiler_server import farm
-from tests.integration.profiler_server.service import Api
+from tests.integration.profiler_server.service import Api, read
 from tests.integration.profiler_server.survival.clients import Persistent
 from tests.integration.profiler_server.survival.conftest import Start
+from tests.integration.profiler_server.survival.mortal import Mortal
 from tests.integration.profiler_server.survival.stored import check_exactly_once, live_leases
 
 AGENTS = 3
 LEASE_TTL_S = 2.0
+#: a device model that the agents at work do not measure on
+FROZEN = "Pixel 9"
 #: within an upload, after it has locked its target
 STEP = 4
 
@@ -43,18 +49,31 @@ def at(url: str, http: httpx2.Client, token: str) -> Api:
     return Api(http, token)
 
 
-def survive(start: Start, database: Database, token: str, *, seconds: float, kills: float) -> None:
-    """Agents work while a replica is killed and started again, again and again.
+@dataclass
+class AtWork:
+    """Replicas, and agents that work at them."""
+
+    #: may be replaced by others at the same addresses
+    replicas: list[Mortal]
+    #: visits that others than these agents had accepted
+    others: list[Visit] = field(default_factory=list)
+
+
+@contextmanager
+def at_work(
+    start: Start, database: Database, token: str, *, timeout_s: float = 40, **settings: object
+) -> Iterator[AtWork]:
+    """Agents that work within; in the end every visit that was accepted is there once.
 
     Args:
         start: starts a replica.
         database: in which everything must be in the end.
         token: of the agents.
-        seconds: how long.
-        kills: s between two.
+        timeout_s: after so long without an answer an agent asks the other replica.
+        settings: of the replicas.
     """
-    replicas = [start(lease_ttl_s=LEASE_TTL_S) for _ in range(2)]
-    urls = [one.url for one in replicas]
+    work = AtWork([start(**settings) for _ in range(2)])
+    urls = [one.url for one in work.replicas]
     with Persistent(urls, token) as client:
         devices = [
             client.send("POST", "/v1/devices", farm.registration(f"S{number}")).json()["id"]
@@ -65,21 +84,15 @@ def survive(start: Start, database: Database, token: str, *, seconds: float, kil
 
     def agent(device_id: str) -> tuple[list[Visit], Persistent]:
         accepted: list[Visit] = []
-        with Persistent(urls, token) as own:
+        with Persistent(urls, token, timeout_s) as own:
             while not over.is_set():
                 accepted += own.work(device_id, max_tasks=10)
         return accepted, own
 
-    chance = random.Random(0)  # noqa: S311 - no secret
     with ThreadPoolExecutor(AGENTS) as pool:
         working = [pool.submit(agent, device_id) for device_id in devices]
-        until = time.monotonic() + seconds
         try:
-            while time.monotonic() < until:
-                time.sleep(chance.uniform(0, 2 * kills))
-                victim = chance.randrange(len(replicas))
-                replicas[victim].kill()
-                replicas[victim] = start(port=replicas[victim].port, lease_ttl_s=LEASE_TTL_S)
+            yield work
         finally:
             over.set()
         outcomes = [one.result() for one in working]
@@ -87,7 +100,21 @@ def survive(start: Start, database: Database, token: str, *, seconds: float, kil
         assert len(accepted) > 10
         assert not client.strange
         assert set(client.statuses) <= {200, 204, 409, 503}
-    check_exactly_once(database, [visit for accepted, _ in outcomes for visit in accepted])
+    accepted_by_all = [visit for accepted, _ in outcomes for visit in accepted]
+    check_exactly_once(database, [*accepted_by_all, *work.others])
+
+
+def survive(start: Start, database: Database, token: str, *, seconds: float, kills: float) -> None:
+    """Agents work for so long while a replica is killed and started again every `kills` s."""
+    chance = random.Random(0)  # noqa: S311 - no secret
+    with at_work(start, database, token, lease_ttl_s=LEASE_TTL_S) as work:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            time.sleep(chance.uniform(0, 2 * kills))
+            victim = chance.randrange(len(work.replicas))
+            work.replicas[victim].kill()
+            port = work.replicas[victim].port
+            work.replicas[victim] = start(port=port, lease_ttl_s=LEASE_TTL_S)
 
 
 def test_killed_at_random(start: Start, database: Database, token: str) -> None:
@@ -99,19 +126,28 @@ def test_killed_at_random_for_minutes(start: Start, database: Database, token: s
     survive(start, database, token, seconds=180, kills=0.4)
 
 
-def test_frozen_for_longer_than_its_leases_live(
-    start: Start, database: Database, token: str, http: httpx2.Client
-) -> None:
-    """The other replica goes on; what the first one still had to do does no harm afterwards."""
-    first, second = (start(lease_ttl_s=LEASE_TTL_S) for _ in range(2))
+def freeze(
+    first: Mortal, second: Mortal, http: httpx2.Client, token: str, *, seconds: float
+) -> list[Visit]:
+    """The first replica is stopped for so long, at least until its agent's lease has expired.
+
+    The other one goes on; what the first one still had to do does no harm afterwards.
+
+    Returns:
+        The visits that were accepted.
+    """
     api = at(first.url, http, token)
-    devices = [api.register(farm.registration(f"S{number}")).id for number in range(2)]
-    job = api.file(farm.job(farm.blocks(3), rounds=1))
+    devices = [api.register(farm.registration(f"F{number}", FROZEN)).id for number in range(2)]
+    job = api.file(farm.job(farm.blocks(3), rounds=1, target_id=farm.identity(FROZEN).id))
     old = api.claim(devices[0])
     late = farm.visits(old, devices[0], rounds=1)
     first.send(signal.SIGSTOP)
     first.stops()
-    with ThreadPoolExecutor(1) as pool, httpx2.Client(base_url=first.url, timeout=60) as waiting:
+    until = time.monotonic() + seconds
+    with (
+        ThreadPoolExecutor(1) as pool,
+        httpx2.Client(base_url=first.url, timeout=seconds + 60) as waiting,
+    ):
         uploading = pool.submit(Api(waiting, token).upload, late)
         other = at(second.url, http, token)
         new = claimed_in_the_end(other, devices[1])
@@ -119,6 +155,8 @@ def test_frozen_for_longer_than_its_leases_live(
         assert {task.task_id for task in new.tasks} == {task.task_id for task in old.tasks}
         batch = farm.visits(new, devices[1], rounds=1)
         assert set(other.upload(batch)) == {"stored"}
+        other.release(new)
+        time.sleep(max(0.0, until - time.monotonic()))
         assert not uploading.done()
         first.send(signal.SIGCONT)
         # A late visit is a true one.
@@ -128,9 +166,29 @@ def test_frozen_for_longer_than_its_leases_live(
     path = f"/v1/leases/{old.id}"
     api.problem("POST", f"{path}:renew", renewal, status=409, kind="lease-lost")
     assert api.job(job.id).state == "done"
-    api.release(new)
+    return [*late.visits, *batch.visits]
+
+
+def test_frozen_for_longer_than_its_leases_live(
+    start: Start, database: Database, token: str, http: httpx2.Client
+) -> None:
+    first, second = (start(lease_ttl_s=LEASE_TTL_S) for _ in range(2))
+    accepted = freeze(first, second, http, token, seconds=0)
     assert live_leases(database) == 0
-    check_exactly_once(database, [*late.visits, *batch.visits])
+    check_exactly_once(database, accepted)
+
+
+@pytest.mark.nightly
+def test_frozen_for_five_minutes_at_work(
+    start: Start, database: Database, token: str, http: httpx2.Client
+) -> None:
+    """With leases as long as they are; agents work at both replicas before, meanwhile and after."""
+    with at_work(start, database, token, timeout_s=5) as work:
+        time.sleep(5)
+        first, second = work.replicas
+        work.others += freeze(first, second, http, token, seconds=300)
+        # What was asked of the first replica meanwhile has leased tasks for nobody.
+        time.sleep(Settings.model_fields["lease_ttl_s"].default + 15)
 
 
 def test_frozen_within_a_transaction(start: Start, database: Database, token: str) -> None:
@@ -161,4 +219,11 @@ def test_frozen_within_a_transaction(start: Start, database: Database, token: st
 
 def claimed_in_the_end(api: Api, device_id: str) -> Lease:
     """A lease, as soon as the old one has expired."""
-    return api.claim(device_id, wait_s=10 * LEASE_TTL_S)
+    while True:
+        answer = api.http.post(
+            "/v1/leases",
+            content=LeaseRequest(device_id=device_id, wait_s=20).model_dump_json(),
+            headers={**api.headers, "Content-Type": "application/json"},
+        )
+        if answer.status_code != httpx2.codes.NO_CONTENT:
+            return read(Lease, answer)
