@@ -51,7 +51,10 @@ class Device(Protocol):
 
     @property
     def methods(self) -> tuple[TaskMethod, ...]:
-        """How tasks can be measured on it."""
+        """How tasks can be measured on it, as far as was learnt."""
+
+    def learn_methods(self) -> None:
+        """Tries whether the runner can profile; before, it is taken not to."""
 
     def wake(self) -> None:
         """Reaches the device again after it was not ready."""

@@ -16,7 +16,6 @@ from device_agent.conditions import HostConditions
 from device_agent.cpu_time import BusyWatch
 from device_agent.errors import NoSuchCore, RuntimeMissing
 from device_agent.local_device import LocalDevice
-from device_agent.runners.host_profile import methods_of
 from device_agent.runners.litert import LiteRtRunner, runner_environment
 from device_agent.runners.runtime import LITERT, Runtime, find_runtime
 from netspec.protocol import ClockPolicy, MeasurementProtocol, TargetIdentity
@@ -44,17 +43,14 @@ def host_device(
         RuntimeMissing: there is no runtime.
     """
     pinned = choose_core(core)
-    identity = host_identity(protocol, pinned, python=python)
-    runner = LiteRtRunner(pinned, python=python)
     return LocalDevice(
         serial=serial(),
-        identity=identity,
-        runner=runner,
+        identity=host_identity(protocol, pinned, python=python),
+        runner=LiteRtRunner(pinned, python=python),
         look=HostConditions(pinned),
         core=pinned,
         protocol=protocol,
         busy=None if pinned is None else BusyWatch(pinned, protocol.gate.busy_window_s),
-        methods=methods_of(runner, protocol),
     )
 
 

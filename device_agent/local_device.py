@@ -11,12 +11,13 @@ from device_agent.cpu_time import BusyWatch
 from device_agent.device import NONE_PROFILED, Made
 from device_agent.errors import VisitFailed
 from device_agent.runners.base import Measured, Runner
+from device_agent.runners.host_profile import methods_of
 from netspec.operators import Operator
 from netspec.protocol import MeasurementProtocol, TargetIdentity
 from netspec.wire import ISOLATED, Conditions, TaskMethod
 
 
-@dataclass(frozen=True)
+@dataclass
 class LocalDevice:
     """A device whose runner is called directly, see `device.Device`."""
 
@@ -30,8 +31,12 @@ class LocalDevice:
     protocol: MeasurementProtocol = field(default_factory=MeasurementProtocol)
     #: share of that core's time that others take, None where nobody can tell
     busy: BusyWatch | None = None
-    #: how the runner can measure tasks
+    #: see `device.Device.methods`
     methods: tuple[TaskMethod, ...] = (ISOLATED,)
+
+    def learn_methods(self) -> None:
+        """See `device.Device.learn_methods`."""
+        self.methods = methods_of(self.runner, self.protocol)
 
     def wake(self) -> None:
         """This machine is awake."""

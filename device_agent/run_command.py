@@ -186,6 +186,7 @@ def _measure(chosen: Run, device: Device, *, locked: bool = False) -> None:
             status=status,
         )
         try:
+            device.learn_methods()
             Agent(bench).run(until_idle=chosen.until_idle)
         finally:
             _give_back(device)

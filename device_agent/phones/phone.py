@@ -148,7 +148,7 @@ class Phone:
         )
 
     def learn_methods(self) -> None:
-        """Tries whether the runner can profile; without this, it is taken not to."""
+        """See `device.Device`."""
         choice = self._choice
         if can_profile(choice.program.kind, choice.delegate):
             launch = (*self._command(), *profile_flags(self._flags))
@@ -377,9 +377,7 @@ def connect(transport: Transport, choice: Choice, protocol: MeasurementProtocol)
         RunnerRefused: the runner is not for it.
     """
     transport.reconnect()
-    phone = Phone(transport, choice, protocol)
-    phone.learn_methods()
-    return phone
+    return Phone(transport, choice, protocol)
 
 
 def _seconds(text: str | None) -> float | None:

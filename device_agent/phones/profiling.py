@@ -14,7 +14,7 @@ from device_agent.anchor import ANCHOR_OPERATOR
 from device_agent.benchmark_model.evidence import require_delegation
 from device_agent.benchmark_model.output import parse_output
 from device_agent.benchmark_model.profile import parse_profile
-from device_agent.errors import RunnerFailed, VisitFailed
+from device_agent.errors import DeviceNotReady, RunnerFailed, VisitFailed
 from device_agent.kernels import operators_of_kernels, summed
 from device_agent.phones.files import MODELS, PhoneFiles
 from device_agent.phones.script import Said
@@ -75,15 +75,15 @@ def methods_of(
         launch: program and flags of a launch that profiles.
         delegate: that must run it.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder) / "probe.tflite"
-        model.write_bytes(encode([ANCHOR_OPERATOR]))
-        name = files.push_models([model])[model]
-    command = f"{shlex.join([*launch, f'--graph={MODELS / name}'])} 2>&1"
-    said = transport.shell(command, timeout_s=_PROBE_S)
     try:
+        with tempfile.TemporaryDirectory() as folder:
+            model = Path(folder) / "probe.tflite"
+            model.write_bytes(encode([ANCHOR_OPERATOR]))
+            name = files.push_models([model])[model]
+        command = f"{shlex.join([*launch, f'--graph={MODELS / name}'])} 2>&1"
+        said = transport.shell(command, timeout_s=_PROBE_S)
         read_profile(Said(said.exit_code, said.output), [ANCHOR_OPERATOR], delegate)
-    except VisitFailed as error:
+    except (VisitFailed, DeviceNotReady) as error:
         why = " ".join(str(error).split())[:300]
         _log.warning("no profiles of operators", device=transport.serial, why=why)
         return (ISOLATED,)

@@ -11,7 +11,7 @@ import numpy as np
 import structlog
 
 from device_agent.anchor import ANCHOR_OPERATOR
-from device_agent.errors import VisitFailed
+from device_agent.errors import DeviceNotReady, VisitFailed
 from device_agent.kernels import operators_of_kernels, summed
 from device_agent.runners.base import Runner
 from netspec.operators import Operator
@@ -62,7 +62,7 @@ def methods_of(runner: Runner, protocol: MeasurementProtocol) -> tuple[TaskMetho
         try:
             runner.begin(model, protocol, [ANCHOR_OPERATOR])
             runner.finish()
-        except VisitFailed as error:
+        except (VisitFailed, DeviceNotReady) as error:
             _log.warning("no profiles of operators", why=" ".join(str(error).split()))
             return (ISOLATED,)
         finally:

@@ -111,6 +111,7 @@ def test_a_runner_that_cannot_profile_is_known_before_it_is_asked(
     runner = FakeBenchmarkModel(**change)  # type: ignore[arg-type]
     runner.install(fake_phone)
     phone = connect(transport_to(fake_phone.address, "tcp", tmp_path), Choice(PROGRAM), NO_ANCHOR)
+    phone.learn_methods()
     assert phone.methods == ("isolated",)
     assert len(runner.launched) == 1
     phone.close()
@@ -124,6 +125,7 @@ def test_a_gpu_is_not_asked_what_its_layers_take(
     runner.install(fake_phone)
     choice = Choice(PROGRAM, delegate="gpu")
     phone = connect(transport_to(fake_phone.address, "tcp", tmp_path), choice, NO_ANCHOR)
+    phone.learn_methods()
     assert (phone.methods, runner.launched) == (("isolated",), [])
     phone.close()
 
