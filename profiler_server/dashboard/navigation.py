@@ -8,4 +8,6 @@ from typing import Final
 NAVIGATION: Final = (
     ("/", "Farm"),
     ("/jobs", "Jobs"),
+    ("/targets", "Tables"),
+    ("/comparison", "Comparison"),
 )

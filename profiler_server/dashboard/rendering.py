@@ -9,7 +9,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from profiler_server.dashboard import assets, formatting
+from profiler_server.dashboard import assets, formatting, wording
 from profiler_server.dashboard.dependencies import FORM_FIELD, Viewer
 from profiler_server.dashboard.navigation import NAVIGATION
 
@@ -79,4 +79,10 @@ _environment.filters.update(
     ago=formatting.ago,
     duration=formatting.duration,
     plain=formatting.plain,
+    digits=wording.digits,
+    percent=wording.percent,
+    signed_percent=wording.signed_percent,
+    sizes=wording.sizes,
+    manner=wording.manner,
+    subject_title=wording.subject_title,
 )

@@ -25,7 +25,7 @@ from profiler_server.kit.problems import Problem
 
 MAX_LIMIT = 1_000
 DEFAULT_LIMIT = 100
-_MAX_CURSOR = 2_000
+MAX_CURSOR = 2_000
 
 Item = TypeVar("Item")
 #: a column by which a list is sorted
@@ -146,7 +146,7 @@ class Paging:
         ),
         cursor: Annotated[
             str | None,
-            Query(max_length=_MAX_CURSOR, description="From the `Link` header of the page before"),
+            Query(max_length=MAX_CURSOR, description="From the `Link` header of the page before"),
         ] = None,
     ) -> None:
         self._request = request

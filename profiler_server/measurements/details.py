@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -13,7 +14,7 @@ from profiler_server.devices.tables import DeviceRow
 from profiler_server.kit.pages import Page, PageRequest
 from profiler_server.kit.problems import Problem
 from profiler_server.measurements import detail_repository as details
-from profiler_server.measurements import entries, repository
+from profiler_server.measurements import entries, history_repository, repository
 from profiler_server.measurements.repository import EntryOfSubject
 from profiler_server.measurements.tables import DeviceEstimateRow, VisitRow
 
@@ -61,6 +62,21 @@ def visits(
     require_target(session, target_id)
     page = details.visits(session, target_id, subject_hash, asked)
     return page.with_items([_stored(row) for row in page.items])
+
+
+def visit(session: Session, target_id: str, subject_hash: str, visit_id: UUID) -> StoredVisit:
+    """One of a subject's visits on a target.
+
+    Raises:
+        Problem: `unknown-target` or `not-found`.
+    """
+    require_target(session, target_id)
+    row = history_repository.visit(session, visit_id)
+    if row is None or (row.target_id, row.subject_hash) != (target_id, subject_hash):
+        raise Problem(
+            "not-found", f"subject {subject_hash} has no visit {visit_id} on target {target_id}"
+        )
+    return _stored(row)
 
 
 def _details(

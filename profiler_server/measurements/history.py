@@ -49,7 +49,7 @@ class Period:
 class History:
     """The newest visits of an entry."""
 
-    #: in the order stored, rejected ones too
+    #: as they began, rejected ones too
     visits: Sequence[PastVisit]
     #: of the accepted ones, None where there are none
     spread: Spread | None
@@ -66,11 +66,11 @@ def history(session: Session, target_id: str, subject_hash: str) -> History:
     visits = found[-MOST_VISITS:]
     accepted = [one for one in visits if not one.rejected]
     length = _HOUR
-    if accepted and accepted[-1].stored_at - accepted[0].stored_at > _MOST_HOURS * _HOUR:
+    if accepted and accepted[-1].started_at - accepted[0].started_at > _MOST_HOURS * _HOUR:
         length = _DAY
     periods: dict[datetime, list[PastVisit]] = {}
     for one in accepted:
-        periods.setdefault(_begin(one.stored_at, length), []).append(one)
+        periods.setdefault(_begin(one.started_at, length), []).append(one)
     return History(
         visits=visits,
         spread=Spread.of(accepted) if accepted else None,

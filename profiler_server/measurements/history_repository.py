@@ -16,8 +16,8 @@ class PastVisit(NamedTuple):
     """A visit, as far as an entry's history shows it."""
 
     device_id: str
-    #: by the database's clock
-    stored_at: datetime
+    #: by the agent's clock
+    started_at: datetime
     #: 5th percentile of its runs, us
     p5_us: float
     #: why it does not count, empty if it does
@@ -27,14 +27,14 @@ class PastVisit(NamedTuple):
 def latest_visits(
     session: Session, target_id: str, subject_hash: str, most: int
 ) -> list[PastVisit]:
-    """The newest visits of a subject on a target, the oldest of them first."""
+    """The visits of a subject on a target that were stored last, as they began."""
     rows = session.execute(
-        select(VisitRow.device_id, VisitRow.stored_at, VisitRow.p5_us, VisitRow.rejected)
+        select(VisitRow.device_id, VisitRow.started_at, VisitRow.p5_us, VisitRow.rejected)
         .where(VisitRow.target_id == target_id, VisitRow.subject_hash == subject_hash)
         .order_by(VisitRow.stored_at.desc(), VisitRow.digest.desc())
         .limit(most)
     )
-    return [PastVisit(*row) for row in reversed(rows.tuples().all())]
+    return sorted((PastVisit(*row) for row in rows.tuples()), key=lambda one: one.started_at)
 
 
 def visit(session: Session, visit_id: UUID) -> VisitRow | None:

@@ -47,6 +47,15 @@ class Cell:
     disagreement_percent: float | None
 
 
+def has(session: Session, target_id: str, precision: Precision) -> bool:
+    """Whether any operator of the target is of this precision."""
+    (blocks,), (others,) = (shapes.texts(precision, blocks=one) for one in (True, False))
+    of_precision = select(EntryRow.shape).where(
+        EntryRow.target_id == target_id, EntryRow.shape >= blocks[0], EntryRow.shape < others[1]
+    )
+    return session.scalar(of_precision.limit(1)) is not None
+
+
 def block_shapes(session: Session, target_id: str, wanted: Wanted, asked: PageRequest) -> Page[str]:
     """The shapes of MBConvs with a wanted entry, as networks run.
 

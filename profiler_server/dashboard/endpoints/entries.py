@@ -1,0 +1,69 @@
+"""One entry of a table, down to its visits."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+
+from profiler_server.dashboard import entry_view, rendering
+from profiler_server.dashboard.dependencies import TablesReader
+from profiler_server.dashboard.endpoints.targets import TargetId
+from profiler_server.kit.dependencies import DatabaseDep
+from profiler_server.measurements import details
+from profiler_server.measurements.endpoints import SubjectHash
+
+router = APIRouter(prefix="/targets/{target_id}/entries/{subject_hash}")
+#: characters of a visit's raw output on its page; all of it is in the API
+_MOST_RAW = 30_000
+
+
+@router.get("")
+def show_entry(
+    request: Request,
+    target_id: TargetId,
+    subject_hash: SubjectHash,
+    database: DatabaseDep,
+    _: TablesReader,
+    cursor: Annotated[str | None, Query()] = None,
+) -> Response:
+    """An entry: its spread and history, what each device says, its visits."""
+    with database.read() as session:
+        view = entry_view.read(session, target_id, subject_hash, cursor)
+    return rendering.page(
+        request,
+        "entry.html.j2",
+        view=view,
+        target_id=target_id,
+        identity=view.identity,
+        entry=view.detail.entry,
+        observed=entry_view.observed,
+        figure=entry_view.figure(view) if view.history.visits else None,
+    )
+
+
+@router.get("/visits/{visit_id}")
+def show_visit(
+    request: Request,
+    target_id: TargetId,
+    subject_hash: SubjectHash,
+    visit_id: UUID,
+    database: DatabaseDep,
+    _: TablesReader,
+) -> Response:
+    """One visit: statistics, conditions, and what the runner printed."""
+    with database.read() as session:
+        found = details.visit(session, target_id, subject_hash, visit_id)
+        entry = details.detail(session, target_id, subject_hash).entry
+    return rendering.page(
+        request,
+        "visit.html.j2",
+        stored=found,
+        visit=found.visit,
+        entry=entry,
+        target_id=target_id,
+        observed=entry_view.observed,
+        raw=found.visit.raw[:_MOST_RAW],
+        is_cut=len(found.visit.raw) > _MOST_RAW,
+    )

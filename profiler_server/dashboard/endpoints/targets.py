@@ -1,0 +1,101 @@
+"""Targets, and the table of one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from profiler_server.dashboard import networks_view, rendering, table_filter, table_view
+from profiler_server.dashboard.dependencies import TablesReader
+from profiler_server.dashboard.table_filter import TableFilter
+from profiler_server.devices import service as devices
+from profiler_server.kit.dependencies import DatabaseDep
+from profiler_server.kit.pages import PageRequest
+from profiler_server.measurements import details
+
+router = APIRouter(prefix="/targets")
+_TARGETS_A_PAGE = 100
+_DISAGREEMENTS_A_PAGE = 50
+
+TargetId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
+Cursor = Annotated[str | None, Query()]
+
+
+@router.get("")
+def list_targets(
+    request: Request, database: DatabaseDep, _: TablesReader, cursor: Cursor = None
+) -> Response:
+    """Targets, oldest first."""
+    with database.read() as session:
+        targets = devices.list_targets(session, PageRequest(_TARGETS_A_PAGE, cursor))
+    return rendering.page(request, "targets.html.j2", targets=targets)
+
+
+@router.get("/{target_id}")
+def show_table(
+    request: Request,
+    target_id: TargetId,
+    database: DatabaseDep,
+    _: TablesReader,
+    form: Annotated[TableFilter, Query()],
+) -> Response:
+    """A target's table, a row a shape and a column a kernel and expansion."""
+    with database.read() as session:
+        view = table_view.read(session, target_id, form)
+    return rendering.page(
+        request,
+        "table.html.j2",
+        view=view,
+        target_id=target_id,
+        identity=view.identity,
+        form=form,
+        marks=table_view.marks,
+        choices=table_filter,
+    )
+
+
+@router.get("/{target_id}/networks")
+def show_networks(
+    request: Request,
+    target_id: TargetId,
+    database: DatabaseDep,
+    _: TablesReader,
+    cursor: Cursor = None,
+) -> Response:
+    """Whole networks: predicted and measured, and how far the calibration is off."""
+    with database.read() as session:
+        view = networks_view.read(session, target_id, cursor)
+    return rendering.page(
+        request,
+        "networks.html.j2",
+        view=view,
+        target_id=target_id,
+        identity=view.identity,
+        most=networks_view.MOST_NETWORKS,
+        figure=networks_view.figure(view.calibrations) if view.calibrations else None,
+    )
+
+
+@router.get("/{target_id}/disagreement")
+def show_disagreement(
+    request: Request,
+    target_id: TargetId,
+    database: DatabaseDep,
+    _: TablesReader,
+    at_least_percent: Annotated[float, Query(ge=0, le=1e6)] = table_view.DISAGREEMENT_PERCENT,
+    cursor: Cursor = None,
+) -> Response:
+    """The entries whose devices differ, with what each says."""
+    asked = PageRequest(_DISAGREEMENTS_A_PAGE, cursor)
+    with database.read() as session:
+        target = devices.get_target(session, target_id)
+        page = details.disagreement(session, target_id, at_least_percent, asked)
+    return rendering.page(
+        request,
+        "disagreement.html.j2",
+        entries=page,
+        target_id=target_id,
+        identity=target.identity,
+        at_least_percent=at_least_percent,
+    )

@@ -1,0 +1,99 @@
+"""What the page of an entry shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from netspec.protocol import TargetIdentity
+from netspec.wire import Conditions, EntryDetail, StoredVisit
+from profiler_server.devices.service import require_target
+from profiler_server.kit.pages import Page, PageRequest
+from profiler_server.measurements import details
+from profiler_server.measurements import history as histories
+from profiler_server.measurements.history import History
+
+_VISITS_A_PAGE = 25
+#: what is observed around a visit, with its unit
+_OBSERVED = (
+    ("cpu_celsius", "CPU", "°C"),
+    ("battery_celsius", "battery", "°C"),
+    ("battery_percent", "charge", "%"),
+    ("cpu_mhz", "clock", "MHz"),
+    ("load_1m", "load", ""),
+    ("busy_share", "taken by others", ""),
+    ("anchor_ratio", "anchor", ""),
+    ("thermal_status", "thermal status", ""),
+)
+
+
+@dataclass(frozen=True)
+class EntryView:
+    """The page."""
+
+    identity: TargetIdentity
+    detail: EntryDetail
+    history: History
+    visits: Page[StoredVisit]
+    #: serials by device id, of the devices in the entry
+    serials: dict[str, str]
+
+
+def read(session: Session, target_id: str, subject_hash: str, cursor: str | None) -> EntryView:
+    """The page.
+
+    Raises:
+        Problem: `unknown-target`, `missing-entry`, or `invalid-request`: the cursor is not one
+            of this list.
+    """
+    row = require_target(session, target_id)
+    detail = details.detail(session, target_id, subject_hash)
+    asked = PageRequest(_VISITS_A_PAGE, cursor)
+    return EntryView(
+        identity=TargetIdentity.model_validate_json(row.identity),
+        detail=detail,
+        history=histories.history(session, target_id, subject_hash),
+        visits=details.visits(session, target_id, subject_hash, asked),
+        serials={one.device_id: one.serial for one in detail.devices},
+    )
+
+
+def figure(view: EntryView) -> dict[str, Any]:
+    """Each visit over time, a colour a device; what does not count is a cross."""
+    groups: dict[tuple[bool, str], list[tuple[str, float]]] = {}
+    for one in view.history.visits:
+        rejected = bool(one.rejected)
+        name = "rejected" if rejected else view.serials.get(one.device_id, one.device_id)
+        point = (one.started_at.isoformat(timespec="seconds"), round(one.p5_us / 1000, 6))
+        groups.setdefault((rejected, name), []).append(point)
+    return {
+        "data": [
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": name,
+                "marker": {"symbol": "x" if rejected else "circle", "size": 6},
+                "x": [at for at, _ in points],
+                "y": [ms for _, ms in points],
+            }
+            for (rejected, name), points in sorted(groups.items())
+        ],
+        "layout": {
+            "yaxis": {"title": {"text": "5th percentile run, ms"}},
+            "xaxis": {"type": "date"},
+            "legend": {"orientation": "h", "y": 1.12},
+        },
+    }
+
+
+def observed(conditions: Conditions) -> Sequence[str]:
+    """What was observed around a visit, in words; what the device does not say is left out."""
+    found = []
+    for name, word, unit in _OBSERVED:
+        value = getattr(conditions, name)
+        if value is not None:
+            found.append(f"{word} {value:.4g} {unit}".strip())
+    return found

@@ -1,0 +1,125 @@
+"""What the page of predicted and measured networks shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from netspec.operators import Precision
+from netspec.protocol import TargetIdentity
+from netspec.wire import Calibration
+from profiler_server.devices.service import require_target
+from profiler_server.kit.pages import Page, PageRequest
+from profiler_server.measurements.repository import EntryOfSubject
+from profiler_server.tables import grid_repository, published_calibrations
+
+#: of each calibration, on the page
+MOST_NETWORKS = 100
+_WHOLES_A_PAGE = 50
+
+
+@dataclass(frozen=True)
+class NetworkLine:
+    """A network that a calibration was fitted on."""
+
+    name: str
+    subject_hash: str
+    predicted_ms: float
+    measured_ms: float
+
+    @property
+    def error_percent(self) -> float:
+        """Of the prediction."""
+        return 100 * (self.predicted_ms / self.measured_ms - 1)
+
+
+@dataclass(frozen=True)
+class CalibrationView:
+    """A calibration with its networks, the worst predicted first."""
+
+    calibration: Calibration
+    networks: Sequence[NetworkLine]
+
+
+@dataclass(frozen=True)
+class NetworksView:
+    """The page."""
+
+    target_id: str
+    identity: TargetIdentity
+    #: None: nothing is published
+    snapshot_id: str | None
+    calibrations: Sequence[CalibrationView]
+    #: networks and models with an entry, by name
+    wholes: Page[EntryOfSubject]
+
+
+def read(session: Session, target_id: str, cursor: str | None) -> NetworksView:
+    """The page.
+
+    Raises:
+        Problem: `unknown-target`, or `invalid-request`: the cursor is not one of this list.
+    """
+    row = require_target(session, target_id)
+    published = published_calibrations.latest(session, target_id)
+    return NetworksView(
+        target_id=target_id,
+        identity=TargetIdentity.model_validate_json(row.identity),
+        snapshot_id=None if published is None else published.snapshot_id,
+        calibrations=[] if published is None else [_view(one) for one in published.calibrations],
+        wholes=grid_repository.measured_wholes(
+            session, target_id, PageRequest(_WHOLES_A_PAGE, cursor)
+        ),
+    )
+
+
+def _view(calibration: Calibration) -> CalibrationView:
+    lines = [
+        NetworkLine(one.name, one.subject_hash, calibration.predict_ms(one.sum_ms), one.measured_ms)
+        for one in calibration.networks
+    ]
+    return CalibrationView(calibration, sorted(lines, key=lambda one: -abs(one.error_percent)))
+
+
+def figure(shown: Sequence[CalibrationView]) -> dict[str, Any]:
+    """Predicted over measured, a colour and a sign each precision; the line is where both agree."""
+    ends = [
+        value
+        for view in shown
+        for one in view.networks
+        for value in (one.predicted_ms, one.measured_ms)
+    ]
+    signs: dict[Precision, str] = {"float32": "circle", "int8": "diamond"}
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": view.calibration.precision,
+            "marker": {"symbol": signs[view.calibration.precision], "size": 8},
+            "x": [round(one.measured_ms, 4) for one in view.networks],
+            "y": [round(one.predicted_ms, 4) for one in view.networks],
+            "text": [one.name for one in view.networks],
+            "hovertemplate": "%{text}<br>measured %{x} ms<br>predicted %{y} ms",
+        }
+        for view in shown
+    ]
+    agreement = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "predicted = measured",
+        "line": {"dash": "dot", "width": 1, "color": "gray"},
+        "hoverinfo": "skip",
+        "x": [min(ends), max(ends)],
+        "y": [min(ends), max(ends)],
+    }
+    return {
+        "data": [*traces, agreement],
+        "layout": {
+            "xaxis": {"title": {"text": "measured, ms"}},
+            "yaxis": {"title": {"text": "predicted, ms"}},
+            "legend": {"orientation": "h", "y": 1.12},
+        },
+    }

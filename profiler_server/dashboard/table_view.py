@@ -1,0 +1,76 @@
+"""What the page of a target's table shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from netspec.operators import PRECISIONS, Precision
+from netspec.protocol import TargetIdentity
+from profiler_server.dashboard.heat import Scale
+from profiler_server.dashboard.table_filter import TableFilter
+from profiler_server.devices.service import require_target
+from profiler_server.jobs.shapes import Shape
+from profiler_server.kit.pages import Page, PageRequest
+from profiler_server.measurements.share_repository import FITTED
+from profiler_server.tables import grid, grid_repository
+from profiler_server.tables.grid import Grid
+from profiler_server.tables.grid_repository import Cell, Wanted
+
+#: rows of a page; the most columns that there can be make each of them 96 cells wide
+_SHAPES_A_PAGE = 20
+_OTHERS_A_PAGE = 20
+#: devices that differ by more are pointed out
+DISAGREEMENT_PERCENT = 5.0
+
+
+@dataclass(frozen=True)
+class TableView:
+    """The page."""
+
+    target_id: str
+    identity: TargetIdentity
+    #: those that operators of the table have
+    precisions: Sequence[Precision]
+    wanted: Wanted
+    grid: Grid
+    #: None where no cell is above 0 ms
+    scale: Scale | None
+    #: operators other than MBConvs, with their shapes
+    others: Page[tuple[Shape, Cell]]
+
+    def heat(self, cell: Cell) -> str:
+        """The class that colours a cell."""
+        return f"heat-{0 if self.scale is None else self.scale.level(cell.value_ms)}"
+
+
+def read(session: Session, target_id: str, form: TableFilter) -> TableView:
+    """A page of a target's table.
+
+    Raises:
+        Problem: `unknown-target`, or `invalid-request`: a cursor is not one of this list.
+    """
+    row = require_target(session, target_id)
+    present = tuple(one for one in PRECISIONS if grid_repository.has(session, target_id, one))
+    wanted = form.wanted(present)
+    found = grid.blocks(session, target_id, wanted, PageRequest(_SHAPES_A_PAGE, form.cursor))
+    others = grid_repository.other_cells(
+        session, target_id, wanted, PageRequest(_OTHERS_A_PAGE, form.others)
+    )
+    return TableView(
+        target_id=target_id,
+        identity=TargetIdentity.model_validate_json(row.identity),
+        precisions=present,
+        wanted=wanted,
+        grid=found,
+        scale=Scale.of(cell.value_ms for cell in found.cells.values()),
+        others=others.with_items([(Shape.parse(cell.shape), cell) for cell in others.items]),
+    )
+
+
+def marks(cell: Cell) -> str:
+    """Signs beside a value, which the page explains."""
+    differs = (cell.disagreement_percent or 0) > DISAGREEMENT_PERCENT
+    return ("≈" if cell.method == FITTED else "") + ("≠" if differs else "")
