@@ -87,10 +87,10 @@ class JobRequest(Message):
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     #: spaces, operators and networks are measured in each of these; empty: as they are
     precisions: Annotated[tuple[Precision, ...], Field(max_length=2)] = ()
-    #: of the operators without entry measure at most so many, those that tell most of the others;
-    #: None: all. Of several targets the first one's entries decide
+    #: of the operators without entry measure at most so many, those that tell most of the others,
+    #: picked in steps; None: all. Of several targets the first one's entries decide
     budget: Annotated[int, Field(ge=1, le=5_000)] | None = None
-    #: with a budget: pick no more than it takes for a sum of all operators to be off by so much
+    #: with a budget: end as soon as a sum of all operators is expected to be off by so much
     enough_percent: Annotated[float, Field(gt=0, le=100)] | None = None
     #: `in_network`: networks with a profile of their operators; of each space the fewest that show
     #: every operator `appearances` times
@@ -159,3 +159,8 @@ class Job(Message):
     #: time left, None until the first visits are there
     eta_s: float | None
     failures: tuple[TaskFailure, ...] = ()
+    #: with a budget: by how much a sum over all its operators is expected to be off, measured or
+    #: predicted, when operators were picked last; None: too little is known to tell
+    table_error_percent: Annotated[float | None, Field(exclude_if=lambda value: value is None)] = (
+        None
+    )

@@ -1,26 +1,74 @@
-"""Jobs with a budget: of the operators without entry only those that tell most of the others."""
+"""Jobs with a budget: of the operators without entry only those that tell most of the others.
+
+They are picked in steps: as soon as the operators of one are measured, what they say decides which
+come next, until the budget is spent or sums over the table are expected to be good enough.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
-from netspec.operators import PRECISIONS, Operator
+from netspec.operators import PRECISIONS, Operator, Precision
 from netspec.wire import JobRequest, OperatorSubject, Subject
-from profiler_server.latency_model.adaptive import next_operators
+from profiler_server.jobs import plan_repository as repository
+from profiler_server.jobs import task_repository as tasks
+from profiler_server.jobs.tables import JobRow, TaskState
+from profiler_server.kit.work_notices import announce
+from profiler_server.latency_model.adaptive import next_operators, table_error
+from profiler_server.latency_model.design import Priced
+from profiler_server.latency_model.predictor import LEAST_ENTRIES
 from profiler_server.measurements import repository as measurements
 from profiler_server.measurements.share_repository import FITTED
-from profiler_server.tables.table import Table, priced, table_of
+from profiler_server.tables.table import priced, table_of
+
+#: of the operators that a job may pick from, one step measures this share
+STEP_SHARE = 0.1
+#: and at least so many: visits of few operators are hardly spread over time
+LEAST_STEP = 8
 
 
-def within_budget(
+class Plan(BaseModel):
+    """What a job may still pick."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: hashes of operators that are not picked yet
+    candidates: tuple[str, ...]
+    #: operators that may still be picked
+    budget: int
+    #: operators that a step picks
+    step: int
+    #: expected error of a network's sum that ends it, relative; 0: only the budget ends it
+    enough: float
+    #: how often a random network of the job's spaces contains each operator, by hash; those that
+    #: are not named were asked for by themselves: always
+    shares: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Picked:
+    """What one step measures, and what is left for the next."""
+
+    operators: frozenset[Operator]
+    #: None: nothing
+    plan: Plan | None
+    #: expected error of a network's sum before this step; None: not known
+    table_error_percent: float | None
+
+
+def first_step(
     session: Session, target_id: str, request: JobRequest, subjects: Sequence[Subject]
-) -> list[Subject]:
-    """The job's subjects without the operators that its budget has no room for.
+) -> tuple[list[Subject], Picked]:
+    """The job's subjects without the operators that are not measured yet, if ever.
 
     Operators with an entry, networks and models stay: the budget is for operators that nothing
-    is known of. It is shared between the precisions by how many such operators they have.
+    is known of.
 
     Args:
         session: reads.
@@ -28,33 +76,143 @@ def within_budget(
         request: has a budget.
         subjects: of the request.
     """
+    wanted = [one.operator for one in subjects if isinstance(one, OperatorSubject)]
+    known = _known(session, target_id)
+    unknown = [one for one in wanted if one not in known]
+    plan = Plan(
+        candidates=tuple(one.content_hash for one in unknown),
+        budget=request.budget or 0,
+        step=max(LEAST_STEP, math.ceil(STEP_SHARE * len(unknown))),
+        enough=(request.enough_percent or 0.0) / 100,
+        shares=_shares(request),
+    )
+    picked = _step(plan, wanted, unknown, known)
+    later = set(unknown) - picked.operators
+    kept = [
+        one for one in subjects if not (isinstance(one, OperatorSubject) and one.operator in later)
+    ]
+    return kept, picked
+
+
+def go_on(session: Session, task_ids: Collection[str]) -> None:
+    """Takes the next step of jobs with a budget whose last open tasks these were.
+
+    Args:
+        session: a writing transaction that has closed the tasks.
+        task_ids: done, or given up.
+    """
+    for job_id in repository.planned_jobs(session, task_ids):
+        # Whoever closes a job's last task comes here, and waits for others that close some.
+        job = repository.lock_job(session, job_id)
+        while job.plan is not None and not repository.has_open_tasks(session, job_id):
+            _take_step(session, job, Plan.model_validate_json(job.plan))
+
+
+def _take_step(session: Session, job: JobRow, plan: Plan) -> None:
+    known = _known(session, job.target_id)
+    wanted = repository.operators(session, job.id, plan.candidates)
+    candidates = set(plan.candidates)
+    unknown = [one for one in wanted if one.content_hash in candidates and one not in known]
+    picked = _step(plan, wanted, unknown, known)
+    job.plan = None if picked.plan is None else picked.plan.model_dump_json()
+    job.table_error_percent = picked.table_error_percent
+    session.flush()
+    if picked.operators:
+        hashes = [one.content_hash for one in wanted if one in picked.operators]
+        repository.add_tasks(session, job.id, hashes)
+        tasks.store_progress(session, tasks.recounted(session, job.id), TaskState.REUSED)
+        announce(session)
+
+
+def _known(session: Session, target_id: str) -> dict[Operator, Priced]:
     found = measurements.entries_of_target(session, target_id)
     # What a sibling's table gave is no measurement.
     measured = [one for one in found if one[0].method != FITTED]
-    tables = {precision: table_of(measured, precision) for precision in PRECISIONS}
-    unknown = [
-        subject.operator
-        for subject in subjects
-        if isinstance(subject, OperatorSubject)
-        and subject.operator.key not in tables[subject.operator.precision]
-    ]
+    return {
+        operator: priced(entry)
+        for precision in PRECISIONS
+        for operator, entry in table_of(measured, precision).values()
+    }
+
+
+def _step(
+    plan: Plan,
+    wanted: Sequence[Operator],
+    unknown: Sequence[Operator],
+    known: Mapping[Operator, Priced],
+) -> Picked:
+    """The operators to measure next; each precision gets its share of the budget and the step."""
     chosen: set[Operator] = set()
-    left, budget = len(unknown), request.budget or 0
-    for precision, table in tables.items():
-        own = [operator for operator in unknown if operator.precision == precision]
+    finished: set[Operator] = set()
+    errors: list[float] = []
+    left, budget = len(unknown), plan.budget
+    for precision in PRECISIONS:
+        every, own = _of(wanted, precision), _of(unknown, precision)
+        if not every:
+            continue
+        measured = [(one, price) for one, price in known.items() if one.precision == precision]
+        measured = [(one, price) for one, price in measured if price.value_ms > 0]
+        shares = [plan.shares.get(one.content_hash, 1.0) for one in every]
+        errors.append(_error(every, shares, measured, complete=not own))
         if not own:
             continue
         share = min(round(budget * len(own) / left), budget)
-        chosen.update(_next(own, table, share, (request.enough_percent or 0.0) / 100))
         left, budget = left - len(own), budget - share
-    dropped = set(unknown) - chosen
-    return [
-        subject
-        for subject in subjects
-        if not (isinstance(subject, OperatorSubject) and subject.operator in dropped)
-    ]
+        if errors[-1] <= plan.enough:
+            finished.update(own)
+            continue
+        step = math.ceil(plan.step * len(own) / len(unknown))
+        count = min(share, max(step, LEAST_ENTRIES - len(measured)))
+        weights = [plan.shares.get(one.content_hash, 1.0) for one in own]
+        chosen.update(next_operators(own, measured, count, weights))
+    rest = [one.content_hash for one in unknown if one not in chosen | finished]
+    spent = plan.budget - len(chosen)
+    again = plan.model_copy(update={"candidates": tuple(rest), "budget": spent})
+    worst = max(errors, default=math.inf)
+    return Picked(
+        operators=frozenset(chosen),
+        # With nothing left to pick it still tells, once all is measured, how good the table is.
+        plan=again if chosen else None,
+        table_error_percent=100 * worst if math.isfinite(worst) else None,
+    )
 
 
-def _next(unknown: list[Operator], table: Table, count: int, enough: float) -> list[Operator]:
-    known = [(operator, priced(entry)) for operator, entry in table.values() if entry.value_ms > 0]
-    return next_operators(unknown, known, count, enough=enough)
+def _of(operators: Sequence[Operator], precision: Precision) -> list[Operator]:
+    return [one for one in operators if one.precision == precision]
+
+
+def _shares(request: JobRequest) -> dict[str, float]:
+    """How often a network contains each operator of the spaces, all choices alike."""
+    shares: dict[str, float] = {}
+    for space in request.spaces:
+        for precision in request.precisions or (space.precision,):
+            own = space.with_precision(precision)
+            often: defaultdict[Operator, float] = defaultdict(float)
+            for operator in (*own.fixed_start, *own.fixed_end):
+                often[operator] += 1.0
+            for block in own.blocks:
+                for operator in block.candidates:
+                    often[operator] += 1.0 / block.choices
+            shares |= {operator.content_hash: share for operator, share in often.items()}
+    return shares
+
+
+def _error(
+    wanted: Sequence[Operator],
+    shares: Sequence[float],
+    measured: Sequence[tuple[Operator, Priced]],
+    *,
+    complete: bool,
+) -> float:
+    """Of a network's sum, relative; infinity while too little is known."""
+    if len(measured) >= LEAST_ENTRIES:
+        return table_error(wanted, measured, shares)
+    if not complete:
+        return math.inf
+    known = dict(measured)
+    parts = [(known[one], share) for one, share in zip(wanted, shares, strict=True) if one in known]
+    total_ms = sum(share * one.value_ms for one, share in parts)
+    if total_ms == 0:
+        return math.inf
+    doubt = math.sqrt(sum(share * (p.value_ms * p.relative_error) ** 2 for p, share in parts))
+    return doubt / total_ms

@@ -15,7 +15,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from netspec.wire import ISOLATED
-from profiler_server.jobs import repository
+from profiler_server.jobs import budget, repository
 from profiler_server.jobs import task_repository as tasks
 from profiler_server.jobs.tables import TaskState
 
@@ -41,7 +41,7 @@ def count_new_visits(
         for task in tasks.lock_open_of_subjects(session, target_id, visits)
         if stored_at >= task.visits_since
     ]
-    tasks.store_progress(session, counted, TaskState.DONE)
+    budget.go_on(session, tasks.store_progress(session, counted, TaskState.DONE))
 
 
 def count_stored_visits(session: Session, job_id: str) -> None:
@@ -52,4 +52,5 @@ def count_stored_visits(session: Session, job_id: str) -> None:
 
 def recount(session: Session, job_id: str) -> None:
     """Counts the visits of the job's open tasks again, after they were closed for a while."""
-    tasks.store_progress(session, tasks.recounted(session, job_id), TaskState.DONE)
+    done = tasks.store_progress(session, tasks.recounted(session, job_id), TaskState.DONE)
+    budget.go_on(session, done)

@@ -83,10 +83,22 @@ def add_job(
     """Inserts a job and a queued task for each subject on each target."""
     session.add(job)
     session.flush()
+    add_tasks(session, job.id, target_ids, subject_hashes, method, 0)
+
+
+def add_tasks(
+    session: Session,
+    job_id: str,
+    target_ids: Sequence[str],
+    subject_hashes: Sequence[str],
+    method: TaskMethod,
+    first_position: int,
+) -> None:
+    """Inserts a queued task for each subject on each target."""
     rows = [
         {
             "id": new_id("task"),
-            "job_id": job.id,
+            "job_id": job_id,
             "target_id": target_id,
             "subject_hash": subject_hash,
             "position": position,
@@ -96,7 +108,9 @@ def add_job(
             "reason": "",
             "method": method,
         }
-        for position, (subject_hash, target_id) in enumerate(product(subject_hashes, target_ids))
+        for position, (subject_hash, target_id) in enumerate(
+            product(subject_hashes, target_ids), first_position
+        )
     ]
     insert_absent(session, TaskRow, rows)
 

@@ -14,7 +14,7 @@ from profiler_server.devices.service import require_target
 from profiler_server.events import repository as events
 from profiler_server.events.tables import EventKind
 from profiler_server.jobs import progress, repository
-from profiler_server.jobs.budget import within_budget
+from profiler_server.jobs.budget import first_step
 from profiler_server.jobs.expansion import subjects_of
 from profiler_server.jobs.repository import StateCount
 from profiler_server.jobs.tables import OPEN_STATES, JobRow, TaskState
@@ -43,8 +43,10 @@ def create(session: Session, settings: Settings, request: JobRequest) -> Job:
     subjects = subjects_of(request)
     if not subjects:
         raise Problem("empty-job", "name at least one space, operator, network or model")
+    repository.ensure_subjects(session, subjects)
+    picked = None
     if request.budget is not None:
-        subjects = within_budget(session, target_ids[0], request, subjects)
+        subjects, picked = first_step(session, target_ids[0], request, subjects)
     if len(subjects) * len(target_ids) > _MOST_TASKS:
         raise Problem(
             "job-too-large",
@@ -61,8 +63,9 @@ def create(session: Session, settings: Settings, request: JobRequest) -> Job:
         created_at=now,
         visits_since=now if request.remeasure else now - timedelta(days=settings.fresh_days),
         visits_at_start=0,
+        plan=picked.plan.model_dump_json() if picked and picked.plan else None,
+        table_error_percent=picked.table_error_percent if picked else None,
     )
-    repository.ensure_subjects(session, subjects)
     hashes = [subject.content_hash for subject in subjects]
     repository.add_job(session, row, target_ids, hashes, request.method)
     # Until then nobody stores visits for it: see `progress`.
@@ -207,6 +210,7 @@ def _job(
         visits_done=visits_done,
         eta_s=_eta_s(row, visits_done - row.visits_at_start, left, now),
         failures=tuple(failures),
+        table_error_percent=row.table_error_percent,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import Double, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from profiler_server.jobs.shapes import DIGITS
@@ -50,6 +50,10 @@ class JobRow(Base):
     #: when its first task was leased
     started_at: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]
+    #: with a budget: `budget.Plan` as JSON, while there may be something to pick
+    plan: Mapped[str | None] = mapped_column(Text)
+    #: with a budget: expected error of a sum over its operators, when it picked last
+    table_error_percent: Mapped[float | None] = mapped_column(Double)
 
 
 class TaskState(StrEnum):

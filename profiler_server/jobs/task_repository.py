@@ -106,8 +106,14 @@ def _open_tasks(visits: SQLColumnExpression[int]) -> Select[str, str, int, datet
     )
 
 
-def store_progress(session: Session, tasks: Sequence[TaskProgress], completed: TaskState) -> None:
-    """Writes down the visits of open tasks; those that want no more become `completed`."""
+def store_progress(
+    session: Session, tasks: Sequence[TaskProgress], completed: TaskState
+) -> list[str]:
+    """Writes down the visits of open tasks; those that want no more become `completed`.
+
+    Returns:
+        The ids of those.
+    """
     rows = [{"id": task.task_id, "visits_done": min(task.visits, task.rounds)} for task in tasks]
     update_each(session, TaskRow, rows, "id")
     finished = [task.task_id for task in tasks if not task.remaining]
@@ -115,6 +121,7 @@ def store_progress(session: Session, tasks: Sequence[TaskProgress], completed: T
         session.execute(
             update(TaskRow).where(among(session, TaskRow.id, finished)).values(state=completed)
         )
+    return finished
 
 
 @dataclass(frozen=True)

@@ -33,9 +33,9 @@ def next_operators(
         candidates: not measured yet, distinct, of one precision.
         measured: entries of the same precision.
         count: how many are wanted; there are never more than candidates.
-        weights: how often networks contain each candidate, 1 each by default.
-        enough: no more are picked once the error of a sum over all operators, relative, is
-            expected to be this small.
+        weights: how often a network contains each candidate, 1 each by default.
+        enough: no more are picked once what predictions leave uncertain of a network's sum,
+            relative, is expected to be this small.
     """
     seen = [operator for operator, _ in measured]
     few = len(seen) < LEAST_ENTRIES
@@ -50,12 +50,14 @@ def next_operators(
     soon = [one for one in picked if model.knows(one)]
     left = [one for one in left if model.knows(one)]
     means, covariance = model.posterior([*left, *soon])
-    usage = np.exp(means) * np.array([share[one] for one in [*left, *soon]])
+    values = np.exp(means)
+    shares = np.array([share[one] for one in [*left, *soon]])
     for index in range(len(left), len(left) + len(soon)):
         covariance = _after(covariance, index)
     known_ms = sum(priced.value_ms for _, priced in measured)
-    enough_ms = enough * (known_ms + float(usage.sum()))
-    order = _greedy(covariance, usage, len(left), min(wanted, len(left)), enough_ms)
+    enough_ms = enough * (known_ms + float(shares @ values))
+    count = min(wanted, len(left))
+    order = _greedy(covariance, values, shares, len(left), count, enough_ms)
     return [*picked, *(left[index] for index in order)]
 
 
@@ -64,12 +66,13 @@ def table_error(
     measured: Sequence[tuple[Operator, Priced]],
     weights: Sequence[float] | None = None,
 ) -> float:
-    """Expected error of a sum of the operators, relative: what predictions leave uncertain.
+    """Expected error of a network's sum of operators, measured or predicted; relative.
 
     Args:
         operators: of the table that is wanted, measured or not.
         measured: entries, at least `LEAST_ENTRIES`.
-        weights: how often networks contain each operator, 1 each by default.
+        weights: how often a network contains each operator; 1 each by default, which makes it
+            the error of the sum of all.
 
     Returns:
         Infinity where a kind or a kernel size has no entry at all.
@@ -86,10 +89,22 @@ def table_error(
     values = np.array(
         [one.value_ms if one else np.exp(mean) for one, mean in zip(known, means, strict=True)]
     )
-    usage = values * np.array(weights if weights is not None else np.ones(len(operators)))
-    deviations = np.where([one is None for one in known], np.sqrt(np.diag(covariance)), 0.0)
-    certain = np.array([one.relative_error if one else 0.0 for one in known])
-    return float(np.sqrt((usage**2 * (deviations**2 + certain**2)).sum()) / usage.sum())
+    shares = np.array(weights if weights is not None else np.ones(len(operators)))
+    unknown = np.array([one is None for one in known])
+    own = np.array([one.relative_error if one else 0.0 for one in known])
+    covariance = np.where(np.outer(unknown, unknown), covariance, 0.0) + np.diag(own**2)
+    return float(_doubt_ms(covariance, values, shares) / (shares @ values))
+
+
+def _doubt_ms(covariance: Array, values: Array, shares: Array) -> float:
+    """Standard deviation of a network's sum (ms), operators being in it or not by themselves.
+
+    What is off in common adds up; what is not averages out over a table, but less over the few
+    operators of one network.
+    """
+    usual = values * shares
+    single = values**2 * shares * np.maximum(1.0 - shares, 0.0)
+    return float(np.sqrt(usual @ covariance @ usual + single @ np.diag(covariance)))
 
 
 def _spread_out(
@@ -119,14 +134,14 @@ def _spread_out(
 
 
 def _greedy(
-    covariance: Array, usage: Array, candidates: int, count: int, enough_ms: float
+    covariance: Array, values: Array, shares: Array, candidates: int, count: int, enough_ms: float
 ) -> list[int]:
     order: list[int] = []
     while len(order) < count:
-        variances = np.diag(covariance)
-        if enough_ms > 0 and float(usage**2 @ variances) <= enough_ms**2:
+        if enough_ms > 0 and _doubt_ms(covariance, values, shares) <= enough_ms:
             break
-        gains = (usage**2 @ covariance**2) / (variances + _ENTRY_NOISE**2)
+        weights = values**2 * shares
+        gains = (weights @ covariance**2) / (np.diag(covariance) + _ENTRY_NOISE**2)
         gains[[*order, *range(candidates, len(gains))]] = -1.0
         order.append(int(gains.argmax()))
         covariance = _after(covariance, order[-1])

@@ -12,6 +12,7 @@ from profiler_server.devices import repository as devices
 from profiler_server.devices.tables import DeviceRow
 from profiler_server.events import repository as events
 from profiler_server.events.tables import EventKind
+from profiler_server.jobs import budget
 from profiler_server.jobs import task_repository as tasks
 from profiler_server.kit.settings import Settings
 from profiler_server.kit.work_notices import announce
@@ -89,6 +90,7 @@ def _count_failure(
         others = devices.has_others(session, lease.target_id, task.method, lease.device_id, now)
         if is_poison(failures, failed_on, others=others):
             tasks.give_up(session, outcome.task_id, failures, reason)
+            budget.go_on(session, [outcome.task_id])
             events.append(
                 session,
                 now,

@@ -1,0 +1,64 @@
+"""SQL of jobs that pick their operators in steps."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session
+
+from netspec.operators import Operator
+from netspec.wire import ISOLATED, OperatorSubject
+from profiler_server.jobs import repository
+from profiler_server.jobs.tables import OPEN_STATES, JobRow, SubjectRow, TaskRow
+from profiler_server.kit.among import among
+
+
+def planned_jobs(session: Session, task_ids: Collection[str]) -> Sequence[str]:
+    """The jobs of the tasks that may pick more, by id."""
+    query = (
+        select(JobRow.id)
+        .join(TaskRow, TaskRow.job_id == JobRow.id)
+        .where(
+            among(session, TaskRow.id, task_ids),
+            JobRow.plan.is_not(None),
+            JobRow.cancelled_at.is_(None),
+        )
+        .distinct()
+        .order_by(JobRow.id)
+    )
+    return session.scalars(query).all()
+
+
+def lock_job(session: Session, job_id: str) -> JobRow:
+    """The job as it is now, kept from other steps until this transaction ends."""
+    one = select(JobRow).where(JobRow.id == job_id).with_for_update(key_share=True)
+    return session.execute(one.execution_options(populate_existing=True)).scalar_one()
+
+
+def has_open_tasks(session: Session, job_id: str) -> bool:
+    """Whether something of the job is still to be measured."""
+    is_open = exists().where(TaskRow.job_id == job_id, TaskRow.state.in_(OPEN_STATES))
+    return bool(session.scalar(select(is_open)))
+
+
+def operators(session: Session, job_id: str, hashes: Collection[str]) -> list[Operator]:
+    """The operators that the job has tasks for, and those of the hashes, by name."""
+    of_job = select(TaskRow.subject_hash).where(TaskRow.job_id == job_id)
+    documents = session.scalars(
+        select(SubjectRow.document)
+        .where(
+            SubjectRow.kind == "operator",
+            SubjectRow.hash.in_(of_job) | among(session, SubjectRow.hash, hashes),
+        )
+        .order_by(SubjectRow.name)
+    )
+    return [OperatorSubject.model_validate_json(document).operator for document in documents]
+
+
+def add_tasks(session: Session, job_id: str, subject_hashes: Sequence[str]) -> None:
+    """Inserts a queued task for each subject on each of the job's targets, after the others."""
+    last = select(func.coalesce(func.max(TaskRow.position), -1)).where(TaskRow.job_id == job_id)
+    position = session.execute(last).scalar_one() + 1
+    target_ids = repository.target_ids(session, [job_id])[job_id]
+    repository.add_tasks(session, job_id, target_ids, subject_hashes, ISOLATED, position)
