@@ -7,9 +7,9 @@ candidates of a block share the covariance. After the depthwise convolution, ReL
 and shifted channel is the channel cut at two bounds, then scaled and shifted: the scale joins
 the projection's weights, and BatchNorm behind the projection takes the shift away.
 
-No channel of the middle needs another one, so they are taken in groups that stay in the cache:
-the widest tensor of a block is never whole. A tensor of some 10 MiB that comes and goes costs
-more in page faults than in arithmetic.
+No channel of the middle needs another one, so they are taken in groups: the widest tensor of a
+block is never whole. Tensors of tens of MiB that come and go cost more in page faults than in
+arithmetic.
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ from netspec.operators import Activation
 from search_client.modules import ConvLayer, OperatorModule, activate, channels_last
 
 #: most that a group of the middle's channels takes
-GROUP_BYTES = 2**22
+GROUP_BYTES = 2**24
 #: channels of a group are a multiple of these: one cache line
 GROUP_CHANNELS = 16
+#: places for each channel of the input, from which on its covariance costs less than it saves
+LEAST_PLACES = 4
 #: a gain nearer to 0 counts as this: what it scales is as good as constant
 LEAST_GAIN = 1e-12
 
@@ -63,9 +65,11 @@ class BlockInput:
         self._with_ones: dict[tuple[int, int], Tensor] = {}
 
     @property
-    def moments(self) -> Moments:
-        """Computed when first asked for."""
-        self._moments = self._moments or moments(self.x)
+    def moments(self) -> Moments | None:
+        """Computed when first asked for; None where they do not pay."""
+        count, channels, high, wide = self.x.shape
+        if self._moments is None and count * high * wide >= LEAST_PLACES * channels:
+            self._moments = moments(self.x)
         return self._moments
 
     def with_ones(self, padding: tuple[int, int]) -> Tensor:
@@ -127,27 +131,37 @@ def _middles(layers: dict[str, ConvLayer], given: BlockInput) -> Iterator[tuple[
 class _Expansion:
     """The expanding layer of a candidate, some of its channels at a time.
 
-    Its bias is the weight of the channel of ones: in the padding the output is 0, as the
-    depthwise convolution wants it.
+    Where BatchNorm is folded, the bias is the weight of the channel of ones: in the padding the
+    output is 0, as the depthwise convolution wants it.
     """
 
     def __init__(self, layer: ConvLayer, given: BlockInput, padding: tuple[int, int]) -> None:
         norm, of_input = layer.norm, given.moments
         weight = layer.weight.flatten(1)
+        self.activation = layer.layer.activation
+        self.padding = padding
+        #: None where BatchNorm is folded
+        self.norm = None if of_input else norm
+        if of_input is None:
+            self.weight, self.x = weight.T, given.x
+            return
         spread = (weight @ of_input.covariance).mul_(weight).sum(dim=1)
         gain = norm.weight * torch.rsqrt(spread.clamp_min_(0) + norm.eps)
         bias = norm.bias - gain * (weight @ of_input.mean)
-        #: [C + 1, channels]
         self.weight = torch.cat([(weight * gain[:, None]).T, bias[None]])
         self.x = given.with_ones(padding)
-        self.activation = layer.layer.activation
 
     def group(self, channels: slice) -> Tensor:
         """Activated output [N, channels, H, W], within the padding."""
         weight = self.weight[:, channels].contiguous()
         count, _, high, wide = self.x.shape
         y = (_rows(self.x) @ weight).view(count, high, wide, -1).permute(0, 3, 1, 2)
-        return activate(y, self.activation, inplace=True)
+        if self.norm is None:
+            return activate(y, self.activation, inplace=True)
+        gain, bias, eps = self.norm.weight[channels], self.norm.bias[channels], self.norm.eps
+        y = functional.batch_norm(y, None, None, gain, bias, training=True, eps=eps)
+        y = activate(y, self.activation, inplace=True)
+        return functional.pad(y, (*self.padding, *self.padding))
 
 
 def _normalised(layer: ConvLayer, channels: slice, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,12 +19,15 @@ def test_moments_are_the_mean_and_covariance_over_images_and_places() -> None:
     assert torch.allclose(found.covariance.double(), torch.cov(rows, correction=0), atol=1e-5)
 
 
-@pytest.mark.parametrize("group_bytes", [1, inactive.GROUP_BYTES])
+@pytest.mark.parametrize(
+    ("group_bytes", "least_places"), [(1, 0), (inactive.GROUP_BYTES, 0), (1, 1000)]
+)
 @pytest.mark.parametrize("expands", [(3, 6), (1, 3)])
 def test_every_candidate_gives_what_its_module_gives(
-    monkeypatch: pytest.MonkeyPatch, expands: tuple[int, ...], group_bytes: int
+    monkeypatch: pytest.MonkeyPatch, expands: tuple[int, ...], group_bytes: int, least_places: int
 ) -> None:
     monkeypatch.setattr(inactive, "GROUP_BYTES", group_bytes)
+    monkeypatch.setattr(inactive, "LEAST_PLACES", least_places)
     torch.manual_seed(0)
     space = Space(**{**tiny_space().model_dump(), "expands": expands})
     supernet = Supernet(space).train()
