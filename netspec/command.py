@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from netspec.errors import UserError
+from netspec.parent import end_with_parent
 
 EXIT_USER_ERROR = 2
 #: as a shell says of what SIGINT ended
@@ -49,6 +50,7 @@ def run(app: typer.Typer) -> None:
     """
     # soft_wrap: one line stays one line, also in a log file
     console = Console(stderr=True, soft_wrap=True)
+    end_with_parent()
     try:
         app()
     except UserError as error:

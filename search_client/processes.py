@@ -18,6 +18,7 @@ import httpx2
 
 from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
 from netspec.errors import UserError
+from netspec.parent import END_WITH_STDIN_VARIABLE
 from netspec.protocol import TargetIdentity
 
 START_TIMEOUT_S = 60.0
@@ -53,6 +54,8 @@ class Companion:
 
         A process that takes too long is killed, and so is one whose user presses Ctrl-C again.
         """
+        if self.process.stdin is not None:
+            self.process.stdin.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -66,11 +69,15 @@ def start(name: str, arguments: Sequence[str], folder: Path, data_dir: Path) -> 
     """Starts a console script that is installed beside this interpreter.
 
     It gets a session of its own, so that Ctrl-C reaches this process alone, which
-    then stops its companions in the right order.
+    then stops its companions in the right order. It ends by itself if this process dies.
     """
     script = _script(name)
     log = folder / f"{name}.log"
-    environment = {**os.environ, DATA_DIR_VARIABLE: str(data_dir.resolve())}
+    environment = {
+        **os.environ,
+        DATA_DIR_VARIABLE: str(data_dir.resolve()),
+        END_WITH_STDIN_VARIABLE: "1",
+    }
     # The demo's server has a token of its own.
     environment.pop(TOKEN_VARIABLE, None)
     # The server's first lines hold its token.
@@ -78,7 +85,7 @@ def start(name: str, arguments: Sequence[str], folder: Path, data_dir: Path) -> 
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own script, arguments as a list
             [str(script), *arguments],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
             env=environment,
