@@ -93,16 +93,3 @@ def test_a_stopped_demo_loses_no_visit_and_the_next_goes_on(tmp_path: Path) -> N
         open_jobs = "SELECT count(*) FROM tasks WHERE state IN ('queued', 'leased')"
         assert number(data_dir / "profiler.db", open_jobs) == 0
         before = stored(data_dir)
-
-
-def test_companions_end_with_a_demo_that_is_killed(tmp_path: Path) -> None:
-    data_dir = tmp_path / "run" / "profiler"
-    write_data(tmp_path / "data")
-    write_recipe(tmp_path / "long.toml", rounds=ROUNDS)
-    assert stop_while_profiling(tmp_path, signal.SIGKILL) == (-signal.SIGKILL, "")
-    wait_for(lambda: companions(data_dir) == [])
-    waiting = sum(
-        number(path, "SELECT count(*) FROM visits") for path in data_dir.glob("spool-*.db")
-    )
-    # Its server may be gone before the agent could upload its last ones.
-    assert stored(data_dir) + waiting >= spooled_ever(data_dir) >= ENOUGH

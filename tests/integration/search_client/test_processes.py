@@ -17,6 +17,7 @@ from netspec.client import ProfilerClient
 from netspec.connection import TOKEN_VARIABLE
 from search_client import processes
 from search_client.processes import Companion, CompanionFailed, Companions, profiler_and_agent
+from tests.acceptance.test_ctrl_c import companions
 from tests.integration.device_agent.processes import wait_for
 
 
@@ -63,6 +64,27 @@ def test_both_end_when_their_user_fails(tmp_path: Path, data_dir: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         fail()
     assert all(companion.process.poll() is not None for companion in started[0].running)
+
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from search_client.processes import profiler_and_agent
+folder, data_dir = map(Path, sys.argv[1:])
+with profiler_and_agent(folder, data_dir, 0):
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_both_end_when_their_parent_is_killed(tmp_path: Path, data_dir: Path) -> None:
+    command = [sys.executable, "-c", PARENT, str(tmp_path), str(data_dir)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "ready\n"
+        assert len(companions(data_dir)) >= 2
+        parent.kill()
+    wait_for(lambda: companions(data_dir) == [])
 
 
 def test_one_that_ended_is_named_with_its_last_line(tmp_path: Path, data_dir: Path) -> None:
