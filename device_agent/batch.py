@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from device_agent.errors import ProfileMismatch
@@ -144,18 +143,11 @@ class Batch:
         return TaskOutcome(task_id=task.task_id, state=state, reason=reason)
 
 
-def profiled(plan: Sequence[Planned], files: Mapping[str, Path]) -> dict[Path, Sequence[Operator]]:
-    """The operators of the networks whose visits shall carry a profile, by their files.
-
-    Args:
-        plan: visits to make.
-        files: by task id.
-    """
-    return {
-        files[one.task.task_id]: one.task.subject.network.operators
-        for one in plan
-        if one.task.method == "in_network" and isinstance(one.task.subject, NetworkSubject)
-    }
+def operators_to_profile(task: LeasedTask) -> Sequence[Operator] | None:
+    """The operators that the task's visits shall carry a profile of; None: none."""
+    if task.method == "in_network" and isinstance(task.subject, NetworkSubject):
+        return task.subject.network.operators
+    return None
 
 
 def check_method(task: LeasedTask, methods: Sequence[TaskMethod]) -> None:

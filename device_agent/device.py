@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import Protocol
 
 from device_agent.errors import VisitFailed
@@ -15,15 +14,24 @@ from netspec.operators import Operator
 from netspec.protocol import TargetIdentity
 from netspec.wire import Conditions, TaskMethod
 
-#: visits without profile
-NONE_PROFILED: Mapping[Path, Sequence[Operator]] = MappingProxyType({})
+
+@dataclass(frozen=True)
+class Asked:
+    """One visit of a stretch."""
+
+    #: a file that was prepared
+    model: Path
+    #: of the model, where the visit shall carry a profile of them
+    operators: Sequence[Operator] | None = None
+    #: what it is for, kept beside its results; one line
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class Made:
     """One visit of a stretch: what it gave, or why it gave nothing."""
 
-    #: which of the stretch's models
+    #: which of the stretch's visits
     index: int
     started_at: datetime
     before: Conditions
@@ -71,19 +79,17 @@ class Device(Protocol):
 
     def visits(
         self,
-        models: Sequence[Path],
+        asked: Sequence[Asked],
         go_on: Callable[[], bool],
         wanted: Callable[[int], bool],
-        profiled: Mapping[Path, Sequence[Operator]] = NONE_PROFILED,
     ) -> Iterator[Made]:
-        """Visits each model once, in this order, each in a fresh process.
+        """Makes these visits in this order, each in a fresh process.
 
         Args:
-            models: files that were prepared.
+            asked: what to visit.
             go_on: the first no ends the stretch, after the visit in flight; asked before each
                 visit, or at least every few seconds.
-            wanted: whether a model, by its index, is still wanted; asked when that costs nothing.
-            profiled: of the models whose visits shall carry a profile, the operators.
+            wanted: whether a visit, by its index, is still wanted; asked when that costs nothing.
 
         Raises:
             DeviceNotReady: nothing more can be measured; finished visits came before, or are
@@ -94,6 +100,12 @@ class Device(Protocol):
         """After `wake`: the visits of the last stretch that nobody could fetch, if there are any.
 
         Their indexes are those of that stretch.
+        """
+
+    def left_behind(self) -> Iterator[tuple[str, Made]]:
+        """At the start: visits that an agent made which ended in the middle, with their notes.
+
+        Each is handed out once.
         """
 
     def rest(self) -> None:

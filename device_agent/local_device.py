@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from device_agent.cpu_time import BusyWatch
-from device_agent.device import NONE_PROFILED, Made
+from device_agent.device import Asked, Made
 from device_agent.errors import VisitFailed
 from device_agent.runners.base import Measured, Runner
 from device_agent.runners.host_profile import methods_of
-from netspec.operators import Operator
 from netspec.protocol import MeasurementProtocol, TargetIdentity
 from netspec.wire import ISOLATED, Conditions, TaskMethod
 
@@ -51,10 +50,9 @@ class LocalDevice:
 
     def visits(
         self,
-        models: Sequence[Path],
+        asked: Sequence[Asked],
         go_on: Callable[[], bool],
         wanted: Callable[[int], bool],
-        profiled: Mapping[Path, Sequence[Operator]] = NONE_PROFILED,
     ) -> Iterator[Made]:
         """See `device.Device.visits`.
 
@@ -63,13 +61,13 @@ class LocalDevice:
         """
         known: Made | None = None
         before = self.look()
-        for index, model in enumerate(models):
+        for index, one in enumerate(asked):
             if not go_on():
                 break
             if not wanted(index):
                 continue
             started_at = datetime.now(UTC)
-            failed = self._begin(model, profiled.get(model))
+            failed = self._begin(one)
             try:
                 if known is not None:
                     yield known
@@ -85,9 +83,9 @@ class LocalDevice:
         if known is not None:
             yield known
 
-    def _begin(self, model: Path, operators: Sequence[Operator] | None) -> VisitFailed | None:
+    def _begin(self, one: Asked) -> VisitFailed | None:
         try:
-            self.runner.begin(model, self.protocol, operators)
+            self.runner.begin(one.model, self.protocol, one.operators)
         except VisitFailed as error:
             return error
         return None
@@ -100,6 +98,10 @@ class LocalDevice:
 
     def late(self) -> Iterator[Made]:
         """Every visit is known as soon as it is made."""
+        return iter(())
+
+    def left_behind(self) -> Iterator[tuple[str, Made]]:
+        """A visit in flight ends with its agent."""
         return iter(())
 
     def rest(self) -> None:

@@ -7,16 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
-from uuid import uuid4
 
 import structlog
 
-from device_agent.acceptance import rejection
 from device_agent.anchor import AnchorWatch
-from device_agent.batch import Batch, Planned, profiled
-from device_agent.device import Device, Made
+from device_agent.batch import Batch, Planned, operators_to_profile
+from device_agent.device import Asked, Device, Made
 from device_agent.errors import DeviceNotReady, DeviceQuarantined, VisitFailed
 from device_agent.gate import objections
+from device_agent.notes import Note
 from device_agent.progress import Progress
 from device_agent.runners.base import Measured
 from device_agent.spool import Spool
@@ -26,7 +25,6 @@ from netspec.wire import Conditions, Visit
 
 #: visits between two looks through the gate, at least: a look takes time
 _STRETCH = 20
-_MAX_REASON = 500
 #: among the ids of tasks
 _ANCHOR_ID = ""
 #: a pause is slept in pieces of this, so that a stop or a cancelled lease ends it, s
@@ -127,7 +125,7 @@ class Measuring:
             plan = list(self._with_anchors(stretch))
             files = {**files, _ANCHOR_ID: anchor}
         self._plan = plan
-        models = [files[_ANCHOR_ID if one is None else one.task.task_id] for one in plan]
+        asked = [self._asked(one, files) for one in plan]
         broken_off = False
 
         def go_on() -> bool:
@@ -139,7 +137,7 @@ class Measuring:
                 not self.batch.failed(one.task) and one.task.task_id not in self.cancelled()
             )
 
-        for made in self.device.visits(models, go_on, wanted, profiled(stretch, files)):
+        for made in self.device.visits(asked, go_on, wanted):
             one = plan[made.index]
             if one is not None:
                 self._keep(one, made)
@@ -266,21 +264,23 @@ class Measuring:
             self.sleep(min(left, _NAP_S))
 
     def _as_visit(self, one: Planned, made: Made, measured: Measured) -> Visit:
-        rejected = rejection(measured.statistics, measured.clean_share, self.protocol.acceptance)
-        known = {"steps": self._steps, "anchor_ratio": self._ratio}
-        return Visit(
-            id=uuid4(),
+        return self._note(one).visit(made, measured, self.protocol)
+
+    def _asked(self, one: Planned | None, files: dict[str, Path]) -> Asked:
+        if one is None:
+            return Asked(files[_ANCHOR_ID])
+        note = self._note(one).model_dump_json()
+        return Asked(files[one.task.task_id], operators_to_profile(one.task), note)
+
+    def _note(self, one: Planned) -> Note:
+        return Note(
+            spool=self.spool.path.name,
             task_id=one.task.task_id,
             device_id=self.labels.device_id,
             target_id=self.labels.target_id,
             subject_hash=one.task.subject.content_hash,
             round=one.round,
-            started_at=made.started_at,
-            statistics=measured.statistics,
-            before=made.before.model_copy(update=known),
-            after=made.after,
-            rejected=rejected[:_MAX_REASON],
-            raw=measured.raw,
-            # A file may be visited for another task, too, that did not ask for it.
-            profile=measured.profile if one.task.method == "in_network" else None,
+            profiled=operators_to_profile(one.task) is not None,
+            steps=self._steps,
+            anchor_ratio=self._ratio,
         )

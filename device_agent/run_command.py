@@ -21,6 +21,7 @@ from device_agent.host import host_device, leave_core
 from device_agent.link import Link
 from device_agent.lock import device_lock, file_name
 from device_agent.model_files import ModelFiles
+from device_agent.notes import keep_left_behind
 from device_agent.phone_options import PhoneOptions
 from device_agent.progress import LogProgress, Progress, TerminalProgress
 from device_agent.protocol_options import ProtocolFile, ProtocolOptions, Runs, WarmupMs
@@ -186,6 +187,7 @@ def _measure(chosen: Run, device: Device, *, locked: bool = False) -> None:
             status=status,
         )
         try:
+            keep_left_behind(device, spool, chosen.protocol)
             device.learn_methods()
             Agent(bench).run(until_idle=chosen.until_idle)
         finally:

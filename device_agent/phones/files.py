@@ -35,9 +35,9 @@ class PhoneFiles:
         self._names: dict[Path, str] = {}
 
     def make_folders(self) -> None:
-        """Makes the agent's folders, and removes what earlier stretches left."""
+        """Makes the agent's folders."""
         folders = shlex.join(str(folder) for folder in (MODELS, RUNNERS, STRETCHES))
-        self._must(f"rm -rf {STRETCHES}; mkdir -p {folders}", "make its folders")
+        self._must(f"mkdir -p {folders}", "make its folders")
 
     def push_runner(self, content: bytes) -> PurePosixPath:
         """The program on the phone."""

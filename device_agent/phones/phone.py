@@ -5,61 +5,50 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from device_agent.benchmark_model.evidence import require_delegation
 from device_agent.benchmark_model.flags import (
     MAX_PHASE_S,
     can_profile,
     profile_flags,
     visit_flags,
 )
-from device_agent.benchmark_model.output import parse_output
 from device_agent.benchmark_model.program import Program
 from device_agent.cpu_time import busy_share, cpu_time
-from device_agent.device import NONE_PROFILED, Made
+from device_agent.device import Asked, Made
 from device_agent.errors import (
     DeviceNotReady,
-    NoPercentiles,
-    RunnerFailed,
-    VisitFailed,
     WrongTarget,
 )
 from device_agent.phones.elf import check_abi
 from device_agent.phones.files import MODELS, QUICK_S, PhoneFiles
-from device_agent.phones.profiling import methods_of, read_profile
+from device_agent.phones.left import Plan, left_stretches, make_plan
+from device_agent.phones.profiling import methods_of
 from device_agent.phones.properties import (
     fastest_cluster,
     mask,
     parse_clusters,
     parse_properties,
 )
-from device_agent.phones.readings import is_cpu_zone, parse_battery, parse_thermal, zone_celsius
-from device_agent.phones.script import Launch, ScriptVisit, finished_visits
+from device_agent.phones.readings import is_cpu_zone, parse_battery, parse_thermal
+from device_agent.phones.results import CORES, UPTIME, ResultsReader
+from device_agent.phones.script import Launch
 from device_agent.phones.settings import PhoneClock
 from device_agent.phones.stretch import StretchRunner
-from device_agent.runners.base import Measured
 from device_agent.transports.base import Transport
-from netspec.operators import Operator
 from netspec.protocol import ClockPolicy, Delegate, MeasurementProtocol, TargetIdentity
 from netspec.wire import ISOLATED, Conditions, TaskMethod
 
-_CORES = "/sys/devices/system/cpu"
 _LIST_CLOCKS = (
-    f"for file in {_CORES}/cpu[0-9]*/cpufreq/cpuinfo_max_freq; do "
+    f"for file in {CORES}/cpu[0-9]*/cpufreq/cpuinfo_max_freq; do "
     'value=; read -r value < $file; echo "$file $value"; done 2>/dev/null'
 )
 _LIST_ZONES = (
     "for file in /sys/class/thermal/thermal_zone*/type; do "
     'value=; read -r value < $file; echo "$file $value"; done 2>/dev/null'
 )
-_UPTIME = "/proc/uptime"
 _MARK = "@visits"
-_MAX_RAW = 65_536
-#: what the end of a failed runner's words may take in a reason
-_MAX_WORDS = 300
 #: what a launch may take beyond its two phases: loading, and delegates that compile
 _SPARE_S = 60.0
 #: two launches, where one is to profile
@@ -80,10 +69,9 @@ class _Stretch:
     """A script that runs, or ran when the phone was lost."""
 
     launch: Launch
+    plan: Plan
     #: of each of its visits, the index that the caller knows it by
     kept: list[int]
-    #: of each of its visits, the operators that are to be profiled
-    operators: list[Sequence[Operator] | None]
 
 
 class Phone:
@@ -126,7 +114,8 @@ class Phone:
         properties = parse_properties(self._say("getprop"))
         abi = check_abi(program.content, program.name, properties.abis)
         self._cores = self._choose_cores()
-        self._zones = self._cpu_zones()
+        core = self._cores[0] if self._cores else 0
+        self._reader = ResultsReader(self._choice.delegate, core, self._cpu_zones())
         self._files.make_folders()
         self._clock = PhoneClock(self._transport, self._cores, properties.sdk)
         self._clock.give_back()
@@ -193,13 +182,13 @@ class Phone:
         window_s = self._protocol.gate.busy_window_s
         said = self._say(
             "dumpsys thermalservice; echo ==; dumpsys battery; echo ==; cat /proc/stat; echo ==; "
-            f"sleep {window_s:g}; cat /proc/stat; echo ==; " + self._look_command(self._zones),
+            f"sleep {window_s:g}; cat /proc/stat; echo ==; {_look_command(self._reader.zones)}",
             timeout_s=QUICK_S + window_s,
         )
         thermal, battery, before, after, zones = (said.split("==\n") + [""] * 5)[:5]
         seen = parse_thermal(thermal).model_dump(exclude_none=True)
         seen |= parse_battery(battery).model_dump(exclude_none=True)
-        celsius = self._celsius(dict(line.rsplit(" ", 1) for line in zones.splitlines()))
+        celsius = self._reader.celsius(dict(line.rsplit(" ", 1) for line in zones.splitlines()))
         if celsius is not None:
             seen.setdefault("cpu_celsius", celsius)
         share = busy_share(cpu_time(before, self._cores), cpu_time(after, self._cores))
@@ -207,31 +196,39 @@ class Phone:
 
     def visits(
         self,
-        models: Sequence[Path],
+        asked: Sequence[Asked],
         go_on: Callable[[], bool],
         wanted: Callable[[int], bool],
-        profiled: Mapping[Path, Sequence[Operator]] = NONE_PROFILED,
     ) -> Iterator[Made]:
         """One script makes all of them; see `device.Device.visits`."""
-        kept = [index for index in range(len(models)) if wanted(index)]
+        kept = [index for index in range(len(asked)) if wanted(index)]
         if not kept or not go_on():
             return
+        chosen = [asked[index] for index in kept]
+        mark = f"{_MARK} {uuid4().hex}"
+        plan = make_plan(
+            self.identity.id,
+            mark,
+            [one.note for one in chosen],
+            [one.operators for one in chosen],
+        )
         launch = Launch(
             folder=str(self._stretches.folder()),
             model_folder=str(MODELS),
             command=self._command(),
             flags=self._flags,
-            look=self._look_files(),
-            mark=f"{_MARK} {uuid4().hex}",
+            look=self._reader.look,
+            mark=mark,
             least_s=(self._protocol.warmup_ms + self._protocol.measure_ms) / 1000,
             profile_flags=profile_flags(self._flags),
-            profiled=tuple(at for at, index in enumerate(kept) if models[index] in profiled),
+            profiled=tuple(at for at, one in enumerate(chosen) if one.operators is not None),
+            plan=plan.comment(),
         )
-        names = [self._names[models[index]] for index in kept]
-        self._lost = _Stretch(launch, kept, [profiled.get(models[index]) for index in kept])
+        self._lost = _Stretch(launch, plan, kept)
+        names = [self._names[one.model] for one in chosen]
         text, stuck = self._stretches.run(launch, names, go_on)
-        stretch, self._lost = self._lost, None
-        yield from self._all_made(text, stretch)
+        self._lost = None
+        yield from self._made(text, plan, kept)
         if stuck is not None:
             raise stuck
 
@@ -245,13 +242,19 @@ class Phone:
         if self._lost is None:
             return
         text = self._stretches.fetch_late(self._lost.launch)
-        stretch, self._lost = self._lost, None
-        self._late = list(self._all_made(text, stretch))
+        lost, self._lost = self._lost, None
+        self._late = list(self._made(text, lost.plan, lost.kept))
 
-    def _all_made(self, text: str, stretch: _Stretch) -> Iterator[Made]:
-        now, uptime_s = datetime.now(UTC), self._uptime_s()
-        for visit in finished_visits(text, stretch.launch.mark):
-            yield self._made(stretch, visit, now, uptime_s)
+    def left_behind(self) -> Iterator[tuple[str, Made]]:
+        """See `device.Device.left_behind`; what was measured as another target is left out."""
+        for found, text in left_stretches(self._transport):
+            if found.target_id == self.identity.id:
+                for made in self._made(text, found, range(len(found.notes))):
+                    yield found.notes[made.index], made
+
+    def _made(self, text: str, plan: Plan, indexes: Sequence[int]) -> Iterator[Made]:
+        uptime = self._say(f"cat {UPTIME}")
+        return self._reader.made(text, plan.mark, indexes, plan.operators, uptime)
 
     def rest(self) -> None:
         """Gives the clock back; a phone that is away gets it back when it wakes."""
@@ -265,65 +268,6 @@ class Phone:
             self.rest()
         finally:
             self._transport.close()
-
-    def _made(
-        self, stretch: _Stretch, visit: ScriptVisit, now: datetime, uptime_s: float | None
-    ) -> Made:
-        began_s = _seconds(visit.before.get(_UPTIME))
-        ago_s = uptime_s - began_s if uptime_s is not None and began_s is not None else 0.0
-        outcome: Measured | VisitFailed
-        try:
-            outcome = self._measured(visit, stretch.operators[visit.index])
-        except VisitFailed as error:
-            outcome = error
-        return Made(
-            index=stretch.kept[visit.index],
-            started_at=now - timedelta(seconds=max(0.0, ago_s)),
-            before=self._conditions(visit.before),
-            after=self._conditions(visit.after),
-            outcome=outcome,
-        )
-
-    def _measured(self, visit: ScriptVisit, operators: Sequence[Operator] | None) -> Measured:
-        said = visit.said
-        try:
-            output = parse_output(said.output)
-            proof = require_delegation(said.output, self._choice.delegate)
-            statistics = output.statistics()
-        except NoPercentiles:
-            raise
-        except VisitFailed as error:
-            if said.exit_code:
-                words = " ".join(said.output.split())[-_MAX_WORDS:] or "nothing"
-                raise RunnerFailed(
-                    f"benchmark_model ended with exit code {said.exit_code}; it said: {words}"
-                ) from error
-            raise
-        if said.exit_code:
-            raise RunnerFailed(f"benchmark_model ended with exit code {said.exit_code}")
-        raw = f"{proof}\n{said.output}"
-        if operators is None or visit.profile is None:
-            return Measured(statistics, raw[:_MAX_RAW])
-        profile = read_profile(visit.profile, operators, self._choice.delegate)
-        return Measured(statistics, (raw + visit.profile.output)[:_MAX_RAW], profile=profile)
-
-    def _conditions(self, seen: Mapping[str, str]) -> Conditions:
-        core = self._cores[0] if self._cores else 0
-        khz = _seconds(seen.get(f"{_CORES}/cpu{core}/cpufreq/scaling_cur_freq"))
-        return Conditions(
-            cpu_celsius=self._celsius(seen),
-            cpu_mhz=None if khz is None else khz / 1000,
-            load_1m=_seconds(seen.get("/proc/loadavg")),
-        )
-
-    def _celsius(self, seen: Mapping[str, str]) -> float | None:
-        readings = [zone_celsius(seen[zone]) for zone in self._zones if zone in seen]
-        return max((value for value in readings if value is not None), default=None)
-
-    def _look_files(self) -> tuple[str, ...]:
-        core = self._cores[0] if self._cores else 0
-        clock = f"{_CORES}/cpu{core}/cpufreq/scaling_cur_freq"
-        return (_UPTIME, "/proc/loadavg", clock, *self._zones)
 
     def _steps(self) -> tuple[str, ...]:
         return (
@@ -353,18 +297,6 @@ class Phone:
     def _take_clock(self) -> ClockPolicy:
         return self._clock.steady() if self._protocol.clock == "steadiest" else "free"
 
-    def _uptime_s(self) -> float | None:
-        return _seconds(self._say(f"cat {_UPTIME}"))
-
-    def _look_command(self, paths: Sequence[str]) -> str:
-        listed = shlex.join(paths)
-        return (
-            f'for file in {listed}; do value=; read -r value < $file; echo "$file $value"; done '
-            "2>/dev/null"
-            if paths
-            else "true"
-        )
-
     def _say(self, command: str, timeout_s: float = QUICK_S) -> str:
         return self._transport.shell(command, timeout_s=timeout_s).output
 
@@ -380,10 +312,11 @@ def connect(transport: Transport, choice: Choice, protocol: MeasurementProtocol)
     return Phone(transport, choice, protocol)
 
 
-def _seconds(text: str | None) -> float | None:
-    """The first number of a line."""
-    first = (text or "").split()[:1]
-    try:
-        return float(first[0]) if first else None
-    except ValueError:
-        return None
+def _look_command(paths: Sequence[str]) -> str:
+    listed = shlex.join(paths)
+    return (
+        f'for file in {listed}; do value=; read -r value < $file; echo "$file $value"; done '
+        "2>/dev/null"
+        if paths
+        else "true"
+    )

@@ -29,7 +29,7 @@ for model in {models}; do
 done
 echo "{mark} over"
 echo over > over
-"""
+{plan}"""
 #: a second launch for the visits that are to be profiled, since profiling slows runs down
 _PROFILES = """  for profiled in {indexes}; do
     if [ $profiled = $number ]; then
@@ -63,6 +63,8 @@ class Launch:
     profile_flags: tuple[str, ...] = ()
     #: which visits of the stretch are profiled, too
     profiled: tuple[int, ...] = ()
+    #: a comment that ends the script
+    plan: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ def script_text(launch: Launch, models: Sequence[str]) -> str:
         flags=shlex.join(launch.flags),
         mark=launch.mark,
         profiles=_profiles(launch) if launch.profiled else "",
+        plan=launch.plan,
     )
 
 

@@ -1,0 +1,89 @@
+"""What an agent that ended in the middle left on the phone: scripts, and the visits they made.
+
+A script's last lines say, as comments, what its visits are for. So whoever finds the script and
+its results can go on where the other one stopped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
+
+from device_agent.errors import FileRefused
+from device_agent.phones.files import QUICK_S, STRETCHES
+from device_agent.transports.base import Transport
+from netspec.operators import Operator, operator_from_key
+
+_PLAN = "\n# plan "
+_FETCH_S = 60.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a script's visits are for."""
+
+    target_id: str
+    mark: str
+    #: of each visit, what the caller gave
+    notes: list[str]
+    #: of each visit, keys of the operators that are profiled
+    keys: list[list[str] | None]
+
+    @property
+    def operators(self) -> list[tuple[Operator, ...] | None]:
+        """Of each visit, the operators that are profiled."""
+        return [
+            None if keys is None else tuple(operator_from_key(key) for key in keys)
+            for keys in self.keys
+        ]
+
+    def comment(self) -> str:
+        """As a script's last line."""
+        return f"{_PLAN.strip()} {json.dumps(asdict(self))}\n"
+
+
+def make_plan(
+    target_id: str,
+    mark: str,
+    notes: Sequence[str],
+    operators: Sequence[Sequence[Operator] | None],
+) -> Plan:
+    """The plan of a script; one note and one list of operators a visit."""
+    keys = [None if one is None else [operator.key for operator in one] for one in operators]
+    return Plan(target_id, mark, list(notes), keys)
+
+
+def left_stretches(transport: Transport) -> Iterator[tuple[Plan, str]]:
+    """Ends the scripts that run, and takes from the phone what they wrote, with their plans.
+
+    Scripts of agents that made no plans are removed.
+    """
+    listed = transport.shell(f"ls {STRETCHES}", timeout_s=QUICK_S)
+    for name in listed.output.split() if not listed.exit_code else ():
+        folder = STRETCHES / name
+        transport.shell(
+            f'cd {folder} && [ -e pid ] && [ ! -e over ] && kill -9 "-$(cat pid)"',
+            timeout_s=QUICK_S,
+        )
+        script, results = (_text(transport, folder / one) for one in ("script.sh", "results"))
+        _, found, line = script.rpartition(_PLAN)
+        if found and (plan := _plan(line)):
+            yield plan, results
+        transport.shell(f"rm -rf {folder}", timeout_s=QUICK_S)
+
+
+def _plan(line: str) -> Plan | None:
+    """None for one of another version of the agent."""
+    try:
+        return Plan(**json.loads(line))
+    except (ValueError, TypeError):
+        return None
+
+
+def _text(transport: Transport, path: PurePosixPath) -> str:
+    try:
+        return transport.pull(path, timeout_s=_FETCH_S).decode(errors="replace")
+    except (FileNotFoundError, FileRefused):
+        return ""

@@ -1,0 +1,132 @@
+"""From what a script wrote on the phone to visits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from device_agent.benchmark_model.evidence import require_delegation
+from device_agent.benchmark_model.output import parse_output
+from device_agent.device import Made
+from device_agent.errors import NoPercentiles, RunnerFailed, VisitFailed
+from device_agent.phones.profiling import read_profile
+from device_agent.phones.readings import zone_celsius
+from device_agent.phones.script import ScriptVisit, finished_visits
+from device_agent.runners.base import Measured
+from netspec.operators import Operator
+from netspec.protocol import Delegate
+from netspec.wire import Conditions
+
+CORES = "/sys/devices/system/cpu"
+UPTIME = "/proc/uptime"
+_LOAD = "/proc/loadavg"
+_MAX_RAW = 65_536
+#: what the end of a failed runner's words may take in a reason
+_MAX_WORDS = 300
+
+
+@dataclass(frozen=True)
+class ResultsReader:
+    """Reads what scripts of one phone wrote.
+
+    Args:
+        delegate: that must have run the models.
+        core: whose clock is looked at.
+        zones: files that tell the CPU's temperature.
+    """
+
+    delegate: Delegate
+    core: int
+    zones: tuple[str, ...]
+
+    @property
+    def look(self) -> tuple[str, ...]:
+        """Files that the script is to read around each visit."""
+        return (UPTIME, _LOAD, self._clock, *self.zones)
+
+    def made(
+        self,
+        text: str,
+        mark: str,
+        indexes: Sequence[int],
+        operators: Sequence[Sequence[Operator] | None],
+        uptime: str,
+    ) -> Iterator[Made]:
+        """The visits in a text, as far as it came.
+
+        Args:
+            text: the script's results.
+            mark: of its lines.
+            indexes: of each visit of the script, how the caller knows it.
+            operators: of each visit of the script, what is profiled.
+            uptime: the phone's, as it is now; empty where it does not say.
+        """
+        now, uptime_s = datetime.now(UTC), first_number(uptime)
+        for visit in finished_visits(text, mark):
+            began_s = first_number(visit.before.get(UPTIME))
+            ago_s = uptime_s - began_s if uptime_s is not None and began_s is not None else 0.0
+            yield Made(
+                index=indexes[visit.index],
+                started_at=now - timedelta(seconds=max(0.0, ago_s)),
+                before=self._conditions(visit.before),
+                after=self._conditions(visit.after),
+                outcome=self._outcome(visit, operators[visit.index]),
+            )
+
+    def celsius(self, seen: Mapping[str, str]) -> float | None:
+        """The greatest CPU temperature among what files say, None where none does."""
+        readings = [zone_celsius(seen[zone]) for zone in self.zones if zone in seen]
+        return max((value for value in readings if value is not None), default=None)
+
+    @property
+    def _clock(self) -> str:
+        return f"{CORES}/cpu{self.core}/cpufreq/scaling_cur_freq"
+
+    def _outcome(
+        self, visit: ScriptVisit, operators: Sequence[Operator] | None
+    ) -> Measured | VisitFailed:
+        try:
+            return self._measured(visit, operators)
+        except VisitFailed as error:
+            return error
+
+    def _measured(self, visit: ScriptVisit, operators: Sequence[Operator] | None) -> Measured:
+        said = visit.said
+        try:
+            output = parse_output(said.output)
+            proof = require_delegation(said.output, self.delegate)
+            statistics = output.statistics()
+        except NoPercentiles:
+            raise
+        except VisitFailed as error:
+            if said.exit_code:
+                words = " ".join(said.output.split())[-_MAX_WORDS:] or "nothing"
+                raise RunnerFailed(
+                    f"benchmark_model ended with exit code {said.exit_code}; it said: {words}"
+                ) from error
+            raise
+        if said.exit_code:
+            raise RunnerFailed(f"benchmark_model ended with exit code {said.exit_code}")
+        raw = f"{proof}\n{said.output}"
+        if operators is None or visit.profile is None:
+            return Measured(statistics, raw[:_MAX_RAW])
+        profile = read_profile(visit.profile, operators, self.delegate)
+        return Measured(statistics, (raw + visit.profile.output)[:_MAX_RAW], profile=profile)
+
+    def _conditions(self, seen: Mapping[str, str]) -> Conditions:
+        khz = first_number(seen.get(self._clock))
+        return Conditions(
+            cpu_celsius=self.celsius(seen),
+            cpu_mhz=None if khz is None else khz / 1000,
+            load_1m=first_number(seen.get(_LOAD)),
+        )
+
+
+def first_number(text: str | None) -> float | None:
+    """The first number of a line."""
+    first = (text or "").split()[:1]
+    try:
+        return float(first[0]) if first else None
+    except ValueError:
+        return None
