@@ -11,7 +11,8 @@ stored a second, uploaded by 4 agents at a time in the agent's own batches. `cla
 was asking and a task was filed to the lease's arrival; 500 agents wait at 2 replicas.
 `snapshot_100k_per_mb_ratio`: what a MB of a table of 100,000 entries costs over one of 1,000, the
 greatest of publishing, fetching and fetching gzipped. `memory_growth_mb`: growth of the server's
-resident memory over look-ups of 10**6 operators, 142 a request, after a warm-up.
+resident memory over look-ups of 10**6 operators, 142 a request, after a warm-up; with `--million`,
+which takes a quarter of an hour, over 10**6 requests of one operator each.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 if Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
@@ -55,11 +56,13 @@ class Size:
     measures_s: tuple[float, float]
     entries: int
     repeats: int
-    looked_up: int
+    #: requests, and operators in each
+    looked_up: tuple[int, int]
 
 
-FULL = Size(7, 1.5, 10, 3, 500, 60.0, (2.0, 20.0), 100_000, 3, 1_000_000)
-QUICK = Size(2, 0.5, 2, 1, 60, 4.0, (0.2, 2.0), 3_000, 3, 20_000)
+FULL = Size(7, 1.5, 10, 3, 500, 60.0, (2.0, 20.0), 100_000, 3, (7_043, reading.LOOKED_UP))
+QUICK = Size(2, 0.5, 2, 1, 60, 4.0, (0.2, 2.0), 3_000, 3, (141, reading.LOOKED_UP))
+MILLION = (1_000_000, 1)
 _TASKS = 500
 _JOBS_PER_S = 10.0
 _FEW_ENTRIES = 1_000
@@ -165,9 +168,13 @@ def snapshot(size: Size, report: Report) -> Numbers:
 
 def remember(size: Size, report: Report) -> Numbers:
     """Memory over many look-ups."""
-    grown = [reading.memory_growth_mb(kind, operators=size.looked_up) for kind in DATABASES]
+    requests, operators = size.looked_up
+    grown = [
+        reading.memory_growth_mb(kind, requests=requests, operators=operators) for kind in DATABASES
+    ]
     for kind, mb in zip(DATABASES, grown, strict=True):
-        report.row(f"memory over {size.looked_up} operators, {kind}", f"{mb:+.1f} MB", None, None)
+        what = f"memory over {requests} look-ups of {operators}, {kind}"
+        report.row(what, f"{mb:+.1f} MB", None, None)
     return {"memory_growth_mb": max(grown)}
 
 
@@ -186,9 +193,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="smaller sizes, under a minute")
+    parser.add_argument(
+        "--million", action="store_true", help="10**6 requests for the growth of memory"
+    )
     parser.add_argument("--only", choices=MEASURES, action="append", help="may be repeated")
     chosen = parser.parse_args()
     size, report, numbers = QUICK if chosen.quick else FULL, Report(), Numbers()
+    if chosen.million:
+        size = replace(size, looked_up=MILLION)
     for name in chosen.only or MEASURES:
         start = time.perf_counter()
         numbers |= MEASURES[name](size, report)

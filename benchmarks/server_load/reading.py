@@ -6,7 +6,7 @@ import random
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import islice, repeat
 
 from benchmarks.server_load import bare as bare_endpoint
 from benchmarks.server_load import tables
@@ -51,7 +51,7 @@ def against_bare(kind: str, *, rounds: int, seconds: float) -> Alternated:
         loads = {
             "bare": (bare_server.url, repeat(least), 200),
             "conditional": (served.url, repeat(ask), 304),
-            "lookup": (served.url, _lookups(served, target_id, bodies), 200),
+            "lookup": (served.url, _lookups(served, target_id, bodies, LOOKED_UP), 200),
         }
         done: dict[str, list[Measured]] = {name: [] for name in loads}
         for number in range(rounds + 1):
@@ -65,21 +65,19 @@ def against_bare(kind: str, *, rounds: int, seconds: float) -> Alternated:
     return Alternated(done)
 
 
-def memory_growth_mb(kind: str, *, operators: int) -> float:
-    """How many MB the server's process grows by looking up so many operators.
+def memory_growth_mb(kind: str, *, requests: int, operators: int) -> float:
+    """How many MB the server's process grows over so many look-ups of so many operators each.
 
-    The same again, at least a twentieth, warms up before.
+    A twentieth of them, 50 at least, warms up before.
     """
     with service(kind) as served:
         target_id, _, bodies = _table(served)
 
-        def look_up(requests: int) -> float:
-            wanted = _lookups(served, target_id, bodies)
-            limited = (next(wanted) for _ in range(requests))
-            drive(served.url, limited, connections=_CONNECTIONS, status=200, seconds=None)
+        def look_up(count: int) -> float:
+            wanted = islice(_lookups(served, target_id, bodies, operators), count)
+            drive(served.url, wanted, connections=_CONNECTIONS, status=200, seconds=None)
             return resident_mb(served.replicas[0])
 
-        requests = -(-operators // LOOKED_UP)
         before = look_up(max(requests // 20, 50))
         return look_up(requests) - before
 
@@ -132,10 +130,12 @@ def _table(served: Service) -> tuple[str, str, list[bytes]]:
     return device.target_ids[0], tag, [one.model_dump_json().encode() for one in wanted]
 
 
-def _lookups(served: Service, target_id: str, operators: Sequence[bytes]) -> Iterator[bytes]:
+def _lookups(
+    served: Service, target_id: str, operators: Sequence[bytes], count: int
+) -> Iterator[bytes]:
     """Each asks for other operators of the table: equal questions could be answered by heart."""
     chance = random.Random(0)  # noqa: S311 - a load, no secret
     while True:
-        chosen = b",".join(chance.sample(operators, LOOKED_UP))
+        chosen = b",".join(chance.sample(operators, count))
         body = b'{"target_id":"%s","operators":[%s]}' % (target_id.encode(), chosen)
         yield request(served.url, "POST", "/v1/latencies:lookup", body, served.headers)
