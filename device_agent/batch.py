@@ -133,7 +133,7 @@ class Batch:
         accepted = self._accepted[task.task_id]
         if accepted >= task.visits:
             return TaskOutcome(task_id=task.task_id, state="done")
-        reason = f"{accepted} of {task.visits} visits were made"
+        reason = f"{accepted} of {task.visits} visits are accepted"
         if task.task_id in self._rejections:
             reason += f"; the last one rejected: {self._rejections[task.task_id]}"
         # Without a failure, a task that nobody can measure here would come back for ever.

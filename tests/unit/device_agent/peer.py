@@ -127,6 +127,8 @@ class ScriptedRunner:
     """Answers visits at once; `before` runs ahead of each and may raise."""
 
     before: Callable[[int, Path], None] = lambda _number, _model: None
+    #: share of each visit's runs that had the core to themselves
+    clean_share: float | None = None
     visits: int = 0
 
     _begun: Path | None = None
@@ -156,7 +158,7 @@ class ScriptedRunner:
         if self._operators is not None:
             times = tuple(float(index) for index, _ in enumerate(self._operators))
             profile = Profile(operators_us=times, statistic="p5", count=1)
-        return Measured(statistics, raw=f"visit {self.visits}", profile=profile)
+        return Measured(statistics, f"visit {self.visits}", self.clean_share, profile=profile)
 
     def close(self) -> None:
         raise AssertionError("the agent does not own its runner")

@@ -200,6 +200,19 @@ def test_a_rest_that_is_no_number_of_seconds_ends_the_wait(spool: Spool) -> None
     assert peer.outcomes() == {}
 
 
+def test_rejected_visits_are_made_again_but_not_for_ever_and_each_is_uploaded_once(
+    spool: Spool,
+) -> None:
+    peer = leased({"a": 3, "b": 1})
+    runner = ScriptedRunner(clean_share=0.1)
+    agent_with(peer, runner, spool, StopSignal()).run(until_idle=True)
+    assert Counter(one.task_id for one in peer.visits) == {"a": 2 * 3 + 2, "b": 2 * 1 + 2}
+    assert len({one.id for one in peer.visits}) == len(peer.visits) == runner.visits
+    assert all("had the core to themselves" in one.rejected for one in peer.visits)
+    assert peer.outcomes() == {"a": "failed", "b": "failed"}
+    assert spool.waiting() == 0
+
+
 def test_a_server_that_is_away_at_the_start_is_an_error(spool: Spool) -> None:
     with pytest.raises(ProfilerUnreachable, match="no profiler answers"):
         agent_with(Peer(away=True), ScriptedRunner(), spool, StopSignal()).run()

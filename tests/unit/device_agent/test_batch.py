@@ -17,7 +17,7 @@ def test_outcomes_tell_done_failed_and_unfinished() -> None:
     assert batch.outcomes() == (
         TaskOutcome(task_id="a", state="done"),
         TaskOutcome(task_id="b", state="failed", reason="XNNPACK took nothing"),
-        TaskOutcome(task_id="c", state="unfinished", reason="1 of 3 visits were made"),
+        TaskOutcome(task_id="c", state="unfinished", reason="1 of 3 visits are accepted"),
     )
 
 
@@ -65,7 +65,8 @@ def test_what_was_rejected_is_visited_again_but_not_for_ever() -> None:
     (outcome,) = batch.outcomes()
     assert outcome.state == "failed"
     assert (
-        outcome.reason == "0 of 2 visits were made; the last one rejected: the core was not its own"
+        outcome.reason
+        == "0 of 2 visits are accepted; the last one rejected: the core was not its own"
     )
 
 
