@@ -34,7 +34,7 @@ def latest_visits(
         .order_by(VisitRow.stored_at.desc(), VisitRow.digest.desc())
         .limit(most)
     )
-    return sorted((PastVisit(*row) for row in rows.tuples()), key=lambda one: one.started_at)
+    return sorted((PastVisit(*row) for row in rows), key=lambda one: one.started_at)
 
 
 def visit(session: Session, visit_id: UUID) -> VisitRow | None:

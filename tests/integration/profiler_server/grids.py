@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from netspec.operators import Operator
 from netspec.protocol import TargetIdentity
@@ -11,9 +12,11 @@ from profiler_server.tables import published
 from profiler_server.tables.formats.table import Price, ReadTable
 from tests import made_up
 
+OneOperator = TypeVar("OneOperator", bound=Operator)
+
 
 def put(
-    database: Database, values_ms: Mapping[Operator, float], **identity: object
+    database: Database, values_ms: Mapping[OneOperator, float], **identity: object
 ) -> TargetIdentity:
     """Gives a target, with other controlled variables where given, imported entries."""
     target = made_up.identity(**identity)

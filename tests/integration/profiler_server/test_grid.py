@@ -12,8 +12,8 @@ from profiler_server.kit.database import Database
 from profiler_server.kit.pages import PageRequest
 from profiler_server.measurements.tables import EntryRow
 from profiler_server.tables import comparison, grid, grid_repository, published_calibrations
-from profiler_server.tables.grid import Grid
-from profiler_server.tables.grid_repository import Wanted
+from profiler_server.tables.grid import Column, Grid
+from profiler_server.tables.grid_repository import Cell, Wanted
 from tests.integration.profiler_server import farm, grids
 from tests.integration.profiler_server.service import Api
 
@@ -65,7 +65,9 @@ def test_filters_leave_what_is_wanted(database: Database, wanted: Wanted, count:
 def test_pages_have_whole_rows_and_all_of_them(database: Database) -> None:
     target = grids.put(database, TABLE)
     whole = read(database, target.id, Wanted("float32"))
-    cursor, shapes, cells = None, [], {}
+    cursor: str | None = None
+    shapes: list[Shape] = []
+    cells: dict[tuple[Shape, Column], Cell] = {}
     while True:
         with database.read() as session:
             asked = PageRequest(5, cursor)

@@ -1,0 +1,176 @@
+# ruff: noqa: RUF001 - pages have signs and dashes
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from netspec.operators import MBConv
+from netspec.wire import Conditions, Lease, LeasedTask, Visit, VisitBatch
+from profiler_server.dashboard import entry_view, networks_view
+from profiler_server.kit.database import Database
+from tests.integration.profiler_server import farm, grids
+from tests.integration.profiler_server.dashboard.queries import counted
+from tests.integration.profiler_server.dashboard.visitor import Page, Visitor
+from tests.integration.profiler_server.service import Api
+
+SCRIPT = "<script>alert('x')</script>"
+
+
+def visit(task: LeasedTask, lease: Lease, device: str, ms: float, hours: int, **more: Any) -> Visit:
+    made = farm.visit(task, lease, device, ms=ms)
+    started_at = farm.STARTED_AT + timedelta(hours=hours)
+    return made.model_copy(update={"started_at": started_at, **more})
+
+
+class Measured:
+    """One entry, of two phones that disagree, with a visit that does not count."""
+
+    def __init__(self, api: Api) -> None:
+        self.devices = [api.register(farm.registration(serial)).id for serial in ("S1", "S2")]
+        self.target_id = farm.identity().id
+        api.file(farm.job(farm.blocks(1), rounds=50))
+        self.lease = api.claim(self.devices[0])
+        (self.task,) = self.lease.tasks
+        first, second = self.devices
+        hot = Conditions(cpu_celsius=41.5, thermal_status=0, steps=("affinity f0",))
+        self.visits = [
+            *(visit(self.task, self.lease, first, 2.0, at, before=hot) for at in range(10)),
+            *(visit(self.task, self.lease, second, 3.0, at) for at in range(10)),
+            visit(self.task, self.lease, first, 9.0, 11, rejected=SCRIPT, raw=f"5 runs {SCRIPT}"),
+        ]
+        assert set(api.upload(VisitBatch(visits=tuple(self.visits)))) == {"stored"}
+
+    @property
+    def path(self) -> str:
+        return f"/targets/{self.target_id}/entries/{self.task.subject.content_hash}"
+
+
+@pytest.fixture
+def measured(api: Api) -> Measured:
+    return Measured(api)
+
+
+def row_of(page: Page, start: str) -> str:
+    (row,) = [row for row in page.rows if row.startswith(start)]
+    return row
+
+
+def test_an_entry_is_shown_with_spread_history_and_devices(
+    admin: Visitor, measured: Measured
+) -> None:
+    page = admin.get(measured.path)
+    assert "MBConv 56²×24 → 56²×24, kernel 3, expand 1" in page.text
+    assert "Latency 2.00 ms 2.00–2.00, 95 %" in page.text
+    assert "Visits 20 1 more rejected" in page.text
+    assert "Devices 2 differ by 50.0 %" in page.text
+    # ten visits of 2 ms, ten of 3 ms; an hour each
+    assert row_of(page, "All") == "All 20 2.00 2.00 2.50 3.00 3.00"
+    assert row_of(page, "2026-01-02 03:00") == "2026-01-02 03:00 2 2.00 2.10 2.50 2.90 3.00"
+    assert sum(row.startswith("2026-01-02") and " 2 2.00" in row for row in page.rows) == 10
+    assert "S1 farm-1 2.00 2.00–2.00 10 2026-01-02 12:04" in page.rows
+    assert "There is no value that the 95 % intervals of all devices share" in page.text
+    assert "CPU 41.5 °C, thermal status 0" in page.html
+
+
+def test_visits_lead_to_their_raw_output(admin: Visitor, measured: Measured) -> None:
+    page = admin.get(measured.path)
+    assert SCRIPT not in page.html
+    rejected = measured.visits[-1]
+    address = f"{measured.path}/visits/{rejected.id}"
+    assert f"/dashboard{address}" in page.links
+    page = admin.get(address)
+    assert SCRIPT not in page.html
+    assert f"5 runs {SCRIPT}" in page.text
+    assert f"rejected {SCRIPT}" in page.text
+    assert "Median 9.00 ms" in page.text
+    good = admin.get(f"{measured.path}/visits/{measured.visits[0].id}").text
+    assert "accepted It counts" in good
+    assert "affinity f0" in good
+    for path in (
+        f"{measured.path}/visits/{uuid4()}",
+        f"{measured.path[:-1]}0/visits/{rejected.id}",
+    ):
+        admin.get(path, status=404)
+
+
+def test_raw_output_is_cut_where_it_is_long(api: Api, admin: Visitor, measured: Measured) -> None:
+    long = visit(measured.task, measured.lease, measured.devices[0], 2.0, 1, raw="&" * 60_000)
+    api.upload(VisitBatch(visits=(long,)))
+    page = admin.get(f"{measured.path}/visits/{long.id}")
+    assert "The beginning; all of it is in" in page.text
+    assert len(page.html) < 300_000
+
+
+def test_many_visits_come_in_pages(api: Api, admin: Visitor, measured: Measured) -> None:
+    more = [visit(measured.task, measured.lease, measured.devices[0], 2.0, at) for at in range(70)]
+    api.upload(VisitBatch(visits=tuple(more)))
+    page, seen = admin.get(measured.path), set()
+    # 70 hours from 03:04 on are told by the day
+    assert sum("00:00" in row for row in page.rows) == 4
+    while True:
+        seen |= {link for link in page.links if "/visits/" in link}
+        rest = [link for link in page.links if "cursor=" in link]
+        if not rest:
+            break
+        page = admin.get(measured.path + rest[0].split("#")[0])
+    assert len(seen) == 91
+
+
+def test_an_imported_entry_has_no_visits(admin: Visitor, database: Database) -> None:
+    block = MBConv(input_size=8, in_channels=8, out_channels=8, expand=3)
+    target = grids.put(database, {block: 1.5})
+    page = admin.get(f"/targets/{target.id}/entries/{block.content_hash}")
+    assert "imported from a published table" in page.text
+    assert "plotly" not in page.html
+
+
+def test_disagreement_lists_what_each_phone_says(admin: Visitor, measured: Measured) -> None:
+    path = f"/targets/{measured.target_id}/disagreement"
+    page = admin.get(path)
+    assert row_of(page, "MBConv").endswith("float32 2.00 50.0 % disagree S1 2.00 , S2 3.00")
+    assert "differs by so much" in admin.get(f"{path}?at_least_percent=51").text
+    assert "≠" in admin.get(f"/targets/{measured.target_id}").text
+    assert admin.get(f"{path}?at_least_percent=nan", status=422)
+
+
+def test_networks_are_shown_predicted_and_measured(api: Api, admin: Visitor) -> None:
+    device, target_id = api.register(farm.registration()).id, farm.identity().id
+    path = f"/targets/{target_id}/networks"
+    assert "No table of this target is published yet" in admin.get(path).text
+    networks = [farm.network([3], SCRIPT), farm.network([3, 6], "two"), farm.network([6], "three")]
+    operators = {one for network in networks for one in network.operators}
+    api.file(farm.job(operators, networks=networks))
+    # a scale of 1.25 fits all but the last, which takes 10 % more
+    ms = {SCRIPT: 5.0, "two": 6.25, "three": 5.5}
+    api.upload(farm.visits(api.claim(device), device, rounds=2, ms=ms))
+    api.call("POST", f"/v1/targets/{target_id}/snapshots", {}, status=201)
+    page = admin.get(path)
+    assert SCRIPT not in page.html
+    (error,) = [row for row in page.rows if row.startswith("float32 scale")]
+    assert "three" in error
+    assert [row for row in page.rows if row.startswith("two 6.25")]
+    assert [row for row in page.rows if row.startswith("three network float32 5.50")]
+    assert '"name": "predicted = measured"' in page.html
+
+
+def test_pages_take_as_many_queries_whatever_they_show(
+    api: Api, database: Database, measured: Measured
+) -> None:
+    target_id, subject = measured.target_id, measured.task.subject.content_hash
+
+    def of_entry() -> int:
+        return counted(database, lambda session: entry_view.read(session, target_id, subject, None))
+
+    def of_networks() -> int:
+        return counted(database, lambda session: networks_view.read(session, target_id, None))
+
+    before = of_entry(), of_networks()
+    more = [visit(measured.task, measured.lease, measured.devices[0], 2.0, at) for at in range(70)]
+    api.upload(VisitBatch(visits=tuple(more)))
+    api.file(farm.job(networks=[farm.network([3], str(at)) for at in range(3)]))
+    lease = api.claim(measured.devices[1])
+    api.upload(farm.visits(lease, measured.devices[1], rounds=2))
+    assert (of_entry(), of_networks()) == before

@@ -1,0 +1,157 @@
+# ruff: noqa: RUF001 - pages have signs and dashes
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from netspec.operators import Convert, MBConv
+from netspec.protocol import TargetIdentity
+from netspec.spaces import Space
+from profiler_server.auth.service import Scope
+from profiler_server.dashboard import table_view
+from profiler_server.dashboard.table_filter import TableFilter
+from profiler_server.devices import service as devices
+from profiler_server.kit.database import Database
+from profiler_server.kit.pages import PageRequest
+from tests.integration.profiler_server import grids
+from tests.integration.profiler_server.dashboard.queries import counted
+from tests.integration.profiler_server.dashboard.visitor import Page, Visitor
+
+SPACE = Space(input_size=64)
+#: operator i has i + 1 ms
+TABLE = {operator: float(at + 1) for at, operator in enumerate(SPACE.operators())}
+SCRIPT = "<script>alert('x')</script>"
+
+
+def cells(page: Page) -> int:
+    return page.html.count('<td class="heat-')
+
+
+def test_no_target_yet_says_what_to_do(admin: Visitor) -> None:
+    assert "device-agent run registers devices" in admin.get("/targets").text
+
+
+def test_targets_are_listed_with_what_they_hold(admin: Visitor, database: Database) -> None:
+    target = grids.put(database, TABLE, device_model=SCRIPT)
+    page = admin.get("/targets")
+    assert f"/dashboard/targets/{target.id}" in page.links
+    assert SCRIPT not in page.html
+    (row,) = [row for row in page.rows if target.id in row]
+    assert row.startswith(SCRIPT)
+    assert row.endswith(f"0 {len(TABLE)}")
+
+
+def test_a_table_has_a_row_a_shape_and_a_column_a_candidate(
+    admin: Visitor, database: Database
+) -> None:
+    target = grids.put(database, TABLE, device_model=SCRIPT)
+    page = admin.get(f"/targets/{target.id}")
+    assert SCRIPT not in page.html
+    head, *rows = page.rows[: 1 + 12]
+    assert head == "Shape k3 e1 k3 e3 k3 e6 k5 e3 k5 e6 k7 e3 k7 e6"
+    # the stem has 1 ms, the first block 2, then six candidates of each block
+    assert rows[0] == "32²×32 → 32²×16 2.00 – – – – – –"
+    assert rows[1] == "32²×16 → 16²×24 stride 2 – 3.00 4.00 5.00 6.00 7.00 8.00"
+    assert cells(page) == 67
+    # 2 ms is the least of this page, 68 ms the most
+    assert '<td class="heat-0"><a href="' in page.html
+    assert page.html.count('<td class="heat-7">') == sum(
+        ms >= 2 * 34 ** (7 / 8) for one, ms in TABLE.items() if isinstance(one, MBConv)
+    )
+    first = SPACE.fixed_start[1]
+    assert f"{target.id}/entries/{first.content_hash}" in page.links
+    assert "Stem k3 64²×3 → 32²×32, stride 2 1.00 0.900–1.10 3 imported" in page.rows
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("precision=float32&kernel=&expand=&stride=&size=&method=", 67),
+        ("kernel=5&expand=3", 11),
+        ("stride=2", 24),
+        ("size=2&method=imported", 12),
+        ("method=isolated", 0),
+        ("precision=int8", 0),
+    ],
+)
+def test_a_form_filters_the_table(
+    admin: Visitor, database: Database, query: str, count: int
+) -> None:
+    target = grids.put(database, TABLE)
+    page = admin.get(f"/targets/{target.id}?{query}")
+    assert cells(page) == count
+    assert ("No block of this table is like that" in page.text) == (count == 0)
+
+
+@pytest.mark.parametrize(
+    "query", ["kernel=many", "precision=float64", "colour=red", "cursor=nonsense", "size=0"]
+)
+def test_other_filters_are_told(admin: Visitor, database: Database, query: str) -> None:
+    target = grids.put(database, TABLE)
+    assert query.partition("=")[0] in admin.get(f"/targets/{target.id}?{query}", status=422).text
+
+
+def test_long_tables_go_on_with_their_filters(admin: Visitor, database: Database) -> None:
+    blocks = {
+        MBConv(input_size=size, in_channels=8, out_channels=8, expand=expand): float(size)
+        for size in range(1, 51)
+        for expand in (1, 2)
+    }
+    others = {Convert(input_size=size, in_channels=8, out_channels=8): 1.0 for size in range(1, 31)}
+    target = grids.put(database, blocks)
+    grids.put(database, others)
+    page, seen = admin.get(f"/targets/{target.id}?expand=2"), 0
+    while True:
+        seen += cells(page)
+        rest = [link for link in page.links if "cursor=" in link]
+        if not rest:
+            break
+        assert "expand=2" in rest[0]
+        page = admin.get(f"/targets/{target.id}{rest[0]}")
+    assert seen == 50
+    page = admin.get(f"/targets/{target.id}")
+    more = sum(row.startswith("Convert") for row in page.rows)
+    (link,) = [link for link in page.links if "others=" in link]
+    page = admin.get(f"/targets/{target.id}{link.split('#')[0]}")
+    assert more + sum(row.startswith("Convert") for row in page.rows) == 30
+
+
+def test_int8_alone_is_shown_first_where_there_is_nothing_else(
+    admin: Visitor, database: Database
+) -> None:
+    target = grids.put(database, dict.fromkeys(SPACE.with_precision("int8").operators(), 1.0))
+    page = admin.get(f"/targets/{target.id}")
+    assert cells(page) == 67
+    assert "Latency of MBConvs in int8" in page.text
+    assert '<option value="float32"' not in page.html
+
+
+def test_unknown_targets_are_told(admin: Visitor) -> None:
+    for path in ("", "/networks", "/disagreement", f"/entries/{'0' * 64}"):
+        assert "no target" in admin.get(f"/targets/{'0' * 16}{path}", status=404).text
+    assert admin.get("/targets/nonsense", status=422)
+
+
+def test_tables_need_their_scope(sign_in: Any, database: Database) -> None:
+    target = grids.put(database, TABLE)
+    agent = sign_in(Scope.AGENT)
+    for path in ("/targets", f"/targets/{target.id}", "/comparison"):
+        assert "tables:read" in agent.get(path, status=403).text
+    reader = sign_in(Scope.TABLES_READ)
+    assert "Measure more" not in reader.get(f"/targets/{target.id}").text
+
+
+def test_a_full_table_takes_as_many_queries_as_a_small_one(database: Database) -> None:
+    small = grids.put(database, {one: ms for one, ms in TABLE.items() if ms in (2.0, 3.0)})
+    full = grids.put(database, TABLE, device_model="another")
+
+    def of(target: TargetIdentity, form: TableFilter) -> int:
+        return counted(database, lambda session: table_view.read(session, target.id, form))
+
+    assert of(full, TableFilter()) == of(small, TableFilter())
+    # where no block is found, the cells of none are not asked for
+    nothing = TableFilter(kernel=5)
+    assert of(full, nothing) - of(small, nothing) == 1
+    few = counted(database, lambda session: devices.list_targets(session, PageRequest(1)))
+    assert counted(database, lambda session: devices.list_targets(session, PageRequest())) == few
