@@ -106,15 +106,15 @@ class Batch:
     def _wanted(self) -> dict[str, int]:
         """Visits still to make, by task id."""
         wanted = {
-            task_id: task.visits - self._accepted[task_id]
+            task_id: min(task.visits - self._accepted[task_id], self._left(task))
             for task_id, task in self._tasks.items()
-            if task_id not in self._failures and not self._is_used_up(task)
+            if task_id not in self._failures
         }
         return {task_id: visits for task_id, visits in wanted.items() if visits > 0}
 
-    def _is_used_up(self, task: LeasedTask) -> bool:
-        """Whether this attempt makes no more visits of the task, accepted or not."""
-        return self._made[task.task_id] >= 2 * task.visits + _SPARE
+    def _left(self, task: LeasedTask) -> int:
+        """How many more visits of the task this attempt may make, accepted or not."""
+        return 2 * task.visits + _SPARE - self._made[task.task_id]
 
     def _shuffled(self, wanted: dict[str, int]) -> list[list[str]]:
         return interleaved_rounds(wanted, f"{self._seed} {sum(self._made.values())}")
@@ -137,9 +137,7 @@ class Batch:
         if task.task_id in self._rejections:
             reason += f"; the last one rejected: {self._rejections[task.task_id]}"
         # Without a failure, a task that nobody can measure here would come back for ever.
-        state: Literal["failed", "unfinished"] = (
-            "failed" if self._is_used_up(task) else "unfinished"
-        )
+        state: Literal["failed", "unfinished"] = "failed" if self._left(task) <= 0 else "unfinished"
         return TaskOutcome(task_id=task.task_id, state=state, reason=reason)
 
 

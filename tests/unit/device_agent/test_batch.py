@@ -1,5 +1,7 @@
 from collections import Counter
 
+import pytest
+
 from device_agent.batch import Batch, Planned
 from netspec.wire import TaskOutcome
 from tests.unit.device_agent.messages import lease
@@ -54,19 +56,20 @@ def test_a_stretch_is_whole_rounds() -> None:
     assert [len(batch.stretch(3)), len(batch.stretch(3))] == [4, 2]
 
 
-def test_what_was_rejected_is_visited_again_but_not_for_ever() -> None:
-    batch = Batch(lease({"a": 2}))
+@pytest.mark.parametrize("visits", [1, 2, 3, 40])
+def test_what_was_rejected_is_visited_again_but_not_for_ever(visits: int) -> None:
+    batch = Batch(lease({"a": visits}))
     made = 0
     while stretch := batch.stretch(1):
         for one in stretch:
             batch.count(one.task, "the core was not its own")
             made += 1
-    assert made == 2 * 2 + 2
+    assert made == 2 * visits + 2
     (outcome,) = batch.outcomes()
     assert outcome.state == "failed"
     assert (
         outcome.reason
-        == "0 of 2 visits are accepted; the last one rejected: the core was not its own"
+        == f"0 of {visits} visits are accepted; the last one rejected: the core was not its own"
     )
 
 
