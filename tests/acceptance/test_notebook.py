@@ -1,0 +1,81 @@
+"""The example notebook, run from nothing to its last cell as a reader runs it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NOTEBOOK = EXAMPLES / "latency_in_the_gradient.ipynb"
+TIMEOUT_S = 120
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The notebook's code cells with their outputs."""
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("PYTHONPATH", str(EXAMPLES.parent))
+        NotebookClient(
+            notebook, timeout=TIMEOUT_S, resources={"metadata": {"path": str(EXAMPLES)}}
+        ).execute()
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def printed(cell: Any) -> str:
+    return "".join(one.text for one in cell.outputs if one.output_type == "stream")
+
+
+def test_it_is_kept_without_outputs() -> None:
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [(cell.outputs, cell.execution_count) for cell in code] == [([], None)] * len(code)
+
+
+def test_the_table_is_the_one_in_the_repository(executed: Any) -> None:
+    assert printed(executed[0]).startswith("146 entries of Intel(R) Xeon(R) Processor @ 2.80GHz")
+    assert "held-out error 1.3 % over 8 networks" in printed(executed[0])
+
+
+def test_large_kernels_are_slow_and_slower_in_int8(executed: Any) -> None:
+    three, _, seven = re.findall(r"x\d: ([\d.]+) ms in float32, ([\d.]+)", printed(executed[1]))
+    assert float(seven[0]) > 3 * float(three[0])
+    assert float(seven[1]) > 3 * float(three[1])
+
+
+def test_plots_are_drawn_and_nothing_warns(executed: Any) -> None:
+    drawn = [
+        [one.data for one in cell.outputs if one.output_type == "display_data"] for cell in executed
+    ]
+    assert [len(images) for images in drawn] == [0, 0, 1, 0, 1, 0]
+    assert all("image/png" in image for images in drawn for image in images)
+    streams = [one for cell in executed for one in cell.outputs if one.output_type == "stream"]
+    assert {one.name for one in streams} == {"stdout"}
+
+
+def test_the_slowest_choice_has_the_steepest_slope(executed: Any) -> None:
+    slopes = {
+        name: float(slope)
+        for name, slope in re.findall(r"  (\dx\d e\d): ([+-][\d.]+) ms", printed(executed[3]))
+    }
+    assert len(slopes) == 6
+    assert max(slopes, key=lambda name: slopes[name]) == "7x7 e6"
+    assert min(slopes.values()) < 0
+
+
+def test_the_network_found_is_on_target(executed: Any) -> None:
+    (numbers,) = re.findall(
+        r"predicted ([\d.]+) ms, 95 % from ([\d.]+) to ([\d.]+) ms; aimed at ([\d.]+) ms",
+        printed(executed[5]),
+    )
+    predicted, low, high, aimed = map(float, numbers)
+    assert low < predicted < high
+    assert predicted == pytest.approx(aimed, rel=0.011)
