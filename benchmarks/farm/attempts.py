@@ -15,7 +15,7 @@ import httpx2
 from device_agent.anchor import AnchorWatch
 from device_agent.attempt import Attempt, Bench
 from device_agent.benchmark_model.output import parse_output
-from device_agent.device import Device, Made
+from device_agent.device import Asked, Device, Made
 from device_agent.link import Link
 from device_agent.model_files import ModelFiles
 from device_agent.runners.base import Measured
@@ -32,6 +32,7 @@ from netspec.wire import (
     LeaseStatus,
     OperatorSubject,
     RegisteredDevice,
+    TaskMethod,
     Visit,
     VisitBatch,
 )
@@ -95,6 +96,15 @@ class Watched:
         """The device's."""
         return self.device.identity
 
+    @property
+    def methods(self) -> tuple[TaskMethod, ...]:
+        """The device's."""
+        return self.device.methods
+
+    def learn_methods(self) -> None:
+        """Passed on."""
+        self.device.learn_methods()
+
     def wake(self) -> None:
         """Passed on."""
         self.device.wake()
@@ -109,12 +119,12 @@ class Watched:
 
     def visits(
         self,
-        models: Sequence[Path],
+        asked: Sequence[Asked],
         go_on: Callable[[], bool],
         wanted: Callable[[int], bool],
     ) -> Iterator[Made]:
         """Passed on, and counted."""
-        for made in self.device.visits(models, go_on, wanted):
+        for made in self.device.visits(asked, go_on, wanted):
             if isinstance(made.outcome, Measured):
                 self.inside_s += seconds_in_runs(made.outcome.raw)
             yield made
@@ -122,6 +132,10 @@ class Watched:
     def late(self) -> Iterator[Made]:
         """Passed on."""
         return self.device.late()
+
+    def left_behind(self) -> Iterator[tuple[str, Made]]:
+        """Passed on."""
+        return self.device.left_behind()
 
     def rest(self) -> None:
         """Passed on."""
