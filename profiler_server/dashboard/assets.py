@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import re
 from functools import cache
 from importlib import resources
 
@@ -17,6 +18,8 @@ _IMMUTABLE = "public, max-age=31536000, immutable"
 _SHOWN_HASH = 16
 _PLOTLY = "plotly.min.js"
 _PACKAGE = "profiler_server.dashboard"
+#: the bundler names a style by the hash of its content
+_STYLE_IDS = re.compile(r'getElementById\("([0-9a-f]{64})"\)')
 
 
 def install(app: FastAPI) -> None:
@@ -33,6 +36,17 @@ def address(name: str) -> str:
         return f"/plotly/{name}?v={importlib.metadata.version('plotly')}"
     content = resources.files(_PACKAGE).joinpath("static", name).read_bytes()
     return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:_SHOWN_HASH]}"
+
+
+@cache
+def plotly_style_ids() -> tuple[str, ...]:
+    """Ids of elements in whose place the plotting script would write styles that it carries.
+
+    The policy forbids that, and maps, which they are for, are not drawn here: the script is
+    content with any element of that id.
+    """
+    script = resources.files("plotly").joinpath("package_data", _PLOTLY).read_text("utf-8")
+    return tuple(dict.fromkeys(_STYLE_IDS.findall(script)))
 
 
 class _Versioned(StaticFiles):

@@ -72,6 +72,7 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_environment.globals["plotly_style_ids"] = assets.plotly_style_ids
 _environment.filters.update(
     segment=segment,
     moment=formatting.moment,

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import httpx2
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from netspec.connection import DATA_DIR_VARIABLE, load_token
+from tests.browser import farm
+from tests.browser.watching import Open, Site, Watched
+from tests.integration.profiler_server.process import Server
+from tests.integration.profiler_server.service import Api
+
+#: Debian's name, and what others call it
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_PATIENCE_MS = 15_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Of a module, not of the session: its event loop would be in the way of other tests."""
+    program = next(filter(None, map(shutil.which, _NAMES)), None)
+    if program is None:
+        pytest.skip(f"none of {', '.join(_NAMES)} is installed; scripts/test-packages does that")
+    # Chromium's sandbox wants a user other than root.
+    arguments = ["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=program, args=arguments)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("server")
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(DATA_DIR_VARIABLE, str(folder))
+        server = stack.enter_context(Server(folder))
+        client = stack.enter_context(httpx2.Client(base_url=server.url, timeout=60))
+        token = load_token()
+        api = Api(client, token)
+        farm.fill(api)
+        yield Site(api, token, f"{server.url}/dashboard")
+
+
+@pytest.fixture
+def open_page(browser: Browser, site: Site) -> Iterator[Open]:
+    """Opens watched pages; at the end of the test their consoles must be empty."""
+    with ExitStack() as stack:
+        pages = []
+
+        def make(*, sign_in: bool = True, **options: object) -> Watched:
+            context = stack.enter_context(browser.new_context(**options))  # type: ignore[arg-type]
+            context.set_default_timeout(_PATIENCE_MS)
+            watched = Watched(context, site.base)
+            pages.append(watched)
+            if sign_in:
+                watched.sign_in(site.token)
+            return watched
+
+        yield make
+        assert [complaint for watched in pages for complaint in watched.complaints] == []
