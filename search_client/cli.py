@@ -7,6 +7,7 @@ import typer
 from netspec import command
 from search_client.commands import quantization
 from search_client.commands.compare import compare
+from search_client.commands.compare_runs import compare_runs
 from search_client.commands.demo import demo
 from search_client.commands.derive import derive
 from search_client.commands.profile import profile
@@ -39,6 +40,9 @@ app.command(epilog="Example: search-client derive --run runs/search --latency-re
 app.command(epilog="Example: search-client train --run runs/search --data photos/")(train)
 app.command(epilog="Example: search-client compare --run runs/search --data photos/ --train")(
     compare
+)
+app.command("compare-runs", epilog="Example: search-client compare-runs runs/a runs/b")(
+    compare_runs
 )
 app.command(epilog="Example: search-client validate --networks 20 --plot errors.svg")(validate)
 app.command(epilog="Example: search-client demo --data photos/ --run runs/photos")(demo)

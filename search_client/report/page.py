@@ -57,8 +57,8 @@ def write_report(report: Report, folder: Path) -> None:
     (folder / "report.html").write_text(render_page(report), encoding="utf-8")
 
 
-def render_page(report: Report) -> str:
-    """The HTML page of a report."""
+def page_environment() -> Environment:
+    """The templates of this package, with the wording's filters."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -72,21 +72,30 @@ def render_page(report: Report) -> str:
         "signed": wording.signed_percent,
         "duration": wording.duration,
     }
-    return environment.get_template(_TEMPLATE).render(
-        report=report,
-        headline=_unbroken(wording.headline(report)),
-        rows=wording.result_rows(report),
-        table1=table1_rows(report),
-        identity=_identity(report),
-        figures=_figures(report),
-        entries=_entries(report.table),
-        precisions=PRECISIONS,
-        interval=wording.interval,
+    return environment
+
+
+def render_page(report: Report) -> str:
+    """The HTML page of a report."""
+    return (
+        page_environment()
+        .get_template(_TEMPLATE)
+        .render(
+            report=report,
+            headline=unbroken(wording.headline(report)),
+            rows=wording.result_rows(report),
+            table1=table1_rows(report),
+            identity=_identity(report),
+            figures=_figures(report),
+            entries=_entries(report.table),
+            precisions=PRECISIONS,
+            interval=wording.interval,
+        )
     )
 
 
-def _unbroken(text: str) -> str:
-    # a number keeps its unit on its line
+def unbroken(text: str) -> str:
+    """A text in which a number keeps its unit on its line."""
     return text.replace(" ms", "\u00a0ms").replace(" %", "\u00a0%")
 
 

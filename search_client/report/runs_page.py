@@ -1,0 +1,40 @@
+"""Several runs as one self-contained HTML page."""
+
+from __future__ import annotations
+
+from search_client.report import wording
+from search_client.report.figures.front import accuracy_against_latency
+from search_client.report.page import page_environment, unbroken
+from search_client.report.runs import ComparedRuns
+
+_TEMPLATE = "runs.html.j2"
+
+
+def render_runs(compared: ComparedRuns) -> str:
+    """The HTML page of a comparison; it needs no network and no JavaScript."""
+    return (
+        page_environment()
+        .get_template(_TEMPLATE)
+        .render(
+            compared=compared,
+            runs=len({one.run for one in compared.networks}),
+            headline=unbroken(headline(compared)),
+            figure=accuracy_against_latency(compared),
+            interval=wording.interval,
+        )
+    )
+
+
+def headline(compared: ComparedRuns) -> str:
+    """How many networks nothing beats, and the ends of their front."""
+    front = compared.front
+    ends = [front[0], *front[1:][-1:]]
+    told = " to ".join(
+        f"{wording.percent(100 * one.accuracy)} at {wording.milliseconds(one.measured_ms)} ms"
+        for one in ends
+    )
+    searched = sum(one.role == "searched" for one in front)
+    return (
+        f"{len(front)} of {len(compared.networks)} networks are on the front, "
+        f"{searched} of them searched: {told}."
+    )

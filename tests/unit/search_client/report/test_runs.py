@@ -1,0 +1,173 @@
+import itertools
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netspec.errors import UserError
+from search_client.report.content import Report
+from search_client.report.figures.front import accuracy_against_latency
+from search_client.report.page import write_report
+from search_client.report.runs import (
+    ComparedRuns,
+    RunNetwork,
+    RunsDiffer,
+    compare_runs,
+    with_front,
+)
+from search_client.report.runs_page import headline, render_runs
+from tests.unit.search_client.report import synthetic
+from tests.unit.search_client.report.test_page import Outline
+
+
+def _network(measured_ms: float, accuracy: float, run: str = "run") -> RunNetwork:
+    return RunNetwork(
+        run=run,
+        role="searched",
+        network="net",
+        accuracy=accuracy,
+        predicted_ms=measured_ms,
+        measured_ms=measured_ms,
+        measured_low_ms=measured_ms,
+        measured_high_ms=measured_ms,
+    )
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return synthetic.report()
+
+
+@pytest.fixture
+def folders(report: Report, tmp_path: Path) -> list[Path]:
+    made = [tmp_path / "first", tmp_path / "second"]
+    for folder in made:
+        write_report(report, folder)
+    return made
+
+
+def test_the_front_is_what_nothing_beats() -> None:
+    found = with_front(
+        [_network(3.0, 0.9), _network(1.0, 0.5), _network(2.0, 0.5), _network(2.0, 0.7)]
+    )
+    assert [(one.measured_ms, one.accuracy, one.on_front) for one in found] == [
+        (1.0, 0.5, True),
+        (2.0, 0.7, True),
+        (2.0, 0.5, False),
+        (3.0, 0.9, True),
+    ]
+
+
+def test_of_two_that_are_equal_both_are_on_the_front() -> None:
+    assert all(one.on_front for one in with_front([_network(1.0, 0.5), _network(1.0, 0.5)]))
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 6), st.integers(0, 6)).map(lambda pair: _network(*pair)),
+        min_size=1,
+        max_size=12,
+    )
+)
+@settings(max_examples=40, deadline=None)
+def test_on_the_front_slower_is_more_accurate(networks: list[RunNetwork]) -> None:
+    found = with_front(networks)
+    front = [one for one in found if one.on_front]
+    assert front
+    for faster, slower in itertools.pairwise(front):
+        same = (faster.measured_ms, faster.accuracy) == (slower.measured_ms, slower.accuracy)
+        assert same or (
+            faster.measured_ms < slower.measured_ms and faster.accuracy < slower.accuracy
+        )
+    for one in found:
+        as_good = [f for f in front if f.measured_ms <= one.measured_ms]
+        assert max(f.accuracy for f in as_good) >= one.accuracy
+
+
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+def test_every_run_gives_its_networks_as_measured(
+    report: Report, folders: list[Path], precision: str
+) -> None:
+    found = compare_runs(folders, "int8" if precision == "int8" else "float32")
+    assert sorted((one.run, one.role) for one in found.networks) == sorted(
+        (run, role) for run in ("first", "second") for role in ("searched", "MobileNetV2")
+    )
+    searched = next(one for one in found.networks if one.role == "searched")
+    model = next(one for one in report.searched.models if one.precision == precision)
+    assert searched.measured_ms == model.measured_ms
+    accuracies = {
+        "int8": report.searched.accuracy_int8,
+        "float32": report.searched.accuracy_float,
+    }
+    assert searched.accuracy == accuracies[precision]
+
+
+def test_runs_on_two_targets_are_refused(report: Report, folders: list[Path]) -> None:
+    write_report(report.model_copy(update={"target": "feed"}), folders[1])
+    with pytest.raises(RunsDiffer, match="target: 0123456789abcdef of first, feed of second"):
+        compare_runs(folders, "int8")
+
+
+def test_runs_of_other_classes_are_refused(report: Report, folders: list[Path]) -> None:
+    space = report.search.space.model_copy(update={"classes": 7})
+    search = report.search.model_copy(update={"space": space})
+    write_report(report.model_copy(update={"search": search}), folders[1])
+    with pytest.raises(RunsDiffer, match="number of classes: 10 of first, 7 of second"):
+        compare_runs(folders, "int8")
+
+
+def test_a_folder_without_a_report_says_what_to_give(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"report\.json is no report; give the --run folders"):
+        compare_runs([tmp_path], "int8")
+
+
+def test_a_run_named_twice_is_refused(folders: list[Path]) -> None:
+    with pytest.raises(RunsDiffer, match="named twice"):
+        compare_runs([folders[0], folders[0]], "int8")
+
+
+def test_runs_whose_folders_have_one_name_keep_their_paths(report: Report, tmp_path: Path) -> None:
+    folders = [tmp_path / "a" / "run", tmp_path / "b" / "run"]
+    for folder in folders:
+        write_report(report, folder)
+    found = compare_runs(folders, "int8")
+    assert {one.run for one in found.networks} == {str(folder) for folder in folders}
+
+
+def test_the_page_stands_alone_and_lists_every_network(folders: list[Path]) -> None:
+    compared = compare_runs(folders, "int8")
+    html = render_runs(compared)
+    outline = Outline()
+    outline.feed(html)
+    outline.close()
+    assert not outline.open
+    assert "://" not in html.replace("http://www.w3.org/", "")
+    assert not outline.all("script") + outline.all("link") + outline.all("img")
+    rows = [text for text in outline.text if text in {"yes", "no"}]
+    assert len(rows) == len(compared.networks) == 4
+    assert headline(compared).replace(" ms", "\N{NO-BREAK SPACE}ms").replace(
+        " %", "\N{NO-BREAK SPACE}%"
+    ) in "".join(outline.text)
+
+
+def test_names_are_escaped() -> None:
+    networks = with_front([_network(1.0, 0.5, run="<script>")])
+    compared = ComparedRuns(target="t", label="l", precision="int8", networks=networks)
+    assert "<script>" not in render_runs(compared)
+
+
+def test_the_figure_numbers_every_network() -> None:
+    networks = with_front([_network(1.0 + 0.001 * index, 0.5) for index in range(7)])
+    compared = ComparedRuns(target="t", label="l", precision="int8", networks=networks)
+    drawn = accuracy_against_latency(compared)
+    assert all(f">{number}</text>" in drawn for number in range(1, 8))
+
+
+def test_the_headline_counts_the_front_and_names_its_ends() -> None:
+    networks = with_front([_network(1.0, 0.5), _network(2.0, 0.75), _network(3.0, 0.6)])
+    compared = ComparedRuns(target="t", label="l", precision="int8", networks=networks)
+    assert headline(compared) == (
+        "2 of 3 networks are on the front, 2 of them searched: 50.0 % at 1.000 ms to "
+        "75.0 % at 2.000 ms."
+    )
