@@ -38,6 +38,7 @@ from profiler_server.tables.endpoints import FREQUENT_ROUTES
 from profiler_server.tables.endpoints import router as tables
 from profiler_server.tables.known_latencies import KnownLatencies
 from profiler_server.tables.snapshot_answers import SnapshotAnswers
+from profiler_server.tables.transfer_endpoints import router as transfers
 from profiler_server.tables.unmeasured import OperatorModels
 
 #: longer (s) than a transaction computes between two statements
@@ -98,6 +99,7 @@ def create_app(settings: Settings) -> FastAPI:
         jobs,
         devices,
         models,
+        transfers,
         health.router,
         monitoring,
         events,

@@ -24,7 +24,7 @@ from profiler_server.kit.settings import Settings
 from profiler_server.measurements import derivation
 from profiler_server.measurements import share_repository as measurements
 from profiler_server.tables import commands as table_commands
-from profiler_server.tables.siblings import transfer_table
+from profiler_server.tables.transfer_command import transfer_table
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -49,6 +49,7 @@ from netspec.wire.tables import (
     PublishRequest,
     Snapshot,
 )
+from netspec.wire.transfers import Transfer, TransferOfPrecision, TransferRequest
 
 __all__ = [
     "ISOLATED",
@@ -101,6 +102,9 @@ __all__ = [
     "TaskFailure",
     "TaskMethod",
     "TaskOutcome",
+    "Transfer",
+    "TransferOfPrecision",
+    "TransferRequest",
     "Visit",
     "VisitBatch",
     "VisitReceipt",

@@ -38,6 +38,8 @@ class Entry(Message):
     devices: int = 1
     #: by how much the highest of the devices' own estimates exceeds the lowest; None for one
     disagreement_percent: float | None = None
+    #: the target whose entry this is, times a factor; only where the method is `fitted`
+    fitted_from: Annotated[TargetId | None, Field(exclude_if=lambda value: value is None)] = None
 
 
 class LatencyLookup(Message):

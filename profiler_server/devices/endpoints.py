@@ -14,7 +14,7 @@ from netspec.wire import (
 )
 from profiler_server.auth.dependencies import Admin, Agent, Anyone
 from profiler_server.auth.ownership import DeviceGuardDep, own
-from profiler_server.devices import service
+from profiler_server.devices import predecessors, service
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
 from profiler_server.kit.pages import PagingDep
 
@@ -93,3 +93,12 @@ def get_target(target_id: str, database: DatabaseDep, _: Anyone) -> Target:
     """One target."""
     with database.read() as session:
         return service.get_target(session, target_id)
+
+
+@router.get("/targets/{target_id}/predecessors")
+def list_predecessors(target_id: str, database: DatabaseDep, _: Anyone) -> list[Target]:
+    """Targets with entries that it was before updates of firmware or runtime, newest first."""
+    with database.read() as session:
+        service.require_target(session, target_id)
+        found = predecessors.predecessors(session, target_id)
+        return [service.get_target(session, one) for one in found]

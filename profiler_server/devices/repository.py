@@ -192,6 +192,11 @@ def targets(session: Session) -> Sequence[TargetRow]:
     return session.scalars(select(TargetRow).order_by(TargetRow.created_at, TargetRow.id)).all()
 
 
+def known_targets(session: Session, target_ids: Collection[str]) -> set[str]:
+    """Those of the ids that are targets."""
+    return set(session.scalars(select(TargetRow.id).where(TargetRow.id.in_(target_ids))))
+
+
 def page_of_targets(session: Session, asked: PageRequest) -> Page[TargetRow]:
     """Targets, oldest first."""
     page = read_page(session, select(TargetRow), (TargetRow.created_at, TargetRow.id), asked)

@@ -18,7 +18,7 @@ from netspec.wire import (
     Target,
     TaskMethod,
 )
-from profiler_server.devices import repository
+from profiler_server.devices import predecessors, repository
 from profiler_server.devices.tables import DeviceRow, TargetRow
 from profiler_server.events import repository as events
 from profiler_server.events.tables import EventKind
@@ -47,7 +47,10 @@ def register(
             f"every target must name the registration's protocol, whose hash is {protocol}",
         )
     now = database_now(session)
+    wanted = {target.id for target in registration.targets}
+    new = wanted - repository.known_targets(session, wanted)
     repository.ensure_targets(session, registration.targets, now)
+    predecessors.offer(session, new, now)
     device_id = repository.ensure_device(session, registration, now)
     target_ids = tuple(dict.fromkeys(target.id for target in registration.targets))
     repository.set_device_targets(session, device_id, target_ids)

@@ -32,6 +32,8 @@ class EventKind(StrEnum):
     DEVICE_RELEASED = "device_released"
     #: old entries were measured again, and most are no longer what they were
     TARGET_DRIFTED = "target_drifted"
+    #: a device has a new target after an update; what the old one has measured may be carried over
+    TRANSFER_OFFERED = "transfer_offered"
     SNAPSHOT_PUBLISHED = "snapshot_published"
     TOKEN_CREATED = "token_created"  # noqa: S105 - a name
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a name

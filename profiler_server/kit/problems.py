@@ -34,6 +34,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "empty-table": (409, "The table has no entries"),
     "not-calibratable": (409, "A network cannot be calibrated on"),
     "not-calibrated": (409, "There is no calibration for this network"),
+    "not-transferable": (409, "Too little is measured on both targets"),
     "not-acceptable": (406, "The answer cannot be had in this format"),
     "body-too-large": (413, "The body is too large"),
     "model-too-large": (413, "The model is too large"),

@@ -22,10 +22,15 @@ class TooFewShared(ValueError):
 class Transfer:
     """A sibling's table, brought to another target."""
 
+    #: operators measured on both
+    shared: int
     #: what the sibling's entries are multiplied by
     factor: float
     #: error of a transferred entry when it takes no part in fitting the factor, percent
     mape_percent: float
+    #: the greatest of these errors, and its operator's key
+    worst_percent: float
+    worst: str
     #: see `interval.interval_factor`
     interval_factor: float
     #: of all operators; the target's own where they are measured
@@ -69,9 +74,13 @@ def transfer(sibling: Mapping[str, Priced], own: Mapping[str, Priced]) -> Transf
         )
         for key in transferred
     }
+    errors = 100 * np.abs(left_out * theirs / ours - 1)
     return Transfer(
+        shared=len(shared),
         factor=factor,
-        mape_percent=float(100 * np.abs(left_out * theirs / ours - 1).mean()),
+        mape_percent=float(errors.mean()),
+        worst_percent=float(errors.max()),
+        worst=shared[int(errors.argmax())],
         interval_factor=widening,
         prices={**moved, **own},
         transferred=transferred,

@@ -107,6 +107,7 @@ def _rows(
             "target_id": target_id,
             "subject_hash": subject,
             "method": "isolated",
+            "fitted_from": None,
             "devices": len(shares),
             "disagreement_percent": disagreement_percent(of_devices),
             **_columns(of_shared.get(subject, of_devices[0]), totals[subject]),
@@ -153,5 +154,6 @@ def to_wire(found: EntryOfSubject) -> Entry:
             "measured_at": row.measured_at,
             "devices": row.devices,
             "disagreement_percent": row.disagreement_percent,
+            "fitted_from": row.fitted_from,
         }
     )

@@ -121,6 +121,7 @@ def _row(target_id: str, inside: InNetworkEstimateRow, alone: Row | None, merged
         "target_id": target_id,
         "subject_hash": inside.subject_hash,
         "method": shares.IN_NETWORK,
+        "fitted_from": None,
         "value_ms": merged.value_ms,
         "low_ms": merged.value_ms / width,
         "high_ms": merged.value_ms * width,

@@ -85,6 +85,8 @@ class EntryRow(Base):
     high_ms: Mapped[float] = mapped_column(Double)
     visits: Mapped[int]
     measured_at: Mapped[datetime]
+    #: the target that it was filled in from, where it is fitted
+    fitted_from: Mapped[str | None] = mapped_column(String(16))
     #: how many devices its visits are of
     devices: Mapped[int] = mapped_column(server_default="1")
     #: by how much the highest of the devices' own estimates exceeds the lowest

@@ -21,6 +21,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "release_device": ("unknown-device",),
     "list_targets": (),
     "get_target": ("unknown-target",),
+    "list_predecessors": ("unknown-target",),
     "latest_snapshot": ("unknown-target", "unknown-snapshot", "not-acceptable"),
     "get_snapshot": ("unknown-snapshot", "not-acceptable"),
     "publish_snapshot": ("unknown-target", "empty-table", "not-calibratable", "not-acceptable"),
@@ -30,6 +31,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "list_disagreement": ("unknown-target",),
     "look_up_latencies": ("unknown-target",),
     "predict_network": ("unknown-target", "missing-entry", "unknown-snapshot", "not-calibrated"),
+    "transfer_entries": ("unknown-target", "not-transferable"),
     "create_job": (
         "unknown-target",
         "unknown-model",

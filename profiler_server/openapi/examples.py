@@ -62,6 +62,7 @@ _VALUES: dict[str, Any] = {
     "serial": "HT6A1B2C3D4E",
     "name": "proxylessnas 224",
     "target_id": _TARGET.id,
+    "source_target_id": "fedcba9876543210",
     "target_ids": [_TARGET.id],
     "device_id": "device_0a1b2c3d4e5f6071",
     "task_id": "task_8f7e6d5c4b3a2910",

@@ -19,6 +19,7 @@ COLUMNS = (
     "measured_at",
     "devices",
     "disagreement_percent",
+    "fitted_from",
 )
 
 

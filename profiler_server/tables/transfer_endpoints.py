@@ -1,0 +1,29 @@
+"""The endpoint that fills a target's table from another one's."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from netspec.wire import Transfer, TransferRequest
+from profiler_server.auth.dependencies import JobsWriter
+from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
+from profiler_server.tables import transfers
+
+router = APIRouter(prefix="/v1", tags=["tables"])
+
+
+@router.post("/targets/{target_id}:transfer")
+def transfer_entries(
+    target_id: str,
+    request: TransferRequest,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    signal: WorkSignalDep,
+    _: JobsWriter,
+) -> Transfer:
+    """Fills in what only another target has measured, if both agree; may be repeated at will."""
+    with database.write() as session:
+        done = transfers.carry_over(session, settings, target_id, request)
+    if done.state == "measuring":
+        signal.notify()
+    return done
