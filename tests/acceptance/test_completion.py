@@ -14,8 +14,8 @@ import httpx2
 import pytest
 
 from netspec.connection import TOKEN_VARIABLE, URL_VARIABLE
+from scripts.site.commands import APPS
 from tests.acceptance.commands import environment, run
-from tests.acceptance.test_docs import APPS
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.process import Server
 from tests.integration.profiler_server.service import Api

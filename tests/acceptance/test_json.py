@@ -11,9 +11,9 @@ import pytest
 import typer
 
 from netspec import command
+from scripts.site.commands import APPS
 from tests.acceptance.commands import run
 from tests.acceptance.reachable import reachable
-from tests.acceptance.test_docs import APPS
 
 TABLE = "rich.table.Table"
 
