@@ -8,10 +8,12 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import structlog
+
 from device_agent.errors import AdbMissing, DeviceNotReady, TransportLost
 from device_agent.transports import transport_to
 from device_agent.transports.adb_server import server_address, server_phones, server_runs
-from device_agent.transports.base import Transport, Way
+from device_agent.transports.base import SeenThrough, Transport, Way
 from device_agent.transports.usb import usb_phones
 
 #: phones asked at the same time
@@ -37,18 +39,12 @@ _STATES = {
     "bootloader": "is in its bootloader: restart it into Android",
 }
 _NO_PERMISSIONS = "no permissions"
+
+_log = structlog.get_logger()
 _UDEV = (
     "may not be opened by this user: install the udev rule of docs/agent.md, then unplug the phone "
     "and plug it in again"
 )
-
-
-@dataclass(frozen=True)
-class SeenThrough:
-    """A name of a phone, and the way that leads to it."""
-
-    serial: str
-    way: Way
 
 
 @dataclass(frozen=True)
@@ -90,9 +86,7 @@ def discover(addresses: Sequence[str], folder: Path) -> Discovery:
         NoSuchDevice: an address is none.
     """
     notes: list[str] = []
-    seen = _at_server(notes)
-    held = {phone.serial for phone in seen}
-    seen += [phone for phone in _at_usb(notes) if phone.serial not in held]
+    seen = _plugged_in(notes)
     seen += [SeenPhone(address, "tcp") for address in addresses]
     transports = [
         None if phone.problem else transport_to(phone.serial, phone.way, folder) for phone in seen
@@ -100,6 +94,33 @@ def discover(addresses: Sequence[str], folder: Path) -> Discovery:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         asked = list(pool.map(_asked, seen, transports))
     return Discovery(tuple(listed_once(asked)), tuple(notes))
+
+
+class PluggedIn:
+    """Looks, again and again, for phones to measure on; what is wrong is said once.
+
+    Args:
+        way: only through this one; None: through all.
+    """
+
+    def __init__(self, way: Way | None) -> None:
+        self._way = way
+        self._said: set[str] = set()
+
+    def __call__(self) -> list[SeenThrough]:
+        """The phones that are usable now, not asked anything."""
+        notes: list[str] = []
+        seen = [phone for phone in _plugged_in(notes) if self._way in (None, phone.way)]
+        troubles = [f"{phone.serial} {phone.problem}" for phone in seen if phone.problem]
+        usable = [SeenThrough(phone.serial, phone.way) for phone in seen if not phone.problem]
+        if not usable:
+            troubles += notes
+            troubles.append("no phone to measure on: plug one in with USB debugging on")
+        for trouble in troubles:
+            if trouble not in self._said:
+                self._said.add(trouble)
+                _log.warning("phones", why=" ".join(trouble.split()))
+        return usable
 
 
 def listed_once(seen: Iterable[SeenPhone]) -> list[SeenPhone]:
@@ -122,6 +143,13 @@ def _preference(phone: SeenPhone) -> int:
     if phone.way == "adb-server":
         return 3 if ":" in phone.serial else 0
     return 1 if phone.way == "usb" else 2
+
+
+def _plugged_in(notes: list[str]) -> list[SeenPhone]:
+    """What the adb server has, and what is at USB beside that."""
+    seen = _at_server(notes)
+    held = {phone.serial for phone in seen}
+    return seen + [phone for phone in _at_usb(notes) if phone.serial not in held]
 
 
 def _at_server(notes: list[str]) -> list[SeenPhone]:

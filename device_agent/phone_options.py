@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,7 @@ from device_agent.benchmark_model.program import Program, read_program
 from device_agent.device import Device
 from device_agent.errors import DeviceNotReady, PhoneUnusable
 from device_agent.runner_command import store
-from device_agent.supervisor import SeenPhone
-from device_agent.transports.base import Transport, Way
+from device_agent.transports.base import SeenThrough, Transport, Way
 from netspec.protocol import Delegate, MeasurementProtocol
 
 #: `--phone` for all that are plugged in
@@ -60,12 +59,14 @@ class PhoneOptions:
             return read_program(self.runner, self.runner_version)
         return store(self.lock).fetched(phone_abis(transport))
 
-    def seen(self) -> list[SeenPhone]:
-        """Those named, and those plugged in where all are wanted."""
-        from device_agent.phones.reach import plugged_in, way_to  # noqa: PLC0415
+    def seen(self) -> Callable[[], list[SeenThrough]]:
+        """Looks for those named, and for those plugged in where all are wanted."""
+        from device_agent.discovery import PluggedIn  # noqa: PLC0415
+        from device_agent.phones.reach import way_to  # noqa: PLC0415
 
-        named = [SeenPhone(one, self.way or way_to(one)) for one in self.phones if one != ALL]
-        return named + (plugged_in(self.way) if ALL in self.phones else [])
+        named = [SeenThrough(one, self.way or way_to(one)) for one in self.phones if one != ALL]
+        plugged_in = PluggedIn(self.way)
+        return lambda: named + (plugged_in() if ALL in self.phones else [])
 
     def arguments(self) -> list[str]:
         """The same for the process of one phone, without the phone."""

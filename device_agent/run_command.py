@@ -16,7 +16,7 @@ from device_agent.agent import Agent, registration
 from device_agent.anchor import AnchorWatch
 from device_agent.attempt import Bench
 from device_agent.device import Device
-from device_agent.errors import DeviceNotReady
+from device_agent.errors import DeviceNotReady, NoSuchDevice
 from device_agent.host import host_device, leave_core
 from device_agent.link import Link
 from device_agent.lock import device_lock, file_name
@@ -150,6 +150,12 @@ def _measure_phones(chosen: Run, options: PhoneOptions, asked: ProtocolOptions) 
             reached = options.connected(only, chosen.protocol, chosen.folder)
             _measure(chosen, reached, locked=True)
         return
+    seen = options.seen()
+    if chosen.until_idle and not seen():
+        raise NoSuchDevice(
+            "no phone to measure on is plugged in; `device-agent devices` says what this machine "
+            "sees, and what is wrong with it"
+        )
     arguments = [
         *("--profiler-url", chosen.profiler_url),
         *options.arguments(),
@@ -158,7 +164,7 @@ def _measure_phones(chosen: Run, options: PhoneOptions, asked: ProtocolOptions) 
     ]
     with chosen.stop.on_signals():
         Supervisor(
-            seen=options.seen,
+            seen=seen,
             command=lambda one: python_command(
                 "run", "--phone", one.serial, "--way", one.way, *arguments
             ),

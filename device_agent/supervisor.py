@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from device_agent.stop import StopSignal
-from device_agent.transports.base import Way
+from device_agent.transports.base import SeenThrough
 
 #: between two looks at what is plugged in, s
 LOOK_EVERY_S = 5.0
@@ -23,14 +23,6 @@ _LIVED_S = 60.0
 _END_TIMEOUT_S = 60.0
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class SeenPhone:
-    """A phone that could be measured on."""
-
-    serial: str
-    way: Way
 
 
 @dataclass
@@ -56,8 +48,8 @@ class Supervisor:
         look_every_s: between two looks.
     """
 
-    seen: Callable[[], Sequence[SeenPhone]]
-    command: Callable[[SeenPhone], list[str]]
+    seen: Callable[[], Sequence[SeenThrough]]
+    command: Callable[[SeenThrough], list[str]]
     stop: StopSignal
     look_every_s: float = LOOK_EVERY_S
     _workers: dict[str, _Worker] = field(default_factory=dict)
@@ -75,7 +67,7 @@ class Supervisor:
         finally:
             self._end()
 
-    def _start(self, phone: SeenPhone, *, once: bool) -> None:
+    def _start(self, phone: SeenThrough, *, once: bool) -> None:
         worker = self._workers.setdefault(phone.serial, _Worker())
         if worker.process is not None or time.monotonic() < worker.not_before:
             return

@@ -11,6 +11,7 @@ from device_agent.errors import DeviceFull, FileRefused, TransportLost, Unauthor
 __all__ = [
     "DeviceFull",
     "FileRefused",
+    "SeenThrough",
     "ShellResult",
     "Transport",
     "TransportLost",
@@ -20,6 +21,15 @@ __all__ = [
 
 #: `tcp` and `usb`: adb-shell, straight to the phone; `adb-server`: through a running adb server
 Way = Literal["tcp", "usb", "adb-server"]
+
+
+@dataclass(frozen=True)
+class SeenThrough:
+    """A name of a phone, and the way that leads to it."""
+
+    #: what `run --phone` and `doctor` take
+    serial: str
+    way: Way
 
 
 @dataclass(frozen=True)

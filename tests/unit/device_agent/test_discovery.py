@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from device_agent.discovery import SeenPhone, SeenThrough, listed_once
+from device_agent.discovery import SeenPhone, listed_once
+from device_agent.transports.base import SeenThrough
 
 
 def test_a_phone_seen_through_both_ways_is_listed_once() -> None:

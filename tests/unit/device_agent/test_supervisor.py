@@ -7,7 +7,8 @@ import pytest
 
 from device_agent import supervisor
 from device_agent.stop import StopSignal
-from device_agent.supervisor import SeenPhone, Supervisor
+from device_agent.supervisor import Supervisor
+from device_agent.transports.base import SeenThrough
 
 _WRITES = "import sys, pathlib; pathlib.Path(sys.argv[1]).touch()"
 _WAITS = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(0)); time.sleep(60)"
@@ -19,7 +20,7 @@ def command(script: str, path: Path) -> list[str]:
 
 
 def test_every_phone_gets_a_process_and_all_are_waited_for(tmp_path: Path) -> None:
-    phones = [SeenPhone(name, "tcp") for name in ("a", "b", "c")]
+    phones = [SeenThrough(name, "tcp") for name in ("a", "b", "c")]
     Supervisor(
         seen=lambda: phones,
         command=lambda one: command(_WRITES, tmp_path / one.serial),
@@ -31,7 +32,7 @@ def test_every_phone_gets_a_process_and_all_are_waited_for(tmp_path: Path) -> No
 def test_a_stop_ends_the_processes_and_waits_for_them() -> None:
     stop = StopSignal()
     made = Supervisor(
-        seen=lambda: [SeenPhone("a", "usb")],
+        seen=lambda: [SeenThrough("a", "usb")],
         command=lambda _: [sys.executable, "-c", _WAITS],
         stop=stop,
         look_every_s=0.05,
@@ -52,18 +53,18 @@ def test_a_process_that_fails_is_started_again_after_a_while(
     stop = StopSignal()
     path = tmp_path / "tries"
     made = Supervisor(
-        seen=lambda: [SeenPhone("a", "tcp")],
+        seen=lambda: [SeenThrough("a", "tcp")],
         command=lambda _: command(_FAILS, path),
         stop=stop,
         look_every_s=0.01,
     )
     deadline = time.monotonic() + 30
 
-    def look() -> list[SeenPhone]:
+    def look() -> list[SeenThrough]:
         worker = made._workers.get("a")
         enough = worker is not None and worker.failures == 3
         stop.requested = enough or time.monotonic() > deadline
-        return [SeenPhone("a", "tcp")]
+        return [SeenThrough("a", "tcp")]
 
     made.seen = look
     made.run(until_idle=False)

@@ -11,11 +11,12 @@ from typer.testing import CliRunner
 from device_agent import discovery
 from device_agent.cli import app
 from device_agent.commands import devices
-from device_agent.discovery import SeenPhone, SeenThrough, discover
+from device_agent.discovery import PluggedIn, SeenPhone, discover
 from device_agent.errors import AdbMissing, NoSuchDevice, RuntimeMissing, Unauthorised
 from device_agent.transports import transport_to
 from device_agent.transports.adb_server import PORT_VARIABLE
-from netspec.connection import DATA_DIR_VARIABLE
+from device_agent.transports.base import SeenThrough
+from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
 from tests.integration.device_agent.adb.conftest import impatient
 from tests.phones.adbd import AdbdPhone
 from tests.phones.fake_phone import FakePhone, FakePhones
@@ -100,6 +101,33 @@ def test_states_of_the_server_are_explained(
         "is in recovery",
         "is in the state strange, in which it cannot be measured",
     ]
+
+
+def test_usable_phones_are_taken_and_the_others_trouble_said_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    states = {"A": "device", "B": "unauthorized"}
+    monkeypatch.setattr(discovery, "server_runs", lambda: True)
+    monkeypatch.setattr(discovery, "server_phones", lambda _: list(states.items()))
+    monkeypatch.setattr(discovery, "usb_phones", list)
+    look = PluggedIn(None)
+    assert look() == look() == [SeenThrough("A", "adb-server")]
+    assert capsys.readouterr().out.count("does not trust the adb server: unlock it") == 1
+    assert PluggedIn("usb")() == []
+    assert "no phone to measure on" in capsys.readouterr().out
+    states["B"] = "device"
+    assert [phone.serial for phone in look()] == ["A", "B"]
+
+
+def test_until_idle_without_phones_is_an_error_that_says_where_to_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(discovery, "server_runs", lambda: False)
+    monkeypatch.setattr(discovery, "usb_phones", list)
+    monkeypatch.setenv(TOKEN_VARIABLE, "token")
+    said = CliRunner().invoke(app, ["run", "--phone", "all", "--until-idle"])
+    assert isinstance(said.exception, NoSuchDevice)
+    assert "`device-agent devices` says" in str(said.exception)
 
 
 def test_a_missing_libusb_is_a_note(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
