@@ -5,6 +5,7 @@ import torch
 
 from netspec.errors import UserError
 from search_client import search as search_module
+from search_client.architecture import ArchitectureSteps
 from search_client.batches import PlainBatches, TrainingBatches
 from search_client.expected_latency import ExpectedLatency
 from search_client.family import Family
@@ -13,6 +14,7 @@ from search_client.goal import Goal
 from search_client.history import SearchStep
 from search_client.losses import LatencyLoss, Linear, LogRatio, Target
 from search_client.search import Search, SearchConfig, SearchResult, search
+from search_client.steps import WeightConfig
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 
 ZERO = 6
@@ -103,6 +105,32 @@ def test_an_architecture_step_moves_alpha_and_nothing_else(gradient: Gradient) -
     moved = family.supernet(0).alpha != before["supernets.0.alpha"]
     assert moved.sum(dim=1).tolist() == ([2, 2] if gradient == "two" else [6, 7])
     assert all(parameter.grad is None for parameter in family.parameters())
+
+
+@pytest.mark.parametrize("gradient", ["two", "full"])
+def test_a_search_in_bfloat16_has_the_gradients_of_float32_but_for_rounding(
+    gradient: Gradient,
+) -> None:
+    gradients = {}
+    torch.manual_seed(1)
+    images, labels = torch.randn(8, 3, 16, 16), torch.arange(8) % 3
+    for arithmetic in ("float32", "bfloat16"):
+        torch.manual_seed(0)
+        family = Family(tiny_space())
+        alpha = family.supernet(0).alpha
+        config = WeightConfig.model_validate({"arithmetic": arithmetic})
+        steps = ArchitectureSteps(family, _goal(), Linear(weight=1e-9), gradient, 0.0, config)
+        held: list[torch.Tensor] = []
+        # Taken where Adam would use it.
+        steps.optimizer.register_step_pre_hook(
+            lambda *_, alpha=alpha, held=held: held.append(alpha.grad.clone())
+        )
+        steps.step((images, labels), torch.Generator().manual_seed(0), 0.0)
+        gradients[arithmetic] = held[-1]
+    exact = gradients["float32"]
+    assert exact.abs().max() > 0
+    assert not torch.equal(gradients["bfloat16"], exact)
+    assert torch.allclose(gradients["bfloat16"], exact, atol=0.1 * float(exact.abs().max()))
 
 
 def test_the_entropys_weight_makes_a_short_search_decide() -> None:
