@@ -13,7 +13,7 @@ from search_client.report.figures.canvas import ACCENT, INK, MUTED, SECOND_ACCEN
 from search_client.report.runs import ComparedRuns, RunNetwork
 from search_client.report.wording import milliseconds, percent
 
-_SIZE = (760, 460)
+_SIZE = (680, 450)
 #: px between a mark's middle and its number's, in the order in which they are tried
 _PLACES = ((0, 14), (14, 6), (-14, 6), (0, -14), (14, -10), (-14, -10), (0, 27), (0, -27))
 #: px within which two texts, or a text and a mark, would touch
