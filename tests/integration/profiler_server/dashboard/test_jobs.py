@@ -32,6 +32,7 @@ def fields_of(target: str, **changed: Any) -> dict[str, Any]:
         "document": json.dumps({"operators": [operator]}),
         "rounds": "1",
         "priority": "0",
+        "method": "isolated",
         "precisions": ["float32"],
         **changed,
     }
@@ -74,7 +75,13 @@ def test_a_space_is_filed_for_devices_with_labels(api: Api, admin: Visitor) -> N
     target_id = api.register(labelled).target_ids[0]
     form = admin.get("/jobs/new")
     fields = {"name": "space", "subject": "space", "input_size": "32", "width": "0.5"}
-    more = {"classes": "10", "labels": "rack=2", "rounds": "1", "priority": "3"}
+    more = {
+        "classes": "10",
+        "labels": "rack=2",
+        "rounds": "1",
+        "priority": "3",
+        "method": "isolated",
+    }
     page = admin.submit(form, "/jobs/new", {**fields, **more, "precisions": ["float32", "int8"]})
     job = api.job(id_in(page))
     assert job.target_ids == (target_id,)

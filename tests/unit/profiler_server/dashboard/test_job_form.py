@@ -9,6 +9,7 @@ from netspec.wire import TargetSelector
 from profiler_server.dashboard.job_form import DEFAULTS, BadForm, request_of
 
 TARGET = "0123456789abcdef"
+MODEL = '{"models": [{"sha256": "' + "ab" * 32 + '", "name": "m"}]}'
 RECIPE = """
 precision = "int8"
 [space]
@@ -32,6 +33,7 @@ def test_the_form_as_it_comes_asks_for_the_space_in_both_precisions() -> None:
     assert request.spaces == (Space(input_size=224, width=1.0, classes=1000),)
     assert request.precisions == ("float32", "int8")
     assert (request.rounds, request.priority, request.remeasure) == (10, 0, False)
+    assert request.method == "isolated"
 
 
 def test_devices_are_chosen_by_labels() -> None:
@@ -53,8 +55,7 @@ def test_a_recipe_that_names_classes_keeps_them() -> None:
 
 
 def test_a_document_names_what_the_api_takes() -> None:
-    document = '{"models": [{"sha256": "%s", "name": "m"}]}' % ("ab" * 32)
-    request = request_of(filled(subject="document", document=document, remeasure="yes"))
+    request = request_of(filled(subject="document", document=MODEL, remeasure="yes"))
     assert [model.sha256 for model in request.models] == ["ab" * 32]
     assert request.remeasure
 
@@ -76,6 +77,11 @@ def test_a_document_names_what_the_api_takes() -> None:
         ({"width": "0"}, "spaces.0.width"),
         ({"rounds": "0"}, "rounds: "),
         ({"priority": "1.5"}, "priority: expected a whole number"),
+        ({"method": "guessed"}, "method: "),
+        (
+            {"subject": "document", "document": MODEL, "method": "in_network"},
+            "the method `in_network` profiles",
+        ),
         ({"precisions": ("float16",)}, "precisions.0"),
         ({"subject": "recipe", "recipe": "[space"}, "recipe: not TOML"),
         ({"subject": "recipe", "recipe": "space = 1"}, "expected a [space] table"),
