@@ -20,8 +20,8 @@ APPS = {
 
 _INTRODUCTION = (
     "Every program ends with exit code 0 when it did what was asked, with 2 and one line on "
-    "stderr when a person has to change something, and with 1 when a check found something bad. "
-    "`--help` shows what follows in the terminal."
+    "stderr when a person has to change something, with 1 when a check found something bad, and "
+    "with 130 after Ctrl-C. `--help` shows what follows in the terminal."
 )
 
 

@@ -17,8 +17,8 @@ from math_core import LatexToMathML
 _INLINE = r"\$`([^`]+)`\$"
 _FENCED = re.compile(r"^```math\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
 
-#: before everything that looks for code: fences are read at 25 and above, backticks at 190
-_BEFORE_FENCES, _BEFORE_BACKTICKS = 40, 200
+#: after the clean-up of white space (30), before fences (25); before backticks (190)
+_BEFORE_FENCES, _BEFORE_BACKTICKS = 28, 200
 
 
 def mathml(formula: str, *, display: bool) -> str:

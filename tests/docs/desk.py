@@ -1,0 +1,159 @@
+"""A researcher's desk for the documentation: an empty folder, in which its commands are run."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
+from tests.acceptance.commands import environment
+from tests.docs.pages import Block
+
+#: a command of the docs may take so long, s; nothing here should take a quarter of it
+TIMEOUT_S = 240
+_START_S = 60.0
+
+#: what the docs say, and what is run in its place: the same command, with less to do
+SMALLER = [
+    # Any free port: the usual one may be taken.
+    (r"^profiler-server serve$", "profiler-server serve --port 0"),
+    (r"rounds = 10\b", "rounds = 2"),
+    (r"network_rounds = 20\b", "network_rounds = 3"),
+    (r"calibration_networks = 5\b", "calibration_networks = 2"),
+    (r"(warmup_epochs|joint_epochs|^epochs) = \d+", r"\1 = 1"),
+    (r"^(rising_epochs|frozen_epochs) = \d+", r"\1 = 0"),
+    (r"\b55, 2000, 500\b", "55, 200, 100"),
+    (r"--networks \d+", "--networks 2"),
+    (r"--epochs \d+", "--epochs 1"),
+    (r"train\.epochs=\d+", "train.epochs=1"),
+    # One run, of a recipe that is measured already, stands for all.
+    (r"--recipe demo\b", "--recipe first.toml"),
+    (r"\bruns/(search|mine)\b", "runs/first"),
+    (r"validate --networks", "validate --recipe first.toml --classes 10 --networks"),
+    # A latency that a network of that space has.
+    (r"derive (.*)--latency-ref \S+", r"derive \1--latency-ref $LATENCY"),
+    # What the table of that recipe has.
+    (r"\bsize=56\b", "size=6"),
+    (r"\b56x56x24\b", "6x6x24"),
+    # Placeholders.
+    (r"\b0123456789abcdef\b", "$TARGET"),
+    (r"/backups/", "backups/"),
+]
+
+#: a published table of two operators
+PUBLISHED = """
+Conv-input:224x224x3-output:112x112x32: {count: 10, mean: 4.2, var: 0.04}
+Logits-input:7x7x1280-output:1000: {count: 10, mean: 0.9, var: 0.01}
+"""
+
+
+def smaller(text: str, pairs: Sequence[tuple[str, str]] = SMALLER) -> str:
+    """The same text with less to do."""
+    for pattern, replacement in pairs:
+        text = re.sub(pattern, replacement, text, flags=re.MULTILINE)
+    return text
+
+
+@dataclass
+class Desk:
+    """Runs blocks in one folder, with one environment."""
+
+    folder: Path
+    variables: dict[str, str] = field(default_factory=dict)
+    running: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def write(self, block: Block) -> None:
+        """Saves a block that a reader is told to save."""
+        (self.folder / block.title).write_text(smaller(block.text), encoding="utf-8")
+
+    def run(self, block: Block) -> str:
+        """Runs a block to its end; what it printed.
+
+        Raises:
+            AssertionError: a command of it failed.
+        """
+        ended = subprocess.run(
+            self._shell(block),
+            cwd=self.folder,
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=TIMEOUT_S,
+        )
+        assert ended.returncode == 0, f"{block.where}\n{smaller(block.text)}\n{ended.stdout}"
+        return ended.stdout
+
+    def start(self, block: Block) -> Path:
+        """Starts a block that goes on; the file with what it prints."""
+        log = self.folder / f"{len(self.running)}.log"
+        with log.open("w", encoding="utf-8") as output:
+            process = subprocess.Popen(
+                self._shell(block, "exec "),
+                cwd=self.folder,
+                env=self._environment(),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        self.running.append(process)
+        return log
+
+    def stop(self) -> None:
+        """Ends what was started, the last first, as Ctrl-C would.
+
+        Raises:
+            AssertionError: one of them did not end with exit code 0.
+        """
+        codes = []
+        for process in reversed(self.running):
+            process.terminate()
+            codes.append(process.wait(timeout=TIMEOUT_S))
+        assert codes == [0] * len(codes)
+
+    def _shell(self, block: Block, before: str = "") -> list[str]:
+        # A refused request is a failed command.
+        fail = 'curl() { command curl --fail-with-body --silent --show-error "$@"; }\n'
+        return ["bash", "-euo", "pipefail", "-c", fail + before + smaller(block.text)]
+
+    def _environment(self) -> dict[str, str]:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return environment(PATH=path, OMP_NUM_THREADS="1", **self.variables)
+
+
+@contextmanager
+def empty_desk(folder: Path) -> Iterator[Desk]:
+    """A desk with a data folder of its own; what runs on it is stopped at the end."""
+    desk = Desk(folder, {DATA_DIR_VARIABLE: str(folder / "data")})
+    (folder / "backups").mkdir()
+    (folder / "mobile_trim.yaml").write_text(PUBLISHED, encoding="utf-8")
+    try:
+        yield desk
+    finally:
+        for process in desk.running:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def tell_where_the_server_is(desk: Desk, log: Path) -> None:
+    """Waits for a started server; further commands find it at the port that it took.
+
+    Raises:
+        AssertionError: it does not say where it is.
+    """
+    until = time.monotonic() + _START_S
+    while not (found := re.search(r"http://\S+", log.read_text(encoding="utf-8"))):
+        assert time.monotonic() < until, log.read_text(encoding="utf-8")
+        time.sleep(0.1)
+    desk.variables[URL_VARIABLE] = found[0]
+    token = (desk.folder / "data" / "token").read_text(encoding="ascii")
+    desk.variables[TOKEN_VARIABLE] = token.strip()
