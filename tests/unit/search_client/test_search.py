@@ -118,6 +118,10 @@ def test_a_search_in_bfloat16_has_the_gradients_of_float32_but_for_rounding(
         torch.manual_seed(0)
         family = Family(tiny_space())
         alpha = family.supernet(0).alpha
+        with torch.no_grad():
+            # Fresh candidates compute one function, and none has a gradient.
+            for weight in family.weights():
+                weight.add_(0.1 * torch.randn_like(weight))
         config = WeightConfig.model_validate({"arithmetic": arithmetic})
         steps = ArchitectureSteps(family, _goal(), Linear(weight=1e-9), gradient, 0.0, config)
         held: list[torch.Tensor] = []
