@@ -25,7 +25,9 @@ class BodyLimit:
             return
         received = 0
         too_large = HTTPException(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {self._most} bytes"
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"a body has at most {self._most} bytes; send it in parts, or have "
+            "PROFILER_MAX_BODY_MB raised",
         )
 
         async def limited() -> Message:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from netspec.errors import InvalidSpec
 
@@ -61,8 +63,10 @@ _KIND_OF_STATUS = {
     405: "method-not-allowed",
     413: "body-too-large",
 }
-#: statuses whose detail only repeats the title
-_SILENT = frozenset({404, 405})
+#: what pydantic calls a body that is no JSON
+_NO_JSON = "json_invalid"
+_PACKED = "expected a body as it is, got one with a Content-Encoding; send it without"
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 MEDIA_TYPE = "application/problem+json"
 _SHOWN_ERRORS = 20
 
@@ -128,6 +132,8 @@ class _Handlers:
         return self._of_kind(request, "invalid-request", str(error))
 
     async def of_validation(self, request: Request, error: RequestValidationError) -> Response:
+        if any(one["type"] == _NO_JSON for one in error.errors()) and _is_packed(request):
+            return self._of_kind(request, "unsupported-media-type", _PACKED)
         if _is_other_than_json(request, error):
             given = request.headers.get("Content-Type") or "no Content-Type"
             detail = f"expected a body with Content-Type: application/json, got {given}"
@@ -138,6 +144,8 @@ class _Handlers:
         headers, detail = dict(error.headers or {}), str(error.detail)
         if error.status_code == HTTPStatus.BAD_REQUEST:
             # Bytes that are no text; other bodies that are no JSON are found later.
+            if _is_packed(request):
+                return self._of_kind(request, "unsupported-media-type", _PACKED)
             detail = f"{detail}; expected JSON in UTF-8"
             return self._of_kind(request, "invalid-request", detail, headers)
         kind = _KIND_OF_STATUS.get(error.status_code)
@@ -150,8 +158,12 @@ class _Handlers:
                 instance=request.url.path,
             )
             return self._answer(request, body, headers)
-        if error.status_code in _SILENT:
+        if error.status_code == HTTPStatus.NOT_FOUND:
             detail = f"{request.method} {request.url.path}: see /docs for what there is"
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            # The framework tells of the first of several endpoints at one address.
+            headers["Allow"] = allowed = ", ".join(_allowed(request))
+            detail = f"{request.method} {request.url.path}: expected {allowed}; see /docs"
         return self._of_kind(request, kind, detail, headers)
 
     async def of_server(self, request: Request, _error: Exception) -> Response:
@@ -178,6 +190,18 @@ def _body(kind: str, detail: str, instance: str | None) -> ProblemBody:
     )
 
 
+def _allowed(request: Request) -> list[str]:
+    def answers(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    return [method for method in _METHODS if answers(method)]
+
+
+def _is_packed(request: Request) -> bool:
+    return request.headers.get("Content-Encoding", "identity") != "identity"
+
+
 def _is_other_than_json(request: Request, error: RequestValidationError) -> bool:
     # The framework hands on the bytes of what it does not take for JSON.
     media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -189,10 +213,15 @@ def _is_other_than_json(request: Request, error: RequestValidationError) -> bool
 def describe(error: RequestValidationError) -> str:
     """What is wrong with a request, field by field."""
     errors = error.errors()
-    lines = [
-        f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"
-        for one in errors[:_SHOWN_ERRORS]
-    ]
+    lines = [_described(one) for one in errors[:_SHOWN_ERRORS]]
     if len(errors) > _SHOWN_ERRORS:
         lines.append(f"and {len(errors) - _SHOWN_ERRORS} more")
     return "; ".join(lines)
+
+
+def _described(one: Mapping[str, Any]) -> str:
+    if one["type"] == _NO_JSON:
+        where, why = one["loc"][-1], one.get("ctx", {}).get("error", one["msg"])
+        return f"body: no JSON at character {where}: {why}"
+    where = ".".join(str(part) for part in one["loc"])
+    return f"{where}: {one['msg'].removeprefix('Value error, ')}"

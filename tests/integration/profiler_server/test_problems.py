@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import signal
 import socket
@@ -30,6 +31,40 @@ def test_a_body_that_is_not_json_is_refused(api: Api, content_type: str) -> None
     )
     assert "application/json" in detail
     api.problem("POST", "/v1/jobs", b"", status=422, kind="invalid-request", headers=headers)
+
+
+def test_a_body_that_is_broken_or_packed_says_so(api: Api) -> None:
+    detail = api.problem(
+        "POST", "/v1/jobs", b'{"name": ,}', status=422, kind="invalid-request", headers=JSON
+    )
+    assert detail == "body: no JSON at character 9: Expecting value"
+    detail = api.problem(
+        "POST",
+        "/v1/jobs",
+        gzip.compress(b"{}"),
+        status=415,
+        kind="unsupported-media-type",
+        headers={**JSON, "Content-Encoding": "gzip"},
+    )
+    assert "a Content-Encoding" in detail
+    detail = api.problem("POST", "/v1/jobs", {"name": "x"}, status=422, kind="invalid-request")
+    assert detail == "body: name either `target_id` or `select`"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/v1/jobs", "GET, POST"),
+        ("PATCH", "/v1/latencies:lookup", "POST"),
+        ("POST", "/v1/models/abc", "GET, PUT"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(
+    api: Api, method: str, path: str, allowed: str
+) -> None:
+    detail = api.problem(method, path, status=405, kind="method-not-allowed")
+    assert f"expected {allowed}" in detail
+    assert api.call(method, path, status=405).headers["Allow"] == allowed
 
 
 def test_a_body_over_the_limit_is_refused_however_it_is_sent(make_api: MakeApi) -> None:

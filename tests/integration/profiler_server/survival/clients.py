@@ -14,7 +14,6 @@ from pydantic import BaseModel
 from netspec.wire import Lease, LeaseRelease, LeaseRequest, Visit, VisitBatch, VisitReceipts
 from tests.integration.profiler_server import farm
 
-_GIVE_UP_S = 60
 _PAUSE_S = 0.05
 
 
@@ -25,14 +24,18 @@ class Persistent:
         urls: of the replicas, which are asked in turn.
         token: with every scope.
         timeout_s: after so long without an answer the next replica is asked.
+        give_up_s: after so long without an answer of any the test has failed.
     """
 
-    def __init__(self, urls: Sequence[str], token: str, timeout_s: float = 40) -> None:
+    def __init__(
+        self, urls: Sequence[str], token: str, timeout_s: float = 40, give_up_s: float = 60
+    ) -> None:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._clients = [
             httpx2.Client(base_url=url, timeout=timeout_s, headers=headers) for url in urls
         ]
         self._replicas = cycle(self._clients)
+        self._give_up_s = give_up_s
         self.statuses: Counter[int] = Counter()
         #: answers that were no problem+json although they were errors
         self.strange: list[str] = []
@@ -47,7 +50,7 @@ class Persistent:
     def send(self, method: str, path: str, body: BaseModel | None = None) -> httpx2.Response:
         """The first answer that does not ask to be patient."""
         content = None if body is None else body.model_dump_json()
-        until = time.monotonic() + _GIVE_UP_S
+        until = time.monotonic() + self._give_up_s
         while time.monotonic() < until:
             try:
                 answer = next(self._replicas).request(method, path, content=content)
@@ -60,7 +63,7 @@ class Persistent:
             if answer.status_code < httpx2.codes.INTERNAL_SERVER_ERROR:
                 return answer
             time.sleep(_PAUSE_S)
-        raise TimeoutError(f"{method} {path} was not answered for {_GIVE_UP_S} s")
+        raise TimeoutError(f"{method} {path} was not answered for {self._give_up_s} s")
 
     def upload(self, visits: Sequence[Visit]) -> list[str]:
         """The states of the receipts."""

@@ -61,7 +61,12 @@ class AtWork:
 
 @contextmanager
 def at_work(
-    start: Start, database: Database, token: str, *, timeout_s: float = 40, **settings: object
+    start: Start,
+    database: Database,
+    token: str,
+    *,
+    patience_s: tuple[float, float] = (40, 60),
+    **settings: object,
 ) -> Iterator[AtWork]:
     """Agents that work within; in the end every visit that was accepted is there once.
 
@@ -69,7 +74,7 @@ def at_work(
         start: starts a replica.
         database: in which everything must be in the end.
         token: of the agents.
-        timeout_s: after so long without an answer an agent asks the other replica.
+        patience_s: after how long without an answer an agent asks the other replica, and gives up.
         settings: of the replicas.
     """
     work = AtWork([start(**settings) for _ in range(2)])
@@ -84,7 +89,7 @@ def at_work(
 
     def agent(device_id: str) -> tuple[list[Visit], Persistent]:
         accepted: list[Visit] = []
-        with Persistent(urls, token, timeout_s) as own:
+        with Persistent(urls, token, *patience_s) as own:
             while not over.is_set():
                 accepted += own.work(device_id, max_tasks=10)
         return accepted, own
@@ -183,7 +188,7 @@ def test_frozen_for_five_minutes_at_work(
     start: Start, database: Database, token: str, http: httpx2.Client
 ) -> None:
     """With leases as long as they are; agents work at both replicas before, meanwhile and after."""
-    with at_work(start, database, token, timeout_s=5) as work:
+    with at_work(start, database, token, patience_s=(10, 120)) as work:
         time.sleep(5)
         first, second = work.replicas
         work.others += freeze(first, second, http, token, seconds=300)
