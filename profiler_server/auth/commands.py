@@ -16,6 +16,9 @@ from profiler_server.auth.service import Scope
 from profiler_server.auth.tables import TokenRow
 from profiler_server.kit.cli import DatabaseUrl, open_database
 
+#: columns of the list where there is no terminal to fit into
+_WIDE = 200
+
 app = typer.Typer(no_args_is_help=True, help="Makes, lists and revokes tokens.")
 
 
@@ -64,7 +67,11 @@ def list_tokens(
     for row in rows:
         times = (row.created_at, row.expires_at, row.last_used_at, row.revoked_at)
         table.add_row(row.id, row.name, row.scopes, *(_shown(time) for time in times))
-    Console(soft_wrap=True).print(table)
+    console = Console()
+    if not console.is_terminal:
+        # A pipe has no width: nothing shall be cut off.
+        console.width = _WIDE
+    console.print(table)
 
 
 @app.command()

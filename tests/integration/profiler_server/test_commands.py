@@ -58,6 +58,7 @@ def test_tokens_are_made_listed_and_revoked() -> None:
     listed = run("token", "list")
     assert token not in listed
     (row,) = [line for line in listed.splitlines() if "farm" in line]
+    assert len(re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d", row)) == 2, "times are not cut off"
     token_id = row.split()[0]
     assert "revoked" in run("token", "revoke", token_id)
     with pytest.raises(UserError, match="token list"):
