@@ -54,5 +54,6 @@ def read_program(path: Path, version: str = "unknown") -> Program:
     if _TFLITE_FLAG in content:
         return Program(content, "tflite", version)
     raise RunnerRefused(
-        f"{path} is no benchmark_model: it knows neither the TFLite tool's flags nor LiteRT's"
+        f"{path} is no benchmark_model: it knows neither the TFLite tool's flags nor "
+        "LiteRT's; give one of these, or fetch one with `device-agent runner fetch`"
     )

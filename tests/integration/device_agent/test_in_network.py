@@ -19,10 +19,19 @@ from netspec.networks import Network
 from netspec.operators import PRECISIONS, Classifier, HeadConv, Precision
 from netspec.protocol import MeasurementProtocol
 from netspec.tflite import encode
-from netspec.wire import Lease, LeasedTask, NetworkSubject, OperatorSubject
+from netspec.wire import (
+    JobRequest,
+    LatencyLookup,
+    Lease,
+    LeasedTask,
+    LookedUpLatencies,
+    NetworkSubject,
+    OperatorSubject,
+)
 from tests.integration.device_agent.fake_runner import PROGRAM, FakeBenchmarkModel
 from tests.integration.device_agent.models import block
 from tests.integration.device_agent.phone_bench import NO_ANCHOR, PhoneBench, phone_bench
+from tests.integration.device_agent.processes import Farm
 from tests.phones.fake_phone import FakePhone
 from tests.phones.fixtures import fake_phone, fake_phones  # noqa: F401
 
@@ -208,3 +217,32 @@ def test_a_library_that_counts_kernels_otherwise_is_not_believed(
     profiled.run()
     with pytest.raises(litert_library.LibraryUnusable, match="not numbered in order"):
         profiled.stop()
+
+
+def test_a_job_in_networks_becomes_entries_of_operators(farm: Farm) -> None:
+    farm.run_agent()  # makes the target known
+    with farm.http() as http:
+        (device,) = http.request("GET", "/v1/devices").json()
+    assert device["methods"] == ["isolated", "in_network"]
+    (target_id,) = device["target_ids"]
+    job = farm.file(
+        JobRequest(
+            name="inside",
+            target_id=target_id,
+            networks=(network(size=28),),
+            method="in_network",
+            rounds=2,
+        )
+    )
+    log = farm.run_agent()
+    job = farm.job(job)
+    assert (job.state, job.visits_done) == ("done", 2), log
+    with farm.http() as http:
+        looked = http.request(
+            "POST",
+            "/v1/latencies:lookup",
+            body=LatencyLookup(target_id=target_id, operators=network(size=28).operators),
+            idempotent=True,
+        )
+    answers = LookedUpLatencies.model_validate_json(looked.content).latencies
+    assert [one.entry and one.entry.method for one in answers] == ["in_network"] * 4
