@@ -151,12 +151,16 @@ def step_ratios(size: int, count: int, rounds: int) -> dict[str, float]:
     medians = {name: statistics.median(values) for name, values in taken.items()}
     shown = ", ".join(f"{name} {1000 * value:.0f} ms" for name, value in medians.items())
     print(f"{size:4} px, batch {count}, {torch.get_num_threads()} threads: {shown}")
-    pairs = zip(taken["weight"], taken["plain"], strict=True)
     return {
-        f"weight_step_ratio_{size}": statistics.median(ours / plain for ours, plain in pairs),
-        f"two_step_ratio_{size}": medians["two"] / medians["weight"],
-        f"full_step_ratio_{size}": medians["full"] / medians["weight"],
+        f"weight_step_ratio_{size}": _ratio(taken["weight"], taken["plain"]),
+        f"two_step_ratio_{size}": _ratio(taken["two"], taken["weight"]),
+        f"full_step_ratio_{size}": _ratio(taken["full"], taken["weight"]),
     }
+
+
+def _ratio(ours: list[float], theirs: list[float]) -> float:
+    """Median over rounds: what slows the machine down for a while slows both."""
+    return statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
 
 
 def expected_latency_ms() -> float:
