@@ -9,7 +9,16 @@ from netspec.client import LatencyTable, ProfilerClient
 from netspec.networks import Network
 from netspec.operators import PRECISIONS, Precision
 from netspec.sampling import stratified_networks
-from netspec.wire import Calibration, Entry, Job, JobRequest, ModelSubject, Target
+from netspec.wire import (
+    ISOLATED,
+    Calibration,
+    Entry,
+    Job,
+    JobRequest,
+    ModelSubject,
+    Target,
+    TaskMethod,
+)
 from search_client.progress import Stages
 from search_client.settings import Settings
 
@@ -28,7 +37,13 @@ class Profile:
     wanted: int
 
 
-def profile(client: ProfilerClient, target: Target, settings: Settings, stages: Stages) -> Profile:
+def profile(
+    client: ProfilerClient,
+    target: Target,
+    settings: Settings,
+    stages: Stages,
+    method: TaskMethod = ISOLATED,
+) -> Profile:
     """Measures a run's operators, and networks of its space to calibrate on; publishes.
 
     What has a fresh entry on the target is reused.
@@ -38,15 +53,29 @@ def profile(client: ProfilerClient, target: Target, settings: Settings, stages: 
         target: what to measure on.
         settings: name the space, the baseline and how much to measure.
         stages: shows the progress.
+        method: with `in_network`, operators are also profiled inside networks that cover the
+            space, and inside the baselines; the server merges both.
 
     Raises:
         JobFailed: something could not be measured.
+        ProfilerRefused: no device of the target can measure by the method.
     """
     space, wished = settings.space, settings.profiling
     spaces = tuple(one for precision in PRECISIONS for one in settings.spaces(precision))
     baselines = [
         network for precision in PRECISIONS for network in settings.every_baseline(precision)
     ]
+    jobs = []
+    if method != ISOLATED:
+        request = JobRequest(
+            name=f"profiles of proxylessnas {space.input_size}-{space.width:g}",
+            target_id=target.id,
+            spaces=spaces,
+            networks=tuple(baselines),
+            rounds=wished.network_rounds,
+            method=method,
+        )
+        jobs.append(measure(client, request, "profiled networks", stages))
     operators = measure(
         client,
         JobRequest(
@@ -75,7 +104,7 @@ def profile(client: ProfilerClient, target: Target, settings: Settings, stages: 
     snapshot = client.publish(target.id, [network.content_hash for network in networks])
     for fitted in snapshot.calibrations:
         stages.note(_wording(fitted))
-    jobs = (operators, calibration)
+    jobs += [operators, calibration]
     return Profile(
         LatencyTable(snapshot),
         reused=sum(job.reused for job in jobs),

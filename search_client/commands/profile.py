@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from netspec.connection import DEFAULT_URL
+from netspec.wire import ISOLATED, TaskMethod
 from search_client.commands.options import (
     ProfilerUrl,
     Recipe,
@@ -23,6 +24,10 @@ def profile(
     classes: Annotated[
         int, typer.Option(min=2, help="Of the data that will be searched on.")
     ] = 1000,
+    method: Annotated[
+        TaskMethod,
+        typer.Option(help="`in_network`: also profile networks that cover the space, and merge."),
+    ] = ISOLATED,
 ) -> None:
     """Measure a recipe's space on a target and publish its calibrated table."""
     from search_client.profiling import profile as run_profile  # noqa: PLC0415
@@ -31,6 +36,6 @@ def profile(
 
     settings = read_recipe(recipe).for_classes(classes)
     with profiler_client(profiler_url) as client:
-        profiled = run_profile(client, client.target(target), settings, Stages(console))
+        profiled = run_profile(client, client.target(target), settings, Stages(console), method)
     snapshot = profiled.table.snapshot
     console.print(f"Published {len(snapshot.entries)} entries as snapshot {snapshot.id}")
