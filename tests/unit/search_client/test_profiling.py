@@ -1,8 +1,16 @@
-import pytest
+from typing import cast
 
+import pytest
+from rich.console import Console
+
+from netspec.client import ProfilerClient
+from netspec.errors import ProfilerRefused
 from netspec.operators import PRECISIONS, MBConv, Operator, Precision
-from search_client.profiling import CALIBRATION_FACTOR, _calibration_networks
+from netspec.wire import Job, JobRequest, Target, TaskMethod
+from search_client.profiling import CALIBRATION_FACTOR, _calibration_networks, profile
+from search_client.progress import Stages
 from search_client.settings import Settings, read_recipe
+from tests import made_up
 
 
 def cost_ms(operator: Operator) -> float:
@@ -42,3 +50,37 @@ def test_calibration_networks_lie_around_the_latency_aimed_at(of_baseline: float
         assert 0.95 * aim / CALIBRATION_FACTOR < min(sums) < aim
         assert aim < max(sums) < 1.05 * aim * CALIBRATION_FACTOR
         assert max(sums) > 1.4 * min(sums)
+
+
+class Recorder:
+    """A client that refuses every job after it has noted it."""
+
+    def __init__(self) -> None:
+        self.filed: list[JobRequest] = []
+
+    def create_job(self, request: JobRequest) -> Job:
+        self.filed.append(request)
+        raise ProfilerRefused(422, "method-not-supported", "no device can measure so")
+
+
+@pytest.mark.parametrize("method", ["isolated", "in_network"])
+def test_networks_are_profiled_first_where_that_is_asked_for(method: TaskMethod) -> None:
+    settings = recipe(None)
+    recorder = Recorder()
+    target = Target(id="ab" * 8, identity=made_up.identity(), entries=0, devices=1)
+    with pytest.raises(ProfilerRefused, match="no device can measure so"):
+        profile(
+            cast("ProfilerClient", recorder),
+            target,
+            settings,
+            Stages(Console(), quiet=True),
+            method,
+        )
+    # What nobody can do is refused before anything is measured.
+    (filed,) = recorder.filed
+    assert (filed.method, filed.target_id) == (method, target.id)
+    assert {space.precision for space in filed.spaces} == set(PRECISIONS)
+    profiled = [settings.every_baseline(precision) for precision in PRECISIONS]
+    networks = [one for several in profiled for one in several] if method == "in_network" else []
+    assert list(filed.networks) == networks
+    assert bool(filed.operators) == (method == "isolated")
