@@ -1,0 +1,80 @@
+"""From the list of targets down to a visit, as people go, with scripts and without."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser import farm
+from tests.browser.watching import Open, Watched
+
+_TRANSPARENT = "rgba(0, 0, 0, 0)"
+
+
+def open_table(watched: Watched, model: str) -> None:
+    watched.go("/targets")
+    watched.page.get_by_role("link", name=model, exact=True).click()
+    expect(watched.page.locator("h1")).to_have_text(model)
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_table_leads_to_an_entry_and_its_visits(open_page: Open, *, scripts: bool) -> None:
+    watched = open_page(java_script_enabled=scripts)
+    page = watched.page
+    open_table(watched, farm.MODELS[1])
+    heat = page.locator("td[class^=heat]")
+    # a fixed block, and a row for each of the searched shapes
+    shapes = {block.candidates[0] for block in farm.SPACE.blocks}
+    assert heat.count() == 1 + 6 * len(shapes)
+    page.get_by_label("Kernel").select_option("5")
+    page.get_by_label("Precision").select_option("int8")
+    page.get_by_role("button", name="Filter").click()
+    expect(heat).to_have_count(2 * len(shapes))
+    expect(page.get_by_label("Kernel")).to_have_value("5")
+    expect(page.get_by_role("columnheader", name="k5 e6")).to_be_visible()
+    heat.first.get_by_role("link").click()
+    expect(page.locator("h1")).to_contain_text("kernel 5")
+    expect(page.get_by_role("region", name="What each device says")).to_contain_text("HT710")
+    page.get_by_role("region", name="Visits").get_by_role("link").first.click()
+    expect(page.get_by_role("region", name="Raw output")).to_have_text("5 runs")
+
+
+def test_colours_differ_and_numbers_stand_in_them(open_page: Open) -> None:
+    for scheme in ("light", "dark"):
+        watched = open_page(color_scheme=scheme)
+        open_table(watched, farm.MODELS[0])
+        colours = watched.page.eval_on_selector_all(
+            "td[class^=heat]", "all => all.map(one => getComputedStyle(one).backgroundColor)"
+        )
+        assert len(set(colours)) > 2
+        assert _TRANSPARENT not in colours
+        texts = watched.page.locator("td[class^=heat]").all_inner_texts()
+        assert all(text.strip("≠≈").replace(".", "").isdigit() for text in texts)
+
+
+def test_two_targets_are_chosen_and_compared(open_page: Open) -> None:
+    watched = open_page()
+    page = watched.page
+    open_table(watched, farm.MODELS[0])
+    page.get_by_role("link", name="Compare", exact=True).click()
+    other = page.locator("#targets option", has_text=farm.MODELS[1]).get_attribute("value")
+    assert other is not None
+    page.get_by_label("Second target").fill(other)
+    page.get_by_role("button", name="Compare").click()
+    ratios = page.get_by_role("region", name="Ratios by precision")
+    # the second model takes twice as long
+    expect(ratios.get_by_role("row", name="float32")).to_contain_text("2.00")
+    expect(page.get_by_role("region", name="Controlled variables that differ")).to_contain_text(
+        "device model"
+    )
+
+
+def test_the_calibrations_error_stands_beside_its_networks(open_page: Open) -> None:
+    watched = open_page()
+    open_table(watched, farm.MODELS[0])
+    watched.page.get_by_role("link", name="Networks", exact=True).click()
+    errors = watched.page.get_by_role("region", name="Error of predictions by precision")
+    expect(errors.get_by_role("row", name="int8")).to_contain_text("%")
+    # Some MB of script on a busy machine.
+    expect(watched.page.locator("figure.plot .main-svg").first).to_be_visible(timeout=15_000)
+    expect(watched.page.get_by_role("region", name="Networks in int8")).to_contain_text("net 3")
