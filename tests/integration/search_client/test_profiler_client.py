@@ -18,7 +18,7 @@ from netspec.client import (
     ProfilerClient,
     SnapshotCache,
     UnknownTarget,
-    calls,
+    job_calls,
 )
 from netspec.connection import TOKEN_VARIABLE
 from netspec.errors import ProfilerRefused, ProfilerUnreachable, UserError
@@ -99,7 +99,7 @@ def agent(server: Running, request: pytest.FixtureRequest) -> Iterator[Agent]:
 
 @pytest.fixture(autouse=True)
 def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "POLL_S", 0.01)
+    monkeypatch.setattr(job_calls, "POLL_S", 0.01)
 
 
 def test_the_target_is_the_only_one_or_chosen_by_the_beginning_of_its_id(tmp_path: Path) -> None:

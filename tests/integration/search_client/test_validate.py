@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from netspec.client import ProfilerClient, calls
+from netspec.client import ProfilerClient
 from netspec.connection import TOKEN_VARIABLE, URL_VARIABLE
 from netspec.operators import Operator
 from netspec.sampling import random_network
@@ -79,7 +79,7 @@ def published(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> Snapshot:
     agent.work()
     path = f"/v1/targets/{farm.identity().id}/snapshots"
     snapshot = read(Snapshot, agent.api.call("POST", path, PublishRequest(), status=201))
-    monkeypatch.setattr(calls, "POLL_S", 0.01)
+    monkeypatch.setattr(job_calls, "POLL_S", 0.01)
     create = ProfilerClient.create_job
 
     def create_and_work(self: ProfilerClient, request: object) -> object:

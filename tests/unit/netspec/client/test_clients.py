@@ -19,7 +19,7 @@ from netspec.client import (
     NoTable,
     Offline,
     ProfilerClient,
-    calls,
+    job_calls,
 )
 from netspec.client.calls import Calls
 from netspec.connection import TOKEN_VARIABLE, URL_VARIABLE
@@ -43,7 +43,7 @@ both = pytest.mark.parametrize("kind", KINDS)
 
 @pytest.fixture(autouse=True)
 def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "POLL_S", 0.0)
+    monkeypatch.setattr(job_calls, "POLL_S", 0.0)
 
 
 def job(state: str, **changed: Any) -> Job:
@@ -70,8 +70,10 @@ def message(document: Any, status: int = 200) -> httpx2.Response:
 
 def test_both_clients_have_the_same_calls() -> None:
     offered = {
-        name for name, member in vars(Calls).items() if inspect.iscoroutinefunction(member)
-    } - {name for name in vars(Calls) if name.startswith("_")}
+        name
+        for name, _ in inspect.getmembers(Calls, inspect.iscoroutinefunction)
+        if not name.startswith("_")
+    }
     assert len(offered) >= 20
     for name in offered:
         blocking = getattr(ProfilerClient, name)

@@ -1,0 +1,122 @@
+"""What can be asked of a profiler about jobs, and how everything is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+from urllib.parse import urlencode
+from uuid import uuid4
+
+from pydantic import TypeAdapter
+
+from netspec.client.errors import JobFailed
+from netspec.client.snapshot_cache import SnapshotCache
+from netspec.errors import ProfilerRefused
+from netspec.profiler_http import IDEMPOTENCY_KEY, Exchange
+from netspec.wire import Entry, Job, JobRequest, ModelSubject
+
+T = TypeVar("T")
+
+POLL_S = 0.5
+#: items asked for at a time, the most that a server gives
+_PAGE = 1_000
+_ENDED = frozenset({"done", "failed", "cancelled"})
+
+
+def _nothing() -> None:
+    """Between two looks at a job."""
+
+
+class JobCalls:
+    """Filing jobs, waiting for them, and what they measured.
+
+    Every call raises `netspec.errors.ProfilerUnreachable` when nobody answers and
+    `netspec.errors.ProfilerRefused` when the profiler answers with a problem.
+    """
+
+    def __init__(
+        self, http: Exchange, cache: SnapshotCache, on_poll: Callable[[], None] = _nothing
+    ) -> None:
+        self._http = http
+        self._cache = cache
+        self._on_poll = on_poll
+
+    async def create_job(self, request: JobRequest) -> Job:
+        """Files a job, once even if the answer to it is lost on the way."""
+        key = {IDEMPOTENCY_KEY: str(uuid4())}
+        answer = await self._http.ask("POST", "/v1/jobs", body=request, headers=key)
+        return Job.model_validate_json(answer.content)
+
+    async def jobs(self) -> list[Job]:
+        """Every job, newest first."""
+        return await self._all(Job, "/v1/jobs")
+
+    async def job(self, job_id: str) -> Job:
+        """A job and how far it is."""
+        answer = await self._http.ask("GET", f"/v1/jobs/{job_id}")
+        return Job.model_validate_json(answer.content)
+
+    async def cancel(self, job_id: str) -> Job:
+        """Cancels a job; visits already made stay."""
+        answer = await self._http.ask("POST", f"/v1/jobs/{job_id}:cancel", idempotent=True)
+        return Job.model_validate_json(answer.content)
+
+    async def retry(self, job_id: str) -> Job:
+        """Returns a job's failed tasks to the queue, as if they had never failed."""
+        answer = await self._http.ask("POST", f"/v1/jobs/{job_id}:retry")
+        return Job.model_validate_json(answer.content)
+
+    async def wait(self, job: Job, on_progress: Callable[[Job], None] = lambda _: None) -> Job:
+        """The job once it is done, polled; on Ctrl-C, or a cancelled await, it is cancelled.
+
+        Raises:
+            JobFailed: tasks were given up, or somebody cancelled the job.
+        """
+        try:
+            while job.state not in _ENDED:
+                await self._http.pause(POLL_S)
+                self._on_poll()
+                job = await self.job(job.id)
+                on_progress(job)
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            await self._cancel_unless_finished(job.id)
+            raise
+        if job.state != "done":
+            first = job.failures[0] if job.failures else None
+            reason = f"; first: {first.subject}: {first.reason}" if first else ""
+            raise JobFailed(
+                f"job {job.name!r} ({job.id}) ended {job.state} with {job.tasks_failed} of "
+                f"{job.tasks} tasks failed{reason}"
+            )
+        return job
+
+    async def _cancel_unless_finished(self, job_id: str) -> None:
+        try:
+            await self.cancel(job_id)
+        except ProfilerRefused as error:
+            if error.kind != "job-finished":
+                raise
+
+    async def entries(self, job_id: str) -> dict[str, Entry]:
+        """The entries of everything that a job names, by subject hash."""
+        listed = await self._all(Entry, f"/v1/jobs/{job_id}/entries")
+        return {entry.subject_hash: entry for entry in listed}
+
+    async def upload_model(self, model: bytes, name: str) -> ModelSubject:
+        """Stores a `.tflite` file, so that a job can name it."""
+        digest = hashlib.sha256(model).hexdigest()
+        await self._http.ask("PUT", f"/v1/models/{digest}", body=model)
+        return ModelSubject(sha256=digest, name=name)
+
+    async def _all(
+        self, kind: type[T], path: str, params: Mapping[str, str] | None = None
+    ) -> list[T]:
+        items = TypeAdapter(list[kind])  # type: ignore[valid-type]
+        query = urlencode({"limit": _PAGE, **(params or {})})
+        return [
+            item
+            async for page in self._http.pages(f"{path}?{query}")
+            for item in items.validate_json(page.content)
+        ]
