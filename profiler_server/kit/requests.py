@@ -79,4 +79,9 @@ def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 def _route(scope: Scope) -> str | None:
     route = scope.get("route")
-    return None if route is None else route.path
+    if route is None:
+        return None
+    # What is mounted knows its own part of the path only.
+    root = scope.get("root_path", "")
+    mounted_at = root.removeprefix(scope.get("app_root_path", root))
+    return f"{mounted_at}{route.path}"

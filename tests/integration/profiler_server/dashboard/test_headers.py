@@ -69,3 +69,11 @@ def test_a_failure_of_the_server_is_a_page(admin: Visitor, monkeypatch: pytest.M
     page = admin.get("/", status=500)
     assert "the server's log says why" in page.text
     assert "secret" not in page.html
+
+
+def test_pages_have_figures_of_their_own(admin: Visitor) -> None:
+    admin.get("/jobs/nothing", status=404)
+    admin.http.get("/v1/jobs/nothing")
+    figures = admin.http.get("/metrics").text
+    assert 'route="/dashboard/jobs/{job_id}",status="404"' in figures
+    assert 'route="/v1/jobs/{job_id}",status="401"' in figures
