@@ -20,8 +20,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def cell(text: str) -> str:
-    """Text that may stand in a table."""
-    return re.sub(r"\s*\n\s*", " ", text).replace("|", "\\|").strip()
+    """Text that may stand in a table, where pipes part cells but for those in code."""
+    parts = re.split(r"(`[^`]*`)", re.sub(r"\s*\n\s*", " ", text).strip())
+    return "".join(part if part[:1] == "`" else part.replace("|", "\\|") for part in parts)
 
 
 def code(text: object) -> str:

@@ -16,6 +16,8 @@ OTHERS = {
     "adb", "apt", "cd", "curl", "docker", "export", "mkdir", "pg_restore", "pip", "python",
     "python3.11", "torchrun", "udevadm", ".",
 }  # fmt: skip
+#: those of them that start ours
+STARTERS = {"docker", "torchrun"}
 _ASSIGNMENT = re.compile(r"^\w+=")
 _OPERATORS = set(";&|()<>")
 
@@ -58,10 +60,11 @@ def _whole_lines(text: str) -> Iterator[str]:
 
 def problem_of(words: list[str]) -> str:
     """What does not exist of a command; empty if all of it does."""
-    name = words[0].removeprefix(".venv/bin/")
+    words = [word.removeprefix(".venv/bin/") for word in words]
+    name = words[0]
     for place, word in enumerate(words):
-        if word.removeprefix(".venv/bin/") in APPS and (place == 0 or name in {"docker", "torchrun"}):
-            return _problem_of_ours(word.removeprefix(".venv/bin/"), words[place + 1 :])
+        if word in APPS and (place == 0 or name in STARTERS):
+            return _problem_of_ours(word, words[place + 1 :])
     if "scripts/" in name:
         return "" if (ROOT / name).exists() else f"no script {name}"
     if name == "python" and len(words) > 1 and words[1].endswith(".py"):

@@ -63,7 +63,8 @@ def test_what_does_not_exist_is_seen(line: str, problem: str) -> None:
 
 
 def test_a_block_knows_its_mark_and_its_indent() -> None:
-    text = "a\n\n   <!-- not run: needs a phone -->\n   ```sh\n   one\n     two\n   ```\n\n```toml\n```\n"
+    text = "a\n\n   <!-- not run: needs a phone -->\n   ```sh\n   one\n     two\n   ```\n"
+    text += "\n```toml\n```\n"
     first, second = blocks_of("page.md", text)
     assert (first.mark, first.reason, first.line) == ("not run", "needs a phone", 4)
     assert first.text == "one\n  two\n"
