@@ -1,0 +1,120 @@
+"""What `scripts/docs` writes and reads: the generated pages, formulas, and a built site's links."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+from markdown import Markdown
+from math_core import LatexError
+from pydantic import BaseModel, Field
+
+from profiler_server.kit.settings import Settings
+from scripts.site.commands import APPS, command_page, commands_of
+from scripts.site.links import problems_of
+from scripts.site.markdown import cell
+from scripts.site.rest import rest_page
+from scripts.site.settings import comments, recipe_page, settings_page
+from search_client.losses import Equation3
+from tests.docs.pages import ROOT
+
+
+def page_with(folder: Path, name: str, body: str) -> None:
+    (folder / name).write_text(f"<html><body>{body}</body></html>", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ('<h1 id="a">A</h1><a href="#a">a</a><a href="other.html#b">b</a>', ""),
+        ('<a href="https://example.org/x">outside, on a click</a>', ""),
+        ('<link rel="canonical" href="https://example.org/">', ""),
+        ('<a href="lost.html">x</a>', "there is no such page: lost.html"),
+        ('<a href="#lost">x</a>', "there is no such anchor: #lost"),
+        ('<a href="other.html#lost">x</a>', "there is no such anchor: other.html#lost"),
+        ('<script src="https://cdn.example/x.js"></script>', "loads https://cdn.example/x.js"),
+        ('<link rel="stylesheet" href="//fonts.example/f">', "loads //fonts.example/f"),
+    ],
+)
+def test_a_sites_links_are_read(body: str, problem: str, tmp_path: Path) -> None:
+    page_with(tmp_path, "page.html", body)
+    page_with(tmp_path, "other.html", '<h1 id="b">B</h1>')
+    found = problems_of(tmp_path)
+    assert len(found) == bool(problem)
+    assert all(problem in one for one in found)
+
+
+def test_a_style_sheet_may_load_nothing_from_outside(tmp_path: Path) -> None:
+    page_with(tmp_path, "page.html", "")
+    style = "@import 'https://fonts.example/css'; a { background: url(local.png) }"
+    (tmp_path / "x.css").write_text(style, encoding="utf-8")
+    assert problems_of(tmp_path) == ["x.css loads https://fonts.example/css"]
+
+
+def test_a_folder_without_pages_is_no_site(tmp_path: Path) -> None:
+    assert problems_of(tmp_path) == [f"{tmp_path} holds no pages"]
+
+
+def test_formulas_become_mathml() -> None:
+    markdown = Markdown(extensions=["scripts.site.formulas", "pymdownx.superfences"])
+    text = "A $`p_i`$ and `$x`:\n\n```math\n\\frac{a}{b}\n```\n\n```sh\n$`no`$\n```\n"
+    shown = markdown.convert(text)
+    assert shown.count("<math") == 2
+    assert '<div class="formula"><math display="block"' in shown
+    assert "<mfrac>" in shown
+    assert "<code>$x</code>" in shown
+    assert "no" in shown
+
+
+def test_a_broken_formula_ends_the_build() -> None:
+    with pytest.raises(LatexError):
+        Markdown(extensions=["scripts.site.formulas"]).convert("$`\\frac{a`$")
+
+
+def test_every_command_and_option_is_in_the_reference() -> None:
+    page = command_page()
+    for name, app in APPS.items():
+        for path, command in commands_of(typer.main.get_group(app), (name,)):
+            section = page.partition(f"### {' '.join(path)}\n")[2].partition("\n### ")[0]
+            for parameter in command.params:
+                assert all(f"`{option}`" in section for option in parameter.opts if "-" in option)
+
+
+def test_every_setting_is_in_the_reference_with_its_default() -> None:
+    page = settings_page()
+    for name in Settings.model_fields:
+        assert f"| `PROFILER_{name.upper()}` |" in page
+    assert "| `PROFILER_LEASE_TTL_S` | a lease that is not renewed for so many seconds" in page
+    assert "is lost | `60` |" in page
+
+
+def test_recipes_have_every_table_and_kind() -> None:
+    page = recipe_page()
+    assert "## [search]\n" in page
+    assert '## [search.latency_loss], kind = "equation3"\n' in page
+    assert f"| `floor` |  | `{Equation3().floor:g}` |" in page
+    assert "| `warmup_epochs` | of weight steps alone | `40` |" in page
+
+
+def test_every_operation_and_message_is_in_the_reference() -> None:
+    page = rest_page(ROOT / "docs" / "openapi.json")
+    assert "### GET /v1/targets/{target_id}/latency\n" in page
+    assert "### PUT /v1/models/{sha256}\n" in page
+    assert "| `operators` | list of " in page
+    assert "[Prediction](#prediction) as `application/json`" in page
+
+
+class Documented(BaseModel):
+    #: one line,
+    #: and another
+    first: int = 1
+    second: int = Field(default=2, description="by its field")
+
+
+def test_comments_above_fields_are_read() -> None:
+    assert comments(Documented) == {"first": "one line, and another", "second": ""}
+
+
+def test_pipes_part_cells_but_in_code() -> None:
+    assert cell("a | b\n  `c|d`") == "a \\| b `c|d`"
