@@ -19,6 +19,7 @@ import numpy as np
 from pydantic import AwareDatetime, BaseModel
 
 from device_agent.acceptance import rejection
+from device_agent.device import Asked
 from device_agent.host import host_device, leave_core
 from device_agent.local_device import LocalDevice
 from device_agent.model_files import ModelFiles
@@ -154,8 +155,8 @@ def _visits(
     device: LocalDevice, models: ModelFiles, subjects: Sequence[Subject]
 ) -> Iterator[tuple[Subject, PlannedVisit]]:
     """One visit of each subject, in this order."""
-    paths = [models.path(subject) for subject in subjects]
-    for made in device.visits(paths, lambda: True, lambda _: True):
+    asked = [Asked(models.path(subject)) for subject in subjects]
+    for made in device.visits(asked, lambda: True, lambda _: True):
         if not isinstance(made.outcome, Measured):
             raise made.outcome
         seen, subject = made.outcome, subjects[made.index]
