@@ -100,7 +100,7 @@ def measure(kind: str, size: Size, table: Table) -> Figures:
         for name, path in pages.items():
             zipped = full.kb(path, **{"Accept-Encoding": "gzip"})
             table.add_row(kind, f"{name}, size", "", f"{kb[name]:.0f} kB", f"{zipped:.0f} kB gzip")
-        charts = ("networks", "an entry")
+        charts = ("networks with calibration", "an entry")
         painted = first_paints_ms(full_server, (pages[name] for name in charts), _HELD_MS)
         paints_ms = dict(zip(charts, painted, strict=True))
         for name, ms in paints_ms.items():

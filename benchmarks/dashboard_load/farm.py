@@ -45,7 +45,7 @@ def small(served: Service) -> Shown:
 def full(served: Service, *, devices: int, entries: int) -> Shown:
     """So many devices of many models, and as many entries on one target.
 
-    And a table of all columns, with the visits and networks of a calibration.
+    And a table of all columns, with a calibration.
     """
     with ProfilerHttp(served.url, served.token) as http:
         first = tables.register(http, 0, "Pixel 1")
@@ -56,10 +56,11 @@ def full(served: Service, *, devices: int, entries: int) -> Shown:
         tables.fill(http, first, operators)
         other = tables.register(http, devices, "Pixel wide")
         tables.fill(http, other, _WIDEST)
-        _measure_networks(http, first, operators)
+        _measure_networks(http, other, _WIDEST)
         for one in (first, other):
             tables.publish(http, one.target_ids[0])
     only = {
+        "networks with calibration": f"/targets/{other.target_ids[0]}/networks",
         "widest table": f"/targets/{other.target_ids[0]}",
         "an entry": f"/targets/{target_id}/entries/{operators[0].content_hash}",
     }
