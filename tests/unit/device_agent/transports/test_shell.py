@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device_agent.errors import TransportLost
+from device_agent.printed import printed
 from device_agent.transports.base import ShellResult
 from device_agent.transports.shell import v1_command, v1_result, v2_command, v2_result
 from tests.unit.device_agent.transports.scripted import ScriptedStream, cut
@@ -32,8 +33,8 @@ def test_packets_come_out_whole_however_they_are_cut(
     result = v2_result(ScriptedStream(cut(sent, where)))
     assert result == ShellResult(
         code,
-        "".join(text for kind, text in said if kind == 1),
-        "".join(text for kind, text in said if kind == 2),
+        printed("".join(text for kind, text in said if kind == 1).encode()),
+        printed("".join(text for kind, text in said if kind == 2).encode()),
     )
 
 
@@ -57,7 +58,7 @@ def test_without_the_packet_of_the_exit_code_there_is_no_result(sent: bytes) -> 
 @given(st.text(max_size=60), st.integers(0, 255), places)
 def test_the_marker_is_taken_off(text: str, code: int, where: list[int]) -> None:
     sent = text.encode() + f"\n__rc={code}\n".encode()
-    assert v1_result(ScriptedStream(cut(sent, where))) == ShellResult(code, text)
+    assert v1_result(ScriptedStream(cut(sent, where))) == ShellResult(code, printed(text.encode()))
 
 
 def test_a_terminal_ends_lines_its_own_way() -> None:
