@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from netspec.client import ProfilerClient
+from netspec.client import ProfilerClient, job_calls
 from netspec.connection import TOKEN_VARIABLE, URL_VARIABLE
 from netspec.operators import Operator
 from netspec.sampling import random_network
