@@ -15,8 +15,10 @@ from search_client.family import Family
 from search_client.gates import Gradient
 from search_client.goal import Aim, Goal
 from search_client.losses import Linear
+from search_client.modules import FloatNetwork
 from search_client.search import Search, SearchConfig
 from search_client.steps import Batch
+from search_client.train import TrainConfig, train
 from tests.unit.search_client.tiny import tiny_space
 
 
@@ -67,6 +69,24 @@ def run(gradient: Gradient, folder: Path) -> None:
     save({"parameters": parameters, "steps": len(search.history.architecture_steps)}, path)
 
 
+def run_training(folder: Path) -> None:
+    """Leaves every process's weights after three epochs of training in a folder."""
+    torch.manual_seed(distributed.rank())
+    model = FloatNetwork(tiny_space().network([1, 4]))
+    config = TrainConfig(
+        epochs=3,
+        learning_rate=0.1,
+        rising_epochs=0,
+        micro_batches=2 // distributed.world(),
+    )
+    train(model, Halves(1), config, lambda _: None)
+    parameters = {name: value.detach() for name, value in model.named_parameters()}
+    save(
+        {"parameters": parameters},
+        folder / f"training-{distributed.world()}-{distributed.rank()}.pt",
+    )
+
+
 def main() -> None:
     """`search_process.py FOLDER`."""
     torch.set_num_threads(1)
@@ -74,6 +94,7 @@ def main() -> None:
     with distributed.joined():
         for gradient in gradients:
             run(gradient, Path(sys.argv[1]))
+        run_training(Path(sys.argv[1]))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ import torch
 from search_client import distributed
 from search_client.checkpoints import load
 from search_client.gates import Gradient
+from search_client.modules import FloatNetwork
 from tests.integration.search_client import search_process
+from tests.unit.search_client.tiny import tiny_space
 
 ROOT = Path(__file__).parents[3]
 
@@ -51,6 +53,18 @@ def test_two_processes_do_what_one_does(folder: Path, gradient: Gradient) -> Non
         if "alpha" in name or "beta" in name:
             moved += int((value.abs() > 0.01).sum())
     assert moved > 0
+
+
+def test_two_processes_train_as_one_does(folder: Path) -> None:
+    search_process.run_training(folder)
+    one = load(folder / "training-1-0.pt")["parameters"]
+    first, second = (load(folder / f"training-2-{rank}.pt")["parameters"] for rank in range(2))
+    torch.manual_seed(0)
+    began = dict(FloatNetwork(tiny_space().network([1, 4])).named_parameters())
+    for name, value in one.items():
+        assert torch.equal(first[name], second[name])
+        assert torch.allclose(first[name], value, atol=1e-4), name
+    assert any((value - began[name]).abs().max() > 0.01 for name, value in one.items())
 
 
 def test_alone_nothing_is_exchanged() -> None:
