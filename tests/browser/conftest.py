@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from netspec.connection import DATA_DIR_VARIABLE, load_token
 from tests.browser import farm
@@ -17,7 +17,8 @@ from tests.integration.profiler_server.service import Api
 
 #: Debian's name, and what others call it
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
-_PATIENCE_MS = 15_000
+#: a machine that does much else at the same time
+_PATIENCE_MS = 30_000
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip(f"none of {', '.join(_NAMES)} is installed; scripts/test-packages does that")
     # Chromium's sandbox wants a user other than root.
     arguments = ["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    expect.set_options(timeout=_PATIENCE_MS)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=program, args=arguments)
         yield launched
