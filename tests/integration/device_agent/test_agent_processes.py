@@ -14,7 +14,7 @@ from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
 from netspec.errors import ProfilerRefused
 from netspec.networks import Network
 from netspec.protocol import MeasurementProtocol
-from netspec.wire import JobRequest, ModelSubject
+from netspec.wire import JobRequest, ModelSubject, TargetSelector
 from tests.integration.device_agent.models import block, undelegated_bytes
 from tests.integration.device_agent.processes import Farm, wait_for
 
@@ -67,7 +67,9 @@ def test_a_job_of_everything_is_measured_and_what_cannot_be_is_explained(farm: F
 
 def test_a_job_that_wants_more_runs_is_measured_once_an_agent_offers_them(farm: Farm) -> None:
     farm.run_agent()
-    wanted = JobRequest(name="many runs", select={"runs": 64}, operators=(block(8),), rounds=2)
+    wanted = JobRequest(
+        name="many runs", select=TargetSelector(runs=64), operators=(block(8),), rounds=2
+    )
     with pytest.raises(ProfilerRefused, match="10 runs and 5 ms of warm-up"):
         farm.file(wanted)
     farm.run_agent("--runs", "64", "--warmup-ms", "1")

@@ -182,12 +182,14 @@ def test_a_device_that_is_not_ready_blames_no_task(spool: Spool) -> None:
     assert peer.registrations == 2
 
 
-def test_until_idle_waits_for_what_rests_after_a_failure(spool: Spool) -> None:
+def test_until_idle_waits_for_what_rests_after_a_failure(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     peer = leased({"a": 1})
     peer.rests = ["7", "900", "1"]
     agent = agent_with(peer, ScriptedRunner(), spool, StopSignal())
     waits: list[float] = []
-    agent.bench.stop.wait = waits.append  # type: ignore[method-assign]
+    monkeypatch.setattr(agent.bench.stop, "wait", waits.append)
     agent.run(until_idle=True)
     assert waits == [7, ASK_EVERY_S, 1]
     assert peer.outcomes() == {"a": "done"}
