@@ -16,25 +16,34 @@ from profiler_server.tables import published
 from profiler_server.tables.formats import FORMATS, FormatName
 from profiler_server.tables.formats.table import MAX_BYTES, listing
 
-Fact = Annotated[str | None, typer.Option(show_default=False)]
 FormatOption = Annotated[FormatName, typer.Option("--format", help="The file's format.")]
 
 
 def import_table(
     file: Annotated[Path, typer.Argument(help="The published table.", show_default=False)],
     format_: FormatOption,
-    device_model: Fact = None,
-    soc: Fact = None,
-    os_build: Fact = None,
-    abi: Fact = None,
+    device_model: Annotated[
+        str | None, typer.Option(help="What was measured.", show_default=False)
+    ] = None,
+    soc: Annotated[str | None, typer.Option(help="Its chip.", show_default=False)] = None,
+    os_build: Annotated[
+        str | None, typer.Option(help="Build of its operating system.", show_default=False)
+    ] = None,
+    abi: Annotated[
+        str | None, typer.Option(help="For instance arm64-v8a.", show_default=False)
+    ] = None,
     runtime: Annotated[
         str | None, typer.Option(help="Name and version.", show_default=False)
     ] = None,
     delegate: Annotated[
         Delegate | None, typer.Option(help="What ran it.", show_default=False)
     ] = None,
-    threads: Annotated[int | None, typer.Option(show_default=False)] = None,
-    precision: Annotated[Precision | None, typer.Option(show_default=False)] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads that ran it.", show_default=False)
+    ] = None,
+    precision: Annotated[
+        Precision | None, typer.Option(help="Of all its operators.", show_default=False)
+    ] = None,
     affinity: Annotated[str, typer.Option(help="Hex mask of the cores.")] = "none",
     clock_policy: Annotated[ClockPolicy, typer.Option(help="How the clocks were kept.")] = "free",
     leave_out: Annotated[
