@@ -29,6 +29,10 @@ GROUP_SPREAD = 0.03
 NOISE = 0.01
 #: fewest networks that a model is tried on
 LEAST_NETWORKS: dict[Kind, int] = {"scale": 1, "scale_intercept": 4, "ridge": 8}
+#: by how much sums must differ, relative, to tell an intercept from a scale
+LEAST_CONTRAST = 1e-4
+#: residual of a network without which there is no fit, or none that floats can hold
+UNPREDICTED = 1e6
 
 
 @dataclass(frozen=True)
@@ -70,38 +74,63 @@ class Fit:
     @property
     def is_sound(self) -> bool:
         """Whether every price stays above 0."""
-        return self.scale > 0 and bool((self.factors > 0).all())
+        prices = (self.scale, *self.factors)
+        return bool(np.isfinite(prices).all()) and min(prices) > 0
 
 
-def candidates(networks: int) -> tuple[Model, ...]:
-    """The models that so many networks can support."""
-    return tuple(model for model in MODELS if networks >= LEAST_NETWORKS[model.kind])
+def candidates(design: Design) -> tuple[Model, ...]:
+    """The models that the networks can support: always the scale.
+
+    Networks of one sum cannot tell an intercept from a scale; that they can must not hang on a
+    single network, as each is left out in turn.
+    """
+    sums = np.sort(design.sums_ms)
+    enough = [model for model in MODELS if len(sums) >= LEAST_NETWORKS[model.kind]]
+    if len(sums) > 1 and min(sums[-2] / sums[0], sums[-1] / sums[1]) < 1 + LEAST_CONTRAST:
+        enough = [model for model in enough if model.kind != "scale_intercept"]
+    return tuple(enough)
 
 
 def fit(design: Design, model: Model) -> Fit:
-    """The model fitted to every network of the design."""
+    """The model fitted to every network of the design.
+
+    A free coefficient that the networks say nothing of is 0, which is not sound for the scale.
+    """
     drift, shares, precision = _system(design, model)
     ones = np.ones(len(design))
     weighted = precision @ drift
-    beta = np.linalg.solve(drift.T @ weighted, weighted.T @ ones)
+    beta = _inverse(drift.T @ weighted) @ (weighted.T @ ones)
     corrections = _covariance_times(design, model, shares.T @ (precision @ (ones - drift @ beta)))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        factors = 1.0 + corrections / beta[0]
     return Fit(
         model=model,
         scale=float(beta[0]),
         intercept_ms=float(beta[1]) if model.kind == "scale_intercept" else 0.0,
-        factors=1.0 + corrections / beta[0],
+        factors=factors,
     )
 
 
 def left_out_residuals(design: Design, model: Model) -> Array:
     """1 - predicted / measured of each network, fitted on all others [networks].
 
-    One factorisation instead of a fit a network.
+    One factorisation instead of a fit a network. At most `UNPREDICTED`, either way.
     """
     drift, _, precision = _system(design, model)
     weighted = precision @ drift
-    reduced = precision - weighted @ np.linalg.solve(drift.T @ weighted, weighted.T)
-    return np.asarray(reduced.sum(axis=1) / np.diag(reduced))
+    reduced = precision - weighted @ _inverse(drift.T @ weighted) @ weighted.T
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        residuals = reduced.sum(axis=1) / np.diag(reduced)
+    return np.clip(np.nan_to_num(residuals, nan=UNPREDICTED), -UNPREDICTED, UNPREDICTED)
+
+
+def _inverse(information: Array) -> Array:
+    """Of [free, free], as far as it has one; columns may differ by orders of magnitude."""
+    sizes = np.sqrt(np.abs(np.diag(information)))
+    sizes = np.where(sizes > 0, sizes, 1.0)
+    return np.linalg.pinv(information / np.outer(sizes, sizes), hermitian=True) / np.outer(
+        sizes, sizes
+    )
 
 
 def _system(design: Design, model: Model) -> tuple[Array, Array, Array]:
@@ -111,7 +140,10 @@ def _system(design: Design, model: Model) -> tuple[Array, Array, Array]:
     if model.kind == "scale_intercept":
         free.append(1 / design.measured_ms)
     noise = NOISE**2 + design.relative_errors**2
-    covariance = np.diag(noise) + shares @ _covariance_times(design, model, shares.T)
+    explained = shares @ _covariance_times(design, model, shares.T)
+    # However large the corrections may be, rounding must not leave a singular matrix.
+    rounding = len(design) * np.finfo(np.float64).eps * np.trace(explained)
+    covariance = np.diag(noise + rounding) + explained
     return np.stack(free, axis=1), shares, np.asarray(np.linalg.inv(covariance))
 
 

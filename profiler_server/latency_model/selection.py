@@ -64,7 +64,7 @@ def calibrate(design: Design) -> Calibrated:
 def choose_and_fit(design: Design) -> Fit:
     """The chosen model's fit; a simpler model's where the chosen one has a price below 0."""
     design = doubted(design)
-    tried = candidates(len(design))
+    tried = candidates(design)
     wished = tried.index(choose(design))
     fits = (fit(design, model) for model in reversed(tried[: wished + 1]))
     return next(fitted for fitted in fits if fitted.is_sound)
@@ -80,7 +80,7 @@ def doubted(design: Design) -> Design:
         return design
     ratios = design.measured_ms / design.sums_ms
     milder = _milder(design, np.abs(ratios / np.median(ratios) - 1))
-    richest = candidates(len(design))[-1]
+    richest = candidates(design)[-1]
     if richest.strength:
         model = replace(richest, strength=min(richest.strength, DOUBT_STRENGTH))
         milder = _milder(design, np.abs(left_out_residuals(milder, model)))
@@ -95,7 +95,7 @@ def _milder(design: Design, sizes: Array) -> Design:
 
 def choose(design: Design) -> Model:
     """The model with the least mean error when each network is left out, in doubt a simpler one."""
-    tried = candidates(len(design))
+    tried = candidates(design)
     if len(tried) == 1:
         return tried[0]
     sizes = {model: np.abs(left_out_residuals(design, model)) for model in tried}

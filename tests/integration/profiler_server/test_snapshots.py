@@ -174,3 +174,14 @@ def test_targets_tell_what_their_tables_hold(measured: Api) -> None:
     (device,) = measured.call("GET", "/v1/devices").json()
     assert (device["agent"], device["serial"]) == ("farm-1", "S1")
     assert device["target_ids"] == [TARGET]
+
+
+def test_networks_that_are_all_alike_are_calibrated_on(api: Api) -> None:
+    """Of one sum and one latency: they cannot tell what every network costs besides."""
+    device = api.register(farm.registration()).id
+    networks = [farm.network([2, 3], name) for name in ("a", "b", "c", "d")]
+    api.file(farm.job(networks[0].operators, networks=networks, rounds=1))
+    api.upload(farm.visits(api.claim(device), device, rounds=1, ms=dict.fromkeys("abcd", 10.0)))
+    (calibration,) = publish(api, 201).calibrations
+    assert calibration.model == "scale"
+    assert calibration.scale == pytest.approx(2.0)

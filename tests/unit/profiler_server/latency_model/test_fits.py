@@ -146,10 +146,10 @@ def test_a_common_factor_is_found_by_every_model(seed: int, scale: float) -> Non
 
 
 def test_models_come_with_the_networks_that_they_need() -> None:
-    assert candidates(1) == candidates(3) == (SCALE,)
-    assert candidates(4) == candidates(7) == (SCALE, INTERCEPT)
-    assert len(candidates(8)) == len(MODELS)
-    assert [model.label for model in candidates(4)] == ["scale", "scale_intercept"]
+    assert candidates(made_up(1)) == candidates(made_up(3)) == (SCALE,)
+    assert candidates(made_up(4)) == candidates(made_up(7)) == (SCALE, INTERCEPT)
+    assert len(candidates(made_up(8))) == len(MODELS)
+    assert [model.label for model in candidates(made_up(4))] == ["scale", "scale_intercept"]
     assert RIDGE.label == "ridge 3"
 
 
