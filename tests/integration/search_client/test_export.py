@@ -63,7 +63,7 @@ def run(artifact: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(*arguments: str | Path) -> str:
     result = CliRunner().invoke(app, [str(one) for one in arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    return result.output
+    return result.stdout
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -112,9 +112,9 @@ def test_usable_phones_are_taken_and_the_others_trouble_said_once(
     monkeypatch.setattr(discovery, "usb_phones", list)
     look = PluggedIn(None)
     assert look() == look() == [SeenThrough("A", "adb-server")]
-    assert capsys.readouterr().out.count("does not trust the adb server: unlock it") == 1
+    assert "".join(capsys.readouterr()).count("does not trust the adb server: unlock it") == 1
     assert PluggedIn("usb")() == []
-    assert "no phone to measure on" in capsys.readouterr().out
+    assert "no phone to measure on" in "".join(capsys.readouterr())
     states["B"] = "device"
     assert [phone.serial for phone in look()] == ["A", "B"]
 
