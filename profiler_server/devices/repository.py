@@ -15,7 +15,6 @@ from profiler_server.kit.among import among
 from profiler_server.kit.bulk import insert_absent
 from profiler_server.kit.ids import new_id
 from profiler_server.kit.pages import Page, PageRequest, read_page
-from profiler_server.measurements.tables import EntryRow
 
 #: how exactly it is kept when an agent has spoken
 LAST_SEEN_RESOLUTION = timedelta(minutes=1)
@@ -209,11 +208,9 @@ def target(session: Session, target_id: str) -> TargetRow | None:
 
 
 def counts_by_target(session: Session, target_ids: Collection[str]) -> dict[str, tuple[int, int]]:
-    """Entries and devices of those of the targets that have any."""
+    """Entries and devices of those of the ids that are targets."""
     entries = session.execute(
-        select(EntryRow.target_id, func.count())
-        .where(EntryRow.target_id.in_(target_ids))
-        .group_by(EntryRow.target_id)
+        select(TargetRow.id, TargetRow.entries).where(TargetRow.id.in_(target_ids))
     )
     devices_ = session.execute(
         select(DeviceTargetRow.target_id, func.count())
@@ -222,6 +219,6 @@ def counts_by_target(session: Session, target_ids: Collection[str]) -> dict[str,
     )
     entry_counts, device_counts = dict(entries.all()), dict(devices_.all())
     return {
-        target_id: (entry_counts.get(target_id, 0), device_counts.get(target_id, 0))
-        for target_id in {*entry_counts, *device_counts}
+        target_id: (entry_counts[target_id], device_counts.get(target_id, 0))
+        for target_id in entry_counts
     }

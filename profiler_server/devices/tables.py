@@ -19,6 +19,8 @@ class TargetRow(Base):
     #: `TargetIdentity` as JSON
     identity: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime]
+    #: how many it has; changed under the target's lock together with them
+    entries: Mapped[int] = mapped_column(server_default="0")
 
 
 class DeviceRow(Base):

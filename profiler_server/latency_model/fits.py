@@ -121,16 +121,16 @@ def left_out_residuals(design: Design, model: Model) -> Array:
     reduced = precision - weighted @ _inverse(drift.T @ weighted) @ weighted.T
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         residuals = reduced.sum(axis=1) / np.diag(reduced)
-    return np.clip(np.nan_to_num(residuals, nan=UNPREDICTED), -UNPREDICTED, UNPREDICTED)
+    residuals = np.nan_to_num(residuals, nan=UNPREDICTED)
+    return np.asarray(np.clip(residuals, -UNPREDICTED, UNPREDICTED))
 
 
 def _inverse(information: Array) -> Array:
     """Of [free, free], as far as it has one; columns may differ by orders of magnitude."""
     sizes = np.sqrt(np.abs(np.diag(information)))
     sizes = np.where(sizes > 0, sizes, 1.0)
-    return np.linalg.pinv(information / np.outer(sizes, sizes), hermitian=True) / np.outer(
-        sizes, sizes
-    )
+    units = np.outer(sizes, sizes)
+    return np.asarray(np.linalg.pinv(information / units, hermitian=True) / units)
 
 
 def _system(design: Design, model: Model) -> tuple[Array, Array, Array]:

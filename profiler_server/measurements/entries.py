@@ -77,7 +77,7 @@ def _put(session: Session, target_id: str, whole: Shares, changed: Shares) -> No
             for subject, device in put
         ],
     )
-    repository.put_entries(session, _rows(target_id, whole, estimates))
+    repository.put_entries(session, target_id, _rows(target_id, whole, estimates))
 
 
 def isolated_rows(session: Session, target_id: str, subject_hashes: Collection[str]) -> list[Row]:

@@ -112,7 +112,7 @@ def merge_into_entries(session: Session, target_id: str) -> None:
         for key, merged in merge(isolated, in_network).items():
             if merged is not isolated.get(key):
                 rows.append(_row(target_id, inside[key], alone.get(key), merged))
-    shares.put_entries(session, rows)
+    shares.put_entries(session, target_id, rows)
 
 
 def _row(target_id: str, inside: InNetworkEstimateRow, alone: Row | None, merged: Priced) -> Row:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import and_, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from netspec.wire import Method
+from profiler_server.devices.tables import TargetRow
 from profiler_server.jobs.tables import SubjectRow
 from profiler_server.kit.among import among
 from profiler_server.kit.bulk import Row, insert_or_replace
@@ -99,25 +100,48 @@ def put_shares(session: Session, rows: Sequence[Row]) -> None:
     insert_or_replace(session, DeviceEstimateRow, rows, ("target_id", "subject_hash", "device_id"))
 
 
-def put_entries(session: Session, rows: Sequence[Row]) -> None:
-    """Inserts entries, or replaces those that are there; each gets its subject's place."""
-    places = {
-        subject_hash: {"shape": shape, "kernel": kernel, "expand": expand}
-        for subject_hash, shape, kernel, expand in session.execute(
-            select(SubjectRow.hash, SubjectRow.shape, SubjectRow.kernel, SubjectRow.expand).where(
-                among(session, SubjectRow.hash, {row["subject_hash"] for row in rows})
-            )
+def put_entries(session: Session, target_id: str, rows: Sequence[Row]) -> None:
+    """Inserts entries, or replaces those that are there; each gets its subject's place.
+
+    Args:
+        session: a writing transaction that holds the target's lock, under which new ones are
+            counted.
+        target_id: the target of all rows.
+        rows: at most one a subject.
+    """
+    present = and_(EntryRow.subject_hash == SubjectRow.hash, EntryRow.target_id == target_id)
+    places: dict[str, Row] = {}
+    new = 0
+    for subject_hash, shape, kernel, expand, stored in session.execute(
+        select(
+            SubjectRow.hash,
+            SubjectRow.shape,
+            SubjectRow.kernel,
+            SubjectRow.expand,
+            EntryRow.subject_hash,
         )
-    }
+        .outerjoin(EntryRow, present)
+        .where(among(session, SubjectRow.hash, {row["subject_hash"] for row in rows}))
+    ):
+        places[subject_hash] = {"shape": shape, "kernel": kernel, "expand": expand}
+        new += stored is None
     placed = [{**row, **places[row["subject_hash"]]} for row in rows]
     insert_or_replace(session, EntryRow, placed, ("target_id", "subject_hash"))
+    if new:
+        of_target = update(TargetRow).where(TargetRow.id == target_id)
+        session.execute(of_target.values(entries=TargetRow.entries + new))
 
 
 def delete_derived(session: Session) -> None:
-    """Forgets what was derived; other entries have no visits to be derived from again."""
+    """Forgets what was derived; other entries have no visits to be derived from again.
+
+    The transaction holds every target's lock.
+    """
     session.execute(delete(DeviceEstimateRow))
     session.execute(delete(InNetworkEstimateRow))
     session.execute(delete(EntryRow).where(EntryRow.method.not_in(_NOT_DERIVED)))
+    left = select(func.count()).select_from(EntryRow).where(EntryRow.target_id == TargetRow.id)
+    session.execute(update(TargetRow).values(entries=left.scalar_subquery()))
 
 
 def count_derived_entries(session: Session) -> int:

@@ -52,6 +52,7 @@ def store(session: Session, target: TargetIdentity, table: ReadTable) -> None:
     """Makes the table's prices entries of the target; the file's date is not known, so now."""
     now = database_now(session)
     devices.ensure_targets(session, [target], now)
+    devices.lock_targets(session, {target.id})
     subjects = [OperatorSubject(operator=price.operator) for price in table.prices]
     jobs.ensure_subjects(session, subjects)
     rows = [
@@ -67,7 +68,7 @@ def store(session: Session, target: TargetIdentity, table: ReadTable) -> None:
         }
         for price in table.prices
     ]
-    shares.put_entries(session, rows)
+    shares.put_entries(session, target.id, rows)
 
 
 def export(

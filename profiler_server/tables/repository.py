@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from netspec.wire import Calibration, Snapshot
 from profiler_server.kit.bulk import insert_absent
-from profiler_server.tables.tables import SnapshotRow
+from profiler_server.tables.tables import SnapshotCalibrationsRow, SnapshotRow
 
 #: as snapshots keep them apart
 CALIBRATIONS: TypeAdapter[tuple[Calibration, ...]] = TypeAdapter(tuple[Calibration, ...])
@@ -24,9 +24,13 @@ def add(session: Session, snapshot: Snapshot, document: str, now: datetime) -> N
         "created_at": now,
         "published_at": now,
         "document": document,
-        "calibrations": CALIBRATIONS.dump_json(snapshot.calibrations).decode(),
     }
     insert_absent(session, SnapshotRow, [row])
+    apart = {
+        "snapshot_id": snapshot.id,
+        "calibrations": CALIBRATIONS.dump_json(snapshot.calibrations).decode(),
+    }
+    insert_absent(session, SnapshotCalibrationsRow, [apart])
 
 
 def publish_again(session: Session, snapshot_id: str, now: datetime) -> None:
@@ -46,7 +50,9 @@ def latest_calibrations(session: Session, target_id: str) -> tuple[str, str] | N
     found = latest_id(session, target_id)
     if found is None:
         return None
-    of_snapshot = select(SnapshotRow.calibrations).where(SnapshotRow.id == found)
+    of_snapshot = select(SnapshotCalibrationsRow.calibrations).where(
+        SnapshotCalibrationsRow.snapshot_id == found
+    )
     return found, session.execute(of_snapshot).scalar_one()
 
 

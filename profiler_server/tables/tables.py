@@ -24,5 +24,16 @@ class SnapshotRow(Base):
     published_at: Mapped[datetime]
     #: `Snapshot` as JSON
     document: Mapped[str] = mapped_column(Text)
-    #: its calibrations alone, as JSON: its entries may be many times as much
-    calibrations: Mapped[str] = mapped_column(Text, server_default="[]")
+
+
+class SnapshotCalibrationsRow(Base):
+    """A snapshot's calibrations alone: its entries may be many times as much.
+
+    Not a column beside the document, behind which SQLite would walk every page of it.
+    """
+
+    __tablename__ = "snapshot_calibrations"
+
+    snapshot_id: Mapped[str] = mapped_column(ForeignKey("snapshots.id"), primary_key=True)
+    #: as JSON
+    calibrations: Mapped[str] = mapped_column(Text)

@@ -67,7 +67,7 @@ def carry_over(
     agreeing = [one for one in found if one[1].mape_percent <= request.within_percent]
     for precision, one in agreeing:
         rows = [_row(source_id, target_id, theirs[precision], one, key) for key in one.transferred]
-        shares.put_entries(session, rows)
+        shares.put_entries(session, target_id, rows)
     return TransferAnswer(
         source_target_id=source_id,
         target_id=target_id,
