@@ -193,7 +193,7 @@ def evaluate(data: Data, precision: Precision, console: Console) -> dict[str, fl
     uncalibrated = Fit(Model("scale"), 1.0, 0.0, np.ones(len(held_out.keys)))
     _add(table, "nothing", 0, errors(uncalibrated, held_out))
     for calibrated, label in ((few, "first"), (best, "all")):
-        for model in candidates(len(calibrated.design)):
+        for model in candidates(calibrated.design):
             _add(
                 table,
                 f"{label}: {model.label}",
