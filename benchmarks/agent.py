@@ -62,7 +62,7 @@ def main() -> None:
     if chosen.only in (None, "host"):
         made = host_sessions(operators, rounds, sessions)
         numbers["overhead_host"] = overhead(made)
-        numbers["entry_cv_median"] = variation(made)
+        numbers["entry_cv_median"] = variation(made) if len(made) > 1 else None
         numbers["agent_rss_mb"] = resident_mb()
     if chosen.only in (None, "adbd"):
         numbers["overhead_adbd"] = adbd_overhead(operators, 2 if chosen.quick else rounds)

@@ -25,6 +25,7 @@ from netspec.operators import PRECISIONS
 from netspec.profiler_http import ProfilerHttp
 from netspec.protocol import MeasurementProtocol, TargetIdentity
 from netspec.spaces import Space
+from netspec.statistics import VisitStatistics
 from netspec.wire import (
     Conditions,
     Lease,
@@ -33,7 +34,6 @@ from netspec.wire import (
     OperatorSubject,
     RegisteredDevice,
     TaskMethod,
-    Visit,
     VisitBatch,
 )
 
@@ -41,11 +41,20 @@ TTL_S = 60.0
 RENEW_EVERY_S = 20.0
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the figures need of a visit: thousands of whole ones would weigh on this process."""
+
+    task_id: str
+    statistics: VisitStatistics
+    rejected: str
+
+
 class Recorder:
-    """Answers renewals and releases, and keeps the visits that are uploaded."""
+    """Answers renewals and releases, and keeps what the figures need of the visits."""
 
     def __init__(self) -> None:
-        self.visits: list[Visit] = []
+        self.visits: list[Kept] = []
 
     def __call__(self, request: httpx2.Request) -> httpx2.Response:
         """The answer to one request of the agent."""
@@ -55,7 +64,7 @@ class Recorder:
         if action == "release":
             return httpx2.Response(204)
         visits = VisitBatch.model_validate_json(request.read()).visits
-        self.visits += visits
+        self.visits += [Kept(one.task_id, one.statistics, one.rejected) for one in visits]
         receipts = [{"id": str(visit.id), "state": "stored"} for visit in visits]
         return httpx2.Response(200, json={"receipts": receipts})
 
@@ -150,7 +159,7 @@ class Watched:
 class Session:
     """One attempt at a lease."""
 
-    visits: list[Visit]
+    visits: list[Kept]
     #: of the stage `measuring`: gates, anchors, visits and the spool, s
     measuring_s: float
     #: encoding, and pushing to a phone, s
