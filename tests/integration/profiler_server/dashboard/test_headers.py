@@ -47,11 +47,11 @@ def test_of_plotly_only_its_script_is_served(visitor: Visitor) -> None:
 
 def test_below_a_proxys_own_address_every_link_leads_there(api: Api) -> None:
     visitor = Visitor(api.http.app)  # type: ignore[attr-defined]
-    visitor.http = TestClient(visitor.http.app, base_url=LOCAL, root_path="/farm")
-    answer = visitor.http.get("/farm/dashboard/nothing")
+    visitor.http = TestClient(visitor.http.app, base_url=LOCAL, root_path="/lab")
+    answer = visitor.http.get("/lab/dashboard/nothing")
     assert answer.status_code == 404
-    assert set(Page(answer).links) == {"#main", "/farm/dashboard/"}
-    assert '<link rel="stylesheet" href="/farm/dashboard/static/dashboard.css?v=' in answer.text
+    assert set(Page(answer).links) == {"#main", "/lab/dashboard/"}
+    assert '<link rel="stylesheet" href="/lab/dashboard/static/dashboard.css?v=' in answer.text
 
 
 def test_an_address_without_page_says_so(admin: Visitor) -> None:
