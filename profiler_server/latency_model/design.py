@@ -20,7 +20,7 @@ LEAST_RELATIVE_ERROR = 0.03
 #: what a single visit may be off, relative; the low end of many gets better with their number
 VISIT_SPREAD = 0.05
 #: half of a 95 % interval, in standard deviations
-_SIGMAS = 1.96
+INTERVAL_SIGMAS = 1.96
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,13 @@ class Priced:
         doubt = VISIT_SPREAD / visits
         if value_ms > 0:
             half_ms = max(high_ms - value_ms, value_ms - low_ms, 0.0)
-            doubt = math.hypot(doubt, half_ms / _SIGMAS / value_ms)
+            doubt = math.hypot(doubt, half_ms / INTERVAL_SIGMAS / value_ms)
         return cls(value_ms, doubt, **more)
+
+    def interval_ms(self) -> tuple[float, float]:
+        """The 95 % interval, in ms; never below 0."""
+        width = math.exp(INTERVAL_SIGMAS * self.relative_error)
+        return self.value_ms / width, self.value_ms * width
 
 
 @dataclass(frozen=True)

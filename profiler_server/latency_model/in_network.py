@@ -13,10 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from netspec.statistics import Estimate, estimate_each
-from profiler_server.latency_model.design import Array
-
-#: half of a 95 % interval, in standard deviations
-_SIGMAS = 1.96
+from profiler_server.latency_model.design import INTERVAL_SIGMAS, Array
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,9 @@ def _mean(places: Sequence[Estimate]) -> InNetwork:
     own = np.array([max(one.high_ms - one.value_ms, one.value_ms - one.low_ms) for one in places])
     between = values.std(ddof=1) if len(values) > 1 else 0.0
     value = float(values.mean())
-    half = float(np.hypot(_SIGMAS * between, np.sqrt((own**2).mean())) / np.sqrt(len(values)))
+    half = float(
+        np.hypot(INTERVAL_SIGMAS * between, np.sqrt((own**2).mean())) / np.sqrt(len(values))
+    )
     return InNetwork(
         value_ms=value,
         low_ms=max(0.0, value - half),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from itertools import groupby
 from operator import attrgetter
 
@@ -20,9 +19,6 @@ from profiler_server.measurements import profile_repository as profiles
 from profiler_server.measurements import share_repository as shares
 from profiler_server.measurements.profile_repository import StoredProfile
 from profiler_server.measurements.tables import InNetworkEstimateRow
-
-#: half of a 95 % interval, in standard deviations
-_SIGMAS = 1.96
 
 
 def misfit(visit: Visit, operators: int) -> str:
@@ -116,15 +112,15 @@ def merge_into_entries(session: Session, target_id: str) -> None:
 
 
 def _row(target_id: str, inside: InNetworkEstimateRow, alone: Row | None, merged: Priced) -> Row:
-    width = math.exp(_SIGMAS * merged.relative_error)
+    low_ms, high_ms = merged.interval_ms()
     row: Row = {
         "target_id": target_id,
         "subject_hash": inside.subject_hash,
         "method": shares.IN_NETWORK,
         "fitted_from": None,
         "value_ms": merged.value_ms,
-        "low_ms": merged.value_ms / width,
-        "high_ms": merged.value_ms * width,
+        "low_ms": low_ms,
+        "high_ms": high_ms,
         "visits": inside.visits,
         "measured_at": inside.measured_at,
         "devices": inside.devices,

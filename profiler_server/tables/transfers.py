@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 from sqlalchemy.orm import Session
@@ -26,7 +25,6 @@ from profiler_server.tables.table import Table, priced, table_of
 
 #: visits of each operator that a check measures
 ROUNDS = 10
-_SIGMAS = 1.96
 
 
 def carry_over(
@@ -137,15 +135,15 @@ def _row(
 ) -> dict[str, object]:
     operator, entry = source[key]
     price = found.prices[key]
-    width = math.exp(_SIGMAS * price.relative_error)
+    low_ms, high_ms = price.interval_ms()
     return {
         "target_id": target_id,
         "subject_hash": operator.content_hash,
         "method": shares.FITTED,
         "fitted_from": source_id,
         "value_ms": price.value_ms,
-        "low_ms": price.value_ms / width,
-        "high_ms": price.value_ms * width,
+        "low_ms": low_ms,
+        "high_ms": high_ms,
         "visits": entry.visits,
         "measured_at": entry.measured_at,
     }
