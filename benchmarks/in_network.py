@@ -40,10 +40,10 @@ from netspec.operators import PRECISIONS
 from netspec.protocol import MeasurementProtocol
 from netspec.sampling import random_network
 from netspec.spaces import Space
+from netspec.statistics import estimate_each
 from netspec.tflite import encode
 
 _SEED = 0
-_PERCENT = 10
 
 
 def main() -> None:
@@ -107,7 +107,7 @@ def compared(
 
 def low(seen: Sequence[float]) -> float:
     """The estimator of entries, over visits."""
-    return float(np.percentile(seen, _PERCENT))
+    return estimate_each([np.sort(seen)])[0].value_ms
 
 
 if __name__ == "__main__":

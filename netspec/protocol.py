@@ -75,7 +75,7 @@ class MeasurementProtocol(_Step):
     are those of a computer; `PHONE` is for phones.
     """
 
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     #: runs before counting: at least this long, and at least two
     warmup_ms: Annotated[float, Field(ge=0, le=10_000)] = 5.0
     #: counted runs: at least this long in all

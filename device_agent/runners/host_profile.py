@@ -16,11 +16,9 @@ from device_agent.kernels import operators_of_kernels, summed
 from device_agent.runners.base import Runner
 from netspec.operators import Operator
 from netspec.protocol import MeasurementProtocol
+from netspec.statistics import low_run
 from netspec.tflite import encode
 from netspec.wire import ISOLATED, Profile, TaskMethod
-
-#: of the profiled runs, as of a visit's: the low end repeats
-_PERCENT = 5
 
 _log = structlog.get_logger()
 
@@ -45,12 +43,12 @@ def read_profile(
     times_us = summed(kernels_us, owners, len(operators))
     runs_us = np.array(seen["runs_ns"], dtype=np.float64) / 1000
     profile = Profile(
-        operators_us=tuple(np.percentile(times_us, _PERCENT, axis=0).tolist()),
+        operators_us=tuple(low_run(times_us).tolist()),
         statistic="p5",
         count=len(runs_us),
-        network_us=float(np.percentile(runs_us, _PERCENT)),
+        network_us=float(low_run(runs_us)),
     )
-    kept = np.percentile(kernels_us, _PERCENT, axis=0).tolist()
+    kept = low_run(kernels_us).tolist()
     return profile, {"kinds": kinds, "kernels_p5_us": kept, "count": len(runs_us)}
 
 

@@ -17,7 +17,7 @@ Indices = npt.NDArray[np.intp]
 #: an entry is never trusted to less than this share of itself, however its visits agree:
 #: what an operator costs by itself and inside a network differ by a few per cent
 LEAST_RELATIVE_ERROR = 0.03
-#: what a single visit may be off, relative; the low end of many gets better with their number
+#: what a single visit may be off, relative; many together get better with their number
 VISIT_SPREAD = 0.05
 #: half of a 95 % interval, in standard deviations
 INTERVAL_SIGMAS = 1.96

@@ -20,15 +20,15 @@ from profiler_server.latency_model.design import Array, Design
 
 Kind = Literal["scale", "scale_intercept", "ridge"]
 
-#: spread of corrections over that of the networks' noise, of ridge's candidates; from
-#: "the networks say little of single operators" to "they say nearly all"
-RIDGE_STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)
-#: how far whole groups of operators are off, relative, at strength 1
-GROUP_SPREAD = 0.03
+#: how far single operators are off inside a network, over what their entries say, of ridge's
+#: candidates; from "the networks say little of single operators" to "they say nearly all"
+RIDGE_STRENGTHS = (0.5, 2.0, 8.0)
+#: how far whole groups of operators are off, relative
+GROUP_SPREAD = 0.05
 #: noise of a network's latency that no model explains, relative
 NOISE = 0.01
 #: fewest networks that a model is tried on
-LEAST_NETWORKS: dict[Kind, int] = {"scale": 1, "scale_intercept": 4, "ridge": 8}
+LEAST_NETWORKS: dict[Kind, int] = {"scale": 1, "scale_intercept": 4, "ridge": 4}
 #: by how much sums must differ, relative, to tell an intercept from a scale
 LEAST_CONTRAST = 1e-4
 #: residual of a network without which there is no fit, or none that floats can hold
@@ -55,6 +55,10 @@ MODELS = (
     Model("scale_intercept"),
     *(Model("ridge", strength) for strength in RIDGE_STRENGTHS),
 )
+
+#: holds unless the networks clearly prefer another: it shrinks to the scale by itself where
+#: they say little, see docs/decisions/usual-calibration.md
+USUAL = Model("ridge", 2.0)
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,9 @@ def _covariance_times(design: Design, model: Model, columns: Array) -> Array:
 
     Each operator's own part, and its group's.
     """
+    if not model.strength:
+        return np.zeros_like(columns)
     own = (columns.T * design.spreads**2).T
     totals = np.zeros((design.groups.max() + 1, *columns.shape[1:]))
     np.add.at(totals, design.groups, columns)
-    return np.asarray(model.strength**2 * (own + GROUP_SPREAD**2 * totals[design.groups]))
+    return np.asarray(model.strength**2 * own + GROUP_SPREAD**2 * totals[design.groups])

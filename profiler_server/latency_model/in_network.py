@@ -1,8 +1,8 @@
 """What operators take inside networks, out of these networks' profiles.
 
-Within one network the low end over visits repeats where the middle does not, as for every other
-entry. Between networks an operator differs by what stands around it, and there neither end is
-truer than the other: what a search adds up is the mean.
+Within one network it is estimated over visits as every other entry. Between networks an operator
+differs by what stands around it, and no place is a disturbed one: what a search adds up is the
+plain mean.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import numpy as np
 from netspec.accuracy import Accuracy, accuracy
 from profiler_server.latency_model.design import Array, Design, Indices
 from profiler_server.latency_model.fits import (
+    USUAL,
     Fit,
     Model,
     candidates,
@@ -19,8 +20,8 @@ from profiler_server.latency_model.interval import interval_factor
 
 #: folds of the outer cross-validation; as many as networks where there are fewer
 FOLDS = 10
-#: a richer model must beat a simpler one by so many standard errors of the difference
-STANDARD_ERRORS = 1.0
+#: a model must beat the usual one by so many standard errors of the difference
+STANDARD_ERRORS = 2.0
 #: fewest networks of which one can be the odd one out
 LEAST_DOUBTED = 5
 #: beyond so many usual errors a network is doubted
@@ -94,20 +95,19 @@ def _milder(design: Design, sizes: Array) -> Design:
 
 
 def choose(design: Design) -> Model:
-    """The model with the least mean error when each network is left out, in doubt a simpler one."""
+    """The usual model, unless another's error is clearly less when each network is left out.
+
+    The scale, where there are too few networks for the usual one.
+    """
     tried = candidates(design)
+    usual = USUAL if USUAL in tried else tried[0]
     if len(tried) == 1:
-        return tried[0]
+        return usual
     sizes = {model: np.abs(left_out_residuals(design, model)) for model in tried}
-    best = tried[0]
-    for kind in dict.fromkeys(model.kind for model in tried[1:]):
-        of_kind = [model for model in tried if model.kind == kind]
-        rival = min(of_kind, key=lambda model: float(sizes[model].mean()))
-        gains = sizes[best] - sizes[rival]
-        doubt = float(gains.std(ddof=1)) / np.sqrt(len(gains))
-        if gains.mean() > STANDARD_ERRORS * doubt:
-            best = rival
-    return best
+    rival = min(tried, key=lambda model: float(sizes[model].mean()))
+    gains = sizes[usual] - sizes[rival]
+    doubt = float(gains.std(ddof=1)) / np.sqrt(len(gains))
+    return rival if gains.mean() > STANDARD_ERRORS * doubt else usual
 
 
 def held_out_predictions(design: Design) -> Array | None:

@@ -11,6 +11,7 @@ from profiler_server.latency_model.design import MeasuredNetwork, OperatorPrice,
 from profiler_server.latency_model.fits import (
     GROUP_SPREAD,
     MODELS,
+    USUAL,
     Model,
     candidates,
     fit,
@@ -147,10 +148,15 @@ def test_a_common_factor_is_found_by_every_model(seed: int, scale: float) -> Non
 
 def test_models_come_with_the_networks_that_they_need() -> None:
     assert candidates(made_up(1)) == candidates(made_up(3)) == (SCALE,)
-    assert candidates(made_up(4)) == candidates(made_up(7)) == (SCALE, INTERCEPT)
-    assert len(candidates(made_up(8))) == len(MODELS)
-    assert [model.label for model in candidates(made_up(4))] == ["scale", "scale_intercept"]
-    assert RIDGE.label == "ridge 3"
+    assert candidates(made_up(4)) == MODELS
+    assert USUAL in MODELS
+    assert [model.label for model in MODELS] == [
+        "scale",
+        "scale_intercept",
+        "ridge 0.5",
+        "ridge 2",
+        "ridge 8",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from profiler_server.latency_model.design import MeasuredNetwork, OperatorPrice, Priced, design
-from profiler_server.latency_model.fits import fit
+from profiler_server.latency_model.fits import USUAL, fit
 from profiler_server.latency_model.interval import interval_factor
 from profiler_server.latency_model.selection import calibrate, choose, choose_and_fit, folds
 from tests.unit.profiler_server.latency_model.synthetic import made_up
@@ -15,9 +15,10 @@ from tests.unit.profiler_server.latency_model.synthetic import made_up
 
 def test_the_data_decide_on_the_model() -> None:
     assert choose(made_up(3)).kind == "scale"
-    assert choose(made_up(12, noise=0.01)).kind == "scale"
+    assert choose(made_up(12, noise=0.01)) == USUAL
     assert choose(made_up(12, intercept_ms=2.0, noise=0.002)).kind == "scale_intercept"
-    assert choose(made_up(40, spread=0.1, noise=0.005)).kind == "ridge"
+    assert choose(made_up(40, spread=0.03, noise=0.005)) == USUAL
+    assert choose(made_up(40, spread=0.2, noise=0.001)).strength > USUAL.strength
 
 
 def test_three_networks_by_hand() -> None:
