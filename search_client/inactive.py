@@ -15,17 +15,18 @@ arithmetic.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from netspec.layers import same_padding
+from netspec.layers import Layer, same_padding
 from netspec.operators import Activation
-from search_client.modules import ConvLayer, OperatorModule, activate, channels_last
+from search_client.modules import ConvLayer, OperatorModule, activate
 
 #: most that a group of the middle's channels takes
 GROUP_BYTES = 2**24
@@ -75,107 +76,169 @@ class BlockInput:
     def with_ones(self, padding: tuple[int, int]) -> Tensor:
         """The input within zeros, and one more channel that is 1 everywhere but there."""
         if padding not in self._with_ones:
-            ones = self.x.new_ones(len(self.x), 1, *self.x.shape[2:])
-            wider = torch.cat([self.x, ones], dim=1)
-            self._with_ones[padding] = channels_last(functional.pad(wider, (*padding, *padding)))
+            count, channels, high, wide = self.x.shape
+            before, both = padding[0], sum(padding)
+            shape = count, high + both, wide + both, channels + 1
+            wider = self.x.new_zeros(shape) if both else self.x.new_empty(shape)
+            inner = wider[:, before : before + high, before : before + wide]
+            inner[..., :channels] = self.x.permute(0, 2, 3, 1)
+            inner[..., channels] = 1.0
+            self._with_ones[padding] = wider.permute(0, 3, 1, 2)
         return self._with_ones[padding]
 
 
-@torch.no_grad()
-def output(module: OperatorModule, given: BlockInput) -> Tensor:
-    """What a candidate in training mode makes of a block's input; statistics stay.
+def outputs(modules: Sequence[OperatorModule], given: BlockInput) -> Iterator[Tensor]:
+    """What candidates in training mode make of a block's input; statistics stay.
+
+    Neighbours whose kernels are alike run as one, which takes fewer and larger operations.
 
     Args:
-        module: an MBConv that projects.
+        modules: MBConvs of one block that project.
         given: the input.
     """
-    layers = {name: cast("ConvLayer", layer) for name, layer in module.chain.named_children()}
-    depthwise, project, x = layers["depthwise"], layers["project"], given.x
-    projection = project.weight.flatten(1)
+    for _, alike in groupby(modules, _kind):
+        yield from _together(list(alike), given)
+
+
+def _kind(module: OperatorModule) -> tuple[int, bool]:
+    layers = dict(module.chain.named_children())
+    return cast("ConvLayer", layers["depthwise"]).layer.kernel, "expand" in layers
+
+
+@torch.no_grad()
+def _together(modules: Sequence[OperatorModule], given: BlockInput) -> list[Tensor]:
+    """Outputs of candidates of one kind."""
+    x, depthwise = given.x, _Layers.of(modules, "depthwise")
+    projections = [module.chain.get_submodule("project") for module in modules]
+    matrices = [cast("ConvLayer", layer).weight.flatten(1).T for layer in projections]
     side = math.ceil(x.shape[-1] / depthwise.layer.stride)
-    rows = x.new_empty(len(x) * side * side, len(projection))
-    for channels, middle in _middles(layers, given):
+    places = len(x) * side * side
+    results = [x.new_empty(places, matrix.shape[1]) for matrix in matrices]
+    for channels, middle in _middles(modules, depthwise, given):
         cut, gain = _normalised(depthwise, channels, middle)
-        matrix = (projection[:, channels] * gain).T
-        rows.addmm_(_rows(cut), matrix, beta=1.0 if channels.start else 0.0)
-    y = rows.view(len(x), side, side, len(projection)).permute(0, 3, 1, 2)
-    norm = project.norm
+        rows, first = _rows(cut), 0
+        for matrix, result in zip(matrices, results, strict=True):
+            low, high = max(channels.start, first), min(channels.stop, first + len(matrix))
+            if low < high:
+                here = slice(low - channels.start, high - channels.start)
+                scaled = matrix[low - first : high - first] * gain[here, None]
+                result.addmm_(rows[:, here], scaled, beta=0.0 if low == first else 1.0)
+            first += len(matrix)
+    shaped = (result.view(len(x), side, side, -1).permute(0, 3, 1, 2) for result in results)
+    return [
+        _finished(module, cast("ConvLayer", layer).norm, y, x)
+        for module, layer, y in zip(modules, projections, shaped, strict=True)
+    ]
+
+
+def _finished(module: OperatorModule, norm: nn.BatchNorm2d, y: Tensor, x: Tensor) -> Tensor:
+    """A candidate's output from its projection's."""
     y = functional.batch_norm(y, None, None, norm.weight, norm.bias, training=True, eps=norm.eps)
     return y.add_(x) if module.residual else y
 
 
-def _middles(layers: dict[str, ConvLayer], given: BlockInput) -> Iterator[tuple[slice, Tensor]]:
+@dataclass(frozen=True)
+class _Layers:
+    """A layer of several candidates as one: their channels one after another."""
+
+    layer: Layer
+    weight: Tensor
+    #: of BatchNorm
+    gain: Tensor
+    bias: Tensor
+    eps: float
+
+    @classmethod
+    def of(cls, modules: Sequence[OperatorModule], name: str) -> _Layers:
+        """The layer of that name."""
+        layers = [cast("ConvLayer", module.chain.get_submodule(name)) for module in modules]
+        first = layers[0]
+        if len(layers) == 1:
+            return cls(
+                first.layer, first.weight, first.norm.weight, first.norm.bias, first.norm.eps
+            )
+        return cls(
+            first.layer,
+            torch.cat([layer.weight for layer in layers]),
+            torch.cat([layer.norm.weight for layer in layers]),
+            torch.cat([layer.norm.bias for layer in layers]),
+            first.norm.eps,
+        )
+
+
+def _middles(
+    modules: Sequence[OperatorModule], depthwise: _Layers, given: BlockInput
+) -> Iterator[tuple[slice, Tensor]]:
     """Groups of channels, and the depthwise convolution's output for each."""
-    depthwise, x = layers["depthwise"].layer, given.x
-    padding = same_padding(x.shape[-1], depthwise.kernel, depthwise.stride)
+    layer, x = depthwise.layer, given.x
+    padding = same_padding(x.shape[-1], layer.kernel, layer.stride)
     even = padding[0] if padding[0] == padding[1] else 0
     # oneDNN pads alike on both sides only; padding the narrow input beforehand costs less.
     beforehand = (0, 0) if padding[0] == padding[1] else padding
     expansion = None
-    if "expand" in layers:
-        expansion = _Expansion(layers["expand"], given, beforehand)
+    if _kind(modules[0])[1]:
+        expansion = _Expansion(_Layers.of(modules, "expand"), given, beforehand)
     else:
         x = functional.pad(x, (*beforehand, *beforehand))
     per_channel = len(x) * x.shape[2] * x.shape[3] * x.element_size()
     most = max(1, GROUP_BYTES // per_channel // GROUP_CHANNELS) * GROUP_CHANNELS
-    for start in range(0, depthwise.out_channels, most):
-        channels = slice(start, min(start + most, depthwise.out_channels))
+    for start in range(0, len(depthwise.weight), most):
+        channels = slice(start, min(start + most, len(depthwise.weight)))
         middle = x[:, channels] if expansion is None else expansion.group(channels)
-        weight = layers["depthwise"].weight[channels]
+        weight = depthwise.weight[channels]
         yield (
             channels,
-            functional.conv2d(middle, weight, None, depthwise.stride, even, groups=len(weight)),
+            functional.conv2d(middle, weight, None, layer.stride, even, groups=len(weight)),
         )
 
 
 class _Expansion:
-    """The expanding layer of a candidate, some of its channels at a time.
+    """The expanding layer of candidates, some of its channels at a time.
 
     Where BatchNorm is folded, the bias is the weight of the channel of ones: in the padding the
     output is 0, as the depthwise convolution wants it.
     """
 
-    def __init__(self, layer: ConvLayer, given: BlockInput, padding: tuple[int, int]) -> None:
-        norm, of_input = layer.norm, given.moments
-        weight = layer.weight.flatten(1)
-        self.activation = layer.layer.activation
+    def __init__(self, layers: _Layers, given: BlockInput, padding: tuple[int, int]) -> None:
+        of_input = given.moments
+        weight = layers.weight.flatten(1)
+        self.layers = layers
         self.padding = padding
-        #: None where BatchNorm is folded
-        self.norm = None if of_input else norm
+        self.folded = of_input is not None
         if of_input is None:
-            self.weight, self.x = weight.T, given.x
+            self.weight, self.x = weight, given.x
             return
         spread = (weight @ of_input.covariance).mul_(weight).sum(dim=1)
-        gain = norm.weight * torch.rsqrt(spread.clamp_min_(0) + norm.eps)
-        bias = norm.bias - gain * (weight @ of_input.mean)
-        self.weight = torch.cat([(weight * gain[:, None]).T, bias[None]])
+        gain = layers.gain * torch.rsqrt(spread.clamp_min_(0) + layers.eps)
+        bias = layers.bias - gain * (weight @ of_input.mean)
+        self.weight = torch.cat([weight * gain[:, None], bias[:, None]], dim=1)
         self.x = given.with_ones(padding)
 
     def group(self, channels: slice) -> Tensor:
         """Activated output [N, channels, H, W], within the padding."""
-        weight = self.weight[:, channels].contiguous()
+        layers = self.layers
         count, _, high, wide = self.x.shape
-        y = (_rows(self.x) @ weight).view(count, high, wide, -1).permute(0, 3, 1, 2)
-        if self.norm is None:
-            return activate(y, self.activation, inplace=True)
-        gain, bias, eps = self.norm.weight[channels], self.norm.bias[channels], self.norm.eps
-        y = functional.batch_norm(y, None, None, gain, bias, training=True, eps=eps)
-        y = activate(y, self.activation, inplace=True)
+        y = _rows(self.x) @ self.weight[channels].T
+        y = y.view(count, high, wide, -1).permute(0, 3, 1, 2)
+        if self.folded:
+            return activate(y, layers.layer.activation, inplace=True)
+        gain, bias = layers.gain[channels], layers.bias[channels]
+        y = functional.batch_norm(y, None, None, gain, bias, training=True, eps=layers.eps)
+        y = activate(y, layers.layer.activation, inplace=True)
         return functional.pad(y, (*self.padding, *self.padding))
 
 
-def _normalised(layer: ConvLayer, channels: slice, x: Tensor) -> tuple[Tensor, Tensor]:
+def _normalised(layers: _Layers, channels: slice, x: Tensor) -> tuple[Tensor, Tensor]:
     """Of channels before BatchNorm: cut in place, and the gain that makes them activated.
 
     gain * cut differs from the activated output by a constant for each channel.
     """
-    norm = layer.norm
     mean, variance = torch.batch_norm_update_stats(x, None, None, 0.0)
-    gain = norm.weight[channels] * torch.rsqrt(variance + norm.eps)
+    gain = layers.gain[channels] * torch.rsqrt(variance + layers.eps)
     gain = torch.where(gain.abs() < LEAST_GAIN, LEAST_GAIN, gain)
     # Where gain * (x - mean) + bias is 0, and where it is the activation's greatest value.
-    zero = mean - norm.bias[channels] / gain
-    full = zero + _GREATEST[layer.layer.activation] / gain
+    zero = mean - layers.bias[channels] / gain
+    full = zero + _GREATEST[layers.layer.activation] / gain
     low, high = (
         bound[:, None, None] for bound in (torch.minimum(zero, full), torch.maximum(zero, full))
     )

@@ -122,12 +122,16 @@ class Supernet(nn.Module):
         # The fewer passes pay where memory is slow; lower precisions take the plain way.
         plain = x.dtype != torch.float32 or torch.is_autocast_enabled(x.device.type)
         plain = plain or x.is_cuda
-        given = inactive.BlockInput(x)
-        for choice in choices:
-            if plain or choice >= len(candidates):
+        if plain:
+            for choice in choices:
                 yield self.choose(block, choice, x)
-            else:
-                yield inactive.output(cast("OperatorModule", candidates[choice]), given)
+            return
+        given = inactive.BlockInput(x)
+        exist = [choice for choice in choices if choice < len(candidates)]
+        modules = [cast("OperatorModule", candidates[choice]) for choice in exist]
+        outputs = inactive.outputs(modules, given)
+        for choice in choices:
+            yield next(outputs) if choice < len(candidates) else x
 
     def trace(self, images: Tensor, path: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
         """Run a path so that its gates get gradients; running statistics must be frozen.
@@ -165,11 +169,12 @@ class Supernet(nn.Module):
 @contextmanager
 def frozen_statistics(supernet: Supernet) -> Iterator[None]:
     """Normalise by the batch, yet keep it out of BatchNorm's running statistics."""
-    norms = supernet.norms
-    for norm in norms:
-        norm.track_running_stats = False
+    # Past `nn.Module.__setattr__`, which takes milliseconds for hundreds of modules.
+    held = [vars(norm) for norm in supernet.norms]
+    for attributes in held:
+        attributes["track_running_stats"] = False
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for attributes in held:
+            attributes["track_running_stats"] = True
