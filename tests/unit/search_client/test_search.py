@@ -107,6 +107,16 @@ def test_an_architecture_step_moves_alpha_and_nothing_else(gradient: Gradient) -
     assert all(parameter.grad is None for parameter in family.parameters())
 
 
+@pytest.mark.parametrize("deep", [False, True])
+def test_an_architecture_step_trains_what_was_evaluated(deep: bool) -> None:
+    family = Family(tiny_space()).train()
+    (family.supernet(0) if deep else family).eval()
+    steps = ArchitectureSteps(family, _goal(), Linear(), "two", 0.0, WeightConfig())
+    batch = torch.randn(2, 3, 16, 16), torch.tensor([0, 1])
+    steps.step(batch, torch.Generator(), 0.0)
+    assert all(module.training for module in family.modules())
+
+
 @pytest.mark.parametrize("gradient", ["two", "full"])
 def test_a_search_in_bfloat16_has_the_gradients_of_float32_but_for_rounding(
     gradient: Gradient,
