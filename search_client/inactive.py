@@ -179,7 +179,7 @@ def _middles(
     if _kind(modules[0])[1]:
         expansion = _Expansion(_Layers.of(modules, "expand"), given, beforehand)
     else:
-        x = functional.pad(x, (*beforehand, *beforehand))
+        x = _padded(x, beforehand)
     per_channel = len(x) * x.shape[2] * x.shape[3] * x.element_size()
     most = max(1, GROUP_BYTES // per_channel // GROUP_CHANNELS) * GROUP_CHANNELS
     for start in range(0, len(depthwise.weight), most):
@@ -225,7 +225,7 @@ class _Expansion:
         gain, bias = layers.gain[channels], layers.bias[channels]
         y = functional.batch_norm(y, None, None, gain, bias, training=True, eps=layers.eps)
         y = activate(y, layers.layer.activation, inplace=True)
-        return functional.pad(y, (*self.padding, *self.padding))
+        return _padded(y, self.padding)
 
 
 def _normalised(layers: _Layers, channels: slice, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -243,6 +243,11 @@ def _normalised(layers: _Layers, channels: slice, x: Tensor) -> tuple[Tensor, Te
         bound[:, None, None] for bound in (torch.minimum(zero, full), torch.maximum(zero, full))
     )
     return torch.clamp(x, low, high, out=x), gain
+
+
+def _padded(x: Tensor, padding: tuple[int, int]) -> Tensor:
+    """Within zeros; torch copies even where there is nothing to add."""
+    return functional.pad(x, (*padding, *padding)) if any(padding) else x
 
 
 def _rows(x: Tensor) -> Tensor:
