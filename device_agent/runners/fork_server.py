@@ -1,4 +1,4 @@
-"""A process with LiteRT loaded that forks one child a visit.
+"""A process with LiteRT loaded that forks one child a visit, a visit ahead.
 
 Started by `litert.LiteRtRunner` as `python -m device_agent.runners.fork_server`. One JSON object
 a line: visit orders on stdin, answers on stdout. It holds one thread and no socket, so a
@@ -15,6 +15,8 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import suppress
+from dataclasses import asdict
 from typing import BinaryIO
 
 from device_agent.printed import printed
@@ -36,8 +38,19 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     _answer(answers, {"ready": True})
+    spare = _Child(answers)
+    gone: _Child | None = None
     for line in sys.stdin.buffer:
-        _visit_in_child(VisitOrder(**json.loads(line)), answers)
+        order, child = VisitOrder(**json.loads(line)), spare
+        deadline = time.monotonic() + order.timeout_s
+        child.begin(order)
+        # Both fall into the time in which the child loads its model, so that neither the next
+        # visit waits for its process nor this one's runs are disturbed.
+        spare = _Child(answers)
+        if gone is not None:
+            gone.wait()
+        _answer(answers, child.result(order, deadline))
+        gone = child
 
 
 def _answer(answers: BinaryIO, answer: dict[str, object]) -> None:
@@ -45,28 +58,50 @@ def _answer(answers: BinaryIO, answer: dict[str, object]) -> None:
     answers.flush()
 
 
-def _visit_in_child(order: VisitOrder, answers: BinaryIO) -> None:
-    """Makes a visit in a child, and answers as soon as it is known how it ended."""
-    reading, writing = os.pipe()
-    with tempfile.TemporaryFile() as log:
-        child = os.fork()
-        if child == 0:
-            # Held open, it would hide this server's death from the agent.
+class _Child:
+    """A process for one visit, forked before its order is known.
+
+    It ends when its orders do, so it outlives neither its visit nor this server.
+    """
+
+    def __init__(self, answers: BinaryIO) -> None:
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by result)
+        ordered, self._orders = os.pipe()
+        self._results, writing = os.pipe()
+        self._status: int | None = None
+        self._pid = os.fork()
+        if self._pid == 0:
+            # Held open, they would hide this server's death from the agent, and from the child.
             os.close(answers.fileno())
-            _be_the_child(order, writing, log)
+            os.close(self._orders)
+            _be_the_child(ordered, writing, self._log)
+        os.close(ordered)
         os.close(writing)
-        result = _read_all(reading, time.monotonic() + order.timeout_s)
-        os.close(reading)
-        if result is not None and result.endswith(_WHOLE):
-            # The agent can go on with it while the child's memory is taken down.
-            said: dict[str, object] = {"result": result[: -len(_WHOLE)].decode(), "log": _tail(log)}
-            _answer(answers, said)
-            os.waitpid(child, 0)
-            return
-        if result is None:
-            os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        _answer(answers, _failure(order, result, status, _tail(log)))
+
+    def begin(self, order: VisitOrder) -> None:
+        """Has the visit made."""
+        with suppress(BrokenPipeError), os.fdopen(self._orders, "wb") as orders:
+            # A child that died before its visit shows in the result.
+            orders.write(json.dumps(asdict(order)).encode())
+
+    def result(self, order: VisitOrder, deadline: float) -> dict[str, object]:
+        """Its answer to the order, as soon as it is known how the visit ended."""
+        with self._log:
+            result = _read_line(self._results, deadline)
+            os.close(self._results)
+            if result is not None and result.endswith(_WHOLE):
+                # The agent can go on with it while the child's memory is taken down.
+                return {"result": result[: -len(_WHOLE)].decode(), "log": _tail(self._log)}
+            if result is None:
+                os.kill(self._pid, signal.SIGKILL)
+            status = self.wait()
+            return _failure(order, result, status, _tail(self._log))
+
+    def wait(self) -> int:
+        """Its wait status, once it is gone."""
+        if self._status is None:
+            _, self._status = os.waitpid(self._pid, 0)
+        return self._status
 
 
 def _failure(order: VisitOrder, result: bytes | None, status: int, said: str) -> dict[str, object]:
@@ -84,7 +119,7 @@ def _tail(log: BinaryIO) -> str:
     return printed(log.read()).strip()
 
 
-def _be_the_child(order: VisitOrder, writing: int, log: BinaryIO) -> None:
+def _be_the_child(ordered: int, writing: int, log: BinaryIO) -> None:
     """Makes the visit and ends this process; never returns into the server's loop."""
     code = 1
     try:
@@ -92,9 +127,12 @@ def _be_the_child(order: VisitOrder, writing: int, log: BinaryIO) -> None:
         os.dup2(nothing, 0)
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-        result = json.dumps(make_visit(order), separators=(",", ":")).encode()
-        with os.fdopen(writing, "wb") as pipe:
-            pipe.write(result + _WHOLE)
+        with os.fdopen(ordered, "rb") as orders:
+            order = orders.read()
+        if order:
+            result = json.dumps(make_visit(VisitOrder(**json.loads(order))), separators=(",", ":"))
+            with os.fdopen(writing, "wb") as pipe:
+                pipe.write(result.encode() + _WHOLE)
         code = 0
     finally:
         if code:
@@ -103,17 +141,18 @@ def _be_the_child(order: VisitOrder, writing: int, log: BinaryIO) -> None:
         os._exit(code)
 
 
-def _read_all(reading: int, deadline: float) -> bytes | None:
-    """What the child wrote until it closed the pipe, None when the deadline passed first."""
-    chunks: list[bytes] = []
-    while True:
+def _read_line(reading: int, deadline: float) -> bytes | None:
+    """What the child wrote, to the end of its line or of itself; None when the deadline passed."""
+    read = b""
+    while not read.endswith(_WHOLE):
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([reading], [], [], left)[0]:
             return None
         chunk = os.read(reading, _CHUNK_BYTES)
         if not chunk:
-            return b"".join(chunks)
-        chunks.append(chunk)
+            break
+        read += chunk
+    return read
 
 
 def _ending(exit_code: int) -> str:

@@ -47,6 +47,13 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in text.split()]
 
 
+def visiting(runner: LiteRtRunner) -> list[int]:
+    """Children that make a visit: the next one waits for its order, not yet pinned."""
+    pinned = {choose_core(None)}
+    children = children_of(server_pid(runner))
+    return [one for one in children if os.sched_getaffinity(one) == pinned and not _has_ended(one)]
+
+
 def server_pid(runner: LiteRtRunner) -> int:
     assert runner._server is not None
     return runner._server._process.pid
@@ -88,14 +95,14 @@ def test_a_visit_is_a_pinned_process_that_ends_with_the_fork_server(
     runner: LiteRtRunner, tmp_path: Path
 ) -> None:
     runner.visit(block_file(tmp_path), SHORT)
-    core = choose_core(None)
-    visiting = threading.Thread(target=lambda: _ignore_failure(runner, tmp_path))
-    visiting.start()
-    (child,) = wait_for(lambda: children_of(server_pid(runner)))
-    wait_for(lambda: os.sched_getaffinity(child) == {core})
+    wait_for(lambda: not visiting(runner))
+    thread = threading.Thread(target=lambda: _ignore_failure(runner, tmp_path))
+    thread.start()
+    (child,) = wait_for(lambda: visiting(runner))
+    waiting = [one for one in children_of(server_pid(runner)) if not _has_ended(one)]
     os.kill(server_pid(runner), signal.SIGKILL)
-    visiting.join()
-    wait_for(lambda: _has_ended(child))
+    thread.join()
+    wait_for(lambda: all(_has_ended(one) for one in (child, *waiting)))
 
 
 def _ignore_failure(runner: LiteRtRunner, folder: Path) -> None:
@@ -144,10 +151,10 @@ def test_a_killed_child_is_named_and_the_next_visit_works(
     model = block_file(tmp_path)
     runner.visit(model, SHORT)
     # Its memory is still taken down when its result is there.
-    wait_for(lambda: not children_of(server_pid(runner)))
+    wait_for(lambda: not visiting(runner))
 
     def kill_child() -> None:
-        (child,) = wait_for(lambda: children_of(server_pid(runner)))
+        (child,) = wait_for(lambda: visiting(runner))
         os.kill(child, signal.SIGSEGV)
 
     killer = threading.Thread(target=kill_child)
@@ -155,6 +162,21 @@ def test_a_killed_child_is_named_and_the_next_visit_works(
     with pytest.raises(RunnerFailed, match="killed by SIGSEGV"):
         runner.visit(model, LONG)
     killer.join()
+    assert runner.visit(model, SHORT).statistics.count >= 5
+
+
+@linux_only
+def test_a_child_that_died_while_it_waited_is_named_and_the_next_visit_works(
+    runner: LiteRtRunner, tmp_path: Path
+) -> None:
+    model = block_file(tmp_path)
+    runner.visit(model, SHORT)
+    wait_for(lambda: not visiting(runner))
+    (waiting,) = (one for one in children_of(server_pid(runner)) if not _has_ended(one))
+    os.kill(waiting, signal.SIGKILL)
+    wait_for(lambda: _has_ended(waiting))
+    with pytest.raises(RunnerFailed, match="killed by SIGKILL"):
+        runner.visit(model, SHORT)
     assert runner.visit(model, SHORT).statistics.count >= 5
 
 
