@@ -89,7 +89,7 @@ class MeasurementProtocol(_Step):
     #: the steadiest clock that the device grants, or the one found
     clock: Literal["steadiest", "as_found"] = "as_found"
     gate: Gate = Gate()
-    cool_down: CoolDown = CoolDown(seconds=0.5, times=2, then="measure")
+    cool_down: CoolDown = CoolDown(seconds=0.2, times=2, then="measure")
     anchor: Anchor | None = Anchor(slow_ratio=1.15)
     acceptance: Acceptance = Acceptance()
 

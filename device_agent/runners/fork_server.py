@@ -26,7 +26,7 @@ from device_agent.runners.visit_order import VisitOrder
 #: bytes of a dead child's last words that the answer carries
 _LOG_TAIL_BYTES = 2_000
 _CHUNK_BYTES = 1 << 16
-#: ends a whole result
+#: ends a whole result; an empty line before it says that the model is loaded
 _WHOLE = b"\n"
 
 
@@ -44,11 +44,12 @@ def main() -> None:
         order, child = VisitOrder(**json.loads(line)), spare
         deadline = time.monotonic() + order.timeout_s
         child.begin(order)
-        # Both fall into the time in which the child loads its model, so that neither the next
-        # visit waits for its process nor this one's runs are disturbed.
-        spare = _Child(answers)
         if gone is not None:
             gone.wait()
+        # The child warms up now: neither does the next visit wait for its process, nor are this
+        # one's counted runs disturbed, nor do both ask for memory at once.
+        child.wait_until_loaded(deadline)
+        spare = _Child(answers)
         _answer(answers, child.result(order, deadline))
         gone = child
 
@@ -80,9 +81,17 @@ class _Child:
 
     def begin(self, order: VisitOrder) -> None:
         """Has the visit made."""
-        with suppress(BrokenPipeError), os.fdopen(self._orders, "wb") as orders:
-            # A child that died before its visit shows in the result.
-            orders.write(json.dumps(asdict(order)).encode())
+        # A child that died before its visit shows in the result.
+        with suppress(BrokenPipeError, ProcessLookupError):
+            if order.core is not None:
+                # Pinned only once it runs, it would wait for this server's core first.
+                os.sched_setaffinity(self._pid, {order.core})
+            with os.fdopen(self._orders, "wb") as orders:
+                orders.write(json.dumps(asdict(order)).encode())
+
+    def wait_until_loaded(self, deadline: float) -> None:
+        """Returns when it has its model, or never will."""
+        _is_readable(self._results, deadline)
 
     def result(self, order: VisitOrder, deadline: float) -> dict[str, object]:
         """Its answer to the order, as soon as it is known how the visit ended."""
@@ -130,9 +139,9 @@ def _be_the_child(ordered: int, writing: int, log: BinaryIO) -> None:
         with os.fdopen(ordered, "rb") as orders:
             order = orders.read()
         if order:
-            result = json.dumps(make_visit(VisitOrder(**json.loads(order))), separators=(",", ":"))
+            visit = make_visit(VisitOrder(**json.loads(order)), lambda: os.write(writing, _WHOLE))
             with os.fdopen(writing, "wb") as pipe:
-                pipe.write(result.encode() + _WHOLE)
+                pipe.write(json.dumps(visit, separators=(",", ":")).encode() + _WHOLE)
         code = 0
     finally:
         if code:
@@ -142,17 +151,21 @@ def _be_the_child(ordered: int, writing: int, log: BinaryIO) -> None:
 
 
 def _read_line(reading: int, deadline: float) -> bytes | None:
-    """What the child wrote, to the end of its line or of itself; None when the deadline passed."""
+    """The child's result, as far as it came; None when the deadline passed."""
     read = b""
     while not read.endswith(_WHOLE):
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([reading], [], [], left)[0]:
+        if not _is_readable(reading, deadline):
             return None
         chunk = os.read(reading, _CHUNK_BYTES)
         if not chunk:
             break
-        read += chunk
+        read = (read + chunk).lstrip(_WHOLE)
     return read
+
+
+def _is_readable(reading: int, deadline: float) -> bool:
+    left = deadline - time.monotonic()
+    return left > 0 and bool(select.select([reading], [], [], left)[0])
 
 
 def _ending(exit_code: int) -> str:
