@@ -24,7 +24,7 @@ Kind = Literal["scale", "scale_intercept", "ridge"]
 #: candidates; from "the networks say little of single operators" to "they say nearly all"
 RIDGE_STRENGTHS = (0.5, 2.0, 8.0)
 #: how far whole groups of operators are off, relative
-GROUP_SPREAD = 0.05
+GROUP_SPREAD = 0.03
 #: noise of a network's latency that no model explains, relative
 NOISE = 0.01
 #: fewest networks that a model is tried on
