@@ -54,12 +54,13 @@ class PhoneFiles:
         Raises:
             DeviceFull: not even without all other models.
         """
-        contents = {path: path.read_bytes() for path in models}
-        names = {path: f"{_name(content)}.tflite" for path, content in contents.items()}
+        names = {path: f"{_name(path.read_bytes())}.tflite" for path in models}
         there = self._sizes()
-        missing = {names[path]: contents[path] for path in models if names[path] not in there}
-        self._evict(there, set(names.values()), sum(map(len, missing.values())))
-        for name, content in missing.items():
+        missing = {name: path for path, name in names.items() if name not in there}
+        self._evict(there, set(names.values()), sum(one.stat().st_size for one in missing.values()))
+        for name, path in missing.items():
+            # One at a time: a batch of networks would fill the agent's memory.
+            content = path.read_bytes()
             try:
                 self._transport.push(content, MODELS / name, mode=0o644, timeout_s=_PUSH_S)
             except DeviceFull:

@@ -1,5 +1,6 @@
 """Models and runners on a phone: pushed once, evicted when they are many."""
 
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,27 @@ def test_the_same_content_is_pushed_once(
     pushes = len([call for call in fake_phone.calls if call[:1] == ["mv"]])
     assert files.push_models(models(tmp_path, "a1", "b")).items() <= names.items()
     assert len([call for call in fake_phone.calls if call[:1] == ["mv"]]) == pushes
+
+
+def test_models_are_in_memory_one_at_a_time(
+    transport: Transport,
+    fake_phone: FakePhone,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    files = PhoneFiles(transport)
+    files.make_folders()
+    large = [tmp_path / str(number) for number in range(8)]
+    for path in large:
+        path.write_bytes(path.name.encode() * 2**20)
+    files.push_models(large)
+    tracemalloc.start()
+    try:
+        files.push_models(large)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(fake_phone.files.names(str(MODELS))) == 8
+    assert peak < 3 * 2**20
 
 
 def test_old_models_make_room_but_never_those_wanted(
