@@ -34,7 +34,7 @@ class Gate(_Step):
     #: share of the measured cores' time that others take while nothing is measured
     max_busy_share: Share = 0.25
     #: time over which that share is looked at, s
-    busy_window_s: Annotated[float, Field(gt=0, le=10)] = 0.1
+    busy_window_s: Annotated[float, Field(gt=0, le=10)] = 0.05
 
 
 class CoolDown(_Step):
@@ -89,7 +89,7 @@ class MeasurementProtocol(_Step):
     #: the steadiest clock that the device grants, or the one found
     clock: Literal["steadiest", "as_found"] = "as_found"
     gate: Gate = Gate()
-    cool_down: CoolDown = CoolDown(seconds=0.2, times=2, then="measure")
+    cool_down: CoolDown = CoolDown(seconds=0.1, times=3, then="measure")
     anchor: Anchor | None = Anchor(slow_ratio=1.15)
     acceptance: Acceptance = Acceptance()
 

@@ -41,7 +41,8 @@ class PhoneFiles:
 
     def push_runner(self, content: bytes) -> PurePosixPath:
         """The program on the phone."""
-        path = RUNNERS / _name(content) / "benchmark_model"
+        digest = hashlib.sha256(content).hexdigest()
+        path = RUNNERS / digest[:_NAME_LENGTH] / "benchmark_model"
         there = self._transport.shell(f"ls {path}", timeout_s=QUICK_S)
         if there.exit_code:
             self._must(f"mkdir -p {path.parent}", "make a folder for the runner")
@@ -54,7 +55,11 @@ class PhoneFiles:
         Raises:
             DeviceFull: not even without all other models.
         """
-        names = {path: f"{_name(path.read_bytes())}.tflite" for path in models}
+        names: dict[Path, str] = {}
+        for path in models:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            names[path] = f"{digest[:_NAME_LENGTH]}.tflite"
         there = self._sizes()
         missing = {name: path for path, name in names.items() if name not in there}
         self._evict(there, set(names.values()), sum(one.stat().st_size for one in missing.values()))
@@ -96,7 +101,3 @@ class PhoneFiles:
                 f"{self._transport.serial} cannot {what}: {' '.join(result.output.split())}"
             )
         return result.output
-
-
-def _name(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:_NAME_LENGTH]

@@ -149,9 +149,12 @@ class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
     def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 (overrides the schema's)
         data = None
         if self.data is not None:
-            # Alignment first: the vector's own start only aligns to its element, a byte.
-            builder.Prep(BUFFER_ALIGNMENT, self.data.size)
-            data = builder.CreateNumpyVector(self.data)
+            # Written in place: `CreateNumpyVector` would hold three more copies of the weights.
+            builder.StartVector(1, self.data.size, BUFFER_ALIGNMENT)
+            end = builder.head
+            builder.head = end - self.data.size
+            memoryview(builder.Bytes)[builder.head : end] = memoryview(self.data)
+            data = builder.EndVector()
         schema.BufferStart(builder)
         if data is not None:
             schema.BufferAddData(builder, data)
