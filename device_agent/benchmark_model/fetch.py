@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -95,14 +96,16 @@ class RunnerStore:
         return path
 
     def fetched(self, abis: tuple[str, ...]) -> Program:
-        """The fetched program for the best of these ABIs; the LiteRT tool before the other.
+        """The fetched program for the best of these ABIs.
+
+        The LiteRT tool before the other, and its newest version.
 
         Raises:
             RunnerMissing: none was fetched.
         """
         pins = self._pins()
         for abi in abis:
-            for name in sorted(pins):
+            for name in sorted(pins, key=_preference, reverse=True):
                 kind, version, built_for = name.split("/")
                 path = self._path(pins[name].sha256)
                 if built_for == abi and path.exists():
@@ -122,11 +125,14 @@ class RunnerStore:
             return {}
         try:
             entries = json.loads(self._lock.read_text(encoding="utf-8"))
-            return {name: Pinned(**entry) for name, entry in entries.items()}
+            pins = {name: Pinned(**entry) for name, entry in entries.items()}
+            for name in pins:
+                _preference(name)
         except (ValueError, TypeError, AttributeError) as error:
             raise DownloadFailed(
                 f"the lock file {self._lock} cannot be read ({error}); restore it, or remove it"
             ) from error
+        return pins
 
     def _pin(self, pins: dict[str, Pinned]) -> None:
         text = json.dumps({name: asdict(pin) for name, pin in sorted(pins.items())}, indent=2)
@@ -174,6 +180,16 @@ def address(kind: Kind, version: str, abi: str) -> str:
 
 def _key(kind: Kind, version: str, abi: str) -> str:
     return f"{kind}/{version}/{abi}"
+
+
+def _preference(name: str) -> tuple[bool, list[int]]:
+    """Greater for what is rather taken.
+
+    Raises:
+        ValueError: it is no name of an entry.
+    """
+    kind, version, _ = name.split("/")
+    return kind == "litert", [int(part) for part in re.findall(r"[0-9]+", version)]
 
 
 def _version(kind: str, version: str, pin: Pinned) -> str:

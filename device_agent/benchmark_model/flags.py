@@ -13,7 +13,6 @@ Kind = Literal["tflite", "litert"]
 #: caps each phase; far above what any visit takes, below what a script waits for
 MAX_PHASE_S = 60
 _MS_PER_S = 1000
-_DELEGATES: dict[Delegate, str] = {"xnnpack": "use_xnnpack", "gpu": "use_gpu", "nnapi": "use_nnapi"}
 
 
 def visit_flags(
@@ -52,9 +51,10 @@ def can_profile(kind: Kind, delegate: Delegate) -> bool:
 
 
 def _tflite(delegate: Delegate) -> tuple[str, ...]:
-    # XNNPACK is on by default: said to be off, it must stay off.
-    chosen = [f"--{flag}={_word(name == delegate)}" for name, flag in _DELEGATES.items()]
-    return tuple(chosen)
+    # Only XNNPACK is on by default. The others are not said to be off: a build without them would
+    # not know the flag.
+    xnnpack = f"--use_xnnpack={'true' if delegate == 'xnnpack' else 'false'}"
+    return (xnnpack,) if delegate in ("xnnpack", "none") else (xnnpack, f"--use_{delegate}=true")
 
 
 def _litert(delegate: Delegate) -> tuple[str, ...]:
@@ -68,7 +68,3 @@ def _litert(delegate: Delegate) -> tuple[str, ...]:
                 f"the LiteRT benchmark_model does not offer the delegate {delegate!r}; choose "
                 "xnnpack or gpu, or the TFLite benchmark_model"
             )
-
-
-def _word(on: bool) -> str:
-    return "true" if on else "false"

@@ -10,9 +10,11 @@ from pathlib import Path
 from device_agent.benchmark_model.flags import Kind
 from device_agent.errors import RunnerMissing, RunnerRefused
 
-#: a flag that only the LiteRT tool has, in the program's text
-_LITERT_FLAG = b"require_full_delegation"
-_TFLITE_FLAG = b"use_xnnpack"
+#: a source file that the LiteRT tool names in its log, in the program's text; flags do not tell the
+#: two apart: TFLite's tool has `require_full_delegation`, too
+_LITERT_TEXT = b"benchmark_litert_model"
+#: of the summary that TFLite's tool prints, in every era; the LiteRT tool carries it, too
+_TFLITE_TEXT = b"nference timings in us"
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,11 @@ def read_program(path: Path, version: str = "unknown") -> Program:
             f"there is no benchmark_model at {path} ({error.strerror}); fetch one with "
             "`device-agent runner fetch`, or give the path of yours"
         ) from error
-    if _LITERT_FLAG in content:
+    if _LITERT_TEXT in content:
         return Program(content, "litert", version)
-    if _TFLITE_FLAG in content:
+    if _TFLITE_TEXT in content:
         return Program(content, "tflite", version)
     raise RunnerRefused(
-        f"{path} is no benchmark_model: it knows neither the TFLite tool's flags nor "
-        "LiteRT's; give one of these, or fetch one with `device-agent runner fetch`"
+        f"{path} is no benchmark_model, neither the TFLite tool nor LiteRT's; give one of these, "
+        "or fetch one with `device-agent runner fetch`"
     )

@@ -10,12 +10,9 @@ from netspec.tflite.contents import FileOperator, operators_of
 from tests.phones.fake_phone import FakePhone
 from tests.phones.shell_io import Call
 
-#: what an arm64 program begins with, and a flag that only TFLite's tool has
-PROGRAM = Program(
-    b"\x7fELF\x02\x01\x01" + bytes(11) + struct.pack("<H", 183) + bytes(40) + b"--use_xnnpack",
-    "tflite",
-    "fake",
-)
+#: what an arm64 program begins with, and words of TFLite's tool
+_CONTENT = (b"\x7fELF\x02\x01\x01", bytes(11), struct.pack("<H", 183), b"Inference timings in us: ")
+PROGRAM = Program(b"".join(_CONTENT), "tflite", "fake")
 _PHASE = "INFO: Running benchmark for at least {runs} iterations and at least 0.1 seconds but ...\n"
 _LINE = (
     "INFO: count={count} first={us} curr={us} min={us} max={high} avg={us} std=1 p5={us} "

@@ -66,9 +66,12 @@ def test_no_delegate_means_none() -> None:
 def test_flags_of_both_tools() -> None:
     protocol = MeasurementProtocol(warmup_ms=30, measure_ms=100, min_runs=10)
     tflite = visit_flags("tflite", "gpu", 4, protocol)
-    assert {"--use_gpu=true", "--use_xnnpack=false", "--use_nnapi=false"} <= set(tflite)
+    assert {"--use_gpu=true", "--use_xnnpack=false"} <= set(tflite)
     assert {"--num_runs=10", "--min_secs=0.1", "--warmup_min_secs=0.03"} <= set(tflite)
     assert "--num_threads=4" in tflite
+    assert visit_flags("tflite", "xnnpack", 1, protocol)[-1] == "--use_xnnpack=true"
+    assert visit_flags("tflite", "none", 1, protocol)[-1] == "--use_xnnpack=false"
+    assert "nnapi" not in " ".join(tflite)
     litert = visit_flags("litert", "gpu", 1, protocol)
     assert {"--use_gpu=true", "--use_cpu=false", "--require_full_delegation=true"} <= set(litert)
     with pytest.raises(RunnerRefused, match="nnapi"):

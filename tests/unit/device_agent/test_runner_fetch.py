@@ -8,12 +8,17 @@ import httpx2
 import pytest
 
 from device_agent.benchmark_model.fetch import RunnerStore, address
+from device_agent.benchmark_model.flags import Kind
 from device_agent.benchmark_model.program import read_program
 from device_agent.errors import DownloadFailed, RunnerMissing, RunnerRefused
 from device_agent.phones.elf import check_abi, program_abi
 
+#: words of TFLite's tool; both tools have these flags
+TFLITE = b"use_xnnpack require_full_delegation Inference timings in us: "
+LITERT = TFLITE + b"litert/tools/benchmark_litert_model.cc"
 
-def elf(machine: int = 183, text: bytes = b"--use_xnnpack") -> bytes:
+
+def elf(machine: int = 183, text: bytes = TFLITE) -> bytes:
     return b"\x7fELF\x02\x01\x01" + bytes(11) + struct.pack("<H", machine) + bytes(40) + text
 
 
@@ -35,6 +40,27 @@ def test_the_first_fetch_is_recorded_and_kept(tmp_path: Path) -> None:
     assert lock["tflite/nightly/arm64-v8a"]["sha256"] == SHA256
     fetched = RunnerStore(tmp_path, tmp_path / "lock.json").fetched(("arm64-v8a", "armeabi-v7a"))
     assert (fetched.kind, fetched.version) == ("tflite", f"nightly-{SHA256[:8]}")
+
+
+def test_the_newest_litert_is_taken_before_older_ones_and_tflite(tmp_path: Path) -> None:
+    def fetch(kind: Kind, version: str, text: bytes) -> None:
+        program = elf(text=text)
+        source = store(tmp_path, lambda: httpx2.Response(200, content=program))
+        source.fetch(kind, version, "arm64-v8a")
+
+    fetch("tflite", "nightly", TFLITE)
+    for version in ("2.9.0", "2.10.0", "2.2.0"):
+        fetch("litert", version, LITERT + version.encode())
+    fetched = RunnerStore(tmp_path, tmp_path / "lock.json").fetched(("arm64-v8a",))
+    assert (fetched.kind, fetched.version) == ("litert", "2.10.0")
+
+
+@pytest.mark.parametrize("text", ["{", '{"litert": {"url": "u", "sha256": "s"}}', '{"a/b/c": 1}'])
+def test_a_lock_file_that_is_none_is_one_line(tmp_path: Path, text: str) -> None:
+    lock = tmp_path / "lock.json"
+    lock.write_text(text)
+    with pytest.raises(DownloadFailed, match=r"cannot be read .*; restore it, or remove it"):
+        RunnerStore(tmp_path, lock).fetched(("arm64-v8a",))
 
 
 def test_another_program_under_the_same_address_is_refused(tmp_path: Path) -> None:
@@ -87,9 +113,13 @@ def test_without_a_fetch_there_is_no_runner(tmp_path: Path) -> None:
 
 def test_a_program_says_which_of_the_two_it_is(tmp_path: Path) -> None:
     path = tmp_path / "benchmark_model"
-    path.write_bytes(elf(text=b"--use_xnnpack --require_full_delegation"))
+    path.write_bytes(elf(text=LITERT))
     assert read_program(path).kind == "litert"
-    path.write_bytes(elf(text=b"hello"))
+    path.write_bytes(elf(text=TFLITE))
+    assert read_program(path).kind == "tflite"
+    path.write_bytes(elf(text=b"Average inference timings in us: Warmup: "))
+    assert read_program(path).kind == "tflite"
+    path.write_bytes(elf(text=b"hello use_xnnpack"))
     with pytest.raises(RunnerRefused, match="no benchmark_model"):
         read_program(path)
     with pytest.raises(RunnerMissing, match="runner fetch"):

@@ -29,7 +29,7 @@ def runner(folder: Path, machine: int = ARM64) -> Path:
     """A file that begins as a benchmark_model for that machine does."""
     path = folder / "benchmark_model"
     header = b"\x7fELF\x02\x01\x01" + bytes(11) + machine.to_bytes(2, "little")
-    path.write_bytes(header + b"use_xnnpack")
+    path.write_bytes(header + b"Inference timings in us: ")
     return path
 
 
