@@ -40,15 +40,15 @@ Core = Annotated[
     typer.Option(help="Core to measure on; by default the last one.", show_default=False, min=0),
 ]
 
-RUN_EXAMPLES = """[bold]Examples[/]
+RUN_EXAMPLES = """Examples:
 
-  device-agent run   (this machine)
+  device-agent run   # this machine
 
   device-agent run --profiler-url https://profiler.example --core 3
 
-  device-agent run --until-idle   (measure what is queued, then end)
+  device-agent run --until-idle   # measure what is queued, then end
 
-  device-agent run --phone all   (every phone plugged in, now and later)
+  device-agent run --phone all   # every phone plugged in, now and later
 
   device-agent run --phone 192.168.1.20:5555 --runner ./benchmark_model --threads 4"""
 
@@ -90,7 +90,7 @@ def run(
         list[str] | None,
         typer.Option(
             help="Measure on this phone, not on this machine: a serial number, HOST:PORT, or "
-            "`all`. May be given several times.",
+            "`all`; may be repeated.",
             show_default=False,
         ),
     ] = None,

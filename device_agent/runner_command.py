@@ -13,13 +13,13 @@ from netspec.connection import data_dir
 
 app = typer.Typer(no_args_is_help=True, help="The programs that run models on phones.")
 
-_FETCH_EXAMPLES = """[bold]Examples[/]
+_FETCH_EXAMPLES = """Examples:
 
   device-agent runner fetch --tool litert --version 2.1.0
 
   device-agent runner fetch --tool tflite --abi armeabi-v7a --sha256 0123...
 
-  device-agent runner fetch --lock runners.lock.json   (keep the lock file in your repository)"""
+  device-agent runner fetch --lock runners.lock.json   # keep the lock file in your repository"""
 
 Lock = Annotated[
     Path | None,

@@ -18,11 +18,11 @@ from netspec.command import AsJson, print_json
 from netspec.connection import data_dir
 from netspec.protocol import MeasurementProtocol
 
-EXAMPLES = """[bold]Examples[/]
+EXAMPLES = """Examples:
 
   device-agent devices
 
-  device-agent devices --phone 192.168.1.20:5555   (a phone that listens at TCP, too)
+  device-agent devices --phone 192.168.1.20:5555   # a phone that listens at TCP, too
 
   device-agent devices --json --core 3"""
 
@@ -31,7 +31,9 @@ def devices(
     core: Core = None,
     phone: Annotated[
         list[str] | None,
-        typer.Option(help="HOST:PORT of a phone that listens at TCP.", show_default=False),
+        typer.Option(
+            help="HOST:PORT of a phone that listens at TCP; may be repeated.", show_default=False
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

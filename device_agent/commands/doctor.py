@@ -21,7 +21,7 @@ from device_agent.transports.base import Transport, Way
 from netspec.command import AsJson, print_json
 from netspec.connection import data_dir
 
-EXAMPLES = """[bold]Examples[/]
+EXAMPLES = """Examples:
 
   device-agent doctor R58M12345AB
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Iterator
 
 import typer
@@ -17,6 +19,9 @@ APPS = {
     "device-agent": device_agent.cli.app,
     "search-client": search_client.cli.app,
 }
+
+#: in a command's help or its epilog; shell lines follow, to the end
+_HEADING = re.compile(r"^Examples?:", re.MULTILINE)
 
 _INTRODUCTION = (
     "Every program ends with exit code 0 when it did what was asked, with 2 and one line on "
@@ -52,7 +57,7 @@ def _command(path: tuple[str, ...], command: TyperCommand) -> Iterator[str]:
     options = [one for one in command.params if isinstance(one, TyperOption) and not one.hidden]
     shown = " ".join(_usage(argument) for argument in arguments)
     yield "```text\n" + " ".join([*path, "[OPTIONS]", shown]).strip() + "\n```"
-    yield _paragraphs(command.help or "")
+    yield _about(command)
     if arguments:
         rows = [[code(_usage(one)), one.help or "", _default(one)] for one in arguments]
         yield table(["argument", "is", "default"], rows)
@@ -60,15 +65,14 @@ def _command(path: tuple[str, ...], command: TyperCommand) -> Iterator[str]:
         context = typer.Context(command)
         rows = [_option(option, context) for option in options]
         yield table(["option", "does", "default"], rows)
-    if command.epilog:
-        yield _paragraphs(command.epilog)
+    if examples := examples_of(command):
+        yield "\n".join(["```sh", *examples, "```"])
 
 
 def _option(option: TyperOption, context: typer.Context) -> list[str]:
     names = " / ".join(code(name) for name in (*option.opts, *option.secondary_opts))
     value = "" if option.is_flag else f" {code(_value(option, context))}"
-    repeated = " May be given several times." if option.multiple else ""
-    return [names + value, (option.help or "") + repeated, _default(option)]
+    return [names + value, option.help or "", _default(option)]
 
 
 def _usage(argument: TyperArgument) -> str:
@@ -104,6 +108,15 @@ def _written(default: object) -> str:
     return str(getattr(default, "value", default))
 
 
-def _paragraphs(text: str) -> str:
-    """Help as a terminal shows it, without the marks that keep its lines apart."""
-    return text.replace("\b", "").strip()
+def _about(command: TyperCommand) -> str:
+    """A command's help without its examples."""
+    return _HEADING.split(command.help or "")[0].strip()
+
+
+def examples_of(command: TyperCommand) -> list[str]:
+    """The shell lines that a command's help gives as examples."""
+    for text in (command.help or "", command.epilog or ""):
+        if heading := _HEADING.search(text):
+            lines = [line for line in text[heading.end() :].splitlines() if line.strip()]
+            return textwrap.dedent("\n".join(lines)).strip().splitlines()
+    return []

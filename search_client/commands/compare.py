@@ -24,7 +24,7 @@ def compare(
     data: DataFolder,
     method: Annotated[
         list[Method] | None,
-        typer.Option(help="Only this one, beside MobileNetV2; repeatable. By default all."),
+        typer.Option(help="Only this one, beside MobileNetV2; may be repeated. By default all."),
     ] = None,
     images_per_network: Annotated[
         int, typer.Option(min=1, help="Held-out images that score one network.")

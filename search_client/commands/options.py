@@ -46,7 +46,9 @@ SearchRun = Annotated[
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Replace a recipe's value, as in search.epochs=3; repeatable."),
+    typer.Option(
+        "--set", help="Replace a recipe's value, as in search.joint_epochs=3; may be repeated."
+    ),
 ]
 SavedTable = Annotated[
     Path | None,
@@ -56,7 +58,7 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last chec
 LatencyRef = Annotated[
     list[str] | None,
     typer.Option(
-        "--latency-ref", help="Latency to aim at, as in 30ms; one for each --target.", metavar="MS"
+        "--latency-ref", help="Latency to aim at, as in 30ms; one for each target.", metavar="MS"
     ),
 ]
 Recipe = Annotated[

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.table import Table
 
 from netspec.command import AsJson, print_json
 from search_client.commands.options import console, console_beside
 from search_client.commands.quantization_options import (
-    CompareImages,
     DataOf,
     ModelFile,
     RunOf,
@@ -25,7 +25,10 @@ def verify(
     model: ModelFile,
     run: RunOf,
     data: DataOf = None,
-    images: CompareImages = 1_000_000,
+    images: Annotated[
+        int | None,
+        typer.Option(min=1, help="Test images to compare on, spread over all.", show_default="all"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare a .tflite file with the network in torch that it was exported from.
@@ -49,7 +52,7 @@ def verify(
     stages = Stages(console_beside(as_json))
     size = artifact.network.input_size
     _, test = read_images(data_folder(data, artifact), size, stages)
-    compared = comparison_images(labelled_for(artifact, test), size, images)
+    compared = comparison_images(labelled_for(artifact, test), size, images or len(test))
     with (
         stages.stage("verify", f"Compare {model} with torch"),
         stages.bar("images") as advance,
