@@ -26,65 +26,17 @@ from torch.nn import functional
 
 from netspec.layers import Layer, same_padding
 from netspec.operators import Activation
+from search_client.block_input import BlockInput, rows_of
 from search_client.modules import ConvLayer, OperatorModule, activate
 
 #: most that a group of the middle's channels takes
 GROUP_BYTES = 2**24
 #: channels of a group are a multiple of these: one cache line
 GROUP_CHANNELS = 16
-#: places for each channel of the input, from which on its covariance costs less than it saves
-LEAST_PLACES = 4
 #: a gain nearer to 0 counts as this: what it scales is as good as constant
 LEAST_GAIN = 1e-12
 
 _GREATEST: dict[Activation | None, float] = {"relu6": 6.0, "relu": math.inf}
-
-
-@dataclass(frozen=True)
-class Moments:
-    """Mean [C] and covariance [C, C] of a block's input over images and places."""
-
-    mean: Tensor
-    covariance: Tensor
-
-
-def moments(x: Tensor) -> Moments:
-    """Of an input [N, C, H, W]."""
-    rows = _rows(x)
-    mean = rows.mean(dim=0)
-    covariance = rows.T @ rows / len(rows) - torch.outer(mean, mean)
-    return Moments(mean, covariance)
-
-
-class BlockInput:
-    """A block's input, and what its candidates share of it."""
-
-    def __init__(self, x: Tensor) -> None:
-        """`x` [N, C, H, W] is laid out NHWC, float32."""
-        self.x = x
-        self._moments: Moments | None = None
-        self._with_ones: dict[tuple[int, int], Tensor] = {}
-
-    @property
-    def moments(self) -> Moments | None:
-        """Computed when first asked for; None where they do not pay."""
-        count, channels, high, wide = self.x.shape
-        if self._moments is None and count * high * wide >= LEAST_PLACES * channels:
-            self._moments = moments(self.x)
-        return self._moments
-
-    def with_ones(self, padding: tuple[int, int]) -> Tensor:
-        """The input within zeros, and one more channel that is 1 everywhere but there."""
-        if padding not in self._with_ones:
-            count, channels, high, wide = self.x.shape
-            before, both = padding[0], sum(padding)
-            shape = count, high + both, wide + both, channels + 1
-            wider = self.x.new_zeros(shape) if both else self.x.new_empty(shape)
-            inner = wider[:, before : before + high, before : before + wide]
-            inner[..., :channels] = self.x.permute(0, 2, 3, 1)
-            inner[..., channels] = 1.0
-            self._with_ones[padding] = wider.permute(0, 3, 1, 2)
-        return self._with_ones[padding]
 
 
 def outputs(modules: Sequence[OperatorModule], given: BlockInput) -> Iterator[Tensor]:
@@ -116,7 +68,7 @@ def _together(modules: Sequence[OperatorModule], given: BlockInput) -> list[Tens
     results = [x.new_empty(places, matrix.shape[1]) for matrix in matrices]
     for channels, middle in _middles(modules, depthwise, given):
         cut, gain = _normalised(depthwise, channels, middle)
-        rows, first = _rows(cut), 0
+        rows, first = rows_of(cut), 0
         for matrix, result in zip(matrices, results, strict=True):
             low, high = max(channels.start, first), min(channels.stop, first + len(matrix))
             if low < high:
@@ -218,7 +170,7 @@ class _Expansion:
         """Activated output [N, channels, H, W], within the padding."""
         layers = self.layers
         count, _, high, wide = self.x.shape
-        y = _rows(self.x) @ self.weight[channels].T
+        y = rows_of(self.x) @ self.weight[channels].T
         y = y.view(count, high, wide, -1).permute(0, 3, 1, 2)
         if self.folded:
             return activate(y, layers.layer.activation, inplace=True)
@@ -248,8 +200,3 @@ def _normalised(layers: _Layers, channels: slice, x: Tensor) -> tuple[Tensor, Te
 def _padded(x: Tensor, padding: tuple[int, int]) -> Tensor:
     """Within zeros; torch copies even where there is nothing to add."""
     return functional.pad(x, (*padding, *padding)) if any(padding) else x
-
-
-def _rows(x: Tensor) -> Tensor:
-    """[N, C, H, W], laid out NHWC, as [N H W, C]; nothing is copied."""
-    return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from netspec.spaces import Space
 from search_client import inactive
+from search_client.block_input import BlockInput
 from search_client.modules import OperatorModule, channels_last
 
 #: standard deviation of the first architecture parameters
@@ -126,7 +127,7 @@ class Supernet(nn.Module):
             for choice in choices:
                 yield self.choose(block, choice, x)
             return
-        given = inactive.BlockInput(x)
+        given = BlockInput(x)
         exist = [choice for choice in choices if choice < len(candidates)]
         modules = [cast("OperatorModule", candidates[choice]) for choice in exist]
         outputs = inactive.outputs(modules, given)

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from netspec.spaces import Space
-from search_client import inactive
+from search_client import block_input, inactive
+from search_client.block_input import BlockInput, moments
 from search_client.modules import ConvLayer, OperatorModule, channels_last
 from search_client.supernet import Supernet, frozen_statistics
 from tests.unit.search_client.tiny import tiny_space
@@ -14,7 +15,7 @@ from tests.unit.search_client.tiny import tiny_space
 def test_moments_are_the_mean_and_covariance_over_images_and_places() -> None:
     x = torch.randn(3, 4, 5, 5)
     rows = x.permute(1, 0, 2, 3).reshape(4, -1).double()
-    found = inactive.moments(channels_last(x))
+    found = moments(channels_last(x))
     assert torch.allclose(found.mean.double(), rows.mean(dim=1), atol=1e-6)
     assert torch.allclose(found.covariance.double(), torch.cov(rows, correction=0), atol=1e-5)
 
@@ -27,7 +28,7 @@ def test_every_candidate_gives_what_its_module_gives(
     monkeypatch: pytest.MonkeyPatch, expands: tuple[int, ...], group_bytes: int, least_places: int
 ) -> None:
     monkeypatch.setattr(inactive, "GROUP_BYTES", group_bytes)
-    monkeypatch.setattr(inactive, "LEAST_PLACES", least_places)
+    monkeypatch.setattr(block_input, "LEAST_PLACES", least_places)
     torch.manual_seed(0)
     space = Space(**{**tiny_space().model_dump(), "expands": expands})
     supernet = Supernet(space).train()
@@ -41,7 +42,7 @@ def test_every_candidate_gives_what_its_module_gives(
             modules = [cast("OperatorModule", candidate) for candidate in candidates]
             given = x.clone(memory_format=torch.preserve_format)
             for chosen in (modules, modules[1::2], modules[:1]):
-                got = list(inactive.outputs(chosen, inactive.BlockInput(given)))
+                got = list(inactive.outputs(chosen, BlockInput(given)))
                 for output, module in zip(got, chosen, strict=True):
                     assert torch.allclose(output, module(x), atol=2e-4)
             assert torch.equal(given, x)
@@ -58,7 +59,7 @@ def test_a_gain_of_any_sign_normalises_alike(gain: float) -> None:
     with torch.no_grad(), frozen_statistics(supernet):
         norm.weight[::2] = gain
         norm.bias.normal_(std=2.0)
-        (got,) = inactive.outputs([module], inactive.BlockInput(x))
+        (got,) = inactive.outputs([module], BlockInput(x))
         assert torch.allclose(got, module(x), atol=2e-4)
 
 
