@@ -11,10 +11,9 @@ from netspec.errors import UserError
 from search_client.images import (
     ImageSet,
     Pictures,
-    classes_in,
+    parts_of,
     read_folder,
     stored_size,
-    test_folder,
 )
 from search_client.progress import Stages
 from search_client.settings import Settings
@@ -75,15 +74,12 @@ def stored_folder(folder: Path, size: int, workers: int) -> tuple[StoredImages, 
     Raises:
         UserError: the folder is laid out otherwise.
     """
-    test = test_folder(folder)
-    if test is None or not (folder / "train").is_dir():
+    parts = parts_of(folder)
+    if parts is None:
         raise UserError(
             f"{folder} holds more images than memory_gb has room for; such folders need the "
             "parts train and test (or val)"
         )
-    parts = [classes_in(folder / "train"), classes_in(test)]
-    if parts[0].keys() != parts[1].keys():
-        raise UserError(f"{folder}/train and {test} must hold the same classes")
     classes = tuple(parts[0])
     made = []
     for part in parts:

@@ -13,7 +13,14 @@ import numpy as np
 
 from netspec.errors import UserError
 from search_client.classes import BACKGROUND
-from search_client.images import SUFFIXES, TEST_NAMES, NoClasses, read_square, stored_size
+from search_client.images import (
+    ImageFiles,
+    NoClasses,
+    files_by_class,
+    read_square,
+    stored_size,
+    test_folder,
+)
 from search_client.litert import Pixels, TFLiteClassifier
 from search_client.model_metadata import read_metadata
 
@@ -84,15 +91,10 @@ def evaluate_file(
     )
 
 
-def _files(data: Path) -> dict[str, list[Path]]:
-    """Image files by class, both sorted by name."""
-    part = next((data / name for name in TEST_NAMES if (data / name).is_dir()), data)
-    folders = sorted(entry for entry in part.iterdir() if entry.is_dir()) if part.is_dir() else []
-    found = {
-        folder.name: sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
-        for folder in folders
-    }
-    files = {name: paths for name, paths in found.items() if paths}
+def _files(data: Path) -> ImageFiles:
+    """Image files by class of the part with test images, or of all."""
+    part = test_folder(data) or data
+    files = files_by_class(part) if part.is_dir() else {}
     if not files:
         raise NoClasses(
             f"{data} holds no classes with images; expected {data}/test/CLASS/*.png, "

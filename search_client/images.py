@@ -16,6 +16,8 @@ from torch import Tensor
 from netspec.errors import UserError
 
 Square = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
+#: by class, both sorted by name
+ImageFiles = dict[str, list[Path]]
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 #: names that the folder of test images may bear
@@ -125,19 +127,13 @@ def read_folder(
     """
     if not folder.is_dir():
         raise NoClasses(f"there is no data folder {folder}; {_EXPECTED}")
-    test = test_folder(folder)
-    if test is None or not (folder / "train").is_dir():
+    parts = parts_of(folder)
+    if parts is None:
         files = classes_in(folder)
         everything = _read(files, tuple(files), size, on_image, done=0, total=_count(files))
         remaining, taken = split_by_class(everything, TEST_FRACTION, seed)
         return remaining, taken
-    train_files, test_files = classes_in(folder / "train"), classes_in(test)
-    if train_files.keys() != test_files.keys():
-        differing = ", ".join(sorted(train_files.keys() ^ test_files.keys()))
-        raise NoClasses(
-            f"{folder}/train and {test} must hold the same classes, but only one of them has: "
-            f"{differing}; move or remove these"
-        )
+    train_files, test_files = parts
     classes = tuple(train_files)
     total = _count(train_files) + _count(test_files)
     return (
@@ -157,14 +153,42 @@ def test_folder(folder: Path) -> Path | None:
     return next((folder / name for name in TEST_NAMES if (folder / name).is_dir()), None)
 
 
-def classes_in(folder: Path) -> dict[str, list[Path]]:
-    """Image files by class, both sorted by name."""
+def parts_of(folder: Path) -> tuple[ImageFiles, ImageFiles] | None:
+    """The training and test files of a data folder; None where it has no such parts.
+
+    Raises:
+        NoClasses: the parts differ in their classes.
+    """
+    test = test_folder(folder)
+    if test is None or not (folder / "train").is_dir():
+        return None
+    training, testing = classes_in(folder / "train"), classes_in(test)
+    if training.keys() != testing.keys():
+        differing = ", ".join(sorted(training.keys() ^ testing.keys()))
+        raise NoClasses(
+            f"{folder}/train and {test} must hold the same classes, but only one of them has: "
+            f"{differing}; move or remove these"
+        )
+    return training, testing
+
+
+def files_by_class(folder: Path) -> ImageFiles:
+    """Image files of a folder of classes, sorted; classes without any are left out."""
     files = {
         entry.name: sorted(path for path in entry.iterdir() if path.suffix.lower() in SUFFIXES)
         for entry in sorted(folder.iterdir())
         if entry.is_dir()
     }
-    found = {name: paths for name, paths in files.items() if paths}
+    return {name: paths for name, paths in files.items() if paths}
+
+
+def classes_in(folder: Path) -> ImageFiles:
+    """Image files of a folder of two classes or more.
+
+    Raises:
+        NoClasses: there are fewer.
+    """
+    found = files_by_class(folder)
     if len(found) < 2:  # noqa: PLR2004 - nothing to tell apart
         seen = ", ".join(sorted(entry.name for entry in folder.iterdir())[:5]) or "nothing"
         raise NoClasses(
@@ -173,12 +197,12 @@ def classes_in(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _count(files: dict[str, list[Path]]) -> int:
+def _count(files: ImageFiles) -> int:
     return sum(len(paths) for paths in files.values())
 
 
 def _read(
-    files: dict[str, list[Path]],
+    files: ImageFiles,
     classes: Sequence[str],
     size: int,
     on_image: Callable[[int, int], None],

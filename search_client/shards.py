@@ -99,8 +99,15 @@ def _members(path: Path) -> tuple[dict[str, tuple[int, int]], dict[str, int]]:
                 if f".{extension.lower()}" in SUFFIXES:
                     images[key] = member.offset_data, member.size
                 elif extension == "cls":
-                    held = shard.extractfile(member)
-                    classes[key] = int(held.read()) if held is not None else -1
+                    classes[key] = _label(shard, member)
     except (tarfile.TarError, OSError, ValueError) as error:
         raise UserError(f"{path} is no shard of labelled images ({error})") from error
     return images, classes
+
+
+def _label(shard: tarfile.TarFile, member: tarfile.TarInfo) -> int:
+    held = shard.extractfile(member)
+    label = -1 if held is None else int(held.read())
+    if label < 0:
+        raise ValueError(f"{member.name} holds no class number from 0 on")
+    return label
