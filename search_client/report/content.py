@@ -73,7 +73,8 @@ class SearchPoint(_Content):
     accuracy: float
     #: E[LAT] in ms, calibrated
     expected_ms: float
-    #: softmax(alpha), [block][choice]; Zero is the last choice where there is one
+    #: softmax(alpha), [block][choice]; Zero is the last choice where there is one; empty while
+    #: another width than the one found was the likeliest
     probabilities: tuple[tuple[float, ...], ...]
 
 
@@ -85,7 +86,7 @@ class SearchRecord(_Content):
     precision: Precision
     latency_loss: str
     points: tuple[SearchPoint, ...]
-    #: argmax choice of each block
+    #: choice of each block of the network found
     choices: tuple[int, ...]
 
 

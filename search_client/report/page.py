@@ -119,7 +119,7 @@ def _figures(report: Report) -> _Figures:
             if search.points
             else ()
         ),
-        probabilities=block_probabilities(search) if search.points else (),
+        probabilities=block_probabilities(search),
         choices=tuple(zip(choice_names(longest), choice_colours(longest), strict=True)),
         table=tuple(
             table_heatmap(report, precision) for precision in PRECISIONS if precision in in_table

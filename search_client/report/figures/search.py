@@ -92,8 +92,11 @@ def expected_latency_curve(search: SearchRecord, latency_ref_ms: float) -> Marku
 
 
 def block_probabilities(search: SearchRecord) -> tuple[Markup, ...]:
-    """softmax(alpha) over the weight steps, one stacked area a block."""
-    points = _thinned(search.points, _MOST_AREA_POINTS)
+    """softmax(alpha) over the weight steps, one stacked area a block; none without points."""
+    known = [point for point in search.points if point.probabilities]
+    points = _thinned(known, _MOST_AREA_POINTS)
+    if not points:
+        return ()
     return tuple(
         _probabilities(search, points, index, block)
         for index, block in enumerate(search.space.blocks)
