@@ -43,7 +43,8 @@ from search_client.images import ImageSet, read_folder, split_by_class, stored_s
 from search_client.losses import Target
 from search_client.modules import FloatNetwork
 from search_client.photographs import write_photographs
-from search_client.search import SearchConfig, search
+from search_client.search import search
+from search_client.search_config import SearchConfig
 from search_client.steps import Batch, Mean, WeightConfig, weight_step
 from search_client.supernet import Supernet
 

@@ -6,7 +6,6 @@ same number of held-out images.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ import torch
 
 from search_client.architecture import ArchitectureSteps
 from search_client.batches import generator_of
-from search_client.derive import Derived, NoNetworkOnTarget, derived, on_target
+from search_client.derive import Derived, NoNetworkOnTarget, derived, nearest_to_target
 from search_client.family import Family
 from search_client.goal import Goal
 from search_client.losses import LatencyLoss
@@ -93,12 +92,8 @@ class OnTarget:
 
     def within(self, variant: int, choices: Choices) -> bool:
         """Whether a network is on target."""
-        latency_ms = self.goal.path_ms(variant, choices)
-        ratio = max(
-            float(value) / aim.reference_ms
-            for value, aim in zip(latency_ms, self.goal.aims, strict=True)
-        )
-        return abs(ratio - 1) <= self.tolerance
+        latency_ms = self.goal.path_ms(variant, choices).tolist()
+        return abs(self.goal.over_reference(latency_ms) - 1) <= self.tolerance
 
     def draw(self) -> tuple[int, Choices]:
         """A variant and a network of it.
@@ -216,7 +211,7 @@ def reinforce(
             steps.step((some.to(device), labels.to(device)), generator, entropy_weight=0.0)
             seen, number = seen + len(labels), number + 1
             on_images(min(seen, images))
-        found = on_target(family, goal, tolerance)
+        found = nearest_to_target(family, goal, tolerance)
     finally:
         with torch.no_grad():
             for parameter, value in zip(family.architecture(), held, strict=True):
@@ -244,7 +239,5 @@ def _child(
 
 def _scored(method: Method, space: OnTarget, best: tuple[float, int, Choices]) -> Scored:
     accuracy, variant, choices = best
-    if accuracy < 0 or math.isnan(accuracy):
-        raise ValueError("at least one evaluation is needed")
     network = derived(space.family, space.goal, variant, list(choices), "on_target")
     return Scored(method, network, accuracy)

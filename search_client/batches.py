@@ -10,19 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from search_client.augment import USUAL, Augment, augmented
 from search_client.images import Pictures, stored_size
 from search_client.steps import Batch
 
 #: of the channels R, G, B in [0, 1]. Source: ImageNet.
 CHANNEL_MEAN = (0.485, 0.456, 0.406)
 CHANNEL_STD = (0.229, 0.224, 0.225)
-
-#: least area of a random crop, as a fraction of the stored image
-LEAST_AREA = 0.35
-#: greatest ratio of a random crop's sides
-GREATEST_ASPECT = 4 / 3
-#: greatest relative change of brightness and of contrast
-JITTER = 0.2
 
 
 def normalise(images: Tensor) -> Tensor:
@@ -41,39 +35,6 @@ def central_crop(images: Tensor, size: int) -> Tensor:
         )
     top, left = (images.shape[2] - size) // 2, (images.shape[3] - size) // 2
     return images[:, :, top : top + size, left : left + size]
-
-
-def augment(images: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """A random crop of each image, resized to [N, 3, size, size] in 0..255.
-
-    Area, aspect, place, horizontal flip, brightness and contrast are drawn for each image,
-    on the CPU; the images may be on a GPU.
-    """
-    count = len(images)
-
-    def uniform(low: float, high: float) -> Tensor:
-        drawn = low + (high - low) * torch.rand(count, generator=generator)
-        return drawn.to(images.device)
-
-    area = uniform(LEAST_AREA, 1.0).sqrt()
-    aspect = torch.exp(uniform(-math.log(GREATEST_ASPECT), math.log(GREATEST_ASPECT)) / 2)
-    width, height = (area * aspect).clamp_max(1.0), (area / aspect).clamp_max(1.0)
-    flip = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)  # noqa: PLR2004 - a fair coin
-    zero = torch.zeros(count, device=images.device)
-    # rows of x and y: output coordinates in [-1, 1] to those of the stored image
-    transform = torch.stack(
-        [
-            torch.stack([width * flip, zero, (1 - width) * uniform(-1, 1)], dim=1),
-            torch.stack([zero, height, (1 - height) * uniform(-1, 1)], dim=1),
-        ],
-        dim=1,
-    )
-    grid = functional.affine_grid(transform, [count, 3, size, size], align_corners=False)
-    crops = functional.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
-    brightness = uniform(1 - JITTER, 1 + JITTER).reshape(-1, 1, 1, 1)
-    contrast = uniform(1 - JITTER, 1 + JITTER).reshape(-1, 1, 1, 1)
-    grey = crops.mean((1, 2, 3), keepdim=True)
-    return ((crops - grey).mul_(contrast).add_(grey * brightness)).clamp_(0, 255)
 
 
 def generator_of(*numbers: int) -> torch.Generator:
@@ -95,6 +56,7 @@ class TrainingBatches:
         size: int,
         batch_size: int,
         seed: int,
+        augment: Augment = USUAL,
         *,
         device: str | torch.device = "cpu",
         shard: tuple[int, int] = (0, 1),
@@ -105,6 +67,7 @@ class TrainingBatches:
         self.rank, self.processes = shard
         self.batch_size = min(batch_size, len(data) // self.processes)
         self.seed = seed
+        self.augment = augment
         self.device = torch.device(device)
         #: epochs that iterating has given
         self.iterations = 0
@@ -125,7 +88,8 @@ class TrainingBatches:
         orders = torch.split(order[:used][self.rank :: self.processes], self.batch_size)[start:]
         for step, (images, labels) in enumerate(_read(self.data, orders, self.device), start):
             generator = generator_of(self.seed, number, step, self.rank)
-            yield normalise(augment(images, self.size, generator)), labels
+            crops = augmented(images, self.size, generator, self.augment)
+            yield normalise(crops), labels
 
 
 class PlainBatches:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from netspec.client import LatencyTable
+from netspec.errors import MissingEntries
 from netspec.networks import Network
 from search_client.baselines import (
     OnTarget,
@@ -17,6 +19,8 @@ from search_client.baselines import (
     random_search,
     reinforce,
 )
+from search_client.calibrated import predicted_ms
+from search_client.goal import Goal
 from search_client.images import Pictures
 from search_client.methods import Method
 from search_client.progress import Stages
@@ -45,6 +49,8 @@ class Compared(BaseModel):
     held_out_images: int
     #: top-1 (fraction) on the test images, trained from scratch; None where it was not trained
     test_accuracy: float | None = None
+    #: settings of that training; None: as the search's run says
+    trained_with: dict[str, Any] | None = None
 
 
 _COMPARED = TypeAdapter(list[Compared])
@@ -64,7 +70,8 @@ def compare(
 ) -> list[Compared]:
     """Compares, and leaves `compare.json` in a folder; what is trained there already stays.
 
-    Every method may look at as many held-out images as the search's architecture steps did.
+    All aim at the search's reference or, where it found no network there, at what it found. Every
+    method may look at as many held-out images as the search's architecture steps did.
 
     Args:
         run: a search that has ended.
@@ -79,23 +86,33 @@ def compare(
     """
     path = folder / FILE
     comparison = _Comparison(run, settings, training, stages, images_per_network)
-    rows = [*comparison.rows(methods), *_mobilenets(run.tables[0], settings)]
+    rows = [*comparison.rows(methods), *_mobilenets(run.tables[0], settings, stages)]
+    recipe, ran = _training(settings), _training(run.record.settings)
     known = {}
     if path.is_file():
         before = _COMPARED.validate_json(path.read_bytes())
-        known = {row.network.content_hash: row.test_accuracy for row in before}
-    rows = [
-        row.model_copy(update={"test_accuracy": known.get(row.network.content_hash)})
-        for row in rows
-    ]
+        same = (row for row in before if (row.trained_with or ran) == recipe)
+        known = {row.network.content_hash: row.test_accuracy for row in same}
+    rows = [_trained(row, known.get(row.network.content_hash), recipe) for row in rows]
     _write(rows, path)
     for index, row in enumerate(rows if trained else []):
         if row.test_accuracy is None:
             network = row.network.with_precision("float32")
             _, accuracy = train_network(network, training, test, settings, stages)
-            rows[index] = row.model_copy(update={"test_accuracy": accuracy})
+            rows[index] = _trained(row, accuracy, recipe)
             _write(rows, path)
     return rows
+
+
+def _trained(row: Compared, accuracy: float | None, recipe: dict[str, Any]) -> Compared:
+    if accuracy is None:
+        return row
+    return row.model_copy(update={"test_accuracy": accuracy, "trained_with": recipe})
+
+
+def _training(settings: Settings) -> dict[str, Any]:
+    """What decides how a network is trained from scratch."""
+    return settings.model_dump(mode="json", include={"train", "batch_size", "seed"})
 
 
 def _write(rows: list[Compared], path: Path) -> None:
@@ -109,7 +126,7 @@ class _Comparison:
         self, run: LoadedRun, settings: Settings, training: Pictures, stages: Stages, images: int
     ) -> None:
         """`images` held-out images score one network."""
-        self.family, self.goal = run.family.to(device()), run.goal.to(device())
+        self.family, self.goal = run.family.to(device()), _goal(run, settings, stages).to(device())
         self.run = run
         self.settings = settings
         self.stages = stages
@@ -172,17 +189,34 @@ class _Comparison:
         )
 
 
-def _mobilenets(table: LatencyTable, settings: Settings) -> list[Compared]:
-    return [
-        Compared(
-            method="MobileNetV2",
-            network=network,
-            predicted_ms=table.predict_ms(network),
-            shared_accuracy=None,
-            held_out_images=0,
+def _goal(run: LoadedRun, settings: Settings, stages: Stages) -> Goal:
+    """The search's; where its space had no network on target, what it found instead."""
+    found_ms = run.derive().latency_ms
+    if abs(run.goal.over_reference(found_ms) - 1) <= settings.search.tolerance:
+        return run.goal
+    told = " and ".join(f"{value:.3f} ms" for value in found_ms)
+    stages.note(f"The search found {told}, not its reference: all others aim at that, too")
+    return run.goal.aimed_at(found_ms)
+
+
+def _mobilenets(table: LatencyTable, settings: Settings, stages: Stages) -> list[Compared]:
+    rows = []
+    for network in settings.every_baseline(settings.precision):
+        try:
+            latency_ms = predicted_ms(table, network)
+        except MissingEntries as error:
+            stages.note(f"Without {network.name}: {error}")
+            continue
+        rows.append(
+            Compared(
+                method="MobileNetV2",
+                network=network,
+                predicted_ms=latency_ms,
+                shared_accuracy=None,
+                held_out_images=0,
+            )
         )
-        for network in settings.every_baseline(settings.precision)
-    ]
+    return rows
 
 
 def _first(batches: Iterator[Batch], images: int) -> Iterator[Batch]:

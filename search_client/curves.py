@@ -32,11 +32,8 @@ def curves(folder: Path | None) -> Iterator[Callable[[SearchStep], None]]:
             "install it with `pip install proxyless-farm[tensorboard]`"
         ) from error
     writer = SummaryWriter(str(folder))
-    before = {"warm-up": 0, "joint": 0}
 
     def write(step: SearchStep) -> None:
-        before[step.phase] = max(before[step.phase], step.done)
-        done = sum(before.values())
         values = {
             "weights/loss": step.loss,
             "weights/accuracy": step.accuracy,
@@ -46,7 +43,7 @@ def curves(folder: Path | None) -> Iterator[Callable[[SearchStep], None]]:
             "speed/images_per_s": step.images_per_s,
         }
         for name, value in values.items():
-            writer.add_scalar(name, value, done)
+            writer.add_scalar(name, value, step.weight_steps)
 
     try:
         yield write

@@ -64,7 +64,12 @@ def deploy(
     training, test = (_at_size(part, network.input_size) for part in (training, test))
     model, accuracy = train_network(network, training, test, settings, stages)
     batches = TrainingBatches(
-        training, network.input_size, settings.batch_size, settings.seed, device=device_of(model)
+        training,
+        network.input_size,
+        settings.batch_size,
+        settings.seed,
+        settings.train.augment,
+        device=device_of(model),
     )
     with (
         stages.stage("quantize", f"Finetune {network.name} as int8"),
@@ -89,6 +94,11 @@ def deploy(
         f"{parity['int8'].top1_agreement:.2%} of the images"
     )
     return Deployed(network, accuracy, files, parity, artifact)
+
+
+def file_name(role: str, precision: Precision) -> str:
+    """Name of a deployed network's file in its run's folder."""
+    return f"{role}.{precision}.tflite"
 
 
 def _shown(step: TrainStep) -> tuple[int, int, str]:

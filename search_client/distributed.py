@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from netspec.errors import UserError
 
 
 def rank() -> int:
@@ -19,6 +21,16 @@ def rank() -> int:
 def world() -> int:
     """Number of processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def shard() -> tuple[int, int]:
+    """This process's number and how many there are."""
+    return rank(), world()
+
+
+def share(batch_size: int) -> int:
+    """Images of a batch that are this process's, at least one."""
+    return max(1, batch_size // world())
 
 
 @contextmanager
@@ -70,7 +82,42 @@ def any_process(here: bool) -> bool:
     """Whether something is so in any process, for instance that it was asked to stop."""
     if world() == 1:
         return here
-    device = torch.device("cuda") if dist.get_backend() == "nccl" else torch.device("cpu")
-    flag = torch.tensor(int(here), device=device)
+    flag = torch.tensor(int(here), device=_device())
     dist.all_reduce(flag, dist.ReduceOp.MAX)
     return bool(flag)
+
+
+def same(text: Callable[[], str]) -> str:
+    """The text that the first process makes, in every process.
+
+    Others are asked once for all processes, and all of them are told the same.
+
+    Raises:
+        UserError: the first process could not make it; each says why.
+    """
+    if world() == 1:
+        return text()
+    said, failed = _attempt(text) if rank() == 0 else (b"", False)
+    about = torch.tensor([len(said), int(failed)], device=_device())
+    dist.broadcast(about, src=0)
+    length, refused = about.tolist()
+    buffer = bytearray(said) if said else bytearray(length)
+    content = torch.frombuffer(buffer, dtype=torch.uint8).to(_device())
+    dist.broadcast(content, src=0)
+    told = content.cpu().numpy().tobytes().decode()
+    if refused:
+        raise UserError(told)
+    return told
+
+
+def _attempt(text: Callable[[], str]) -> tuple[bytes, bool]:
+    """A text, or the error in its place."""
+    try:
+        return text().encode(), False
+    except UserError as error:
+        return str(error).encode(), True
+
+
+def _device() -> torch.device:
+    """Where the processes exchange tensors."""
+    return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")

@@ -63,6 +63,11 @@ class Family(nn.Module):
         """The supernet that a variant runs in."""
         return cast("Supernet", self.supernets[self.variants[variant].supernet])
 
+    def begin_training(self) -> None:
+        """Into train mode, where it is not: the walk over a thousand modules takes milliseconds."""
+        if not all(module.training for module in (self, *self.supernets)):
+            self.train()
+
     def weights(self) -> Iterator[nn.Parameter]:
         """Every parameter but alpha and beta."""
         for supernet in self.supernets:

@@ -95,10 +95,11 @@ def gate_gradients(
 
 
 def inner_product(x: Tensor, y: Tensor) -> Tensor:
-    """Sum of x * y in float32 (scalar), without a product as large as they are."""
+    """Sum of x * y (scalar) in float32 at least, without a product as large as they are."""
     if x.dim() == 4:  # noqa: PLR2004 - images, laid out NHWC: flattening them copies nothing
         x, y = x.permute(0, 2, 3, 1), y.permute(0, 2, 3, 1)
-    return torch.dot(x.detach().float().reshape(-1), y.detach().float().reshape(-1))
+    wide = torch.promote_types(x.dtype, torch.float32)
+    return torch.dot(x.detach().to(wide).reshape(-1), y.detach().to(wide).reshape(-1))
 
 
 @torch.no_grad()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from operator import mul
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -99,13 +101,33 @@ class Goal(nn.Module):
             rows.append(latency(one_hot))
         return torch.stack(rows)
 
+    def aimed_at(self, references_ms: Sequence[float]) -> Goal:
+        """The same targets with other references."""
+        aims = [
+            replace(aim, reference_ms=value)
+            for aim, value in zip(self.aims, references_ms, strict=True)
+        ]
+        rows = [
+            [self.expected_latency(target, variant) for variant in range(len(row))]
+            for target, row in enumerate(cast("Iterable[nn.ModuleList]", self.latencies))
+        ]
+        return Goal(aims, rows, self.combine)
+
     def worst(self, latency_ms: Tensor) -> int:
         """The target whose latency over its reference is greatest."""
-        ratios = [
-            value / aim.reference_ms
-            for value, aim in zip(latency_ms.tolist(), self.aims, strict=True)
-        ]
+        ratios = self._over_references(latency_ms.tolist())
         return ratios.index(max(ratios))
+
+    def over_reference(self, latency_ms: Sequence[float]) -> float:
+        """Latency over reference, of the worst target or as the weighted mean; 1 is on target."""
+        ratios = self._over_references(latency_ms)
+        if self.combine == "worst":
+            return max(ratios)
+        weights = [aim.weight for aim in self.aims]
+        return math.fsum(map(mul, ratios, weights)) / math.fsum(weights)
+
+    def _over_references(self, latency_ms: Sequence[float]) -> list[float]:
+        return [value / aim.reference_ms for value, aim in zip(latency_ms, self.aims, strict=True)]
 
     def loss(self, form: LatencyLoss, cross_entropy: Tensor, latency_ms: Tensor) -> Tensor:
         """The loss (scalar) of a cross-entropy and a latency on each target [targets] ms."""

@@ -17,6 +17,8 @@ class SearchStep:
     done: int
     #: weight steps in this phase
     total: int
+    #: done in both phases
+    weight_steps: int
     #: training loss of the epoch so far
     loss: float
     #: training accuracy (fraction) of the epoch so far, over sampled paths
@@ -25,7 +27,7 @@ class SearchStep:
     expected_ms: float
     #: R of that target
     reference_ms: float
-    #: mean over blocks of the entropy of their choices, in nats
+    #: mean entropy of the blocks' choices, and of the variants', in nats
     entropy: float
     #: images of weight steps in this process's last seconds, a second
     images_per_s: float
@@ -58,7 +60,7 @@ class SearchEpoch:
     accuracy: float
     #: on the target whose E / R is greatest
     expected_ms: float
-    #: mean over blocks of the entropy of their choices, in nats
+    #: mean entropy of the blocks' choices, and of the variants', in nats
     entropy: float
     #: of the likeliest variant, by block, then by choice
     probabilities: list[list[float]]

@@ -23,7 +23,9 @@ class LogRatio(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["log_ratio"] = "log_ratio"
+    #: multiplies the cross-entropy
     alpha: Weight = 0.2
+    #: the exponent
     beta: Weight = 0.3
 
     def __call__(self, cross_entropy: Tensor, expected_ms: Tensor, reference_ms: float) -> Tensor:
@@ -62,8 +64,11 @@ class Equation3(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["equation3"] = "equation3"
+    #: multiplies the cross-entropy
     alpha: Weight = 0.2
+    #: the exponent
     beta: Weight = 0.3
+    #: least value of the logarithm
     floor: Weight = 0.01
 
     def __call__(self, cross_entropy: Tensor, expected_ms: Tensor, reference_ms: float) -> Tensor:
@@ -81,6 +86,7 @@ class Linear(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["linear"] = "linear"
+    #: of the latency beside the cross-entropy
     weight: Weight = 0.1
 
     def __call__(self, cross_entropy: Tensor, expected_ms: Tensor, reference_ms: float) -> Tensor:
@@ -97,6 +103,7 @@ class Target(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["target"] = "target"
+    #: of the latency beside the cross-entropy
     weight: Weight = 1.0
 
     def __call__(self, cross_entropy: Tensor, expected_ms: Tensor, reference_ms: float) -> Tensor:

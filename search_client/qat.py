@@ -33,12 +33,14 @@ class QatConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(default=10, ge=1)
+    epochs: int = Field(default=10, ge=1, description="in all")
     learning_rate: float = Field(default=0.005, gt=0, description="peak, at batches of 256")
     rising_epochs: int = Field(default=0, ge=0, description="of linear rise to the peak")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="Nesterov's")
-    weight_decay: float = Field(default=4e-5, ge=0)
-    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    weight_decay: float = Field(default=4e-5, ge=0, description="of every weight, a step")
+    label_smoothing: float = Field(
+        default=0.1, ge=0, lt=1, description="share of a label that all classes divide"
+    )
     norm_epochs: int = Field(
         default=5, ge=0, description="first ones, in which BatchNorm follows the batches"
     )

@@ -10,10 +10,8 @@ import torch
 from torch import Tensor
 
 from netspec.errors import UserError
-from netspec.networks import Network
 from search_client.artifacts import Artifact, Source
 from search_client.batches import PlainBatches, TrainingBatches, central_crop
-from search_client.checkpoints import load
 from search_client.classes import with_background, with_classes
 from search_client.images import ImageSet, read_folder, stored_size
 from search_client.mixed_precision import with_float_blocks
@@ -34,22 +32,6 @@ class QuantizeOptions:
     float_blocks: Collection[int] = ()
     batch_size: int = 256
     seed: int = 0
-
-
-def read_weights(path: Path) -> FloatNetwork:
-    """A float network that `search-client train` wrote, in evaluation mode.
-
-    Raises:
-        UserError: the file holds no network.
-    """
-    state = load(path)
-    if not {"network", "model"} <= state.keys():
-        raise UserError(
-            f"{path} holds no trained network; expected what `search-client train` wrote"
-        )
-    model = FloatNetwork(Network.model_validate_json(state["network"]))
-    model.load_state_dict(state["model"])
-    return model.eval()
 
 
 def as_artifact(model: FloatNetwork, classes: Sequence[str], source: Source) -> Artifact:

@@ -7,28 +7,19 @@ from pathlib import Path
 
 import torch
 
-from netspec.client import LatencyTable, ProfilerClient
+from netspec.client import LatencyTable
 from search_client import distributed
 from search_client.batches import PlainBatches, TrainingBatches
 from search_client.checkpoints import Checkpoints, load
 from search_client.history import SearchStep
 from search_client.images import Pictures, split_by_class
 from search_client.progress import Stages
-from search_client.runs import CHECKPOINT, ended, family_of, goal_of, record_of, write_record
-from search_client.search import SearchResult, search
+from search_client.run_record import continued, ended, read_record, record_of, write_record
+from search_client.runs import CHECKPOINT, family_of, goal_of
+from search_client.search import SearchResult, check_loss, search
 from search_client.settings import Settings
 
 Observer = Callable[[SearchStep], None]
-
-
-def further_tables(client: ProfilerClient, settings: Settings) -> list[LatencyTable]:
-    """The newest tables of the targets beside the first.
-
-    Raises:
-        UserError: one is unknown, or has no table.
-    """
-    ids = [client.target(further.target).id for further in settings.further_targets]
-    return [LatencyTable(client.latest_snapshot(target_id)) for target_id in ids]
 
 
 def device() -> torch.device:
@@ -69,8 +60,15 @@ def run_search(
     family = family_of(settings).to(device())
     goal = goal_of(settings, tables, references_ms).to(device())
     record = record_of(settings, goal, tables, data, training.classes)
-    state = load(folder / CHECKPOINT) if resume else None
-    first = distributed.rank() == 0
+    # Before anything in the folder changes.
+    check_loss(goal, family, settings.search.latency_loss)
+    first, state = distributed.rank() == 0, None
+    if resume:
+        record = continued(read_record(folder), record)
+        state = load(folder / CHECKPOINT)
+    elif first:
+        # Else a resume would go on with the search that was here before.
+        (folder / CHECKPOINT).unlink(missing_ok=True)
     if first:
         write_record(record, tables, folder)
     checkpoints = Checkpoints(folder / CHECKPOINT, settings.checkpoint_minutes, signals=signals)
@@ -104,11 +102,18 @@ def batches_of(
 ) -> tuple[TrainingBatches, PlainBatches]:
     """Batches for the weight steps, and held-out ones for the architecture steps."""
     remaining, held_out = split_by_class(training, settings.held_out, settings.seed)
-    shard = distributed.rank(), distributed.world()
-    per_process = max(1, settings.batch_size // shard[1])
+    count, shard = distributed.share(settings.batch_size), distributed.shard()
     return (
-        TrainingBatches(remaining, size, per_process, settings.seed, device=device(), shard=shard),
-        PlainBatches(held_out, size, per_process, settings.seed, device=device(), shard=shard),
+        TrainingBatches(
+            remaining,
+            size,
+            count,
+            settings.seed,
+            settings.search.augment,
+            device=device(),
+            shard=shard,
+        ),
+        PlainBatches(held_out, size, count, settings.seed, device=device(), shard=shard),
     )
 
 

@@ -17,7 +17,7 @@ from netspec.spaces import Space
 from search_client.family import variants_of
 from search_client.goal import Combine
 from search_client.qat import QatConfig
-from search_client.search import SearchConfig
+from search_client.search_config import SearchConfig
 from search_client.shipped import RECIPES, shipped_recipes
 from search_client.train import TrainConfig
 
@@ -74,6 +74,7 @@ class Settings(BaseModel):
     baseline_width: Annotated[float, Field(gt=0, le=4)] = 1.0
     #: further MobileNetV2 to compare with, each an input size (px) and a width multiplier
     baselines: tuple[tuple[Side, Annotated[float, Field(gt=0, le=4)]], ...] = ()
+    #: images of a step; several processes divide them
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 256
     #: share of each class's training images that the architecture steps see
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.04
@@ -103,6 +104,14 @@ class Settings(BaseModel):
                 operators += space.operators()
             for network in self.every_baseline(precision):
                 operators += network.operators
+        return tuple(dict.fromkeys(operators))
+
+    def searched_operators(self) -> tuple[Operator, ...]:
+        """All that a search alone needs a latency for: the space, and a baseline to aim at."""
+        spaces = self.spaces(self.precision)
+        operators = [operator for space in spaces for operator in space.operators()]
+        if self.latency_ref_ms is None:
+            operators += self.baseline(self.precision).operators
         return tuple(dict.fromkeys(operators))
 
     def spaces(self, precision: Precision) -> list[Space]:
@@ -135,8 +144,8 @@ def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Settings:
 
     Args:
         name_or_path: of the recipe.
-        overrides: values that replace the recipe's, each `search.epochs=3`: a dotted name and
-            a TOML value; a text needs no quotes.
+        overrides: values that replace the recipe's, each `search.joint_epochs=3`: a dotted name
+            and a TOML value; a text needs no quotes.
 
     Raises:
         BadRecipe: there is none, it is no TOML, or it has unknown or impossible values; the
@@ -187,7 +196,9 @@ def _override(values: dict[str, Any], override: str) -> None:
     """Replaces one value; whether it exists is seen when everything is read together."""
     name, equals, text = override.partition("=")
     if not equals or not name.strip():
-        raise BadRecipe(f"--set {override}: expected a name and a value, as in search.epochs=3")
+        raise BadRecipe(
+            f"--set {override}: expected a name and a value, as in search.joint_epochs=3"
+        )
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

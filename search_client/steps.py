@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import SGD, Optimizer
 
+from search_client.augment import USUAL, Augment
+
 Batch = tuple[Tensor, Tensor]
 Arithmetic = Literal["float32", "bfloat16"]
 
@@ -36,14 +38,17 @@ class WeightConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     momentum: float = Field(default=0.9, ge=0, lt=1, description="Nesterov's")
-    weight_decay: float = Field(default=4e-5, ge=0)
-    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    weight_decay: float = Field(default=4e-5, ge=0, description="of every weight, a step")
+    label_smoothing: float = Field(
+        default=0.1, ge=0, lt=1, description="share of a label that all classes divide"
+    )
     arithmetic: Arithmetic = Field(
         default="float32", description="of convolutions; bfloat16 by torch's autocast"
     )
     micro_batches: int = Field(
         default=1, ge=1, description="a step's batch runs in so many parts, to save memory"
     )
+    augment: Augment = Field(default=USUAL, description="of the training images")
 
     def optimizer(self, weights: Iterable[nn.Parameter]) -> SGD:
         """SGD over the weights; the schedule sets its learning rate at every step."""

@@ -97,5 +97,7 @@ class StoredImages:
             batch_sampler=[order.tolist() for order in orders],
             num_workers=self.workers,
             pin_memory=torch.cuda.is_available(),
+            # Of its own: torch's is for what the training draws, and a resume reads anew.
+            generator=torch.Generator(),
         )
         return iter(loader)

@@ -11,6 +11,7 @@ import torch
 from pydantic import Field, TypeAdapter
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim import SGD
 
 from search_client import distributed
 from search_client.checkpoints import BadCheckpoint, Checkpoints, State
@@ -27,11 +28,18 @@ from search_client.steps import (
 
 
 class TrainConfig(WeightConfig):
-    """How a network is trained: SGD under a cosine. Defaults: ProxylessNAS on ImageNet."""
+    """How a network is trained: SGD under a cosine.
 
-    epochs: int = Field(default=300, ge=1)
+    Defaults: ProxylessNAS on ImageNet, but for `augment` and `decay_norms`.
+    """
+
+    epochs: int = Field(default=300, ge=1, description="in all")
     learning_rate: float = Field(default=0.05, gt=0, description="peak, at batches of 256")
-    rising_epochs: int = Field(default=5, ge=0, description="of linear rise to the peak")
+    rising_epochs: int = Field(default=0, ge=0, description="of linear rise to the peak")
+    decay_norms: bool = Field(
+        default=True,
+        description="whether BatchNorm's gains and biases decay, too; ProxylessNAS': no",
+    )
     dropout: float = Field(default=0.0, ge=0, lt=1, description="of pooled features")
     average_decay: float = Field(
         default=0.0,
@@ -44,6 +52,17 @@ class TrainConfig(WeightConfig):
         default=0.0, ge=0, description="both parameters of the beta distribution; 0: none"
     )
     compile: bool = Field(default=False, description="by torch.compile, which needs a C++ compiler")
+
+    def optimizer_of(self, model: nn.Module) -> SGD:
+        """SGD over all parameters of a model; the schedule sets its learning rate."""
+        if self.decay_norms:
+            return self.optimizer(model.parameters())
+        found = (one for one in model.modules() if isinstance(one, nn.BatchNorm2d))
+        kept = [parameter for one in found for parameter in one.parameters()]
+        norms = {id(parameter) for parameter in kept}
+        optimizer = self.optimizer(one for one in model.parameters() if id(one) not in norms)
+        optimizer.add_param_group({"params": kept, "weight_decay": 0.0})
+        return optimizer
 
 
 @dataclass(frozen=True)
@@ -118,7 +137,7 @@ class _Training:
         self.config = config
         self.device = device_of(model)
         distributed.agree(model)
-        self.optimizer = config.optimizer(model.parameters())
+        self.optimizer = config.optimizer_of(model)
         #: moving average of the model's state, empty where there is none
         self.average: dict[str, Tensor] = {}
         if config.average_decay > 0:
@@ -188,6 +207,7 @@ class _Training:
         """All that the next step depends on."""
         return {
             "config": self.config.model_dump_json(),
+            "batches": len(self.batches),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": self.average,
@@ -201,16 +221,25 @@ class _Training:
         """Go back to where a state was taken.
 
         Raises:
-            BadCheckpoint: the state is a training's with another config.
+            BadCheckpoint: the state is a training's with another config, network or data.
         """
-        if state["config"] != self.config.model_dump_json():
+        same = TrainConfig.model_validate_json(state["config"]) == self.config
+        if not same or state.get("batches") != len(self.batches):
             raise BadCheckpoint(
-                "the checkpoint was saved by a training with other settings; give the same "
-                "recipe, or start without --resume"
+                "the checkpoint was saved by a training with other settings or data; give the "
+                "same, or start without --resume"
             )
-        self.model.load_state_dict(state["model"])
+        try:
+            self.model.load_state_dict(state["model"])
+        except RuntimeError as error:
+            raise BadCheckpoint(
+                "the checkpoint was saved by a training of another network; give the same, "
+                "or start without --resume"
+            ) from error
         self.optimizer.load_state_dict(state["optimizer"])
-        self.average = state["average"]
+        for name, value in state["average"].items():
+            # In place: the average stays on the model's device.
+            self.average[name].copy_(value)
         torch.set_rng_state(state["torch"])
         self.epoch, self.step = state["position"]
         self.mean = Mean.of_state(state["mean"])

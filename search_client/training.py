@@ -50,10 +50,14 @@ def train_network(
         Stopped: the process was asked to end; the state is saved.
     """
     size = network.input_size
-    shard = distributed.rank(), distributed.world()
-    per_process = max(1, settings.batch_size // shard[1])
     batches = TrainingBatches(
-        training, size, per_process, settings.seed, device=device(), shard=shard
+        training,
+        size,
+        distributed.share(settings.batch_size),
+        settings.seed,
+        settings.train.augment,
+        device=device(),
+        shard=distributed.shard(),
     )
     torch.manual_seed(settings.seed)
     model = FloatNetwork(network, settings.train.dropout).to(device())
@@ -83,6 +87,10 @@ def load_network(weights: Path) -> FloatNetwork:
         UserError: the file holds none.
     """
     state = load(weights)
+    if not {"network", "model"} <= state.keys():
+        raise UserError(
+            f"{weights} holds no trained network; expected what `search-client train` wrote"
+        )
     model = FloatNetwork(Network.model_validate_json(state["network"]))
     model.load_state_dict(state["model"])
     return model.eval()

@@ -32,7 +32,8 @@ from search_client.methods import Method
 from search_client.pipeline import search_only
 from search_client.profiling import measure
 from search_client.progress import Stages
-from search_client.runs import CHECKPOINT, read_record, read_run
+from search_client.run_record import read_record
+from search_client.runs import CHECKPOINT, read_run
 from search_client.settings import Settings, read_recipe
 
 METHODS = (Method.GRADIENT, Method.RANDOM)

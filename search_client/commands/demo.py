@@ -10,7 +10,13 @@ import typer
 
 from netspec.command import AsJson, print_json
 from netspec.errors import UserError
-from search_client.commands.options import Recipe, RunFolder, console, console_beside
+from search_client.commands.options import (
+    Overrides,
+    Recipe,
+    RunFolder,
+    console,
+    console_beside,
+)
 
 
 def demo(
@@ -23,6 +29,7 @@ def demo(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="For the server; 0 takes any that is free.")
     ] = 0,
+    overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the main job on this machine: server, agent and search as three processes.
@@ -38,8 +45,9 @@ def demo(
     # Whoever ends the demo ends its companions too: a closed terminal, a timeout, a supervisor.
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)
+    settings = read_recipe(recipe, overrides or [])
     try:
-        report = run_demo(read_recipe(recipe), data, run, port, Stages(console_beside(as_json)))
+        report = run_demo(settings, data, run, port, Stages(console_beside(as_json)))
     except KeyboardInterrupt:
         raise UserError(
             f"stopped; every visit made so far is kept in {run / 'profiler'}, "

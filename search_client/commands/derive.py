@@ -35,7 +35,8 @@ def derive(
     A search that was made for one latency has probabilities near it: aim far off, and a
     search of its own finds better networks.
     """
-    from search_client.runs import NETWORK, read_record, read_run  # noqa: PLC0415
+    from search_client.run_record import NETWORK, read_record  # noqa: PLC0415
+    from search_client.runs import read_run  # noqa: PLC0415
     from search_client.settings import parse_ms  # noqa: PLC0415
 
     references = dict(enumerate(parse_ms(text) for text in latency_ref or []))

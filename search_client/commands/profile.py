@@ -9,6 +9,7 @@ import typer
 from netspec.connection import DEFAULT_URL
 from netspec.wire import ISOLATED, TaskMethod
 from search_client.commands.options import (
+    Overrides,
     ProfilerUrl,
     Recipe,
     TargetOption,
@@ -28,13 +29,14 @@ def profile(
         TaskMethod,
         typer.Option(help="`in_network`: also profile networks that cover the space, and merge."),
     ] = ISOLATED,
+    overrides: Overrides = None,
 ) -> None:
     """Measure a recipe's space on a target and publish its calibrated table."""
     from search_client.profiling import profile as run_profile  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.settings import read_recipe  # noqa: PLC0415
 
-    settings = read_recipe(recipe).for_classes(classes)
+    settings = read_recipe(recipe, overrides or []).for_classes(classes)
     with profiler_client(profiler_url) as client:
         profiled = run_profile(client, client.target(target), settings, Stages(console), method)
     snapshot = profiled.table.snapshot

@@ -34,7 +34,7 @@ def quantize(
         typer.Option("--ptq", help="Only observe ranges on training images; do not finetune."),
     ] = False,
     epochs: Annotated[int, typer.Option(min=1, help="Of finetuning.")] = 10,
-    learning_rate: Annotated[float, typer.Option(help="Peak of the cosine.")] = 0.005,
+    learning_rate: Annotated[float, typer.Option(min=1e-9, help="Peak of the cosine.")] = 0.005,
     norm_epochs: Annotated[
         int, typer.Option(min=0, help="First ones, in which BatchNorm follows the batches.")
     ] = 5,
@@ -54,8 +54,8 @@ def quantize(
         bool,
         typer.Option("--classes-of-data", help="Take over the data's classes; new ones untrained."),
     ] = False,
-    batch_size: Annotated[int, typer.Option(min=1)] = 256,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images of a step.")] = 256,
+    seed: Annotated[int, typer.Option(min=0, help="Of the data's order and of new classes.")] = 0,
     images: CompareImages = 1000,
 ) -> None:
     """Make a trained network int8, by finetuning or post-training, and export it verified.
@@ -76,8 +76,8 @@ def quantize(
         labelled_for,
         quantize_artifact,
         read_images,
-        read_weights,
     )
+    from search_client.training import load_network  # noqa: PLC0415
 
     stages = Stages(console)
     finetuning = QatConfig(
@@ -94,7 +94,7 @@ def quantize(
             data_folder(data, artifact), artifact.network.input_size, stages
         )
     else:
-        folder, model = data_folder(data, None), read_weights(weights)
+        folder, model = data_folder(data, None), load_network(weights)
         training, test = read_images(folder, model.network.input_size, stages)
         artifact = as_artifact(model, training.classes, Source(run.name, None, str(folder)))
     if classes_of_data:

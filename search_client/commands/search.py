@@ -77,9 +77,10 @@ def search(
     from search_client.curves import curves  # noqa: PLC0415
     from search_client.pipeline import run as run_pipeline  # noqa: PLC0415
     from search_client.pipeline import search_only  # noqa: PLC0415
+    from search_client.prices import target_of  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.report.terminal import print_report  # noqa: PLC0415
-    from search_client.runs import NETWORK  # noqa: PLC0415
+    from search_client.run_record import NETWORK  # noqa: PLC0415
     from search_client.settings import read_recipe  # noqa: PLC0415
 
     if snapshot is not None and not only_search:
@@ -99,9 +100,14 @@ def search(
         client_of(profiler_url, snapshot) as client,
         curves(folder) as observe,
     ):
-        one = client.target(targets[0])
+        if distributed.world() > 1 and not only_search:
+            raise UserError(
+                "several processes only search; add --only-search, then train what they find with "
+                "`search-client train`"
+            )
+        one = target_of(client, targets[0])
         stages = Stages(console_beside(as_json), quiet=distributed.rank() > 0)
-        if only_search or distributed.world() > 1:
+        if only_search:
             result = search_only(
                 client,
                 one,
@@ -113,9 +119,11 @@ def search(
                 resume=resume,
                 observers=[observe],
             )
-            if as_json and distributed.rank() == 0:
+            if distributed.rank() > 0:
+                return
+            if as_json:
                 print_found(result.found, run / NETWORK)
-            elif not as_json:
+            else:
                 console.print(f"Found: {run / NETWORK}", markup=False)
             return
         report = run_pipeline(

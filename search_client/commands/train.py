@@ -39,7 +39,7 @@ def train(
     from search_client import distributed  # noqa: PLC0415
     from search_client.data import read_data  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
-    from search_client.runs import NETWORK, read_record  # noqa: PLC0415
+    from search_client.run_record import NETWORK, read_record  # noqa: PLC0415
     from search_client.training import train_network  # noqa: PLC0415
 
     record = read_record(run)

@@ -16,7 +16,8 @@ from search_client.gates import Gradient
 from search_client.goal import Aim, Goal
 from search_client.losses import Linear
 from search_client.modules import FloatNetwork
-from search_client.search import Search, SearchConfig
+from search_client.search_config import SearchConfig
+from search_client.search_loop import Search
 from search_client.steps import Batch
 from search_client.train import TrainConfig, train
 from tests.unit.search_client.tiny import tiny_space

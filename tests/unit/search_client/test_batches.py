@@ -1,13 +1,8 @@
 import pytest
 import torch
 
-from search_client.batches import (
-    PlainBatches,
-    TrainingBatches,
-    augment,
-    central_crop,
-    normalise,
-)
+from search_client.augment import augmented
+from search_client.batches import PlainBatches, TrainingBatches, central_crop, normalise
 from search_client.images import ImageSet
 from tests.unit.search_client.tiny import tiny_images
 
@@ -58,7 +53,7 @@ def test_processes_share_an_epoch_without_overlap() -> None:
 
 def test_augmented_crops_keep_to_the_images_values() -> None:
     flat = torch.full((200, 3, 18, 18), 100, dtype=torch.uint8)
-    crops = augment(flat, 16, torch.Generator().manual_seed(0))
+    crops = augmented(flat, 16, torch.Generator().manual_seed(0))
     assert crops.shape == (200, 3, 16, 16)
     # a flat image has no contrast, so only brightness moves it, by a fifth at most
     assert 79.9 < crops.min() < 85
@@ -68,7 +63,7 @@ def test_augmented_crops_keep_to_the_images_values() -> None:
 
 def test_half_of_the_crops_are_flipped_and_all_differ() -> None:
     ramp = torch.arange(18).expand(200, 3, 18, 18).to(torch.uint8) * 10
-    crops = augment(ramp, 16, torch.Generator().manual_seed(0))
+    crops = augmented(ramp, 16, torch.Generator().manual_seed(0))
     rising = (crops[:, 0, 8, 15] > crops[:, 0, 8, 0]).float().mean().item()
     assert rising == pytest.approx(0.5, abs=0.1)
     widths = (crops[:, 0, 8, 15] - crops[:, 0, 8, 0]).abs()

@@ -14,7 +14,8 @@ from search_client.gates import Gradient
 from search_client.goal import Aim, Goal
 from search_client.losses import Target
 from search_client.modules import FloatNetwork
-from search_client.search import SearchConfig, SearchResult, search
+from search_client.search import SearchResult, search
+from search_client.search_config import SearchConfig
 from search_client.train import TrainConfig, train
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 

@@ -14,8 +14,9 @@ from search_client.history import SearchStep
 from search_client.losses import Target
 from search_client.methods import Method
 from search_client.progress import Stages
-from search_client.runs import BadRun, read_record, read_run
-from search_client.search import SearchConfig
+from search_client.run_record import BadRun, read_record
+from search_client.runs import read_run
+from search_client.search_config import SearchConfig
 from search_client.searching import run_search
 from search_client.settings import FurtherTarget, Settings
 from search_client.train import TrainConfig
@@ -147,7 +148,7 @@ def test_a_trained_network_is_read_back(tmp_path: Path) -> None:
 
 
 def test_curves_are_written_for_tensorboard(tmp_path: Path) -> None:
-    step = SearchStep("joint", 5, 10, 1.0, 0.5, 9.0, 10.0, 1.2, 300.0)
+    step = SearchStep("joint", 5, 10, 7, 1.0, 0.5, 9.0, 10.0, 1.2, 300.0)
     with curves(tmp_path / "curves") as write:
         write(step)
     (file,) = (tmp_path / "curves").iterdir()

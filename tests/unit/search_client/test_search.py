@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from netspec.errors import UserError
-from search_client import search as search_module
+from search_client import search_loop
 from search_client.architecture import ArchitectureSteps
 from search_client.batches import PlainBatches, TrainingBatches
 from search_client.expected_latency import ExpectedLatency
@@ -13,7 +13,9 @@ from search_client.gates import Gradient
 from search_client.goal import Goal
 from search_client.history import SearchStep
 from search_client.losses import LatencyLoss, Linear, LogRatio, Target
-from search_client.search import Search, SearchConfig, SearchResult, search
+from search_client.search import SearchResult, search
+from search_client.search_config import SearchConfig
+from search_client.search_loop import Search
 from search_client.steps import WeightConfig
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 
@@ -73,7 +75,7 @@ def test_target_lifts_a_latency_that_began_below_the_reference() -> None:
 def test_architecture_steps_begin_in_the_second_joint_epoch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(search_module, "REPORT_S", 0.0)
+    monkeypatch.setattr(search_loop, "REPORT_S", 0.0)
     steps: list[SearchStep] = []
     config = _config("full", Linear(), joint_epochs=3)
     _, result = _search(
