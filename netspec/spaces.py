@@ -74,13 +74,21 @@ class Space(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    #: the only one that there is
     kind: Literal["proxylessnas"] = "proxylessnas"
+    #: px
     input_size: Side = 224
+    #: multiplies the channels of every layer but the classifier's
     width: Annotated[float, Field(gt=0, le=4)] = 1.0
+    #: of the classifier; a search takes those of its data
     classes: Annotated[Channels, Field(ge=2)] = 1000
+    #: of every operator; a search takes both in turn
     precision: Precision = "float32"
+    #: of searched blocks: channels at width 1, number of blocks, stride of the first one
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=16)] = PROXYLESS_STAGES
+    #: sizes of the depthwise convolutions to choose among
     kernels: Annotated[tuple[Literal[3, 5, 7], ...], Field(min_length=1, max_length=3)] = (3, 5, 7)
+    #: expansion ratios to choose among
     expands: Annotated[
         tuple[Annotated[int, Field(ge=1, le=16)], ...], Field(min_length=1, max_length=4)
     ] = (3, 6)

@@ -22,6 +22,7 @@ class LogRatio(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    #: chooses this form
     kind: Literal["log_ratio"] = "log_ratio"
     #: multiplies the cross-entropy
     alpha: Weight = 0.2
@@ -63,6 +64,7 @@ class Equation3(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    #: chooses this form
     kind: Literal["equation3"] = "equation3"
     #: multiplies the cross-entropy
     alpha: Weight = 0.2
@@ -85,6 +87,7 @@ class Linear(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    #: chooses this form
     kind: Literal["linear"] = "linear"
     #: of the latency beside the cross-entropy
     weight: Weight = 0.1
@@ -102,6 +105,7 @@ class Target(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    #: chooses this form
     kind: Literal["target"] = "target"
     #: of the latency beside the cross-entropy
     weight: Weight = 1.0

@@ -23,11 +23,15 @@ APPS = {
 #: in a command's help or its epilog; shell lines follow, to the end
 _HEADING = re.compile(r"^Examples?:", re.MULTILINE)
 
-_INTRODUCTION = (
-    "Every program ends with exit code 0 when it did what was asked, with 2 and one line on "
-    "stderr when a person has to change something, with 1 when a check found something bad, and "
-    "with 130 after Ctrl-C. `--help` shows what follows in the terminal."
-)
+_INTRODUCTION = """\
+`--help` shows what follows in the terminal. Exit codes:
+
+- 0: it did what was asked; `profiler-server serve` and `device-agent run` also after Ctrl-C or
+  SIGTERM.
+- 1: `device-agent doctor` found something that keeps the phone from being measured.
+- 2, and one line on stderr that says how: a person has to change something, or to start the command
+  again: `search-client verify` of a file that strays, a search, training or demo that was stopped.
+- 130: Ctrl-C ended anything else."""
 
 
 def command_page() -> str:

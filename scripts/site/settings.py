@@ -35,6 +35,11 @@ _SHARED = {
         "the data folder: database, token, server key, models, spool, runners",
         "`proxyless-farm` in the user's data folder",
     ),
+    connection.CACHE_DIR_VARIABLE: (
+        "`search-client`, Python's client",
+        "the cache folder: tables that can be fetched again",
+        "`proxyless-farm` in the user's cache folder",
+    ),
     adb_server.HOST_VARIABLE: (
         "`device-agent`",
         "the machine on which an adb server runs",
@@ -113,7 +118,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 def _values(model: type[BaseModel]) -> str:
     said = comments(model)
     rows = [
-        [code(name), said.get(name) or field.description or "", _default(model, name)]
+        [code(name), said[name] or field.description or "", _default(model, name)]
         for name, field in model.model_fields.items()
         if not _models_in(field.annotation)
     ]
