@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from markdown import Markdown
 from math_core import LatexError
 from pydantic import BaseModel, Field
 
+from netspec import connection
 from profiler_server.kit.settings import Settings
 from scripts.site.commands import APPS, command_page, commands_of
 from scripts.site.links import problems_of
@@ -89,11 +91,18 @@ def test_every_setting_is_in_the_reference_with_its_default() -> None:
     assert "is lost | `60` |" in page
 
 
+def test_every_variable_that_finds_the_profiler_is_in_the_reference() -> None:
+    page = settings_page()
+    variables = {value for name, value in vars(connection).items() if name.endswith("_VARIABLE")}
+    assert len(variables) > 3
+    assert {one for one in variables if f"| `{one}` |" not in page} == set()
+
+
 def test_recipes_have_every_table_and_kind() -> None:
     page = recipe_page()
     assert "## [search]\n" in page
     assert '## [search.latency_loss], kind = "equation3"\n' in page
-    assert f"| `floor` |  | `{Equation3().floor:g}` |" in page
+    assert f"| `floor` | least value of the logarithm | `{Equation3().floor:g}` |" in page
     assert "| `warmup_epochs` | of weight steps alone | `40` |" in page
 
 
@@ -103,6 +112,11 @@ def test_every_operation_and_message_is_in_the_reference() -> None:
     assert "### PUT /v1/models/{sha256}\n" in page
     assert "| `operators` | list of " in page
     assert "[Prediction](#prediction) as `application/json`" in page
+
+
+@pytest.mark.parametrize("page", [settings_page(), recipe_page()], ids=["settings", "recipes"])
+def test_every_value_has_a_meaning(page: str) -> None:
+    assert re.findall(r"^\| `(\w+)` \|  \|", page, re.MULTILINE) == []
 
 
 class Documented(BaseModel):
