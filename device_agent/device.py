@@ -113,3 +113,12 @@ class Device(Protocol):
 
     def close(self) -> None:
         """Gives the device back as it was found, and lets go of it."""
+
+
+def applied_steps(identity: TargetIdentity) -> tuple[str, ...]:
+    """What is applied to every visit of a target, for its conditions."""
+    return (
+        f"affinity {identity.affinity}",
+        f"clock {identity.clock_policy}",
+        f"runner {identity.runtime}",
+    )

@@ -15,6 +15,7 @@ from device_agent.gate import objections
 from device_agent.phones.elf import check_abi
 from device_agent.phones.files import DEFAULT_MAX_BYTES, QUICK_S, ROOT
 from device_agent.phones.properties import (
+    LIST_CLOCKS,
     PhoneProperties,
     fastest_cluster,
     mask,
@@ -39,10 +40,6 @@ _GHZ = 1_000_000
 #: there for a moment
 _PROBE_PATH = TMP / ".device-agent-probe"
 _PROBE = b"#!/system/bin/sh\necho ran\n"
-_LIST_CLOCKS = (
-    "for file in /sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq; do "
-    'value=; read -r value < $file; echo "$file $value"; done 2>/dev/null'
-)
 _WAKEFULNESS = re.compile(r"mWakefulness=(\w+)")
 _COOL = "take it off the charger and out of the sun, and wait"
 
@@ -218,7 +215,7 @@ class Examination:
         return Check("awake", "ok", "the phone is awake")
 
     def _clusters(self) -> Check:
-        clocks = parse_clusters(self._say(_LIST_CLOCKS))
+        clocks = parse_clusters(self._say(LIST_CLOCKS))
         self._cores = fastest_cluster(clocks, 1)
         if not clocks:
             advice = "visits will not be pinned, and vary more"
@@ -243,8 +240,10 @@ class Examination:
         try:
             self._say(f"mkdir -p {ROOT}")
             clock.give_back()
-            policy = clock.steady()
-            clock.give_back()
+            try:
+                policy = clock.steady()
+            finally:
+                clock.give_back()
             self._say(f"rmdir {ROOT}")
         except TransportLost:
             raise

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from device_agent.cpu_time import BusyWatch
-from device_agent.device import Asked, Made
+from device_agent.device import Asked, Made, applied_steps
 from device_agent.errors import VisitFailed
 from device_agent.runners.base import Measured, Runner
 from device_agent.runners.host_profile import methods_of
@@ -46,7 +46,8 @@ class LocalDevice:
     def observe(self) -> Conditions:
         """See `device.Device.observe`."""
         share = self.busy() if self.busy is not None else None
-        return self.look().model_copy(update={"busy_share": share})
+        steps = applied_steps(self.identity)
+        return self.look().model_copy(update={"busy_share": share, "steps": steps})
 
     def visits(
         self,

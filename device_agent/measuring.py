@@ -13,7 +13,7 @@ import structlog
 from device_agent.anchor import AnchorWatch
 from device_agent.batch import Batch, Planned, operators_to_profile
 from device_agent.device import Asked, Device, Made
-from device_agent.errors import DeviceNotReady, DeviceQuarantined, VisitFailed
+from device_agent.errors import DeviceNotReady, DeviceQuarantined, VisitFailed, VisitTimedOut
 from device_agent.gate import objections
 from device_agent.notes import Note
 from device_agent.progress import Progress
@@ -187,9 +187,12 @@ class Measuring:
 
         Raises:
             DeviceQuarantined: it is far too slow again.
+            DeviceNotReady: it did not come to its end.
         """
         assert self.watch is not None  # noqa: S101 (there is a model of it)
         self._since_anchor = 0
+        if isinstance(made.outcome, VisitTimedOut):
+            raise DeviceNotReady(f"{self.device.serial} cannot run the anchor: {made.outcome}")
         if isinstance(made.outcome, VisitFailed):
             why = " ".join(str(made.outcome).split())
             _log.warning("the anchor gave no number", why=why)

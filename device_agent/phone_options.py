@@ -42,7 +42,8 @@ class PhoneOptions:
             PhoneUnusable: it cannot be measured now.
         """
         # Only those who have phones need what reaches them.
-        from device_agent.phones.phone import Choice, connect  # noqa: PLC0415
+        from device_agent.phones.phone import connect  # noqa: PLC0415
+        from device_agent.phones.probe import Choice  # noqa: PLC0415
         from device_agent.phones.reach import reach  # noqa: PLC0415
 
         try:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from benchmarks.farm.attempts import Session, attempt, table_lease
 from device_agent.benchmark_model.program import read_program
-from device_agent.phones.phone import Choice, connect
+from device_agent.phones.phone import connect
+from device_agent.phones.probe import Choice
 from device_agent.transports import transport_to
 from netspec.protocol import PHONE
 from tests.benchmark_model.standin import build_benchmark_model, litert_library

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 
 from device_agent.errors import FileRefused
 from device_agent.phones.files import QUICK_S, STRETCHES
+from device_agent.phones.script import kill_command
 from device_agent.transports.base import Transport
 from netspec.operators import Operator, operator_from_key
 
@@ -63,10 +64,7 @@ def left_stretches(transport: Transport) -> Iterator[tuple[Plan, str]]:
     listed = transport.shell(f"ls {STRETCHES}", timeout_s=QUICK_S)
     for name in listed.output.split() if not listed.exit_code else ():
         folder = STRETCHES / name
-        transport.shell(
-            f'cd {folder} && [ -e pid ] && [ ! -e over ] && kill -9 "-$(cat pid)"',
-            timeout_s=QUICK_S,
-        )
+        transport.shell(kill_command(str(folder)), timeout_s=QUICK_S)
         script, results = (_text(transport, folder / one) for one in ("script.sh", "results"))
         _, found, line = script.rpartition(_PLAN)
         if found and (plan := _plan(line)):

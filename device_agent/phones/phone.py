@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,54 +13,29 @@ from device_agent.benchmark_model.flags import (
     profile_flags,
     visit_flags,
 )
-from device_agent.benchmark_model.program import Program
 from device_agent.cpu_time import busy_share, cpu_time
-from device_agent.device import Asked, Made
-from device_agent.errors import (
-    DeviceNotReady,
-    WrongTarget,
-)
-from device_agent.phones.elf import check_abi
+from device_agent.device import Asked, Made, applied_steps
+from device_agent.errors import DeviceNotReady, VisitFailed, VisitTimedOut, WrongTarget
 from device_agent.phones.files import MODELS, QUICK_S, PhoneFiles
 from device_agent.phones.left import Plan, left_stretches, make_plan
+from device_agent.phones.look import look_command, looked
+from device_agent.phones.probe import Choice, Probed, probe, take_clock
 from device_agent.phones.profiling import methods_of
-from device_agent.phones.properties import (
-    fastest_cluster,
-    mask,
-    parse_clusters,
-    parse_properties,
-)
-from device_agent.phones.readings import is_cpu_zone, parse_battery, parse_thermal
-from device_agent.phones.results import CORES, UPTIME, ResultsReader
+from device_agent.phones.readings import parse_battery, parse_thermal
+from device_agent.phones.results import UPTIME
 from device_agent.phones.script import Launch
-from device_agent.phones.settings import PhoneClock
 from device_agent.phones.stretch import StretchRunner
 from device_agent.transports.base import Transport
-from netspec.protocol import ClockPolicy, Delegate, MeasurementProtocol, TargetIdentity
+from netspec.protocol import MeasurementProtocol, TargetIdentity
 from netspec.wire import ISOLATED, Conditions, TaskMethod
 
-_LIST_CLOCKS = (
-    f"for file in {CORES}/cpu[0-9]*/cpufreq/cpuinfo_max_freq; do "
-    'value=; read -r value < $file; echo "$file $value"; done 2>/dev/null'
-)
-_LIST_ZONES = (
-    "for file in /sys/class/thermal/thermal_zone*/type; do "
-    'value=; read -r value < $file; echo "$file $value"; done 2>/dev/null'
-)
 _MARK = "@visits"
+#: between the answers to several questions
+_NEXT = "@next"
 #: what a launch may take beyond its two phases: loading, and delegates that compile
 _SPARE_S = 60.0
 #: two launches, where one is to profile
 _LONGEST_VISIT_S = 2 * (2 * MAX_PHASE_S + _SPARE_S)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What the user chose of how visits on phones are made."""
-
-    program: Program
-    delegate: Delegate = "xnnpack"
-    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -106,41 +80,18 @@ class Phone:
         self._names: Mapping[Path, str] = {}
         self._lost: _Stretch | None = None
         self._late: list[Made] = []
-        self._probe()
+        self._probed = self._probe()
 
-    def _probe(self) -> None:
-        """Settles what the phone is measured as, and puts right what a killed agent left."""
-        program = self._choice.program
-        properties = parse_properties(self._say("getprop"))
-        abi = check_abi(program.content, program.name, properties.abis)
-        self._cores = self._choose_cores()
-        core = self._cores[0] if self._cores else 0
-        self._reader = ResultsReader(self._choice.delegate, core, self._cpu_zones())
-        self._files.make_folders()
-        self._clock = PhoneClock(self._transport, self._cores, properties.sdk)
-        self._clock.give_back()
-        self._runner = self._files.push_runner(program.content)
-        self._policy = self._take_clock()
-        self._clock.give_back()
-        self.identity = TargetIdentity(
-            device_model=properties.model,
-            soc=properties.soc,
-            os_build=properties.build,
-            abi=abi,
-            runtime=program.name,
-            runtime_sha256=program.sha256,
-            delegate=self._choice.delegate,
-            threads=self._choice.threads,
-            affinity=mask(self._cores),
-            clock_policy=self._policy,
-            protocol=self._protocol.content_hash,
-        )
+    @property
+    def identity(self) -> TargetIdentity:
+        """See `device.Device`."""
+        return self._probed.identity
 
     def learn_methods(self) -> None:
         """See `device.Device`."""
         choice = self._choice
         if can_profile(choice.program.kind, choice.delegate):
-            launch = (*self._command(), *profile_flags(self._flags))
+            launch = (*self._probed.command, *profile_flags(self._flags))
             self.methods = methods_of(self._transport, self._files, launch, choice.delegate)
 
     @property
@@ -157,42 +108,49 @@ class Phone:
         self._transport.reconnect()
         self._fetch_late()
         was, self._clock_is_ours = self.identity, False
-        self._probe()
+        self._probed = self._probe()
         if self.identity != was:
             raise WrongTarget(
                 f"{self.serial} came back as another target ({self.identity.os_build}, clock "
-                f"{self._policy}); start the agent again"
+                f"{self.identity.clock_policy}); start the agent again"
             )
 
     def prepare(self, models: Collection[Path]) -> None:
         """Pushes the models, and takes the clock."""
         self._names = self._files.push_models(models)
         if not self._clock_is_ours:
-            policy = self._take_clock()
+            policy = take_clock(self._probed.clock, self._protocol)
             self._clock_is_ours = True
-            if policy != self._policy:
+            if policy != self.identity.clock_policy:
                 self.rest()
                 raise DeviceNotReady(
-                    f"{self.serial} grants the clock policy {policy} now, but {self._policy} when "
-                    "it was registered; the two are never compared"
+                    f"{self.serial} grants the clock policy {policy} now, but "
+                    f"{self.identity.clock_policy} when it was registered; the two are never "
+                    "compared"
                 )
 
     def observe(self) -> Conditions:
         """Heat, battery, and what others take of the measured cores."""
-        window_s = self._protocol.gate.busy_window_s
-        said = self._say(
-            "dumpsys thermalservice; echo ==; dumpsys battery; echo ==; cat /proc/stat; echo ==; "
-            f"sleep {window_s:g}; cat /proc/stat; echo ==; {_look_command(self._reader.zones)}",
-            timeout_s=QUICK_S + window_s,
+        window_s, reader = self._protocol.gate.busy_window_s, self._probed.reader
+        questions = (
+            "dumpsys thermalservice",
+            "dumpsys battery",
+            "cat /proc/stat",
+            f"sleep {window_s:g}; cat /proc/stat",
+            look_command(reader.zones),
         )
-        thermal, battery, before, after, zones = (said.split("==\n") + [""] * 5)[:5]
+        said = self._say(f"; echo {_NEXT}; ".join(questions), timeout_s=QUICK_S + window_s)
+        answers = said.split(f"{_NEXT}\n")
+        thermal, battery, before, after, zones = [*answers, *[""] * len(questions)][:5]
         seen = parse_thermal(thermal).model_dump(exclude_none=True)
         seen |= parse_battery(battery).model_dump(exclude_none=True)
-        celsius = self._reader.celsius(dict(line.rsplit(" ", 1) for line in zones.splitlines()))
+        celsius = reader.celsius(looked(zones))
         if celsius is not None:
             seen.setdefault("cpu_celsius", celsius)
-        share = busy_share(cpu_time(before, self._cores), cpu_time(after, self._cores))
-        return Conditions.model_validate({**seen, "busy_share": share, "steps": self._steps()})
+        cores = self._probed.cores
+        share = busy_share(cpu_time(before, cores), cpu_time(after, cores))
+        steps = applied_steps(self.identity)
+        return Conditions.model_validate({**seen, "busy_share": share, "steps": steps})
 
     def visits(
         self,
@@ -215,9 +173,9 @@ class Phone:
         launch = Launch(
             folder=str(self._stretches.folder()),
             model_folder=str(MODELS),
-            command=self._command(),
+            command=self._probed.command,
             flags=self._flags,
-            look=self._reader.look,
+            look=self._probed.reader.look,
             mark=mark,
             least_s=(self._protocol.warmup_ms + self._protocol.measure_ms) / 1000,
             profile_flags=profile_flags(self._flags),
@@ -228,8 +186,9 @@ class Phone:
         names = [self._names[one.model] for one in chosen]
         text, stuck = self._stretches.run(launch, names, go_on)
         self._lost = None
-        yield from self._made(text, plan, kept)
-        if stuck is not None:
+        cut = stuck if isinstance(stuck, VisitTimedOut) else None
+        yield from self._made(text, plan, kept, cut)
+        if isinstance(stuck, DeviceNotReady):
             raise stuck
 
     def late(self) -> Iterator[Made]:
@@ -252,15 +211,18 @@ class Phone:
                 for made in self._made(text, found, range(len(found.notes))):
                     yield found.notes[made.index], made
 
-    def _made(self, text: str, plan: Plan, indexes: Sequence[int]) -> Iterator[Made]:
+    def _made(
+        self, text: str, plan: Plan, indexes: Sequence[int], cut: VisitFailed | None = None
+    ) -> Iterator[Made]:
         uptime = self._say(f"cat {UPTIME}")
-        return self._reader.made(text, plan.mark, indexes, plan.operators, uptime)
+        reader = self._probed.reader
+        return reader.made(text, plan.mark, indexes, plan.operators, uptime, cut)
 
     def rest(self) -> None:
         """Gives the clock back; a phone that is away gets it back when it wakes."""
         if self._clock_is_ours:
             self._clock_is_ours = False
-            self._clock.give_back()
+            self._probed.clock.give_back()
 
     def close(self) -> None:
         """Gives the clock back, and ends the connection."""
@@ -269,33 +231,8 @@ class Phone:
         finally:
             self._transport.close()
 
-    def _steps(self) -> tuple[str, ...]:
-        return (
-            f"affinity {mask(self._cores)}",
-            f"clock {self._policy}",
-            f"runner {self._choice.program.name}",
-        )
-
-    def _command(self) -> tuple[str, ...]:
-        pinned = ("taskset", mask(self._cores)) if self._cores else ()
-        return (*pinned, str(self._runner))
-
-    def _choose_cores(self) -> tuple[int, ...]:
-        """Cores of the fastest cluster; none where the phone does not say, or cannot pin."""
-        if self._protocol.affinity != "fastest_cluster":
-            return ()
-        if self._transport.shell("command -v taskset", timeout_s=QUICK_S).exit_code:
-            return ()
-        return fastest_cluster(parse_clusters(self._say(_LIST_CLOCKS)), self._choice.threads)
-
-    def _cpu_zones(self) -> tuple[str, ...]:
-        pairs = (line.partition(" ") for line in self._say(_LIST_ZONES).splitlines())
-        return tuple(
-            f"{path.removesuffix('/type')}/temp" for path, _, kind in pairs if is_cpu_zone(kind)
-        )
-
-    def _take_clock(self) -> ClockPolicy:
-        return self._clock.steady() if self._protocol.clock == "steadiest" else "free"
+    def _probe(self) -> Probed:
+        return probe(self._transport, self._files, self._choice, self._protocol)
 
     def _say(self, command: str, timeout_s: float = QUICK_S) -> str:
         return self._transport.shell(command, timeout_s=timeout_s).output
@@ -310,13 +247,3 @@ def connect(transport: Transport, choice: Choice, protocol: MeasurementProtocol)
     """
     transport.reconnect()
     return Phone(transport, choice, protocol)
-
-
-def _look_command(paths: Sequence[str]) -> str:
-    listed = shlex.join(paths)
-    return (
-        f'for file in {listed}; do value=; read -r value < $file; echo "$file $value"; done '
-        "2>/dev/null"
-        if paths
-        else "true"
-    )

@@ -6,8 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from device_agent.phones.look import look_pattern
+
 _PROPERTY = re.compile(r"^\[(?P<name>[^\]]+)\]: \[(?P<value>.*)\]$", re.MULTILINE)
 _MAX_FREQUENCY = re.compile(r"/cpu(?P<core>[0-9]+)/cpufreq/cpuinfo_max_freq (?P<khz>[0-9]+)\s*$")
+#: what `parse_clusters` reads
+LIST_CLOCKS = look_pattern("/sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq")
 _SOCS = ("ro.soc.model", "ro.board.platform", "ro.hardware")
 _MAX_TEXT = 200
 

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from device_agent.benchmark_model.evidence import require_delegation
 from device_agent.benchmark_model.output import parse_output
 from device_agent.device import Made
-from device_agent.errors import NoPercentiles, RunnerFailed, VisitFailed
+from device_agent.errors import DeviceNotReady, NoPercentiles, RunnerFailed, VisitFailed
 from device_agent.phones.profiling import read_profile
 from device_agent.phones.readings import zone_celsius
-from device_agent.phones.script import ScriptVisit, finished_visits
+from device_agent.phones.script import ScriptVisit, finished_visits, visit_in_flight
 from device_agent.runners.base import Measured
 from netspec.operators import Operator
 from netspec.protocol import Delegate
@@ -52,6 +52,7 @@ class ResultsReader:
         indexes: Sequence[int],
         operators: Sequence[Sequence[Operator] | None],
         uptime: str,
+        cut: VisitFailed | None = None,
     ) -> Iterator[Made]:
         """The visits in a text, as far as it came.
 
@@ -61,18 +62,27 @@ class ResultsReader:
             indexes: of each visit of the script, how the caller knows it.
             operators: of each visit of the script, what is profiled.
             uptime: the phone's, as it is now; empty where it does not say.
+            cut: why the visit in flight was ended, None where none was.
+
+        Raises:
+            DeviceNotReady: none was in flight.
         """
-        now, uptime_s = datetime.now(UTC), first_number(uptime)
+        moment = _Moment(datetime.now(UTC), first_number(uptime))
         for visit in finished_visits(text, mark):
-            began_s = first_number(visit.before.get(UPTIME))
-            ago_s = uptime_s - began_s if uptime_s is not None and began_s is not None else 0.0
             yield Made(
                 index=indexes[visit.index],
-                started_at=now - timedelta(seconds=max(0.0, ago_s)),
+                started_at=moment.when(visit.before),
                 before=self._conditions(visit.before),
                 after=self._conditions(visit.after),
                 outcome=self._outcome(visit, operators[visit.index]),
             )
+        if cut is not None:
+            in_flight = visit_in_flight(text, mark)
+            if in_flight is None:
+                raise DeviceNotReady(f"no visit was in flight, but {cut}")
+            index, seen = in_flight
+            before = self._conditions(seen)
+            yield Made(indexes[index], moment.when(seen), before, before, cut)
 
     def celsius(self, seen: Mapping[str, str]) -> float | None:
         """The greatest CPU temperature among what files say, None where none does."""
@@ -121,6 +131,22 @@ class ResultsReader:
             cpu_mhz=None if khz is None else khz / 1000,
             load_1m=first_number(seen.get(_LOAD)),
         )
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """A moment on this machine's clock, and on the phone's."""
+
+    at: datetime
+    #: None where the phone does not say
+    uptime_s: float | None
+
+    def when(self, seen: Mapping[str, str]) -> datetime:
+        """When the phone looked into its files."""
+        began_s = first_number(seen.get(UPTIME))
+        if self.uptime_s is None or began_s is None:
+            return self.at
+        return self.at - timedelta(seconds=max(0.0, self.uptime_s - began_s))
 
 
 def first_number(text: str | None) -> float | None:

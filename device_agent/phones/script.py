@@ -10,20 +10,25 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from device_agent.phones.look import look_command, looked
+
+#: another one after each restart of the phone
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _TEMPLATE = """cd {folder} || exit 1
+cat {boot_id} > boot 2>/dev/null
 echo $$ > pid
 number=0
 for model in {models}; do
   if [ -e stop ]; then break; fi
   echo $number > progress
   echo "{mark} begin $number"
-  for file in {look}; do value=; read -r value < $file; echo "$file $value"; done 2>/dev/null
+  {look}
   echo "{mark} run $number"
   {command} --graph={model_folder}/$model {flags} 2>&1
   code=$?
   echo
   echo "{mark} end $number $code"
-  for file in {look}; do value=; read -r value < $file; echo "$file $value"; done 2>/dev/null
+  {look}
 {profiles}  echo "{mark} done $number"
   number=$((number + 1))
 done
@@ -93,13 +98,26 @@ def script_text(launch: Launch, models: Sequence[str]) -> str:
     return _TEMPLATE.format(
         folder=shlex.quote(launch.folder),
         models=" ".join(map(shlex.quote, models)),
-        look=" ".join(map(shlex.quote, launch.look)),
+        look=look_command(launch.look),
+        boot_id=_BOOT_ID,
         command=shlex.join(launch.command),
         model_folder=shlex.quote(launch.model_folder),
         flags=shlex.join(launch.flags),
         mark=launch.mark,
         profiles=_profiles(launch) if launch.profiled else "",
         plan=launch.plan,
+    )
+
+
+def kill_command(folder: str) -> str:
+    """Ends a script that runs, with its visit: they are a process group.
+
+    One that is over is left alone, and so is whatever has its number since the phone restarted.
+    """
+    same_start = f'[ ! -e boot ] || [ "$(cat boot)" = "$(cat {_BOOT_ID} 2>/dev/null)" ]'
+    return (
+        f"cd {shlex.quote(folder)} && [ -e pid ] && [ ! -e over ] && {{ {same_start}; }} && "
+        'kill -9 "-$(cat pid)"'
     )
 
 
@@ -116,11 +134,20 @@ def finished_visits(text: str, mark: str) -> Iterator[ScriptVisit]:
         if found and ended and done:
             yield ScriptVisit(
                 index=int(number),
-                before=_looked(before),
-                after=_looked(after),
+                before=looked(before),
+                after=looked(after),
                 said=Said(int(code), output),
                 profile=_said(profile, f"\n{mark} profiled {number} ") if profiled else None,
             )
+
+
+def visit_in_flight(text: str, mark: str) -> tuple[int, dict[str, str]] | None:
+    """Which visit had begun and not ended, and what was seen before it; None: none had."""
+    _, _, section = text.rpartition(f"{mark} begin ")
+    number, began, rest = section.partition("\n")
+    if not began or f"{mark} done {number}\n" in rest:
+        return None
+    return int(number), looked(rest.partition(f"{mark} run ")[0])
 
 
 def _said(text: str, end: str) -> Said:
@@ -136,8 +163,3 @@ def _profiles(launch: Launch) -> str:
         model_folder=shlex.quote(launch.model_folder),
         flags=shlex.join(launch.profile_flags),
     )
-
-
-def _looked(text: str) -> dict[str, str]:
-    pairs = (line.partition(" ") for line in text.splitlines())
-    return {path: value.strip() for path, _, value in pairs if path}

@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import structlog
 
-from device_agent.errors import DeviceNotReady, TransportLost
+from device_agent.errors import DeviceNotReady, TransportLost, VisitTimedOut
 from device_agent.phones.files import QUICK_S, STRETCHES
-from device_agent.phones.script import Launch, script_text
+from device_agent.phones.script import Launch, kill_command, script_text
 from device_agent.printed import printed
 from device_agent.transports.base import Transport
 
@@ -61,8 +61,10 @@ class StretchRunner:
 
     def run(
         self, launch: Launch, models: Sequence[str], go_on: Callable[[], bool]
-    ) -> tuple[str, DeviceNotReady | None]:
+    ) -> tuple[str, DeviceNotReady | VisitTimedOut | None]:
         """What the script wrote, and what kept it from its end, if anything did.
+
+        `VisitTimedOut` is what is to be said of the visit that it was at.
 
         Args:
             launch: its folder is one of `folder`.
@@ -79,17 +81,21 @@ class StretchRunner:
 
     def fetch_late(self, launch: Launch) -> str:
         """What a script wrote whose phone was lost; the script is ended if it still runs."""
-        self._shell(f'cd {launch.folder} && kill -9 "-$(cat pid)"')
+        self._shell(kill_command(launch.folder))
         try:
             return self._fetch(launch)
         except FileNotFoundError:
+            self._remove(launch)
             return ""
 
     def _fetch(self, launch: Launch) -> str:
         results = PurePosixPath(launch.folder) / "results"
         text = printed(self._transport.pull(results, timeout_s=_FETCH_S))
-        self._shell(f"rm -rf {shlex.quote(launch.folder)}")
+        self._remove(launch)
         return text
+
+    def _remove(self, launch: Launch) -> None:
+        self._shell(f"rm -rf {shlex.quote(launch.folder)}")
 
     def _start(self, launch: Launch, models: Sequence[str]) -> None:
         folder = PurePosixPath(launch.folder)
@@ -110,7 +116,7 @@ class StretchRunner:
 
     def _watch(
         self, launch: Launch, go_on: Callable[[], bool], soon_at: float
-    ) -> DeviceNotReady | None:
+    ) -> DeviceNotReady | VisitTimedOut | None:
         """Looks until the script is over; why it ended early, None where it did not."""
         # Without a number, the script is only about to begin.
         look = (
@@ -134,10 +140,9 @@ class StretchRunner:
                     f"{self._transport.serial} ended the script of its visits; did it restart?"
                 )
             if time.monotonic() - since > self._visit_timeout_s:
-                self._kill(launch)
-                return DeviceNotReady(
-                    f"a visit on {self._transport.serial} took longer than "
-                    f"{self._visit_timeout_s:g} s and was ended"
+                self._patiently(kill_command(launch.folder))
+                return VisitTimedOut(
+                    f"the visit took longer than {self._visit_timeout_s:g} s and was stopped"
                 )
             if not asked_to_stop and not go_on():
                 self._patiently(f"echo stop > {launch.folder}/stop")
@@ -145,10 +150,6 @@ class StretchRunner:
             left = soon_at - time.monotonic()
             is_soon = left <= 0 or asked_to_stop
             self._sleep(SOON_POLL_S if is_soon else min(self._poll_s, max(left, SOON_POLL_S)))
-
-    def _kill(self, launch: Launch) -> None:
-        """Ends the script and its visit: they are a process group."""
-        self._patiently(f'cd {launch.folder} && kill -9 "-$(cat pid)"')
 
     def _patiently(self, command: str) -> str:
         """What a command said, reconnecting while the phone is away.

@@ -15,7 +15,8 @@ from device_agent.anchor import AnchorWatch
 from device_agent.attempt import Bench
 from device_agent.link import Link
 from device_agent.model_files import ModelFiles
-from device_agent.phones.phone import Choice, Phone
+from device_agent.phones.phone import Phone
+from device_agent.phones.probe import Choice
 from device_agent.phones.stretch import StretchRunner
 from device_agent.spool import Spool
 from device_agent.stop import StopSignal

@@ -6,7 +6,8 @@ import socket
 from pathlib import Path
 
 from device_agent.link import Link
-from device_agent.phones.phone import Choice, connect
+from device_agent.phones.phone import connect
+from device_agent.phones.probe import Choice
 from device_agent.transports import transport_to
 from netspec.protocol import PHONE, CoolDown, Gate
 from netspec.wire import DeviceRegistration, Job, JobRequest

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from device_agent.transports import transport_to
 from tests.integration.device_agent.phone_bench import WITH_ANCHOR, PhoneBench, phone_bench
 from tests.phones.fake_phone import FakePhone
 from tests.phones.fixtures import fake_phone, fake_phones  # noqa: F401
+from tests.phones.shell_io import Call
 
 
 @pytest.fixture
@@ -212,22 +213,51 @@ def test_a_runner_that_gives_no_number_fails_the_task_and_says_why(
     assert "\n" not in reason
 
 
-def test_a_visit_that_hangs_is_ended(bench: PhoneBench, monkeypatch: pytest.MonkeyPatch) -> None:
+def hangs(
+    bench: PhoneBench, monkeypatch: pytest.MonkeyPatch, chosen: Callable[[str], bool]
+) -> None:
+    """The runner never ends with models that are chosen by name."""
     monkeypatch.setattr(bench.agent.bench.device._stretches, "_visit_timeout_s", 0.3)  # type: ignore[attr-defined]
     bench.phone.pace = 1.0
     bench.phone.files.capacity = 2**40
 
-    async def hang(call: object) -> int:
-        await call.phone.pass_time(30)  # type: ignore[attr-defined]
-        return 0
+    async def run(call: Call) -> int:
+        if chosen(call.args[0]):
+            await call.phone.pass_time(30)
+        return await bench.runner(call)
 
-    bench.phone.programs["benchmark_model"] = hang
-    bench.lease({"a": 1})
+    bench.phone.programs["benchmark_model"] = run
+
+
+def test_a_visit_that_hangs_is_ended_and_fails_its_task_alone(
+    bench: PhoneBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graphs: list[str] = []
+
+    def first(graph: str) -> bool:
+        graphs.append(graph)
+        return graph == graphs[0]
+
+    hangs(bench, monkeypatch, first)
+    bench.lease({"a": 2, "b": 2})
     began = time.monotonic()
     bench.run()
     assert time.monotonic() - began < 10
-    assert bench.peer.releases[0].outcomes[0].state == "unfinished"
+    assert sorted(bench.peer.outcomes().values()) == ["done", "failed"]
+    assert bench.reasons() == ["the visit took longer than 0.3 s and was stopped"]
+    assert len(bench.peer.visits) == 2
+    assert graphs.count(graphs[0]) == 1
     assert bench.phone.processes.pids() == []
+
+
+def test_an_anchor_that_hangs_blames_no_task(
+    anchored: PhoneBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs(anchored, monkeypatch, lambda _: True)
+    anchored.lease({"a": 2})
+    anchored.run()
+    assert anchored.peer.outcomes() == {"a": "unfinished"}
+    assert anchored.peer.visits == []
 
 
 def test_a_stop_ends_the_script_with_its_visit(bench: PhoneBench) -> None:

@@ -40,6 +40,8 @@ def test_a_lease_is_visited_uploaded_and_handed_back(spool: Spool) -> None:
     assert {one.device_id for one in peer.visits} == {"device-1"}
     assert {one.target_id for one in peer.visits} == {IDENTITY.id}
     assert peer.outcomes() == {"a": "done", "b": "done"}
+    applied = ("affinity none", "clock free", f"runner {IDENTITY.runtime}", "gate open")
+    assert {one.before.steps for one in peer.visits} == {applied}
     assert (peer.releases[0].fence, peer.registrations) == (7, 1)
     assert spool.waiting() == 0
 

@@ -1,5 +1,8 @@
-from collections.abc import Mapping
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +20,13 @@ from device_agent.phones.readings import (
     parse_thermal,
     zone_celsius,
 )
-from device_agent.phones.script import Launch, finished_visits, script_text
+from device_agent.phones.script import (
+    Launch,
+    finished_visits,
+    kill_command,
+    script_text,
+    visit_in_flight,
+)
 from netspec.wire import Conditions
 from tests.phones.state import PhoneState
 
@@ -140,6 +149,39 @@ def test_however_far_the_script_came_no_visit_is_made_up(at: int) -> None:
     whole = list(finished_visits(WRITTEN, "@k"))
     found = list(finished_visits(WRITTEN[:at], "@k"))
     assert found == whole[: len(found)]
+
+
+def test_the_visit_in_flight_is_known_with_what_was_seen_before_it() -> None:
+    assert visit_in_flight(WRITTEN, "@k") == (2, {"/proc/uptime": "15 83"})
+    whole = WRITTEN[: WRITTEN.index("@k begin 2")]
+    assert visit_in_flight(whole, "@k") is None
+    assert visit_in_flight("", "@k") is None
+    assert visit_in_flight(whole + "@k begin 2", "@k") is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, as on a phone")
+@pytest.mark.parametrize(
+    ("files", "ends"),
+    [
+        ({}, True),
+        ({"boot": Path("/proc/sys/kernel/random/boot_id").read_text}, True),
+        ({"boot": lambda: "before the restart\n"}, False),
+        ({"over": lambda: "over\n"}, False),
+    ],
+)
+def test_only_a_script_that_runs_since_this_start_is_ended(
+    tmp_path: Path, files: dict[str, Callable[[], str]], ends: bool
+) -> None:
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as script:
+        (tmp_path / "pid").write_text(f"{script.pid}\n")
+        for name, text in files.items():
+            (tmp_path / name).write_text(text())
+        said = subprocess.run(["sh", "-c", kill_command(str(tmp_path))], check=False)
+        assert (said.returncode == 0) == ends
+        if not ends:
+            assert script.poll() is None
+            script.kill()
+        assert script.wait(10) == -9
 
 
 PROFILED = """@k begin 0

@@ -1,0 +1,111 @@
+"""Who a phone is: what it would be measured as, and what visits on it need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from device_agent.benchmark_model.program import Program
+from device_agent.phones.elf import check_abi
+from device_agent.phones.files import QUICK_S, PhoneFiles
+from device_agent.phones.look import look_pattern, looked
+from device_agent.phones.properties import (
+    LIST_CLOCKS,
+    fastest_cluster,
+    mask,
+    parse_clusters,
+    parse_properties,
+)
+from device_agent.phones.readings import is_cpu_zone
+from device_agent.phones.results import ResultsReader
+from device_agent.phones.settings import PhoneClock
+from device_agent.transports.base import Transport
+from netspec.protocol import ClockPolicy, Delegate, MeasurementProtocol, TargetIdentity
+
+_LIST_ZONES = look_pattern("/sys/class/thermal/thermal_zone*/type")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the user chose of how visits on phones are made."""
+
+    program: Program
+    delegate: Delegate = "xnnpack"
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What was found."""
+
+    identity: TargetIdentity
+    #: measured on; none where the phone does not say, or cannot pin
+    cores: tuple[int, ...]
+    #: the runner on the phone, and what pins it
+    command: tuple[str, ...]
+    reader: ResultsReader
+    clock: PhoneClock
+
+
+def probe(
+    transport: Transport, files: PhoneFiles, choice: Choice, protocol: MeasurementProtocol
+) -> Probed:
+    """Looks at a phone, pushes the runner, and puts right what a killed agent left.
+
+    Raises:
+        DeviceNotReady: it cannot be reached, or used.
+        RunnerRefused: the runner is not for it.
+    """
+
+    def say(command: str) -> str:
+        return transport.shell(command, timeout_s=QUICK_S).output
+
+    program = choice.program
+    properties = parse_properties(say("getprop"))
+    abi = check_abi(program.content, program.name, properties.abis)
+    can_pin = not transport.shell("command -v taskset", timeout_s=QUICK_S).exit_code
+    pins = can_pin and protocol.affinity == "fastest_cluster"
+    cores = fastest_cluster(parse_clusters(say(LIST_CLOCKS)), choice.threads) if pins else ()
+    files.make_folders()
+    clock = PhoneClock(transport, cores, properties.sdk)
+    clock.give_back()
+    runner = str(files.push_runner(program.content))
+    return Probed(
+        identity=TargetIdentity(
+            device_model=properties.model,
+            soc=properties.soc,
+            os_build=properties.build,
+            abi=abi,
+            runtime=program.name,
+            runtime_sha256=program.sha256,
+            delegate=choice.delegate,
+            threads=choice.threads,
+            affinity=mask(cores),
+            clock_policy=_granted(clock, protocol),
+            protocol=protocol.content_hash,
+        ),
+        cores=cores,
+        command=("taskset", mask(cores), runner) if cores else (runner,),
+        reader=ResultsReader(choice.delegate, cores[0] if cores else 0, _cpu_zones(say)),
+        clock=clock,
+    )
+
+
+def take_clock(clock: PhoneClock, protocol: MeasurementProtocol) -> ClockPolicy:
+    """The policy that the phone grants of what the protocol asks for; it stays taken."""
+    return clock.steady() if protocol.clock == "steadiest" else "free"
+
+
+def _granted(clock: PhoneClock, protocol: MeasurementProtocol) -> ClockPolicy:
+    """What `take_clock` would be granted."""
+    try:
+        return take_clock(clock, protocol)
+    finally:
+        clock.give_back()
+
+
+def _cpu_zones(say: Callable[[str], str]) -> tuple[str, ...]:
+    zones = looked(say(_LIST_ZONES))
+    return tuple(
+        f"{path.removesuffix('/type')}/temp" for path, kind in zones.items() if is_cpu_zone(kind)
+    )
