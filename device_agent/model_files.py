@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Collection
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from netspec.tflite import encode
 from netspec.wire import ModelSubject, NetworkSubject, OperatorSubject, Subject
 
 DEFAULT_MAX_BYTES = 2**30
+#: longer than any batch takes, s
+SPARED_S = 6 * 3600.0
 
 
 class WrongContent(Exception):
@@ -25,7 +29,7 @@ class ModelFiles:
     Args:
         folder: created on demand.
         download: the bytes of an uploaded model, by SHA-256.
-        max_bytes: of all files; those used longest ago go first.
+        max_bytes: of all files but those used lately; those used longest ago go first.
     """
 
     def __init__(
@@ -45,6 +49,9 @@ class ModelFiles:
             ProfilerUnreachable: the server is away.
         """
         path = self._folder / _file_name(subject)
+        # Before it is looked at: from here on no other agent removes it.
+        with suppress(FileNotFoundError):
+            os.utime(path)
         if not _is_whole(path, subject):
             content = self._content(subject)
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -52,21 +59,21 @@ class ModelFiles:
             partial = path.with_suffix(f".{os.getpid()}.partial")
             partial.write_bytes(content)
             partial.replace(path)
-        os.utime(path)
         return path
 
     def evict(self, keep: Collection[Path]) -> None:
-        """Deletes the files used longest ago until the rest fits; never those of `keep`."""
-        files = sorted(
-            ((path.stat(), path) for path in self._folder.glob("*") if path.is_file()),
-            key=lambda file: file[0].st_mtime,
-        )
+        """Deletes the files used longest ago until the rest fits.
+
+        Never those of `keep`, nor any used lately: the agents of several devices share the folder.
+        """
+        files = sorted(_stats(self._folder), key=lambda file: file[0].st_mtime)
         size = sum(stat.st_size for stat, _ in files)
+        spared_from = time.time() - SPARED_S
         for stat, path in files:
-            if size <= self._max_bytes:
+            if size <= self._max_bytes or stat.st_mtime > spared_from:
                 return
             if path not in keep:
-                path.unlink()
+                path.unlink(missing_ok=True)
                 size -= stat.st_size
 
     def _content(self, subject: Subject) -> bytes:
@@ -84,6 +91,12 @@ class ModelFiles:
                         "upload it again"
                     )
                 return content
+
+
+def _stats(folder: Path) -> Iterator[tuple[os.stat_result, Path]]:
+    for path in folder.glob("*"):
+        with suppress(FileNotFoundError):  # another agent has removed it
+            yield path.stat(), path
 
 
 def _file_name(subject: Subject) -> str:

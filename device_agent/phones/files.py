@@ -41,8 +41,7 @@ class PhoneFiles:
 
     def push_runner(self, content: bytes) -> PurePosixPath:
         """The program on the phone."""
-        digest = hashlib.sha256(content).hexdigest()
-        path = RUNNERS / digest[:_NAME_LENGTH] / "benchmark_model"
+        path = RUNNERS / _name(hashlib.sha256(content).hexdigest()) / "benchmark_model"
         there = self._transport.shell(f"ls {path}", timeout_s=QUICK_S)
         if there.exit_code:
             self._must(f"mkdir -p {path.parent}", "make a folder for the runner")
@@ -59,8 +58,10 @@ class PhoneFiles:
         for path in models:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            names[path] = f"{digest[:_NAME_LENGTH]}.tflite"
+            names[path] = f"{_name(digest)}.tflite"
         there = self._sizes()
+        if used := there.keys() & names.values():
+            self._must(f"cd {MODELS} && touch {shlex.join(sorted(used))}", "note what it uses")
         missing = {name: path for path, name in names.items() if name not in there}
         self._evict(there, set(names.values()), sum(one.stat().st_size for one in missing.values()))
         for name, path in missing.items():
@@ -101,3 +102,8 @@ class PhoneFiles:
                 f"{self._transport.serial} cannot {what}: {' '.join(result.output.split())}"
             )
         return result.output
+
+
+def _name(digest: str) -> str:
+    """Of a file on the phone, from the SHA-256 of its content."""
+    return digest[:_NAME_LENGTH]

@@ -37,11 +37,19 @@ async def ls(call: Call) -> int:
             code = 1
             continue
         inside = node.content is None and "d" not in flags
-        for entry in call.phone.files.names(path) if inside else [name]:
+        for entry in _ordered(call, path, flags) if inside else [name]:
             if inside and entry.startswith(".") and "a" not in flags:
                 continue
             await _listed(call, posixpath.join(path, entry), entry, long="l" in flags)
     return code
+
+
+def _ordered(call: Call, folder: str, flags: dict[str, str]) -> list[str]:
+    files = call.phone.files
+    names = files.names(folder)
+    if "t" in flags:
+        names.sort(key=lambda name: -files.get(posixpath.join(folder, name)).changed_s)
+    return names[::-1] if "r" in flags else names
 
 
 async def _listed(call: Call, path: str, name: str, *, long: bool) -> None:

@@ -84,6 +84,20 @@ def test_old_models_make_room_but_never_those_wanted(
     assert on_phone(fake_phone) == 3
 
 
+def test_models_used_longest_ago_go_first_not_those_pushed_first(
+    transport: Transport,
+    fake_phone: FakePhone,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    files = PhoneFiles(transport, max_bytes=2 * _SIZE)
+    files.make_folders()
+    for name in ("a", "b", "a", "c"):
+        files.push_models(models(tmp_path, name))
+    left = files.push_models(models(tmp_path, "a", "c"))
+    assert set(fake_phone.files.names(str(MODELS))) == set(left.values())
+    assert len([call for call in fake_phone.calls if call[:1] == ["mv"]]) == 3
+
+
 def test_a_full_phone_is_cleared_before_it_is_given_up(
     transport: Transport,
     fake_phone: FakePhone,  # noqa: F811

@@ -1,9 +1,11 @@
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from device_agent import model_files
 from device_agent.model_files import ModelFiles, WrongContent
 from netspec.networks import Network
 from netspec.tflite import encode
@@ -70,3 +72,25 @@ def test_eviction_starts_with_what_was_used_longest_ago(tmp_path: Path) -> None:
         os.utime(path, (age, age))
     files.evict(keep={paths[0]})
     assert {path.name for path in tmp_path.iterdir()} == {"oldest-but-kept", "newest"}
+
+
+def test_what_another_agent_uses_is_left_alone_and_what_it_removed_is_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = ModelFiles(tmp_path, no_download, max_bytes=50)
+    used = files.path(subject())
+    for name in ("old", "gone"):
+        (tmp_path / name).write_bytes(bytes(100))
+        os.utime(tmp_path / name, (0, 0))
+    os.utime(used, (0, 0))
+    assert files.path(subject()) == used, "that is a use"
+    stats = model_files._stats
+
+    def seen_and_gone(folder: Path) -> Iterator[tuple[os.stat_result, Path]]:
+        found = list(stats(folder))
+        (tmp_path / "gone").unlink()
+        return iter(found)
+
+    monkeypatch.setattr(model_files, "_stats", seen_and_gone)
+    files.evict(keep=())
+    assert list(tmp_path.iterdir()) == [used]
