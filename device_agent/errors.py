@@ -9,6 +9,7 @@ UserError (netspec)         something the person at the terminal can put right
 ├── PhoneUnusable           a phone is there, but cannot be measured on
 ├── RunnerMissing           no benchmark_model was given or fetched
 ├── RunnerRefused           the benchmark_model given cannot be used on this device
+├── PortTaken               the status port is not free
 ├── DownloadFailed          an official address gave no benchmark_model, or another one
 └── WrongTarget             server and agent disagree on what is measured here
 DeviceNotReady              nothing can be measured on the device now; no task is to blame
@@ -67,6 +68,10 @@ class RunnerMissing(UserError):
 
 class RunnerRefused(UserError):
     """The `benchmark_model` given cannot be used on this device."""
+
+
+class PortTaken(UserError):
+    """The status port is not free."""
 
 
 class DownloadFailed(UserError):

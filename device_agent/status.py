@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import structlog
 
+from device_agent.errors import PortTaken
 from device_agent.lock import file_name
 
 State = Literal["starting", "idle", "measuring", "waiting", "quarantined"]
@@ -45,6 +46,9 @@ class DeviceStatus:
     waiting_visits: int = 0
     pid: int = field(default_factory=os.getpid)
     changed_at: float = field(default_factory=time.time)
+
+
+_FIELDS = {one.name for one in fields(DeviceStatus)}
 
 
 class StatusFile:
@@ -94,9 +98,11 @@ def read_statuses(folder: Path) -> list[DeviceStatus]:
     found: list[DeviceStatus] = []
     for path in sorted(folder.glob("*.json")):
         try:
-            status = DeviceStatus(**json.loads(path.read_text(encoding="utf-8")))
+            said = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             continue  # its process has just ended
+        # An agent of another version may say more, or less.
+        status = DeviceStatus(**{name: said[name] for name in _FIELDS & said.keys()})
         if _lives(status.pid):
             found.append(status)
     return found
@@ -131,6 +137,9 @@ def served(folder: Path, port: int | None) -> Iterator[int | None]:
     Args:
         folder: of the status files.
         port: 0 for any free one, None for none at all.
+
+    Raises:
+        PortTaken: another program listens there, or this user may not.
     """
     if port is None:
         yield None
@@ -139,7 +148,14 @@ def served(folder: Path, port: int | None) -> Iterator[int | None]:
     class Handler(_Handler):
         status_folder = folder
 
-    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+    try:
+        listening = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    except OSError as error:
+        raise PortTaken(
+            f"nothing can listen at 127.0.0.1:{port} ({error.strerror}); choose another "
+            "--status-port, or 0 for a free one"
+        ) from error
+    with listening as server:
         thread = threading.Thread(target=server.serve_forever, name="status", daemon=True)
         thread.start()
         _log.info("status", at=f"http://127.0.0.1:{server.server_port}/healthz")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from device_agent.errors import PhoneUnusable
 from device_agent.stop import StopSignal
 from device_agent.transports.base import SeenThrough
 
@@ -55,13 +56,18 @@ class Supervisor:
     _workers: dict[str, _Worker] = field(default_factory=dict)
 
     def run(self, *, until_idle: bool) -> None:
-        """Looks and starts until asked to stop; with `until_idle`, until every process ended."""
+        """Looks and starts until asked to stop; with `until_idle`, until every process ended.
+
+        Raises:
+            PhoneUnusable: with `until_idle`, processes ended with an error, which they have said.
+        """
         try:
             while not self.stop.requested:
                 for phone in self.seen():
                     self._start(phone, once=until_idle)
                 self._reap(once=until_idle)
                 if until_idle and all(worker.done for worker in self._workers.values()):
+                    self._raise_failures()
                     return
                 self.stop.wait(0.5 if until_idle else self.look_every_s)
         finally:
@@ -91,9 +97,19 @@ class Supervisor:
                 continue
             lived_s = time.monotonic() - worker.started_at
             worker.failures = 1 if lived_s > _LIVED_S else worker.failures + 1
+            if once:
+                continue
             pause_s = RESTART_AFTER_S[min(worker.failures, len(RESTART_AFTER_S)) - 1]
             worker.not_before = time.monotonic() + pause_s
             _log.warning("phone's process ended", device=serial, code=code, again_in_s=pause_s)
+
+    def _raise_failures(self) -> None:
+        failed = [serial for serial, worker in self._workers.items() if worker.failures]
+        if failed:
+            raise PhoneUnusable(
+                f"{len(failed)} of {len(self._workers)} phones were not measured to the end "
+                f"({', '.join(failed)}); why is said above, and `device-agent doctor` says more"
+            )
 
     def _end(self) -> None:
         """Asks every process to end, and waits until it has."""

@@ -20,7 +20,7 @@ PORT_VARIABLE = "ANDROID_ADB_SERVER_PORT"
 _DEFAULT_PORT, _LAST_PORT = 5037, 65_535
 #: s between two looks at whether a phone has come back
 _LOOK_EVERY_S = 0.1
-#: what a server that is there answers within
+#: what a server, or a phone of its, that is there answers within
 _ANSWERS_WITHIN_S = 1.0
 #: our word for what the server does not list
 _ABSENT = "not there"
@@ -80,9 +80,12 @@ class ServerConnection:
         self._stream: _ServerStream | None = None
 
     def connect(self, deadline: Deadline) -> None:
-        """Waits for the server to have the phone; one at TCP is connected to again."""
+        """Waits for the server to have the phone; one at TCP that is silent is connected to again.
+
+        One that answers is left as it is: other tools use the same connection.
+        """
         over_tcp = ":" in self.serial
-        if over_tcp:
+        if over_tcp and not self._answers(deadline):
             self._ask_server(f"host:disconnect:{self.serial}", deadline)
         state = _ABSENT
         try:
@@ -126,6 +129,15 @@ class ServerConnection:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+
+    def _answers(self, deadline: Deadline) -> bool:
+        """Whether the phone does, through the server's connection; a dead one may be kept long."""
+        soon = Deadline(min(_ANSWERS_WITHIN_S, deadline.left() / 4), f"an answer of {self.serial}")
+        try:
+            self.open("shell:true", soon).close()
+        except (TransportLost, ServiceRefused):
+            return False
+        return True
 
     def _state(self, deadline: Deadline) -> str:
         phones = dict(server_phones(deadline.left()))

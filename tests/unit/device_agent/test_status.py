@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -6,6 +7,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from device_agent.errors import PortTaken
 from device_agent.status import StatusFile, metrics, read_statuses, served
 
 
@@ -66,3 +68,19 @@ def test_they_are_served_on_this_machine_alone(
 def test_nothing_listens_unless_asked(tmp_path: Path) -> None:
     with served(tmp_path, None) as port:
         assert port is None
+
+
+def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
+    with (
+        served(tmp_path, 0) as port,
+        pytest.raises(PortTaken, match="choose another --status-port, or 0"),
+        served(tmp_path, port),
+    ):
+        raise AssertionError("two listen at one port")
+
+
+def test_an_agent_of_another_version_is_told_of(tmp_path: Path) -> None:
+    said = {"device": "a", "pid": os.getpid(), "changed_at": 1.0, "mood": "good"}
+    (tmp_path / "a.json").write_text(json.dumps(said))
+    (status,) = read_statuses(tmp_path)
+    assert (status.device, status.state, status.changed_at) == ("a", "starting", 1.0)

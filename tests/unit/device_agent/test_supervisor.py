@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from device_agent import supervisor
+from device_agent.errors import PhoneUnusable
 from device_agent.stop import StopSignal
 from device_agent.supervisor import Supervisor
 from device_agent.transports.base import SeenThrough
@@ -27,6 +28,17 @@ def test_every_phone_gets_a_process_and_all_are_waited_for(tmp_path: Path) -> No
         stop=StopSignal(),
     ).run(until_idle=True)
     assert {path.name for path in tmp_path.iterdir()} == {"a", "b", "c"}
+
+
+def test_until_idle_tells_of_phones_that_were_not_measured(tmp_path: Path) -> None:
+    made = Supervisor(
+        seen=lambda: [SeenThrough("well", "tcp"), SeenThrough("ill", "tcp")],
+        command=lambda one: command(_WRITES if one.serial == "well" else _FAILS, tmp_path / "x"),
+        stop=StopSignal(),
+    )
+    with pytest.raises(PhoneUnusable, match=r"1 of 2 phones .* \(ill\); why is said above"):
+        made.run(until_idle=True)
+    assert (tmp_path / "x").read_text() == "x", "it is not started again"
 
 
 def test_a_stop_ends_the_processes_and_waits_for_them() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from statistics import median
 
@@ -14,6 +15,7 @@ from device_agent.transports import transport_to
 from device_agent.transports.base import ShellResult, Transport, Way
 from tests.integration.device_agent.adb.conftest import Peer
 from tests.phones.adbd import AdbdPhone
+from tests.phones.fake_phone import FakePhone
 
 TMP = PurePosixPath("/data/local/tmp")
 MIB = 2**20
@@ -128,6 +130,19 @@ def test_a_full_place_is_called_full(
         transport.push(bytes(2 * MIB), PurePosixPath("/small/file"), mode=0o644, timeout_s=20)
     assert transport.pull(PurePosixPath("/small/file"), timeout_s=5) == b"old"
     assert transport.shell("ls -A /small", timeout_s=5).output == "file\n"
+
+
+@pytest.mark.usefixtures("adb_server")
+def test_a_phone_that_others_use_through_the_server_is_not_taken_from_them(
+    fake_phone: FakePhone, connect: Callable[[str, Way], Transport]
+) -> None:
+    fake_phone.pace = 1.0
+    other = connect(fake_phone.address, "adb-server")
+    with ThreadPoolExecutor() as pool:
+        said = pool.submit(other.shell, "sleep 1; echo on", timeout_s=5)
+        time.sleep(0.3)
+        assert connect(fake_phone.address, "adb-server").shell("true", timeout_s=5).exit_code == 0
+        assert said.result().output == "on\n"
 
 
 @pytest.mark.parametrize("address", ["phone:port", "phone:0", "phone:70000", ":5555"])
