@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from netspec.errors import UserError
 from netspec.layers import Parameters
+from netspec.outputs import write_file
 from netspec.tflite import FileOptions, encode
 from search_client.artifacts import Artifact
 from search_client.model_metadata import NAME, Form, describe
@@ -121,8 +122,11 @@ def verified(
 
 
 def write(exported: Exported, artifact: Artifact, path: Path) -> None:
-    """Writes the file, and its labels beside it, one a line, as `NAME.labels.txt`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(exported.content)
-    labels = path.with_suffix(".labels.txt")
-    labels.write_text("".join(f"{name}\n" for name in artifact.classes), encoding="utf-8")
+    """Writes the file, and its labels beside it, one a line, as `NAME.labels.txt`.
+
+    Raises:
+        UserError: one of them cannot be written.
+    """
+    write_file(path, exported.content)
+    labels = "".join(f"{name}\n" for name in artifact.classes)
+    write_file(path.with_suffix(".labels.txt"), labels)

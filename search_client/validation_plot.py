@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from netspec.errors import UserError
+from netspec.outputs import write_file
 from search_client.report.figures.canvas import LINE, MUTED, PRECISION_COLOURS
 from search_client.validation import Validation
 
@@ -25,11 +25,7 @@ def plot(validations: Sequence[Validation], file: Path) -> None:
     """
     image = io.BytesIO()
     _draw(validations, image, file.suffix[1:])
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(image.getvalue())
-    except OSError as error:
-        raise UserError(f"cannot write {file}: {error.strerror}") from error
+    write_file(file, image.getvalue())
 
 
 def _draw(validations: Sequence[Validation], image: io.BytesIO, kind: str) -> None:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from netspec.command import AsJson, print_json
 from netspec.operators import Precision
+from netspec.outputs import write_file
 from search_client.commands.options import console, console_beside
 
 
@@ -31,8 +32,7 @@ def compare_runs(
     from search_client.report.wording import interval, milliseconds, percent  # noqa: PLC0415
 
     compared = compare(runs, precision)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(render_runs(compared), encoding="utf-8")
+    write_file(out, render_runs(compared))
     if as_json:
         print_json(compared)
     else:

@@ -10,6 +10,7 @@ import typer
 
 from netspec.command import AsJson, print_json
 from netspec.errors import UserError
+from netspec.outputs import make_folder
 from search_client.commands.options import (
     Overrides,
     Recipe,
@@ -46,6 +47,7 @@ def demo(
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)
     settings = read_recipe(recipe, overrides or [])
+    make_folder(run)
     try:
         report = run_demo(settings, data, run, port, Stages(console_beside(as_json)))
     except KeyboardInterrupt:

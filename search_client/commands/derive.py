@@ -9,6 +9,7 @@ import typer
 
 from netspec.command import AsJson
 from netspec.errors import UserError
+from netspec.outputs import write_file
 from search_client.commands.options import LatencyRef, SearchRun, console, print_found
 
 
@@ -46,7 +47,7 @@ def derive(
     loaded = read_run(run, references)
     found = loaded.derive(rule or ("on_target" if latency_ref else None), tolerance)
     path = out or run / NETWORK
-    path.write_text(found.network.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    write_file(path, found.network.model_dump_json(indent=1) + "\n")
     if as_json:
         print_found(found, path)
         return

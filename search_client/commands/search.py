@@ -10,6 +10,7 @@ import typer
 from netspec.command import AsJson, print_json
 from netspec.connection import DEFAULT_URL
 from netspec.errors import UserError
+from netspec.outputs import make_folder
 from search_client.commands.completion import complete_target
 from search_client.commands.options import (
     DataFolder,
@@ -92,6 +93,7 @@ def search(
     given += [f"sizes=[{sizes}]"] if sizes else []
     given += [f"widths=[{widths}]"] if widths else []
     settings = read_recipe(recipe, given)
+    make_folder(run)
     targets: list[str | None] = [*target] if target else [None]
     settings = _aimed(settings, targets, latency_ref or [])
     folder = run / "tensorboard" if tensorboard else None

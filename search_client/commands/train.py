@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from netspec.errors import UserError
 from netspec.networks import Network
+from netspec.outputs import make_folder
 from search_client.commands.options import (
     DataFolder,
     Overrides,
@@ -46,6 +47,7 @@ def train(
     settings = overridden(record.settings, overrides)
     chosen = _network(network or run / NETWORK)
     weights = out or run / "float.pt"
+    make_folder(weights.parent)
     with distributed.joined():
         stages = Stages(console, quiet=distributed.rank() > 0)
         training, test = read_data(data, settings, stages, record.classes)

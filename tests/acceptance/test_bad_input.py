@@ -101,6 +101,13 @@ def test_a_data_folder_that_is_not_there(lab: Lab, tmp_path: Path) -> None:
     assert f"there is no data folder {tmp_path / 'nowhere'}; expected FOLDER/train" in said
 
 
+def test_a_run_folder_that_is_a_file(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    assert f"the folder {tmp_path / 'run'} cannot be made" in lab.search_fails(
+        "--run", tmp_path / "run"
+    )
+
+
 def test_a_server_that_is_not_there(lab: Lab) -> None:
     for said in (
         lab.search_fails("--profiler-url", NOBODY),

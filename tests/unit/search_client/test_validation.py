@@ -67,5 +67,5 @@ def test_a_plot_is_written_in_both_formats(tmp_path: Path) -> None:
     plot(validations, tmp_path / "errors.png")
     assert (tmp_path / "errors.png").read_bytes().startswith(b"\x89PNG")
     (tmp_path / "taken").write_text("")
-    with pytest.raises(UserError, match="cannot write"):
+    with pytest.raises(UserError, match="taken cannot be made"):
         plot(validations, tmp_path / "taken" / "errors.png")
