@@ -18,7 +18,7 @@ from netspec.wire import Snapshot
 from search_client import distributed
 from search_client.derive import Derived, Rule
 from search_client.family import Family
-from search_client.goal import Goal
+from search_client.goal import Aim, Goal
 from search_client.search import SearchResult
 from search_client.settings import Settings
 
@@ -97,7 +97,7 @@ class RunRecord(_Record):
 
 def record_of(
     settings: Settings,
-    goal: Goal,
+    aims: Sequence[Aim],
     tables: Sequence[LatencyTable],
     data: Path,
     classes: Sequence[str],
@@ -117,7 +117,7 @@ def record_of(
                 snapshot=table.snapshot.id,
                 calibrated=table.snapshot.calibration(settings.precision) is not None,
             )
-            for aim, table in zip(goal.aims, tables, strict=True)
+            for aim, table in zip(aims, tables, strict=True)
         ),
         processes=distributed.world(),
         versions={**versions, "python": platform.python_version()},

@@ -52,6 +52,17 @@ class LoadedRun:
         return derive(self.family, self.goal, rule or search.rule, tolerance or search.tolerance)
 
 
+def aims_of(
+    settings: Settings, tables: Sequence[LatencyTable], references_ms: Sequence[float]
+) -> list[Aim]:
+    """What a run aims at on each of its targets."""
+    weights = [1.0, *(further.weight for further in settings.further_targets)]
+    return [
+        Aim(table.snapshot.target_id, reference_ms, weight)
+        for table, reference_ms, weight in zip(tables, references_ms, weights, strict=True)
+    ]
+
+
 def goal_of(
     settings: Settings, tables: Sequence[LatencyTable], references_ms: Sequence[float]
 ) -> Goal:
@@ -60,11 +71,9 @@ def goal_of(
     Raises:
         MissingEntries: a table lacks operators.
     """
-    weights = [1.0, *(further.weight for further in settings.further_targets)]
-    aims, latencies = [], []
-    for table, reference_ms, weight in zip(tables, references_ms, weights, strict=True):
+    latencies = []
+    for table in tables:
         calibration = calibration_of(table, settings.precision)
-        aims.append(Aim(table.snapshot.target_id, reference_ms, weight))
         latencies.append(
             [
                 ExpectedLatency.of_space(
@@ -77,7 +86,7 @@ def goal_of(
                 for space in settings.spaces(settings.precision)
             ]
         )
-    return Goal(aims, latencies, settings.combine)
+    return Goal(aims_of(settings, tables, references_ms), latencies, settings.combine)
 
 
 def family_of(settings: Settings) -> Family:

@@ -15,7 +15,7 @@ from search_client.history import SearchStep
 from search_client.images import Pictures, split_by_class
 from search_client.progress import Stages
 from search_client.run_record import continued, ended, read_record, record_of, write_record
-from search_client.runs import CHECKPOINT, family_of, goal_of
+from search_client.runs import CHECKPOINT, aims_of, family_of, goal_of
 from search_client.search import SearchResult, check_loss, search
 from search_client.settings import Settings
 
@@ -57,16 +57,17 @@ def run_search(
     Raises:
         UserError: a table lacks something, or the checkpoint is not this run's.
     """
+    aims = aims_of(settings, tables, references_ms)
+    record = record_of(settings, aims, tables, data, training.classes)
+    state = None
+    if resume:
+        record, state = continued(read_record(folder), record), load(folder / CHECKPOINT)
     family = family_of(settings).to(device())
     goal = goal_of(settings, tables, references_ms).to(device())
-    record = record_of(settings, goal, tables, data, training.classes)
     # Before anything in the folder changes.
     check_loss(goal, family, settings.search.latency_loss)
-    first, state = distributed.rank() == 0, None
-    if resume:
-        record = continued(read_record(folder), record)
-        state = load(folder / CHECKPOINT)
-    elif first:
+    first = distributed.rank() == 0
+    if first and not resume:
         # Else a resume would go on with the search that was here before.
         (folder / CHECKPOINT).unlink(missing_ok=True)
     if first:

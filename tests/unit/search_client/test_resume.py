@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from search_client.batches import PlainBatches, TrainingBatches
 from search_client.checkpoints import BadCheckpoint, Checkpoints, State, Stopped, load
@@ -16,7 +17,8 @@ from search_client.losses import Target
 from search_client.modules import FloatNetwork
 from search_client.search import SearchResult, search
 from search_client.search_config import SearchConfig
-from search_client.train import TrainConfig, train
+from search_client.streamed import Files, StoredImages
+from search_client.train import TrainConfig, _Training, train
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 
 #: weight steps of the whole search: 1 + 3 epochs of 3
@@ -127,16 +129,38 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
         _search(other, Checkpoints(path), load(path))
 
 
-@pytest.mark.parametrize("step", [1, 3, 5])
-def test_a_training_goes_on_bit_for_bit(tmp_path: Path, step: int) -> None:
-    config = TrainConfig(
-        epochs=2, learning_rate=0.05, rising_epochs=0, mixup=0.2, dropout=0.2, average_decay=0.5
+def test_a_checkpoint_of_another_space_or_other_data_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    with pytest.raises(Stopped):
+        _search(_config(), _StopsAt(path, 2))
+    state = load(path)
+    with pytest.raises(BadCheckpoint, match="a search of another space"):
+        _search(_config(), Checkpoints(path), state, sizes=(16, 24))
+    with pytest.raises(BadCheckpoint, match="other settings or data"):
+        _search(_config(), Checkpoints(path), {**state, "batches": [3, 9]})
+
+
+def _on_disk(folder: Path) -> StoredImages:
+    images = tiny_images(24)
+    paths = []
+    for index, image in enumerate(images.images):
+        paths.append(str(folder / f"{index}.png"))
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(paths[-1])
+    return StoredImages(
+        Files(tuple(paths)), torch.arange(24), images.labels, images.classes, size=18, workers=0
     )
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("step", [1, 3, 5])
+def test_a_training_goes_on_bit_for_bit(tmp_path: Path, step: int, stored: bool) -> None:
+    config = TrainConfig(epochs=2, mixup=0.2, dropout=0.2, average_decay=0.5)
+    images = _on_disk(tmp_path) if stored else tiny_images(24)
 
     def run(checkpoints: Checkpoints, resume: State | None = None) -> FloatNetwork:
         torch.manual_seed(0 if resume is None else 99)
         model = FloatNetwork(tiny_space().network([0, 0]), dropout=0.2)
-        batches = TrainingBatches(tiny_images(24), 16, 8, seed=0)
+        batches = TrainingBatches(images, 16, 8, seed=0)
         train(model, batches, config, lambda _: None, checkpoints=checkpoints, resume=resume)
         return model
 
@@ -147,3 +171,43 @@ def test_a_training_goes_on_bit_for_bit(tmp_path: Path, step: int) -> None:
     resumed = run(Checkpoints(path), load(path))
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name])
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    config = TrainConfig(epochs=2)
+
+    def run(
+        checkpoints: Checkpoints,
+        resume: State | None,
+        path: tuple[int, int] = (0, 0),
+        images: int = 24,
+        config: TrainConfig = config,
+    ) -> None:
+        model = FloatNetwork(tiny_space().network(path))
+        batches = TrainingBatches(tiny_images(images), 16, 8, seed=0)
+        train(model, batches, config, lambda _: None, checkpoints=checkpoints, resume=resume)
+
+    with pytest.raises(Stopped):
+        run(_StopsAt(path, 2), None)
+    state, nowhere = load(path), Checkpoints(None)
+    with pytest.raises(BadCheckpoint, match="other settings or data"):
+        run(nowhere, state, config=TrainConfig(epochs=3))
+    with pytest.raises(BadCheckpoint, match="other settings or data"):
+        run(nowhere, state, images=40)
+    with pytest.raises(BadCheckpoint, match="a training of another network"):
+        run(nowhere, state, path=(3, 5))
+
+
+def test_a_resumed_average_stays_on_the_models_device() -> None:
+    config = TrainConfig(average_decay=0.5)
+    batches = TrainingBatches(tiny_images(24), 16, 8, seed=0)
+    network = tiny_space().network([0, 0])
+    state = _Training(FloatNetwork(network), batches, config).state()
+    resumed = _Training(FloatNetwork(network), batches, config)
+    before = dict(resumed.average)
+    resumed.load_state(state)
+    for name, value in resumed.average.items():
+        # Written into, not replaced by what was read onto the CPU.
+        assert value is before[name]
+        assert torch.equal(value, state["average"][name])

@@ -60,6 +60,24 @@ def test_training_ends_with_the_moving_average_of_the_weights() -> None:
     )
 
 
+def test_batchnorm_decays_only_where_it_is_asked_to() -> None:
+    model = FloatNetwork(tiny_space().network([0, 0]))
+    norms = {
+        id(parameter)
+        for module in model.modules()
+        if isinstance(module, torch.nn.BatchNorm2d)
+        for parameter in module.parameters()
+    }
+    for decays in (True, False):
+        config = _config(decay_norms=decays, weight_decay=0.5)
+        groups = config.optimizer_of(model).param_groups
+        decay = {id(one): group["weight_decay"] for group in groups for one in group["params"]}
+        assert len(decay) == len(list(model.parameters()))
+        for parameter in model.parameters():
+            kept = id(parameter) in norms and not decays
+            assert decay[id(parameter)] == (0.0 if kept else 0.5)
+
+
 @pytest.mark.nightly
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_compiled_network_trains_as_the_network_does() -> None:
