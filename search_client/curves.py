@@ -28,8 +28,8 @@ def curves(folder: Path | None) -> Iterator[Callable[[SearchStep], None]]:
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - an optional package
     except ImportError as error:
         raise UserError(
-            "--tensorboard needs the package tensorboard; "
-            "install it with `pip install proxyless-farm[tensorboard]`"
+            "--tensorboard needs the package tensorboard; install it, or this project's extra "
+            "`tensorboard`"
         ) from error
     writer = SummaryWriter(str(folder))
 

@@ -136,8 +136,8 @@ def _pyarrow_version() -> str:
     except importlib.metadata.PackageNotFoundError as error:
         raise Problem(
             "not-acceptable",
-            "this server writes no Arrow and Parquet; its operator can install them: "
-            "pip install 'proxyless-farm[arrow]'",
+            "this server writes no Arrow and Parquet; its operator can install pyarrow, this "
+            "project's extra `arrow`",
         ) from error
 
 

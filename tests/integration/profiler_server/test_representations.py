@@ -110,7 +110,7 @@ def test_what_cannot_be_had_is_told(
     assert "text/csv" in detail
     monkeypatch.setattr(representations, "_PYARROW", "no-such-package")
     detail = api.problem("GET", f"{LATEST}?format=arrow", status=406, kind="not-acceptable")
-    assert "pip install" in detail
+    assert "can install pyarrow, this project's extra `arrow`" in detail
 
 
 def test_every_plain_field_of_an_entry_is_a_column() -> None:
