@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from netspec.errors import UserError
 from search_client import distributed
 from search_client.checkpoints import Checkpoints, save
 from search_client.expected_latency import ExpectedLatency
@@ -88,6 +89,20 @@ def run_training(folder: Path) -> None:
     )
 
 
+def run_same(folder: Path) -> None:
+    """Leaves what every process is told of the first one's text, and of its error, in a folder."""
+
+    def fail() -> str:
+        raise UserError(f"asked by {distributed.rank()}")
+
+    told = distributed.same(lambda: f"grüße of {distributed.rank()}")
+    try:
+        distributed.same(fail)
+    except UserError as error:
+        told += f", {error}"
+    (folder / f"same-{distributed.rank()}.txt").write_text(told, encoding="utf-8")
+
+
 def main() -> None:
     """`search_process.py FOLDER`."""
     torch.set_num_threads(1)
@@ -96,6 +111,7 @@ def main() -> None:
         for gradient in gradients:
             run(gradient, Path(sys.argv[1]))
         run_training(Path(sys.argv[1]))
+        run_same(Path(sys.argv[1]))
 
 
 if __name__ == "__main__":

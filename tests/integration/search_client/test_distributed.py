@@ -9,14 +9,23 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 
+from netspec.client import ProfilerClient
+from netspec.errors import UserError
+from netspec.wire import Target
 from search_client import distributed
 from search_client.checkpoints import load
 from search_client.gates import Gradient
 from search_client.modules import FloatNetwork
+from search_client.prices import measured
+from search_client.progress import Stages
+from search_client.settings import Settings
 from tests.integration.search_client import search_process
+from tests.unit.search_client.tables import snapshot
 from tests.unit.search_client.tiny import tiny_space
 
+TARGET = snapshot({})
 ROOT = Path(__file__).parents[3]
 
 
@@ -67,6 +76,21 @@ def test_two_processes_train_as_one_does(folder: Path) -> None:
     assert any((value - began[name]).abs().max() > 0.01 for name, value in one.items())
 
 
+def test_what_the_first_process_is_told_all_are_told(folder: Path) -> None:
+    told = [(folder / f"same-{rank}.txt").read_text(encoding="utf-8") for rank in range(2)]
+    assert told == ["grüße of 0, asked by 0"] * 2
+
+
+def test_several_processes_do_not_wait_for_measurements(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed, "world", lambda: 2)
+    with ProfilerClient("http://127.0.0.1:9", "none") as client:
+        identity = TARGET.identity
+        target = Target(id=TARGET.target_id, identity=identity, entries=0, devices=1)
+        stages = Stages(Console(quiet=True))
+        with pytest.raises(UserError, match="run `search-client profile` first"):
+            measured(client, target, Settings(), stages)
+
+
 def test_alone_nothing_is_exchanged() -> None:
     tensors = [torch.ones(2), torch.zeros(3)]
     distributed.average(tensors)
@@ -74,3 +98,5 @@ def test_alone_nothing_is_exchanged() -> None:
     assert [tensor.tolist() for tensor in tensors] == [[1, 1], [0, 0, 0]]
     assert distributed.any_process(True)
     assert not distributed.any_process(False)
+    assert distributed.same(lambda: "told") == "told"
+    assert (distributed.shard(), distributed.share(7)) == ((0, 1), 7)

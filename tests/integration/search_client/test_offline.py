@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 from netspec.client import LatencyTable, Offline
 from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
-from netspec.errors import UserError
+from netspec.errors import MissingEntries, UserError
 from netspec.networks import Network
 from search_client.cli import app
+from search_client.run_record import read_record
 from search_client.settings import read_recipe
 from tests.acceptance.commands import write_data, write_recipe
 from tests.unit.search_client.tables import calibration, snapshot
@@ -45,6 +46,52 @@ def test_a_saved_snapshot_is_all_that_a_search_needs(given: list[str], tmp_path:
     assert found["latency_ms"] == [pytest.approx(table.predict_ms(network))]
     assert Network.model_validate_json(Path(found["file"]).read_bytes()) == network
     assert "Search 2 blocks" in said.stderr
+
+
+def test_a_search_of_several_processes_is_only_that(
+    given: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search_client.distributed.world", lambda: 2)
+    monkeypatch.setenv(TOKEN_VARIABLE, "none")
+    online = given[: given.index("--snapshot")]
+    with pytest.raises(UserError, match="several processes only search; add --only-search"):
+        CliRunner().invoke(app, online, catch_exceptions=False)
+
+
+def test_a_resume_asks_for_the_same_search(given: list[str], tmp_path: Path) -> None:
+    searched = [*given, "--only-search", "--json"]
+    first = CliRunner().invoke(app, searched, catch_exceptions=False)
+    began = read_record(tmp_path / "run").started_at
+    # Another table since: the search goes on with its own.
+    table = LatencyTable.from_file(tmp_path / "table.json").snapshot
+    LatencyTable(table.model_copy(update={"id": "ef" * 32})).save(tmp_path / "table.json")
+    again = CliRunner().invoke(app, [*searched, "--resume"], catch_exceptions=False)
+    assert json.loads(again.stdout) == json.loads(first.stdout)
+    assert read_record(tmp_path / "run").started_at == began
+    with pytest.raises(UserError, match=r"latency_ref_ms was None and is 3\.0"):
+        CliRunner().invoke(
+            app, [*searched, "--resume", "--latency-ref", "3ms"], catch_exceptions=False
+        )
+
+
+def test_a_published_table_is_searched_in_its_precision_with_a_notice(
+    given: list[str], tmp_path: Path
+) -> None:
+    # As an imported table: one precision, no baseline, no calibration.
+    table = LatencyTable.from_file(tmp_path / "table.json").snapshot
+    recipe = read_recipe(str(tmp_path / "tiny.toml"), ["precision=float32", "latency_ref_ms=1"])
+    needed = {one.key for one in recipe.for_classes(CLASSES).searched_operators()}
+    entries = tuple(entry for entry in table.entries if entry.name in needed)
+    imported = table.model_copy(update={"entries": entries, "calibrations": ()})
+    LatencyTable(imported).save(tmp_path / "table.json")
+    plain = [*given, "--only-search", "--json", "--set", "precision=float32"]
+    said = CliRunner().invoke(app, [*plain, "--latency-ref", "1ms"], catch_exceptions=False)
+    network = Network.model_validate(json.loads(said.stdout)["network"])
+    values_ms = LatencyTable(imported).values_ms(network.operators)
+    assert json.loads(said.stdout)["latency_ms"] == [pytest.approx(sum(values_ms))]
+    assert "has no float32 calibration: latencies are plain sums" in " ".join(said.stderr.split())
+    with pytest.raises(MissingEntries):
+        CliRunner().invoke(app, plain, catch_exceptions=False)
 
 
 def test_it_measures_nothing(given: list[str]) -> None:

@@ -5,7 +5,7 @@ import torch
 
 from search_client.baselines import OnTarget, Scorer, evolution, random_search, reinforce
 from search_client.batches import PlainBatches
-from search_client.derive import NoNetworkOnTarget
+from search_client.derive import NoNetworkOnTarget, on_target
 from search_client.expected_latency import ExpectedLatency
 from search_client.family import Family
 from search_client.goal import Aim, Goal
@@ -43,6 +43,17 @@ def test_draws_span_all_sizes_that_can_be_on_target() -> None:
     drawn = {space.draw() for _ in range(400)}
     assert {choices for variant, choices in drawn if variant == 0} == _on_target(8.0)
     assert {choices for variant, choices in drawn if variant == 1} == _on_target(7.0)
+
+
+def test_two_targets_are_met_on_the_weighted_mean_as_networks_are_derived() -> None:
+    family = Family(tiny_space())
+    costs = torch.tensor([COSTS_MS, COSTS_MS])
+    latencies = [[ExpectedLatency(2.0, costs)], [ExpectedLatency(4.0, costs)]]
+    goal = Goal([Aim("a", 8.0), Aim("b", 8.0)], latencies, "weighted")
+    # 2 and 4 ms besides the blocks: a mean of 8 ms leaves them 5 ms.
+    space = OnTarget(family, goal, 0.01, seed=0)
+    assert {space.draw()[1] for _ in range(200)} == _on_target(7.0)
+    assert tuple(on_target(family, goal, 0.01).choices) in _on_target(7.0)
 
 
 def test_an_impossible_target_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,3 +77,15 @@ def test_variants_are_every_size_of_every_width() -> None:
         [(16, 0.5), (24, 0.5)],
     ]
     assert variants_of(tiny_space()) == [[tiny_space()]]
+
+
+def test_latency_over_reference_is_of_the_worst_target_or_the_weighted_mean() -> None:
+    aims = [Aim("a", 10.0, weight=3.0), Aim("b", 20.0, weight=1.0)]
+    rows = [[_latency(1)], [_latency(1)]]
+    assert Goal(aims, rows).over_reference([11.0, 30.0]) == pytest.approx(1.5)
+    weighted = Goal(aims, rows, "weighted")
+    assert weighted.over_reference([11.0, 30.0]) == pytest.approx(0.75 * 1.1 + 0.25 * 1.5)
+    again = weighted.aimed_at([11.0, 30.0])
+    assert again.over_reference([11.0, 30.0]) == pytest.approx(1.0)
+    assert [aim.weight for aim in again.aims] == [3.0, 1.0]
+    assert again.path_ms(0, [0, 0]).tolist() == weighted.path_ms(0, [0, 0]).tolist()

@@ -8,7 +8,8 @@ from rich.console import Console
 from netspec.client import LatencyTable
 from netspec.errors import UserError
 from netspec.networks import Network
-from search_client.comparing import compare
+from search_client.checkpoints import save
+from search_client.comparing import Compared, compare
 from search_client.curves import curves
 from search_client.history import SearchStep
 from search_client.losses import Target
@@ -132,6 +133,52 @@ def test_a_comparison_has_a_row_a_method_and_keeps_what_was_trained(tmp_path: Pa
     assert rows(trained=False) == trained
 
 
+def _compare(folder: Path, settings: Settings, *, trained: bool = False) -> list[Compared]:
+    return compare(
+        read_run(folder),
+        settings,
+        tiny_images(48),
+        tiny_images(12, seed=5),
+        folder,
+        STAGES,
+        methods=tuple(Method),
+        images_per_network=8,
+        trained=trained,
+    )
+
+
+@pytest.mark.parametrize("reference_ms", [3.0, 100.0])
+def test_where_no_network_is_on_target_all_aim_at_what_the_search_found(
+    tmp_path: Path, reference_ms: float
+) -> None:
+    _search(tmp_path, _settings(), [reference_ms])
+    found_ms = read_run(tmp_path).derive().latency_ms[0]
+    assert abs(found_ms / reference_ms - 1) > 0.05
+    for row in _compare(tmp_path, _settings())[:-1]:
+        if row.method != "argmax":
+            assert row.predicted_ms == pytest.approx(found_ms, rel=0.05)
+
+
+def test_another_way_to_train_trains_anew(tmp_path: Path) -> None:
+    settings = _settings()
+    _search(tmp_path, settings, [10.0])
+    before = _compare(tmp_path, settings, trained=True)
+    longer = settings.model_copy(update={"train": settings.train.model_copy(update={"epochs": 2})})
+    assert all(row.test_accuracy is None for row in _compare(tmp_path, longer))
+    assert [row.trained_with for row in before] != [None] * len(before)
+    assert all(row.test_accuracy is None for row in _compare(tmp_path, settings))
+
+
+def test_a_baseline_that_the_table_lacks_is_left_out(tmp_path: Path) -> None:
+    settings = _settings(latency_ref_ms=10.0)
+    needed = settings.searched_operators()
+    values = {operator: 1.0 + getattr(operator, "kernel", 1) / 10 for operator in needed}
+    table = LatencyTable(snapshot(values))
+    images = tiny_images(48)
+    run_search(settings, [table], [10.0], images, tmp_path, STAGES, data=Path("d"), signals=False)
+    assert [row.method for row in _compare(tmp_path, settings)] == [*Method]
+
+
 def test_a_trained_network_is_read_back(tmp_path: Path) -> None:
     network = tiny_space().network([0, 6])
     weights = tmp_path / "float.pt"
@@ -145,15 +192,20 @@ def test_a_trained_network_is_read_back(tmp_path: Path) -> None:
     assert evaluate_weights(weights, tiny_images(12)) == accuracy
     with pytest.raises(UserError, match="tells 3 classes apart, but the images have 4"):
         evaluate_weights(weights, tiny_images(12, classes=4))
+    save({"format": 1, "network": network.model_dump_json()}, weights)
+    with pytest.raises(UserError, match="holds no trained network; expected what"):
+        load_network(weights)
 
 
 def test_curves_are_written_for_tensorboard(tmp_path: Path) -> None:
-    step = SearchStep("joint", 5, 10, 7, 1.0, 0.5, 9.0, 10.0, 1.2, 300.0)
+    step = SearchStep("joint", 5, 10, 77, 1.0, 0.5, 9.0, 10.0, 1.2, 300.0)
     with curves(tmp_path / "curves") as write:
         write(step)
     (file,) = (tmp_path / "curves").iterdir()
     content = file.read_bytes()
     assert b"latency/over_reference" in content
+    # The place on the x axis, as protocol buffers write field 2: steps of both phases.
+    assert b"\x10\x4d" in content
     with curves(None) as write:
         write(step)
     assert [path.name for path in tmp_path.iterdir()] == ["curves"]

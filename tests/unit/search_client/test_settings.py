@@ -6,6 +6,7 @@ from netspec.errors import UserError
 from netspec.networks import mobilenet_v2
 from netspec.operators import PRECISIONS
 from netspec.spaces import PROXYLESS_STAGES
+from search_client.augment import Augment
 from search_client.losses import LogRatio
 from search_client.settings import (
     BadRecipe,
@@ -35,6 +36,15 @@ def test_shipped_recipes_load() -> None:
     assert paper.search.weight_steps_per_architecture_step == 5
     assert paper.search.latency_loss == LogRatio(alpha=0.2, beta=0.3)
     assert (paper.train.epochs, paper.train.learning_rate, paper.batch_size) == (300, 0.05, 256)
+    assert (paper.train.rising_epochs, paper.train.decay_norms) == (0, False)
+    assert (paper.train.dropout, paper.train.mixup, paper.train.average_decay) == (0, 0, 0)
+    # Its "normal" colours in the search, its "strong" ones in the training.
+    assert paper.search.augment == Augment(
+        least_area=0.08, brightness=0.1255, contrast=0, saturation=0.5
+    )
+    assert paper.train.augment == Augment(
+        least_area=0.08, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1
+    )
 
 
 def test_an_empty_recipe_has_every_default(tmp_path: Path) -> None:
@@ -102,6 +112,14 @@ def test_a_run_needs_the_operators_of_space_and_baseline_in_both_precisions_once
         wanted = set(settings.space.with_precision(precision).operators())
         wanted |= set(settings.baseline(precision).operators)
         assert wanted == {one for one in operators if one.precision == precision}
+
+
+def test_a_search_alone_needs_its_own_precision_and_what_it_aims_at() -> None:
+    settings = read_recipe("demo").for_classes(10)
+    space = set(settings.space.with_precision("int8").operators())
+    assert set(settings.searched_operators()) == space | set(settings.baseline("int8").operators)
+    aimed = settings.model_copy(update={"latency_ref_ms": 1.0})
+    assert set(aimed.searched_operators()) == space
 
 
 def test_values_are_overridden_by_dotted_names(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from netspec.errors import UserError
 from search_client.batches import TrainingBatches
 from search_client.data import in_memory, read_data
-from search_client.images import ImageSet, split_by_class
+from search_client.images import ImageSet, NoClasses, split_by_class
 from search_client.progress import Stages
 from search_client.settings import Settings
 from search_client.shards import read_shards
@@ -106,6 +106,24 @@ def test_a_shard_without_labels_is_refused(tmp_path: Path) -> None:
         _add(shard, "7.png", _png(0))
     with pytest.raises(UserError, match=r"needs an image and a \.cls of each key; not so for 7"):
         read_shards(folder, 18, 0)
+
+
+@pytest.mark.parametrize("label", [b"-1", b"cat", b""])
+def test_a_label_that_is_no_class_number_is_refused(tmp_path: Path, label: bytes) -> None:
+    folder = _shards(tmp_path / "data")
+    with tarfile.open(folder / "train-002.tar", "w") as shard:
+        _add(shard, "7.png", _png(0))
+        _add(shard, "7.cls", label)
+    with pytest.raises(UserError, match=r"train-002\.tar is no shard of labelled images"):
+        read_shards(folder, 18, 0)
+
+
+def test_parts_of_other_classes_are_named_also_where_images_stay_on_disk(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "data")
+    (folder / "val" / "dog").rename(folder / "val" / "wolf")
+    for memory_gb in (0.0, 1.0):
+        with pytest.raises(NoClasses, match="only one of them has: dog, wolf"):
+            read_data(folder, _settings(memory_gb), STAGES)
 
 
 @pytest.mark.parametrize("content", [b"", b"no tar at all"])

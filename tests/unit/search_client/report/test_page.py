@@ -163,3 +163,27 @@ def test_both_files_are_written_and_the_data_round_trips(report: Report, tmp_pat
     page = (folder / "report.html").read_bytes()
     assert page.startswith(b"<!doctype html>")
     assert len(page) < 1_500_000
+
+
+def test_a_width_that_was_never_the_likeliest_has_no_probabilities_to_draw(report: Report) -> None:
+    def left(count: int) -> Report:
+        kept = [
+            point if index < count else point.model_copy(update={"probabilities": ()})
+            for index, point in enumerate(report.search.points)
+        ]
+        search = report.search.model_copy(update={"points": tuple(kept)})
+        return report.model_copy(update={"search": search})
+
+    caption = "Probability of each choice"
+    assert caption in render_page(left(2))
+    assert caption not in render_page(left(0))
+
+
+def test_the_files_of_every_network_are_listed(report: Report) -> None:
+    models = tuple(
+        model.model_copy(update={"file": f"third.{model.precision}.tflite"})
+        for model in report.baseline.models
+    )
+    third = report.baseline.model_copy(update={"models": models})
+    page = render_page(report.model_copy(update={"further": (third,)}))
+    assert "third.int8.tflite" in page
