@@ -18,7 +18,8 @@ from profiler_server.jobs import repository as jobs
 from profiler_server.kit.database import database_now
 from profiler_server.measurements import repository as measurements
 from profiler_server.measurements import share_repository as shares
-from profiler_server.tables.formats import FORMATS, FormatName
+from profiler_server.tables.format_names import FormatName
+from profiler_server.tables.formats import FORMATS
 from profiler_server.tables.formats.table import (
     Price,
     ReadTable,

@@ -9,13 +9,14 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from netspec.operators import Operator, Precision
+from netspec.operators import Classifier, Operator, Precision
 from profiler_server.tables.formats.table import (
+    Format,
     Price,
     ReadTable,
     TableUnreadable,
@@ -106,6 +107,18 @@ class Layer:
             options=options,
         )
 
+    @classmethod
+    def spelling(cls, operator: Operator, type_: str, options: Mapping[str, int]) -> Layer:
+        """The layer of an operator; a classifier's output is a plain number."""
+        return cls(
+            type=type_,
+            in_size=operator.input_size,
+            in_channels=operator.in_channels,
+            out_size=None if isinstance(operator, Classifier) else operator.output_size,
+            out_channels=operator.out_channels,
+            options=options,
+        )
+
     @property
     def key(self) -> str:
         """The key that spells the layer."""
@@ -147,7 +160,33 @@ class Layer:
         return operator
 
 
-def read(
+def format_of(
+    record_type: type[VarRecord | StdRecord],
+    spread: Literal["var", "std"],
+    operator_of: Callable[[Layer, Precision], Operator],
+    layer_of: Callable[[Operator], Layer],
+) -> Format:
+    """A format of this kind, which names neither precision nor device.
+
+    Args:
+        record_type: what its records are.
+        spread: what they call the spread of the runs.
+        operator_of: the operator of a layer, or raises `Unrepresentable`.
+        layer_of: the layer of an operator, likewise.
+    """
+
+    def read(text: str, precision: Precision | None) -> ReadTable:
+        if precision is None:
+            raise TableUnreadable("the table names no precision; say --precision float32 or int8")
+        return _read(text, record_type, lambda layer: operator_of(layer, precision))
+
+    def write(prices: tuple[Price, ...], _device: str) -> WrittenTable:
+        return _write(prices, spread, layer_of)
+
+    return Format(names_precision=False, names_device=False, read=read, write=write)
+
+
+def _read(
     text: str, record_type: type[VarRecord | StdRecord], operator_of: Callable[[Layer], Operator]
 ) -> ReadTable:
     """The prices of a document, of which every record must be well-formed.
@@ -178,7 +217,7 @@ def read(
     return ReadTable(tuple(prices), left_out)
 
 
-def write(
+def _write(
     prices: tuple[Price, ...], spread: str, layer_of: Callable[[Operator], Layer]
 ) -> WrittenTable:
     """The document of these prices; `spread` is `var` or `std`."""
@@ -198,17 +237,6 @@ def write(
             spread: std**2 if spread == "var" else std,
         }
     return WrittenTable(yaml.safe_dump(records, sort_keys=False), left_out)
-
-
-def required_precision(precision: Precision | None) -> Precision:
-    """The precision that neither format names.
-
-    Raises:
-        TableUnreadable: nobody says which it is.
-    """
-    if precision is None:
-        raise TableUnreadable("the table names no precision; say --precision float32 or int8")
-    return precision
 
 
 def _price(operator: Operator, record: VarRecord | StdRecord) -> Price:

@@ -9,14 +9,7 @@ from __future__ import annotations
 from netspec.operators import Classifier, MBConv, Operator, Precision
 from profiler_server.tables.formats import keyed
 from profiler_server.tables.formats.keyed import Layer
-from profiler_server.tables.formats.table import (
-    Format,
-    Price,
-    ReadTable,
-    Unrepresentable,
-    WrittenTable,
-    make_operator,
-)
+from profiler_server.tables.formats.table import Unrepresentable, make_operator
 
 _OPTIONS = ("expand", "kernel", "stride", "idskip", "se", "hs")
 _FOREIGN = {
@@ -25,21 +18,6 @@ _FOREIGN = {
     "AvgPool2D": "pooling alone is no operator",
     "Conv_2": "the feature mix after pooling has hard swish",
 }
-
-
-def read(text: str, precision: Precision | None) -> ReadTable:
-    """The prices of a document.
-
-    Raises:
-        TableUnreadable: it is no such document, or the precision is not given.
-    """
-    known = keyed.required_precision(precision)
-    return keyed.read(text, keyed.StdRecord, lambda layer: _operator(layer, known))
-
-
-def write(prices: tuple[Price, ...], _device: str) -> WrittenTable:
-    """The document of these prices; the format has no place for the device."""
-    return keyed.write(prices, "std", _layer)
 
 
 def _operator(layer: Layer, precision: Precision) -> Operator:
@@ -76,29 +54,17 @@ def _block(layer: Layer, precision: Precision) -> Operator:
 
 
 def _layer(operator: Operator) -> Layer:
-    options: dict[str, int] = {}
-    out_size: int | None = None
     if isinstance(operator, MBConv):
         if operator.activation != "relu":
             raise Unrepresentable("the format has relu or hard swish")
-        type_, out_size = "expanded_conv", operator.output_size
         residual = int(operator.residual)
         values = (operator.middle_channels, operator.kernel, operator.stride, residual, 0, 0)
-        options = dict(zip(_OPTIONS, values, strict=True))
-    elif isinstance(operator, Classifier):
+        return Layer.spelling(operator, "expanded_conv", dict(zip(_OPTIONS, values, strict=True)))
+    if isinstance(operator, Classifier):
         if operator.input_size != 1:
             raise Unrepresentable("the format's Logits does not pool")
-        type_ = "Logits"
-    else:
-        raise Unrepresentable("the format's other convolutions have hard swish")
-    return Layer(
-        type_,
-        operator.input_size,
-        operator.in_channels,
-        out_size,
-        operator.out_channels,
-        options,
-    )
+        return Layer.spelling(operator, "Logits", {})
+    raise Unrepresentable("the format's other convolutions have hard swish")
 
 
-FORMAT = Format(names_precision=False, names_device=False, read=read, write=write)
+FORMAT = keyed.format_of(keyed.StdRecord, "std", _operator, _layer)

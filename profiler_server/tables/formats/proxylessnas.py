@@ -16,31 +16,9 @@ from netspec.operators import (
 )
 from profiler_server.tables.formats import keyed
 from profiler_server.tables.formats.keyed import Layer
-from profiler_server.tables.formats.table import (
-    Format,
-    Price,
-    ReadTable,
-    Unrepresentable,
-    WrittenTable,
-    make_operator,
-)
+from profiler_server.tables.formats.table import Unrepresentable, make_operator
 
 _OPTIONS = ("expand", "kernel", "stride", "idskip")
-
-
-def read(text: str, precision: Precision | None) -> ReadTable:
-    """The prices of a document.
-
-    Raises:
-        TableUnreadable: it is no such document, or the precision is not given.
-    """
-    known = keyed.required_precision(precision)
-    return keyed.read(text, keyed.VarRecord, lambda layer: _operator(layer, known))
-
-
-def write(prices: tuple[Price, ...], _device: str) -> WrittenTable:
-    """The document of these prices; the format has no place for the device."""
-    return keyed.write(prices, "var", _layer)
 
 
 def _operator(layer: Layer, precision: Precision) -> Operator:
@@ -72,31 +50,21 @@ def _layer(operator: Operator) -> Layer:
         raise Unrepresentable("the format knows one precision and no conversions")
     if not isinstance(operator, Classifier) and operator.activation != "relu6":
         raise Unrepresentable("the format means relu6")
-    type_, out_size, options = _spell(operator)
-    return Layer(
-        type_,
-        operator.input_size,
-        operator.in_channels,
-        out_size,
-        operator.out_channels,
-        options,
-    )
+    return Layer.spelling(operator, *_spell(operator))
 
 
-def _spell(
-    operator: StemConv | MBConv | HeadConv | Classifier,
-) -> tuple[str, int | None, dict[str, int]]:
+def _spell(operator: StemConv | MBConv | HeadConv | Classifier) -> tuple[str, dict[str, int]]:
     if isinstance(operator, Classifier):
-        return "Logits", None, {}
+        return "Logits", {}
     if isinstance(operator, HeadConv):
-        return "Conv_1", operator.output_size, {}
+        return "Conv_1", {}
     if operator.stride == 2 and operator.input_size % 2:  # noqa: PLR2004 - the only stride but 1
         raise Unrepresentable("the format's readers round odd sides down at stride 2, we up")
     if isinstance(operator, StemConv):
         if (operator.kernel, operator.stride) != (3, 2):
             raise Unrepresentable("the format's stem is 3x3 with stride 2")
-        return "Conv", operator.output_size, {}
-    return "expanded_conv", operator.output_size, _options(operator)
+        return "Conv", {}
+    return "expanded_conv", _options(operator)
 
 
 def _options(block: MBConv) -> dict[str, int]:
@@ -104,4 +72,4 @@ def _options(block: MBConv) -> dict[str, int]:
     return dict(zip(_OPTIONS, values, strict=True))
 
 
-FORMAT = Format(names_precision=False, names_device=False, read=read, write=write)
+FORMAT = keyed.format_of(keyed.VarRecord, "var", _operator, _layer)

@@ -34,11 +34,11 @@ BLOCK = MBConv(input_size=56, in_channels=24, out_channels=24, kernel=5, expand=
 
 
 def proxyless(key: str) -> ReadTable:
-    return proxylessnas.read(f"{key}: {{count: 1, mean: 1.0, var: 0.0}}", "float32")
+    return proxylessnas.FORMAT.read(f"{key}: {{count: 1, mean: 1.0, var: 0.0}}", "float32")
 
 
 def once_for_all(key: str) -> ReadTable:
-    return ofa.read(f"{key}: {{count: 1, mean: 1.0, std: 0.0}}", "float32")
+    return ofa.FORMAT.read(f"{key}: {{count: 1, mean: 1.0, std: 0.0}}", "float32")
 
 
 def values(read: ReadTable) -> dict[Operator, float]:
@@ -46,7 +46,7 @@ def values(read: ReadTable) -> dict[Operator, float]:
 
 
 def test_a_proxylessnas_table_is_read_in_ms() -> None:
-    read = proxylessnas.read(PROXYLESS, "float32")
+    read = proxylessnas.FORMAT.read(PROXYLESS, "float32")
     assert read.left_out == {}
     assert values(read) == {
         StemConv(input_size=224, in_channels=3, out_channels=32, stride=2): 4.0,
@@ -59,26 +59,26 @@ def test_a_proxylessnas_table_is_read_in_ms() -> None:
 
 def test_the_interval_is_that_of_the_mean() -> None:
     # standard deviation 0.5 ms, 100 runs: the mean's standard error is 0.05 ms
-    first = proxylessnas.read(PROXYLESS, "float32").prices[0]
+    first = proxylessnas.FORMAT.read(PROXYLESS, "float32").prices[0]
     assert first.count == 100
     assert first.low_ms == pytest.approx(4.0 - 1.96 * 0.05, abs=1e-5)
     assert first.high_ms == pytest.approx(4.0 + 1.96 * 0.05, abs=1e-5)
     # 0.5 ms, 25 runs: 0.1 ms
-    block = ofa.read(OFA, "float32").prices[0]
+    block = ofa.FORMAT.read(OFA, "float32").prices[0]
     assert block.high_ms == pytest.approx(1.5 + 1.96 * 0.1, abs=1e-5)
 
 
 def test_the_precision_is_the_one_that_is_said() -> None:
     for precision in ("float32", "int8"):
-        read = proxylessnas.read(PROXYLESS, precision)
+        read = proxylessnas.FORMAT.read(PROXYLESS, precision)
         assert {price.operator.precision for price in read.prices} == {precision}
-    for format_ in (proxylessnas, ofa):
+    for format_ in (proxylessnas.FORMAT, ofa.FORMAT):
         with pytest.raises(TableUnreadable, match="--precision"):
             format_.read(PROXYLESS, None)
 
 
 def test_expand_is_the_middle_channels_in_once_for_all() -> None:
-    read = ofa.read(OFA, "float32")
+    read = ofa.FORMAT.read(OFA, "float32")
     assert read.left_out == {}
     blocks = [one.operator for one in read.prices if isinstance(one.operator, MBConv)]
     assert [(one.expand, one.middle_channels) for one in blocks] == [(3, 72), (6, 144)]
@@ -103,7 +103,7 @@ def test_logits_pools_in_proxylessnas_only() -> None:
     assert list(values(proxyless(pooled))) == [seven]
     assert "does not pool" in once_for_all(pooled).left_out[pooled]
     assert list(values(once_for_all(unpooled))) == [one]
-    assert "does not pool" in ofa.write((Price(seven, 1, 1, 1, 1),), "").left_out[seven.key]
+    assert "does not pool" in ofa.FORMAT.write((Price(seven, 1, 1, 1, 1),), "").left_out[seven.key]
 
 
 def test_odd_sides_are_rounded_up() -> None:
@@ -117,10 +117,10 @@ def test_odd_sides_are_rounded_up() -> None:
     key = f"{down.replace('expand:3', 'expand:288')}-se:0-hs:0"
     assert "rounded up" in once_for_all(key).left_out[key]
     # A reader of the format would ask for the key that is rounded down.
-    written = proxylessnas.write((Price(block, 1.0, 1.0, 1.0, 1),), "")
+    written = proxylessnas.FORMAT.write((Price(block, 1.0, 1.0, 1.0, 1),), "")
     assert "round odd sides down" in written.left_out[block.key]
     relu = MBConv(**{**block.model_dump(), "activation": "relu"})
-    text = ofa.write((Price(relu, 1.0, 1.0, 1.0, 1),), "").text
+    text = ofa.FORMAT.write((Price(relu, 1.0, 1.0, 1.0, 1),), "").text
     assert "input:7x7x96-output:4x4x192-expand:288" in text
 
 
@@ -178,7 +178,7 @@ d: 3
 e: {count: 1, mean: 1.0, var: 0.0, std: 0.0}
 """
     with pytest.raises(TableUnreadable) as raised:
-        proxylessnas.read(text, "float32")
+        proxylessnas.FORMAT.read(text, "float32")
     said = str(raised.value)
     assert said.startswith("5 records are not {count, mean, var}")
     assert all(f"{name} (" in said for name in "abcde")
@@ -199,19 +199,22 @@ e: {count: 1, mean: 1.0, var: 0.0, std: 0.0}
 )
 def test_a_document_that_is_no_table_is_refused(text: str, said: str) -> None:
     with pytest.raises(TableUnreadable, match=said) as raised:
-        proxylessnas.read(text, "float32")
+        proxylessnas.FORMAT.read(text, "float32")
     assert "\n" not in str(raised.value)
 
 
 def test_a_table_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, "MAX_BYTES", len(PROXYLESS) - 1)
     with pytest.raises(TableUnreadable, match="larger"):
-        proxylessnas.read(PROXYLESS, "float32")
+        proxylessnas.FORMAT.read(PROXYLESS, "float32")
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_what_was_imported_is_exported_as_it_was(precision: Precision) -> None:
-    for format_, text, spread in ((proxylessnas, PROXYLESS, "var"), (ofa, OFA, "std")):
+    for format_, text, spread in (
+        (proxylessnas.FORMAT, PROXYLESS, "var"),
+        (ofa.FORMAT, OFA, "std"),
+    ):
         written = format_.write(format_.read(text, precision).prices, "")
         assert written.left_out == {}
         before, after = keyed._load(text), keyed._load(written.text)
@@ -225,5 +228,5 @@ def test_what_was_imported_is_exported_as_it_was(precision: Precision) -> None:
 def test_what_a_format_has_no_place_for_is_listed() -> None:
     relu = MBConv(**{**BLOCK.model_dump(), "activation": "relu"})
     prices = tuple(Price(one, 1.0, 1.0, 1.0, 3) for one in (BLOCK, relu))
-    assert list(proxylessnas.write(prices, "").left_out) == [relu.key]
-    assert list(ofa.write(prices, "").left_out) == [BLOCK.key]
+    assert list(proxylessnas.FORMAT.write(prices, "").left_out) == [relu.key]
+    assert list(ofa.FORMAT.write(prices, "").left_out) == [BLOCK.key]

@@ -7,7 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from netspec.operators import Classifier, HeadConv, MBConv, Operator, Precision, StemConv
-from profiler_server.tables.formats import FORMATS, FormatName
+from profiler_server.tables.format_names import FormatName
+from profiler_server.tables.formats import FORMATS
 from profiler_server.tables.formats.table import Price
 from tests.unit.netspec.strategies import PRECISION, operators
 
