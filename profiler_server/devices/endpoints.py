@@ -17,8 +17,9 @@ from profiler_server.auth.ownership import DeviceGuardDep, own
 from profiler_server.devices import predecessors, service
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
 from profiler_server.kit.pages import PagingDep
+from profiler_server.kit.routes import Route
 
-router = APIRouter(prefix="/v1", tags=["devices"])
+router = APIRouter(prefix="/v1", tags=["devices"], route_class=Route)
 
 
 @router.post("/devices")

@@ -12,8 +12,9 @@ from profiler_server.events import service
 from profiler_server.events.tables import EventKind
 from profiler_server.kit.dependencies import DatabaseDep
 from profiler_server.kit.pages import PagingDep
+from profiler_server.kit.routes import Route
 
-router = APIRouter(prefix="/v1/events", tags=["events"])
+router = APIRouter(prefix="/v1/events", tags=["events"], route_class=Route)
 
 
 @router.get("")

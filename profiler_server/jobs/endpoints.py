@@ -11,10 +11,11 @@ from profiler_server.auth.dependencies import Anyone, JobsWriter, TablesReader
 from profiler_server.jobs import service
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
 from profiler_server.kit.pages import PagingDep
+from profiler_server.kit.routes import Route
 from profiler_server.repeats.dependencies import IdempotencyKey, answered
 from profiler_server.repeats.service import once
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=Route)
 
 
 @router.post("", status_code=201, response_model=Job)

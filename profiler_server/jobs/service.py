@@ -159,9 +159,15 @@ def entries_of(
         asked: which page.
 
     Raises:
-        Problem: `unknown-job`, or `invalid-request`: the cursor is not one of this list.
+        Problem: `unknown-job`; `unknown-target`: it is none of the job's; or `invalid-request`: the
+            cursor is not one of this list.
     """
     row = _require(session, job_id)
+    own = repository.target_ids(session, [job_id])[job_id]
+    if target_id is not None and target_id not in own:
+        raise Problem(
+            "unknown-target", f"job {job_id} has no target {target_id!r}; it has {', '.join(own)}"
+        )
     page = measurements.entries_of_job(session, job_id, target_id or row.target_id, asked)
     return page.with_items([entries.to_wire(found) for found in page.items])
 

@@ -5,16 +5,16 @@ The framework makes Python objects of the JSON, in the event loop, and messages 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 
+from profiler_server.kit.routes import Handler, Route
 
-def parsed_at_once(message: type[BaseModel]) -> type[APIRoute]:
+
+def parsed_at_once(message: type[BaseModel]) -> type[Route]:
     """The class of a router whose bodies, where there are any, are these messages."""
 
     class ParsedRequest(Request):
@@ -25,13 +25,11 @@ def parsed_at_once(message: type[BaseModel]) -> type[APIRoute]:
                 # The framework finds the same again, and says it as it says all others.
                 return await super().json()
 
-    class Route(APIRoute):
-        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            handler = super().get_route_handler()
-
+    class ParsingRoute(Route):
+        def around(self, by_endpoint: Handler) -> Handler:
             async def answer(request: Request) -> Response:
-                return await handler(ParsedRequest(request.scope, request.receive))
+                return await by_endpoint(ParsedRequest(request.scope, request.receive))
 
             return answer
 
-    return Route
+    return ParsingRoute

@@ -1,4 +1,4 @@
-"""What routes have in common: ids, and answers before FastAPI solves dependencies."""
+"""What routes have in common: ids, known parameters, answers before FastAPI solves dependencies."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
+
+from profiler_server.kit.problems import Problem
 
 #: an answer, or None where the endpoint must give it; never waits for the database
 AtOnce = Callable[[Request], Awaitable[Response | None]]
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 def operation_id(route: APIRoute) -> str:
@@ -17,19 +22,63 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def answers_at_once(at_once: AtOnce) -> type[APIRoute]:
+class Route(APIRoute):
+    """A route that refuses query parameters which it does not have.
+
+    The framework ignores them: a filter with a typing error would filter nothing.
+    """
+
+    def get_route_handler(self) -> Handler:
+        """What the framework calls with each request."""
+        handler = self.around(super().get_route_handler())
+        known = _query_parameters(self.dependant)
+
+        async def answer(request: Request) -> Response:
+            if request.scope["query_string"]:
+                _refuse_unknown(request, known)
+            return await handler(request)
+
+        return answer
+
+    def around(self, by_endpoint: Handler) -> Handler:
+        """What a kind of routes does before the endpoint, or instead of it."""
+        return by_endpoint
+
+
+def answers_at_once(at_once: AtOnce) -> type[Route]:
     """The class of a router whose endpoints are asked only what `at_once` cannot answer.
 
     `at_once` checks the token itself.
     """
 
-    class Route(APIRoute):
-        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            by_endpoint = super().get_route_handler()
-
+    class AtOnceRoute(Route):
+        def around(self, by_endpoint: Handler) -> Handler:
             async def answer(request: Request) -> Response:
                 return await at_once(request) or await by_endpoint(request)
 
             return answer
 
-    return Route
+    return AtOnceRoute
+
+
+def _query_parameters(dependant: Dependant) -> tuple[str, ...]:
+    """Names, in the order of the signatures; a model's fields are parameters."""
+    names: list[str] = []
+    for parameter in dependant.query_params:
+        kind = parameter.field_info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            names += [field.alias or name for name, field in kind.model_fields.items()]
+        else:
+            names.append(parameter.alias)
+    for inner in dependant.dependencies:
+        names += _query_parameters(inner)
+    return tuple(dict.fromkeys(names))
+
+
+def _refuse_unknown(request: Request, known: tuple[str, ...]) -> None:
+    unknown = [name for name in dict.fromkeys(request.query_params) if name not in known]
+    if unknown:
+        there_is = f"there are: {', '.join(known)}" if known else "this address takes none"
+        raise Problem(
+            "invalid-request", f"query: no parameter {', '.join(map(repr, unknown))}; {there_is}"
+        )

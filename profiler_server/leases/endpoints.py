@@ -13,6 +13,7 @@ from profiler_server.auth.dependencies import Agent
 from profiler_server.auth.ownership import DeviceGuardDep
 from profiler_server.kit.database import Database
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
+from profiler_server.kit.routes import Route
 from profiler_server.leases import service
 from profiler_server.leases.waiting import WaitingRoom
 
@@ -23,7 +24,7 @@ async def _waiting_room(request: Request) -> WaitingRoom:
 
 WaitingRoomDep = Annotated[WaitingRoom, Depends(_waiting_room)]
 
-router = APIRouter(prefix="/v1/leases", tags=["leases"])
+router = APIRouter(prefix="/v1/leases", tags=["leases"], route_class=Route)
 
 
 _NO_WORK: dict[str, Any] = {

@@ -12,9 +12,10 @@ from profiler_server.auth.dependencies import Anyone, JobsWriter
 from profiler_server.kit.caching import IMMUTABLE, etag, is_current
 from profiler_server.kit.database import Database
 from profiler_server.kit.dependencies import DatabaseDep
+from profiler_server.kit.routes import Route
 from profiler_server.models import service
 
-router = APIRouter(prefix="/v1/models", tags=["models"])
+router = APIRouter(prefix="/v1/models", tags=["models"], route_class=Route)
 
 Hash = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the file")]
 

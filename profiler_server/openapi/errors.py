@@ -45,7 +45,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "get_job": ("unknown-job",),
     "cancel_job": ("unknown-job", "job-finished"),
     "retry_job": ("unknown-job", "job-finished"),
-    "list_entries": ("unknown-job",),
+    "list_entries": ("unknown-job", "unknown-target"),
     "list_events": (),
     "put_model": ("model-too-large", "hash-mismatch", "not-a-model"),
     "get_model": ("unknown-model",),
@@ -54,7 +54,14 @@ OWN: dict[str, tuple[str, ...]] = {
     "release_lease": ("unknown-lease", "foreign-device", "lease-lost"),
     "upload_visits": ("foreign-device",),
 }
-_WITH_TOKEN = ("invalid-token", "missing-scope", "rate-limited", "database-unavailable")
+#: of every address below `/v1`; the request is not valid where it has a parameter that none has
+_WITH_TOKEN = (
+    "invalid-token",
+    "missing-scope",
+    "invalid-request",
+    "rate-limited",
+    "database-unavailable",
+)
 _WITH_BODY = ("body-too-large", "invalid-request", "storage-full")
 _WITH_JSON = ("unsupported-media-type",)
 
@@ -64,8 +71,6 @@ def kinds_of(path: str, operation: dict[str, Any]) -> list[str]:
     kinds = {"internal-error", *OWN.get(operation["operationId"], ())}
     if path.startswith("/v1"):
         kinds.update(_WITH_TOKEN)
-    if operation.get("parameters"):
-        kinds.add("invalid-request")
     body = operation.get("requestBody")
     if body is not None:
         kinds.update(_WITH_BODY)

@@ -20,7 +20,7 @@ from netspec.wire import (
 )
 from profiler_server.auth.dependencies import TABLES_READER, JobsWriter, TablesReader
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep
-from profiler_server.kit.routes import AtOnce, answers_at_once, operation_id
+from profiler_server.kit.routes import AtOnce, Route, answers_at_once, operation_id
 from profiler_server.monitoring.dependencies import metrics_of
 from profiler_server.tables import lookup, service
 from profiler_server.tables.dependencies import (
@@ -98,7 +98,7 @@ def _learnt(request: Request, found: LookedUpLatencies, asked: Question | None) 
 
 _QUESTION = "profiler.question"
 
-router = APIRouter(prefix="/v1", tags=["tables"])
+router = APIRouter(prefix="/v1", tags=["tables"], route_class=Route)
 
 
 def _frequent(at_once: AtOnce) -> APIRouter:

@@ -7,9 +7,10 @@ from fastapi import APIRouter
 from netspec.wire import Transfer, TransferRequest
 from profiler_server.auth.dependencies import JobsWriter
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
+from profiler_server.kit.routes import Route
 from profiler_server.tables import transfers
 
-router = APIRouter(prefix="/v1", tags=["tables"])
+router = APIRouter(prefix="/v1", tags=["tables"], route_class=Route)
 
 
 @router.post("/targets/{target_id}:transfer")

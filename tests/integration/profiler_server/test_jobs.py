@@ -77,6 +77,15 @@ def test_fresh_entries_are_reused_and_listed(api: Api, device: str) -> None:
     assert api.entries(first.id) == [entries[key] for key in sorted(entries)]
 
 
+@pytest.mark.usefixtures("device")
+def test_entries_of_a_target_that_is_none_of_the_jobs_are_refused(api: Api) -> None:
+    job = api.file(farm.job(farm.blocks(1)))
+    path = f"/v1/jobs/{job.id}/entries?target_id="
+    assert api.call("GET", f"{path}{job.target_id}").json() == []
+    said = api.problem("GET", f"{path}{'0' * 16}", status=404, kind="unknown-target")
+    assert f"it has {job.target_id}" in said
+
+
 def test_a_job_of_reused_subjects_alone_is_done_at_once(api: Api, device: str) -> None:
     api.file(farm.job(farm.blocks(1)))
     lease = api.claim(device)

@@ -67,6 +67,40 @@ def test_a_wrong_method_is_told_the_right_ones(
     assert api.call(method, path, status=405).headers["Allow"] == allowed
 
 
+def test_unknown_query_parameters_are_refused_by_name_everywhere(api: Api) -> None:
+    paths = api.call("GET", "/openapi.json").json()["paths"]
+    asked = [
+        (method.upper(), path.replace("{", "").replace("}", ""), operation)
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if path.startswith("/v1")
+    ]
+    assert len(asked) > 30
+    for method, path, operation in asked:
+        detail = api.problem(
+            method, f"{path}?nonsense=1", status=422, kind="invalid-request", body={}
+        )
+        assert detail.startswith("query: no parameter 'nonsense'; "), (method, path)
+        known = [one["name"] for one in operation.get("parameters", []) if one["in"] == "query"]
+        assert detail.endswith(", ".join(known) if known else "takes none"), (method, path)
+
+
+def test_what_is_answered_before_the_endpoint_is_asked_refuses_them_too(api: Api) -> None:
+    target_id = api.register(farm.registration()).target_ids[0]
+    path = f"/v1/targets/{target_id}/snapshots/latest"
+    device = api.call("GET", "/v1/devices").json()[0]["id"]
+    api.file(farm.job(farm.blocks(1), rounds=1))
+    api.upload(farm.visits(api.claim(device), device, rounds=1))
+    api.call("POST", f"/v1/targets/{target_id}/snapshots", {}, status=201)
+    tag = api.call("GET", path).headers["ETag"]
+    headers = {"If-None-Match": tag}
+    api.call("GET", f"{path}?format=json", status=304, headers=headers)
+    detail = api.problem(
+        "GET", f"{path}?fromat=csv", status=422, kind="invalid-request", headers=headers
+    )
+    assert detail == "query: no parameter 'fromat'; there are: format"
+
+
 def test_a_body_over_the_limit_is_refused_however_it_is_sent(make_api: MakeApi) -> None:
     api = make_api(max_body_mb=1)
 
