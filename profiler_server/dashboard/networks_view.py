@@ -12,6 +12,8 @@ from netspec.operators import Precision
 from netspec.protocol import TargetIdentity
 from netspec.wire import Calibration
 from profiler_server.devices.service import require_target
+from profiler_server.drift import verdicts
+from profiler_server.drift.verdicts import Alarm
 from profiler_server.kit.pages import Page, PageRequest
 from profiler_server.measurements.repository import EntryOfSubject
 from profiler_server.tables import grid_repository, published_calibrations
@@ -55,6 +57,7 @@ class NetworksView:
     calibrations: Sequence[CalibrationView]
     #: networks and models with an entry, by name
     wholes: Page[EntryOfSubject]
+    alarm: Alarm | None
 
 
 def read(session: Session, target_id: str, cursor: str | None) -> NetworksView:
@@ -73,6 +76,7 @@ def read(session: Session, target_id: str, cursor: str | None) -> NetworksView:
         wholes=grid_repository.measured_wholes(
             session, target_id, PageRequest(_WHOLES_A_PAGE, cursor)
         ),
+        alarm=verdicts.alarm(session, target_id),
     )
 
 

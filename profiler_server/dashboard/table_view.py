@@ -11,7 +11,10 @@ from netspec.operators import PRECISIONS, Precision
 from netspec.protocol import TargetIdentity
 from profiler_server.dashboard.heat import Scale
 from profiler_server.dashboard.table_filter import TableFilter
+from profiler_server.devices import predecessors
 from profiler_server.devices.service import require_target
+from profiler_server.drift import verdicts
+from profiler_server.drift.verdicts import Alarm
 from profiler_server.jobs.shapes import Shape
 from profiler_server.kit.pages import Page, PageRequest
 from profiler_server.measurements.share_repository import FITTED
@@ -40,6 +43,9 @@ class TableView:
     scale: Scale | None
     #: operators other than MBConvs, with their shapes
     others: Page[tuple[Shape, Cell]]
+    alarm: Alarm | None
+    #: where the table is empty: ids of what the target was before an update, newest first
+    predecessors: Sequence[str]
 
     def heat(self, cell: Cell) -> str:
         """The class that colours a cell."""
@@ -67,6 +73,8 @@ def read(session: Session, target_id: str, form: TableFilter) -> TableView:
         grid=found,
         scale=Scale.of(cell.value_ms for cell in found.cells.values()),
         others=others.with_items([(Shape.parse(cell.shape), cell) for cell in others.items]),
+        alarm=verdicts.alarm(session, target_id),
+        predecessors=() if present else predecessors.predecessors(session, target_id),
     )
 
 

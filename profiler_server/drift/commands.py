@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from netspec.command import AsJson, print_json
-from profiler_server.drift import service
-from profiler_server.drift.service import Recheck
 from profiler_server.kit.cli import DatabaseUrl, open_database
+
+if TYPE_CHECKING:
+    from profiler_server.drift.service import Recheck
 
 
 def recheck(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
@@ -18,8 +21,17 @@ def recheck(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     Example:
       profiler-server recheck --database-url sqlite:////srv/profiler.db
     """
-    with open_database(database_url) as (database, settings), database.write() as session:
-        done = service.recheck(session, settings)
+    from profiler_server.devices import repository as devices  # noqa: PLC0415
+    from profiler_server.drift import service  # noqa: PLC0415
+
+    done = []
+    with open_database(database_url) as (database, settings):
+        with database.read() as session:
+            target_ids = [one.id for one in devices.targets(session)]
+        for target_id in target_ids:
+            # One after the other: a transaction that has locked one target must not want another.
+            with database.write() as session:
+                done.append(service.recheck(session, settings, target_id))
     if as_json:
         print_json(done)
         return
@@ -32,15 +44,14 @@ def recheck(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
 def _said(one: Recheck) -> str:
     match one.state:
         case "waiting":
-            return "the last recheck is not measured yet"
+            said = "the last recheck is not measured yet"
         case "nothing due":
-            return "nothing is due"
+            said = "nothing is due"
+        case "no device":
+            said = "no device measures it any more"
         case "filed":
-            said = f"{one.filed} operators are measured again"
+            said = f"{one.filed} operators and networks are measured again"
     if one.found is not None:
         verdict = "DRIFTED" if one.found.is_alarming else "no drift"
-        said += (
-            f"; {verdict} in the last {one.found.looks}: median {one.found.median_percent:+.1f} %, "
-            f"worst {one.found.worst_percent:+.1f} % ({one.found.worst})"
-        )
+        said += f"; {verdict}: {one.found}"
     return said

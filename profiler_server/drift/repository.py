@@ -2,45 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from profiler_server.jobs.tables import JobRow, SubjectRow, TaskRow, TaskState
+from profiler_server.drift.tables import VerdictRow
+from profiler_server.jobs.tables import SubjectRow, TaskRow
+from profiler_server.kit.bulk import insert_or_replace
 from profiler_server.measurements.tables import VisitRow
 
-#: p5 of visits (us) stored before and since a moment
-Samples = tuple[list[float], list[float]]
+
+@dataclass(frozen=True)
+class Look:
+    """A subject of a recheck, with p5 of its accepted visits (us, ascending) before and since."""
+
+    subject: SubjectRow
+    before: list[float]
+    since: list[float]
 
 
-def latest_job(session: Session, target_id: str, name: str) -> JobRow | None:
-    """The target's newest job of that name that was not cancelled."""
-    return session.scalar(
-        select(JobRow)
-        .where(JobRow.target_id == target_id, JobRow.name == name, JobRow.cancelled_at.is_(None))
-        .order_by(JobRow.created_at.desc(), JobRow.id.desc())
-        .limit(1)
+def looks(session: Session, job_id: str, since: datetime) -> Sequence[Look]:
+    """What was measured of the job's subjects, by their names."""
+    of_job = TaskRow.job_id == job_id
+    subjects = session.scalars(
+        select(SubjectRow)
+        .join(TaskRow, TaskRow.subject_hash == SubjectRow.hash)
+        .where(of_job)
+        .order_by(SubjectRow.name, SubjectRow.hash)
     )
-
-
-def task_states(session: Session, job_id: str) -> set[TaskState]:
-    """The states that tasks of the job are in."""
-    return set(session.scalars(select(TaskRow.state).where(TaskRow.job_id == job_id).distinct()))
-
-
-def samples(session: Session, job_id: str, since: datetime) -> dict[str, Samples]:
-    """Accepted visits of a job's subjects, by the subject's name."""
-    found: dict[str, Samples] = {}
+    found = {subject.hash: Look(subject, [], []) for subject in subjects}
     of_task = (VisitRow.subject_hash == TaskRow.subject_hash) & (
         VisitRow.target_id == TaskRow.target_id
     )
-    for name, p5_us, stored_at in session.execute(
-        select(SubjectRow.name, VisitRow.p5_us, VisitRow.stored_at)
-        .join(TaskRow, TaskRow.subject_hash == SubjectRow.hash)
-        .join(VisitRow, of_task)
-        .where(TaskRow.job_id == job_id, VisitRow.rejected == "")
-        .order_by(SubjectRow.name, VisitRow.p5_us)
+    for subject_hash, p5_us, stored_at in session.execute(
+        select(VisitRow.subject_hash, VisitRow.p5_us, VisitRow.stored_at)
+        .join(TaskRow, of_task)
+        .where(of_job, VisitRow.rejected == "")
+        .order_by(VisitRow.p5_us)
     ):
-        found.setdefault(name, ([], []))[int(stored_at >= since)].append(p5_us)
-    return found
+        look = found[subject_hash]
+        (look.since if stored_at >= since else look.before).append(p5_us)
+    return list(found.values())
+
+
+def verdict(session: Session, target_id: str) -> VerdictRow | None:
+    """What the last judged recheck of the target has found."""
+    return session.get(VerdictRow, target_id)
+
+
+def put_verdict(
+    session: Session, target_id: str, job_id: str, now: datetime, document: str, *, alarming: bool
+) -> None:
+    """Keeps what a recheck has found, as JSON, in place of what the one before has."""
+    row = {
+        "target_id": target_id,
+        "job_id": job_id,
+        "at": now,
+        "is_alarming": alarming,
+        "verdict": document,
+    }
+    insert_or_replace(session, VerdictRow, [row], ("target_id",))

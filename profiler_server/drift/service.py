@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
-import numpy as np
 from sqlalchemy.orm import Session
 
-from netspec.statistics import estimate_each
-from netspec.wire import JobRequest, OperatorSubject
+from netspec.wire import ISOLATED, JobRequest, NetworkSubject, OperatorSubject
 from profiler_server.devices import repository as devices
 from profiler_server.drift import repository
+from profiler_server.drift.judging import judge
+from profiler_server.drift.verdicts import VERDICT, Verdict
 from profiler_server.events import repository as events
 from profiler_server.events.tables import EventKind
+from profiler_server.jobs import repository as jobs_of
 from profiler_server.jobs import service as jobs
-from profiler_server.jobs.tables import OPEN_STATES, JobRow
+from profiler_server.jobs.tables import JobRow, SubjectRow
 from profiler_server.kit.database import database_now
 from profiler_server.kit.settings import Settings
-from profiler_server.latency_model.design import Priced
-from profiler_server.latency_model.drift import Drift, drift, due
+from profiler_server.latency_model.drift import due
 from profiler_server.measurements import repository as measurements
-from profiler_server.measurements.share_repository import FITTED, IMPORTED
+from profiler_server.measurements import share_repository as shares
+from profiler_server.measurements.repository import EntryOfSubject
+from profiler_server.tables import published_calibrations
 
 #: name of the jobs that look at old entries again
 JOB_NAME = "daily recheck"
@@ -34,72 +38,116 @@ class Recheck:
     """What was done for one target."""
 
     target_id: str
-    #: `waiting`: the last recheck is not measured yet, so nothing else was done
-    state: Literal["waiting", "filed", "nothing due"]
-    #: operators that are measured again
+    #: `waiting`: the last recheck is not measured yet, so nothing else was done;
+    #: `no device`: nobody measures the target any more
+    state: Literal["waiting", "filed", "nothing due", "no device"]
+    #: operators and networks that are measured again
     filed: int
-    #: what the last recheck found, None where there was none
-    found: Drift | None
+    #: what the last recheck found, if nobody was told yet
+    found: Verdict | None
 
 
-def recheck(session: Session, settings: Settings) -> list[Recheck]:
-    """Judges each target's last recheck, and files the next; to be called once a day.
+def recheck(session: Session, settings: Settings, target_id: str) -> Recheck:
+    """Judges a target's last recheck, and files the next; to be called once a day.
 
-    A target that has drifted gets an event `target_drifted`.
+    A target whose table is no longer true gets an event `target_drifted`.
+
+    Args:
+        session: a writing transaction, for this target alone: it takes the target's lock.
+        settings: for the job that is filed.
+        target_id: the target.
     """
-    return [_recheck(session, settings, target.id) for target in devices.targets(session)]
-
-
-def _recheck(session: Session, settings: Settings, target_id: str) -> Recheck:
-    last = repository.latest_job(session, target_id, JOB_NAME)
-    if last is not None and repository.task_states(session, last.id) & set(OPEN_STATES):
-        return Recheck(target_id, "waiting", 0, None)
+    last = jobs_of.latest_of_name(session, target_id, JOB_NAME)
+    is_open = last is not None and jobs_of.has_open_tasks(session, last.id)
+    is_measured = devices.measures(session, target_id, ISOLATED)
+    if last is not None and is_open:
+        if is_measured:
+            return Recheck(target_id, "waiting", 0, None)
+        # An update of the device has left the target behind: nobody will ever take the tasks.
+        jobs.cancel(session, last.id)
     now = database_now(session)
-    subjects = {
-        subject.name: (row, subject)
-        for row, subject in measurements.entries_of_target(session, target_id)
-        if subject.kind == "operator" and row.method not in (IMPORTED, FITTED)
-    }
-    names = due({name: row.measured_at for name, (row, _) in subjects.items()}, now)
-    if not names:
-        return Recheck(target_id, "nothing due", 0, None)
-    found = None if last is None else _judge(session, last)
-    if found is not None and found.is_alarming:
+    found = None if last is None or is_open else _judge(session, last, now)
+    if not is_measured:
+        return Recheck(target_id, "no device", 0, found)
+    request = _request(session, target_id, now)
+    if request is None:
+        return Recheck(target_id, "nothing due", 0, found)
+    jobs.create(session, settings, request)
+    return Recheck(target_id, "filed", len(request.operators) + len(request.networks), found)
+
+
+def _judge(session: Session, job: JobRow, now: datetime) -> Verdict | None:
+    """What the job found; None where that was told before, or is nothing."""
+    told = repository.verdict(session, job.target_id)
+    if told is not None and told.job_id == job.id:
+        return None
+    found = judge(session, job)
+    if found.drift is None and found.error is None:
+        return None
+    repository.put_verdict(
+        session,
+        job.target_id,
+        job.id,
+        now,
+        VERDICT.dump_json(found).decode(),
+        alarming=found.is_alarming,
+    )
+    if found.is_alarming:
         events.append(
             session,
             now,
             EventKind.TARGET_DRIFTED,
-            target_id=target_id,
-            looks=found.looks,
-            median_percent=f"{found.median_percent:+.1f}",
-            worst=found.worst,
-            worst_percent=f"{found.worst_percent:+.1f}",
+            job_id=job.id,
+            target_id=job.target_id,
+            found=str(found),
         )
-    request = JobRequest(
+    return found
+
+
+def _request(session: Session, target_id: str, now: datetime) -> JobRequest | None:
+    """The job that measures again what is due: operators, and networks that are predicted."""
+    found = measurements.entries_of_target(session, target_id)
+    published = published_calibrations.latest(session, target_id)
+    predicted = {
+        one.subject_hash
+        for calibration in (published.calibrations if published else ())
+        for one in calibration.networks
+    }
+    operators = _due(_measured_alone(session, target_id, found), now)
+    networks = _due([one for one in found if one[1].hash in predicted], now)
+    if not operators and not networks:
+        return None
+    return JobRequest(
         name=JOB_NAME,
         target_id=target_id,
         operators=tuple(
-            OperatorSubject.model_validate_json(subjects[name][1].document).operator
-            for name in names
+            OperatorSubject.model_validate_json(one.document).operator for one in operators
+        ),
+        networks=tuple(
+            NetworkSubject.model_validate_json(one.document).network for one in networks
         ),
         rounds=ROUNDS,
         remeasure=True,
         # What somebody waits for comes first.
         priority=-100,
     )
-    jobs.create(session, settings, request)
-    return Recheck(target_id, "filed", len(names), found)
 
 
-def _judge(session: Session, job: JobRow) -> Drift | None:
-    """What a finished recheck found; None where nothing was measured before and after."""
-    looks = []
-    for name, both in repository.samples(session, job.id, job.created_at).items():
-        if all(both):
-            before, after = (
-                Priced.of_entry(one.value_ms, one.low_ms, one.high_ms, one.visits)
-                for one in estimate_each([np.array(samples) for samples in both])
-            )
-            if min(before.value_ms, after.value_ms) > 0:
-                looks.append((name, before, after))
-    return drift(looks) if looks else None
+def _measured_alone(
+    session: Session, target_id: str, found: Iterable[EntryOfSubject]
+) -> list[EntryOfSubject]:
+    """The operators that were visited by themselves, and so can be compared with new visits.
+
+    Those that were only seen inside networks would be brought to another level by such visits;
+    their networks are measured again.
+    """
+    operators = [one for one in found if one[1].kind == "operator"]
+    visited = shares.visited(session, target_id, [subject.hash for _, subject in operators])
+    return [one for one in operators if one[1].hash in visited]
+
+
+def _due(found: Collection[EntryOfSubject], now: datetime) -> list[SubjectRow]:
+    subjects = {subject.hash: subject for _, subject in found}
+    return [
+        subjects[key] for key in due({row.subject_hash: row.measured_at for row, _ in found}, now)
+    ]

@@ -30,7 +30,7 @@ class EventKind(StrEnum):
     #: it gets no work until it is released
     DEVICE_QUARANTINED = "device_quarantined"
     DEVICE_RELEASED = "device_released"
-    #: old entries were measured again, and most are no longer what they were
+    #: old entries were measured again: they moved, or predictions are off by more than is stated
     TARGET_DRIFTED = "target_drifted"
     #: a device has a new target after an update; what the old one has measured may be carried over
     TRANSFER_OFFERED = "transfer_offered"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from netspec.operators import Operator
 from netspec.wire import ISOLATED, OperatorSubject
 from profiler_server.jobs import repository
-from profiler_server.jobs.tables import OPEN_STATES, JobRow, SubjectRow, TaskRow
+from profiler_server.jobs.tables import JobRow, SubjectRow, TaskRow
 from profiler_server.kit.among import among
 
 
@@ -34,12 +34,6 @@ def lock_job(session: Session, job_id: str) -> JobRow:
     """The job as it is now, kept from other steps until this transaction ends."""
     one = select(JobRow).where(JobRow.id == job_id).with_for_update(key_share=True)
     return session.execute(one.execution_options(populate_existing=True)).scalar_one()
-
-
-def has_open_tasks(session: Session, job_id: str) -> bool:
-    """Whether something of the job is still to be measured."""
-    is_open = exists().where(TaskRow.job_id == job_id, TaskRow.state.in_(OPEN_STATES))
-    return bool(session.scalar(select(is_open)))
 
 
 def operators(session: Session, job_id: str, hashes: Collection[str]) -> list[Operator]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from netspec.wire import OperatorSubject, Subject, TaskFailure, TaskMethod
@@ -118,6 +118,22 @@ def add_tasks(
 def job(session: Session, job_id: str) -> JobRow | None:
     """One job."""
     return session.get(JobRow, job_id)
+
+
+def latest_of_name(session: Session, target_id: str, name: str) -> JobRow | None:
+    """The target's newest job of that name that was not cancelled."""
+    return session.scalar(
+        select(JobRow)
+        .where(JobRow.target_id == target_id, JobRow.name == name, JobRow.cancelled_at.is_(None))
+        .order_by(JobRow.created_at.desc(), JobRow.id.desc())
+        .limit(1)
+    )
+
+
+def has_open_tasks(session: Session, job_id: str) -> bool:
+    """Whether something of the job is still to be measured."""
+    is_open = exists().where(TaskRow.job_id == job_id, TaskRow.state.in_(OPEN_STATES))
+    return bool(session.scalar(select(is_open)))
 
 
 def latest_jobs(session: Session, asked: PageRequest) -> Page[JobRow]:

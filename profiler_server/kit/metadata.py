@@ -11,6 +11,7 @@ from profiler_server.kit.orm import Base
 _DOMAINS = (
     "auth",
     "devices",
+    "drift",
     "events",
     "jobs",
     "leases",

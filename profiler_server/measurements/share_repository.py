@@ -70,6 +70,17 @@ def shares(session: Session, target_id: str, subject_hashes: Collection[str]) ->
     return found
 
 
+def visited(session: Session, target_id: str, subject_hashes: Collection[str]) -> set[str]:
+    """Those of the subjects that were visited by themselves."""
+    rows = session.scalars(
+        select(DeviceEstimateRow.subject_hash).where(
+            DeviceEstimateRow.target_id == target_id,
+            among(session, DeviceEstimateRow.subject_hash, subject_hashes),
+        )
+    )
+    return set(rows)
+
+
 def visits_in_entries(
     session: Session, target_id: str, subject_hashes: Collection[str]
 ) -> dict[str, int]:

@@ -76,11 +76,11 @@ class _FarmFigures(Collector):
         self._database = database
         self._lock = threading.Lock()
         self._read_at = -_SAME_S
-        self._farm = Farm((), {})
+        self._farm = Farm((), {}, {})
 
     def describe(self) -> Iterator[Metric]:
         """Names alone: registering must not ask a database that may have no schema yet."""
-        yield from _families(Farm((), {}))
+        yield from _families(Farm((), {}, {}))
 
     def collect(self) -> Iterator[Metric]:
         """The figures now."""
@@ -107,6 +107,13 @@ def _families(farm: Farm) -> Iterator[Metric]:
     for queue in farm.queues:
         tasks.add_metric([queue.target_id], queue.tasks)
         oldest.add_metric([queue.target_id], queue.oldest_s)
+    drifted = GaugeMetricFamily(
+        "profiler_target_drifted",
+        "1 where the last recheck found a table that is no longer true, by target",
+        labels=["target"],
+    )
+    for target_id, is_drifted in farm.drifted.items():
+        drifted.add_metric([target_id], is_drifted)
     attempts = CounterMetricFamily(
         "profiler_attempts", "Leases that ended, by outcome", labels=["outcome"]
     )
@@ -115,6 +122,7 @@ def _families(farm: Farm) -> Iterator[Metric]:
             attempts.add_metric([state], farm.leases.get(state, 0))
     yield tasks
     yield oldest
+    yield drifted
     yield attempts
     yield CounterMetricFamily(
         "profiler_lease_expiries",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import DateTime, String, cast, func, literal, null, select, union_all
+from sqlalchemy import DateTime, Integer, String, cast, func, literal, null, select, union_all
 from sqlalchemy.orm import Session
 
+from profiler_server.drift.tables import VerdictRow
 from profiler_server.jobs.tables import JobRow, TaskRow, TaskState
 from profiler_server.kit.database import DatabaseNow
 from profiler_server.leases.tables import LeaseRow
@@ -30,6 +31,8 @@ class Farm:
     queues: Sequence[Queue]
     #: leases by state
     leases: dict[str, int]
+    #: of the targets that were rechecked: whether their tables are no longer true
+    drifted: dict[str, bool]
 
 
 def farm(session: Session) -> Farm:
@@ -52,7 +55,13 @@ def farm(session: Session) -> Farm:
         func.count(),
         cast(null(), DateTime(timezone=True)),
     ).group_by(LeaseRow.state)
-    rows = session.execute(union_all(clock, queued, leases)).all()
+    drifted = select(
+        literal("drifted"),
+        VerdictRow.target_id,
+        cast(VerdictRow.is_alarming, Integer),
+        cast(null(), DateTime(timezone=True)),
+    )
+    rows = session.execute(union_all(clock, queued, leases, drifted)).all()
     (now,) = (row.oldest for row in rows if row.what == "now")
     return Farm(
         queues=[
@@ -61,4 +70,5 @@ def farm(session: Session) -> Farm:
             if row.what == "queued"
         ],
         leases={row.which: row.number for row in rows if row.what == "lease"},
+        drifted={row.which: bool(row.number) for row in rows if row.what == "drifted"},
     )

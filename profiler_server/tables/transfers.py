@@ -11,9 +11,8 @@ from netspec.wire import JobRequest, TransferOfPrecision, TransferRequest
 from netspec.wire import Transfer as TransferAnswer
 from profiler_server.devices import repository as devices
 from profiler_server.devices.service import require_target
-from profiler_server.drift.repository import latest_job, task_states
+from profiler_server.jobs import repository as jobs_of
 from profiler_server.jobs import service as jobs
-from profiler_server.jobs.tables import OPEN_STATES
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
 from profiler_server.latency_model.adaptive import next_operators
@@ -108,9 +107,9 @@ def _check(
 ) -> str | None:
     """The job that measures a sample of the source's operators on the target, while it does."""
     name = f"check of {request.measure} before a transfer from {request.source_target_id}"
-    last = latest_job(session, target_id, name)
+    last = jobs_of.latest_of_name(session, target_id, name)
     if last is not None:
-        return last.id if task_states(session, last.id) & set(OPEN_STATES) else None
+        return last.id if jobs_of.has_open_tasks(session, last.id) else None
     sample: list[Operator] = []
     for precision in PRECISIONS:
         shared = theirs[precision].keys() & ours[precision].keys()

@@ -8,15 +8,19 @@ import pytest
 from netspec.operators import Convert, MBConv
 from netspec.protocol import TargetIdentity
 from netspec.spaces import Space
-from profiler_server.auth.service import Scope
+from profiler_server.auth.scopes import Scope
 from profiler_server.dashboard import table_view
 from profiler_server.dashboard.table_filter import TableFilter
 from profiler_server.devices import service as devices
-from profiler_server.kit.database import Database
+from profiler_server.drift import repository as drift
+from profiler_server.drift.verdicts import VERDICT, Verdict
+from profiler_server.kit.database import Database, database_now
 from profiler_server.kit.pages import PageRequest
-from tests.integration.profiler_server import grids
+from profiler_server.latency_model.drift import PredictionError
+from tests.integration.profiler_server import farm, grids
 from tests.integration.profiler_server.dashboard.queries import counted
 from tests.integration.profiler_server.dashboard.visitor import Page, Visitor
+from tests.integration.profiler_server.service import Api
 
 SPACE = Space(input_size=64)
 #: operator i has i + 1 ms
@@ -155,3 +159,33 @@ def test_a_full_table_takes_as_many_queries_as_a_small_one(database: Database) -
     assert of(full, nothing) - of(small, nothing) == 1
     few = counted(database, lambda session: devices.list_targets(session, PageRequest(1)))
     assert counted(database, lambda session: devices.list_targets(session, PageRequest())) == few
+
+
+@pytest.mark.parametrize("page", ["", "/networks"])
+def test_a_table_that_is_no_longer_true_says_so(
+    admin: Visitor, api: Api, database: Database, page: str
+) -> None:
+    api.register(farm.registration())
+    target_id = farm.identity().id
+    job = api.file(farm.job(farm.blocks(1)))
+    assert "no longer true" not in admin.get(f"/targets/{target_id}{page}").text
+    found = Verdict(drift=None, error=PredictionError(3, 9.1, 1.2))
+    with database.write() as session:
+        document = VERDICT.dump_json(found).decode()
+        drift.put_verdict(
+            session, target_id, job.id, database_now(session), document, alarming=True
+        )
+    shown = admin.get(f"/targets/{target_id}{page}").text
+    assert "found that this table is no longer true" in shown
+    assert "predictions of 3 networks are off by 9.1 %, stated are 1.2 %" in shown
+
+
+def test_an_updated_target_is_offered_what_was_measured_before(
+    admin: Visitor, database: Database
+) -> None:
+    before = grids.put(database, dict.fromkeys(farm.blocks(3), 1.0), os_build="A1")
+    after = grids.put(database, {}, os_build="A2")
+    page = admin.get(f"/targets/{after.id}")
+    assert f"profiler-server transfer {before.id} {after.id} --measure 12" in page.text
+    assert f"/dashboard/targets/{before.id}" in page.links
+    assert "profiler-server transfer" not in admin.get(f"/targets/{before.id}").text

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from profiler_server.latency_model.design import Priced
-from profiler_server.latency_model.drift import Drift, drift, due
+from profiler_server.latency_model.drift import Drift, drift, due, prediction_error
 from profiler_server.latency_model.merging import merge
 from profiler_server.latency_model.transfer import TooFewShared, transfer
 
@@ -68,6 +68,13 @@ def test_the_oldest_fiftieth_is_due() -> None:
     assert due({}, NOW) == []
 
 
+def test_a_small_table_is_looked_at_often_enough_to_raise_the_alarm() -> None:
+    ages = {f"op{index:03d}": NOW - timedelta(days=index) for index in range(70)}
+    found = due(ages, NOW)
+    assert found == ["op069", "op068", "op067"]
+    assert drift([(key, Priced(1.0, 0.0), Priced(1.1, 0.0)) for key in found]).is_alarming
+
+
 def looks(*changes: float, error: float = 0.0) -> Drift:
     """Entries of 1 ms that changed so."""
     return drift(
@@ -97,3 +104,16 @@ def test_no_alarm_for_noise_or_a_single_look() -> None:
     assert looks(0.08, -0.08, 0.07, -0.07).is_alarming
     # the same within errors of 5 %
     assert not looks(0.08, -0.08, 0.07, -0.07, error=0.05).is_alarming
+
+
+def test_predictions_have_become_worse() -> None:
+    # 10 % too low, 5 % too high, right; stated are 1, 1 and 4 %
+    grown = prediction_error([(9.0, 10.0, 1.0), (10.5, 10.0, 1.0), (10.0, 10.0, 4.0)])
+    assert grown.networks == 3
+    assert grown.mape_percent == pytest.approx(5.0)
+    assert grown.stated_percent == pytest.approx(2.0)
+    assert grown.is_alarming
+    # off by less than twice of what is stated, or by no more than measuring again is
+    assert not prediction_error([(10.5, 10.0, 3.0)] * 3).is_alarming
+    assert not prediction_error([(10.2, 10.0, 0.1)] * 3).is_alarming
+    assert not prediction_error([(20.0, 10.0, 0.1)] * 2).is_alarming
