@@ -42,7 +42,8 @@ class Requests:
         async def watch(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                # A number: the log shows an enumeration by its name.
+                status = int(message["status"])
                 message["headers"] = [
                     *message.get("headers", ()),
                     (_REQUEST_ID, request_id),

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from sqlalchemy.orm import Session
 
+from netspec.statistics import estimate_each
 from profiler_server.measurements import history_repository as repository
 from profiler_server.measurements.history_repository import PastVisit
 
@@ -21,11 +22,12 @@ _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 @dataclass(frozen=True)
 class Spread:
-    """Percentiles (ms) over visits, of each visit's 5th percentile run."""
+    """Over visits (ms), of each visit's 5th percentile run."""
 
     visits: int
     min_ms: float
-    p10_ms: float
+    #: what an entry of these visits would be
+    trimmed_mean_ms: float
     median_ms: float
     p90_ms: float
     max_ms: float
@@ -33,8 +35,10 @@ class Spread:
     @classmethod
     def of(cls, visits: Sequence[PastVisit]) -> Spread:
         """The spread of at least one visit."""
-        found = np.percentile([one.p5_us / 1000 for one in visits], (0, 10, 50, 90, 100))
-        return cls(len(visits), *found.tolist())
+        p5_us = np.sort([one.p5_us for one in visits])
+        least, median, p90, most = (np.percentile(p5_us, (0, 50, 90, 100)) / 1000).tolist()
+        (entry,) = estimate_each([p5_us])
+        return cls(len(visits), least, entry.value_ms, median, p90, most)
 
 
 @dataclass(frozen=True)

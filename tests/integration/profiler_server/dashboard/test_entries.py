@@ -68,8 +68,9 @@ def test_an_entry_is_shown_with_spread_history_and_devices(
     assert "Visits 20 1 more rejected" in page.text
     assert "Devices 2 differ by 50.0 %" in page.text
     # ten visits of 2 ms, ten of 3 ms; an hour each
-    assert row_of(page, "All") == "All 20 2.00 2.00 2.50 3.00 3.00"
-    assert row_of(page, "2026-01-02 03:00") == "2026-01-02 03:00 2 2.00 2.10 2.50 2.90 3.00"
+    assert row_of(page, "All") == "All 20 2.00 2.38 2.50 3.00 3.00"
+    # of two visits, the mean of 0.40 of the first and 0.25 of the second
+    assert row_of(page, "2026-01-02 03:00") == "2026-01-02 03:00 2 2.00 2.38 2.50 2.90 3.00"
     assert sum(row.startswith("2026-01-02") and " 2 2.00" in row for row in page.rows) == 10
     assert "S1 farm-1 2.00 2.00–2.00 10 2026-01-02 12:04" in page.rows
     assert "There is no value that the 95 % intervals of all devices share" in page.text
