@@ -75,10 +75,18 @@ class LatencyTable:
 
         Raises:
             MissingEntries: naming every operator that the table lacks.
-            NoCalibration: no whole network was measured in this precision.
+            NoCalibration: no whole network was measured in this precision, or only such as are so
+                much slower that this one would take less than nothing.
         """
         calibration = self.calibration(network.operators[0].precision)
-        return calibration.predict_ms(sum(self.values_ms(network.operators)))
+        predicted_ms = calibration.predict_ms(sum(self.values_ms(network.operators)))
+        if predicted_ms < 0:
+            raise NoCalibration(
+                f"the calibration of target {self.snapshot.target_id} gives {network.name} "
+                f"{predicted_ms:.3g} ms: it is too far below the networks that were measured; "
+                "measure some like it with `search-client profile`"
+            )
+        return predicted_ms
 
 
 def read_snapshot(path: Path) -> Snapshot:

@@ -90,7 +90,7 @@ class JobRequest(Message):
     #: of the operators without entry measure at most so many, those that tell most of the others,
     #: picked in steps; None: all. Of several targets the first one's entries decide
     budget: Annotated[int, Field(ge=1, le=5_000)] | None = None
-    #: with a budget: end as soon as a sum of all operators is expected to be off by so much
+    #: with a budget: end as soon as a network's sum is expected to be off by no more
     enough_percent: Annotated[float, Field(gt=0, le=100)] | None = None
     #: `in_network`: networks with a profile of their operators; of each space the fewest that show
     #: every operator `appearances` times
@@ -115,6 +115,18 @@ class JobRequest(Message):
     def _names_targets_once(self) -> Self:
         if (self.target_id is None) == (self.select is None):
             raise ValueError("name either `target_id` or `select`")
+        return self
+
+    @model_validator(mode="after")
+    def _has_what_belongs_together(self) -> Self:
+        if self.enough_percent is not None and self.budget is None:
+            raise ValueError(
+                "`enough_percent` ends a job with a `budget`; give one, or leave it out"
+            )
+        if self.appearances != APPEARANCES and self.method == ISOLATED:
+            raise ValueError(
+                "`appearances` is about networks; give the method `in_network`, or leave it out"
+            )
         return self
 
     @model_validator(mode="after")
@@ -159,8 +171,8 @@ class Job(Message):
     #: time left, None until the first visits are there
     eta_s: float | None
     failures: tuple[TaskFailure, ...] = ()
-    #: with a budget: by how much a sum over all its operators is expected to be off, measured or
-    #: predicted, when operators were picked last; None: too little is known to tell
+    #: with a budget: by how much the sum of one network of its operators is expected to be off,
+    #: measured or predicted, when operators were picked last; None: too little is known to tell
     table_error_percent: Annotated[float | None, Field(exclude_if=lambda value: value is None)] = (
         None
     )

@@ -103,6 +103,13 @@ def predict(
     factors = operator_factors(calibration, network.operators)
     sum_ms = sum(factor * _value_ms(one) for factor, one in zip(factors, looked_up, strict=True))
     predicted_ms = calibration.predict_ms(sum_ms)
+    if predicted_ms < 0:
+        raise Problem(
+            "not-calibrated",
+            f"snapshot {snapshot_id} predicts {predicted_ms:.3g} ms for {network.name}: "
+            "it is too far below the networks that were measured; measure it with POST /v1/jobs, "
+            f"then POST /v1/targets/{target_id}/snapshots",
+        )
     low_ms = high_ms = None
     if calibration.interval_factor is not None:
         doubt = _doubt(factors, looked_up) / sum_ms if sum_ms else 0.0

@@ -156,3 +156,17 @@ def test_methods_and_profiles_go_over_the_wire() -> None:
 def test_only_networks_are_profiled() -> None:
     with pytest.raises(ValidationError, match="leave `operators`"):
         JobRequest(name="job", target_id="ab" * 8, operators=(HEAD,), method="in_network")
+
+
+@pytest.mark.parametrize(
+    ("alone", "partner"),
+    [({"enough_percent": 3}, {"budget": 5}), ({"appearances": 2}, {"method": "in_network"})],
+)
+def test_what_belongs_together_is_not_ignored_alone(
+    alone: dict[str, object], partner: dict[str, object]
+) -> None:
+    job = {"name": "job", "target_id": "0" * 16, "spaces": [{}]}
+    JobRequest.model_validate({**job, **alone, **partner})
+    (name,), (wanted,) = alone, partner
+    with pytest.raises(ValidationError, match=f"`{name}` .*`{wanted}|`{name}` .*`in_network`"):
+        JobRequest.model_validate({**job, **alone})
