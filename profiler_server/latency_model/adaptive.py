@@ -21,7 +21,6 @@ def next_operators(
     measured: Sequence[tuple[Operator, Priced]],
     count: int,
     weights: Sequence[float] | None = None,
-    enough: float = 0.0,
 ) -> list[Operator]:
     """The operators to measure next, most useful first.
 
@@ -34,8 +33,6 @@ def next_operators(
         measured: entries of the same precision.
         count: how many are wanted; there are never more than candidates.
         weights: how often a network contains each candidate, 1 each by default.
-        enough: no more are picked once what predictions leave uncertain of a network's sum,
-            relative, is expected to be this small.
     """
     seen = [operator for operator, _ in measured]
     few = len(seen) < LEAST_ENTRIES
@@ -54,10 +51,7 @@ def next_operators(
     shares = np.array([share[one] for one in [*left, *soon]])
     for index in range(len(left), len(left) + len(soon)):
         covariance = _after(covariance, index)
-    known_ms = sum(priced.value_ms for _, priced in measured)
-    enough_ms = enough * (known_ms + float(shares @ values))
-    count = min(wanted, len(left))
-    order = _greedy(covariance, values, shares, len(left), count, enough_ms)
+    order = _greedy(covariance, values, shares, len(left), min(wanted, len(left)))
     return [*picked, *(left[index] for index in order)]
 
 
@@ -134,12 +128,10 @@ def _spread_out(
 
 
 def _greedy(
-    covariance: Array, values: Array, shares: Array, candidates: int, count: int, enough_ms: float
+    covariance: Array, values: Array, shares: Array, candidates: int, count: int
 ) -> list[int]:
     order: list[int] = []
     while len(order) < count:
-        if enough_ms > 0 and _doubt_ms(covariance, values, shares) <= enough_ms:
-            break
         weights = values**2 * shares
         gains = (weights @ covariance**2) / (np.diag(covariance) + _ENTRY_NOISE**2)
         gains[[*order, *range(candidates, len(gains))]] = -1.0

@@ -9,7 +9,7 @@ Nothing is stored: the model is fitted again from the entries.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -190,23 +190,3 @@ def _splits(count: int) -> Iterator[tuple[Indices, Indices]]:
     for start in range(FOLDS):
         fold = everything[start::FOLDS]
         yield fold, np.setdiff1d(everything, fold)
-
-
-def fill_in(
-    wanted: Sequence[Operator], entries: Mapping[str, tuple[Operator, Priced]]
-) -> dict[str, Predicted]:
-    """Predictions for the wanted operators that have no entry, by key.
-
-    Those of a kind or kernel size without any entry are left out; so are all where there
-    are too few entries to learn from.
-    """
-    lacking = [one for one in dict.fromkeys(wanted) if one.key not in entries]
-    if not lacking or len(entries) < LEAST_ENTRIES:
-        return {}
-    model = OperatorModel(
-        [operator for operator, _ in entries.values()], [priced for _, priced in entries.values()]
-    )
-    known = [operator for operator in lacking if model.knows(operator)]
-    return {
-        operator.key: found for operator, found in zip(known, model.predict(known), strict=True)
-    }

@@ -9,7 +9,7 @@ from netspec.operators import Operator
 from profiler_server.latency_model.adaptive import next_operators, table_error
 from profiler_server.latency_model.design import Priced
 from profiler_server.latency_model.features import group
-from profiler_server.latency_model.predictor import LEAST_ENTRIES, TooFewEntries, fill_in
+from profiler_server.latency_model.predictor import LEAST_ENTRIES, OperatorModel, TooFewEntries
 from tests.unit.profiler_server.latency_model.machine import SPACE, latency_ms, measured
 
 OPERATORS = SPACE.operators()
@@ -27,9 +27,11 @@ def adaptively(count: int) -> list[tuple[Operator, Priced]]:
 
 def sum_error(entries: list[tuple[Operator, Priced]]) -> float:
     """Relative error of the sum over all operators, predictions for what is not measured."""
-    predicted = fill_in(OPERATORS, {one.key: (one, priced) for one, priced in entries})
     prices = {one.key: priced.value_ms for one, priced in entries}
-    prices |= {key: one.value_ms for key, one in predicted.items()}
+    model = OperatorModel([one for one, _ in entries], [priced for _, priced in entries])
+    lacking = [one for one in OPERATORS if one.key not in prices]
+    for operator, found in zip(lacking, model.predict(lacking), strict=True):
+        prices[operator.key] = found.value_ms
     errors = [(prices[one.key] - latency_ms(one)) ** 2 for one in OPERATORS]
     return float(np.sqrt(sum(errors)) / sum(map(latency_ms, OPERATORS)))
 
@@ -92,13 +94,3 @@ def test_a_large_first_batch_is_spread_out() -> None:
     assert min(per_group) >= 1
     assert len({one.input_size for one in picked}) == len({one.input_size for one in OPERATORS})
     assert len(next_operators(OPERATORS, [], 1_000)) == len(OPERATORS)
-
-
-def test_it_stops_when_the_table_is_good_enough() -> None:
-    entries = [(one, Priced(found.value_ms, 0.0)) for one, found in adaptively(20)]
-    left = [one for one in OPERATORS if one not in dict(entries)]
-    everything = next_operators(left, entries, 100)
-    some = next_operators(left, entries, 100, enough=0.9 * table_error(OPERATORS, entries))
-    assert 0 < len(some) < len(everything)
-    assert some == everything[: len(some)]
-    assert next_operators(left, entries, 100, enough=0.5) == []

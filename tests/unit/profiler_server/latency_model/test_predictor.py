@@ -11,7 +11,6 @@ from profiler_server.latency_model.predictor import (
     MOST_ENTRIES,
     OperatorModel,
     TooFewEntries,
-    fill_in,
 )
 from tests.unit.profiler_server.latency_model.machine import SPACE, latency_ms, measured
 
@@ -69,10 +68,13 @@ def halves() -> tuple[list[Operator], list[Operator]]:
     return [*ends, *blocks[:32]], blocks[32:]
 
 
+def learnt(entries: list[tuple[Operator, Priced]]) -> OperatorModel:
+    return OperatorModel([one for one, _ in entries], [priced for _, priced in entries])
+
+
 def test_what_was_not_measured_is_predicted_with_an_honest_interval() -> None:
     seen, unseen = halves()
-    entries = measured(seen)
-    model = OperatorModel([one for one, _ in entries], [priced for _, priced in entries])
+    model = learnt(measured(seen))
     predictions = model.predict(unseen)
     truth = np.array([latency_ms(one) for one in unseen])
     values = np.array([one.value_ms for one in predictions])
@@ -84,38 +86,20 @@ def test_what_was_not_measured_is_predicted_with_an_honest_interval() -> None:
     assert np.median([one.high_ms / one.low_ms for one in predictions]) < 1.35
 
 
-def test_the_same_entries_give_the_same_predictions_in_any_order() -> None:
+def test_a_kind_without_any_entry_is_not_known() -> None:
     seen, unseen = halves()
-    first = fill_in(unseen, {one.key: (one, priced) for one, priced in measured(seen)})
-    again = fill_in(unseen[::-1], {one.key: (one, priced) for one, priced in measured(seen[::-1])})
-    assert first == again
-    assert set(first) == {one.key for one in unseen}
-
-
-def test_what_is_measured_is_not_predicted() -> None:
-    seen, unseen = halves()
-    entries = {one.key: (one, priced) for one, priced in measured(seen)}
-    assert set(fill_in([*seen, unseen[0], unseen[0]], entries)) == {unseen[0].key}
-    assert fill_in(seen, entries) == {}
-
-
-def test_a_kind_without_any_entry_stays_missing() -> None:
-    seen, unseen = halves()
-    small = [one for one in seen if group(one) != "mbconv kernel 7"]
-    entries = {one.key: (one, priced) for one, priced in measured(small)}
-    found = fill_in(unseen, entries)
-    assert found
-    assert not [key for key in found if "kernel:7" in key]
-    convert = Convert(input_size=8, in_channels=8, out_channels=8)
-    assert fill_in([convert], entries) == {}
+    model = learnt(measured([one for one in seen if group(one) != "mbconv kernel 7"]))
+    known = [one for one in unseen if model.knows(one)]
+    assert known
+    assert known == [one for one in unseen if group(one) != "mbconv kernel 7"]
+    assert not model.knows(Convert(input_size=8, in_channels=8, out_channels=8))
 
 
 def test_too_little_to_learn_from() -> None:
-    seen, unseen = halves()
+    seen, _ = halves()
     few = measured(seen[: LEAST_ENTRIES - 1])
     with pytest.raises(TooFewEntries, match=f"{LEAST_ENTRIES} measured operators, there are 11"):
-        OperatorModel([one for one, _ in few], [priced for _, priced in few])
-    assert fill_in(unseen, {one.key: (one, priced) for one, priced in few}) == {}
+        learnt(few)
     with pytest.raises(ValueError, match="above 0 ms"):
         OperatorModel(seen, [Priced(0.0, 0.0)] * len(seen))
 
