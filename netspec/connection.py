@@ -21,10 +21,19 @@ def data_dir() -> Path:
     """The folder of this user's database, token and spool (created on demand).
 
     `PROFILER_DATA_DIR` moves it.
+
+    Raises:
+        UserError: it cannot be made.
     """
     wished = os.environ.get(DATA_DIR_VARIABLE)
     folder = Path(wished) if wished else user_data_path("proxyless-farm", appauthor=False)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"the data folder {folder} cannot be made: {error.strerror}; name another with "
+            f"{DATA_DIR_VARIABLE}"
+        ) from error
     return folder
 
 
@@ -43,11 +52,21 @@ def token_path() -> Path:
 
 
 def save_token(token: str) -> Path:
-    """Writes the token to `token_path()`, readable by this user alone."""
+    """Writes the token to `token_path()`, readable by this user alone.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
     path = token_path()
-    path.touch(mode=0o600)
-    path.chmod(0o600)
-    path.write_text(token + "\n", encoding="ascii")
+    try:
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+        path.write_text(token + "\n", encoding="ascii")
+    except OSError as error:
+        raise UserError(
+            f"cannot keep the token in {path}: {error.strerror}; name another folder with "
+            f"{DATA_DIR_VARIABLE}"
+        ) from error
     return path
 
 
@@ -55,12 +74,18 @@ def load_token() -> str:
     """The token from `PROFILER_TOKEN`, else from `token_path()`.
 
     Raises:
-        UserError: there is neither.
+        UserError: there is neither, or the file cannot be read.
     """
     token = os.environ.get(TOKEN_VARIABLE, "").strip()
     path = token_path()
-    if not token and path.exists():
-        token = path.read_text(encoding="ascii").strip()
+    try:
+        if not token and path.exists():
+            token = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"the token in {path} cannot be read: {error}; set {TOKEN_VARIABLE}, or remove the "
+            "file and make a new one with `profiler-server token create --save`"
+        ) from error
     if not token:
         raise UserError(
             f"no token: set {TOKEN_VARIABLE}, or start `profiler-server serve` on this machine "

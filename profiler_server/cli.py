@@ -1,4 +1,7 @@
-"""The command `profiler-server`."""
+"""The command `profiler-server`.
+
+What a command needs is imported when it runs: Tab and --help need none of it.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,9 @@ import typer
 from netspec import command
 from netspec.connection import DEFAULT_URL
 from netspec.errors import UserError
-from profiler_server import serving
-from profiler_server.app import create_app
 from profiler_server.auth.commands import app as token_app
 from profiler_server.drift.commands import recheck
-from profiler_server.kit import logs, schema
-from profiler_server.kit.backup import back_up
 from profiler_server.kit.cli import DatabaseUrl, open_database
-from profiler_server.kit.settings import Settings
-from profiler_server.measurements import derivation
-from profiler_server.measurements import share_repository as measurements
 from profiler_server.tables import commands as table_commands
 from profiler_server.tables.transfer_command import transfer_table
 
@@ -34,10 +30,6 @@ app = typer.Typer(
     "profiler-server token create --name farm-1 --scope agent",
 )
 app.add_typer(token_app, name="token")
-app.command("import")(table_commands.import_table)
-app.command("export")(table_commands.export_table)
-app.command("transfer")(transfer_table)
-app.command()(recheck)
 
 
 @app.callback()
@@ -78,6 +70,10 @@ def serve(
       profiler-server serve
       profiler-server serve --host 0.0.0.0 --port 8600 --database-url sqlite:////srv/profiler.db
     """
+    from profiler_server import serving  # noqa: PLC0415
+    from profiler_server.app import create_app  # noqa: PLC0415
+    from profiler_server.kit import logs, schema  # noqa: PLC0415
+
     with serving.listen(host, port) as listening:
         with open_database(database_url, needs_schema=False) as (database, _):
             if database.is_sqlite:
@@ -99,6 +95,8 @@ def migrate(database_url: DatabaseUrl = None) -> None:
 
     Example: profiler-server migrate --database-url postgresql+psycopg://user@host/name
     """
+    from profiler_server.kit import schema  # noqa: PLC0415
+
     with open_database(database_url, needs_schema=False) as (database, _):
         before = schema.current_revision(database)
         schema.upgrade(database)
@@ -117,6 +115,8 @@ def backup(
 
     Example: profiler-server backup /backups/profiler-2026-01-02.db
     """
+    from profiler_server.kit.backup import back_up  # noqa: PLC0415
+
     with open_database(database_url) as (database, _):
         how_to_restore = back_up(database, file)
     typer.echo(f"{file} has the whole database; {how_to_restore}")
@@ -128,8 +128,11 @@ def rederive(database_url: DatabaseUrl = None) -> None:
 
     Example: profiler-server rederive
     """
+    from profiler_server.measurements import derivation  # noqa: PLC0415
+    from profiler_server.measurements import share_repository as shares  # noqa: PLC0415
+
     with open_database(database_url) as (database, _), database.write() as session:
-        before = measurements.count_derived_entries(session)
+        before = shares.count_derived_entries(session)
         after = derivation.rederive(session)
     typer.echo(f"{after} entries derived ({before} before)")
 
@@ -144,6 +147,9 @@ def openapi(
 
     Example: profiler-server openapi --output docs/openapi.json
     """
+    from profiler_server.app import create_app  # noqa: PLC0415
+    from profiler_server.kit.settings import Settings  # noqa: PLC0415
+
     with TemporaryDirectory() as folder:
         settings = Settings(
             database_url=f"sqlite:///{folder}/none.db", server_key_file=Path(folder) / "key"
@@ -156,6 +162,13 @@ def openapi(
         output.write_text(document, encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {output}: {error.strerror}") from error
+
+
+# In the order of `--help`: what serves comes first.
+app.command()(recheck)
+app.command("transfer")(transfer_table)
+app.command("import")(table_commands.import_table)
+app.command("export")(table_commands.export_table)
 
 
 def main() -> None:

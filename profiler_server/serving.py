@@ -17,7 +17,8 @@ from fastapi import FastAPI
 from netspec.connection import load_token, save_token, token_path
 from netspec.errors import UserError
 from profiler_server.auth import repository, service, tokens
-from profiler_server.auth.service import Scope, TokenChecker
+from profiler_server.auth.scopes import Scope
+from profiler_server.auth.service import TokenChecker
 from profiler_server.kit.database import Database
 from profiler_server.kit.http import Http
 from profiler_server.kit.problems import Problem

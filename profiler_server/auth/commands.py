@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from netspec.command import AsJson, print_json
 from netspec.connection import save_token
-from profiler_server.auth import repository, service, tokens
-from profiler_server.auth.service import Scope
-from profiler_server.auth.tables import TokenRow
+from profiler_server.auth.scopes import Scope
 from profiler_server.kit.cli import DatabaseUrl, open_database
+
+if TYPE_CHECKING:
+    from profiler_server.auth.tables import TokenRow
 
 #: columns of the list where there is no terminal to fit into
 _WIDE = 200
@@ -27,7 +26,8 @@ def create(
     name: Annotated[str, typer.Option(help="For people: whose token it is.")],
     scope: Annotated[list[Scope], typer.Option(help="What it allows; may be repeated.")],
     days: Annotated[
-        float | None, typer.Option(min=0.0, help="Valid for so many days.", show_default="always")
+        float | None,
+        typer.Option(min=0.0, max=36_500.0, help="Valid for so many days.", show_default="always"),
     ] = None,
     save: Annotated[
         bool, typer.Option("--save", help="Leave it where the other commands find it.")
@@ -38,6 +38,8 @@ def create(
 
     Example: profiler-server token create --name farm-1 --scope agent --days 90
     """
+    from profiler_server.auth import service, tokens  # noqa: PLC0415
+
     with open_database(database_url) as (database, settings):
         key = tokens.server_key(settings.server_key_file)
         with database.write() as session:
@@ -56,6 +58,11 @@ def list_tokens(
 
     Example: profiler-server token list --json
     """
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    from profiler_server.auth import repository  # noqa: PLC0415
+
     with open_database(database_url) as (database, _), database.read() as session:
         rows = repository.everything(session)
     if as_json:
@@ -83,6 +90,8 @@ def revoke(
 
     Example: profiler-server token revoke token_5f0c9a1b2c3d4e5f
     """
+    from profiler_server.auth import service  # noqa: PLC0415
+
     with open_database(database_url) as (database, _), database.write() as session:
         service.revoke(session, token_id)
     typer.echo(f"{token_id} is revoked")

@@ -9,7 +9,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from profiler_server.auth.rate_limit import RateLimit
-from profiler_server.auth.service import Principal, Scope, TokenChecker, refused
+from profiler_server.auth.scopes import Scope
+from profiler_server.auth.service import Principal, TokenChecker, refused
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.requests import add_headers
 

@@ -9,7 +9,8 @@ from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
 from profiler_server.auth import repository
-from profiler_server.auth.service import TRUSTED_S, Principal, Scope
+from profiler_server.auth.scopes import Scope
+from profiler_server.auth.service import TRUSTED_S, Principal
 from profiler_server.kit.caching import BriefCache
 from profiler_server.kit.database import Database, database_now
 from profiler_server.kit.problems import Problem

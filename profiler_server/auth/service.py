@@ -7,14 +7,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from netspec.errors import UserError
 from profiler_server.auth import repository, tokens
-from profiler_server.auth.tables import TokenRow
+from profiler_server.auth.scopes import Scope
+from profiler_server.auth.tables import LONGEST_NAME, TokenRow
 from profiler_server.events import repository as events
 from profiler_server.events.tables import EventKind
 from profiler_server.kit.database import Database, database_now
@@ -25,19 +25,6 @@ from profiler_server.kit.problems import Problem
 TRUSTED_S = 5.0
 _LAST_USED_RESOLUTION = timedelta(minutes=1)
 _MOST_TRUSTED = 10_000
-
-
-class Scope(StrEnum):
-    """What a token allows."""
-
-    #: read tables, targets, jobs and devices
-    TABLES_READ = "tables:read"
-    #: file jobs, upload models, publish snapshots
-    JOBS_WRITE = "jobs:write"
-    #: register devices, lease tasks, upload visits
-    AGENT = "agent"
-    #: everything
-    ADMIN = "admin"
 
 
 @dataclass(frozen=True)
@@ -63,7 +50,12 @@ def create(
         name: for people.
         scopes: what the token allows.
         days: how long it is valid; None: until revoked.
+
+    Raises:
+        UserError: the name has no characters, or more than fit.
     """
+    if not 0 < len(name) <= LONGEST_NAME:
+        raise UserError(f"a token's name has 1 to {LONGEST_NAME} characters, got {len(name)}")
     token, now = tokens.new_token(), database_now(session)
     row = TokenRow(
         id=new_id("token"),

@@ -9,6 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from profiler_server.kit.orm import ID, SHA256, Base
 
+#: of a token, characters
+LONGEST_NAME = 200
+
 
 class TokenRow(Base):
     """A token; the token itself is not kept, only a keyed hash of it."""
@@ -16,7 +19,7 @@ class TokenRow(Base):
     __tablename__ = "tokens"
 
     id: Mapped[str] = mapped_column(ID, primary_key=True)
-    name: Mapped[str] = mapped_column(String(200))
+    name: Mapped[str] = mapped_column(String(LONGEST_NAME))
     #: HMAC-SHA-256 (hex) under the server's key
     digest: Mapped[str] = mapped_column(SHA256, unique=True)
     #: separated by blanks

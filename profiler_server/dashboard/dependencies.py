@@ -13,7 +13,8 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 
 from profiler_server.auth.dependencies import Requires
-from profiler_server.auth.service import Principal, Scope, TokenChecker
+from profiler_server.auth.scopes import Scope
+from profiler_server.auth.service import Principal, TokenChecker
 from profiler_server.dashboard import cookies
 from profiler_server.dashboard.sessions import Sessions
 from profiler_server.kit.problems import Problem

@@ -1,18 +1,18 @@
-"""What the commands share."""
+"""What the commands share; what a database needs is imported when a command runs, not for Tab."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from netspec.errors import UserError
-from profiler_server.kit import schema
-from profiler_server.kit.database import Database
-from profiler_server.kit.metadata import metadata
-from profiler_server.kit.settings import Settings
+
+if TYPE_CHECKING:
+    from profiler_server.kit.database import Database
+    from profiler_server.kit.settings import Settings
 
 DatabaseUrl = Annotated[
     str | None,
@@ -30,8 +30,18 @@ def open_database(
     """A command's database and settings.
 
     Raises:
-        UserError: the database does not open, or its schema is not the one this code needs.
+        UserError: the database does not open, its schema is not the one this code needs, it fails
+            within the block in a way that passes, or the block ends with a problem.
     """
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
+
+    from profiler_server.kit import schema  # noqa: PLC0415
+    from profiler_server.kit.database import Database  # noqa: PLC0415
+    from profiler_server.kit.metadata import metadata  # noqa: PLC0415
+    from profiler_server.kit.outages import problem_of  # noqa: PLC0415
+    from profiler_server.kit.problems import Problem  # noqa: PLC0415
+    from profiler_server.kit.settings import Settings  # noqa: PLC0415
+
     metadata()
     settings = Settings.from_environment(url)
     database = Database(settings.database_url)
@@ -45,5 +55,14 @@ def open_database(
                 "run `profiler-server migrate`"
             )
         yield database, settings
+    except DBAPIError as error:
+        problem = problem_of(error)
+        if problem is None:
+            raise
+        raise UserError(
+            f"{problem.title}: {error.orig}; run the command again once that is mended"
+        ) from error
+    except Problem as problem:
+        raise UserError(problem.detail) from problem
     finally:
         database.close()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from netspec.errors import UserError
-from netspec.wire import Transfer, TransferOfPrecision, TransferRequest
-from profiler_server.devices.predecessors import predecessors
-from profiler_server.devices.service import require_target
 from profiler_server.kit.cli import DatabaseUrl, open_database
-from profiler_server.kit.problems import Problem
-from profiler_server.tables import transfers
+
+if TYPE_CHECKING:
+    from netspec.wire import Transfer, TransferOfPrecision
 
 
 def transfer_table(
@@ -39,20 +37,20 @@ def transfer_table(
       profiler-server transfer offers fedcba9876543210
       profiler-server transfer 0123456789abcdef fedcba9876543210 --measure 12 --within 3
     """
+    from netspec.wire import TransferRequest  # noqa: PLC0415
+    from profiler_server.devices.predecessors import predecessors  # noqa: PLC0415
+    from profiler_server.devices.service import require_target  # noqa: PLC0415
+    from profiler_server.tables import transfers  # noqa: PLC0415
+
     with open_database(database_url) as (database, settings), database.write() as session:
-        try:
-            if source == "offers":
-                require_target(session, target)
-                offers = predecessors(session, target)
-                typer.echo("\n".join(offers) or f"{target} was never another target with entries")
-                return
-            require_target(session, source)
-            request = TransferRequest(
-                source_target_id=source, within_percent=within, measure=measure
-            )
-            done = transfers.carry_over(session, settings, target, request)
-        except Problem as problem:
-            raise UserError(problem.detail) from problem
+        if source == "offers":
+            require_target(session, target)
+            offers = predecessors(session, target)
+            typer.echo("\n".join(offers) or f"{target} was never another target with entries")
+            return
+        require_target(session, source)
+        request = TransferRequest(source_target_id=source, within_percent=within, measure=measure)
+        done = transfers.carry_over(session, settings, target, request)
     if done.state == "measuring":
         typer.echo(
             f"job {done.job_id} measures a sample on {target}; run this again when it is done"

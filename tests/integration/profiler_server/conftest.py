@@ -11,7 +11,7 @@ from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
 from profiler_server.app import create_app
 from profiler_server.auth import service as auth
 from profiler_server.auth import tokens
-from profiler_server.auth.service import Scope
+from profiler_server.auth.scopes import Scope
 from profiler_server.kit import schema
 from profiler_server.kit.database import Database
 from profiler_server.kit.metadata import metadata

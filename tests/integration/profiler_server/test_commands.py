@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import sqlite3
 import subprocess
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
 from netspec.connection import load_token, save_token, token_path
@@ -39,6 +41,7 @@ def run(*arguments: str) -> str:
         (["serve", "--host", "192.0.2.1"], "cannot listen on 192.0.2.1"),
         (["token", "list"], "profiler-server migrate"),
         (["rederive"], "profiler-server migrate"),
+        (["recheck"], "profiler-server migrate"),
     ],
 )
 def test_mistakes_are_told(arguments: list[str], said: str) -> None:
@@ -49,6 +52,36 @@ def test_mistakes_are_told(arguments: list[str], said: str) -> None:
 def test_a_schema_is_migrated_once() -> None:
     assert run("migrate").startswith("schema 0")
     assert "already" in run("migrate")
+
+
+def test_a_database_that_fails_in_passing_is_told(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cause = sqlite3.OperationalError("database or disk is full")
+    cause.sqlite_errorcode = sqlite3.SQLITE_FULL
+    full = OperationalError("INSERT", {}, cause)
+
+    def fail(*_: object) -> None:
+        raise full
+
+    monkeypatch.setattr("profiler_server.measurements.derivation.rederive", fail)
+    with pytest.raises(UserError, match="no room left: database or disk is full; run the command"):
+        run("rederive", "--database-url", settings.database_url)
+    full.orig = ZeroDivisionError()
+    with pytest.raises(OperationalError):
+        run("rederive", "--database-url", settings.database_url)
+    assert database
+
+
+@pytest.mark.parametrize("name", ["", "x" * 201])
+def test_a_tokens_name_fits(name: str) -> None:
+    run("migrate")
+    with pytest.raises(UserError, match=f"1 to 200 characters, got {len(name)}"):
+        run("token", "create", "--name", name, "--scope", "admin")
+    wrong = CliRunner().invoke(
+        cli.app, ["token", "create", "--name", "me", "--scope", "admin", "--days", "1e12"]
+    )
+    assert wrong.exit_code == 2
 
 
 def test_tokens_are_made_listed_and_revoked() -> None:

@@ -26,7 +26,7 @@ from netspec.wire import PublishRequest
 from profiler_server.app import create_app
 from profiler_server.auth import service as auth
 from profiler_server.auth import tokens
-from profiler_server.auth.service import Scope
+from profiler_server.auth.scopes import Scope
 from profiler_server.kit import schema as migrations
 from profiler_server.kit.database import Database
 from profiler_server.kit.settings import Settings

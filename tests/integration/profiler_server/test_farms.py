@@ -20,7 +20,7 @@ from netspec.wire import (
     Lease,
     TaskOutcome,
 )
-from profiler_server.auth.service import Scope
+from profiler_server.auth.scopes import Scope
 from profiler_server.devices.tables import DeviceRow
 from profiler_server.jobs.tables import TaskRow
 from profiler_server.kit.database import Database, database_now

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from profiler_server.auth.service import Scope
+from profiler_server.auth.scopes import Scope
 from profiler_server.kit.database import Database
 from profiler_server.repeats import service
 from profiler_server.repeats.tables import RepeatRow

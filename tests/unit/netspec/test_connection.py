@@ -59,3 +59,24 @@ def test_no_token_says_what_to_do(folder: Path, content: str | None) -> None:
         load_token()
     assert str(caught.value).startswith("no token: set PROFILER_TOKEN, or start `profiler-server")
     assert str(folder / "token") in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_made_is_told(folder: Path) -> None:
+    folder.parent.touch()
+    with pytest.raises(UserError, match=f"{folder} cannot be made: .*; name another with PROFILER"):
+        data_dir()
+
+
+def test_a_token_that_cannot_be_kept_or_read_is_told(folder: Path) -> None:
+    (folder / "token").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"cannot keep the token in .*: Is a directory"):
+        save_token("secret")
+    with pytest.raises(UserError, match=r"token cannot be read: .*; set PROFILER_TOKEN"):
+        load_token()
+
+
+def test_a_token_of_strange_characters_is_told(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "token").write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match="cannot be read: 'ascii' codec"):
+        load_token()

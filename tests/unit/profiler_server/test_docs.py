@@ -8,7 +8,7 @@ import typer
 
 from profiler_server import cli
 from profiler_server.app import create_app
-from profiler_server.auth.service import Scope
+from profiler_server.auth.scopes import Scope
 from profiler_server.kit.problems import KINDS
 from profiler_server.kit.settings import Settings
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from profiler_server.auth.service import Scope
+from profiler_server.auth.scopes import Scope
 from tests.integration.profiler_server.dashboard.visitor import Visitor
 from tests.integration.profiler_server.service import Api
 

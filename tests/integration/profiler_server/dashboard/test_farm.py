@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Engine, event, update
 
 from netspec.wire import Conditions, VisitBatch
-from profiler_server.auth.service import Scope
+from profiler_server.auth.scopes import Scope
 from profiler_server.dashboard import farm as farm_page
 from profiler_server.devices.tables import DeviceRow
 from profiler_server.kit.database import Database, database_now

@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from profiler_server.auth import repository, service, tokens
-from profiler_server.auth.service import Scope
+from profiler_server.auth.scopes import Scope
 from profiler_server.dashboard.sessions import SESSION_S, Sessions
 from profiler_server.kit.database import Database
 from profiler_server.kit.settings import Settings

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from profiler_server.auth.service import Scope
+from profiler_server.auth.scopes import Scope
 from profiler_server.kit.settings import Settings
 from tests.integration.profiler_server.survival.mortal import Mortal
 
