@@ -12,6 +12,7 @@ from device_agent.device import Device
 from device_agent.errors import DeviceNotReady, DeviceQuarantined, WrongTarget
 from device_agent.lease_keeper import LeaseLost
 from device_agent.link import NoWork
+from device_agent.printed import one_line
 from device_agent.status import State
 from device_agent.stop import StopRequested
 from device_agent.uploader import Uploader
@@ -87,7 +88,7 @@ class Agent:
     def _back_off(self, failures: int, error: Exception) -> None:
         """Waits after so many failures in a row, before this one."""
         pause_s = self.backoff_s[min(failures, len(self.backoff_s) - 1)]
-        why = " ".join(str(error).split())
+        why = one_line(error)
         self._say("waiting", why)
         _log.warning("waiting", s=pause_s, spooled=self.bench.spool.waiting(), why=why)
         self.bench.stop.wait(pause_s)

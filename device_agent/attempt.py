@@ -16,6 +16,7 @@ from device_agent.lease_keeper import LeaseKeeper
 from device_agent.link import Link
 from device_agent.measuring import Labels, Measuring
 from device_agent.model_files import ModelFiles, WrongContent
+from device_agent.printed import one_line
 from device_agent.progress import Progress
 from device_agent.spool import Spool
 from device_agent.status import StatusFile
@@ -70,7 +71,7 @@ class Attempt:
             ProfilerRefused: the server takes no upload now; the visits stay spooled.
             ProfilerUnreachable: the server is away; the visits stay spooled.
         """
-        _bench, batch = self._bench, self._batch
+        batch = self._batch
         not_ready: DeviceNotReady | None = None
         with self._keeper:
             _log.info("leased", lease=self._lease.id, tasks=len(batch.tasks), visits=batch.visits)
@@ -141,7 +142,7 @@ class Attempt:
 
     def _fail(self, task: LeasedTask, error: Exception) -> None:
         self._batch.fail(task, str(error))
-        _log.warning("task failed", subject=task.subject.name, why=" ".join(str(error).split()))
+        _log.warning("task failed", subject=task.subject.name, why=one_line(error))
 
     def _hand_over(self) -> None:
         """Uploads the rest and hands the lease back, waiting for the server while it lives."""

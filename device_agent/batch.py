@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from device_agent.errors import ProfileMismatch
+from device_agent.printed import one_line
 from device_agent.rounds import interleaved_rounds
 from netspec.operators import Operator
 from netspec.wire import Lease, LeasedTask, NetworkSubject, TaskMethod, TaskOutcome
@@ -84,7 +85,7 @@ class Batch:
 
     def fail(self, task: LeasedTask, reason: str) -> None:
         """The task is given up for this attempt."""
-        self._failures[task.task_id] = " ".join(reason.split())[:_MAX_REASON]
+        self._failures[task.task_id] = one_line(reason)[:_MAX_REASON]
 
     def outcomes(self) -> tuple[TaskOutcome, ...]:
         """How each task ended: failed, done with all its visits, or unfinished."""

@@ -11,6 +11,8 @@ from pathlib import Path
 import structlog
 
 from device_agent.errors import AdbMissing, DeviceNotReady, TransportLost
+from device_agent.phones.properties import own_number
+from device_agent.printed import one_line
 from device_agent.transports import transport_to
 from device_agent.transports.adb_server import server_address, server_phones, server_runs
 from device_agent.transports.base import SeenThrough, Transport, Way
@@ -21,8 +23,6 @@ _AT_ONCE = 8
 _ANSWER_S = 5.0
 _LIST_S = 5.0
 _ASK = "getprop ro.serialno; getprop ro.product.model; getprop ro.build.version.release"
-#: what phones say that have no serial number of their own
-_NO_NUMBERS = frozenset({"", "unknown", "0123456789ABCDEF"})
 
 #: adb's states (`adb.h`, `ConnectionStateIsOnline`) that are not `device`, and what to do
 _STATES = {
@@ -119,7 +119,7 @@ class PluggedIn:
         for trouble in troubles:
             if trouble not in self._said:
                 self._said.add(trouble)
-                _log.warning("phones", why=" ".join(trouble.split()))
+                _log.warning("phones", why=one_line(trouble))
         return usable
 
 
@@ -127,8 +127,8 @@ def listed_once(seen: Iterable[SeenPhone]) -> list[SeenPhone]:
     """Phones with the same number become one, with the best of its ways."""
     groups: dict[str, list[SeenPhone]] = {}
     for phone in seen:
-        known = phone.number not in _NO_NUMBERS
-        key = f"number {phone.number}" if known else f"{phone.way} {phone.serial}"
+        number = own_number(phone.number)
+        key = f"number {number}" if number else f"{phone.way} {phone.serial}"
         groups.setdefault(key, []).append(phone)
     return [_best(group) for group in groups.values()]
 

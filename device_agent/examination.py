@@ -24,6 +24,7 @@ from device_agent.phones.properties import (
 )
 from device_agent.phones.readings import parse_battery, parse_thermal
 from device_agent.phones.settings import PhoneClock
+from device_agent.printed import one_line
 from device_agent.transports.base import Transport
 from netspec.errors import UserError
 from netspec.protocol import PHONE, MeasurementProtocol
@@ -260,4 +261,4 @@ class Examination:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())[:120] or "nothing"
+    return one_line(text)[:120] or "nothing"

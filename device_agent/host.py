@@ -16,6 +16,7 @@ from device_agent.conditions import HostConditions
 from device_agent.cpu_time import BusyWatch
 from device_agent.errors import NoSuchCore, RuntimeMissing
 from device_agent.local_device import LocalDevice
+from device_agent.printed import clean
 from device_agent.runners.litert import LiteRtRunner, runner_environment
 from device_agent.runners.runtime import LITERT, Runtime, find_runtime
 from netspec.protocol import ClockPolicy, MeasurementProtocol, TargetIdentity
@@ -133,12 +134,6 @@ def clock_policy(root: Path, core: int | None) -> ClockPolicy:
     if lowest and lowest == highest:
         return "locked"
     return "fixed_performance" if _text(folder / "scaling_governor") == "performance" else "free"
-
-
-def clean(text: str) -> str:
-    """Printable, single spaces, as long as the wire allows."""
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    return " ".join(printable.split())[:_MAX_TEXT].strip()
 
 
 def _machine_name(root: Path) -> str:

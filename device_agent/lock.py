@@ -38,3 +38,21 @@ def device_lock(folder: Path, serial: str) -> Iterator[None]:
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
+
+
+@contextmanager
+def phone_lock(folder: Path, number: str) -> Iterator[None]:
+    """Holds a phone by its own serial number, whatever name it is reached by.
+
+    Args:
+        folder: of the locks.
+        number: empty where the phone has none: it is held by its name alone.
+
+    Raises:
+        AgentAlreadyRuns: another agent holds it.
+    """
+    if number:
+        with device_lock(folder, f"phone-{file_name(number)}"):
+            yield
+    else:
+        yield

@@ -16,6 +16,7 @@ from device_agent.device import Asked, Device, Made
 from device_agent.errors import DeviceNotReady, DeviceQuarantined, VisitFailed, VisitTimedOut
 from device_agent.gate import objections
 from device_agent.notes import Note
+from device_agent.printed import one_line
 from device_agent.progress import Progress
 from device_agent.runners.base import Measured
 from device_agent.spool import Spool
@@ -194,7 +195,7 @@ class Measuring:
         if isinstance(made.outcome, VisitTimedOut):
             raise DeviceNotReady(f"{self.device.serial} cannot run the anchor: {made.outcome}")
         if isinstance(made.outcome, VisitFailed):
-            why = " ".join(str(made.outcome).split())
+            why = one_line(made.outcome)
             _log.warning("the anchor gave no number", why=why)
             self._ratio = 1.0
             self._release("")

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from device_agent.acceptance import rejection
 from device_agent.device import Device, Made
 from device_agent.errors import DeviceNotReady
+from device_agent.printed import one_line
 from device_agent.runners.base import Measured
 from device_agent.spool import Spool
 from netspec.protocol import MeasurementProtocol
@@ -76,7 +77,7 @@ def keep_left_behind(device: Device, spool: Spool, protocol: MeasurementProtocol
                 note = Note.model_validate_json(text)
                 kept += _append(note, note.visit(made, made.outcome, protocol), spool)
     except DeviceNotReady as error:
-        why = " ".join(str(error).split())
+        why = one_line(error)
         _log.warning("not all visits of the agent before were fetched", why=why)
     if kept:
         _log.info("visits of the agent before were kept", visits=kept, device=device.serial)

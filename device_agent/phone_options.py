@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from device_agent.benchmark_model.program import Program, read_program
 from device_agent.device import Device
 from device_agent.errors import DeviceNotReady, PhoneUnusable
+from device_agent.lock import phone_lock
 from device_agent.runner_command import store
-from device_agent.transports.base import SeenThrough, Transport, Way
+from device_agent.transports.base import SeenThrough, Way
 from netspec.protocol import Delegate, MeasurementProtocol
 
 #: `--phone` for all that are plugged in
@@ -35,30 +37,36 @@ class PhoneOptions:
         """The one phone that is named; None: there may be several."""
         return self.phones[0] if len(self.phones) == 1 and self.phones[0] != ALL else None
 
-    def connected(self, serial: str, protocol: MeasurementProtocol, folder: Path) -> Device:
-        """One phone, ready to be measured.
+    @contextmanager
+    def connected(
+        self, serial: str, protocol: MeasurementProtocol, folder: Path
+    ) -> Iterator[Device]:
+        """One phone, ready to be measured, and nobody else's meanwhile.
 
         Raises:
             PhoneUnusable: it cannot be measured now.
+            AgentAlreadyRuns: another agent measures on it, maybe under another name.
         """
         # Only those who have phones need what reaches them.
-        from device_agent.phones.phone import connect  # noqa: PLC0415
+        from device_agent.phones.phone import Phone  # noqa: PLC0415
         from device_agent.phones.probe import Choice  # noqa: PLC0415
-        from device_agent.phones.reach import reach  # noqa: PLC0415
+        from device_agent.phones.reach import phone_properties, reach  # noqa: PLC0415
 
-        try:
-            transport = reach(serial, self.way, folder)
-            choice = Choice(self._program(transport), self.delegate, self.threads)
-            return connect(transport, choice, protocol)
-        except DeviceNotReady as error:
-            raise PhoneUnusable(str(error)) from error
+        with ExitStack() as held:
+            try:
+                transport = reach(serial, self.way, folder)
+                properties = phone_properties(transport)
+                held.enter_context(phone_lock(folder, properties.number))
+                choice = Choice(self._program(properties.abis), self.delegate, self.threads)
+                phone = Phone(transport, choice, protocol)
+            except DeviceNotReady as error:
+                raise PhoneUnusable(str(error)) from error
+            yield phone
 
-    def _program(self, transport: Transport) -> Program:
-        from device_agent.phones.reach import phone_abis  # noqa: PLC0415
-
+    def _program(self, abis: tuple[str, ...]) -> Program:
         if self.runner is not None:
             return read_program(self.runner, self.runner_version)
-        return store(self.lock).fetched(phone_abis(transport))
+        return store(self.lock).fetched(abis)
 
     def seen(self) -> Callable[[], list[SeenThrough]]:
         """Looks for those named, and for those plugged in where all are wanted."""

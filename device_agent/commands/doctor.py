@@ -15,7 +15,8 @@ from rich.markup import escape
 from device_agent.benchmark_model.program import Program, read_program
 from device_agent.errors import DeviceNotReady, Unauthorised
 from device_agent.examination import Check, Examination
-from device_agent.lock import device_lock, file_name
+from device_agent.lock import device_lock, file_name, phone_lock
+from device_agent.phones.properties import own_number
 from device_agent.runner_command import Lock, store
 from device_agent.transports.base import Transport, Way
 from netspec.command import AsJson, print_json
@@ -65,7 +66,7 @@ def doctor(
         device_lock(folder, file_name(serial)),
         closing(transport_to(serial, way or way_to(serial), folder)) as transport,
     ):
-        for check in _checks(transport, Examination(transport, program), wait):
+        for check in _checks(transport, Examination(transport, program), wait, folder):
             done.append(check)
             if not as_json:
                 _print(console, check)
@@ -75,35 +76,39 @@ def doctor(
         raise typer.Exit(_BAD)
 
 
-def _checks(transport: Transport, examination: Examination, wait_s: float) -> Iterator[Check]:
-    reached = _reached(transport, wait_s)
+def _checks(
+    transport: Transport, examination: Examination, wait_s: float, folder: Path
+) -> Iterator[Check]:
+    reached, number = _reached(transport, wait_s)
     yield reached
     if reached.verdict == "ok":
-        yield from examination.checks()
+        with phone_lock(folder, number):
+            yield from examination.checks()
 
 
-def _reached(transport: Transport, wait_s: float) -> Check:
+def _reached(transport: Transport, wait_s: float) -> tuple[Check, str]:
+    """Whether it can be reached, and the phone's own serial number."""
     deadline = time.monotonic() + wait_s
     asked = False
     while True:
         try:
             transport.reconnect()
             started = time.perf_counter()
-            transport.shell("echo ok", timeout_s=_ANSWER_S)
+            number = transport.shell("getprop ro.serialno", timeout_s=_ANSWER_S).output
         except Unauthorised as error:
             if time.monotonic() >= deadline:
-                return Check(
-                    "reachable", "bad", "the phone does not trust this machine", str(error)
-                )
+                found = "the phone does not trust this machine"
+                return Check("reachable", "bad", found, str(error)), ""
             if not asked:
                 typer.echo(f"{error}; waiting for {wait_s:g} s ...", err=True)
                 asked = True
         except DeviceNotReady as error:
             advice = "`device-agent devices` lists what this machine sees, and why not"
-            return Check("reachable", "bad", str(error), advice)
+            return Check("reachable", "bad", str(error), advice), ""
         else:
             took_ms = (time.perf_counter() - started) * 1000
-            return Check("reachable", "ok", f"through {transport.way}, {took_ms:.0f} ms a call")
+            found = f"through {transport.way}, {took_ms:.0f} ms a call"
+            return Check("reachable", "ok", found), own_number(number)
 
 
 def _print(console: Console, check: Check) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
 from device_agent.errors import DeviceFull, DeviceNotReady
+from device_agent.printed import one_line
 from device_agent.transports.base import Transport
 
 ROOT = PurePosixPath("/data/local/tmp/proxyless-farm")
@@ -99,7 +100,7 @@ class PhoneFiles:
         result = self._transport.shell(command, timeout_s=QUICK_S, merged=True)
         if result.exit_code:
             raise DeviceNotReady(
-                f"{self._transport.serial} cannot {what}: {' '.join(result.output.split())}"
+                f"{self._transport.serial} cannot {what}: {one_line(result.output)}"
             )
         return result.output
 

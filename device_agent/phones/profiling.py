@@ -18,6 +18,7 @@ from device_agent.errors import DeviceNotReady, RunnerFailed, VisitFailed
 from device_agent.kernels import operators_of_kernels, summed
 from device_agent.phones.files import MODELS, PhoneFiles
 from device_agent.phones.script import Said
+from device_agent.printed import one_line
 from device_agent.transports.base import Transport
 from netspec.operators import Operator
 from netspec.protocol import Delegate
@@ -84,7 +85,7 @@ def methods_of(
         said = transport.shell(command, timeout_s=_PROBE_S)
         read_profile(Said(said.exit_code, said.output), [ANCHOR_OPERATOR], delegate)
     except (VisitFailed, DeviceNotReady) as error:
-        why = " ".join(str(error).split())[:300]
+        why = one_line(error)[:300]
         _log.warning("no profiles of operators", device=transport.serial, why=why)
         return (ISOLATED,)
     return (ISOLATED, "in_network")

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from device_agent.phones.look import look_pattern
+from device_agent.printed import clean
 
 _PROPERTY = re.compile(r"^\[(?P<name>[^\]]+)\]: \[(?P<value>.*)\]$", re.MULTILINE)
 _MAX_FREQUENCY = re.compile(r"/cpu(?P<core>[0-9]+)/cpufreq/cpuinfo_max_freq (?P<khz>[0-9]+)\s*$")
 #: what `parse_clusters` reads
 LIST_CLOCKS = look_pattern("/sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq")
 _SOCS = ("ro.soc.model", "ro.board.platform", "ro.hardware")
-_MAX_TEXT = 200
+_UNKNOWN = "unknown"
+#: what phones say that have no serial number of their own
+_NO_NUMBERS = frozenset({_UNKNOWN, "0123456789ABCDEF"})
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class PhoneProperties:
     abis: tuple[str, ...]
     #: Android's API level, 0 where it does not say
     sdk: int
+    #: its own serial number, empty where it has none
+    number: str
 
 
 def parse_properties(text: str) -> PhoneProperties:
@@ -37,12 +42,18 @@ def parse_properties(text: str) -> PhoneProperties:
     abis = said.get("ro.product.cpu.abilist") or said.get("ro.product.cpu.abi", "")
     sdk = said.get("ro.build.version.sdk", "")
     return PhoneProperties(
-        model=_clean(name),
-        soc=_clean(next((said[key] for key in _SOCS if said.get(key)), "")),
-        build=_clean(said.get("ro.build.fingerprint", "")),
+        model=clean(name) or _UNKNOWN,
+        soc=clean(next((said[key] for key in _SOCS if said.get(key)), "")) or _UNKNOWN,
+        build=clean(said.get("ro.build.fingerprint", "")) or _UNKNOWN,
         abis=tuple(abi.strip() for abi in abis.split(",") if abi.strip()),
         sdk=int(sdk) if sdk.isdigit() else 0,
+        number=own_number(said.get("ro.serialno", "")),
     )
+
+
+def own_number(said: str) -> str:
+    """A phone's serial number; empty where it says one that many phones say."""
+    return "" if said.strip() in _NO_NUMBERS else said.strip()
 
 
 def parse_clusters(text: str) -> dict[int, int]:
@@ -70,7 +81,3 @@ def fastest_cluster(max_khz: Mapping[int, int], threads: int) -> tuple[int, ...]
 def mask(cores: tuple[int, ...]) -> str:
     """The cores as `taskset` and a target's affinity write them: hex, or `none`."""
     return f"{sum(1 << core for core in cores):x}" if cores else "none"
-
-
-def _clean(text: str) -> str:
-    return " ".join(text.split())[:_MAX_TEXT].strip() or "unknown"

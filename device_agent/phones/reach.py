@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from device_agent.phones.files import QUICK_S
-from device_agent.phones.properties import parse_properties
+from device_agent.phones.properties import PhoneProperties, parse_properties
 from device_agent.transports import transport_to
 from device_agent.transports.adb_server import server_runs
 from device_agent.transports.base import Transport, Way
@@ -34,6 +34,10 @@ def reach(serial: str, way: Way | None, folder: Path) -> Transport:
     return transport
 
 
-def phone_abis(transport: Transport) -> tuple[str, ...]:
-    """The ABIs that the phone runs, best first."""
-    return parse_properties(transport.shell("getprop", timeout_s=QUICK_S).output).abis
+def phone_properties(transport: Transport) -> PhoneProperties:
+    """What the phone says of itself.
+
+    Raises:
+        DeviceNotReady: it went away.
+    """
+    return parse_properties(transport.shell("getprop", timeout_s=QUICK_S).output)

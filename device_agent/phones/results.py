@@ -13,6 +13,7 @@ from device_agent.errors import DeviceNotReady, NoPercentiles, RunnerFailed, Vis
 from device_agent.phones.profiling import read_profile
 from device_agent.phones.readings import zone_celsius
 from device_agent.phones.script import ScriptVisit, finished_visits, visit_in_flight
+from device_agent.printed import one_line
 from device_agent.runners.base import Measured
 from netspec.operators import Operator
 from netspec.protocol import Delegate
@@ -111,7 +112,7 @@ class ResultsReader:
             raise
         except VisitFailed as error:
             if said.exit_code:
-                words = " ".join(said.output.split())[-_MAX_WORDS:] or "nothing"
+                words = one_line(said.output)[-_MAX_WORDS:] or "nothing"
                 raise RunnerFailed(
                     f"benchmark_model ended with exit code {said.exit_code}; it said: {words}"
                 ) from error

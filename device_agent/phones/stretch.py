@@ -13,7 +13,7 @@ import structlog
 from device_agent.errors import DeviceNotReady, TransportLost, VisitTimedOut
 from device_agent.phones.files import QUICK_S, STRETCHES
 from device_agent.phones.script import Launch, kill_command, script_text
-from device_agent.printed import printed
+from device_agent.printed import one_line, printed
 from device_agent.transports.base import Transport
 
 #: between two looks at a running script, s: each one wakes the phone's daemon and shell
@@ -167,7 +167,7 @@ class StretchRunner:
                 now = time.monotonic()
                 if deadline is None:
                     deadline = now + self._patience_s
-                    why = " ".join(str(error).split())
+                    why = one_line(error)
                     _log.warning("phone lost", device=self._transport.serial, why=why)
                 if now >= deadline:
                     raise

@@ -13,6 +13,7 @@ import structlog
 from device_agent.anchor import ANCHOR_OPERATOR
 from device_agent.errors import DeviceNotReady, VisitFailed
 from device_agent.kernels import operators_of_kernels, summed
+from device_agent.printed import one_line
 from device_agent.runners.base import Runner
 from netspec.operators import Operator
 from netspec.protocol import MeasurementProtocol
@@ -61,7 +62,7 @@ def methods_of(runner: Runner, protocol: MeasurementProtocol) -> tuple[TaskMetho
             runner.begin(model, protocol, [ANCHOR_OPERATOR])
             runner.finish()
         except (VisitFailed, DeviceNotReady) as error:
-            _log.warning("no profiles of operators", why=" ".join(str(error).split()))
+            _log.warning("no profiles of operators", why=one_line(error))
             return (ISOLATED,)
         finally:
             # The next visit starts it again, where the agent has moved by then.

@@ -12,6 +12,7 @@ from typing import Any
 from adbutils import AdbClient, AdbConnection, AdbError
 
 from device_agent.errors import AdbMissing, TransportLost, Unauthorised
+from device_agent.printed import one_line
 from device_agent.transports.base import Way
 from device_agent.transports.streams import Deadline, ServiceRefused
 
@@ -146,7 +147,7 @@ class ServerConnection:
     def _connect_server(self, deadline: Deadline) -> None:
         said = self._ask_server(f"host:connect:{self.serial}", deadline)
         if said.startswith(_REFUSALS):
-            raise TransportLost(f"the adb server says: {' '.join(said.split())}")
+            raise TransportLost(f"the adb server says: {one_line(said)}")
 
     def _ask_server(self, command: str, deadline: Deadline) -> str:
         """What it answers, which is prose also where it refuses."""

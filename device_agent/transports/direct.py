@@ -13,6 +13,7 @@ from adb_shell.adb_message import AdbMessage
 from adb_shell.hidden_helpers import _AdbTransactionInfo
 
 from device_agent.errors import TransportLost, Unauthorised
+from device_agent.printed import one_line
 from device_agent.transports.base import Way
 from device_agent.transports.keys import Key
 from device_agent.transports.pipe import Pipe
@@ -107,7 +108,7 @@ class DirectConnection:
                 f"{self.serial} is paired over Wi-Fi and speaks TLS, which needs an adb server: "
                 f"`adb connect {self.serial}`, and --way adb-server"
             )
-        said = " ".join(str(error).split())[:_SHOWN]
+        said = one_line(error)[:_SHOWN]
         return TransportLost(f"{self.serial} answers what is not adb's protocol: {said}")
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 
 from device_agent.errors import DeviceFull, FileRefused, TransportLost
+from device_agent.printed import one_line
 from device_agent.transports import shell, sync
 from device_agent.transports.base import ShellResult, Way
 from device_agent.transports.streams import Connection, Deadline, ServiceRefused, Stream
@@ -139,5 +140,5 @@ def _rm_parts(path: PurePosixPath) -> str:
 
 
 def _shortened(text: str) -> str:
-    line = " ".join(text.split())
+    line = one_line(text)
     return line if len(line) <= _SHOWN_COMMAND else f"{line[: _SHOWN_COMMAND - 3]}..."

@@ -68,7 +68,62 @@ def say(folder: Path, *arguments: str) -> str:
     )
     assert ended.returncode == 2, ended.stderr
     (line,) = ended.stderr.strip().splitlines()
+    assert "Traceback" not in ended.stdout
     return line
+
+
+def test_one_phone_under_two_names_is_measured_by_one_agent(
+    farm: Farm,
+    fake_phones: FakePhones,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    phone = add(fake_phones, 1)
+    first = farm.start_agent(*options(tmp_path, phone))
+    assert first.stderr is not None
+    assert "registered" in first.stderr.readline()
+    alias = phone.address.replace("127.0.0.1", "localhost")
+    for command in (["run", "--phone", alias], ["doctor", alias]):
+        said = say(farm.folder, *command)
+        assert f"another agent (process {first.pid}) measures on phone-FAKE1" in said
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=60)
+    assert first.returncode == 0
+
+
+def test_a_signal_while_a_phone_is_looked_at_leaves_it_as_it_was(
+    farm: Farm,
+    fake_phones: FakePhones,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    phone = add(fake_phones, 1)
+    agents: list[subprocess.Popen[str]] = []
+    tried: list[list[str]] = []
+
+    def stop() -> None:
+        tried.append(phone.calls[-1])
+        if len(tried) == 1:
+            agents[0].send_signal(signal.SIGTERM)
+
+    phone.when_called["cmd"] = stop
+    agents.append(farm.start_agent(*options(tmp_path, phone)))
+    _, log = agents[0].communicate(timeout=60)
+    assert agents[0].returncode == 0, log
+    assert [call[-1] for call in tried] == ["true", "false"]
+    assert not phone.state.fixed_performance
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--threads", "4"], "--threads is for phones, and this run would measure on this machine"),
+        (["--runner-version", "2"], "leave --runner-version out"),
+        (["--phone", "all", "--core", "1"], "--core is for this machine, and --phone measures on"),
+    ],
+)
+def test_an_option_without_effect_is_one_line(
+    tmp_path: Path, arguments: list[str], says: str
+) -> None:
+    assert says in say(tmp_path, "run", *arguments)
 
 
 def test_no_phone_is_one_line(tmp_path: Path) -> None:

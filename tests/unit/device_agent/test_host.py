@@ -89,11 +89,6 @@ def test_clock_policy(tmp_path: Path, files: dict[str, str], policy: str) -> Non
     assert host.clock_policy(tmp_path, 1) == policy
 
 
-def test_text_is_cleaned() -> None:
-    assert host.clean("  a\tb\x00\x07 c\n") == "a b c"
-    assert len(host.clean("x" * 300)) == 200
-
-
 def test_the_serial_can_name_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "lab 3/rack:2")
     assert host.serial() == "host-lab-3-rack-2"
