@@ -19,6 +19,8 @@ SOURCES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _IN_QUOTES = re.compile(rf"`((?:{'|'.join(APPS)})(?: [^`\n]*)?)`")
+#: a file or a folder of the source, as prose names it
+_SOURCE = re.compile(r"`((?:[\w-]+/)*[\w-]+\.(?:py|yml)|(?:[a-z_]+/)+)`")
 _FILE = re.compile(r"(?:\./|python )((?:scripts|benchmarks)/[\w./-]+)")
 
 
@@ -40,6 +42,18 @@ def test_links_and_files_exist(page: Path) -> None:
     missing = [link for link in links if not leads_somewhere(page, link)]
     missing += [file for file in _FILE.findall(text) if not (ROOT / file).exists()]
     assert missing == []
+
+
+def exists(name: str) -> bool:
+    """Whether a file or folder of the repository has this name, from its root or from a room on."""
+    return any((ROOT / room / name).exists() for room in ("", *ROOMS))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_source_that_prose_names_exists(page: Path) -> None:
+    written = {block.title for block in all_blocks()}
+    named = set(_SOURCE.findall(page.read_text(encoding="utf-8"))) - written
+    assert {name for name in named if not exists(name)} == set()
 
 
 @pytest.mark.parametrize("path", [*PAGES, *SOURCES], ids=name_of)
@@ -97,6 +111,7 @@ def test_copied_figures_are_those_of_the_results() -> None:
     results = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     page = (ROOT / "docs" / "explanation" / "trust.md").read_text(encoding="utf-8")
     rows = page.partition("| figure | measured |")[2].partition("\n\n")[0].splitlines()[2:]
-    figures = [row.strip(" |").rpartition("|")[2].strip() for row in rows]
+    figures = {row.strip(" |").rpartition("|")[2].strip() for row in rows}
     assert len(figures) > 2
-    assert [figure for figure in figures if f"{figure} |" not in results] == []
+    cells = {cell.strip() for row in results.splitlines() for cell in row.split("|")}
+    assert figures - cells == set()
