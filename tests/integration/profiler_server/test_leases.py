@@ -31,7 +31,7 @@ def test_a_device_keeps_its_id_and_hears_the_intervals(api: Api) -> None:
     first = api.register(farm.registration())
     again = api.register(farm.registration())
     assert first == again
-    assert (first.lease_ttl_s, first.renew_every_s) == (60.0, 20.0)
+    assert (first.lease_ttl_s, first.renew_every_s) == (60.0, 8.0)
     assert first.target_ids == (farm.identity().id,)
     assert api.register(farm.registration("S2")).id != first.id
 

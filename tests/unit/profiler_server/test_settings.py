@@ -19,7 +19,7 @@ def test_by_default_everything_is_in_the_data_folder(tmp_path: Path) -> None:
     settings = Settings.from_environment()
     assert settings.database_url == f"sqlite:///{tmp_path / 'profiler.db'}"
     assert settings.server_key_file == tmp_path / "server.key"
-    assert (settings.fresh_days, settings.lease_ttl_s, settings.renew_every_s) == (30, 60, 20)
+    assert (settings.fresh_days, settings.lease_ttl_s, settings.renew_every_s) == (30, 60, 8)
 
 
 def test_the_environment_sets_and_the_option_wins(monkeypatch: pytest.MonkeyPatch) -> None:
