@@ -9,6 +9,7 @@ import typer
 
 from netspec.operators import Precision
 from netspec.protocol import ClockPolicy, Delegate
+from netspec.wire import PublishRequest
 from profiler_server.kit.cli import DatabaseUrl, open_database
 from profiler_server.tables.format_names import FormatName
 
@@ -50,14 +51,15 @@ def import_table(
     r"""Imports a published table as a target of its own; prints the target's id.
 
     The file does not say what its latencies are true for: the options must.
-    Only FBNet's names the device and the precisions.
+    Only FBNet's names the device and the precisions. The snapshot that it publishes has no
+    calibration.
 
     Example:
       profiler-server import mobile_trim.yaml --format proxylessnas --precision float32 \
         --device-model "Pixel 1" --soc msm8996 --os-build NDE63X --abi arm64-v8a \
         --runtime "tflite 1.9" --delegate none --threads 1
     """
-    from profiler_server.tables import published, published_files  # noqa: PLC0415
+    from profiler_server.tables import published, published_files, service  # noqa: PLC0415
 
     facts = {
         "device_model": device_model,
@@ -73,6 +75,8 @@ def import_table(
     target, table = published_files.read(file, format_, facts, precision, leave_out=leave_out)
     with open_database(database_url) as (database, _), database.write() as session:
         published.store(session, target, table)
+        # Nothing will be added to it: it can be fetched and searched with at once.
+        service.publish(session, target.id, PublishRequest())
     typer.echo(f"{len(table.prices)} entries imported on target {target.id}")
 
 
