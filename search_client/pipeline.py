@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
+
 from netspec.client import LatencyTable, ProfilerClient
 from netspec.operators import PRECISIONS, Operator
 from netspec.wire import Entry, Target
@@ -102,18 +104,18 @@ def search_only(
     settings: Settings,
     data: Path,
     folder: Path,
-    stages: Stages,
+    stages: Stages | None = None,
     *,
     profile_missing: bool = False,
     resume: bool = False,
     observers: Sequence[Observer] = (),
 ) -> SearchResult:
-    """The job up to the network found; args as in `run`.
+    """The job up to the network found; args as in `run`, and progress is shown on the terminal.
 
     Raises:
         UserError: a stage could not be done; the message says what to do.
     """
-    job = _begin(client, target, settings, data, folder, stages)
+    job = _begin(client, target, settings, data, folder, stages or Stages(Console()))
     needed = job.settings.searched_operators()
     prices = _prices(job, needed, profile_missing=profile_missing, resume=resume)
     return _search(job, prices, resume=resume, signals=True, observers=observers)

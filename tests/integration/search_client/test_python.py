@@ -1,0 +1,36 @@
+"""The search in ten lines of Python, as the docs show it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from netspec.client import LatencyTable
+from search_client.run_record import read_record
+from search_client.settings import read_recipe
+from tests.acceptance.commands import write_data, write_recipe
+from tests.docs.pages import all_blocks
+from tests.unit.search_client.tables import calibration, snapshot
+
+CLASSES = 10
+
+
+def test_the_docs_lines_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (block,) = [one for one in all_blocks() if "import search_only" in one.text]
+    assert len([line for line in block.text.splitlines() if line]) <= 10
+    monkeypatch.chdir(tmp_path)
+    recipe = write_recipe(tmp_path / "tiny.toml")
+    write_data(tmp_path / "photos")
+    operators = read_recipe(str(recipe)).for_classes(CLASSES).searched_operators()
+    costs = {operator: 0.1 + index / 100 for index, operator in enumerate(operators)}
+    LatencyTable(snapshot(costs, [calibration("int8", 1.2)])).save("table.json")
+    text = block.text.replace("ProfilerClient()", 'ProfilerClient.of_file("table.json")')
+    names: dict[str, object] = {}
+    exec(text.replace('"cifar"', f'"{recipe}"'), names)  # noqa: S102 - what a reader would type
+    record = read_record(tmp_path / "runs" / "mine")
+    assert record.settings.search.joint_epochs == 3
+    assert record.found is not None
+    assert record.found.network.name in capsys.readouterr().out
