@@ -1,12 +1,10 @@
-"""Measuring a batch by the protocol: gate, anchors, acceptance, cool-downs."""
+"""Measuring a batch by the protocol: stretches of visits, anchors between them, acceptance."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
@@ -14,7 +12,7 @@ from device_agent.anchor import AnchorWatch
 from device_agent.batch import Batch, Planned, operators_to_profile
 from device_agent.device import Asked, Device, Made
 from device_agent.errors import DeviceNotReady, DeviceQuarantined, VisitFailed, VisitTimedOut
-from device_agent.gate import objections
+from device_agent.fitness import Fitness
 from device_agent.notes import Note
 from device_agent.printed import one_line
 from device_agent.progress import Progress
@@ -22,23 +20,14 @@ from device_agent.runners.base import Measured
 from device_agent.spool import Spool
 from device_agent.status import StatusFile
 from netspec.protocol import MeasurementProtocol
-from netspec.wire import Conditions, Visit
+from netspec.wire import Visit
 
 #: visits between two looks through the gate, at least: a look takes time
 _STRETCH = 20
 #: among the ids of tasks
 _ANCHOR_ID = ""
-#: a pause is slept in pieces of this, so that a stop or a cancelled lease ends it, s
-_NAP_S = 0.5
 
 _log = structlog.get_logger()
-
-
-class WorkLeft(Protocol):
-    """Whether the batch may go on."""
-
-    def __call__(self) -> bool:
-        """Asked before each visit."""
 
 
 @dataclass(frozen=True)
@@ -63,21 +52,23 @@ class Measuring:
     labels: Labels
     progress: Progress
     watch: AnchorWatch | None
-    go_on: WorkLeft
+    #: whether the batch may go on; asked before each visit
+    go_on: Callable[[], bool]
     cancelled: Callable[[], frozenset[str]]
     fail: Callable[[Planned, VisitFailed], None]
     status: StatusFile | None = None
-    sleep: Callable[[float], None] = time.sleep
 
     _held: list[tuple[Planned, Visit]] = field(default_factory=list)
     _since_anchor: int = 0
     #: the last anchor's time over its reference; None before the first
     _ratio: float | None = None
     _slow: bool = False
-    _cool_downs: int = 0
     _steps: tuple[str, ...] = ()
     _advanced: int = 0
     _plan: list[Planned | None] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._fitness = Fitness(self.device, self.protocol, self.go_on)
 
     def run(self, files: dict[str, Path], anchor: Path | None) -> None:
         """Measures until the batch is done or `go_on` says no.
@@ -94,7 +85,7 @@ class Measuring:
                 stretch = self.batch.stretch(_STRETCH, self.cancelled())
                 if not stretch and not (self._since_anchor and anchor):
                     return
-                self._pass_gate()
+                self._steps = self._fitness.wait(self._ratio if self._slow else None)
                 if self.status is not None:
                     self.status.change(
                         state="measuring", why="", waiting_visits=self.spool.waiting()
@@ -144,7 +135,7 @@ class Measuring:
                 self._keep(one, made)
                 self._advance()
             elif self._judge(made):
-                broken_off = self._may_cool_down()
+                broken_off = self._fitness.may_cool_down
 
     def _advance(self) -> None:
         """One step, but not for visits made again in place of rejected ones."""
@@ -204,13 +195,10 @@ class Measuring:
         was_slow, self._slow = self._slow, verdict.state != "good"
         self._ratio = verdict.ratio
         reason = ""
-        if self._slow or was_slow:
-            which = "after" if self._slow else "before"
-            reason = (
-                f"the anchor {which} this visit took {verdict.ratio:.2f} times its reference"
-                if self._slow
-                else "the anchor before this visit was slow"
-            )
+        if self._slow:
+            reason = f"the anchor after this visit took {verdict.ratio:.2f} times its reference"
+        elif was_slow:
+            reason = "the anchor before this visit was slow"
         self._release(reason)
         if verdict.state == "quarantine":
             raise DeviceQuarantined(
@@ -226,46 +214,6 @@ class Measuring:
                 self.batch.take_back(one.task, rejected)
         self.spool.release([visit.id for _, visit in self._held], rejected)
         self._held.clear()
-
-    def _may_cool_down(self) -> bool:
-        return self._cool_downs < self.protocol.cool_down.times
-
-    def _pass_gate(self) -> None:
-        """Waits until the device is fit.
-
-        Raises:
-            DeviceNotReady: it does not get fit, and the protocol says to hand the work back.
-        """
-        rules = self.protocol.cool_down
-        while self.go_on():
-            seen = self.device.observe()
-            against = objections(seen, self.protocol.gate)
-            if self._slow:
-                against = (*against, f"the anchor took {self._ratio:.2f} times its reference")
-            self._steps = self._gate_steps(seen, against)
-            if not against:
-                self._cool_downs = 0
-                return
-            why = "; ".join(against)
-            if not self._may_cool_down():
-                if rules.then == "hand_back":
-                    raise DeviceNotReady(f"{self.device.serial} is not fit to be measured: {why}")
-                return
-            self._cool_downs += 1
-            _log.info("cooling down", s=rules.seconds, device=self.device.serial, why=why)
-            self._rest(rules.seconds)
-            if self._slow:
-                return  # only the anchor itself can tell whether it is fast again
-
-    def _gate_steps(self, seen: Conditions, against: tuple[str, ...]) -> tuple[str, ...]:
-        steps = ("gate " + ("; ".join(against) or "open"))[:200]
-        cooled = (f"cooled down {self._cool_downs} times",) if self._cool_downs else ()
-        return (*seen.steps, steps, *cooled)
-
-    def _rest(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while self.go_on() and (left := deadline - time.monotonic()) > 0:
-            self.sleep(min(left, _NAP_S))
 
     def _as_visit(self, one: Planned, made: Made, measured: Measured) -> Visit:
         return self._note(one).visit(made, measured, self.protocol)
