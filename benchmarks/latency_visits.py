@@ -6,6 +6,7 @@ The agent's own runner makes them, without a server. The file is JSON lines: fir
 
 from __future__ import annotations
 
+import itertools
 import json
 import tempfile
 import time
@@ -44,7 +45,13 @@ MAX_MODEL_BYTES = 8 * 2**30
 
 #: the first calibration networks make a calibration of their own
 Role = Literal[
-    "operator", "mobilenet_operator", "first_calibration", "calibration", "held_out", "mobilenet"
+    "operator",
+    "mobilenet_operator",
+    "first_calibration",
+    "calibration",
+    "mobilenet_calibration",
+    "held_out",
+    "mobilenet",
 ]
 
 
@@ -88,16 +95,18 @@ class Amount:
     held_out: int
     #: of `MOBILENETS`
     mobilenets: int
+    #: calibration networks out of each one's operators
+    relatives: int
     operator_visits: int
-    #: of MobileNetV2 and of its own operators, which take little time
+    #: of MobileNetV2, its relatives and its own operators, which take little time
     mobilenet_visits: int
     calibration_visits: int
     #: of the first calibration networks, and of those that errors are stated on
     network_visits: int
 
 
-FULL = Amount(5, 35, 20, 3, 12, 32, 16, 40)
-QUICK = Amount(3, 5, 4, 1, 2, 2, 1, 2)
+FULL = Amount(5, 26, 20, 3, 3, 12, 32, 16, 40)
+QUICK = Amount(3, 4, 4, 1, 1, 2, 2, 1, 2)
 
 
 def measure(file: Path, amount: Amount, seed: int, limit_s: float) -> None:
@@ -200,6 +209,7 @@ def _planned(
         mobilenets = [
             mobilenet_v2(*one, precision=space.precision) for one in MOBILENETS[: amount.mobilenets]
         ]
+        kin = [one for network in mobilenets for one in relatives(network, amount.relatives, rng)]
         own = dict.fromkeys(op for network in mobilenets for op in network.operators)
         planned += [
             *_operators("operator", space.operators(), amount.operator_visits),
@@ -210,10 +220,33 @@ def _planned(
             ),
             *_networks("first_calibration", first, amount.network_visits),
             *_networks("calibration", calibration, amount.calibration_visits),
+            *_networks("mobilenet_calibration", kin, amount.mobilenet_visits),
             *_networks("held_out", held_out, amount.network_visits),
             *_networks("mobilenet", mobilenets, 2 * amount.mobilenet_visits),
         ]
     return planned
+
+
+def relatives(network: Network, count: int, rng: np.random.Generator) -> list[Network]:
+    """Distinct networks out of a network's operators, none of them the network itself.
+
+    Blocks that keep their shape are left out or repeated: a run of `n` of them gets 0 to `n + 1`.
+    """
+    runs = [(operator, len(list(run))) for operator, run in itertools.groupby(network.operators)]
+    found: dict[str, Network] = {}
+    while len(found) < count:
+        times = [
+            int(rng.integers(most + 2)) if getattr(operator, "residual", False) else 1
+            for operator, most in runs
+        ]
+        operators = [
+            one for (one, _), number in zip(runs, times, strict=True) for _ in range(number)
+        ]
+        name = f"{network.name}, depths {'-'.join(map(str, times))}"
+        relative = Network(name=name, operators=tuple(operators))
+        if relative.content_hash != network.content_hash:
+            found[relative.content_hash] = relative
+    return list(found.values())
 
 
 def _operators(role: Role, operators: Iterable[Operator], visits: int) -> list[Planned]:

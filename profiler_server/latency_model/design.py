@@ -32,9 +32,7 @@ class Priced:
     relative_error: float
 
     @classmethod
-    def of_entry(
-        cls, value_ms: float, low_ms: float, high_ms: float, visits: int, **more: str
-    ) -> Self:
+    def of_entry(cls, value_ms: float, low_ms: float, high_ms: float, visits: int) -> Self:
         """An entry with its 95 % interval, in ms; the wider side counts.
 
         A few visits agree by accident, so each entry is also doubted by how few they are.
@@ -43,7 +41,7 @@ class Priced:
         if value_ms > 0:
             half_ms = max(high_ms - value_ms, value_ms - low_ms, 0.0)
             doubt = math.hypot(doubt, half_ms / INTERVAL_SIGMAS / value_ms)
-        return cls(value_ms, doubt, **more)
+        return cls(value_ms, doubt)
 
     def interval_ms(self) -> tuple[float, float]:
         """The 95 % interval, in ms; never below 0."""
@@ -57,6 +55,8 @@ class OperatorPrice(Priced):
 
     #: operators of a group are off together, for instance those of one kernel size
     group: str = ""
+    #: of weights that a run reads
+    weight_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,8 @@ class Design:
     spreads: Array
     #: index of each operator's group [operators]
     groups: Indices
+    #: weights that a run reads per ms of entry, over what networks do on average [operators]
+    weight_rates: Array
     #: how often each operator is in each network [networks, operators]
     counts: Array
     #: ms [networks]
@@ -104,6 +106,7 @@ class Design:
             values_ms=self.values_ms,
             spreads=self.spreads,
             groups=self.groups,
+            weight_rates=self.weight_rates,
             counts=self.counts[chosen],
             measured_ms=self.measured_ms[chosen],
             relative_errors=self.relative_errors[chosen],
@@ -140,7 +143,20 @@ def design(networks: Sequence[MeasuredNetwork], entries: Mapping[str, OperatorPr
         values_ms=values_ms,
         spreads=np.hypot(errors, LEAST_RELATIVE_ERROR),
         groups=np.unique([entries[key].group for key in keys], return_inverse=True)[1],
+        weight_rates=_weight_rates(
+            np.array([entries[key].weight_bytes for key in keys], dtype=np.float64),
+            values_ms,
+            counts,
+        ),
         counts=counts,
         measured_ms=measured_ms,
         relative_errors=np.array([network.latency.relative_error for network in networks]),
     )
+
+
+def _weight_rates(weight_bytes: Array, values_ms: Array, counts: Array) -> Array:
+    """See `Design.weight_rates`; all 0 where no network reads weights."""
+    usual = np.mean((counts @ weight_bytes) / (counts @ values_ms))
+    rates = np.zeros_like(values_ms)
+    np.divide(weight_bytes, values_ms * (usual or 1.0), out=rates, where=values_ms > 0)
+    return rates

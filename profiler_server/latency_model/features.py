@@ -17,7 +17,7 @@ from netspec.operators import (
     Precision,
     StemConv,
 )
-from profiler_server.latency_model.design import Array
+from profiler_server.latency_model.design import Array, OperatorPrice, Priced
 
 _BYTES: dict[Precision, int] = {"float32": 4, "int8": 1}
 #: names of the columns of `features`
@@ -96,6 +96,18 @@ def group(operator: Operator) -> str:
             return operator.kind
 
 
+def weight_bytes(operator: Operator) -> int:
+    """Weights that a run reads, in bytes; biases are left out."""
+    return work(operator).weights * _BYTES[operator.precision]
+
+
+def operator_price(operator: Operator, price: Priced) -> OperatorPrice:
+    """An operator's entry with what a calibration goes by."""
+    return OperatorPrice(
+        price.value_ms, price.relative_error, group(operator), weight_bytes(operator)
+    )
+
+
 def features(operators: Sequence[Operator]) -> Array:
     """One row an operator, see `COLUMNS`."""
     return np.array([_row(operator) for operator in operators], dtype=np.float64)
@@ -109,7 +121,7 @@ def _row(operator: Operator) -> tuple[float, ...]:
     return (
         math.log1p(does.pointwise_macs),
         math.log1p(does.depthwise_macs),
-        math.log1p(does.weights * size),
+        math.log1p(weight_bytes(operator)),
         math.log1p(does.activations * size),
         math.log(widest),
         math.log(operator.output_size),

@@ -2,8 +2,9 @@
 
 With `a` a network's sum of entries over its measured latency, the model says
 `1 = F beta + A c + noise`: `F` holds what is fitted freely (`a` for the scale, 1 / measured
-for the intercept), `A c` the corrections of single operators, `c` normal around 0, with a part
-that operators of a group share. For ridge
+for the intercept), `A c` the corrections of single operators, `c` normal around 0: a part of each
+operator's own, one that the operators of a group share, and one that all share in proportion to the
+weights that they read, which a run by itself finds in the caches and a network does not. For ridge
 that is kriging with a drift: weights of the networks come in closed form out of a
 [networks, networks] system, however many operators there are. Source: Rasmussen and Williams,
 "Gaussian Processes for Machine Learning", section 2.7; leaving one out: Dubrule (1983).
@@ -24,7 +25,9 @@ Kind = Literal["scale", "scale_intercept", "ridge"]
 #: candidates; from "the networks say little of single operators" to "they say nearly all"
 RIDGE_STRENGTHS = (0.5, 2.0, 8.0)
 #: how far whole groups of operators are off, relative
-GROUP_SPREAD = 0.03
+GROUP_SPREAD = 0.1
+#: how far the average network is off because its weights are not in the caches, relative
+WEIGHTS_SPREAD = 0.02
 #: noise of a network's latency that no model explains, relative
 NOISE = 0.01
 #: fewest networks that a model is tried on
@@ -154,11 +157,16 @@ def _system(design: Design, model: Model) -> tuple[Array, Array, Array]:
 def _covariance_times(design: Design, model: Model, columns: Array) -> Array:
     """Prior covariance of the corrections times columns [operators, any] or one [operators].
 
-    Each operator's own part, and its group's.
+    Each operator's own part, its group's, and that of its weights.
     """
     if not model.strength:
         return np.zeros_like(columns)
     own = (columns.T * design.spreads**2).T
     totals = np.zeros((design.groups.max() + 1, *columns.shape[1:]))
     np.add.at(totals, design.groups, columns)
-    return np.asarray(model.strength**2 * own + GROUP_SPREAD**2 * totals[design.groups])
+    weights = np.multiply.outer(design.weight_rates, design.weight_rates @ columns)
+    return np.asarray(
+        model.strength**2 * own
+        + GROUP_SPREAD**2 * totals[design.groups]
+        + WEIGHTS_SPREAD**2 * weights
+    )

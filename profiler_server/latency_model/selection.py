@@ -20,8 +20,8 @@ from profiler_server.latency_model.interval import interval_factor
 
 #: folds of the outer cross-validation; as many as networks where there are fewer
 FOLDS = 10
-#: a model must beat the usual one by so many standard errors of the difference
-STANDARD_ERRORS = 2.0
+#: how sure it must be that a model beats the usual one, one-sided
+SURENESS = 0.99
 #: fewest networks of which one can be the odd one out
 LEAST_DOUBTED = 5
 #: beyond so many usual errors a network is doubted
@@ -105,9 +105,14 @@ def choose(design: Design) -> Model:
         return usual
     sizes = {model: np.abs(left_out_residuals(design, model)) for model in tried}
     rival = min(tried, key=lambda model: float(sizes[model].mean()))
+    if rival == usual:
+        return usual
+    from scipy.special import stdtrit  # noqa: PLC0415 (heavy, and only needed to publish)
+
     gains = sizes[usual] - sizes[rival]
     doubt = float(gains.std(ddof=1)) / np.sqrt(len(gains))
-    return rival if gains.mean() > STANDARD_ERRORS * doubt else usual
+    # Student's quantile: five networks must agree far better than forty.
+    return rival if gains.mean() > float(stdtrit(len(gains) - 1, SURENESS)) * doubt else usual
 
 
 def held_out_predictions(design: Design) -> Array | None:

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from netspec.accuracy import Accuracy
 from netspec.operators import Precision
 from netspec.wire import Calibration, CalibrationNetwork, Entry, HeldOutError, NetworkSubject
-from profiler_server.latency_model.design import MeasuredNetwork, OperatorPrice, design
-from profiler_server.latency_model.features import group
+from profiler_server.latency_model.design import MeasuredNetwork, design
+from profiler_server.latency_model.features import operator_price
 from profiler_server.latency_model.selection import calibrate
 from profiler_server.tables.table import Table, priced
 
@@ -30,10 +30,7 @@ def fit(
         networks: at least one, whose operators all have entries; none of 0 ms.
     """
     prices = {
-        key: OperatorPrice.of_entry(
-            entry.value_ms, entry.low_ms, entry.high_ms, entry.visits, group=group(operator)
-        )
-        for key, (operator, entry) in table.items()
+        key: operator_price(operator, priced(entry)) for key, (operator, entry) in table.items()
     }
     measured = [
         MeasuredNetwork(

@@ -12,6 +12,7 @@ from profiler_server.latency_model.fits import (
     GROUP_SPREAD,
     MODELS,
     USUAL,
+    WEIGHTS_SPREAD,
     Model,
     candidates,
     fit,
@@ -105,6 +106,43 @@ def test_a_group_shares_what_its_members_show() -> None:
     assert fast > 1.0
     assert other == pytest.approx(1.0)
     assert slow < unseen < 1.0
+
+
+def test_weights_by_hand() -> None:
+    # As above, with 3 and 1 bytes a ms: over the networks' mean of 2, rates of 3/2 and 1/2.
+    entries = {"a": OperatorPrice(1.0, 0.0, "x", 3), "b": OperatorPrice(1.0, 0.0, "y", 1)}
+    networks = [
+        MeasuredNetwork("first", ("a",), Priced(1.1, 0.0)),
+        MeasuredNetwork("second", ("b",), Priced(1.0, 0.0)),
+    ]
+    found = design(networks, entries)
+    assert found.weight_rates.tolist() == [1.5, 0.5]
+    shares = np.diag([1 / 1.1, 1.0])
+    covariance = np.diag([0.03**2 + GROUP_SPREAD**2] * 2)
+    covariance += WEIGHTS_SPREAD**2 * np.outer([1.5, 0.5], [1.5, 0.5])
+    precision = np.linalg.inv(shares @ covariance @ shares + np.diag([0.01**2] * 2))
+    drift = shares.sum(axis=1)
+    beta = drift @ precision @ np.ones(2) / (drift @ precision @ drift)
+    corrections = covariance @ shares @ precision @ (1 - drift * beta)
+    fitted = fit(found, Model("ridge", 1.0))
+    assert fitted.scale == pytest.approx(beta)
+    assert fitted.factors == pytest.approx(1 + corrections / beta)
+
+
+def test_weights_in_no_network_cost_what_others_show() -> None:
+    entries = {
+        "light": OperatorPrice(1.0, 0.0, "light", 0),
+        "heavy": OperatorPrice(1.0, 0.0, "heavy", 1000),
+        "as heavy, in no network": OperatorPrice(1.0, 0.0, "other", 1000),
+        "light, in no network": OperatorPrice(1.0, 0.0, "one more", 0),
+    }
+    networks = [
+        MeasuredNetwork("light", ("light",) * 3 + ("heavy",), Priced(4.2, 0.0)),
+        MeasuredNetwork("heavy", ("heavy",) * 3 + ("light",), Priced(4.6, 0.0)),
+    ]
+    as_heavy, heavy, light, unseen = fit(design(networks, entries), USUAL).factors
+    assert unseen == pytest.approx(1.0)
+    assert light < 1.0 < as_heavy < heavy
 
 
 def test_uncertain_entries_are_corrected_first() -> None:

@@ -5,7 +5,13 @@ import pytest
 
 from netspec.operators import Classifier, Convert, HeadConv, MBConv, Operator, StemConv
 from profiler_server.latency_model.design import Priced
-from profiler_server.latency_model.features import COLUMNS, features, group, work
+from profiler_server.latency_model.features import (
+    COLUMNS,
+    features,
+    group,
+    weight_bytes,
+    work,
+)
 from profiler_server.latency_model.predictor import (
     LEAST_ENTRIES,
     MOST_ENTRIES,
@@ -25,6 +31,8 @@ def test_work_by_hand() -> None:
     assert block.pointwise_macs == 64 * (48 + 48)
     assert block.depthwise_macs == 64 * 25 * 12
     assert block.weights == 48 + 25 * 12 + 48
+    assert weight_bytes(BLOCK) == 4 * block.weights
+    assert weight_bytes(BLOCK.model_copy(update={"precision": "int8"})) == block.weights
     # in, out, middle written and read on both sides of the depthwise, and the input once more
     assert block.activations == 64 * (4 + 4 + 4 * 12 + 4)
     stem = work(StemConv(input_size=8, in_channels=3, out_channels=2, stride=2))

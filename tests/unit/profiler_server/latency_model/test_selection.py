@@ -21,6 +21,11 @@ def test_the_data_decide_on_the_model() -> None:
     assert choose(made_up(40, spread=0.2, noise=0.001)).strength > USUAL.strength
 
 
+def test_a_few_networks_do_not_choose_by_accident() -> None:
+    chosen = [choose(made_up(5, spread=0.05, noise=0.01, seed=seed)) for seed in range(50)]
+    assert chosen.count(USUAL) >= 47
+
+
 def test_three_networks_by_hand() -> None:
     networks = [
         MeasuredNetwork(str(index), ("op",), Priced(ms, 0.0)) for index, ms in enumerate((1, 1, 2))
