@@ -20,9 +20,8 @@ from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 
-if Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
-    # Started as a script, the benchmark of netspec beside it would hide the package.
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
+# Python looks beside a script: `benchmarks` itself lies in the folder above.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from rich.console import Console
 from rich.table import Table

@@ -18,15 +18,10 @@ import argparse
 import json
 import os
 import random
-import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-
-if Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
-    # Started as a script, the benchmark of netspec beside it would hide the package.
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import numpy as np
 from rich.console import Console

@@ -13,15 +13,9 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, cast
-
-if Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
-    # Started as a script, this file's folder would hide packages of the same names.
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import torch
 from torch import Tensor, nn

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,10 +20,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import cast
-
-if Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
-    # Started as a script, its neighbour would hide the package whose name it bears.
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import torch
 from torch import Tensor

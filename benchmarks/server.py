@@ -27,9 +27,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-if Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
-    # Started as a script, the benchmark of netspec beside it would hide the package.
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
+# Python looks beside a script: `benchmarks` itself lies in the folder above.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from rich.console import Console

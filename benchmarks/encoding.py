@@ -10,14 +10,8 @@ from __future__ import annotations
 
 import json
 import statistics
-import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
-
-if Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
-    # Started as a script, this file would hide the package whose name it bears.
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from netspec.networks import mobilenet_v2
 from netspec.operators import PRECISIONS, Operator
