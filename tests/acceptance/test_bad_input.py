@@ -15,7 +15,7 @@ from netspec.operators import MBConv
 from netspec.wire import JobRequest
 from search_client.settings import read_recipe
 from tests.acceptance.commands import run, started, write_data, write_recipe
-from tests.integration.device_agent.processes import wait_for
+from tests.waiting import wait_for
 
 #: nothing listens on the discard port
 NOBODY = "http://127.0.0.1:9"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.commands import started, write_data, write_recipe
-from tests.integration.device_agent.processes import wait_for
+from tests.waiting import wait_for
 
 #: visits of each operator: minutes of profiling
 ROUNDS = 200

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,10 +14,10 @@ from pathlib import Path
 from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
 from tests.acceptance.commands import environment
 from tests.docs.pages import Block
+from tests.waiting import wait_for
 
 #: a command of the docs may take so long, s; nothing here should take a quarter of it
 TIMEOUT_S = 240
-_START_S = 60.0
 
 #: what the docs say, and what is run in its place: the same command, with less to do
 SMALLER = [
@@ -148,10 +147,8 @@ def tell_where_the_server_is(desk: Desk, log: Path) -> None:
     Raises:
         AssertionError: it does not say where it is.
     """
-    until = time.monotonic() + _START_S
-    while not (found := re.search(r"http://\S+", log.read_text(encoding="utf-8"))):
-        assert time.monotonic() < until, log.read_text(encoding="utf-8")
-        time.sleep(0.1)
+    found = wait_for(lambda: re.search(r"http://\S+", log.read_text(encoding="utf-8")))
+    assert found is not None
     desk.variables[URL_VARIABLE] = found[0]
     token = (desk.folder / "data" / "token").read_text(encoding="ascii")
     desk.variables[TOKEN_VARIABLE] = token.strip()

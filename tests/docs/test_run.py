@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +11,7 @@ from netspec.connection import TOKEN_VARIABLE, URL_VARIABLE
 from search_client.report.content import Report
 from tests.docs.desk import SMALLER, Desk, empty_desk, smaller, tell_where_the_server_is
 from tests.docs.pages import SHELL, Block, all_blocks
+from tests.waiting import wait_for
 
 TUTORIAL = "docs/tutorial.md"
 RUN = [block for block in all_blocks() if block.mark == "run" and block.language in SHELL]
@@ -20,7 +20,6 @@ OTHER_PAGES = sorted(
     {block.page for block in RUN} - {TUTORIAL},
     key=lambda page: (page == "docs/how-to/published-table.md", page),
 )
-_REGISTERED_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +53,8 @@ def _follow(desk: Desk, block: Block) -> None:
 
 
 def _wait_for_a_device(desk: Desk) -> None:
-    until = time.monotonic() + _REGISTERED_S
     with ProfilerClient(desk.variables[URL_VARIABLE], desk.variables[TOKEN_VARIABLE]) as client:
-        while not (devices := client.devices()):
-            assert time.monotonic() < until
-            time.sleep(0.2)
+        devices = wait_for(client.devices)
         desk.variables["DEVICE"] = devices[0].id
         desk.variables["TARGET"] = client.targets()[0].id
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,7 +12,8 @@ from pathlib import Path
 
 from adbutils import AdbError, adb_path
 
-from tests.phones.adbd import CannotHave, free_port
+from tests.phones.adbd import CannotHave
+from tests.phones.ports import free_port, listens
 
 _START_TIMEOUT_S = 20.0
 
@@ -61,7 +61,7 @@ def running_server(folder: Path, program: Path | None = None) -> Iterator[int]:
         )
     try:
         deadline = time.monotonic() + _START_TIMEOUT_S
-        while not _listens(port):
+        while not listens(port):
             if server.poll() is not None or time.monotonic() > deadline:
                 said = (folder / "adb-server.log").read_text(errors="replace")
                 raise CannotHave(f"no adb server: {said[-300:]}")
@@ -70,11 +70,3 @@ def running_server(folder: Path, program: Path | None = None) -> Iterator[int]:
     finally:
         server.kill()
         server.wait()
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True

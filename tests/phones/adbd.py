@@ -20,7 +20,6 @@ import hashlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -31,6 +30,7 @@ from typing import Self
 from platformdirs import user_cache_path
 
 from tests.phones.commands import SCRIPTS, script
+from tests.phones.ports import free_port, listens
 from tests.phones.state import PhoneState
 
 _HERE = Path(__file__).parent
@@ -54,8 +54,6 @@ _ENVIRONMENT = (
     "LD_PRELOAD=/adbd/loopback.so",
     "PATH=/system/bin:/usr/bin:/bin",
 )
-#: adb servers take ports 5555 to 5585 for emulators, and connect to them by themselves
-_FIRST_PORT, _LAST_PORT = 6000, 9000
 
 
 class CannotHave(Exception):
@@ -141,7 +139,7 @@ class AdbdPhone:
                 start_new_session=True,
             )
         deadline = time.monotonic() + _START_TIMEOUT_S
-        while not _listens(self.port):
+        while not listens(self.port):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 raise CannotHave(f"adbd does not start here: {Path(log.name).read_text()[-500:]}")
@@ -188,28 +186,6 @@ def machine_state() -> PhoneState:
     last = (os.cpu_count() or 1) - 1
     little = ((tuple(range(last)), 1_800_000),) if last else ()
     return PhoneState(abi=os.uname().machine, clusters=(*little, ((last,), 2_800_000)))
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens at."""
-    start = _FIRST_PORT + os.getpid() % 2000
-    for port in range(start, _LAST_PORT):
-        with socket.socket() as tried:
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                tried.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise CannotHave("no port is free for adbd")
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
 
 
 def _need_namespaces() -> None:

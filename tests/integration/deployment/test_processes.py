@@ -11,12 +11,10 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import httpx2
 import pytest
@@ -26,23 +24,13 @@ from netspec.profiler_http import ProfilerHttp
 from netspec.wire import Entry, Job, JobRequest, PublishRequest, Snapshot
 from tests.integration.deployment import compose
 from tests.integration.profiler_server.postgres import CannotStart, running
-
-Found = TypeVar("Found")
+from tests.waiting import wait_for
 
 SERVICES = compose.load()["services"]
 VARIABLES = {"PROFILER_DB_PASSWORD": "not asked for: the tests' database trusts everybody"}
 ADDRESS = "127.0.0.1"
 TIMEOUT_S = 90.0
 OPERATOR = MBConv(input_size=8, in_channels=8, out_channels=8, expand=3, residual=True)
-
-
-def wait_for(look: Callable[[], Found]) -> Found:
-    """The first true thing seen."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while not (found := look()):
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.1)
-    return found
 
 
 def free_ports(count: int) -> list[int]:

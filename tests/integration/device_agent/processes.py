@@ -6,29 +6,15 @@ import os
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
 from netspec.profiler_http import ProfilerHttp
 from netspec.wire import Job, JobRequest
 
-Found = TypeVar("Found")
-
 _TIMEOUT_S = 60.0
-
-
-def wait_for(look: Callable[[], Found]) -> Found:
-    """The first true thing seen."""
-    deadline = time.monotonic() + _TIMEOUT_S
-    while not (found := look()):
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.05)
-    return found
 
 
 @dataclass

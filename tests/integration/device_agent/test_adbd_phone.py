@@ -11,10 +11,11 @@ from netspec.protocol import PHONE, Acceptance, CoolDown, Gate, MeasurementProto
 from netspec.wire import JobRequest
 from tests.benchmark_model.standin import CannotBuild, build_benchmark_model, litert_library
 from tests.integration.device_agent.models import block, undelegated_bytes
-from tests.integration.device_agent.processes import Farm, wait_for
+from tests.integration.device_agent.processes import Farm
 from tests.integration.device_agent.test_agent_processes import upload
 from tests.phones.adbd import AdbdPhone
 from tests.phones.fixtures import adbd_folder, adbd_phone  # noqa: F401
+from tests.waiting import wait_for
 
 _LIBRARY_FOLDER = "/data/local/tmp/lib"
 #: short visits, and a gate that bears the other tests on this machine

@@ -16,7 +16,8 @@ from netspec.networks import Network
 from netspec.protocol import MeasurementProtocol
 from netspec.wire import JobRequest, ModelSubject, TargetSelector
 from tests.integration.device_agent.models import block, undelegated_bytes
-from tests.integration.device_agent.processes import Farm, wait_for
+from tests.integration.device_agent.processes import Farm
+from tests.waiting import wait_for
 
 TARGET_ID = host_device(MeasurementProtocol()).identity.id
 #: some 40 ms a visit

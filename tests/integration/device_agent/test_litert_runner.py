@@ -25,7 +25,7 @@ from netspec.operators import PRECISIONS, Precision
 from netspec.protocol import MeasurementProtocol
 from netspec.statistics import VisitStatistics
 from tests.integration.device_agent.models import block_file, undelegated_bytes
-from tests.integration.device_agent.processes import wait_for
+from tests.waiting import wait_for
 
 Found = TypeVar("Found")
 

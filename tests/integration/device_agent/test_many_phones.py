@@ -11,9 +11,10 @@ import pytest
 
 from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
 from tests.integration.device_agent.phone_farm import add, ask, options
-from tests.integration.device_agent.processes import Farm, wait_for
+from tests.integration.device_agent.processes import Farm
 from tests.phones.fake_phone import FakePhone, FakePhones
 from tests.phones.fixtures import fake_phone, fake_phones  # noqa: F401
+from tests.waiting import wait_for
 
 
 def test_one_agent_serves_several_phones_and_tells_of_them(

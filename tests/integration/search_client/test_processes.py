@@ -18,7 +18,7 @@ from netspec.connection import TOKEN_VARIABLE
 from search_client import processes
 from search_client.processes import Companion, CompanionFailed, Companions, profiler_and_agent
 from tests.acceptance.test_ctrl_c import companions
-from tests.integration.device_agent.processes import wait_for
+from tests.waiting import wait_for
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from tests.phones.adb_server import bundled_adb, running_server
 from tests.phones.adbd import CannotHave
 from tests.phones.fake_phone import FakePhone
+from tests.waiting import wait_for
 
 Adb = Callable[..., "subprocess.CompletedProcess[bytes]"]
 TMP = "/data/local/tmp"
@@ -60,16 +60,13 @@ def phone(
     adb: Adb, fake_phone: FakePhone
 ) -> Iterator[Callable[..., subprocess.CompletedProcess[bytes]]]:
     adb("connect", fake_phone.address)
-    wait_for(adb, fake_phone, "device")
+    wait_for_state(adb, fake_phone, "device")
     yield lambda *words: adb("-s", fake_phone.address, *words)
     adb("disconnect", fake_phone.address)
 
 
-def wait_for(adb: Adb, phone: FakePhone, state: str) -> None:
-    deadline = time.monotonic() + 10
-    while f"{phone.address}\t{state}" not in adb("devices").stdout.decode():
-        assert time.monotonic() < deadline, adb("devices").stdout
-        time.sleep(0.05)
+def wait_for_state(adb: Adb, phone: FakePhone, state: str) -> None:
+    wait_for(lambda: f"{phone.address}\t{state}" in adb("devices").stdout.decode(), 10)
 
 
 def test_shell(phone: Adb) -> None:
@@ -117,15 +114,15 @@ def test_what_cannot_be_read_or_written(phone: Adb, fake_phone: FakePhone, tmp_p
 def test_the_key_is_really_checked(adb: Adb, fake_phone: FakePhone) -> None:
     fake_phone.show_dialog()
     adb("connect", fake_phone.address)
-    wait_for(adb, fake_phone, "unauthorized")
+    wait_for_state(adb, fake_phone, "unauthorized")
     fake_phone.accept_key()
-    wait_for(adb, fake_phone, "device")
+    wait_for_state(adb, fake_phone, "device")
     assert adb("-s", fake_phone.address, "shell", "echo on").stdout == b"on\n"
     # Known now: it signs, and nobody is asked again.
     adb("disconnect", fake_phone.address)
     asked = len(fake_phone.trusted_keys)
     adb("connect", fake_phone.address)
-    wait_for(adb, fake_phone, "device")
+    wait_for_state(adb, fake_phone, "device")
     assert len(fake_phone.trusted_keys) == asked == 1
     adb("disconnect", fake_phone.address)
 
@@ -133,12 +130,11 @@ def test_the_key_is_really_checked(adb: Adb, fake_phone: FakePhone) -> None:
 def test_reboot(phone: Adb, adb: Adb, fake_phone: FakePhone) -> None:
     before = phone("shell", "cat /proc/sys/kernel/random/boot_id").stdout
     phone("shell", "reboot")
-    deadline = time.monotonic() + 10
-    while True:
+
+    def is_back() -> bool:
         adb("disconnect", fake_phone.address)
         adb("connect", fake_phone.address)
         after = phone("shell", "cat /proc/sys/kernel/random/boot_id")
-        if after.returncode == 0 and after.stdout != before:
-            break
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+        return after.returncode == 0 and after.stdout != before
+
+    wait_for(is_back, 10)
