@@ -16,7 +16,7 @@ from device_agent.printed import one_line
 from device_agent.transports import transport_to
 from device_agent.transports.adb_server import server_address, server_phones, server_runs
 from device_agent.transports.base import SeenThrough, Transport, Way
-from device_agent.transports.usb import usb_phones
+from device_agent.transports.usb import NO_PERMISSION, usb_phones
 
 #: phones asked at the same time
 _AT_ONCE = 8
@@ -41,10 +41,6 @@ _STATES = {
 _NO_PERMISSIONS = "no permissions"
 
 _log = structlog.get_logger()
-_UDEV = (
-    "may not be opened by this user: install the udev rule of docs/agent.md, then unplug the phone "
-    "and plug it in again"
-)
 
 
 @dataclass(frozen=True)
@@ -172,7 +168,7 @@ def _trouble(state: str) -> str:
     if state == "device":
         return ""
     if state.startswith(_NO_PERMISSIONS):
-        return _UDEV
+        return NO_PERMISSION
     return _STATES.get(state, f"is in the state {state}, in which it cannot be measured")
 
 

@@ -33,6 +33,10 @@ _CLEAN_NS = 20_000
 #: of the random input, and how many values of it are made
 _SEED = 0
 _BLOCK = 1 << 16
+#: random once, here: a child only copies them
+_FLOATS = default_rng(_SEED).uniform(-1, 1, _BLOCK)
+_BYTES = default_rng(_SEED).integers(0, 256, _BLOCK, np.uint8)
+_PARTS = {"none": "nothing", "partial": "only a part"}
 
 
 def make_visit(order: VisitOrder, loaded: Callable[[], object]) -> dict[str, Any]:
@@ -79,14 +83,6 @@ def make_visit(order: VisitOrder, loaded: Callable[[], object]) -> dict[str, Any
         profile = profile_runs(order, _values(interpreter.get_input_details()[0]).tobytes())
         return profile if "error" in profile else {**visit, "profile": profile}
     return visit
-
-
-_PARTS = {"none": "nothing", "partial": "only a part"}
-
-
-#: random once, here: a child only copies them
-_FLOATS = default_rng(_SEED).uniform(-1, 1, _BLOCK)
-_BYTES = default_rng(_SEED).integers(0, 256, _BLOCK, np.uint8)
 
 
 def _fill_inputs(interpreter: Any) -> None:

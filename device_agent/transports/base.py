@@ -6,19 +6,6 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal, Protocol
 
-from device_agent.errors import DeviceFull, FileRefused, TransportLost, Unauthorised
-
-__all__ = [
-    "DeviceFull",
-    "FileRefused",
-    "SeenThrough",
-    "ShellResult",
-    "Transport",
-    "TransportLost",
-    "Unauthorised",
-    "Way",
-]
-
 #: `tcp` and `usb`: adb-shell, straight to the phone; `adb-server`: through a running adb server
 Way = Literal["tcp", "usb", "adb-server"]
 

@@ -15,6 +15,10 @@ from device_agent.transports.pipe import Pipe
 
 #: class, subclass and protocol of adb's USB interface
 _ADB = (0xFF, 0x42, 0x01)
+NO_PERMISSION = (
+    "may not be opened by this user: install the udev rule of docs/agent.md, then unplug the phone "
+    "and plug it in again"
+)
 #: a phone that says nothing for so long has nothing left to say, s
 _QUIET_S = 0.02
 #: bytes taken at once: what phones send in one transfer at most
@@ -57,12 +61,9 @@ def _described(usb1: Any, device: Any, setting: Any) -> UsbPhone:
     try:
         return UsbPhone(device.getSerialNumber(), kind, "", device, setting)
     except usb1.USBErrorAccess:
-        problem = (
-            f"no permission to open USB device {kind}: install the udev rule of docs/agent.md, "
-            "then unplug the phone and plug it in again"
-        )
+        problem = NO_PERMISSION
     except usb1.USBError as error:
-        problem = f"USB device {kind} does not say its serial number ({error}); plug it in again"
+        problem = f"does not say its serial number ({error}): plug it in again"
     return UsbPhone(None, kind, problem, device, setting)
 
 

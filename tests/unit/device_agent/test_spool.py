@@ -46,7 +46,7 @@ def test_an_appended_visit_survives_a_killed_process(tmp_path: Path) -> None:
     script = """
 import os, signal, sys
 from pathlib import Path
-from device_agent.spool import Spool, adopt_spool, spool_path
+from device_agent.spool import Spool
 from netspec.wire import Visit
 spool = Spool(Path(sys.argv[1]))
 spool.append(Visit.model_validate_json(sys.argv[2]))

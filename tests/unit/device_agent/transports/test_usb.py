@@ -127,8 +127,8 @@ def test_only_devices_with_adbs_interface_are_phones(plugged: list[Device]) -> N
 def test_missing_permission_names_the_udev_rule(plugged: list[Device]) -> None:
     plugged.append(Device(usb1.USBErrorAccess()))
     (phone,) = usb_phones()
-    assert phone.serial is None
-    assert "no permission to open USB device 18d1:4ee7: install the udev rule" in phone.problem
+    assert (phone.serial, phone.kind) == (None, "18d1:4ee7")
+    assert "may not be opened by this user: install the udev rule" in phone.problem
 
 
 def test_a_device_that_does_not_answer_is_listed(plugged: list[Device]) -> None:
