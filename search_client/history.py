@@ -29,7 +29,7 @@ class SearchStep:
     reference_ms: float
     #: mean entropy of the blocks' choices, and of the variants', in nats
     entropy: float
-    #: images of weight steps in this process's last seconds, a second
+    #: images of weight steps a second, of all processes, since the last report
     images_per_s: float
 
 

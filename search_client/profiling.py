@@ -33,8 +33,6 @@ class Profile:
     table: LatencyTable
     #: operators and networks that had fresh entries and were not measured again
     reused: int
-    #: operators and networks in all
-    wanted: int
 
 
 def profile(
@@ -105,11 +103,7 @@ def profile(
     for fitted in snapshot.calibrations:
         stages.note(_wording(fitted))
     jobs += [operators, calibration]
-    return Profile(
-        LatencyTable(snapshot),
-        reused=sum(job.reused for job in jobs),
-        wanted=sum(job.reused + job.tasks for job in jobs),
-    )
+    return Profile(LatencyTable(snapshot), reused=sum(job.reused for job in jobs))
 
 
 def _calibration_networks(settings: Settings, values_ms: Mapping[str, float]) -> list[Network]:

@@ -20,7 +20,7 @@ class SearchConfig(WeightConfig):
     gradient: Gradient = Field(
         default="two",
         description="of the choices: `two` of a block are asked in a step, as in the paper, or "
-        "`full`: all of them",
+        "`full`: all of them; `reinforce` asks none and goes by the loss of the sampled path",
     )
     warmup_epochs: int = Field(default=40, ge=0, description="of weight steps alone")
     warmup_learning_rate: float = Field(default=0.05, gt=0, description="falls by a cosine to 0")

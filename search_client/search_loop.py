@@ -141,7 +141,7 @@ class Search:
             ),
         )
         self.weight_steps += 1
-        self._images += len(batch[1])
+        self._images += len(batch[1]) * distributed.world()
 
     def _architecture_step(self, progress: float) -> None:
         """Move alpha once; `progress` is the share of the joint phase that is done."""
