@@ -1,4 +1,4 @@
-"""A setting, command, endpoint, scope or problem that the docs do not name is not finished."""
+"""A command, endpoint, scope or problem that the docs do not name is not finished."""
 
 from __future__ import annotations
 
@@ -37,7 +37,6 @@ def test_docs_and_code_name_the_same(tmp_path: Path) -> None:
     assert isinstance(token, typer.core.TyperGroup)
     assert rows() == {
         *(f"{method.upper()} {path}" for path, methods in paths.items() for method in methods),
-        *(f"PROFILER_{name.upper()}" for name in Settings.model_fields),
         *(f"/problems/{kind} {status}" for kind, (status, _) in KINDS.items()),
         *Scope,
         *(f"profiler-server {name}" for name in commands),
