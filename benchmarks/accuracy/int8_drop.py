@@ -19,13 +19,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
-import numpy as np
 import torch
 
 from netspec.networks import Network
-from netspec.operators import StemConv
+from netspec.operators import Stride
 from netspec.spaces import Space, Stage
 from netspec.tflite import encode
 from search_client.batches import PlainBatches, TrainingBatches, central_crop
@@ -38,8 +36,10 @@ from search_client.quantize import QuantizedNetwork
 from search_client.steps import evaluate
 from search_client.train import TrainConfig, TrainStep, train
 
+State = dict[str, torch.Tensor]
+
 #: of the ProxylessNAS space, for 32 px: 16 px after the stem, 4 px at the end
-STRIDES = (1, 2, 1, 1, 2, 1)
+STRIDES: tuple[Stride, ...] = (1, 2, 1, 1, 2, 1)
 #: peak learning rate of finetuning and of its control
 FINETUNING_RATE = 0.005
 #: added to the seed for the order of further training's images
@@ -59,14 +59,11 @@ class Setting:
     def network(self, classes: int) -> Network:
         """21 blocks, kernel 3 and expansion 3, with strides for small images."""
         stages = tuple(
-            Stage(channels=stage.channels, depth=stage.depth, stride=cast("Any", stride))
+            Stage(channels=stage.channels, depth=stage.depth, stride=stride)
             for stage, stride in zip(Space().stages, STRIDES, strict=True)
         )
         space = Space(input_size=self.size, width=self.width, classes=classes, stages=stages)
-        network = space.network([0] * len(space.blocks))
-        if not isinstance(network.operators[0], StemConv):
-            raise TypeError
-        return network
+        return space.network([0] * len(space.blocks))
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ class Data:
         return TrainingBatches(self.training, setting.size, setting.batch, seed)
 
 
-def shown(label: str) -> Any:
+def shown(label: str) -> Callable[[TrainStep], None]:
     """Prints progress once a hundred steps."""
     start = time.monotonic()
 
@@ -96,13 +93,14 @@ def shown(label: str) -> Any:
     return show
 
 
-def kept(path: Path, make: Any) -> Any:
+def kept(path: Path, make: Callable[[], State]) -> State:
     """What `make` gives, from the file where an earlier start left it."""
     if not path.exists():
         unfinished = path.with_suffix(".unfinished")
         torch.save(make(), unfinished)
         unfinished.rename(path)
-    return torch.load(path, weights_only=True)
+    state: State = torch.load(path, weights_only=True)
+    return state
 
 
 def float_network(data: Data, setting: Setting, seed: int, folder: Path) -> FloatNetwork:
@@ -110,7 +108,7 @@ def float_network(data: Data, setting: Setting, seed: int, folder: Path) -> Floa
     torch.manual_seed(seed)
     model = FloatNetwork(setting.network(len(data.training.classes)))
 
-    def trained() -> dict[str, torch.Tensor]:
+    def trained() -> State:
         config = TrainConfig(epochs=setting.float_epochs, learning_rate=0.05, rising_epochs=0)
         train(model, data.batches(setting, seed), config, shown(f"seed {seed} float"))
         return model.state_dict()
@@ -175,13 +173,15 @@ def main() -> None:
     """Train what is not kept yet, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--data", type=Path, required=True, help="an image folder")
-    parser.add_argument("--run", type=Path, default=Path("runs/int8_drop"))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument(
+        "--run", type=Path, default=Path("runs/int8_drop"), help="folder that keeps every stage"
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="one network each")
     parser.add_argument("--size", type=int, default=32, help="px")
-    parser.add_argument("--width", type=float, default=0.5)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--float-epochs", type=int, default=3)
-    parser.add_argument("--int8-epochs", type=int, default=2)
+    parser.add_argument("--width", type=float, default=0.5, help="multiplies the channels")
+    parser.add_argument("--batch", type=int, default=64, help="images of a step")
+    parser.add_argument("--float-epochs", type=int, default=3, help="of training in float")
+    parser.add_argument("--int8-epochs", type=int, default=2, help="of finetuning; 2 at least")
     given = parser.parse_args()
     setting = Setting(given.size, given.width, given.batch, given.float_epochs, given.int8_epochs)
     given.run.mkdir(parents=True, exist_ok=True)
@@ -211,5 +211,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    np.seterr(all="raise", under="ignore")
     main()
