@@ -4,6 +4,12 @@ from pathlib import Path
 import pytest
 
 from tests.integration.device_agent.processes import Farm
+from tests.phones.fixtures import (  # noqa: F401
+    adbd_folder,
+    adbd_phone,
+    fake_phone,
+    fake_phones,
+)
 
 
 @pytest.fixture

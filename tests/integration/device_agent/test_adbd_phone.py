@@ -14,7 +14,6 @@ from tests.integration.device_agent.models import block, undelegated_bytes
 from tests.integration.device_agent.processes import Farm
 from tests.integration.device_agent.test_agent_processes import upload
 from tests.phones.adbd import AdbdPhone
-from tests.phones.fixtures import adbd_folder, adbd_phone  # noqa: F401
 from tests.waiting import wait_for
 
 _LIBRARY_FOLDER = "/data/local/tmp/lib"
@@ -40,11 +39,7 @@ def benchmark_model() -> Path:
 
 
 @pytest.fixture
-def options(
-    adbd_phone: AdbdPhone,  # noqa: F811
-    benchmark_model: Path,
-    tmp_path: Path,
-) -> list[str]:
+def options(adbd_phone: AdbdPhone, benchmark_model: Path, tmp_path: Path) -> list[str]:
     """Of an agent that measures on the phone."""
     folder = adbd_phone.root / _LIBRARY_FOLDER.lstrip("/")
     folder.mkdir()
@@ -65,9 +60,7 @@ def target_id(farm: Farm) -> str:
 
 
 def test_a_job_is_measured_on_the_phone_and_refusals_are_explained(
-    farm: Farm,
-    options: list[str],
-    adbd_phone: AdbdPhone,  # noqa: F811
+    farm: Farm, options: list[str], adbd_phone: AdbdPhone
 ) -> None:
     farm.run_agent(*options)  # makes the target known
     network = Network(name="two blocks", operators=(block(8), block(8)))
@@ -99,10 +92,7 @@ def test_a_job_is_measured_on_the_phone_and_refusals_are_explained(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_an_agent_that_ends_in_the_middle_leaves_the_phone_as_it_was(
-    farm: Farm,
-    options: list[str],
-    adbd_phone: AdbdPhone,  # noqa: F811
-    number: signal.Signals,
+    farm: Farm, options: list[str], adbd_phone: AdbdPhone, number: signal.Signals
 ) -> None:
     farm.run_agent(*options)
     job = farm.file(

@@ -14,18 +14,17 @@ from device_agent.phones.settings import JOURNAL
 from device_agent.transports import transport_to
 from tests.integration.device_agent.phone_bench import WITH_ANCHOR, PhoneBench, phone_bench
 from tests.phones.fake_phone import FakePhone
-from tests.phones.fixtures import fake_phone, fake_phones  # noqa: F401
 from tests.phones.shell_io import Call
 
 
 @pytest.fixture
-def bench(fake_phone: FakePhone, tmp_path: Path) -> Iterator[PhoneBench]:  # noqa: F811
+def bench(fake_phone: FakePhone, tmp_path: Path) -> Iterator[PhoneBench]:
     with phone_bench(fake_phone, tmp_path) as made:
         yield made
 
 
 @pytest.fixture
-def anchored(fake_phone: FakePhone, tmp_path: Path) -> Iterator[PhoneBench]:  # noqa: F811
+def anchored(fake_phone: FakePhone, tmp_path: Path) -> Iterator[PhoneBench]:
     with phone_bench(fake_phone, tmp_path, WITH_ANCHOR) as made:
         yield made
 
@@ -182,7 +181,7 @@ def test_a_full_disk_is_said_and_blames_no_task(bench: PhoneBench) -> None:
     assert [one.outcomes[0].state for one in bench.peer.releases] == ["unfinished", "done"]
 
 
-def test_a_refused_key_says_what_to_press(fake_phone: FakePhone, tmp_path: Path) -> None:  # noqa: F811
+def test_a_refused_key_says_what_to_press(fake_phone: FakePhone, tmp_path: Path) -> None:
     fake_phone.refuse_key()
     transport = transport_to(fake_phone.address, "tcp", tmp_path)
     with pytest.raises(Unauthorised, match="Allow USB debugging"):
@@ -329,8 +328,7 @@ def test_an_anchor_far_too_slow_twice_is_quarantine(
 
 
 def test_what_a_killed_agent_left_is_put_right_by_the_next(
-    fake_phone: FakePhone,  # noqa: F811
-    tmp_path: Path,
+    fake_phone: FakePhone, tmp_path: Path
 ) -> None:
     with phone_bench(fake_phone, tmp_path) as killed:
         killed.agent.bench.device.prepare([])
@@ -342,8 +340,7 @@ def test_what_a_killed_agent_left_is_put_right_by_the_next(
 
 
 def test_a_rooted_phones_clock_is_locked_and_given_back(
-    fake_phone: FakePhone,  # noqa: F811
-    tmp_path: Path,
+    fake_phone: FakePhone, tmp_path: Path
 ) -> None:
     fake_phone.state.root = True
     path = "/sys/devices/system/cpu/cpu7/cpufreq/scaling_min_freq"

@@ -34,7 +34,6 @@ from tests.integration.device_agent.models import block
 from tests.integration.device_agent.phone_bench import NO_ANCHOR, PhoneBench, phone_bench
 from tests.integration.device_agent.processes import Farm
 from tests.phones.fake_phone import FakePhone
-from tests.phones.fixtures import fake_phone, fake_phones  # noqa: F401
 
 SHORT = MeasurementProtocol(warmup_ms=0, measure_ms=1, min_runs=5)
 
@@ -69,7 +68,7 @@ PLAIN = LeasedTask(task_id="plain", subject=OperatorSubject(operator=block(16)),
 
 
 @pytest.fixture
-def bench(fake_phone: FakePhone, tmp_path: Path) -> Iterator[PhoneBench]:  # noqa: F811
+def bench(fake_phone: FakePhone, tmp_path: Path) -> Iterator[PhoneBench]:
     with phone_bench(fake_phone, tmp_path) as made:
         device = made.agent.bench.device
         assert isinstance(device, Phone)
@@ -114,9 +113,7 @@ def test_a_profile_of_another_graph_fails_the_task_and_says_why(bench: PhoneBenc
     "change", [{"profiles": False}, {"ignores": "--enable_op_profiling=true"}, {"exit_code": 1}]
 )
 def test_a_runner_that_cannot_profile_is_known_before_it_is_asked(
-    fake_phone: FakePhone,  # noqa: F811
-    tmp_path: Path,
-    change: dict[str, object],
+    fake_phone: FakePhone, tmp_path: Path, change: dict[str, object]
 ) -> None:
     runner = FakeBenchmarkModel(**change)  # type: ignore[arg-type]
     runner.install(fake_phone)
@@ -127,10 +124,7 @@ def test_a_runner_that_cannot_profile_is_known_before_it_is_asked(
     phone.close()
 
 
-def test_a_gpu_is_not_asked_what_its_layers_take(
-    fake_phone: FakePhone,  # noqa: F811
-    tmp_path: Path,
-) -> None:
+def test_a_gpu_is_not_asked_what_its_layers_take(fake_phone: FakePhone, tmp_path: Path) -> None:
     runner = FakeBenchmarkModel()
     runner.install(fake_phone)
     choice = Choice(PROGRAM, delegate="gpu")

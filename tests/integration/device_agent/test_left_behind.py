@@ -12,7 +12,6 @@ from netspec.wire import LeasedTask, NetworkSubject
 from tests.integration.device_agent.phone_bench import NO_ANCHOR, PhoneBench, phone_bench
 from tests.integration.device_agent.test_in_network import in_network, network
 from tests.phones.fake_phone import FakePhone
-from tests.phones.fixtures import fake_phone, fake_phones  # noqa: F401
 
 TASK = LeasedTask(
     task_id="a", subject=NetworkSubject(network=network()), visits=20, method="in_network"
@@ -49,8 +48,7 @@ def left(bench: PhoneBench) -> int:
 
 
 def test_the_next_agent_keeps_what_the_phone_measured(
-    fake_phone: FakePhone,  # noqa: F811
-    tmp_path: Path,
+    fake_phone: FakePhone, tmp_path: Path
 ) -> None:
     killed_agent(fake_phone, tmp_path, at=7)
     with phone_bench(fake_phone, tmp_path) as bench:
@@ -72,8 +70,7 @@ def test_the_next_agent_keeps_what_the_phone_measured(
 
 
 def test_visits_of_another_target_and_of_older_agents_are_removed(
-    fake_phone: FakePhone,  # noqa: F811
-    tmp_path: Path,
+    fake_phone: FakePhone, tmp_path: Path
 ) -> None:
     killed_agent(fake_phone, tmp_path, at=7)
     fake_phone.files.make_folder(f"{STRETCHES}/of-an-older-agent")
@@ -85,9 +82,7 @@ def test_visits_of_another_target_and_of_older_agents_are_removed(
 
 @pytest.mark.parametrize("known", [True, False])
 def test_visits_for_another_server_go_to_its_spool_or_nowhere(
-    fake_phone: FakePhone,  # noqa: F811
-    tmp_path: Path,
-    known: bool,
+    fake_phone: FakePhone, tmp_path: Path, known: bool
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()

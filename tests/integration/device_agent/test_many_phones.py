@@ -13,14 +13,11 @@ from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
 from tests.integration.device_agent.phone_farm import add, ask, options
 from tests.integration.device_agent.processes import Farm
 from tests.phones.fake_phone import FakePhone, FakePhones
-from tests.phones.fixtures import fake_phone, fake_phones  # noqa: F401
 from tests.waiting import wait_for
 
 
 def test_one_agent_serves_several_phones_and_tells_of_them(
-    farm: Farm,
-    fake_phones: FakePhones,  # noqa: F811
-    tmp_path: Path,
+    farm: Farm, fake_phones: FakePhones, tmp_path: Path
 ) -> None:
     phones = [add(fake_phones, number) for number in range(3)]
     jobs = [ask(farm, phone, tmp_path, 3) for phone in phones]
@@ -40,9 +37,7 @@ def test_one_agent_serves_several_phones_and_tells_of_them(
 
 
 def test_a_phone_that_comes_later_is_served_too(
-    farm: Farm,
-    fake_phones: FakePhones,  # noqa: F811
-    tmp_path: Path,
+    farm: Farm, fake_phones: FakePhones, tmp_path: Path
 ) -> None:
     phones = [add(fake_phones, number) for number in range(2)]
     jobs = [ask(farm, phone, tmp_path, 2) for phone in phones]
@@ -74,9 +69,7 @@ def say(folder: Path, *arguments: str) -> str:
 
 
 def test_one_phone_under_two_names_is_measured_by_one_agent(
-    farm: Farm,
-    fake_phones: FakePhones,  # noqa: F811
-    tmp_path: Path,
+    farm: Farm, fake_phones: FakePhones, tmp_path: Path
 ) -> None:
     phone = add(fake_phones, 1)
     first = farm.start_agent(*options(tmp_path, phone))
@@ -92,9 +85,7 @@ def test_one_phone_under_two_names_is_measured_by_one_agent(
 
 
 def test_a_signal_while_a_phone_is_looked_at_leaves_it_as_it_was(
-    farm: Farm,
-    fake_phones: FakePhones,  # noqa: F811
-    tmp_path: Path,
+    farm: Farm, fake_phones: FakePhones, tmp_path: Path
 ) -> None:
     phone = add(fake_phones, 1)
     agents: list[subprocess.Popen[str]] = []
@@ -131,34 +122,25 @@ def test_no_phone_is_one_line(tmp_path: Path) -> None:
     assert "no answer at 127.0.0.1:9" in say(tmp_path, "run", "--phone", "127.0.0.1:9")
 
 
-def test_an_unauthorised_phone_is_one_line(
-    fake_phone: FakePhone,  # noqa: F811
-    tmp_path: Path,
-) -> None:
+def test_an_unauthorised_phone_is_one_line(fake_phone: FakePhone, tmp_path: Path) -> None:
     fake_phone.refuse_key()
     assert "Allow USB debugging" in say(tmp_path, "run", "--phone", fake_phone.address)
 
 
-def test_a_missing_runner_is_one_line(fake_phone: FakePhone, tmp_path: Path) -> None:  # noqa: F811
+def test_a_missing_runner_is_one_line(fake_phone: FakePhone, tmp_path: Path) -> None:
     said = say(tmp_path, "run", "--phone", fake_phone.address)
     assert "no benchmark_model for arm64-v8a was fetched" in said
     said = say(tmp_path, "run", "--phone", fake_phone.address, "--runner", "/nowhere")
     assert "there is no benchmark_model at /nowhere" in said
 
 
-def test_a_runner_for_another_abi_is_one_line(
-    fake_phone: FakePhone,  # noqa: F811
-    tmp_path: Path,
-) -> None:
+def test_a_runner_for_another_abi_is_one_line(fake_phone: FakePhone, tmp_path: Path) -> None:
     fake_phone.state.abi = "x86_64"
     said = say(tmp_path, "run", *options(tmp_path, fake_phone))
     assert "built for arm64-v8a, but the phone runs x86_64" in said
 
 
-def test_no_space_on_the_phone_is_one_line(
-    fake_phone: FakePhone,  # noqa: F811
-    tmp_path: Path,
-) -> None:
+def test_no_space_on_the_phone_is_one_line(fake_phone: FakePhone, tmp_path: Path) -> None:
     fake_phone.fill_disk()
     said = say(tmp_path, "run", *options(tmp_path, fake_phone))
     assert "space" in said

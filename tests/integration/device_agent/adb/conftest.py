@@ -15,14 +15,7 @@ from device_agent.transports.base import Transport, Way
 from device_agent.transports.keys import machine_key
 from tests.phones.adbd import AdbdPhone
 from tests.phones.fake_phone import FakePhone
-from tests.phones.fixtures import (  # noqa: F401
-    adb_server,
-    adb_server_port,
-    adbd_folder,
-    adbd_phone,
-    fake_phone,
-    fake_phones,
-)
+from tests.phones.fixtures import adb_server, adb_server_port  # noqa: F401
 
 WAYS: tuple[Way, ...] = ("tcp", "adb-server")
 
