@@ -5,8 +5,9 @@ table, 69 operators at 224 px in float32 and int8, with a recorder in place of t
 sessions on this machine, then one through a real adb daemon on loopback whose program really
 measures; then one agent with many fake phones and a real server. The last line is one JSON object:
 
-- `overhead_host`, `overhead_adbd`: wall time of measuring (gates, anchors and all else between the
-  visits) over the time inside measured runs and their warm-up, the anchors' included;
+- `overhead_host`, `overhead_adbd`: wall time of preparing (encoding, pushing) and measuring (gates,
+  anchors and all else between the visits) over the time inside measured runs and their warm-up,
+  the anchors' included;
 - `entry_cv_median`: the coefficient of variation of entries over sessions, median over operators;
 - `agent_rss_mb`: the greatest resident size of this process in MB (2**20 bytes), taken before the
   fake phones, which would live in it too;
@@ -88,7 +89,7 @@ def overhead(sessions: list[Session]) -> float:
         f"{visits} visits, {rejected} rejected: {measuring_s:.1f} s, {inside_s:.1f} s of it in "
         f"runs, {1000 * measuring_s / visits:.1f} ms a visit; preparing took {preparing_s:.1f} s"
     )
-    return measuring_s / inside_s
+    return (preparing_s + measuring_s) / inside_s
 
 
 def variation(sessions: list[Session]) -> float:
@@ -114,7 +115,7 @@ def adbd_overhead(operators: int | None, rounds: int) -> float | None:
     """The overhead through adbd; None, with the reason printed, where adbd cannot be had."""
     from benchmarks.farm.adbd import adbd_session  # noqa: PLC0415 - brings what reaches phones
     from tests.benchmark_model.standin import CannotBuild  # noqa: PLC0415
-    from tests.phones.adbd import CannotHave  # noqa: PLC0415
+    from tests.phones.debian_adbd import CannotHave  # noqa: PLC0415
 
     try:
         return overhead([adbd_session(operators, rounds)])
