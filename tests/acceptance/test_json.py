@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +10,17 @@ import pytest
 import typer
 
 from netspec import command
-from scripts.site.commands import APPS
+from scripts.site.commands import APPS, commands_of
 from tests.acceptance.commands import run
 from tests.acceptance.reachable import reachable
 
 TABLE = "rich.table.Table"
 
 
-def commands(group: Any, *names: str) -> Iterator[tuple[str, Any]]:
-    """Every command below a group, by its whole name."""
-    for name, one in group.commands.items():
-        if isinstance(one, typer.core.TyperGroup):
-            yield from commands(one, *names, name)
-        else:
-            yield " ".join([*names, name]), one
-
-
-COMMANDS = {
-    name: one
-    for app, made in APPS.items()
-    for name, one in commands(typer.main.get_group(made), app)
+COMMANDS: dict[str, Any] = {
+    " ".join(path): one
+    for name, app in APPS.items()
+    for path, one in commands_of(typer.main.get_group(app), (name,))
 }
 TABLES = {
     name
