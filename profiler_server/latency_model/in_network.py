@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -18,12 +19,17 @@ from profiler_server.latency_model.design import INTERVAL_SIGMAS, Array
 
 @dataclass(frozen=True)
 class Profiled:
-    """The accepted profiles of one network on one target."""
+    """One network on one target, as its accepted profiles show it."""
 
     #: each position's operator
     operators: tuple[str, ...]
-    #: us [visits, positions]
-    operators_us: Array
+    #: what it takes there, over visits
+    places: tuple[Estimate, ...]
+
+    @classmethod
+    def of(cls, operators: Sequence[str], operators_us: Array) -> Self:
+        """Out of what the operators took, us [positions, visits], each row ascending."""
+        return cls(tuple(operators), tuple(estimate_each(list(operators_us))))
 
 
 @dataclass(frozen=True)
@@ -41,19 +47,14 @@ class InNetwork:
 
 
 def in_network_estimates(networks: Sequence[Profiled]) -> dict[str, InNetwork]:
-    """Each operator's mean over its places in networks, of each place's estimate over visits.
+    """Each operator's mean over its places in networks.
 
-    A place's estimate is `netspec.statistics.estimate`'s. The interval has two parts: how far
-    places differ, and how sure the place's estimates are of themselves.
+    The interval has two parts: how far places differ, and how sure each is of itself.
     """
-    samples: list[Array] = []
-    operators: list[str] = []
-    for network in networks:
-        samples += list(np.sort(network.operators_us, axis=0).T)
-        operators += network.operators
     places: dict[str, list[Estimate]] = {}
-    for operator, found in zip(operators, estimate_each(samples), strict=True):
-        places.setdefault(operator, []).append(found)
+    for network in networks:
+        for operator, found in zip(network.operators, network.places, strict=True):
+            places.setdefault(operator, []).append(found)
     return {operator: _mean(found) for operator, found in places.items()}
 
 

@@ -11,24 +11,25 @@ from profiler_server.devices import repository as devices
 from profiler_server.measurements import entries, in_network
 from profiler_server.measurements import profile_repository as profiles
 from profiler_server.measurements import share_repository as repository
+from profiler_server.measurements.profiled import ProfileSamples
 from profiler_server.measurements.shares import Samples
 
 #: subjects whose visits are held in memory at a time
 _CHUNK = 500
 
 
-def extend(session: Session, target_id: str, new: Samples, *, profiled: bool) -> None:
+def extend(session: Session, target_id: str, new: Samples, profiled: ProfileSamples) -> None:
     """Brings a target's entries up to date with new visits.
 
     Args:
         session: a writing transaction that holds the target's lock and has stored the visits.
         target_id: what they are true for.
         new: the samples of the new visits alone.
-        profiled: whether one of them has a profile.
+        profiled: those of their profiles.
     """
     entries.extend(session, target_id, new)
     if profiled:
-        in_network.derive(session, target_id)
+        in_network.extend(session, target_id, profiled)
     in_network.merge_into_entries(session, target_id)
 
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-from operator import attrgetter
+from collections.abc import Collection
 
-import numpy as np
 from sqlalchemy.orm import Session
 
 from netspec.wire import OperatorSubject, Visit
 from profiler_server.jobs.repository import ensure_subjects
 from profiler_server.kit.bulk import Row
 from profiler_server.latency_model.design import Priced
-from profiler_server.latency_model.in_network import Profiled, in_network_estimates
+from profiler_server.latency_model.in_network import in_network_estimates
 from profiler_server.latency_model.merging import merge
 from profiler_server.measurements import entries
 from profiler_server.measurements import profile_repository as profiles
 from profiler_server.measurements import share_repository as shares
-from profiler_server.measurements.profile_repository import StoredProfile
+from profiler_server.measurements.profiled import Places, ProfiledNetwork, ProfileSamples
 from profiler_server.measurements.tables import InNetworkEstimateRow
+
+#: networks whose visits are held in memory at a time
+_CHUNK = 50
 
 
 def misfit(visit: Visit, operators: int) -> str:
@@ -34,32 +35,62 @@ def misfit(visit: Visit, operators: int) -> str:
     return f"its profile has {there} operators, its subject {operators or 'is no network'}"
 
 
+def extend(session: Session, target_id: str, new: ProfileSamples) -> None:
+    """Brings what the target's profiles say of operators up to date with those of new visits.
+
+    Args:
+        session: a writing transaction that holds the target's lock and has stored the visits.
+        target_id: the target.
+        new: the profiles of the new visits alone.
+    """
+    if not profiles.has_kept(session, target_id):
+        # The first ones, or those of a version that kept none.
+        derive(session, target_id)
+        return
+    kept = profiles.kept(session, target_id, new)
+    operators = _operators(session, new.keys() - kept.keys())
+    changed = {
+        key: kept[key].joined(ProfiledNetwork.of(kept[key].operators, samples))
+        if key in kept
+        else ProfiledNetwork.of(operators[key], samples)
+        for key, samples in new.items()
+    }
+    profiles.keep(session, target_id, changed)
+    _put_estimates(session, target_id, {key for one in changed.values() for key in one.operators})
+
+
 def derive(session: Session, target_id: str) -> None:
-    """Derives what the target's profiles say of operators.
+    """Derives what the target's profiles say of operators from its visits.
 
     Args:
         session: a writing transaction that holds the target's lock.
         target_id: the target.
     """
-    stored = profiles.profiles(session, target_id)
-    networks = profiles.networks(session, {one.subject_hash for one in stored})
-    everything: list[Profiled] = []
-    latest: dict[str, StoredProfile] = {}
-    devices: dict[str, set[str]] = {}
-    for subject_hash, group in groupby(stored, key=attrgetter("subject_hash")):
-        own = list(group)
-        operators = networks[subject_hash].network.operators
-        ensure_subjects(session, [OperatorSubject(operator=one) for one in operators])
-        everything.append(
-            Profiled(
-                operators=tuple(one.content_hash for one in operators),
-                operators_us=np.array([one.profile.operators_us for one in own]),
-            )
-        )
-        for key in everything[-1].operators:
-            devices.setdefault(key, set()).update(one.device_id for one in own)
-            both = [*own, *([latest[key]] if key in latest else [])]
-            latest[key] = max(both, key=attrgetter("started_at"))
+    hashes = profiles.profiled_networks(session, target_id)
+    operators = _operators(session, hashes)
+    for start in range(0, len(hashes), _CHUNK):
+        samples = profiles.samples(session, target_id, hashes[start : start + _CHUNK])
+        found = {key: ProfiledNetwork.of(operators[key], own) for key, own in samples.items()}
+        profiles.keep(session, target_id, found)
+    _put_estimates(session, target_id, {key for one in operators.values() for key in one})
+
+
+def _operators(session: Session, network_hashes: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The networks' operators by position, which become subjects."""
+    found = profiles.networks(session, network_hashes)
+    operators = {key: subject.network.operators for key, subject in found.items()}
+    distinct = dict.fromkeys(one for chain in operators.values() for one in chain)
+    ensure_subjects(session, [OperatorSubject(operator=one) for one in distinct])
+    return {key: tuple(one.content_hash for one in chain) for key, chain in operators.items()}
+
+
+def _put_estimates(session: Session, target_id: str, operators: Collection[str]) -> None:
+    """Stores what all networks together say of these operators."""
+    places = profiles.places(session, target_id)
+    holding: dict[str, list[Places]] = {}
+    for one in places:
+        for key in dict.fromkeys(one.profiled.operators):
+            holding.setdefault(key, []).append(one)
     rows: list[Row] = [
         {
             "target_id": target_id,
@@ -69,10 +100,11 @@ def derive(session: Session, target_id: str) -> None:
             "high_ms": found.high_ms,
             "visits": found.visits,
             "appearances": found.appearances,
-            "devices": len(devices[key]),
-            "measured_at": latest[key].started_at,
+            "devices": len(frozenset().union(*(one.devices for one in holding[key]))),
+            "measured_at": max(one.measured_at for one in holding[key]),
         }
-        for key, found in in_network_estimates(everything).items()
+        for key, found in in_network_estimates([one.profiled for one in places]).items()
+        if key in operators
     ]
     profiles.put_estimates(session, rows)
 

@@ -21,6 +21,7 @@ from profiler_server.measurements import derivation, repository
 from profiler_server.measurements import profile_repository as profiles
 from profiler_server.measurements.acceptance import rejection, rules_of
 from profiler_server.measurements.in_network import misfit
+from profiler_server.measurements.profiled import ProfileSample, ProfileSamples
 from profiler_server.measurements.repository import JudgedVisit
 from profiler_server.measurements.shares import Sample, Samples
 
@@ -107,7 +108,7 @@ def _with_known_parts(
 def _follow_up(session: Session, stored: Iterable[JudgedVisit], now: datetime) -> None:
     samples: dict[str, Samples] = {}
     visits: dict[str, Counter[str]] = {}
-    profiled: dict[str, Counter[str]] = {}
+    profiled: dict[str, ProfileSamples] = {}
     for one in stored:
         visit = one.visit
         if not one.rejected:
@@ -116,10 +117,13 @@ def _follow_up(session: Session, stored: Iterable[JudgedVisit], now: datetime) -
             of_subject.setdefault(visit.device_id, []).append(sample)
             visits.setdefault(visit.target_id, Counter())[visit.subject_hash] += 1
             if visit.profile is not None:
-                profiled.setdefault(visit.target_id, Counter())[visit.subject_hash] += 1
+                own = profiled.setdefault(visit.target_id, {}).setdefault(visit.subject_hash, [])
+                operators_us = visit.profile.operators_us
+                own.append(ProfileSample(visit.device_id, visit.started_at, operators_us))
     for target_id, of_target in sorted(samples.items()):
-        with_profile = profiled.get(target_id, Counter())
-        derivation.extend(session, target_id, of_target, profiled=bool(with_profile))
+        of_profiles = profiled.get(target_id, {})
+        derivation.extend(session, target_id, of_target, of_profiles)
+        with_profile = {key: len(own) for key, own in of_profiles.items()}
         progress.count_new_visits(session, target_id, visits[target_id], with_profile, now)
 
 

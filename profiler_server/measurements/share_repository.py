@@ -17,6 +17,7 @@ from profiler_server.measurements.tables import (
     DeviceEstimateRow,
     EntryRow,
     InNetworkEstimateRow,
+    ProfiledNetworkRow,
     VisitRow,
 )
 
@@ -150,6 +151,7 @@ def delete_derived(session: Session) -> None:
     """
     session.execute(delete(DeviceEstimateRow))
     session.execute(delete(InNetworkEstimateRow))
+    session.execute(delete(ProfiledNetworkRow))
     session.execute(delete(EntryRow).where(EntryRow.method.not_in(_NOT_DERIVED)))
     left = select(func.count()).select_from(EntryRow).where(EntryRow.target_id == TargetRow.id)
     session.execute(update(TargetRow).values(entries=left.scalar_subquery()))

@@ -115,6 +115,27 @@ class DeviceEstimateRow(Base):
     p5_us: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class ProfiledNetworkRow(Base):
+    """What the profiles of one network say of its positions; derived, never edited."""
+
+    __tablename__ = "profiled_networks"
+
+    target_id: Mapped[str] = mapped_column(ForeignKey("targets.id"), primary_key=True)
+    subject_hash: Mapped[str] = mapped_column(ForeignKey("subjects.hash"), primary_key=True)
+    #: hash of each position's operator, separated by spaces
+    operators: Mapped[str] = mapped_column(Text)
+    #: what they took, us [positions, visits], each row ascending, as little-endian float64, so that
+    #: an upload need not read visits again
+    operators_us: Mapped[bytes] = mapped_column(LargeBinary)
+    #: value, low and high of each position, ms [positions, 3], as little-endian float64
+    places_ms: Mapped[bytes] = mapped_column(LargeBinary)
+    visits: Mapped[int]
+    #: ids of the devices that the profiles are of, separated by spaces
+    devices: Mapped[str] = mapped_column(Text)
+    #: start of the latest visit
+    measured_at: Mapped[datetime]
+
+
 class InNetworkEstimateRow(Base):
     """What the profiles of networks say of an operator in them; derived, never edited."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from sqlalchemy import delete
 
 from netspec.cover import appearances, covering_networks
 from netspec.networks import Network
@@ -23,6 +24,8 @@ from netspec.wire import (
 )
 from profiler_server.kit.database import Database
 from profiler_server.measurements import derivation
+from profiler_server.measurements import profile_repository as profiles
+from profiler_server.measurements.tables import ProfiledNetworkRow
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api, read
 
@@ -76,7 +79,8 @@ def entries(api: Api) -> dict[str, Entry]:
 def measure_in_network(api: Api, device: str, network: Network = ONE) -> None:
     api.file(farm.job(networks=(network,), method="in_network"))
     lease = api.claim(device)
-    api.upload(profiled(lease, device, {network.name: OPERATORS_US}, rounds=2))
+    operators_us = OPERATORS_US[: len(network.operators)]
+    api.upload(profiled(lease, device, {network.name: operators_us}, rounds=2))
     api.release(lease)
 
 
@@ -161,6 +165,61 @@ def test_entries_are_the_same_when_they_are_derived_again(api: Api, database: Da
     # The same content: no new snapshot.
     answer = api.call("POST", f"/v1/targets/{TARGET}/snapshots", {})
     assert {one["name"]: Entry.model_validate(one) for one in answer.json()["entries"]} == before
+
+
+OTHER = farm.network([3, 4], "other")
+
+
+def upload_in_parts(api: Api) -> dict[str, Entry]:
+    """Two networks with operators in common, of two devices, visited in turn; the entries."""
+    devices = [able(api, serial) for serial in ("S1", "S2")]
+    for at, device in enumerate(devices):
+        api.file(farm.job(networks=(ONE, OTHER), method="in_network", rounds=3, remeasure=True))
+        lease = api.claim(device)
+        scale = 1.0 + 0.1 * at
+        took = {
+            ONE.name: tuple(scale * us for us in OPERATORS_US),
+            OTHER.name: tuple(scale * us for us in OPERATORS_US[:-1]),
+        }
+        for visit in profiled(lease, device, took, rounds=3).visits:
+            api.upload(VisitBatch(visits=(visit,)))
+    return entries(api)
+
+
+def test_entries_are_the_same_however_their_visits_came(api: Api, database: Database) -> None:
+    before = upload_in_parts(api)
+    middle = ONE.operators[2]
+    assert middle in OTHER.operators
+    assert (before[middle.key].visits, before[middle.key].devices) == (12, 2)
+    with database.write() as session:
+        derivation.rederive(session)
+    answer = api.call("POST", f"/v1/targets/{TARGET}/snapshots", {})
+    assert {one["name"]: Entry.model_validate(one) for one in answer.json()["entries"]} == before
+
+
+def test_an_upload_reads_no_profiles_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = able(api)
+    measure_in_network(api, device)
+
+    def fail(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(profiles, "samples", fail)
+    api.file(farm.job(networks=(ONE, OTHER), method="in_network", remeasure=True))
+    lease = api.claim(device)
+    took = {ONE.name: OPERATORS_US, OTHER.name: OPERATORS_US[:-1]}
+    assert set(api.upload(profiled(lease, device, took, rounds=2))) == {"stored"}
+    # Of the first network four visits, of the other one two.
+    assert entries(api)[ONE.operators[2].key].visits == 6
+
+
+def test_profiles_of_before_they_were_kept_are_not_forgotten(api: Api, database: Database) -> None:
+    device = able(api)
+    measure_in_network(api, device)
+    with database.write() as session:
+        session.execute(delete(ProfiledNetworkRow))
+    measure_in_network(api, device, OTHER)
+    assert entries(api)[ONE.operators[2].key].visits == 4
 
 
 def test_an_upload_may_be_repeated(api: Api) -> None:

@@ -7,10 +7,10 @@ from profiler_server.latency_model.in_network import Profiled, in_network_estima
 
 
 def test_the_estimate_of_visits_and_the_mean_of_places() -> None:
-    # 20 visits: the mean of the 3rd to the 15th is 1008; the order of the visits says nothing.
-    rising = np.arange(1000.0, 1020.0)[::-1]
-    first = Profiled(("a", "b", "a"), np.stack([rising, np.full(20, 50.0), rising + 100], axis=1))
-    second = Profiled(("b", "c"), np.stack([np.full(20, 70.0), np.full(20, 5.0)], axis=1))
+    # 20 visits: the mean of the 3rd to the 15th is 1008.
+    rising = np.arange(1000.0, 1020.0)
+    first = Profiled.of(("a", "b", "a"), np.stack([rising, np.full(20, 50.0), rising + 100]))
+    second = Profiled.of(("b", "c"), np.stack([np.full(20, 70.0), np.full(20, 5.0)]))
     found = in_network_estimates([first, second])
     assert found["a"].value_ms == pytest.approx((1.008 + 1.108) / 2)
     assert (found["a"].visits, found["a"].appearances) == (40, 2)
@@ -25,7 +25,7 @@ def test_the_estimate_of_visits_and_the_mean_of_places() -> None:
 
 
 def test_an_interval_does_not_go_below_nothing() -> None:
-    apart = [Profiled(("a",), np.array([[us]])) for us in (1.0, 1000.0)]
+    apart = [Profiled.of(("a",), np.array([[us]])) for us in (1.0, 1000.0)]
     assert in_network_estimates(apart)["a"].low_ms == 0.0
 
 
