@@ -8,6 +8,7 @@ from netspec.client import LatencyTable, NoCalibration
 from netspec.networks import Network
 from netspec.operators import Operator
 from netspec.wire import (
+    Calibration,
     LatencyLookup,
     LookedUpLatencies,
     Prediction,
@@ -163,22 +164,18 @@ def test_mixed_precisions_are_not_predicted(api: Api, calibrated: Snapshot) -> N
     assert calibrated.calibration("int8") is None
 
 
-def test_less_than_nothing_is_not_predicted(api: Api) -> None:
-    """All that was measured takes twice its sum but 9 ms; the smallest sum is 3 ms."""
-    device = api.register(farm.registration()).id
-    networks = [farm.network([2] * blocks, f"of {blocks}") for blocks in range(2, 10)]
-    operators = tuple(dict.fromkeys(one for network in networks for one in network.operators))
-    api.file(farm.job(operators, networks=networks, rounds=1))
-    lease = api.claim(device)
-    took = {one.name: 2.0 * len(one.operators) - 9 for one in networks}
-    api.upload(farm.visits(lease, device, rounds=1, ms=took))
+def test_less_than_nothing_is_not_predicted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = Calibration(
+        precision="float32", scale=2.0, intercept_ms=-9.0, networks=(), held_out=None
+    )
+    monkeypatch.setattr("profiler_server.tables.calibration.fit", lambda *_: fitted)
+    network = farm.network([2, 2], "of five")
+    measure(api, network.operators, network)
     answer = api.call("POST", f"/v1/targets/{TARGET}/snapshots", PublishRequest(), status=201)
-    snapshot = read(Snapshot, answer)
-    assert snapshot.calibrations[0].model == "scale_intercept"
-    assert predict(api, farm.network([2] * 4)).predicted_ms == pytest.approx(5.0)
+    assert predict(api, network).predicted_ms == pytest.approx(1.0)
     small = farm.network([], "small")
     ask = PredictRequest(network=small)
     detail = api.problem("POST", PREDICT, ask, status=409, kind="not-calibrated")
     assert "predicts -3 ms for small: it is too far below the networks" in detail
     with pytest.raises(NoCalibration, match="gives small -3 ms: it is too far below"):
-        LatencyTable(snapshot).predict_ms(small)
+        LatencyTable(read(Snapshot, answer)).predict_ms(small)
