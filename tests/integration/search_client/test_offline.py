@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,10 +18,11 @@ from netspec.networks import Network
 from search_client.cli import app
 from search_client.run_record import read_record
 from search_client.settings import read_recipe
-from tests.acceptance.commands import write_data, write_recipe
+from tests.acceptance.commands import environment, write_data, write_recipe
 from tests.unit.search_client.tables import calibration, snapshot
 
 CLASSES = 10
+CLUSTER = Path(__file__).parents[3] / "docs" / "how-to" / "cluster.md"
 
 
 @pytest.fixture
@@ -56,6 +60,23 @@ def test_a_search_of_several_processes_is_only_that(
     online = given[: given.index("--snapshot")]
     with pytest.raises(UserError, match="several processes only search; add --only-search"):
         CliRunner().invoke(app, online, catch_exceptions=False)
+
+
+def test_torchrun_starts_a_search_as_the_docs_say(given: list[str], tmp_path: Path) -> None:
+    (said,) = re.findall(r"^torchrun .* search --only-search", CLUSTER.read_text(), re.MULTILINE)
+    words = said.replace("-per-node 8", "-per-node 2").split()
+    assert words[-2:] == ["search", "--only-search"]
+    command = [str(Path(sys.executable).with_name(words[0])), *words[1:], *given[1:]]
+    variables = environment(OMP_NUM_THREADS="1", PATH=f"{Path(sys.executable).parent}:/usr/bin")
+    ended = subprocess.run(
+        command, env=variables, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    # One of the processes speaks for both.
+    assert ended.stdout.count("Found: ") == 1
+    record = read_record(tmp_path / "run")
+    assert record.processes == 2
+    assert record.found is not None
 
 
 def test_a_resume_asks_for_the_same_search(given: list[str], tmp_path: Path) -> None:
