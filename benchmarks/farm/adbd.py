@@ -13,7 +13,8 @@ from device_agent.phones.probe import Choice
 from device_agent.transports import transport_to
 from netspec.protocol import PHONE
 from tests.benchmark_model.standin import build_benchmark_model, litert_library
-from tests.phones.adbd import AdbdPhone, adbd_programs
+from tests.phones.adbd import AdbdPhone
+from tests.phones.debian_adbd import adbd_programs
 
 _LIBRARY_FOLDER = "/data/local/tmp/lib"
 #: as phones are measured, but for what a computer with other work on it cannot promise

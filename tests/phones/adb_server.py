@@ -12,7 +12,7 @@ from pathlib import Path
 
 from adbutils import AdbError, adb_path
 
-from tests.phones.adbd import CannotHave
+from tests.phones.debian_adbd import CannotHave
 from tests.phones.ports import free_port, listens
 
 _START_TIMEOUT_S = 20.0

@@ -1,6 +1,6 @@
 """The device's side of the ADB protocol, for fake phones.
 
-Source: `protocol.txt`, `SYNC.TXT` and `shell_protocol.h` of Android's adb. Version 0x01000001 of
+Source: `protocol.txt` and `shell_protocol.h` of Android's adb. Version 0x01000001 of
 the protocol: checksums are left out for peers that know it.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import stat
 import struct
 from collections.abc import Coroutine
 from io import BytesIO
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
 from tests.phones.shell_io import Io
 from tests.phones.shell_run import Shell
+from tests.phones.sync_service import FileService
 
 if TYPE_CHECKING:
     from tests.phones.fake_phone import FakePhone
@@ -32,9 +32,6 @@ _TOKEN, _SIGNATURE, _PUBLIC_KEY = 1, 2, 3
 _PIECE = 64 * 1024
 _SHELL_HEADER = struct.Struct("<BI")
 _OUTPUT, _ERRORS, _EXIT = 1, 2, 3
-_SYNC = struct.Struct("<4sI")
-_REGULAR = struct.Struct("<4sIII")
-_ENTRY = struct.Struct("<4sIIII")
 
 
 class Session:
@@ -198,7 +195,7 @@ def _service(phone: FakePhone, stream: _Stream, service: str) -> Coroutine[None,
     """What answers the service, None where the phone does not offer it."""
     kind, _, argument = service.partition(":")
     if kind == "sync":
-        return _Files(phone, stream).run()
+        return FileService(phone, stream).run()
     if kind in {"shell", "exec"}:
         return _run_shell(phone, stream, argument, v2=False)
     if kind.startswith("shell,v2") and phone.state.sdk >= 24:
@@ -222,85 +219,6 @@ async def _run_shell(phone: FakePhone, stream: _Stream, command: str, *, v2: boo
     if v2:
         await stream.write(_SHELL_HEADER.pack(_EXIT, 1) + bytes([code & 0xFF]))
     await stream.close()
-
-
-class _Files:
-    """The `sync:` service."""
-
-    def __init__(self, phone: FakePhone, stream: _Stream) -> None:
-        self._phone = phone
-        self._stream = stream
-
-    async def run(self) -> None:
-        answers = {
-            b"SEND": self._send,
-            b"RECV": self._receive,
-            b"STAT": self._stat,
-            b"LIST": self._list,
-        }
-        while True:
-            try:
-                kind, size = _SYNC.unpack(await self._stream.exactly(_SYNC.size))
-                if kind not in answers:
-                    break
-                await answers[kind]((await self._stream.exactly(size)).decode())
-            except ConnectionResetError:
-                break
-        await self._stream.close()
-
-    async def _send(self, request: str) -> None:
-        path, _, mode = request.rpartition(",")
-        reason = ""
-        try:
-            self._phone.files.make_folder(path.rpartition("/")[0], parents=True)
-            self._phone.files.write(path, b"", mode=stat.S_IMODE(int(mode)))
-        except OSError as error:
-            reason = f"couldn't create file: {error.strerror}"
-        while True:
-            kind, size = _SYNC.unpack(await self._stream.exactly(_SYNC.size))
-            if kind == b"DONE":
-                break
-            piece = await self._stream.exactly(size)
-            if not reason:
-                try:
-                    self._phone.files.write(path, piece, append=True)
-                except OSError as error:
-                    reason = f"write failed: {error.strerror}"
-        if reason:
-            if (node := self._phone.files.nodes.get(path)) is not None and node.content is not None:
-                self._phone.files.remove(path)
-            await self._fail(reason)
-        else:
-            await self._stream.write(_SYNC.pack(b"OKAY", 0))
-
-    async def _receive(self, path: str) -> None:
-        try:
-            content = self._phone.files.read(path)
-        except OSError as error:
-            await self._fail(f"failed to open file '{path}': {error.strerror}")
-            return
-        for start in range(0, len(content), _PIECE):
-            piece = content[start : start + _PIECE]
-            await self._stream.write(_SYNC.pack(b"DATA", len(piece)) + piece)
-        await self._stream.write(_SYNC.pack(b"DONE", 0))
-
-    async def _stat(self, path: str) -> None:
-        node = self._phone.files.find(path)
-        said = (node.mode, node.size, int(node.changed_s)) if node else (0, 0, 0)
-        await self._stream.write(_REGULAR.pack(b"STAT", *said))
-
-    async def _list(self, path: str) -> None:
-        folder = self._phone.files.find(path)
-        names = self._phone.files.names(path) if folder and folder.content is None else []
-        for name in names:
-            node = self._phone.files.get(f"{path.rstrip('/')}/{name}")
-            encoded = name.encode()
-            entry = (node.mode, node.size, int(node.changed_s), len(encoded))
-            await self._stream.write(_ENTRY.pack(b"DENT", *entry) + encoded)
-        await self._stream.write(_ENTRY.pack(b"DONE", 0, 0, 0, 0))
-
-    async def _fail(self, reason: str) -> None:
-        await self._stream.write(_SYNC.pack(b"FAIL", len(reason.encode())) + reason.encode())
 
 
 def _signed(key: bytes, token: bytes, signature: bytes) -> bool:

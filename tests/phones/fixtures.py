@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.phones.adb_server import running_server
-from tests.phones.adbd import AdbdPhone, CannotHave, adbd_programs
+from tests.phones.adbd import AdbdPhone
+from tests.phones.debian_adbd import CannotHave, adbd_programs
 from tests.phones.fake_phone import FakePhone, FakePhones
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.phones.adb_server import bundled_adb, running_server
-from tests.phones.adbd import CannotHave
+from tests.phones.debian_adbd import CannotHave
 from tests.phones.fake_phone import FakePhone
 from tests.waiting import wait_for
 
