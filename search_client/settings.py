@@ -60,13 +60,13 @@ class Settings(BaseModel):
     space: Space = Space()
     #: precision whose latency is in the loss
     precision: Precision = "int8"
-    #: latency to search for; None: the baseline's, so that both compare
+    #: latency to search for, ms; none: the baseline's, so that both compare
     latency_ref_ms: Annotated[float, Field(gt=0)] | None = None
     #: input sizes (px) to choose among; none: the space's
     sizes: Annotated[tuple[Side, ...], Field(max_length=16)] = ()
     #: width multipliers to choose among; none: the space's
     widths: Annotated[tuple[Annotated[float, Field(gt=0, le=4)], ...], Field(max_length=8)] = ()
-    #: beside the one that the command names
+    #: beside the one that the command names; of each its `target` and `latency_ref_ms`
     further_targets: tuple[FurtherTarget, ...] = ()
     #: of several targets' losses the worst one's, or their weighted mean
     combine: Combine = "worst"

@@ -85,11 +85,15 @@ def _usage(argument: TyperArgument) -> str:
 
 
 def _value(option: TyperOption, context: typer.Context) -> str:
-    """What stands after the option, for instance `FILE` or `cpu|gpu`."""
+    """What stands after the option, for instance `FILE`, `cpu|gpu` or `int 1..64`."""
     if option.metavar:
         return option.metavar
     kind = option.display_type(context).removeprefix("<").removesuffix(">")
-    return kind.removeprefix("list[").removesuffix("]")
+    kind = kind.removeprefix("list[").removesuffix("]")
+    if option.min is None and option.max is None:
+        return kind
+    ends = ("" if end is None else f"{end:g}" for end in (option.min, option.max))
+    return kind.removesuffix("range") + "..".join(ends)
 
 
 def _default(parameter: TyperArgument | TyperOption) -> str:

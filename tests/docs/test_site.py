@@ -91,6 +91,13 @@ def test_every_setting_is_in_the_reference_with_its_default() -> None:
     assert "is lost | `60` |" in page
 
 
+def test_ranges_of_numbers_are_in_the_reference() -> None:
+    page = command_page()
+    assert "| `--threads` `int 1..64` |" in page
+    assert "| `--core` `int 0..` |" in page
+    assert " range`" not in page
+
+
 def test_every_variable_that_finds_the_profiler_is_in_the_reference() -> None:
     page = settings_page()
     variables = {value for name, value in vars(connection).items() if name.endswith("_VARIABLE")}
