@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,13 +18,25 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 
 class Advance(Protocol):
     """Sets a bar."""
 
     def __call__(self, done: int, total: int, remark: str = "") -> None:
-        """So much of the total is done; the remark stands behind the bar."""
+        """So much of the total is done; the remark stands below the bars."""
+
+
+class _Bars(Progress):
+    """Bars, and below them what the last one says: beside them there is no room on 80 columns."""
+
+    remark = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        if self.remark:
+            yield Text(f"    {self.remark}", style="dim")
 
 
 class Stages:
@@ -57,18 +69,17 @@ class Stages:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[remark]}", style="dim", markup=False),
         )
-        with Progress(*columns, console=self.console) as progress:
+        with _Bars(*columns, console=self.console) as progress:
             tasks = {
-                label: progress.add_task(f"  {label}", total=None, start=False, remark="")
-                for label in labels
+                label: progress.add_task(f"  {label}", total=None, start=False) for label in labels
             }
 
             def advance(label: str, done: int, total: int, remark: str = "") -> None:
                 if not progress.tasks[tasks[label]].started:
                     progress.start_task(tasks[label])
-                progress.update(tasks[label], completed=done, total=total, remark=remark)
+                progress.update(tasks[label], completed=done, total=total)
+                progress.remark = remark
 
             yield {label: partial(advance, label) for label in labels}
 

@@ -14,6 +14,7 @@ from search_client.checkpoints import Checkpoints, load
 from search_client.history import SearchStep
 from search_client.images import Pictures, split_by_class
 from search_client.progress import Stages
+from search_client.report.wording import milliseconds
 from search_client.run_record import continued, ended, read_record, record_of, write_record
 from search_client.runs import CHECKPOINT, aims_of, family_of, goal_of
 from search_client.search import SearchResult, check_loss, search
@@ -127,7 +128,8 @@ def _heading(settings: Settings, references_ms: Sequence[float]) -> str:
 
 
 def _remark(step: SearchStep) -> str:
+    expected, reference = milliseconds(step.expected_ms), milliseconds(step.reference_ms)
     return (
-        f"loss {step.loss:.3f}, accuracy {step.accuracy:.1%}, E[LAT] {step.expected_ms:.3f} of "
-        f"{step.reference_ms:.3f} ms, entropy {step.entropy:.2f}, {step.images_per_s:.0f} images/s"
+        f"loss {step.loss:.2f}, top-1 {step.accuracy:.1%}, E[LAT] {expected} of {reference} ms, "
+        f"entropy {step.entropy:.2f}, {step.images_per_s:.0f} images/s"
     )

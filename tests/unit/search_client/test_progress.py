@@ -4,7 +4,9 @@ import time
 import pytest
 from rich.console import Console
 
+from search_client.history import SearchStep
 from search_client.progress import Stages
+from search_client.searching import _remark
 
 
 @pytest.fixture
@@ -50,10 +52,29 @@ def test_names_are_shown_as_they_are(stages: Stages, screen: io.StringIO, text: 
         assert line in shown
 
 
-def test_bars_show_how_far_each_is(stages: Stages, screen: io.StringIO) -> None:
+def test_bars_show_how_far_each_is_and_what_the_last_says_below(
+    stages: Stages, screen: io.StringIO
+) -> None:
     with stages.bars("warm-up", "joint") as bars:
-        bars["warm-up"](3, 3)
+        bars["warm-up"](3, 3, "loss 2.5")
         bars["joint"](2, 8, "loss 1.5")
-    shown = screen.getvalue().splitlines()
-    assert any("warm-up" in line and "3/3" in line for line in shown)
-    assert any("joint" in line and "2/8" in line and "loss 1.5" in line for line in shown)
+    first, second, remark = screen.getvalue().splitlines()
+    assert "warm-up" in first
+    assert "3/3" in first
+    assert "joint" in second
+    assert "2/8" in second
+    assert remark == "    loss 1.5"
+
+
+def test_a_long_search_is_told_in_full_on_80_columns(screen: io.StringIO) -> None:
+    step = SearchStep("joint", 123_456, 600_000, 323_456, 2.515, 0.212, 27.1, 30.0, 1.79, 1507)
+    with Stages(Console(file=screen, width=80)).bars("warm-up", "joint") as bars:
+        bars["warm-up"](200_000, 200_000)
+        bars["joint"](step.done, step.total, _remark(step))
+    assert all(len(line.rstrip()) <= 80 for line in screen.getvalue().splitlines())
+    shown = " ".join(screen.getvalue().split())
+    assert "joint ━" in shown
+    assert "123456/600000 0:00:00" in shown
+    for part in ("loss 2.52", "top-1 21.2%", "E[LAT] 27.10 of 30.00 ms", "entropy 1.79"):
+        assert part in shown
+    assert "1507 images/s" in shown
