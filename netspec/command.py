@@ -11,12 +11,8 @@ from pydantic_core import to_json
 from rich.console import Console
 from rich.markup import escape
 
-from netspec.errors import UserError
+from netspec.errors import Interrupted, UserError
 from netspec.parent import end_with_parent
-
-EXIT_USER_ERROR = 2
-#: as a shell says of what SIGINT ended
-EXIT_INTERRUPTED = 130
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout; all else is on stderr.")
@@ -44,9 +40,10 @@ def print_json(value: object) -> None:
 
 
 def run(app: typer.Typer) -> None:
-    """Runs a command; a `UserError` becomes one line on stderr and exit code 2.
+    """Runs a command; a `UserError` becomes one line on stderr and its exit code.
 
-    Ctrl-C ends a command that does not heed it itself with one line and exit code 130.
+    Ctrl-C ends a command that does not heed it itself with one line and the same exit code as
+    `Interrupted`.
     """
     # soft_wrap: one line stays one line, also in a log file
     console = Console(stderr=True, soft_wrap=True)
@@ -54,11 +51,10 @@ def run(app: typer.Typer) -> None:
     try:
         app()
     except UserError as error:
-        console.print(
-            f"[bold red]error:[/] {escape(' '.join(str(error).split()))}", highlight=False
-        )
-        sys.exit(EXIT_USER_ERROR)
+        before = "" if isinstance(error, Interrupted) else "[bold red]error:[/] "
+        console.print(before + escape(" ".join(str(error).split())), highlight=False)
+        sys.exit(error.exit_code)
     except SystemExit as end:
-        if end.code == EXIT_INTERRUPTED:
+        if end.code == Interrupted.exit_code:
             console.print("stopped by Ctrl-C")
         raise

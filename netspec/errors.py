@@ -3,22 +3,34 @@
 UserError                   something the person at the terminal can put right
 ├── InvalidSpec             an operator, network or space that cannot exist
 ├── EncodingError           a network that cannot be written as a `.tflite` file
+├── Interrupted             a command that was asked to end, and kept what it had
 ├── MissingEntries          a table that lacks operators it was asked for
 ├── ProfilerUnreachable     nobody answers at the profiler's URL
 └── ProfilerRefused         the profiler answered with a problem (RFC 9457)
 
-Every command prints a `UserError` as one line and ends with exit code 2.
+Every command prints a `UserError` as one line and ends with its exit code.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 _SHOWN_KEYS = 5
 
 
 class UserError(Exception):
     """What was wrong, what was expected and what to do next, in one line."""
+
+    #: with which a command ends
+    exit_code: ClassVar[int] = 2
+
+
+class Interrupted(UserError):
+    """The process was asked to end by a signal; what it had is kept, and the text says where."""
+
+    #: as a shell says of what SIGINT ended
+    exit_code = 130
 
 
 class InvalidSpec(UserError, ValueError):

@@ -12,14 +12,14 @@ from typing import Any
 
 import torch
 
-from netspec.errors import UserError
+from netspec.errors import Interrupted, UserError
 from search_client import distributed
 
 #: what a checkpoint holds: tensors, numbers, texts, and lists and dictionaries of these
 State = dict[str, Any]
 
 
-class Stopped(UserError):
+class Stopped(Interrupted):
     """The process was asked to end, and its state is saved."""
 
 

@@ -29,9 +29,10 @@ _INTRODUCTION = """\
 - 0: it did what was asked; `profiler-server serve` and `device-agent run` also after Ctrl-C or
   SIGTERM.
 - 1: `device-agent doctor` found something that keeps the phone from being measured.
-- 2, and one line on stderr that says how: a person has to change something, or to start the command
-  again: `search-client verify` of a file that strays, a search, training or demo that was stopped.
-- 130: Ctrl-C ended anything else."""
+- 2, and one line on stderr that says what: a person has to change something. So ends
+  `search-client verify` of a file that strays.
+- 130, and one line on stderr: Ctrl-C ended it; a search, training or demo that SIGTERM ended, too,
+  and the line says how to go on."""
 
 
 def command_page() -> str:

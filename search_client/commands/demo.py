@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from netspec.command import AsJson, print_json
-from netspec.errors import UserError
+from netspec.errors import Interrupted
 from netspec.outputs import make_folder
 from search_client.commands.options import (
     Overrides,
@@ -51,7 +51,7 @@ def demo(
     try:
         report = run_demo(settings, data, run, port, Stages(console_beside(as_json)))
     except KeyboardInterrupt:
-        raise UserError(
+        raise Interrupted(
             f"stopped; every visit made so far is kept in {run / 'profiler'}, "
             "and the next demo goes on from there"
         ) from None

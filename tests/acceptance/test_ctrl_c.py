@@ -78,9 +78,9 @@ def test_a_stopped_demo_loses_no_visit_and_the_next_goes_on(tmp_path: Path) -> N
     before = 0
     for how in (signal.SIGINT, signal.SIGTERM):
         code, said = stop_while_profiling(tmp_path, how)
-        assert code == 2
+        assert code == 130
         assert said == (
-            f"error: stopped; every visit made so far is kept in {data_dir}, and the next demo "
+            f"stopped; every visit made so far is kept in {data_dir}, and the next demo "
             "goes on from there\n"
         )
         assert companions(data_dir) == []

@@ -10,7 +10,7 @@ import typer
 from pydantic import BaseModel
 
 from netspec.command import print_json, run
-from netspec.errors import UserError
+from netspec.errors import Interrupted, UserError
 
 app = typer.Typer()
 
@@ -19,6 +19,8 @@ app = typer.Typer()
 def greet(name: str) -> None:
     if name == "nobody":
         raise UserError("there is [nobody]\nto greet; name somebody: " + "x" * 200)
+    if name == "SIGTERM":
+        raise Interrupted("stopped; start it again")
     if name == "Ctrl-C":
         raise KeyboardInterrupt
     if name == "bug":
@@ -58,6 +60,14 @@ def test_a_user_error_is_one_line_on_stderr_and_exit_code_2(
     assert printed.out == ""
     expected = "error: there is [nobody] to greet; name somebody: " + "x" * 200 + "\n"
     assert printed.err == expected
+
+
+def test_an_end_that_was_asked_for_is_told_from_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_with(monkeypatch, "SIGTERM") == 130
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "stopped; start it again\n")
 
 
 def test_a_wrong_option_exits_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
