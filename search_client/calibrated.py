@@ -23,6 +23,8 @@ def predicted_ms(table: LatencyTable, network: Network) -> float:
 
     Raises:
         MissingEntries: naming every operator that the table lacks.
+        NoCalibration: the calibration has no latency for it.
     """
-    calibration = calibration_of(table, network.operators[0].precision)
-    return calibration.predict_ms(sum(table.values_ms(network.operators)))
+    if table.snapshot.calibration(network.operators[0].precision) is None:
+        return sum(table.values_ms(network.operators))
+    return table.predict_ms(network)

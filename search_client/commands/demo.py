@@ -43,10 +43,10 @@ def demo(
     from search_client.report.terminal import print_report  # noqa: PLC0415
     from search_client.settings import read_recipe  # noqa: PLC0415
 
+    settings = read_recipe(recipe, overrides or [])
     # Whoever ends the demo ends its companions too: a closed terminal, a timeout, a supervisor.
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)
-    settings = read_recipe(recipe, overrides or [])
     make_folder(run)
     try:
         report = run_demo(settings, data, run, port, Stages(console_beside(as_json)))

@@ -1,12 +1,14 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from netspec.errors import UserError
 from netspec.networks import mobilenet_v2
 from netspec.operators import PRECISIONS
 from netspec.spaces import PROXYLESS_STAGES
 from search_client.augment import Augment
+from search_client.cli import app
 from search_client.losses import LogRatio
 from search_client.settings import (
     BadRecipe,
@@ -146,6 +148,14 @@ def test_values_are_overridden_by_dotted_names(tmp_path: Path) -> None:
 def test_overrides_that_cannot_be_are_named(tmp_path: Path, override: str, says: str) -> None:
     with pytest.raises(BadRecipe, match=says):
         read_recipe(recipe(tmp_path, "seed = 1"), [override])
+
+
+@pytest.mark.parametrize("command", ["profile", "demo", "search --data photos"])
+def test_commands_that_take_a_recipe_take_its_values(command: str, tmp_path: Path) -> None:
+    run = [] if command == "profile" else ["--run", str(tmp_path)]
+    given = [*command.split(), *run, "--set", "profiling.rounds=0", "--set", "train.epoch=3"]
+    with pytest.raises(BadRecipe, match=r"profiling\.rounds: .* 1; train\.epoch: Extra inputs"):
+        CliRunner().invoke(app, given, catch_exceptions=False)
 
 
 @pytest.mark.parametrize(
