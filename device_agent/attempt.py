@@ -93,13 +93,16 @@ class Attempt:
                 bench.device.rest()
 
     def _prepare(self) -> dict[str, Path]:
-        """The models of the batch on disk, by task id: nothing is encoded between visits."""
+        """The models of the batch on disk, by task id: nothing is encoded between visits.
+
+        Empty when the agent is asked to stop: nothing is visited then.
+        """
         bench, batch = self._bench, self._batch
         files: dict[str, Path] = {}
         with bench.progress.stage("preparing", len(batch.tasks)):
             for task in batch.tasks:
                 if bench.stop.requested:
-                    break
+                    return {}
                 try:
                     check_method(task, bench.device.methods)
                     files[task.task_id] = bench.models.path(task.subject)

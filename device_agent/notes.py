@@ -9,7 +9,7 @@ from __future__ import annotations
 from uuid import uuid4
 
 import structlog
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from device_agent.acceptance import rejection
 from device_agent.device import Device, Made
@@ -73,8 +73,7 @@ def keep_left_behind(device: Device, spool: Spool, protocol: MeasurementProtocol
     kept = 0
     try:
         for text, made in device.left_behind():
-            if text and isinstance(made.outcome, Measured):
-                note = Note.model_validate_json(text)
+            if isinstance(made.outcome, Measured) and (note := _read(text)) is not None:
                 kept += _append(note, note.visit(made, made.outcome, protocol), spool)
     except DeviceNotReady as error:
         why = one_line(error)
@@ -82,6 +81,15 @@ def keep_left_behind(device: Device, spool: Spool, protocol: MeasurementProtocol
     if kept:
         _log.info("visits of the agent before were kept", visits=kept, device=device.serial)
     return kept
+
+
+def _read(text: str) -> Note | None:
+    """The note; None where there is none, as of the anchor, or another version's agent wrote it."""
+    try:
+        return Note.model_validate_json(text) if text else None
+    except ValidationError as error:
+        _log.warning("a visit of another version of the agent is dropped", why=one_line(error))
+        return None
 
 
 def _append(note: Note, visit: Visit, spool: Spool) -> bool:

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Self
 from uuid import UUID
 
+from pydantic import ValidationError
+
+from device_agent.printed import one_line
 from netspec.wire import Visit
 
 _SCHEMA = """
@@ -98,12 +101,25 @@ class Spool:
             self._database.execute("COMMIT")
 
     def oldest(self, limit: int) -> list[Visit]:
-        """At most so many visits that wait for upload, oldest first."""
-        rows = self._execute(
-            "SELECT body FROM visits WHERE refused IS NULL AND NOT held ORDER BY number LIMIT ?",
+        """At most so many visits that wait for upload, oldest first.
+
+        Those that another version of the agent wrote otherwise are set aside.
+        """
+        while rows := self._execute(
+            "SELECT id, body FROM visits WHERE refused IS NULL AND NOT held ORDER BY number "
+            "LIMIT ?",
             limit,
-        )
-        return [Visit.model_validate_json(body) for (body,) in rows]
+        ):
+            found: list[Visit] = []
+            for visit_id, body in rows:
+                try:
+                    found.append(Visit.model_validate_json(body))
+                except ValidationError as error:
+                    why = f"this version of the agent cannot read it: {one_line(error)}"
+                    self.set_aside(UUID(visit_id), why)
+            if found:
+                return found
+        return []
 
     def forget(self, ids: Sequence[UUID]) -> None:
         """Deletes visits that the server has."""

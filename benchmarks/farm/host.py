@@ -14,8 +14,9 @@ from netspec.statistics import estimate
 def host_sessions(operators: int | None, rounds: int, sessions: int) -> list[Session]:
     """So many sessions one after the other, each with a runner of its own."""
     protocol = MeasurementProtocol()
-    lease = table_lease(operators, rounds, host_device(protocol).identity.id)
-    leave_core(host_device(protocol).core)
+    this_machine = host_device(protocol)
+    lease = table_lease(operators, rounds, this_machine.identity.id)
+    leave_core(this_machine.core)
     made: list[Session] = []
     with tempfile.TemporaryDirectory() as models:
         for _ in range(sessions):

@@ -75,14 +75,16 @@ class RunnerStore:
         name = _key(kind, version, abi)
         pinned = self._pins()
         known = pinned.get(name)
-        wanted = sha256 or (known.sha256 if known else None)
+        wanted = sha256.lower() if sha256 else known and known.sha256
         content = self._download(url)
         found = hashlib.sha256(content).hexdigest()
         if wanted is not None and found != wanted:
-            source = "--sha256" if sha256 else f"the lock file {self._lock}"
+            gave = f"{url} gave a file with SHA-256 {found}, but"
+            if sha256:
+                raise DownloadFailed(f"{gave} --sha256 says {wanted}; ask where that comes from")
             raise DownloadFailed(
-                f"{url} gave a file with SHA-256 {found}, but {source} says {wanted}; a nightly "
-                "build changes: to take the new one, remove its entry from the lock file"
+                f"{gave} the lock file {self._lock} says {wanted}; a nightly build changes: to "
+                "take the new one, remove its entry from the lock file"
             )
         if program_abi(content, url) != abi:
             raise DownloadFailed(f"{url} gave a program for {program_abi(content, url)}, not {abi}")

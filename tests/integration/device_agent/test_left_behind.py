@@ -80,6 +80,27 @@ def test_visits_of_another_target_and_of_older_agents_are_removed(
         assert fake_phone.files.names(str(STRETCHES)) == []
 
 
+def left_script(phone: FakePhone) -> bytearray:
+    (content,) = (
+        node.content
+        for path, node in phone.files.nodes.items()
+        if path.startswith(str(STRETCHES)) and path.endswith("script.sh")
+    )
+    assert content is not None
+    return content
+
+
+def test_notes_that_another_version_wrote_are_dropped(
+    fake_phone: FakePhone, tmp_path: Path
+) -> None:
+    killed_agent(fake_phone, tmp_path, at=7)
+    script = left_script(fake_phone)
+    script[:] = script.replace(b"anchor_ratio", b"anchors_time")
+    with phone_bench(fake_phone, tmp_path) as bench:
+        assert left(bench) == 0
+        assert fake_phone.files.names(str(STRETCHES)) == []
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_visits_for_another_server_go_to_its_spool_or_nowhere(
     fake_phone: FakePhone, tmp_path: Path, known: bool
@@ -90,13 +111,8 @@ def test_visits_for_another_server_go_to_its_spool_or_nowhere(
     killed_agent(fake_phone, first, at=7)
     if known:
         (first / "spool.db").rename(second / "other.db")
-    script = next(
-        node
-        for path, node in fake_phone.files.nodes.items()
-        if path.startswith(str(STRETCHES)) and path.endswith("script.sh")
-    )
-    assert script.content is not None
-    script.content = bytearray(bytes(script.content).replace(b"spool.db", b"other.db"))
+    script = left_script(fake_phone)
+    script[:] = script.replace(b"spool.db", b"other.db")
     with phone_bench(fake_phone, second) as bench:
         assert (left(bench) >= 3) == known
         assert bench.spool.waiting() == 0

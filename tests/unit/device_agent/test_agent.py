@@ -11,6 +11,7 @@ from device_agent.errors import DelegateRefused, DeviceNotReady, WrongTarget
 from device_agent.spool import Spool
 from device_agent.stop import StopSignal
 from netspec.errors import ProfilerUnreachable
+from netspec.wire import Subject
 from tests.unit.device_agent.messages import lease, visit
 from tests.unit.device_agent.peer import BACKOFF_S, IDENTITY, Peer, ScriptedRunner, agent_with
 
@@ -150,6 +151,26 @@ def test_the_wish_to_stop_hands_back_what_is_unfinished(spool: Spool) -> None:
     assert len(peer.visits) == 7
     assert peer.outcomes() == {"a": "unfinished", "b": "unfinished"}
     assert spool.waiting() == 0
+
+
+def test_a_stop_while_models_are_encoded_moves_nothing_to_the_device(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer, stop = leased({"a": 1, "b": 1}), StopSignal()
+    agent = agent_with(peer, ScriptedRunner(), spool, stop)
+    encoded: list[Subject] = []
+    path = agent.bench.models.path
+
+    def encode(subject: Subject) -> Path:
+        encoded.append(subject)
+        stop.requested = True
+        return path(subject)
+
+    monkeypatch.setattr(agent.bench.models, "path", encode)
+    monkeypatch.setattr(agent.bench.device, "prepare", lambda _: pytest.fail("it was prepared"))
+    agent.run()
+    assert len(encoded) == 1
+    assert peer.outcomes() == {"a": "unfinished", "b": "unfinished"}
 
 
 def test_stopping_while_the_server_is_away_keeps_the_visits(spool: Spool) -> None:

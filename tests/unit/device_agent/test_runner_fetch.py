@@ -78,7 +78,7 @@ def test_the_users_sha256_decides(tmp_path: Path) -> None:
     with pytest.raises(DownloadFailed, match="--sha256 says ab"):
         store(tmp_path, answer).fetch("litert", "2.1.0", "arm64-v8a", "ab" * 32)
     assert not (tmp_path / "lock.json").exists()
-    assert store(tmp_path, answer).fetch("litert", "2.1.0", "arm64-v8a", SHA256).exists()
+    assert store(tmp_path, answer).fetch("litert", "2.1.0", "arm64-v8a", SHA256.upper()).exists()
 
 
 @pytest.mark.parametrize(

@@ -116,3 +116,22 @@ def test_a_spool_is_taken_over_under_its_servers_name(tmp_path: Path) -> None:
         assert spool.oldest(10) == [one]
         adopt_spool(old, new)  # there is nothing to take over
         assert spool.waiting() == 1
+
+
+def test_a_visit_that_cannot_be_read_is_set_aside_and_holds_up_no_other(tmp_path: Path) -> None:
+    unreadable, other = visit(), visit()
+    with Spool(tmp_path / "spool.db") as spool:
+        spool.append(unreadable)
+        spool.append(other)
+        with closing(sqlite3.connect(tmp_path / "spool.db")) as database, database:
+            database.execute(
+                "UPDATE visits SET body = json_remove(body, '$.statistics') WHERE id = ?",
+                (str(unreadable.id),),
+            )
+        assert spool.oldest(1) == [other]
+        ((refused, why),) = spool.refused()
+        spool.forget([other.id])
+        assert spool.oldest(1) == []
+    assert refused == unreadable.id
+    assert "cannot read it" in why
+    assert "statistics" in why
