@@ -58,15 +58,15 @@ def recheck(session: Session, settings: Settings, target_id: str) -> Recheck:
         target_id: the target.
     """
     last = jobs_of.latest_of_name(session, target_id, JOB_NAME)
-    is_open = last is not None and jobs_of.has_open_tasks(session, last.id)
     is_measured = devices.measures(session, target_id, ISOLATED)
-    if last is not None and is_open:
+    if last is not None and jobs_of.has_open_tasks(session, last.id):
         if is_measured:
             return Recheck(target_id, "waiting", 0, None)
         # An update of the device has left the target behind: nobody will ever take the tasks.
         jobs.cancel(session, last.id)
+        last = None
     now = database_now(session)
-    found = None if last is None or is_open else _judge(session, last, now)
+    found = None if last is None else _judge(session, last, now)
     if not is_measured:
         return Recheck(target_id, "no device", 0, found)
     request = _request(session, target_id, now)

@@ -1,8 +1,8 @@
 """One price an operator, where it was measured by itself and inside networks.
 
 Inside a network an operator finds other caches than alone, so the two differ by a common
-factor and a little more. What search adds up are operators inside networks: the in-network
-value is preferred, and the isolated one, brought to the same level, supports it.
+factor and a little more. What search adds up are operators inside networks: both values are
+averaged by their errors, and the isolated one has at least that of being alone.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def merge(isolated: Mapping[str, Priced], in_network: Mapping[str, Priced]) -> d
 def _mean(alone: Priced, inside: Priced) -> Priced:
     doubt = float(np.hypot(alone.relative_error, LEAST_RELATIVE_ERROR))
     first = doubt**-2
-    # An in-network value without any stated error is as good as the best isolated one is bad.
+    # With no error at all, as one visit states it, it would outweigh anything.
     second = max(inside.relative_error, LEAST_RELATIVE_ERROR / 10) ** -2
     value = (first * alone.value_ms + second * inside.value_ms) / (first + second)
     return Priced(value, (first + second) ** -0.5)

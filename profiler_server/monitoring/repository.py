@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import DateTime, Integer, String, cast, func, literal, null, select, union_all
+from sqlalchemy import (
+    DateTime,
+    Integer,
+    String,
+    cast,
+    exists,
+    func,
+    literal,
+    null,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
+from profiler_server.devices.tables import DeviceTargetRow
 from profiler_server.drift.tables import VerdictRow
 from profiler_server.jobs.tables import JobRow, TaskRow, TaskState
 from profiler_server.kit.database import DatabaseNow
@@ -60,7 +72,8 @@ def farm(session: Session) -> Farm:
         VerdictRow.target_id,
         cast(VerdictRow.is_alarming, Integer),
         cast(null(), DateTime(timezone=True)),
-    )
+        # What no device measures any more cannot be put right.
+    ).where(exists().where(DeviceTargetRow.target_id == VerdictRow.target_id))
     rows = session.execute(union_all(clock, queued, leases, drifted)).all()
     (now,) = (row.oldest for row in rows if row.what == "now")
     return Farm(

@@ -22,6 +22,7 @@ from profiler_server.kit.database import Database
 from profiler_server.kit.pages import PageRequest
 from profiler_server.kit.settings import Settings
 from tests.integration.profiler_server import farm
+from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.service import Api
 
 OPERATORS = farm.blocks(120)
@@ -154,17 +155,22 @@ def test_predictions_that_have_become_worse_raise_the_alarm(
 
 
 def test_a_target_that_an_update_has_left_behind_waits_for_nobody(
-    api: Api, database: Database, settings: Settings, device: str
+    api: Api, make_api: MakeApi, database: Database, settings: Settings, device: str
 ) -> None:
     measure_all(api, device, OPERATORS)
+    again(database, settings)
+    work(api, device, lambda _: 1.1, datetime.now(UTC))
     assert again(database, settings).state == "filed"
+    assert is_drifted(make_api())
     updated = farm.identity().model_copy(update={"os_build": "QP1A.2"})
     registration = farm.registration().model_copy(update={"targets": (updated,)})
     assert api.register(registration).id == device
     assert again(database, settings).state == "no device"
     assert api.call("GET", "/v1/jobs").json()[0]["state"] == "cancelled"
     assert again(database, settings).state == "no device"
-    assert len(api.call("GET", "/v1/jobs").json()) == 2
+    assert len(api.call("GET", "/v1/jobs").json()) == 3
+    # What nobody can put right is no alarm.
+    assert f'target="{TARGET}"' not in make_api().call("GET", "/metrics").text
 
 
 @pytest.mark.usefixtures("device")
