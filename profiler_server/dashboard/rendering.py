@@ -81,6 +81,7 @@ _environment.filters.update(
     duration=formatting.duration,
     plain=formatting.plain,
     digits=wording.digits,
+    precision=wording.precision,
     percent=wording.percent,
     signed_percent=wording.signed_percent,
     sizes=wording.sizes,

@@ -30,6 +30,11 @@ def signed_percent(value: float) -> str:
     return f"{round(value, 1) + 0.0:+.1f} %".replace("-", "−")  # noqa: RUF001 - a minus
 
 
+def precision(known: str | None, kind: str) -> str:
+    """Of a subject of a kind; an uploaded model's is in its file alone."""
+    return known or ("as in the file" if kind == "model" else "mixed")
+
+
 def sizes(shape: Shape) -> str:
     """Input and output: side in px and channels."""
     before = f"{shape.input_size}²×{shape.in_channels}"  # noqa: RUF001 - a sign

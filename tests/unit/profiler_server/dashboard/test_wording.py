@@ -46,3 +46,9 @@ def test_keys_are_put_into_words_and_other_names_stay() -> None:
     assert wording.subject_title(key) == "MBConv 56²×24 → 28²×40, kernel 5, expand 6, stride 2"
     assert wording.subject_title("classifier-in:7x7x8-out:1x1x2-int8") == "Classifier 7²×8 → 1²×2"
     assert wording.subject_title("my network") == "my network"
+
+
+def test_a_precision_is_said_where_it_is_known() -> None:
+    assert wording.precision("int8", "network") == "int8"
+    assert wording.precision(None, "network") == "mixed"
+    assert wording.precision(None, "model") == "as in the file"
