@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,23 +88,25 @@ def compare(
     comparison = _Comparison(run, settings, training, stages, images_per_network)
     rows = [*comparison.rows(methods), *_mobilenets(run.tables[0], settings, stages)]
     recipe, ran = _training(settings), _training(run.record.settings)
-    known = {}
+    known: dict[str, float] = {}
     if path.is_file():
-        before = _COMPARED.validate_json(path.read_bytes())
-        same = (row for row in before if (row.trained_with or ran) == recipe)
-        known = {row.network.content_hash: row.test_accuracy for row in same}
-    rows = [_trained(row, known.get(row.network.content_hash), recipe) for row in rows]
+        for row in _COMPARED.validate_json(path.read_bytes()):
+            if row.test_accuracy is not None and (row.trained_with or ran) == recipe:
+                known[row.network.content_hash] = row.test_accuracy
+    rows = [_trained(row, known, recipe) for row in rows]
     _write(rows, path)
-    for index, row in enumerate(rows if trained else []):
-        if row.test_accuracy is None:
+    for row in rows if trained else []:
+        # Methods may find one network: it is trained once.
+        if row.network.content_hash not in known:
             network = row.network.with_precision("float32")
             _, accuracy = train_network(network, training, test, settings, stages)
-            rows[index] = _trained(row, accuracy, recipe)
-            _write(rows, path)
-    return rows
+            known[row.network.content_hash] = accuracy
+            _write([_trained(row, known, recipe) for row in rows], path)
+    return [_trained(row, known, recipe) for row in rows]
 
 
-def _trained(row: Compared, accuracy: float | None, recipe: dict[str, Any]) -> Compared:
+def _trained(row: Compared, known: Mapping[str, float], recipe: dict[str, Any]) -> Compared:
+    accuracy = known.get(row.network.content_hash)
     if accuracy is None:
         return row
     return row.model_copy(update={"test_accuracy": accuracy, "trained_with": recipe})

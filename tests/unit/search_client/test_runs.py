@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from rich.console import Console
 from netspec.client import LatencyTable
 from netspec.errors import UserError
 from netspec.networks import Network
+from search_client import comparing
 from search_client.checkpoints import save
 from search_client.comparing import Compared, compare
 from search_client.curves import curves
@@ -133,7 +135,13 @@ def test_a_comparison_has_a_row_a_method_and_keeps_what_was_trained(tmp_path: Pa
     assert rows(trained=False) == trained
 
 
-def _compare(folder: Path, settings: Settings, *, trained: bool = False) -> list[Compared]:
+def _compare(
+    folder: Path,
+    settings: Settings,
+    methods: Sequence[Method] = tuple(Method),
+    *,
+    trained: bool = False,
+) -> list[Compared]:
     return compare(
         read_run(folder),
         settings,
@@ -141,7 +149,7 @@ def _compare(folder: Path, settings: Settings, *, trained: bool = False) -> list
         tiny_images(12, seed=5),
         folder,
         STAGES,
-        methods=tuple(Method),
+        methods=methods,
         images_per_network=8,
         trained=trained,
     )
@@ -167,6 +175,23 @@ def test_another_way_to_train_trains_anew(tmp_path: Path) -> None:
     assert all(row.test_accuracy is None for row in _compare(tmp_path, longer))
     assert [row.trained_with for row in before] != [None] * len(before)
     assert all(row.test_accuracy is None for row in _compare(tmp_path, settings))
+
+
+def test_a_network_that_several_methods_find_is_trained_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _search(tmp_path, _settings(), [10.0])
+    done: list[str] = []
+
+    def train(network: Network, *_: object) -> tuple[None, float]:
+        done.append(network.name)
+        return None, len(done) / 10
+
+    monkeypatch.setattr(comparing, "train_network", train)
+    rows = _compare(tmp_path, _settings(), (Method.GRADIENT, Method.GRADIENT), trained=True)
+    assert len(done) == len(set(done)) == 2
+    assert [row.test_accuracy for row in rows] == [0.1, 0.1, 0.2]
+    assert _compare(tmp_path, _settings(), (Method.GRADIENT,))[0].test_accuracy == 0.1
 
 
 def test_a_baseline_that_the_table_lacks_is_left_out(tmp_path: Path) -> None:
