@@ -17,6 +17,7 @@ from search_client.history import History, SearchStep
 from search_client.losses import LatencyLoss, LogRatio
 from search_client.search_config import SearchConfig
 from search_client.search_loop import Search
+from search_client.search_reports import expected_ms
 from search_client.steps import Batches
 
 
@@ -93,7 +94,7 @@ def search(
     return SearchResult(
         found=found,
         most_likely=likeliest,
-        expected_ms=run.expected_ms(),
+        expected_ms=expected_ms(family, goal),
         history=run.history,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -17,13 +16,11 @@ from search_client.checkpoints import BadCheckpoint, Checkpoints, State
 from search_client.family import Family
 from search_client.gates import draw_of, sample_path
 from search_client.goal import Goal
-from search_client.history import ArchitectureStep, History, Phase, SearchEpoch, SearchStep
+from search_client.history import ArchitectureStep, History, Phase, SearchStep
 from search_client.schedules import cosine, set_learning_rate
 from search_client.search_config import SearchConfig
+from search_client.search_reports import Reports, epoch_of
 from search_client.steps import Batch, Batches, Mean, device_of, weight_step
-
-#: least time between two reports of progress: each waits for the device
-REPORT_S = 0.1
 
 _HISTORY = TypeAdapter(History)
 
@@ -60,7 +57,7 @@ class Search:
         self.training = training
         self.held_out = held_out
         self.config = config
-        self.on_step = on_step
+        self.reports = Reports(family, goal, on_step)
         self.device = device_of(family)
         # The same on all processes, so that all of them draw the same paths.
         self.generator = torch.Generator().manual_seed(config.seed)
@@ -78,9 +75,6 @@ class Search:
         self.weight_steps = 0
         self.optimizer = config.optimizer(family.weights())
         self._held_out: Iterator[Batch] | None = None
-        self._reported = time.monotonic()
-        self._images_reported = 0
-        self._images = 0
         distributed.agree(family)
 
     @property
@@ -115,10 +109,13 @@ class Search:
                 self._architecture_step((step + 1) / total)
             position.step += 1
             last = position.step == per_epoch
-            self._report(phase, step + 1, total, now=last)
+            self.reports.step(phase, step + 1, total, self.weight_steps, self.mean, now=last)
             if not last:
                 checkpoints.step(self.state)
-        self._record_epoch(phase)
+        self.history.epochs.append(
+            epoch_of(self.family, self.goal, phase, self.weight_steps, self.mean)
+        )
+        self.mean = Mean()
         position.epoch, position.step = position.epoch + 1, 0
         checkpoints.step(self.state)
 
@@ -141,7 +138,7 @@ class Search:
             ),
         )
         self.weight_steps += 1
-        self._images += len(batch[1]) * distributed.world()
+        self.reports.count(len(batch[1]) * distributed.world())
 
     def _architecture_step(self, progress: float) -> None:
         """Move alpha once; `progress` is the share of the joint phase that is done."""
@@ -165,55 +162,6 @@ class Search:
         if self._held_out is None or step == 0:
             self._held_out = self.held_out.epoch(epoch, step)
         return next(self._held_out)
-
-    @torch.no_grad()
-    def expected_ms(self) -> tuple[float, ...]:
-        """E[LAT] now, by target."""
-        return tuple(self.goal.expected_ms(self.family, 0).tolist())
-
-    def _report(self, phase: Phase, done: int, total: int, *, now: bool) -> None:
-        since = time.monotonic() - self._reported
-        if not now and since < REPORT_S:
-            return
-        expected_ms = self.expected_ms()
-        worst = self.goal.worst(torch.tensor(expected_ms))
-        self.on_step(
-            SearchStep(
-                phase=phase,
-                done=done,
-                total=total,
-                weight_steps=self.weight_steps,
-                loss=self.mean.loss,
-                accuracy=self.mean.accuracy,
-                expected_ms=expected_ms[worst],
-                reference_ms=self.goal.aims[worst].reference_ms,
-                entropy=self.family.entropy().item(),
-                images_per_s=(self._images - self._images_reported) / max(since, 1e-6),
-            )
-        )
-        self._reported, self._images_reported = time.monotonic(), self._images
-
-    def _record_epoch(self, phase: Phase) -> None:
-        family = self.family
-        likeliest = int(family.beta.argmax())
-        p = family.supernet(likeliest).probabilities()
-        blocks = family.variants[likeliest].space.blocks
-        expected_ms = self.expected_ms()
-        self.history.epochs.append(
-            SearchEpoch(
-                phase=phase,
-                weight_steps=self.weight_steps,
-                loss=self.mean.loss,
-                accuracy=self.mean.accuracy,
-                expected_ms=expected_ms[self.goal.worst(torch.tensor(expected_ms))],
-                entropy=family.entropy().item(),
-                probabilities=[
-                    row[: block.choices] for row, block in zip(p.tolist(), blocks, strict=True)
-                ],
-                variants=family.variant_probabilities().tolist(),
-            )
-        )
-        self.mean = Mean()
 
     def state(self) -> State:
         """All that the next step depends on, and the history."""

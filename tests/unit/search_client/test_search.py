@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from netspec.errors import UserError
-from search_client import search_loop
+from search_client import search_reports
 from search_client.architecture import ArchitectureSteps
 from search_client.batches import PlainBatches, TrainingBatches
 from search_client.expected_latency import ExpectedLatency
@@ -75,7 +75,7 @@ def test_target_lifts_a_latency_that_began_below_the_reference() -> None:
 def test_architecture_steps_begin_in_the_second_joint_epoch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(search_loop, "REPORT_S", 0.0)
+    monkeypatch.setattr(search_reports, "REPORT_S", 0.0)
     steps: list[SearchStep] = []
     config = _config("full", Linear(), joint_epochs=3)
     _, result = _search(

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from search_client import search_loop
+from search_client import search_reports
 from search_client.batches import PlainBatches, TrainingBatches
 from search_client.checkpoints import Checkpoints
 from search_client.expected_latency import ExpectedLatency
@@ -24,7 +24,7 @@ from tests.unit.search_client.tiny import tiny_images, tiny_space
 
 
 def test_each_phase_has_a_cosine_and_momentum_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search_loop, "REPORT_S", 0.0)
+    monkeypatch.setattr(search_reports, "REPORT_S", 0.0)
     rates: list[float] = []
     optimizers: set[int] = set()
     seen: list[SearchStep] = []

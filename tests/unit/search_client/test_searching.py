@@ -79,7 +79,7 @@ def _changed(**values: object) -> Settings:
 @pytest.fixture
 def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a search that was sent SIGTERM in the middle."""
-    monkeypatch.setattr("search_client.search_loop.REPORT_S", 0.0)
+    monkeypatch.setattr("search_client.search_reports.REPORT_S", 0.0)
 
     def stop(step: SearchStep) -> None:
         if step.weight_steps == 5:
