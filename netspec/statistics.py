@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Annotated, Any
 
 import numpy as np
@@ -17,6 +17,8 @@ BOOTSTRAP_RESAMPLES = 500
 #: shares of the visits that do not count, see `estimate_each`
 TRIMMED_LOW = 0.10
 TRIMMED_HIGH = 0.25
+#: weights of resamples are kept for up to so many visits, 33 MB in all
+_MOST_KEPT = 128
 #: two-sided level of an entry's interval
 INTERVAL_LEVEL = 0.95
 
@@ -147,13 +149,21 @@ def _weights(count: int) -> npt.NDArray[np.float64]:
     return weights
 
 
-@lru_cache(maxsize=1_024)
 def _resampled_weights(count: int) -> npt.NDArray[np.float64]:
     """What each of the ascending values counts in each resample, shape [resamples, count].
 
     Which values a resample draws depends on nothing but their number, and which of them are
     trimmed follows from their ranks: so this is found once for all subjects.
     """
+    return _kept_weights(count) if count <= _MOST_KEPT else _drawn_weights(count)
+
+
+@cache
+def _kept_weights(count: int) -> npt.NDArray[np.float64]:
+    return _drawn_weights(count)
+
+
+def _drawn_weights(count: int) -> npt.NDArray[np.float64]:
     drawn = np.random.default_rng(0).integers(0, count, size=(BOOTSTRAP_RESAMPLES, count))
     drawn.sort(axis=1)
     weights = np.zeros((BOOTSTRAP_RESAMPLES, count))

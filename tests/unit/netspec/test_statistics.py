@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from netspec.statistics import Estimate, VisitStatistics, estimate, estimate_each
+from netspec.statistics import (
+    Estimate,
+    VisitStatistics,
+    _kept_weights,
+    estimate,
+    estimate_each,
+)
 
 
 def visit(p5_us: float) -> VisitStatistics:
@@ -143,3 +149,11 @@ def test_subjects_together_have_the_very_estimates_of_each_alone(
 def test_a_subject_without_visits_spoils_the_batch() -> None:
     with pytest.raises(ValueError, match="at least one visit"):
         estimate_each([np.array([1.0]), np.array([])])
+
+
+def test_what_is_kept_between_estimates_is_bounded() -> None:
+    """A long-lived server sees every number of visits; each has [500, visits] weights."""
+    estimate_each([np.ones(128), np.ones(129), np.ones(2_000)])
+    kept = _kept_weights.cache_info().currsize
+    estimate_each([np.ones(128), np.ones(129), np.ones(3_000)])
+    assert 1 <= kept == _kept_weights.cache_info().currsize
