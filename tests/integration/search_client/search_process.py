@@ -103,15 +103,24 @@ def run_same(folder: Path) -> None:
     (folder / f"same-{distributed.rank()}.txt").write_text(told, encoding="utf-8")
 
 
+def threads() -> list[str]:
+    """Names of this process's threads, those outside Python too."""
+    return sorted(path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm"))
+
+
 def main() -> None:
     """`search_process.py FOLDER`."""
     torch.set_num_threads(1)
+    folder = Path(sys.argv[1])
     gradients: tuple[Gradient, ...] = ("two", "full", "reinforce")
     with distributed.joined():
+        rank = distributed.rank()
         for gradient in gradients:
-            run(gradient, Path(sys.argv[1]))
-        run_training(Path(sys.argv[1]))
-        run_same(Path(sys.argv[1]))
+            run(gradient, folder)
+        run_training(folder)
+        run_same(folder)
+        (folder / f"threads-within-{rank}.txt").write_text(" ".join(threads()))
+    (folder / f"threads-after-{rank}.txt").write_text(" ".join(threads()))
 
 
 if __name__ == "__main__":

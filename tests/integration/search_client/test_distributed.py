@@ -76,6 +76,13 @@ def test_two_processes_train_as_one_does(folder: Path) -> None:
     assert any((value - began[name]).abs().max() > 0.01 for name, value in one.items())
 
 
+def test_no_thread_of_the_processes_group_outlives_it(folder: Path) -> None:
+    """One that did would sometimes end the process by SIGABRT, after all its work."""
+    for rank in range(2):
+        assert "gloo" in (folder / f"threads-within-{rank}.txt").read_text()
+        assert "gloo" not in (folder / f"threads-after-{rank}.txt").read_text()
+
+
 def test_what_the_first_process_is_told_all_are_told(folder: Path) -> None:
     told = [(folder / f"same-{rank}.txt").read_text(encoding="utf-8") for rank in range(2)]
     assert told == ["grüße of 0, asked by 0"] * 2
