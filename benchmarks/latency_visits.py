@@ -105,8 +105,8 @@ class Amount:
     network_visits: int
 
 
-FULL = Amount(5, 26, 20, 3, 3, 12, 32, 16, 40)
-QUICK = Amount(3, 4, 4, 1, 1, 2, 2, 1, 2)
+FULL = Amount(5, 35, 20, 3, 3, 12, 32, 16, 40)
+QUICK = Amount(3, 5, 4, 1, 1, 2, 2, 1, 2)
 
 
 def measure(file: Path, amount: Amount, seed: int, limit_s: float) -> None:
