@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 import torch
 
@@ -25,6 +25,11 @@ class Stopped(Interrupted):
 
 class BadCheckpoint(UserError):
     """A checkpoint cannot be read, or is another run's."""
+
+    @classmethod
+    def saved_by(cls, another: str, give: str = "the same") -> Self:
+        """It is another run's: whose, and what to give in order to go on with it."""
+        return cls(f"the checkpoint was saved by {another}; give {give}, or start without --resume")
 
 
 def save(state: State, path: Path) -> None:

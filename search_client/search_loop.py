@@ -188,17 +188,11 @@ class Search:
         """
         same = SearchConfig.model_validate_json(state["config"]) == self.config
         if not same or state.get("batches") != [len(self.training), len(self.held_out)]:
-            raise BadCheckpoint(
-                "the checkpoint was saved by a search with other settings or data; give the same, "
-                "or start without --resume"
-            )
+            raise BadCheckpoint.saved_by("a search with other settings or data")
         try:
             self.family.load_state_dict(state["family"])
         except RuntimeError as error:
-            raise BadCheckpoint(
-                "the checkpoint was saved by a search of another space; give the same recipe, "
-                "or start without --resume"
-            ) from error
+            raise BadCheckpoint.saved_by("a search of another space", "the same recipe") from error
         self.optimizer.load_state_dict(state["optimizer"])
         self.architecture.optimizer.load_state_dict(state["architecture"])
         self.architecture.baseline = state["baseline"]

@@ -225,17 +225,11 @@ class _Training:
         """
         same = TrainConfig.model_validate_json(state["config"]) == self.config
         if not same or state.get("batches") != len(self.batches):
-            raise BadCheckpoint(
-                "the checkpoint was saved by a training with other settings or data; give the "
-                "same, or start without --resume"
-            )
+            raise BadCheckpoint.saved_by("a training with other settings or data")
         try:
             self.model.load_state_dict(state["model"])
         except RuntimeError as error:
-            raise BadCheckpoint(
-                "the checkpoint was saved by a training of another network; give the same, "
-                "or start without --resume"
-            ) from error
+            raise BadCheckpoint.saved_by("a training of another network") from error
         self.optimizer.load_state_dict(state["optimizer"])
         for name, value in state["average"].items():
             # In place: the average stays on the model's device.
