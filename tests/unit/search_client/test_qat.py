@@ -121,7 +121,7 @@ def test_both_ways_to_int8_spare_the_float_network_and_keep_most_of_its_accuracy
     torch.manual_seed(0)
     model = FloatNetwork(tiny_space().network([0, 6]))
     data = tiny_images(200)
-    config = TrainConfig(epochs=8, rising_epochs=0, learning_rate=0.5)
+    config = TrainConfig(epochs=8, rising_epochs=2, learning_rate=0.5)
     train(model, TrainingBatches(data, 16, 20, seed=0), config, lambda _: None)
     test = PlainBatches(tiny_images(60, seed=1), 16, 60)
     before = {name: value.clone() for name, value in model.state_dict().items()}
