@@ -67,12 +67,10 @@ class Agent:
                 idle = self._work(registered, wait=not until_idle)
             except StopRequested:
                 return
-            except LeaseLost as error:
-                _log.warning("lease lost", why=str(error))
             except DeviceQuarantined as error:
                 self._quarantine(registered, str(error))
                 registered, asleep = None, True
-            except (ProfilerUnreachable, ProfilerRefused, DeviceNotReady) as error:
+            except (ProfilerUnreachable, ProfilerRefused, LeaseLost, DeviceNotReady) as error:
                 if until_idle and _is_quarantine(error):
                     _log.error("in quarantine", why=str(error))
                     return

@@ -78,6 +78,18 @@ def test_a_lost_lease_stops_the_batch_and_keeps_its_visits(spool: Spool) -> None
     assert peer.releases == []
 
 
+def test_leases_that_are_gone_at_once_are_not_asked_for_without_a_pause(spool: Spool) -> None:
+    peer = leased({"a": 1})
+    peer.leases *= 3
+    peer.lost = True
+    agent = agent_with(peer, ScriptedRunner(), spool, StopSignal())
+    waits: list[float] = []
+    agent.bench.stop.wait = waits.append  # type: ignore[method-assign]
+    agent.run(until_idle=True)
+    assert waits == [BACKOFF_S] * 3
+    assert peer.visits == []
+
+
 def test_cancelled_tasks_are_dropped(spool: Spool) -> None:
     peer = leased({"a": 20_000, "b": 1})
     peer.renew_every_s = 0.01
