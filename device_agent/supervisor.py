@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import structlog
 from device_agent.errors import PhoneUnusable
 from device_agent.stop import StopSignal
 from device_agent.transports.base import SeenThrough
+from netspec.parent import END_WITH_STDIN_VARIABLE
 
 #: between two looks at what is plugged in, s
 LOOK_EVERY_S = 5.0
@@ -82,7 +84,11 @@ class Supervisor:
         _log.info("phone", device=phone.serial, way=phone.way)
         # In a session of its own: Ctrl-C reaches it once, from here.
         worker.process = subprocess.Popen(  # noqa: S603 (our own program)
-            self.command(phone), stdin=subprocess.DEVNULL, start_new_session=True
+            self.command(phone),
+            # It ends with this process, however that ends.
+            stdin=subprocess.PIPE,
+            env={**os.environ, END_WITH_STDIN_VARIABLE: "1"},
+            start_new_session=True,
         )
         worker.started_at = time.monotonic()
 
@@ -90,7 +96,9 @@ class Supervisor:
         for serial, worker in self._workers.items():
             if worker.process is None or worker.process.poll() is None:
                 continue
-            code, worker.process = worker.process.returncode, None
+            with worker.process as ended:
+                worker.process = None
+            code = ended.returncode
             worker.done = once
             if code == 0:
                 worker.failures = 0
@@ -118,11 +126,11 @@ class Supervisor:
             process.terminate()
         deadline = time.monotonic() + _END_TIMEOUT_S
         for process in running:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            with process:
+                try:
+                    process.wait(max(0.0, deadline - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    process.kill()
 
 
 def python_command(*arguments: str) -> list[str]:

@@ -1,3 +1,4 @@
+import subprocess
 import sys
 import threading
 import time
@@ -10,6 +11,7 @@ from device_agent.errors import PhoneUnusable
 from device_agent.stop import StopSignal
 from device_agent.supervisor import Supervisor
 from device_agent.transports.base import SeenThrough
+from tests.waiting import wait_for
 
 _WRITES = "import sys, pathlib; pathlib.Path(sys.argv[1]).touch()"
 _WAITS = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(0)); time.sleep(60)"
@@ -81,3 +83,30 @@ def test_a_process_that_fails_is_started_again_after_a_while(
     made.seen = look
     made.run(until_idle=False)
     assert path.read_text() == "xxx"
+
+
+def test_a_supervisor_that_is_killed_takes_its_processes_with_it(tmp_path: Path) -> None:
+    worker = """
+import pathlib, signal, sys, time
+from netspec.parent import end_with_parent
+folder = pathlib.Path(sys.argv[1])
+signal.signal(15, lambda *_: (folder / "ended").touch() or sys.exit(0))
+end_with_parent()
+(folder / "runs").touch()
+time.sleep(60)
+"""
+    script = """
+import sys
+from device_agent.stop import StopSignal
+from device_agent.supervisor import Supervisor
+from device_agent.transports.base import SeenThrough
+Supervisor(
+    seen=lambda: [SeenThrough("a", "tcp")],
+    command=lambda _: [sys.executable, "-c", sys.argv[1], sys.argv[2]],
+    stop=StopSignal(),
+).run(until_idle=False)
+"""
+    with subprocess.Popen([sys.executable, "-c", script, worker, str(tmp_path)]) as killed:
+        wait_for((tmp_path / "runs").exists)
+        killed.kill()
+    wait_for((tmp_path / "ended").exists, 10)
