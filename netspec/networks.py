@@ -20,6 +20,8 @@ from netspec.operators import (
     content_hash,
 )
 
+#: characters of a network's name
+MAX_NAME = 200
 #: (expand, channels, depth, first stride) of each stage. Source: MobileNetV2, table 2.
 MOBILENET_V2_STAGES: tuple[tuple[int, int, int, Stride], ...] = (
     (1, 16, 1, 1),
@@ -49,7 +51,7 @@ class Network(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
     operators: Annotated[tuple[Operator, ...], Field(min_length=1, max_length=512)]
 
     @model_validator(mode="after")

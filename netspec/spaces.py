@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from netspec.errors import InvalidSpec
-from netspec.networks import Network, head_and_classifier, round_channels
+from netspec.networks import MAX_NAME, Network, head_and_classifier, round_channels
 from netspec.operators import (
     Channels,
     Classifier,
@@ -48,6 +48,9 @@ PROXYLESS_STAGES = (
     Stage(channels=192, depth=4, stride=2),
     Stage(channels=320, depth=1, stride=1),
 )
+
+#: of choices in names: 3 kernels times 4 expansion ratios, and Zero
+_DIGITS = "0123456789abc"
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,7 @@ class Space(BaseModel):
 
         Args:
             choices: one index a block into its candidates; `len(candidates)` means Zero.
-            name: for people; by default the space's size and the choices.
+            name: for people; by default the space's size and the choices, as far as they fit.
 
         Raises:
             InvalidSpec: a wrong number of choices, or one that a block does not have.
@@ -182,11 +185,8 @@ class Space(BaseModel):
                 raise InvalidSpec(f"block {index} has {block.choices} choices, got {choice}")
             if choice < len(block.candidates):
                 chosen.append(block.candidates[choice])
+        shown = "".join(_DIGITS[choice] for choice in choices)
         return Network(
-            name=name or f"proxylessnas {self.input_size}-{self.width:g} {_digits(choices)}",
+            name=name or f"proxylessnas {self.input_size}-{self.width:g} {shown}"[:MAX_NAME],
             operators=(*self.fixed_start, *chosen, *self.fixed_end),
         )
-
-
-def _digits(choices: Sequence[int]) -> str:
-    return "".join(str(choice) for choice in choices)

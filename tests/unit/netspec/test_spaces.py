@@ -133,3 +133,16 @@ def test_precision_reaches_every_operator() -> None:
 
 def test_json_form_round_trips() -> None:
     assert Space.model_validate_json(SMALL.model_dump_json()) == SMALL
+
+
+def test_a_network_of_many_blocks_has_a_name_that_fits() -> None:
+    stages = (Stage(channels=24, depth=16, stride=1),) * 16
+    space = Space(input_size=32, stages=stages)
+    assert len(space.network([0] * len(space.blocks)).name) == 200
+
+
+def test_a_choice_is_one_character_of_the_name() -> None:
+    space = Space(expands=(2, 3, 4, 6))
+    assert max(block.choices for block in space.blocks) == 13
+    names = {space.network([*first, *[0] * 19]).name for first in ((1, 11), (11, 1))}
+    assert names == {f"proxylessnas 224-1 {first}{'0' * 19}" for first in ("1b", "b1")}
