@@ -12,6 +12,7 @@ from netspec.client.errors import NoCalibration, NoSnapshot
 from netspec.errors import MissingEntries
 from netspec.networks import Network
 from netspec.operators import Operator, Precision
+from netspec.outputs import write_file
 from netspec.wire import Calibration, Snapshot
 
 
@@ -32,17 +33,12 @@ class LatencyTable:
         return cls(read_snapshot(Path(path)))
 
     def save(self, path: Path | str) -> None:
-        """Writes the snapshot as JSON, for `from_file`.
+        """Writes the snapshot as JSON, for `from_file`; makes the folders above it.
 
         Raises:
-            NoSnapshot: the file cannot be written.
+            UserError: the file cannot be written.
         """
-        try:
-            Path(path).write_text(self.snapshot.model_dump_json() + "\n", encoding="utf-8")
-        except OSError as error:
-            raise NoSnapshot(
-                f"cannot write {path}: {error.strerror}; name a file in a folder that exists"
-            ) from error
+        write_file(Path(path), self.snapshot.model_dump_json() + "\n")
 
     def values_ms(self, operators: Iterable[Operator]) -> tuple[float, ...]:
         """Each operator's entry in ms, times its factor where the calibration has one.

@@ -23,7 +23,7 @@ from netspec.client import (
 )
 from netspec.client.calls import Calls
 from netspec.connection import TOKEN_VARIABLE, URL_VARIABLE
-from netspec.errors import ProfilerRefused, ProfilerUnreachable
+from netspec.errors import ProfilerRefused, ProfilerUnreachable, UserError
 from netspec.networks import Network
 from netspec.operators import Classifier, HeadConv, StemConv
 from netspec.wire import Job, JobRequest, Target
@@ -228,7 +228,7 @@ def test_a_saved_snapshot_answers_for_its_table_and_for_nothing_else(tmp_path: P
 
 
 def test_a_table_is_read_back_from_its_file(tmp_path: Path) -> None:
-    path = tmp_path / "table.json"
+    path = tmp_path / "made" / "table.json"
     LatencyTable(SNAPSHOT).save(path)
     table = LatencyTable.from_file(str(path))
     assert table.snapshot == SNAPSHOT
@@ -241,8 +241,8 @@ def test_files_that_are_no_snapshots(tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text("{}", encoding="utf-8")
     with pytest.raises(NoSnapshot, match=r"other\.json is no snapshot: Field required"):
         ProfilerClient.of_file(tmp_path / "other.json")
-    with pytest.raises(NoSnapshot, match=r"cannot write .*: No such file"):
-        LatencyTable(SNAPSHOT).save(tmp_path / "nowhere" / "table.json")
+    with pytest.raises(UserError, match=r"cannot write .*: Is a directory"):
+        LatencyTable(SNAPSHOT).save(tmp_path)
 
 
 def test_asking_for_a_latency_needs_no_torch() -> None:
