@@ -25,7 +25,7 @@ class _Step(BaseModel):
 
 
 class Gate(_Step):
-    """What must hold before a round. What a device does not say, it is not held against."""
+    """What must hold before a stretch. What a device does not say, it is not held against."""
 
     #: Android's thermal status: 0 is none, from 1 on the device throttles
     max_thermal_status: Annotated[int, Field(ge=0)] = 0
