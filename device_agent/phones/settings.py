@@ -47,11 +47,13 @@ class PhoneClock:
         there = self._shell(f"cat {JOURNAL}")
         if there is None:
             return False
-        undo = "; ".join(reversed(there.splitlines()))
-        if self._shell(f"({undo}) && rm -f {JOURNAL}") is None:
+        undo = there.splitlines()[::-1]
+        # One that fails must not keep the others from being undone, nor be forgotten.
+        tries = "; ".join(f"{{ {line}; }} || left=1" for line in undo)
+        if self._shell(f'left=; {tries}; [ -z "$left" ] && rm -f {JOURNAL}') is None:
             raise DeviceNotReady(
-                f"{self._transport.serial} does not take its settings back ({undo}); restart it, "
-                f"then remove {JOURNAL}"
+                f"{self._transport.serial} does not take its settings back ({'; '.join(undo)}); "
+                f"restart it, then remove {JOURNAL}"
             )
         return True
 

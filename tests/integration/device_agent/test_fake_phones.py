@@ -352,6 +352,31 @@ def test_a_rooted_phones_clock_is_locked_and_given_back(
         assert fake_phone.state.files()[path].strip() == "300000"
 
 
+def test_a_clock_that_is_not_given_back_is_said_and_stays_in_the_journal(
+    fake_phone: FakePhone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_phone.state.root = True
+    fake_phone.state.clusters = (((0, 1), 2_000_000),)
+    stuck, writable = "/sys/devices/system/cpu/cpu1/", fake_phone.files.check_writable
+
+    def check(path: str) -> None:
+        writable(path)
+        if path.startswith(stuck):
+            raise PermissionError(1, "Operation not permitted", path)
+
+    with phone_bench(fake_phone, tmp_path) as made:
+        made.agent.bench.device.prepare([])
+        with monkeypatch.context() as patch:
+            patch.setattr(fake_phone.files, "check_writable", check)
+            with pytest.raises(DeviceNotReady, match="does not take its settings back"):
+                made.agent.bench.device.rest()
+        assert journal(fake_phone)
+        low = fake_phone.state.files()
+        assert low["/sys/devices/system/cpu/cpu0/cpufreq/scaling_min_freq"].strip() == "300000"
+    with phone_bench(fake_phone, tmp_path):
+        assert not journal(fake_phone)
+
+
 def test_a_phone_that_stays_away_is_said(bench: PhoneBench) -> None:
     bench.phone.lose_power()
     with pytest.raises(DeviceNotReady):
