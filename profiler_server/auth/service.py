@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +15,7 @@ from profiler_server.auth.scopes import Scope
 from profiler_server.auth.tables import LONGEST_NAME, TokenRow
 from profiler_server.events import repository as events
 from profiler_server.events.tables import EventKind
+from profiler_server.kit.caching import BriefCache
 from profiler_server.kit.database import Database, database_now
 from profiler_server.kit.ids import new_id
 from profiler_server.kit.problems import Problem
@@ -24,7 +23,6 @@ from profiler_server.kit.problems import Problem
 #: for so long (s) a checked token is taken without asking the database again
 TRUSTED_S = 5.0
 _LAST_USED_RESOLUTION = timedelta(minutes=1)
-_MOST_TRUSTED = 10_000
 
 
 @dataclass(frozen=True)
@@ -90,13 +88,17 @@ class TokenChecker:
     def __init__(self, database: Database, key: bytes) -> None:
         self._database = database
         self._key = key
-        self._lock = threading.Lock()
-        self._trusted: dict[str, tuple[float, Principal]] = {}
+        # Apart: an id is no secret, and must not pass for the token.
+        self._by_token: BriefCache[str, Principal] = BriefCache(TRUSTED_S)
+        self._by_id: BriefCache[str, Principal] = BriefCache(TRUSTED_S)
 
-    def trusted(self, name: str) -> Principal | None:
-        """Who it is, if the token, or the id, was checked a moment ago; never waits."""
-        until, principal = self._trusted.get(name, (0.0, None))
-        return principal if until > time.monotonic() else None
+    def trusted(self, token: str) -> Principal | None:
+        """Who it is, if the token was checked a moment ago; never waits."""
+        return self._by_token.get(token)
+
+    def trusted_id(self, token_id: str) -> Principal | None:
+        """Who has the token with this id, if that was checked a moment ago; never waits."""
+        return self._by_id.get(token_id)
 
     def check(self, token: str) -> Principal:
         """Who it is, after asking the database.
@@ -106,8 +108,9 @@ class TokenChecker:
         """
         if not tokens.is_well_formed(token):
             raise refused("it is not a token of this service (mistyped or cut off?)")
-        digest = tokens.digest(self._key, token)
-        return self._checked(token, TokenRow.digest == digest)
+        principal = self._checked(TokenRow.digest == tokens.digest(self._key, token))
+        self._by_token.put(token, principal)
+        return principal
 
     def check_id(self, token_id: str) -> Principal:
         """Who it is that was found to have the token with this id, after asking the database.
@@ -115,9 +118,11 @@ class TokenChecker:
         Raises:
             Problem: `invalid-token`.
         """
-        return self._checked(token_id, TokenRow.id == token_id)
+        principal = self._checked(TokenRow.id == token_id)
+        self._by_id.put(token_id, principal)
+        return principal
 
-    def _checked(self, name: str, which: ColumnElement[bool]) -> Principal:
+    def _checked(self, which: ColumnElement[bool]) -> Principal:
         with self._database.read() as session:
             row = repository.one(session, which)
             now = database_now(session)
@@ -128,12 +133,7 @@ class TokenChecker:
         if row.expires_at is not None and row.expires_at <= now:
             raise refused(f"it expired on {row.expires_at:%Y-%m-%d %H:%M} UTC")
         self._note_use(row, now)
-        principal = Principal(row.id, frozenset(Scope(scope) for scope in row.scopes.split()))
-        with self._lock:
-            if len(self._trusted) >= _MOST_TRUSTED:
-                self._trusted.clear()
-            self._trusted[name] = (time.monotonic() + TRUSTED_S, principal)
-        return principal
+        return Principal(row.id, frozenset(Scope(scope) for scope in row.scopes.split()))
 
     def _note_use(self, row: TokenRow, now: datetime) -> None:
         if row.last_used_at is None or now - row.last_used_at > _LAST_USED_RESOLUTION:

@@ -81,7 +81,7 @@ async def who(request: Request, cookie: str) -> Principal:
     if token_id is None:
         raise NotSignedIn("The session has ended; sign in again.")
     checker = cast("TokenChecker", request.app.state.token_checker)
-    principal = checker.trusted(token_id)
+    principal = checker.trusted_id(token_id)
     if principal is not None:
         return principal
     try:

@@ -18,6 +18,7 @@ from profiler_server.events.tables import EventKind, EventRow
 from profiler_server.kit.database import Database
 from profiler_server.kit.settings import Settings
 from tests.integration.profiler_server import farm
+from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.service import Api
 
 MakeToken = Callable[..., str]
@@ -78,9 +79,13 @@ def test_a_token_of_another_server_is_refused(api: Api, settings: Settings, tmp_
 
 
 def test_a_revoked_token_is_trusted_only_for_moments(
-    api: Api, make_token: MakeToken, database: Database, monkeypatch: pytest.MonkeyPatch
+    make_api: MakeApi,
+    make_token: MakeToken,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(service, "TRUSTED_S", 0.0)
+    api = make_api()
     token = make_token(Scope.TABLES_READ)
     with_token(api, token).call("GET", "/v1/targets")
     with database.write() as session:
@@ -91,7 +96,7 @@ def test_a_revoked_token_is_trusted_only_for_moments(
 
 
 def test_a_revocation_reaches_every_replica_within_5_seconds(
-    api: Api, make_api: Callable[..., Api], make_token: MakeToken, database: Database
+    api: Api, make_api: MakeApi, make_token: MakeToken, database: Database
 ) -> None:
     token = make_token(Scope.TABLES_READ)
     replicas = [with_token(api, token), with_token(make_api(), token)]

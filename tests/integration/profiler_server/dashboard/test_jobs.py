@@ -261,13 +261,18 @@ def test_progress_comes_as_events_until_the_job_is_finished(
 
 
 def test_progress_ends_when_the_token_is_revoked(
-    api: Api, sign_in: SignIn, database: Database, monkeypatch: pytest.MonkeyPatch
+    make_api: Callable[..., Api],
+    make_token: Callable[..., str],
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(progress, "_EVERY_S", 0.02)
     monkeypatch.setattr(service, "TRUSTED_S", 0.0)
+    api = make_api()
     api.register(farm.registration())
     job = api.file(farm.job(farm.blocks(2)))
-    reader = sign_in(Scope.TABLES_READ)
+    reader = Visitor(api.http.app)  # type: ignore[attr-defined]
+    reader.sign_in(make_token(Scope.TABLES_READ))
     answers = []
     follow = threading.Thread(
         target=lambda: answers.append(reader.http.get(f"/dashboard/jobs/{job.id}/progress"))
