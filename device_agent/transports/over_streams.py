@@ -56,7 +56,7 @@ class StreamTransport:
         if self._shell_v2:
             service = shell.V2_SERVICE + shell.v2_command(command, merged=merged)
             try:
-                with self._stream(service, deadline) as stream:
+                with self._stream(service, deadline, may_be_refused=True) as stream:
                     return shell.v2_result(stream)
             except ServiceRefused:
                 self._shell_v2 = False
@@ -114,7 +114,9 @@ class StreamTransport:
         self._connection.close()
 
     @contextmanager
-    def _stream(self, service: str, deadline: Deadline) -> Iterator[Stream]:
+    def _stream(
+        self, service: str, deadline: Deadline, *, may_be_refused: bool = False
+    ) -> Iterator[Stream]:
         if not self._connected:
             raise TransportLost(f"{self.serial} is not connected")
         try:
@@ -128,6 +130,14 @@ class StreamTransport:
         except TransportLost:
             self.close()
             raise
+        except ServiceRefused as error:
+            if may_be_refused:
+                raise
+            # Every phone offers the others: an adb server says so, too, of one that goes away.
+            self.close()
+            raise TransportLost(
+                f"{self.serial} refuses the service `{_shortened(service)}`"
+            ) from error
 
     def _remove_parts(self, path: PurePosixPath) -> None:
         """Removes what a refused transfer left; the refusal is what the caller hears of."""
