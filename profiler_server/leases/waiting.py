@@ -139,14 +139,23 @@ class WaitingRoom:
                 self._signal.notify()
 
     async def _look_while_anyone_waits(self) -> None:
-        async with hearing_notices(self._database, self._signal):
-            with self._signal.listening() as listener:
-                while self._waiters and not self._signal.closing:
-                    await self._look()
-                    await asyncio.sleep(_LOOK_AT_MOST_EVERY_S)
-                    await listener.wait(random.uniform(*_LOOK_EVERY_S))  # noqa: S311 - no secret
+        # Again where a claim has come while the connection that hears of work was being closed.
+        while self._anyone_waits:
+            async with hearing_notices(self._database, self._signal):
+                await self._look_again_and_again()
         for waiter in self._waiters:
             waiter.wake()
+
+    @property
+    def _anyone_waits(self) -> bool:
+        return bool(self._waiters) and not self._signal.closing
+
+    async def _look_again_and_again(self) -> None:
+        with self._signal.listening() as listener:
+            while self._anyone_waits:
+                await self._look()
+                await asyncio.sleep(_LOOK_AT_MOST_EVERY_S)
+                await listener.wait(random.uniform(*_LOOK_EVERY_S))  # noqa: S311 - no secret
 
     async def _look(self) -> None:
         target_ids = frozenset().union(*(waiter.target_ids for waiter in self._waiters))

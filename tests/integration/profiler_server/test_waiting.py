@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import text
 
 from netspec.wire import Lease, LeaseRequest
 from profiler_server.kit.database import Database
+from profiler_server.kit.settings import Settings
+from profiler_server.kit.work_signal import WorkSignal
+from profiler_server.leases.waiting import WaitingRoom
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.service import Api, read
+from tests.waiting import wait_for
 
 #: work is filed 0.3 s after a look, and a process looks by itself every 1.5 s at most
 PROMPT_S = 1.0
@@ -116,3 +125,48 @@ def test_a_retry_wakes_those_who_wait(make_api: MakeApi, pool: ThreadPoolExecuto
     again = pool.submit(ask, api, device, 15.0).result(20)
     assert again is not None
     assert [task.task_id for task in again.tasks] == [lease.tasks[0].task_id]
+
+
+class _Caller:
+    """Of a claim; never hangs up."""
+
+    async def is_disconnected(self) -> bool:
+        return False
+
+
+def test_a_claim_that_comes_as_the_last_look_ends_is_looked_for(
+    api: Api, database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process stops hearing other replicas when nobody waits, and that takes a moment."""
+    device = api.register(farm.registration()).id
+    signal = WorkSignal()
+    room = WaitingRoom(database, settings, signal)
+
+    async def claim(wait_s: float) -> Lease | None:
+        caller = cast("Request", _Caller())
+        return await room.claim(caller, LeaseRequest(device_id=device, wait_s=wait_s))
+
+    async def go_home_and_come_back() -> Lease | None:
+        ends, goes_on = asyncio.Event(), asyncio.Event()
+
+        @asynccontextmanager
+        async def hearing(_database: Database, _signal: WorkSignal) -> AsyncIterator[None]:
+            yield
+            ends.set()
+            await goes_on.wait()
+
+        monkeypatch.setattr("profiler_server.leases.waiting.hearing_notices", hearing)
+        assert await claim(0.01) is None
+        signal.notify()
+        await asyncio.wait_for(ends.wait(), 10)
+        late = asyncio.create_task(claim(10.0))
+        await run_in_threadpool(wait_for, lambda: room._waiters)
+        goes_on.set()
+        await asyncio.sleep(0.3)
+        await run_in_threadpool(api.file, farm.job(farm.blocks(1)))
+        signal.notify()
+        lease = await late
+        await room.close()
+        return lease
+
+    assert asyncio.run(go_home_and_come_back()) is not None
