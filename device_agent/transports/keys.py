@@ -6,13 +6,13 @@ import base64
 import os
 import socket
 import struct
-import tempfile
 from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
 from device_agent.errors import AdbMissing
+from netspec.private_file import make_private
 
 _BITS = 2048
 _BYTES = _BITS // 8
@@ -84,16 +84,7 @@ def _make(path: Path) -> None:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    # mkstemp makes it readable by its owner alone.
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".adbkey-")
-    with os.fdopen(handle, "wb") as file:
-        file.write(pem)
-    try:
-        os.link(name, path)
-    except FileExistsError:  # the other process was first; its key is as good
-        pass
-    finally:
-        Path(name).unlink()
+    make_private(path, pem)
 
 
 def _loaded(path: Path) -> rsa.RSAPrivateKey | None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 import string
 import zlib
 from pathlib import Path
 
 from netspec.errors import UserError
+from netspec.private_file import make_private
 
 PREFIX = "pfs_"
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -51,14 +51,10 @@ def server_key(path: Path) -> bytes:
         UserError: the file cannot be made or read, or holds something else.
     """
     try:
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            key = bytes.fromhex(path.read_text(encoding="ascii").strip())
-        else:
-            key = secrets.token_bytes(_KEY_BYTES)
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(key.hex() + "\n")
+        if not path.exists():
+            made = secrets.token_bytes(_KEY_BYTES).hex()
+            make_private(path, f"{made}\n".encode("ascii"))
+        key = bytes.fromhex(path.read_text(encoding="ascii").strip())
     except (OSError, ValueError) as error:
         raise UserError(f"the server key {path} cannot be used: {error}") from error
     if len(key) != _KEY_BYTES:

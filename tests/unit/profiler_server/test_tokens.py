@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,22 @@ def test_the_server_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     assert tokens.server_key(path) == key
     assert tokens.server_key(tmp_path / "other.key") != key
+
+
+def test_replicas_that_start_at_once_make_one_server_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "server.key"
+    of_other: list[bytes] = []
+
+    def meanwhile(count: int) -> bytes:
+        monkeypatch.undo()
+        of_other.append(tokens.server_key(path))
+        return bytes(count)
+
+    monkeypatch.setattr(secrets, "token_bytes", meanwhile)
+    assert [tokens.server_key(path)] == of_other
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("content", ["", "00", "no hex"])
