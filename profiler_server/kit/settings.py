@@ -50,7 +50,8 @@ class Settings(BaseModel):
             database_url: wins over the environment; by default an SQLite file in `data_dir()`.
 
         Raises:
-            UserError: a variable holds what its field does not allow.
+            UserError: a variable holds what its field does not allow, or leases would expire before
+                they are renewed.
         """
         folder = data_dir()
         values: dict[str, str | Path] = {
@@ -63,8 +64,15 @@ class Settings(BaseModel):
         if database_url:
             values["database_url"] = database_url
         try:
-            return cls.model_validate(values)
+            settings = cls.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
             name = _PREFIX + str(first["loc"][0]).upper()
             raise UserError(f"{name} is {first['input']!r}: {first['msg']}") from error
+        if settings.renew_every_s >= settings.lease_ttl_s:
+            raise UserError(
+                f"PROFILER_RENEW_EVERY_S is {settings.renew_every_s:g}, expected less than "
+                f"PROFILER_LEASE_TTL_S, {settings.lease_ttl_s:g}; with a third of it two renewals "
+                "may get lost"
+            )
+        return settings

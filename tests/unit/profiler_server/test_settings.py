@@ -34,3 +34,13 @@ def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("PROFILER_LEASE_TTL_S", "soon")
     with pytest.raises(UserError, match="PROFILER_LEASE_TTL_S is 'soon'"):
         Settings.from_environment()
+
+
+def test_a_lease_that_would_end_before_its_renewal_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PROFILER_LEASE_TTL_S", "8")
+    with pytest.raises(UserError, match=r"PROFILER_RENEW_EVERY_S is 8.*less than.*LEASE_TTL_S, 8"):
+        Settings.from_environment()
+    monkeypatch.setenv("PROFILER_RENEW_EVERY_S", "2.5")
+    assert Settings.from_environment().renew_every_s == 2.5
