@@ -19,6 +19,7 @@ from netspec.errors import UserError
 from profiler_server.auth import repository, service, tokens
 from profiler_server.auth.scopes import Scope
 from profiler_server.auth.service import TokenChecker
+from profiler_server.devices import repository as devices
 from profiler_server.kit.database import Database
 from profiler_server.kit.http import Http
 from profiler_server.kit.problems import Problem
@@ -141,14 +142,18 @@ class _Server(uvicorn.Server):
 
 
 def first_token(database: Database, settings: Settings) -> str:
-    """Makes the token of a fresh database; one line about the token for the terminal."""
+    """Makes the token of a fresh database; one line about the token for the terminal.
+
+    Raises:
+        UserError: the server key cannot be used, or the token cannot be kept; then none is made.
+    """
     key = tokens.server_key(settings.server_key_file)
     with database.write() as session:
-        is_fresh = repository.count(session) == 0
-        if is_fresh:
+        # Replicas that start at once make one token, and find it kept.
+        devices.lock_server(session)
+        if repository.count(session) == 0:
             token = service.create(session, key, "first start", list(Scope))
-    if is_fresh:
-        return f"token (shown this once, kept in {save_token(token)}): {token}"
+            return f"token (shown this once, kept in {save_token(token)}): {token}"
     return _about_saved_token(TokenChecker(database, key), token_path())
 
 

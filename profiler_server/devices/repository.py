@@ -81,6 +81,11 @@ def server_id(session: Session) -> str:
     return session.execute(select(ServerRow.id)).scalar_one()
 
 
+def lock_server(session: Session) -> None:
+    """Makes other processes that do so wait for this transaction."""
+    session.execute(select(ServerRow.id).with_for_update())
+
+
 def offers(session: Session) -> Sequence[tuple[TargetRow, DeviceRow]]:
     """Every target with each device that can measure it, oldest target first."""
     rows = session.execute(

@@ -5,6 +5,8 @@ import json
 import re
 import sqlite3
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from typer.testing import CliRunner
 from netspec.connection import load_token, save_token, token_path
 from netspec.errors import UserError
 from profiler_server import cli
+from profiler_server.auth import repository
 from profiler_server.kit import schema
 from profiler_server.kit.database import Database
 from profiler_server.kit.settings import Settings
@@ -119,6 +122,33 @@ def test_a_lost_or_foreign_token_is_told_at_the_start() -> None:
         said = first_token(database, settings)
     assert "not valid here" in said
     assert "profiler-server token create" in said
+
+
+def test_replicas_that_start_at_once_make_one_token(database: Database, settings: Settings) -> None:
+    everyone = threading.Barrier(6)
+
+    def start() -> str:
+        everyone.wait()
+        return first_token(database, settings)
+
+    with ThreadPoolExecutor(6) as pool:
+        said = [one.result(30) for one in [pool.submit(start) for _ in range(6)]]
+    with database.read() as session:
+        assert repository.count(session) == 1
+    assert sorted(line.split(" (")[0] for line in said) == [
+        "token",
+        *[f"token: the one in {token_path()}"] * 5,
+    ]
+
+
+def test_a_first_token_that_cannot_be_kept_is_not_made(
+    database: Database, settings: Settings
+) -> None:
+    token_path().mkdir()
+    with pytest.raises(UserError, match="cannot keep the token"):
+        first_token(database, settings)
+    token_path().rmdir()
+    assert "shown this once" in first_token(database, settings)
 
 
 def test_rederive_says_how_many(api: Api, settings: Settings) -> None:
