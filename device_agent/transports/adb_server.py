@@ -19,14 +19,15 @@ from device_agent.transports.streams import Deadline, ServiceRefused
 HOST_VARIABLE = "ANDROID_ADB_SERVER_HOST"
 PORT_VARIABLE = "ANDROID_ADB_SERVER_PORT"
 _DEFAULT_PORT, _LAST_PORT = 5037, 65_535
-#: s between two looks at whether a phone has come back
+#: s between two looks at whether a phone has come back. A server tells of changes by itself
+#: (`host:track-devices`), but adb 29 keeps silent when a phone becomes `unauthorized`
 _LOOK_EVERY_S = 0.1
 #: what a server, or a phone of its, that is there answers within
 _ANSWERS_WITHIN_S = 1.0
 #: our word for what the server does not list
 _ABSENT = "not there"
-#: how its answers to `connect` begin where nobody listens
-_REFUSALS = ("failed to connect", "cannot connect", "unable to connect")
+#: how its answers to `connect` begin where a phone is there
+_THERE = ("connected to", "already connected to", "failed to authenticate to")
 #: bytes taken from the server at once
 _PIECE = 256 * 1024
 
@@ -95,8 +96,7 @@ class ServerConnection:
                 # address takes the new one down with it.
                 if over_tcp and state == _ABSENT:
                     self._connect_server(deadline)
-                else:
-                    time.sleep(min(_LOOK_EVERY_S, deadline.left()))
+                time.sleep(min(_LOOK_EVERY_S, deadline.left()))
         except TransportLost as error:
             if not deadline.over:
                 raise
@@ -146,7 +146,7 @@ class ServerConnection:
 
     def _connect_server(self, deadline: Deadline) -> None:
         said = self._ask_server(f"host:connect:{self.serial}", deadline)
-        if said.startswith(_REFUSALS):
+        if not said.startswith(_THERE):
             raise TransportLost(f"the adb server says: {one_line(said)}")
 
     def _ask_server(self, command: str, deadline: Deadline) -> str:

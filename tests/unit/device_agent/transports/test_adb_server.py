@@ -2,45 +2,58 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 import pytest
 
-from device_agent.errors import AdbMissing, TransportLost
+from device_agent.errors import AdbMissing, TransportLost, Unauthorised
 from device_agent.transports.adb_server import (
     HOST_VARIABLE,
     PORT_VARIABLE,
+    ServerConnection,
     server_address,
     server_phones,
     server_runs,
 )
+from device_agent.transports.streams import Deadline
 
 
 @contextmanager
-def server_that_says(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Answers each connection with the same, whatever it is asked."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+def server_that_answers(
+    answer: Callable[[str], Iterable[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[list[str]]:
+    """Answers each command in pieces; the commands that came."""
+    asked: list[str] = []
 
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            connection: socket.socket = self.request
+            connection.settimeout(2)
+            with suppress(ConnectionError):
+                command = connection.recv(100).decode()[4:]
+                if not command:  # only looked whether somebody listens
                     return
-                with connection, suppress(ConnectionResetError):
-                    connection.sendall(answer)
-                    connection.settimeout(2)
-                    # Until the client closes: an early end would take the answer with it.
-                    while connection.recv(100):
-                        pass
+                asked.append(command)
+                for piece in answer(command):
+                    connection.sendall(piece)
+                # Until the client closes: an early end would take the answer with it.
+                while connection.recv(100):
+                    pass
 
-        thread = threading.Thread(target=serve)
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        monkeypatch.setenv(PORT_VARIABLE, str(listener.getsockname()[1]))
-        yield
-        listener.shutdown(socket.SHUT_RDWR)
-    thread.join()
+        monkeypatch.setenv(PORT_VARIABLE, str(server.server_address[1]))
+        yield asked
+        server.shutdown()
+        thread.join()
+
+
+def block(text: str) -> bytes:
+    """A text as the server sends it, its length before it."""
+    return b"%04x%s" % (len(text), text.encode())
 
 
 def test_adbs_own_variables_say_where_the_server_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,8 +80,8 @@ def test_no_server_is_started_where_none_runs(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_phones_are_listed_with_their_states(monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = b"R58\tdevice\nQ7\tunauthorized\n??\tno permissions (udev?); see [url]\n"
-    with server_that_says(b"OKAY%04x%s" % (len(listed), listed), monkeypatch):
+    listed = "R58\tdevice\nQ7\tunauthorized\n??\tno permissions (udev?); see [url]\n"
+    with server_that_answers(lambda _: [b"OKAY", block(listed)], monkeypatch):
         assert server_phones(2) == [
             ("R58", "device"),
             ("Q7", "unauthorized"),
@@ -83,7 +96,7 @@ def test_what_is_no_adb_server_is_said_to_be_none(
     answer: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with (
-        server_that_says(answer, monkeypatch),
+        server_that_answers(lambda _: [answer], monkeypatch),
         pytest.raises(TransportLost, match="the adb server broke off"),
     ):
         server_phones(1)
@@ -91,7 +104,59 @@ def test_what_is_no_adb_server_is_said_to_be_none(
 
 def test_a_silent_server_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     with (
-        server_that_says(b"", monkeypatch),
+        server_that_answers(lambda _: [], monkeypatch),
         pytest.raises(TransportLost, match=r"list of phones did not end within 0\.2 s"),
     ):
         server_phones(0.2)
+
+
+ADDRESS = "192.168.1.20:5555"
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "says"),
+    [
+        ("unauthorized", Unauthorised, "does not trust the adb server yet"),
+        ("offline", TransportLost, "the adb server says that R58 is offline"),
+    ],
+)
+def test_a_phone_that_does_not_come_is_given_up_in_time(
+    state: str, error: type[Exception], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        server_that_answers(lambda _: [b"OKAY", block(f"R58\t{state}\n")], monkeypatch),
+        pytest.raises(error, match=says),
+    ):
+        ServerConnection("R58").connect(Deadline(0.2, "a test"))
+
+
+def server_without(said: str) -> Callable[[str], list[bytes]]:
+    """A server that never has the phone; what it says of it."""
+
+    def answer(command: str) -> list[bytes]:
+        status = b"FAIL" if command.startswith("host:transport") else b"OKAY"
+        return [status, block("" if command == "host:devices" else said)]
+
+    return answer
+
+
+def test_what_the_server_says_against_an_address_is_said_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with (
+        server_that_answers(server_without("bad port number 'x'"), monkeypatch) as asked,
+        pytest.raises(TransportLost, match="the adb server says: bad port number"),
+    ):
+        ServerConnection(ADDRESS).connect(Deadline(5, "a test"))
+    assert asked.count(f"host:connect:{ADDRESS}") == 1
+
+
+def test_a_phone_that_leaves_again_and_again_is_not_connected_to_without_a_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with (
+        server_that_answers(server_without(f"connected to {ADDRESS}"), monkeypatch) as asked,
+        pytest.raises(TransportLost, match=f"the adb server says that {ADDRESS} is not there"),
+    ):
+        ServerConnection(ADDRESS).connect(Deadline(0.5, "a test"))
+    assert 2 <= asked.count(f"host:connect:{ADDRESS}") <= 6
