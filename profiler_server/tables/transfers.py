@@ -45,7 +45,7 @@ def carry_over(
     devices.lock_targets(session, {target_id})
     theirs, ours = _tables(session, source_id), _tables(session, target_id)
     job_id = _check(session, settings, target_id, request, theirs, ours)
-    if job_id is not None:
+    if job_id is not None and jobs_of.has_open_tasks(session, job_id):
         return TransferAnswer(
             source_target_id=source_id, target_id=target_id, state="measuring", job_id=job_id
         )
@@ -55,12 +55,7 @@ def carry_over(
         if len(theirs[precision].keys() & ours[precision].keys()) >= LEAST_SHARED
     ]
     if not found:
-        raise Problem(
-            "not-transferable",
-            f"fewer than {LEAST_SHARED} operators are measured on both {source_id} and "
-            f"{target_id}; measure some of the source's on {target_id} first, or let `measure` "
-            "do it",
-        )
+        raise _too_little(source_id, target_id, job_id)
     agreeing = [one for one in found if one[1].mape_percent <= request.within_percent]
     for precision, one in agreeing:
         rows = [_row(source_id, target_id, theirs[precision], one, key) for key in one.transferred]
@@ -105,11 +100,11 @@ def _check(
     theirs: Mapping[Precision, Table],
     ours: Mapping[Precision, Table],
 ) -> str | None:
-    """The job that measures a sample of the source's operators on the target, while it does."""
+    """The job that measures, or has measured, a sample of the source's operators on the target."""
     name = f"check of {request.measure} before a transfer from {request.source_target_id}"
     last = jobs_of.latest_of_name(session, target_id, name)
     if last is not None:
-        return last.id if jobs_of.has_open_tasks(session, last.id) else None
+        return last.id
     sample: list[Operator] = []
     for precision in PRECISIONS:
         shared = theirs[precision].keys() & ours[precision].keys()
@@ -123,6 +118,20 @@ def _check(
         return None
     filed = JobRequest(name=name, target_id=target_id, operators=tuple(sample), rounds=ROUNDS)
     return jobs.create(session, settings, filed).id
+
+
+def _too_little(source_id: str, target_id: str, job_id: str | None) -> Problem:
+    what_to_do = f"measure some of the source's on {target_id} first, or let `measure` do it"
+    if job_id is not None:
+        what_to_do = (
+            f"GET /v1/jobs/{job_id} says what the check of them came to; "
+            f"POST /v1/jobs/{job_id}:retry tries again what failed, a greater `measure` others"
+        )
+    return Problem(
+        "not-transferable",
+        f"fewer than {LEAST_SHARED} operators are measured on both {source_id} and {target_id}; "
+        f"{what_to_do}",
+    )
 
 
 def _prices(table: Table) -> dict[str, Priced]:

@@ -6,10 +6,11 @@ import pytest
 from typer.testing import CliRunner
 
 from netspec.errors import UserError
-from netspec.wire import Entry, Snapshot, Transfer
+from netspec.wire import Entry, Snapshot, TaskOutcome, Transfer
 from profiler_server import cli
 from profiler_server.kit.settings import Settings
 from tests.integration.profiler_server import farm
+from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.service import Api, read
 
 OPERATORS = farm.blocks(8)
@@ -164,6 +165,24 @@ def test_bad_transfers_are_told(measured: Api) -> None:
     measured.problem("POST", path, body, status=404, kind="unknown-target")
     body = {"source_target_id": TARGET}
     measured.problem("POST", path, body, status=409, kind="not-transferable")
+
+
+def test_a_check_that_could_not_measure_enough_says_which_job(make_api: MakeApi) -> None:
+    api = make_api(retry_backoff_s=0.0)
+    measure(api, "Pixel 1", {one.key: 1.0 for one in OPERATORS})
+    device = api.register(farm.registration("S2", "Pixel 1 XL")).id
+    path = f"/v1/targets/{TARGET}:transfer"
+    request = {"source_target_id": SIBLING, "measure": 4}
+    job_id = read(Transfer, api.call("POST", path, request)).job_id
+    for _ in range(3):
+        lease = api.claim(device)
+        failed = [TaskOutcome(task_id=one.task_id, state="failed") for one in lease.tasks]
+        api.release(lease, failed)
+    detail = api.problem("POST", path, request, status=409, kind="not-transferable")
+    assert f"POST /v1/jobs/{job_id}:retry" in detail
+    assert "let `measure`" not in detail
+    api.call("POST", f"/v1/jobs/{job_id}:retry")
+    assert read(Transfer, api.call("POST", path, request)).job_id == job_id
 
 
 @pytest.mark.usefixtures("measured")
