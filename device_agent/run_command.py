@@ -167,4 +167,5 @@ def _measure_phones(chosen: Run, options: PhoneOptions, asked: ProtocolOptions) 
             "run", "--phone", one.serial, "--way", one.way, *arguments
         ),
         stop=chosen.stop,
+        status_folder=chosen.status_folder,
     ).run(until_idle=chosen.until_idle)

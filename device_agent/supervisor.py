@@ -8,10 +8,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import structlog
 
 from device_agent.errors import PhoneUnusable
+from device_agent.status import StatusFile
 from device_agent.stop import StopSignal
 from device_agent.transports.base import SeenThrough
 from netspec.parent import END_WITH_STDIN_VARIABLE
@@ -30,6 +32,8 @@ _log = structlog.get_logger()
 
 @dataclass
 class _Worker:
+    #: until its process tells by itself, and when there is none
+    status: StatusFile
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     failures: int = 0
@@ -48,12 +52,14 @@ class Supervisor:
         seen: the phones plugged in.
         command: starts the process of one.
         stop: ends all.
+        status_folder: where processes say what they do; here it is said for those that cannot.
         look_every_s: between two looks.
     """
 
     seen: Callable[[], Sequence[SeenThrough]]
     command: Callable[[SeenThrough], list[str]]
     stop: StopSignal
+    status_folder: Path
     look_every_s: float = LOOK_EVERY_S
     _workers: dict[str, _Worker] = field(default_factory=dict)
 
@@ -76,12 +82,15 @@ class Supervisor:
             self._end()
 
     def _start(self, phone: SeenThrough, *, once: bool) -> None:
-        worker = self._workers.setdefault(phone.serial, _Worker())
+        if phone.serial not in self._workers:
+            self._workers[phone.serial] = _Worker(StatusFile(self.status_folder, phone.serial))
+        worker = self._workers[phone.serial]
         if worker.process is not None or time.monotonic() < worker.not_before:
             return
         if once and worker.done:
             return
         _log.info("phone", device=phone.serial, way=phone.way)
+        worker.status.change(state="starting", why="")
         # In a session of its own: Ctrl-C reaches it once, from here.
         worker.process = subprocess.Popen(  # noqa: S603 (our own program)
             self.command(phone),
@@ -98,6 +107,7 @@ class Supervisor:
                 continue
             with worker.process as ended:
                 worker.process = None
+            worker.status.close()
             code = ended.returncode
             worker.done = once
             if code == 0:
@@ -109,6 +119,9 @@ class Supervisor:
                 continue
             pause_s = RESTART_AFTER_S[min(worker.failures, len(RESTART_AFTER_S)) - 1]
             worker.not_before = time.monotonic() + pause_s
+            again = f"is started again in {pause_s:g} s"
+            why = f"its process ended with exit code {code}, as the log explains, and {again}"
+            worker.status.change(state="waiting", why=why)
             _log.warning("phone's process ended", device=serial, code=code, again_in_s=pause_s)
 
     def _raise_failures(self) -> None:
@@ -131,6 +144,8 @@ class Supervisor:
                     process.wait(max(0.0, deadline - time.monotonic()))
                 except subprocess.TimeoutExpired:
                     process.kill()
+        for worker in self._workers.values():
+            worker.status.close()
 
 
 def python_command(*arguments: str) -> list[str]:

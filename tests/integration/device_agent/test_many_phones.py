@@ -1,7 +1,6 @@
 """One agent, several phones: a process each, phones that come and go, and what users get wrong."""
 
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,14 @@ from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
 from tests.integration.device_agent.phone_farm import add, ask, options
 from tests.integration.device_agent.processes import Farm
 from tests.phones.fake_phone import FakePhone, FakePhones
+from tests.phones.ports import free_port
 from tests.waiting import wait_for
+
+
+def health(port: int) -> dict[str, dict[str, object]]:
+    """What the agent tells of each device."""
+    told = httpx2.get(f"http://127.0.0.1:{port}/healthz").json()
+    return {one["device"]: one for one in told["devices"]}
 
 
 def test_one_agent_serves_several_phones_and_tells_of_them(
@@ -21,13 +27,10 @@ def test_one_agent_serves_several_phones_and_tells_of_them(
 ) -> None:
     phones = [add(fake_phones, number) for number in range(3)]
     jobs = [ask(farm, phone, tmp_path, 3) for phone in phones]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     agent = farm.start_agent(*options(tmp_path, *phones), "--status-port", str(port))
     wait_for(lambda: all(farm.job(job).state == "done" for job in jobs))
-    health = httpx2.get(f"http://127.0.0.1:{port}/healthz").json()
-    assert {one["device"] for one in health["devices"]} == {phone.address for phone in phones}
+    assert health(port).keys() == {phone.address for phone in phones}
     agent.send_signal(signal.SIGTERM)
     _, log = agent.communicate(timeout=60)
     assert agent.returncode == 0, log
@@ -42,9 +45,12 @@ def test_a_phone_that_comes_later_is_served_too(
     phones = [add(fake_phones, number) for number in range(2)]
     jobs = [ask(farm, phone, tmp_path, 2) for phone in phones]
     phones[1].lose_power()
-    agent = farm.start_agent(*options(tmp_path, *phones))
+    port = free_port()
+    agent = farm.start_agent(*options(tmp_path, *phones), "--status-port", str(port))
     wait_for(lambda: farm.job(jobs[0]).state == "done")
     assert farm.job(jobs[1]).state != "done"
+    told = wait_for(lambda: health(port).get(phones[1].address, {}))
+    assert told["state"] in {"starting", "waiting"}
     phones[1].power_on()
     wait_for(lambda: farm.job(jobs[1]).state == "done")
     agent.send_signal(signal.SIGTERM)

@@ -8,6 +8,7 @@ import pytest
 
 from device_agent import supervisor
 from device_agent.errors import PhoneUnusable
+from device_agent.status import DeviceStatus, read_statuses
 from device_agent.stop import StopSignal
 from device_agent.supervisor import Supervisor
 from device_agent.transports.base import SeenThrough
@@ -28,8 +29,10 @@ def test_every_phone_gets_a_process_and_all_are_waited_for(tmp_path: Path) -> No
         seen=lambda: phones,
         command=lambda one: command(_WRITES, tmp_path / one.serial),
         stop=StopSignal(),
+        status_folder=tmp_path / "status",
     ).run(until_idle=True)
-    assert {path.name for path in tmp_path.iterdir()} == {"a", "b", "c"}
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b", "c", "status"}
+    assert read_statuses(tmp_path / "status") == []
 
 
 def test_until_idle_tells_of_phones_that_were_not_measured(tmp_path: Path) -> None:
@@ -37,18 +40,20 @@ def test_until_idle_tells_of_phones_that_were_not_measured(tmp_path: Path) -> No
         seen=lambda: [SeenThrough("well", "tcp"), SeenThrough("ill", "tcp")],
         command=lambda one: command(_WRITES if one.serial == "well" else _FAILS, tmp_path / "x"),
         stop=StopSignal(),
+        status_folder=tmp_path / "status",
     )
     with pytest.raises(PhoneUnusable, match=r"1 of 2 phones .* \(ill\); why is said above"):
         made.run(until_idle=True)
     assert (tmp_path / "x").read_text() == "x", "it is not started again"
 
 
-def test_a_stop_ends_the_processes_and_waits_for_them() -> None:
+def test_a_stop_ends_the_processes_and_waits_for_them(tmp_path: Path) -> None:
     stop = StopSignal()
     made = Supervisor(
         seen=lambda: [SeenThrough("a", "usb")],
         command=lambda _: [sys.executable, "-c", _WAITS],
         stop=stop,
+        status_folder=tmp_path / "status",
         look_every_s=0.05,
     )
     threading.Timer(0.5, lambda: setattr(stop, "requested", True)).start()
@@ -66,10 +71,17 @@ def test_a_process_that_fails_is_started_again_after_a_while(
     monkeypatch.setattr(supervisor, "RESTART_AFTER_S", (0.0, 0.0, 3600.0))
     stop = StopSignal()
     path = tmp_path / "tries"
+    told: list[DeviceStatus] = []
+
+    def start(_: SeenThrough) -> list[str]:
+        told.extend(read_statuses(tmp_path / "status"))
+        return command(_FAILS, path)
+
     made = Supervisor(
         seen=lambda: [SeenThrough("a", "tcp")],
-        command=lambda _: command(_FAILS, path),
+        command=start,
         stop=stop,
+        status_folder=tmp_path / "status",
         look_every_s=0.01,
     )
     deadline = time.monotonic() + 30
@@ -77,12 +89,19 @@ def test_a_process_that_fails_is_started_again_after_a_while(
     def look() -> list[SeenThrough]:
         worker = made._workers.get("a")
         enough = worker is not None and worker.failures == 3
+        if enough:
+            told.extend(read_statuses(tmp_path / "status"))
         stop.requested = enough or time.monotonic() > deadline
         return [SeenThrough("a", "tcp")]
 
     made.seen = look
     made.run(until_idle=False)
     assert path.read_text() == "xxx"
+    states = [(one.device, one.state) for one in told]
+    assert states == [*[("a", "starting")] * 3, ("a", "waiting")]
+    assert "ended with exit code 2" in told[-1].why
+    assert "started again in 3600 s" in told[-1].why
+    assert read_statuses(tmp_path / "status") == []
 
 
 def test_a_supervisor_that_is_killed_takes_its_processes_with_it(tmp_path: Path) -> None:
@@ -97,6 +116,7 @@ time.sleep(60)
 """
     script = """
 import sys
+from pathlib import Path
 from device_agent.stop import StopSignal
 from device_agent.supervisor import Supervisor
 from device_agent.transports.base import SeenThrough
@@ -104,6 +124,7 @@ Supervisor(
     seen=lambda: [SeenThrough("a", "tcp")],
     command=lambda _: [sys.executable, "-c", sys.argv[1], sys.argv[2]],
     stop=StopSignal(),
+    status_folder=Path(sys.argv[2]),
 ).run(until_idle=False)
 """
     with subprocess.Popen([sys.executable, "-c", script, worker, str(tmp_path)]) as killed:
