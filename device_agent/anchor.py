@@ -76,4 +76,7 @@ def reference(seen_us: Sequence[float]) -> float:
 def _load(path: Path | None) -> list[float]:
     if path is None or not path.exists():
         return []
-    return [float(value) for value in json.loads(path.read_text(encoding="ascii"))]
+    try:
+        return [float(value) for value in json.loads(path.read_text(encoding="ascii"))]
+    except ValueError:
+        return []  # a power cut may leave the file empty

@@ -55,9 +55,12 @@ class ModelFiles:
         if not _is_whole(path, subject):
             content = self._content(subject)
             self._folder.mkdir(parents=True, exist_ok=True)
-            # Under its own name only once it is whole.
+            # Under its own name only once it is whole, also after a power cut.
             partial = path.with_suffix(f".{os.getpid()}.partial")
-            partial.write_bytes(content)
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
             partial.replace(path)
         return path
 

@@ -99,8 +99,8 @@ def read_statuses(folder: Path) -> list[DeviceStatus]:
     for path in sorted(folder.glob("*.json")):
         try:
             said = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            continue  # its process has just ended
+        except (FileNotFoundError, ValueError):
+            continue  # its process has just ended, or a power cut left the file empty
         # An agent of another version may say more, or less.
         status = DeviceStatus(**{name: said[name] for name in _FIELDS & said.keys()})
         if _lives(status.pid):

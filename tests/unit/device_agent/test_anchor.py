@@ -44,3 +44,11 @@ def test_the_reference_outlives_the_agent(tmp_path: Path) -> None:
     for _ in range(2):
         AnchorWatch(RULES, path).judge(100)
     assert AnchorWatch(RULES, path).judge(106).state == "slow"
+
+
+def test_a_file_that_a_power_cut_left_empty_is_no_reference(tmp_path: Path) -> None:
+    path = tmp_path / "anchor.json"
+    path.touch()
+    assert AnchorWatch(RULES, path).judge(100).ratio == 1
+    assert AnchorWatch(RULES, path).judge(200).ratio == 1
+    assert AnchorWatch(RULES, path).judge(300).ratio == 1.5

@@ -30,6 +30,20 @@ def test_an_operator_is_encoded_once(tmp_path: Path) -> None:
     assert files.path(subject(16)) != path
 
 
+def test_a_file_is_on_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+
+    def sync(file: int) -> None:
+        assert list(tmp_path.glob("*.tflite")) == []
+        synced.append(os.fstat(file).st_size)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    path = ModelFiles(tmp_path, no_download).path(subject())
+    assert synced == [path.stat().st_size]
+
+
 def test_a_network_is_one_file(tmp_path: Path) -> None:
     network = Network(name="two", operators=(subject().operator, subject().operator))
     path = ModelFiles(tmp_path, no_download).path(NetworkSubject(network=network))

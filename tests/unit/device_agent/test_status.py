@@ -84,3 +84,9 @@ def test_an_agent_of_another_version_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps(said))
     (status,) = read_statuses(tmp_path)
     assert (status.device, status.state, status.changed_at) == ("a", "starting", 1.0)
+
+
+def test_a_file_that_a_power_cut_left_empty_hides_no_other(tmp_path: Path) -> None:
+    (tmp_path / "a.json").touch()
+    StatusFile(tmp_path, "b")
+    assert [status.device for status in read_statuses(tmp_path)] == ["b"]
