@@ -31,6 +31,8 @@ EXAMPLES = """Examples:
 _MARKS = {"ok": "[green]ok  [/]", "warning": "[yellow]warn[/]", "bad": "[red]bad [/]"}
 _BAD = 1
 _ANSWER_S = 5.0
+#: before a phone whose owner has not said yes is asked again, s
+_AGAIN_AFTER_S = 0.5
 
 
 def doctor(
@@ -102,6 +104,7 @@ def _reached(transport: Transport, wait_s: float) -> tuple[Check, str]:
             if not asked:
                 typer.echo(f"{error}; waiting for {wait_s:g} s ...", err=True)
                 asked = True
+            time.sleep(_AGAIN_AFTER_S)
         except DeviceNotReady as error:
             advice = "`device-agent devices` lists what this machine sees, and why not"
             return Check("reachable", "bad", str(error), advice), ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from device_agent.cli import app
+from device_agent.errors import Unauthorised
 from device_agent.lock import device_lock, file_name
 from device_agent.transports.adb_server import PORT_VARIABLE
+from device_agent.transports.over_streams import StreamTransport
 from netspec.connection import DATA_DIR_VARIABLE
 from tests.integration.device_agent.adb.conftest import impatient
 from tests.phones.adbd import AdbdPhone
@@ -203,6 +206,21 @@ def test_the_owner_is_waited_for(fake_phone: FakePhone, tmp_path: Path) -> None:
     assert said.exit_code == 0
     assert "waiting for 20 s" in said.stderr
     assert said.stdout.splitlines()[0].startswith("ok   reachable    through tcp")
+
+
+def test_an_owner_who_refuses_at_once_is_not_asked_without_a_pause(
+    fake_phone: FakePhone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[float] = []
+
+    def refuse(transport: StreamTransport) -> None:
+        tries.append(time.monotonic())
+        raise Unauthorised(f"{transport.serial} says no")
+
+    monkeypatch.setattr(StreamTransport, "reconnect", refuse)
+    said = CliRunner().invoke(app, ["doctor", fake_phone.address, "--wait", "0.6"])
+    assert said.exit_code == 1
+    assert 2 <= len(tries) <= 3
 
 
 def test_a_phone_that_is_measured_on_is_left_alone(fake_phone: FakePhone, tmp_path: Path) -> None:
