@@ -209,7 +209,7 @@ def test_the_owner_is_waited_for(fake_phone: FakePhone, tmp_path: Path) -> None:
 
 
 def test_an_owner_who_refuses_at_once_is_not_asked_without_a_pause(
-    fake_phone: FakePhone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fake_phone: FakePhone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries: list[float] = []
 
