@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from netspec.errors import UserError
 from netspec.protocol import MeasurementProtocol
+from netspec.validation import first_problem
 
 ProtocolFile = Annotated[
     Path | None,
@@ -80,6 +81,4 @@ def read_protocol(path: Path) -> MeasurementProtocol:
     except OSError as error:
         raise UserError(f"the protocol {path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise UserError(f"{path} is no measurement protocol: {where}: {first['msg']}") from error
+        raise UserError(f"{path} is no measurement protocol: {first_problem(error)}") from error

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from netspec.errors import InvalidSpec
+from netspec.validation import first_problem
 
 Precision = Literal["float32", "int8"]
 Activation = Literal["relu6", "relu"]
@@ -218,9 +219,7 @@ def operator_from_key(key: str) -> Operator:
             }
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidSpec(f"{key!r} names no operator: {where}: {first['msg']}") from error
+        raise InvalidSpec(f"{key!r} names no operator: {first_problem(error)}") from error
     if operator.key != key:
         raise InvalidSpec(f"{key!r} is not canonical; did you mean {operator.key!r}?")
     return operator

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from netspec.errors import UserError
 from netspec.tflite.contents import metadata_of
+from netspec.validation import first_problem
 from search_client.artifacts import Artifact
 from search_client.batches import CHANNEL_MEAN, CHANNEL_STD
 
@@ -88,7 +89,6 @@ def read_metadata(file: bytes) -> Metadata | None:
     try:
         return Metadata.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors()[0]
         raise BadMetadata(
-            f"the model's metadata {NAME} cannot be read: {first['msg']}; export it again"
+            f"the model's metadata {NAME} cannot be read: {first_problem(error)}; export it again"
         ) from error

@@ -14,6 +14,7 @@ from netspec.errors import UserError
 from netspec.networks import Network, mobilenet_v2
 from netspec.operators import PRECISIONS, Operator, Precision, Side
 from netspec.spaces import Space
+from netspec.validation import described
 from search_client.family import variants_of
 from search_client.goal import Combine
 from search_client.qat import QatConfig
@@ -185,10 +186,7 @@ def _settings(values: dict[str, Any], overrides: Sequence[str], where: str) -> S
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-            for problem in error.errors()
-        )
+        problems = "; ".join(map(described, error.errors()))
         raise BadRecipe(f"{where}: {problems}") from error
 
 

@@ -13,6 +13,7 @@ from netspec.errors import MissingEntries
 from netspec.networks import Network
 from netspec.operators import Operator, Precision
 from netspec.outputs import write_file
+from netspec.validation import first_problem
 from netspec.wire import Calibration, Snapshot
 
 
@@ -99,5 +100,5 @@ def read_snapshot(path: Path) -> Snapshot:
         ) from error
     except ValidationError as error:
         raise NoSnapshot(
-            f"{path} is no snapshot: {error.errors()[0]['msg']}; `search-client snapshot` saves one"
+            f"{path} is no snapshot: {first_problem(error)}; `search-client snapshot` saves one"
         ) from error

@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from netspec.errors import InvalidSpec, UserError
+from netspec.errors import UserError
+from netspec.validation import first_problem
 from netspec.wire import JobRequest
 
 #: what the form holds before anybody has written into it
@@ -61,12 +62,8 @@ def request_of(fields: Mapping[str, Any]) -> JobRequest:
     }
     try:
         return JobRequest.model_validate(request)
-    except InvalidSpec as error:
-        raise BadForm(str(error)) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BadForm(f"{where}: {first['msg']}" if where else str(first["msg"])) from error
+        raise BadForm(first_problem(error)) from error
 
 
 def _where(target_id: str, labels: str) -> dict[str, Any]:

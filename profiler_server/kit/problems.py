@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from netspec.errors import InvalidSpec
+from netspec.validation import described
 
 #: every kind of problem: its HTTP status and its title
 KINDS: dict[str, tuple[int, str]] = {
@@ -223,5 +224,4 @@ def _described(one: Mapping[str, Any]) -> str:
     if one["type"] == _NO_JSON:
         where, why = one["loc"][-1], one.get("ctx", {}).get("error", one["msg"])
         return f"body: no JSON at character {where}: {why}"
-    where = ".".join(str(part) for part in one["loc"])
-    return f"{where}: {one['msg'].removeprefix('Value error, ')}"
+    return described(one)

@@ -8,6 +8,7 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from netspec.operators import MBConv, Operator, operator_from_key
+from netspec.validation import described
 from profiler_server.kit.problems import Problem
 
 
@@ -58,10 +59,10 @@ def _mbconv(fields: dict[str, Any]) -> MBConv:
         return MBConv.model_validate(given)
     except ValidationError as error:
         shown = {inner: outer.removesuffix("_") for outer, inner in names.items()}
-        lines = []
-        for one in error.errors():
-            name = str(one["loc"][0]) if one["loc"] else "operator"
-            lines.append(f"{shown.get(name, name)}: {one['msg']}")
+        lines = [
+            described({**one, "loc": [shown.get(str(part), part) for part in one["loc"]]})
+            for one in error.errors()
+        ]
         raise Problem("invalid-request", "; ".join(lines)) from error
 
 

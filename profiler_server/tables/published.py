@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from netspec.errors import UserError
 from netspec.operators import Precision
 from netspec.protocol import TargetIdentity
+from netspec.validation import first_problem
 from netspec.wire import OperatorSubject
 from profiler_server.devices import repository as devices
 from profiler_server.jobs import repository as jobs
@@ -24,7 +25,6 @@ from profiler_server.tables.formats.table import (
     Price,
     ReadTable,
     WrittenTable,
-    first_problem,
     listing,
 )
 

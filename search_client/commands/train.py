@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from netspec.errors import UserError
 from netspec.networks import Network
 from netspec.outputs import make_folder
+from netspec.validation import first_problem
 from search_client.commands.options import (
     DataFolder,
     Overrides,
@@ -70,4 +71,4 @@ def _network(path: Path) -> Network:
     except OSError as error:
         raise UserError(f"there is no network {path}; run `search-client derive` first") from error
     except ValidationError as error:
-        raise UserError(f"{path} is no network: {error.errors()[0]['msg']}") from error
+        raise UserError(f"{path} is no network: {first_problem(error)}") from error

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from netspec.operators import Classifier, Convert, MBConv, Operator, Precision, StemConv
+from netspec.validation import first_problem
 from profiler_server.tables.formats.table import (
     Format,
     Price,
@@ -20,7 +21,6 @@ from profiler_server.tables.formats.table import (
     TableUnreadable,
     Unrepresentable,
     WrittenTable,
-    first_problem,
     make_operator,
     require_length,
 )

@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from netspec.operators import Classifier, Operator, Precision
+from netspec.validation import first_problem
 from profiler_server.tables.formats.table import (
     Format,
     Price,
@@ -22,7 +23,6 @@ from profiler_server.tables.formats.table import (
     TableUnreadable,
     Unrepresentable,
     WrittenTable,
-    first_problem,
     require_length,
 )
 

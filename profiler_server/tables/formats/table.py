@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from netspec.errors import UserError
 from netspec.operators import OPERATOR, Operator, Precision
+from netspec.validation import first_problem
 
 #: files of published tables are some 100 KB; FBNet's has a few MB
 MAX_BYTES = 8 * 2**20
@@ -78,13 +79,6 @@ def make_operator(**fields: Any) -> Operator:
         return OPERATOR.validate_python(fields)
     except ValidationError as error:
         raise Unrepresentable(first_problem(error)) from error
-
-
-def first_problem(error: ValidationError) -> str:
-    """The first problem of a validation, with its place."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"][-1:])
-    return f"{where}: {first['msg']}" if where else str(first["msg"])
 
 
 def listing(left_out: Mapping[str, str]) -> str:

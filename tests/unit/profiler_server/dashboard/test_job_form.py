@@ -99,3 +99,4 @@ def test_what_makes_no_job_is_named(fields: dict[str, Any], why: str) -> None:
     with pytest.raises(BadForm) as caught:
         request_of(filled(**fields))
     assert why in str(caught.value)
+    assert "Value error" not in str(caught.value)
