@@ -9,15 +9,15 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from netspec.protocol import TargetIdentity
-from netspec.wire import Event, Job
+from netspec.wire import Event, Job, TaskFailure
 from profiler_server.dashboard import farm_repository
 from profiler_server.events import service as events
 from profiler_server.jobs import service
 from profiler_server.kit.database import database_now
 from profiler_server.kit.pages import Page, PageRequest
 
-#: of a job's failures on its page
-MOST_FAILURES = 100
+#: on a job's page
+_MOST_FAILURES = 100
 _EVENTS_A_PAGE = 50
 _FINAL = ("done", "failed", "cancelled")
 
@@ -35,6 +35,11 @@ class JobLine:
         """How much of its visits is stored; what is done but for a visit is not done."""
         job = self.job
         return 100 if job.visits == 0 else 100 * min(job.visits_done, job.visits) // job.visits
+
+    @property
+    def failures(self) -> Sequence[TaskFailure]:
+        """Those that its page lists: the first ones."""
+        return self.job.failures[:_MOST_FAILURES]
 
     @property
     def is_open(self) -> bool:

@@ -8,7 +8,7 @@ from functools import reduce
 from sqlalchemy.orm import Session
 
 from netspec.statistics import Estimate, estimate_each
-from netspec.wire import Entry
+from netspec.wire import ISOLATED, Entry
 from profiler_server.kit.bulk import Row
 from profiler_server.measurements import share_repository as repository
 from profiler_server.measurements.repository import EntryOfSubject
@@ -106,7 +106,7 @@ def _rows(
         row: Row = {
             "target_id": target_id,
             "subject_hash": subject,
-            "method": "isolated",
+            "method": ISOLATED,
             "fitted_from": None,
             "devices": len(shares),
             "disagreement_percent": disagreement_percent(of_devices),

@@ -18,7 +18,9 @@ _IDENTIFIER = b"TFL3"
 
 def too_large() -> Problem:
     """The problem with a file over the limit."""
-    return Problem("model-too-large", f"a model has at most {MAX_MODEL_BYTES} bytes")
+    return Problem(
+        "model-too-large", f"a model has at most {MAX_MODEL_BYTES} bytes; upload a smaller one"
+    )
 
 
 def store(session: Session, sha256: str, content: bytes) -> bool:

@@ -99,7 +99,7 @@ _VALUES: dict[str, Any] = {
     "wait_s": 30.0,
     "ttl_s": 60.0,
     "lease_ttl_s": 60.0,
-    "renew_every_s": 20.0,
+    "renew_every_s": 8.0,
     "eta_s": 312.5,
     "count": 10,
     "raw": "10 runs",

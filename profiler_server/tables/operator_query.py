@@ -13,25 +13,25 @@ from profiler_server.kit.problems import Problem
 
 
 class OperatorQuery(BaseModel):
-    """Either `key`, or an MBConv's fields; what may be left out has the space's default."""
+    """Either `key`, or an MBConv's fields."""
 
     model_config = ConfigDict(extra="forbid")
 
-    #: an operator's canonical key
-    key: str | None = None
-    kernel: int | None = None
-    expand: int | None = None
-    stride: int | None = None
-    #: input channels
-    in_: Annotated[int | None, Field(alias="in")] = None
-    #: output channels
-    out: int | None = None
-    #: side of the input in px
-    size: int | None = None
-    precision: str | None = None
-    #: by default there is one where the shapes allow it, as in the search spaces
-    residual: bool | None = None
-    activation: str | None = None
+    key: Annotated[
+        str | None, Field(description="An operator's canonical key, instead of an MBConv's fields")
+    ] = None
+    kernel: Annotated[int | None, Field(description="3 if left out")] = None
+    expand: Annotated[int | None, Field(description="Middle over input channels")] = None
+    stride: Annotated[int | None, Field(description="1 if left out")] = None
+    in_: Annotated[int | None, Field(alias="in", description="Input channels")] = None
+    out: Annotated[int | None, Field(description="Output channels")] = None
+    size: Annotated[int | None, Field(description="Side of the input, px")] = None
+    precision: Annotated[str | None, Field(description="`float32` if left out, or `int8`")] = None
+    residual: Annotated[
+        bool | None,
+        Field(description="Left out: where the shapes allow one, as in the search spaces"),
+    ] = None
+    activation: Annotated[str | None, Field(description="`relu6` if left out, or `relu`")] = None
 
     def operator(self) -> Operator:
         """The operator that is meant.

@@ -76,6 +76,17 @@ def test_examples_are_what_they_say(document: dict[str, Any]) -> None:
     assert {"JobRequest", "VisitBatch", "Snapshot", "Lease", "Prediction", "Device"} <= checked
 
 
+def test_every_query_parameter_says_what_it_is(document: dict[str, Any]) -> None:
+    asked = [
+        (operation["operationId"], one)
+        for _, operation in operations(document)
+        for one in operation.get("parameters", [])
+        if one["in"] == "query"
+    ]
+    assert len(asked) > 10
+    assert [(name, one["name"]) for name, one in asked if not one.get("description")] == []
+
+
 def test_every_operation_names_its_problems(document: dict[str, Any]) -> None:
     assert {operation["operationId"] for _, operation in operations(document)} == set(OWN)
     named = set()
