@@ -62,7 +62,7 @@ ADAPTIVE_SHARE = 0.4
 ADAPTIVE_STEP = 4
 #: of the networks and of the order; another one with --seed
 SEED = 7
-FULL_LIMIT_S = 660.0
+FULL_LIMIT_S = 900.0
 QUICK_LIMIT_S = 35.0
 
 Prices = dict[Operator, Priced]

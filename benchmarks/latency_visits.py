@@ -41,6 +41,9 @@ MOBILENETS = ((224, 0.5), (192, 0.75), (160, 1.0))
 #: share of the calibration networks that are drawn like the held-out ones; the others span the
 #: space's latencies, down to networks as fast as a search would keep
 TYPICAL_SHARE = 0.5
+#: calibration networks below this are visited more often: a disturbance is a larger share of them,
+#: and they alone tell what a network costs besides its operators' work
+SHORT_MS = 12.0
 MAX_MODEL_BYTES = 8 * 2**30
 
 #: the first calibration networks make a calibration of their own
@@ -98,14 +101,14 @@ class Amount:
     #: calibration networks out of each one's operators
     relatives: int
     operator_visits: int
-    #: of MobileNetV2, its relatives and its own operators, which take little time
-    mobilenet_visits: int
+    #: of what takes little time: short calibration networks, MobileNetV2's relatives and operators
+    short_visits: int
     calibration_visits: int
     #: of the first calibration networks, and of those that errors are stated on
     network_visits: int
 
 
-FULL = Amount(5, 35, 20, 3, 3, 12, 32, 16, 40)
+FULL = Amount(5, 35, 20, 3, 3, 16, 64, 16, 40)
 QUICK = Amount(3, 5, 4, 1, 1, 2, 2, 1, 2)
 
 
@@ -196,16 +199,18 @@ def _planned(
     for space in spaces:
         rng = np.random.default_rng(seed)
         held_out = [random_network(space, rng) for _ in range(amount.held_out)]
-        sums = [sum(first_ms[op.key] for op in network.operators) for network in held_out]
+        longest_ms = max(_sum_ms(network, first_ms) for network in held_out)
         first = typical_networks(space, first_ms, amount.first_calibration, seed + 1)
         typical = round(TYPICAL_SHARE * (amount.calibration + amount.first_calibration))
         typical -= amount.first_calibration
         calibration = [
             *typical_networks(space, first_ms, typical, seed + 2),
             *stratified_networks(
-                space, first_ms, amount.calibration - typical, seed, (0.0, max(sums))
+                space, first_ms, amount.calibration - typical, seed, (0.0, longest_ms)
             ),
         ]
+        short = [one for one in calibration if _sum_ms(one, first_ms) < SHORT_MS]
+        long = [one for one in calibration if one not in short]
         mobilenets = [
             mobilenet_v2(*one, precision=space.precision) for one in MOBILENETS[: amount.mobilenets]
         ]
@@ -216,15 +221,20 @@ def _planned(
             *_operators(
                 "mobilenet_operator",
                 [op for op in own if op.key not in first_ms],
-                amount.mobilenet_visits,
+                amount.short_visits,
             ),
             *_networks("first_calibration", first, amount.network_visits),
-            *_networks("calibration", calibration, amount.calibration_visits),
-            *_networks("mobilenet_calibration", kin, amount.mobilenet_visits),
+            *_networks("calibration", short, amount.short_visits),
+            *_networks("calibration", long, amount.calibration_visits),
+            *_networks("mobilenet_calibration", kin, amount.short_visits),
             *_networks("held_out", held_out, amount.network_visits),
-            *_networks("mobilenet", mobilenets, 2 * amount.mobilenet_visits),
+            *_networks("mobilenet", mobilenets, 2 * amount.short_visits),
         ]
     return planned
+
+
+def _sum_ms(network: Network, values_ms: Mapping[str, float]) -> float:
+    return sum(values_ms[operator.key] for operator in network.operators)
 
 
 def relatives(network: Network, count: int, rng: np.random.Generator) -> list[Network]:

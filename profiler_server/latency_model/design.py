@@ -19,6 +19,11 @@ Indices = npt.NDArray[np.intp]
 LEAST_RELATIVE_ERROR = 0.03
 #: what a single visit may be off, relative; many together get better with their number
 VISIT_SPREAD = 0.05
+#: in a group, operators of sizes so many octaves apart are off alike by exp(-1/2)
+REACH_OCTAVES = 1.0
+#: how an operator's share of excess inside a network grows with the weights that it reads per ms:
+#: the more it waits for them, the fewer it finds in the caches even by itself
+WEIGHTS_EXPONENT = 0.75
 #: half of a 95 % interval, in standard deviations
 INTERVAL_SIGMAS = 1.96
 
@@ -57,6 +62,8 @@ class OperatorPrice(Priced):
     group: str = ""
     #: of weights that a run reads
     weight_bytes: int = 0
+    #: side of the output in px; in a group, operators of like sides are off alike
+    output_size: int = 1
 
 
 @dataclass(frozen=True)
@@ -79,9 +86,12 @@ class Design:
     values_ms: Array
     #: standard deviation of what a network says of an entry, relative [operators]
     spreads: Array
-    #: index of each operator's group [operators]
-    groups: Indices
-    #: weights that a run reads per ms of entry, over what networks do on average [operators]
+    #: index of each operator's cell: its group at its output size [operators]
+    cells: Indices
+    #: correlation of how far cells are off: 0 between groups [cells, cells]
+    likeness: Array
+    #: weights that a run reads per ms of entry, to the power of `WEIGHTS_EXPONENT`, over what that
+    #: is in networks on average [operators]
     weight_rates: Array
     #: how often each operator is in each network [networks, operators]
     counts: Array
@@ -89,6 +99,8 @@ class Design:
     measured_ms: Array
     #: standard error of the measured latencies, relative [networks]
     relative_errors: Array
+    #: mean of the networks' sums of entries, ms
+    usual_ms: float
 
     def __len__(self) -> int:
         return len(self.names)
@@ -105,11 +117,13 @@ class Design:
             keys=self.keys,
             values_ms=self.values_ms,
             spreads=self.spreads,
-            groups=self.groups,
+            cells=self.cells,
+            likeness=self.likeness,
             weight_rates=self.weight_rates,
             counts=self.counts[chosen],
             measured_ms=self.measured_ms[chosen],
             relative_errors=self.relative_errors[chosen],
+            usual_ms=self.usual_ms,
         )
 
 
@@ -134,15 +148,18 @@ def design(networks: Sequence[MeasuredNetwork], entries: Mapping[str, OperatorPr
             row[column[key]] = count
     values_ms = np.array([entries[key].value_ms for key in keys])
     measured_ms = np.array([network.latency.value_ms for network in networks])
-    if min((counts @ values_ms).min(), measured_ms.min()) <= 0:
+    sums_ms = counts @ values_ms
+    if min(sums_ms.min(), measured_ms.min()) <= 0:
         raise ValueError("latencies of a calibration must be above 0 ms")
     errors = np.array([entries[key].relative_error for key in keys])
+    cells, likeness = _cells([entries[key] for key in keys])
     return Design(
         names=tuple(network.name for network in networks),
         keys=tuple(keys),
         values_ms=values_ms,
         spreads=np.hypot(errors, LEAST_RELATIVE_ERROR),
-        groups=np.unique([entries[key].group for key in keys], return_inverse=True)[1],
+        cells=cells,
+        likeness=likeness,
         weight_rates=_weight_rates(
             np.array([entries[key].weight_bytes for key in keys], dtype=np.float64),
             values_ms,
@@ -151,12 +168,25 @@ def design(networks: Sequence[MeasuredNetwork], entries: Mapping[str, OperatorPr
         counts=counts,
         measured_ms=measured_ms,
         relative_errors=np.array([network.latency.relative_error for network in networks]),
+        usual_ms=float(sums_ms.mean()),
     )
+
+
+def _cells(prices: Sequence[OperatorPrice]) -> tuple[Indices, Array]:
+    """See `Design.cells` and `Design.likeness`."""
+    found = sorted({(price.group, price.output_size) for price in prices})
+    index = {cell: at for at, cell in enumerate(found)}
+    groups = np.array([group for group, _ in found])
+    octaves = np.log2([size for _, size in found])
+    likeness = np.exp(-0.5 * ((octaves[:, None] - octaves) / REACH_OCTAVES) ** 2)
+    likeness[groups[:, None] != groups] = 0.0
+    return np.array([index[price.group, price.output_size] for price in prices]), likeness
 
 
 def _weight_rates(weight_bytes: Array, values_ms: Array, counts: Array) -> Array:
     """See `Design.weight_rates`; all 0 where no network reads weights."""
-    usual = np.mean((counts @ weight_bytes) / (counts @ values_ms))
     rates = np.zeros_like(values_ms)
-    np.divide(weight_bytes, values_ms * (usual or 1.0), out=rates, where=values_ms > 0)
-    return rates
+    np.divide(weight_bytes, values_ms, out=rates, where=values_ms > 0)
+    rates **= WEIGHTS_EXPONENT
+    usual = np.mean((counts @ (values_ms * rates)) / (counts @ values_ms))
+    return np.asarray(rates / (usual or 1.0))

@@ -104,7 +104,11 @@ def weight_bytes(operator: Operator) -> int:
 def operator_price(operator: Operator, price: Priced) -> OperatorPrice:
     """An operator's entry with what a calibration goes by."""
     return OperatorPrice(
-        price.value_ms, price.relative_error, group(operator), weight_bytes(operator)
+        price.value_ms,
+        price.relative_error,
+        group(operator),
+        weight_bytes(operator),
+        operator.output_size,
     )
 
 

@@ -1,13 +1,14 @@
 """The three models of a calibration, all linear and all fitted to relative errors.
 
-With `a` a network's sum of entries over its measured latency, the model says
-`1 = F beta + A c + noise`: `F` holds what is fitted freely (`a` for the scale, 1 / measured
-for the intercept), `A c` the corrections of single operators, `c` normal around 0: a part of each
-operator's own, one that the operators of a group share, and one that all share in proportion to the
-weights that they read, which a run by itself finds in the caches and a network does not. For ridge
-that is kriging with a drift: weights of the networks come in closed form out of a
-[networks, networks] system, however many operators there are. Source: Rasmussen and Williams,
-"Gaussian Processes for Machine Learning", section 2.7; leaving one out: Dubrule (1983).
+With `a` a network's sum of entries over its measured latency `m`, the model says
+`1 = F beta + A c + i / m + noise`. `F` holds what is fitted freely: `a` for the scale, `1 / m` for
+a free intercept. Ridge has, normal around 0, an intercept `i` and corrections `c` of the operators:
+a part of each one's own, one that operators of a group share, the more the nearer they are in size,
+and one that grows with the weights that an operator reads, which it finds in the caches when it is
+repeated by itself, and not inside a network. That is kriging with a drift: weights of the networks
+come in closed form out of a [networks, networks] system, however many operators there are. Source:
+Rasmussen and Williams, "Gaussian Processes for Machine Learning", section 2.7; leaving one out:
+Dubrule (1983).
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ Kind = Literal["scale", "scale_intercept", "ridge"]
 
 #: how far single operators are off inside a network, over what their entries say, of ridge's
 #: candidates; from "the networks say little of single operators" to "they say nearly all"
-RIDGE_STRENGTHS = (0.5, 2.0, 8.0)
+RIDGE_STRENGTHS = (0.25, 1.0, 4.0)
 #: how far whole groups of operators are off, relative
 GROUP_SPREAD = 0.1
 #: how far the average network is off because its weights are not in the caches, relative
-WEIGHTS_SPREAD = 0.02
+WEIGHTS_SPREAD = 0.05
+#: what every network costs besides its operators, over what the usual one costs
+INTERCEPT_SPREAD = 0.01
 #: noise of a network's latency that no model explains, relative
 NOISE = 0.01
 #: fewest networks that a model is tried on
@@ -61,7 +64,7 @@ MODELS = (
 
 #: holds unless the networks clearly prefer another: it shrinks to the scale by itself where
 #: they say little, see docs/decisions/usual-calibration.md
-USUAL = Model("ridge", 2.0)
+USUAL = Model("ridge", 1.0)
 
 
 @dataclass(frozen=True)
@@ -107,13 +110,15 @@ def fit(design: Design, model: Model) -> Fit:
     ones = np.ones(len(design))
     weighted = precision @ drift
     beta = _inverse(drift.T @ weighted) @ (weighted.T @ ones)
-    corrections = _covariance_times(design, model, shares.T @ (precision @ (ones - drift @ beta)))
+    unexplained = precision @ (ones - drift @ beta)
+    corrections = _covariance_times(design, model, shares.T @ unexplained)
+    intercept_ms = _intercept_variance(design, model) * (unexplained / design.measured_ms).sum()
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         factors = 1.0 + corrections / beta[0]
     return Fit(
         model=model,
         scale=float(beta[0]),
-        intercept_ms=float(beta[1]) if model.kind == "scale_intercept" else 0.0,
+        intercept_ms=float(beta[1] if model.kind == "scale_intercept" else intercept_ms),
         factors=factors,
     )
 
@@ -148,25 +153,32 @@ def _system(design: Design, model: Model) -> tuple[Array, Array, Array]:
         free.append(1 / design.measured_ms)
     noise = NOISE**2 + design.relative_errors**2
     explained = shares @ _covariance_times(design, model, shares.T)
+    inverses = 1 / design.measured_ms
+    explained += _intercept_variance(design, model) * np.outer(inverses, inverses)
     # However large the corrections may be, rounding must not leave a singular matrix.
     rounding = len(design) * np.finfo(np.float64).eps * np.trace(explained)
     covariance = np.diag(noise + rounding) + explained
     return np.stack(free, axis=1), shares, np.asarray(np.linalg.inv(covariance))
 
 
+def _intercept_variance(design: Design, model: Model) -> float:
+    """Prior variance of ridge's intercept, ms squared; the other models' has none."""
+    return (INTERCEPT_SPREAD * design.usual_ms) ** 2 if model.strength else 0.0
+
+
 def _covariance_times(design: Design, model: Model, columns: Array) -> Array:
     """Prior covariance of the corrections times columns [operators, any] or one [operators].
 
-    Each operator's own part, its group's, and that of its weights.
+    Each operator's own part, its cell's, and that of its weights.
     """
     if not model.strength:
         return np.zeros_like(columns)
     own = (columns.T * design.spreads**2).T
-    totals = np.zeros((design.groups.max() + 1, *columns.shape[1:]))
-    np.add.at(totals, design.groups, columns)
+    totals = np.zeros((len(design.likeness), *columns.shape[1:]))
+    np.add.at(totals, design.cells, columns)
     weights = np.multiply.outer(design.weight_rates, design.weight_rates @ columns)
     return np.asarray(
         model.strength**2 * own
-        + GROUP_SPREAD**2 * totals[design.groups]
+        + GROUP_SPREAD**2 * (design.likeness @ totals)[design.cells]
         + WEIGHTS_SPREAD**2 * weights
     )

@@ -63,11 +63,12 @@ def calibrate(design: Design) -> Calibrated:
 
 
 def choose_and_fit(design: Design) -> Fit:
-    """The chosen model's fit; a simpler model's where the chosen one has a price below 0."""
+    """The chosen model's fit; a weaker one's, or the scale's, where it has a price below 0."""
     design = doubted(design)
     tried = candidates(design)
-    wished = tried.index(choose(design))
-    fits = (fit(design, model) for model in reversed(tried[: wished + 1]))
+    chosen = choose(design)
+    weaker = tried[tried.index(chosen) :: -1]
+    fits = (fit(design, model) for model in weaker if model.kind in {chosen.kind, "scale"})
     return next(fitted for fitted in fits if fitted.is_sound)
 
 
@@ -111,8 +112,10 @@ def choose(design: Design) -> Model:
 
     gains = sizes[usual] - sizes[rival]
     doubt = float(gains.std(ddof=1)) / np.sqrt(len(gains))
-    # Student's quantile: five networks must agree far better than forty.
-    return rival if gains.mean() > float(stdtrit(len(gains) - 1, SURENESS)) * doubt else usual
+    # Student's quantile: five networks must agree far better than forty. The rival was picked as
+    # the best of several, each of which might have seemed so by accident.
+    sureness = 1 - (1 - SURENESS) / (len(tried) - 1)
+    return rival if gains.mean() > float(stdtrit(len(gains) - 1, sureness)) * doubt else usual
 
 
 def held_out_predictions(design: Design) -> Array | None:

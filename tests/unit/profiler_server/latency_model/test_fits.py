@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from profiler_server.latency_model.design import MeasuredNetwork, OperatorPrice, Priced, design
 from profiler_server.latency_model.fits import (
     GROUP_SPREAD,
+    INTERCEPT_SPREAD,
     MODELS,
     USUAL,
     WEIGHTS_SPREAD,
+    Fit,
     Model,
     candidates,
     fit,
@@ -59,22 +61,46 @@ def test_scale_and_intercept_are_found() -> None:
     assert fitted.intercept_ms == pytest.approx(1.0)
 
 
-def test_ridge_by_hand() -> None:
-    # Two operators of 1 ms, each in a network of its own: 1.0 and 1.1 ms. The shares are 1 and
-    # 1 / 1.1, and as the groups differ, everything is diagonal.
-    entries = {"a": OperatorPrice(1.0, 0.0, "x"), "b": OperatorPrice(1.0, 0.0, "y")}
+def by_hand(
+    measured_ms: tuple[float, float], entries: dict[str, OperatorPrice], alike: np.ndarray
+) -> tuple[Fit, Fit]:
+    """Of two operators of 1 ms, each in a network of its own: ridge's fit, and what it should be.
+
+    `alike` is the covariance of their corrections, but for each one's own.
+    """
     networks = [
-        MeasuredNetwork("first", ("a",), Priced(1.0, 0.0)),
-        MeasuredNetwork("second", ("b",), Priced(1.1, 0.0)),
+        MeasuredNetwork(key, (key,), Priced(ms, 0.0))
+        for key, ms in zip(entries, measured_ms, strict=True)
     ]
-    fitted = fit(design(networks, entries), Model("ridge", 1.0))
-    shares = np.array([1.0, 1 / 1.1])
-    spread = 0.03**2 + GROUP_SPREAD**2
-    variances = spread * shares**2 + 0.01**2
-    beta = (shares / variances).sum() / (shares**2 / variances).sum()
-    corrections = spread * shares * (1 - shares * beta) / variances
-    assert fitted.scale == pytest.approx(beta)
-    assert fitted.factors == pytest.approx(1 + corrections / beta)
+    shares = np.diag(1 / np.array(measured_ms))
+    covariance = alike + np.diag([0.03**2] * 2)
+    inverse = np.diag(shares)
+    # the networks' mean sum is 1 ms
+    intercept = INTERCEPT_SPREAD**2 * np.outer(inverse, inverse)
+    explained = shares @ covariance @ shares + intercept
+    precision = np.linalg.inv(explained + np.diag([0.01**2] * 2))
+    beta = inverse @ precision @ np.ones(2) / (inverse @ precision @ inverse)
+    unexplained = precision @ (1 - inverse * beta)
+    expected = Fit(
+        model=Model("ridge", 1.0),
+        scale=float(beta),
+        intercept_ms=INTERCEPT_SPREAD**2 * float(inverse @ unexplained),
+        factors=1 + covariance @ shares @ unexplained / beta,
+    )
+    return fit(design(networks, entries), expected.model), expected
+
+
+def assert_same(fitted: Fit, expected: Fit) -> None:
+    assert fitted.scale == pytest.approx(expected.scale)
+    assert fitted.factors == pytest.approx(expected.factors)
+    assert fitted.intercept_ms == pytest.approx(expected.intercept_ms, abs=1e-12)
+
+
+def test_ridge_by_hand() -> None:
+    # The groups differ: nothing that one network shows is of use to the other's operator.
+    entries = {"a": OperatorPrice(1.0, 0.0, "x"), "b": OperatorPrice(1.0, 0.0, "y")}
+    fitted, expected = by_hand((1.0, 1.1), entries, np.diag([GROUP_SPREAD**2] * 2))
+    assert_same(fitted, expected)
     assert fitted.factors[0] < 1.0 < fitted.factors[1]
 
 
@@ -108,25 +134,32 @@ def test_a_group_shares_what_its_members_show() -> None:
     assert slow < unseen < 1.0
 
 
+@pytest.mark.parametrize(("sides", "likeness"), [((14, 14), 1.0), ((14, 28), np.exp(-0.5))])
+def test_a_group_is_alike_where_sizes_are(sides: tuple[int, int], likeness: float) -> None:
+    entries = {
+        key: OperatorPrice(1.0, 0.0, "k3", 0, side) for key, side in zip("ab", sides, strict=True)
+    }
+    alike = GROUP_SPREAD**2 * np.array([[1.0, likeness], [likeness, 1.0]])
+    assert_same(*by_hand((1.0, 1.1), entries, alike))
+
+
 def test_weights_by_hand() -> None:
-    # As above, with 3 and 1 bytes a ms: over the networks' mean of 2, rates of 3/2 and 1/2.
-    entries = {"a": OperatorPrice(1.0, 0.0, "x", 3), "b": OperatorPrice(1.0, 0.0, "y", 1)}
+    # 16 bytes a ms and 1: to the power of 3/4 they are 8 and 1, and the networks' mean is 4.5.
+    entries = {"a": OperatorPrice(1.0, 0.0, "x", 16), "b": OperatorPrice(1.0, 0.0, "y", 1)}
+    rates = np.array([8.0, 1.0]) / 4.5
+    alike = np.diag([GROUP_SPREAD**2] * 2) + WEIGHTS_SPREAD**2 * np.outer(rates, rates)
+    assert_same(*by_hand((1.1, 1.0), entries, alike))
+
+
+def test_ridge_finds_what_every_network_costs_besides() -> None:
+    short, long = ("op",) * 2, ("op",) * 40
     networks = [
-        MeasuredNetwork("first", ("a",), Priced(1.1, 0.0)),
-        MeasuredNetwork("second", ("b",), Priced(1.0, 0.0)),
+        MeasuredNetwork(str(index), operators, Priced(1.1 * len(operators) + 0.2, 0.0))
+        for index, operators in enumerate([short, short, long, long])
     ]
-    found = design(networks, entries)
-    assert found.weight_rates.tolist() == [1.5, 0.5]
-    shares = np.diag([1 / 1.1, 1.0])
-    covariance = np.diag([0.03**2 + GROUP_SPREAD**2] * 2)
-    covariance += WEIGHTS_SPREAD**2 * np.outer([1.5, 0.5], [1.5, 0.5])
-    precision = np.linalg.inv(shares @ covariance @ shares + np.diag([0.01**2] * 2))
-    drift = shares.sum(axis=1)
-    beta = drift @ precision @ np.ones(2) / (drift @ precision @ drift)
-    corrections = covariance @ shares @ precision @ (1 - drift * beta)
-    fitted = fit(found, Model("ridge", 1.0))
-    assert fitted.scale == pytest.approx(beta)
-    assert fitted.factors == pytest.approx(1 + corrections / beta)
+    fitted = fit(design(networks, ENTRY), USUAL)
+    assert fitted.intercept_ms == pytest.approx(0.2, rel=0.1)
+    assert fitted.scale * fitted.factors[0] == pytest.approx(1.1, rel=0.01)
 
 
 def test_weights_in_no_network_cost_what_others_show() -> None:
@@ -191,9 +224,9 @@ def test_models_come_with_the_networks_that_they_need() -> None:
     assert [model.label for model in MODELS] == [
         "scale",
         "scale_intercept",
-        "ridge 0.5",
-        "ridge 2",
-        "ridge 8",
+        "ridge 0.25",
+        "ridge 1",
+        "ridge 4",
     ]
 
 

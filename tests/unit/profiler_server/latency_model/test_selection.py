@@ -26,6 +26,24 @@ def test_a_few_networks_do_not_choose_by_accident() -> None:
     assert chosen.count(USUAL) >= 47
 
 
+def test_a_ridge_with_a_price_below_zero_gives_way_to_the_scale() -> None:
+    # Each more of the operator that is nearly nothing but weights makes the network faster.
+    entries = {
+        "light": OperatorPrice(1.0, 0.0, "light", 0),
+        "heavy": OperatorPrice(0.01, 0.0, "heavy", 1_000_000),
+    }
+    networks = [
+        MeasuredNetwork(
+            str(heavy), ("light",) * 10 + ("heavy",) * heavy, Priced(10 - 0.2 * heavy, 0.0)
+        )
+        for heavy in range(1, 7)
+    ]
+    found = design(networks, entries)
+    assert choose(found) == USUAL
+    assert not fit(found, USUAL).is_sound
+    assert choose_and_fit(found).model.kind == "scale"
+
+
 def test_three_networks_by_hand() -> None:
     networks = [
         MeasuredNetwork(str(index), ("op",), Priced(ms, 0.0)) for index, ms in enumerate((1, 1, 2))
