@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from device_agent.benchmark_model.program import Program, read_program
+from device_agent.benchmark_model.program import Program, read_program, with_libraries
 from device_agent.device import Device
 from device_agent.errors import DeviceNotReady, PhoneUnusable
 from device_agent.lock import phone_lock
@@ -28,6 +28,7 @@ class PhoneOptions:
     way: Way | None
     runner: Path | None
     runner_version: str
+    libraries: Sequence[Path]
     lock: Path | None
     delegate: Delegate
     threads: int
@@ -65,8 +66,10 @@ class PhoneOptions:
 
     def _program(self, abis: tuple[str, ...]) -> Program:
         if self.runner is not None:
-            return read_program(self.runner, self.runner_version)
-        return store(self.lock).fetched(abis)
+            program = read_program(self.runner, self.runner_version)
+        else:
+            program = store(self.lock).fetched(abis)
+        return with_libraries(program, self.libraries)
 
     def seen(self) -> Callable[[], list[SeenThrough]]:
         """Looks for those named, and for those plugged in where all are wanted."""
@@ -79,8 +82,9 @@ class PhoneOptions:
 
     def arguments(self) -> list[str]:
         """The same for the process of one phone, without the phone."""
-        given = {"--runner": self.runner, "--lock": self.lock}
-        paths = [part for name, one in given.items() if one for part in (name, str(one.resolve()))]
+        given = [("--runner", self.runner), ("--lock", self.lock)]
+        given += [("--library", library) for library in self.libraries]
+        paths = [part for name, one in given if one for part in (name, str(one.resolve()))]
         return [
             *("--runner-version", self.runner_version),
             *("--delegate", self.delegate, "--threads", str(self.threads)),

@@ -29,7 +29,7 @@ Core = Annotated[
 ]
 
 #: options that have no effect on others
-_FOR_PHONES = ("way", "runner", "runner_version", "lock", "delegate", "threads")
+_FOR_PHONES = ("way", "runner", "runner_version", "library", "lock", "delegate", "threads")
 _FOR_THIS_MACHINE = ("core", "python")
 
 RUN_EXAMPLES = """Examples:
@@ -78,6 +78,13 @@ def run(
         typer.Option(help="benchmark_model for the phones; else the fetched one."),
     ] = None,
     runner_version: Annotated[str, typer.Option(help="Version of --runner.")] = "unknown",
+    library: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Shared library that the runner loads, pushed beside it; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     lock: Lock = None,
     delegate: Annotated[Delegate, typer.Option(help="Who runs models on phones.")] = "xnnpack",
     threads: Annotated[int, typer.Option(help="Of the delegate, on phones.", min=1, max=64)] = 1,
@@ -116,7 +123,9 @@ def run(
             with device_lock(chosen.folder, device.serial):
                 measure(chosen, device)
         else:
-            options = PhoneOptions(phone, way, runner, runner_version, lock, delegate, threads)
+            options = PhoneOptions(
+                phone, way, runner, runner_version, library or (), lock, delegate, threads
+            )
             _measure_phones(chosen, options, asked)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 
 from benchmarks.farm.attempts import Session, attempt, table_lease
-from device_agent.benchmark_model.program import read_program
+from device_agent.benchmark_model.program import read_program, with_libraries
 from device_agent.phones.phone import connect
 from device_agent.phones.probe import Choice
 from device_agent.transports import transport_to
@@ -16,7 +15,6 @@ from tests.benchmark_model.standin import build_benchmark_model, litert_library
 from tests.phones.adbd import AdbdPhone
 from tests.phones.debian_adbd import adbd_programs
 
-_LIBRARY_FOLDER = "/data/local/tmp/lib"
 #: as phones are measured, but for what a computer with other work on it cannot promise
 _PROTOCOL = PHONE.model_copy(
     update={
@@ -35,14 +33,11 @@ def adbd_session(operators: int | None, rounds: int) -> Session:
         CannotHave: adbd cannot be had here.
         CannotBuild: the program cannot be built here.
     """
-    programs, runner = adbd_programs(), build_benchmark_model(_LIBRARY_FOLDER)
+    programs, runner = adbd_programs(), build_benchmark_model()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with AdbdPhone(programs, folder / "phone") as phone:
-            libraries = phone.root / _LIBRARY_FOLDER.lstrip("/")
-            libraries.mkdir()
-            shutil.copy(litert_library(), libraries)
-            program = read_program(runner, "stand-in")
+            program = with_libraries(read_program(runner, "stand-in"), [litert_library()])
             transport = transport_to(phone.address, "tcp", folder)
             device = connect(transport, Choice(program), _PROTOCOL)
             try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -25,11 +26,20 @@ class Program:
     kind: Kind
     #: as its maker counts, `unknown` where nobody said
     version: str
+    #: shared libraries that it loads, by file name
+    libraries: Mapping[str, bytes] = field(default_factory=dict)
 
     @cached_property
     def sha256(self) -> str:
-        """Of the content, hex."""
-        return hashlib.sha256(self.content).hexdigest()
+        """Of the content, hex; with libraries, of all that computes."""
+        own = hashlib.sha256(self.content).hexdigest()
+        if not self.libraries:
+            return own
+        others = (
+            f"{name} {hashlib.sha256(content).hexdigest()}"
+            for name, content in sorted(self.libraries.items())
+        )
+        return hashlib.sha256("\n".join((own, *others)).encode()).hexdigest()
 
     @property
     def name(self) -> str:
@@ -59,3 +69,19 @@ def read_program(path: Path, version: str = "unknown") -> Program:
         f"{path} is no benchmark_model, neither the TFLite tool nor LiteRT's; give one of these, "
         "or fetch one with `device-agent runner fetch`"
     )
+
+
+def with_libraries(program: Program, paths: Sequence[Path]) -> Program:
+    """The program with the libraries that it loads.
+
+    Raises:
+        RunnerMissing: one is not there.
+    """
+    try:
+        libraries = {path.name: path.read_bytes() for path in paths}
+    except OSError as error:
+        raise RunnerMissing(
+            f"there is no library at {error.filename} ({error.strerror}); give the path of one "
+            "that the runner loads"
+        ) from error
+    return replace(program, libraries=libraries)

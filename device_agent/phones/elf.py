@@ -1,4 +1,4 @@
-"""For which machine a program was built."""
+"""For which machine a program or library was built."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _LITTLE_ENDIAN = 1
 
 
 def program_abi(content: bytes, name: str) -> str:
-    """Android's name of the ABI that a program is for.
+    """Android's name of the ABI that a program or library is for.
 
     Raises:
-        RunnerRefused: it is no program, or for no machine that phones have.
+        RunnerRefused: it is neither, or for no machine that phones have.
     """
     if content[:4] != _MAGIC or len(content) < _MACHINE_AT + 2:
         raise RunnerRefused(
-            f"{name} is not a program (no ELF header); give a benchmark_model for Android"
+            f"{name} is not a program or library (no ELF header); give one built for Android"
         )
     order = "<" if content[5] == _LITTLE_ENDIAN else ">"
     (machine,) = struct.unpack_from(f"{order}H", content, _MACHINE_AT)
@@ -33,7 +33,7 @@ def program_abi(content: bytes, name: str) -> str:
 
 
 def check_abi(content: bytes, name: str, abis: tuple[str, ...]) -> str:
-    """The program's ABI, which the phone offers.
+    """The ABI of a program or library, which the phone offers.
 
     Raises:
         RunnerRefused: it offers others only.
@@ -42,6 +42,6 @@ def check_abi(content: bytes, name: str, abis: tuple[str, ...]) -> str:
     if not {abi, *_ALSO.get(abi, ())} & set(abis):
         raise RunnerRefused(
             f"{name} is built for {abi}, but the phone runs {', '.join(abis) or 'unknown ABIs'}; "
-            "give a benchmark_model for one of these"
+            "give one for these"
         )
     return abi

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
+from device_agent.benchmark_model.program import Program
 from device_agent.errors import DeviceFull, DeviceNotReady
 from device_agent.printed import one_line
 from device_agent.transports.base import Transport
@@ -33,20 +34,22 @@ class PhoneFiles:
     def __init__(self, transport: Transport, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
         self._transport = transport
         self._max_bytes = max_bytes
-        self._names: dict[Path, str] = {}
 
     def make_folders(self) -> None:
         """Makes the agent's folders."""
         folders = shlex.join(str(folder) for folder in (MODELS, RUNNERS, STRETCHES))
         self._must(f"mkdir -p {folders}", "make its folders")
 
-    def push_runner(self, content: bytes) -> PurePosixPath:
-        """The program on the phone."""
-        path = RUNNERS / _name(hashlib.sha256(content).hexdigest()) / "benchmark_model"
+    def push_runner(self, program: Program) -> PurePosixPath:
+        """The program on the phone, its libraries beside it; the runner before it is removed."""
+        path = RUNNERS / _name(program.sha256) / "benchmark_model"
         there = self._transport.shell(f"ls {path}", timeout_s=QUICK_S)
         if there.exit_code:
-            self._must(f"mkdir -p {path.parent}", "make a folder for the runner")
-            self._transport.push(content, path, mode=0o755, timeout_s=_PUSH_S)
+            make = f"rm -rf {RUNNERS}/* && mkdir -p {path.parent}"
+            self._must(make, "make a folder for the runner")
+            # The program last: where it is, all is.
+            for name, content in (*program.libraries.items(), (path.name, program.content)):
+                self._transport.push(content, path.parent / name, mode=0o755, timeout_s=_PUSH_S)
         return path
 
     def push_models(self, models: Collection[Path]) -> Mapping[Path, str]:

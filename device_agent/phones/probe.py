@@ -41,7 +41,7 @@ class Probed:
     identity: TargetIdentity
     #: measured on; none where the phone does not say, or cannot pin
     cores: tuple[int, ...]
-    #: the runner on the phone, and what pins it
+    #: the runner on the phone, what shows it its libraries, and what pins it
     command: tuple[str, ...]
     reader: ResultsReader
     clock: PhoneClock
@@ -63,13 +63,17 @@ def probe(
     program = choice.program
     properties = parse_properties(say("getprop"))
     abi = check_abi(program.content, program.name, properties.abis)
+    for name, content in program.libraries.items():
+        check_abi(content, name, (abi,))
     can_pin = not transport.shell("command -v taskset", timeout_s=QUICK_S).exit_code
     pins = can_pin and protocol.affinity == "fastest_cluster"
     cores = fastest_cluster(parse_clusters(say(LIST_CLOCKS)), choice.threads) if pins else ()
     files.make_folders()
     clock = PhoneClock(transport, cores, properties.sdk)
     clock.give_back()
-    runner = str(files.push_runner(program.content))
+    runner = files.push_runner(program)
+    libraries = ("env", f"LD_LIBRARY_PATH={runner.parent}") if program.libraries else ()
+    pinned = ("taskset", mask(cores)) if cores else ()
     return Probed(
         identity=TargetIdentity(
             device_model=properties.model,
@@ -85,7 +89,7 @@ def probe(
             protocol=protocol.content_hash,
         ),
         cores=cores,
-        command=("taskset", mask(cores), runner) if cores else (runner,),
+        command=(*libraries, *pinned, str(runner)),
         reader=ResultsReader(choice.delegate, cores[0] if cores else 0, _cpu_zones(say)),
         clock=clock,
     )

@@ -37,11 +37,8 @@ def litert_library() -> Path:
     raise CannotBuild(f"the wheel of ai-edge-litert holds no {_LIBRARY}")
 
 
-def build_benchmark_model(library_folder: str) -> Path:
-    """The program, cached by its source and library.
-
-    Args:
-        library_folder: where the library will lie on the device.
+def build_benchmark_model() -> Path:
+    """The program, cached by its source and library, which it finds through `LD_LIBRARY_PATH`.
 
     Raises:
         CannotBuild: there is no C compiler, or no library.
@@ -49,13 +46,13 @@ def build_benchmark_model(library_folder: str) -> Path:
     compiler, library = shutil.which("gcc"), litert_library()
     if compiler is None:
         raise CannotBuild("there is no gcc")
-    recipe = _SOURCE.read_bytes() + f"{library} {library.stat()} {library_folder}".encode()
+    recipe = _SOURCE.read_bytes() + f"{library} {library.stat()}".encode()
     path = user_cache_path("proxyless-farm") / f"standin-{hashlib.sha256(recipe).hexdigest()[:12]}"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             built = Path(folder) / "benchmark_model"
-            flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-lm", f"-Wl,-rpath,{library_folder}"]
+            flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-lm"]
             made = subprocess.run(
                 [compiler, "-o", built, _SOURCE, library, *flags],
                 capture_output=True,

@@ -161,6 +161,15 @@ async def taskset(call: Call) -> int:
     return await call.shell.call(command, call.io)
 
 
+async def env(call: Call) -> int:
+    child = call.shell.child()
+    rest = list(call.args)
+    while rest and "=" in rest[0]:
+        name, _, value = rest.pop(0).partition("=")
+        child.variables[name] = value
+    return await child.call(rest, call.io)
+
+
 async def nproc(call: Call) -> int:
     await call.out(f"{len(call.phone.state.cores)}\n")
     return 0
@@ -217,5 +226,5 @@ SYSTEM: dict[str, Program] = {
     "false": false, "sh": sh,
     "sleep": sleep, "usleep": usleep, "date": date, "timeout": timeout, "nohup": wrapped,
     "setsid": wrapped, "nice": nice, "taskset": taskset, "nproc": nproc, "kill": kill,
-    "uname": uname, "id": id_, "su": su, "which": which,
+    "env": env, "uname": uname, "id": id_, "su": su, "which": which,
 }  # fmt: skip

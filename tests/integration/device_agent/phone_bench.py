@@ -28,6 +28,7 @@ from tests.phones.fake_phone import FakePhone
 from tests.unit.device_agent.messages import lease
 from tests.unit.device_agent.peer import Peer, QuietProgress
 
+CHOICE = Choice(PROGRAM)
 NO_ANCHOR = PHONE.model_copy(
     update={"anchor": None, "cool_down": CoolDown(seconds=0.02, times=2, then="hand_back")}
 )
@@ -69,7 +70,10 @@ class PhoneBench:
 
 @contextmanager
 def phone_bench(
-    fake: FakePhone, folder: Path, protocol: MeasurementProtocol = NO_ANCHOR
+    fake: FakePhone,
+    folder: Path,
+    protocol: MeasurementProtocol = NO_ANCHOR,
+    choice: Choice = CHOICE,
 ) -> Iterator[PhoneBench]:
     """A bench for a fake phone whose runner is installed."""
     runner = FakeBenchmarkModel()
@@ -77,7 +81,7 @@ def phone_bench(
     transport = transport_to(fake.address, "tcp", folder)
     transport.reconnect()
     stretches = StretchRunner(transport, 5.0, poll_s=0.01, patience_s=1.0, sleep=_nap)
-    device = Phone(transport, Choice(PROGRAM), protocol, stretches)
+    device = Phone(transport, choice, protocol, stretches)
     peer = Peer(target_id=device.identity.id)
     stop = StopSignal()
     link = Link(

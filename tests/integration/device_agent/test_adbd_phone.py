@@ -1,6 +1,5 @@
 """The whole chain: agent, a real adb daemon, a program that really measures, a real server."""
 
-import shutil
 import signal
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from tests.integration.device_agent.test_agent_processes import upload
 from tests.phones.adbd import AdbdPhone
 from tests.waiting import wait_for
 
-_LIBRARY_FOLDER = "/data/local/tmp/lib"
 #: short visits, and a gate that bears the other tests on this machine
 PROTOCOL = PHONE.model_copy(
     update={
@@ -33,7 +31,7 @@ PROTOCOL = PHONE.model_copy(
 @pytest.fixture(scope="session")
 def benchmark_model() -> Path:
     try:
-        return build_benchmark_model(_LIBRARY_FOLDER)
+        return build_benchmark_model()
     except CannotBuild as error:
         pytest.skip(f"no stand-in for benchmark_model: {error}")
 
@@ -41,14 +39,12 @@ def benchmark_model() -> Path:
 @pytest.fixture
 def options(adbd_phone: AdbdPhone, benchmark_model: Path, tmp_path: Path) -> list[str]:
     """Of an agent that measures on the phone."""
-    folder = adbd_phone.root / _LIBRARY_FOLDER.lstrip("/")
-    folder.mkdir()
-    shutil.copy(litert_library(), folder)
     protocol = tmp_path / "protocol.json"
     protocol.write_text(PROTOCOL.model_dump_json())
     return [
         *("--phone", adbd_phone.address, "--runner", str(benchmark_model)),
-        *("--runner-version", "stand-in", "--protocol", str(protocol)),
+        *("--runner-version", "stand-in", "--library", str(litert_library())),
+        *("--protocol", str(protocol)),
     ]
 
 

@@ -146,6 +146,27 @@ def test_a_runner_for_another_abi_is_one_line(fake_phone: FakePhone, tmp_path: P
     assert "built for arm64-v8a, but the phone runs x86_64" in said
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "there is no library at"),
+        (b"text", "lib.so is not a program or library"),
+        (
+            b"\x7fELF\x02\x01\x01" + bytes(11) + b"\x3e\0",
+            "lib.so is built for x86_64, but the phone",
+        ),
+    ],
+)
+def test_a_library_that_the_runner_cannot_load_is_one_line(
+    fake_phone: FakePhone, tmp_path: Path, content: bytes | None, says: str
+) -> None:
+    library = tmp_path / "lib.so"
+    if content is not None:
+        library.write_bytes(content)
+    said = say(tmp_path, "run", *options(tmp_path, fake_phone), "--library", str(library))
+    assert says in said
+
+
 def test_no_space_on_the_phone_is_one_line(fake_phone: FakePhone, tmp_path: Path) -> None:
     fake_phone.fill_disk()
     said = say(tmp_path, "run", *options(tmp_path, fake_phone))

@@ -2,10 +2,12 @@
 
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from device_agent.benchmark_model.program import Program
 from device_agent.errors import DeviceFull
 from device_agent.phones.files import DEFAULT_MAX_BYTES, MODELS, PhoneFiles
 from device_agent.transports import transport_to
@@ -112,7 +114,11 @@ def test_a_runner_is_pushed_once_and_can_be_run(
     transport: Transport, fake_phone: FakePhone
 ) -> None:
     files = files_on(transport)
-    path = files.push_runner(b"#!/bin/sh\necho it runs\n")
-    assert files.push_runner(b"#!/bin/sh\necho it runs\n") == path
+    program = Program(b"#!/bin/sh\necho it runs\n", "tflite", "1")
+    path = files.push_runner(program)
+    assert files.push_runner(program) == path
     assert transport.shell(str(path), timeout_s=5).output.strip() == "it runs"
     assert pushes(fake_phone) == 1
+    other = files.push_runner(replace(program, libraries={"liba.so": b"a", "libb.so": b"b"}))
+    assert fake_phone.files.names(str(other.parent)) == ["benchmark_model", "liba.so", "libb.so"]
+    assert fake_phone.files.find(str(path)) is None

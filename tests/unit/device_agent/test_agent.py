@@ -84,7 +84,7 @@ def test_leases_that_are_gone_at_once_are_not_asked_for_without_a_pause(spool: S
     peer.lost = True
     agent = agent_with(peer, ScriptedRunner(), spool, StopSignal())
     waits: list[float] = []
-    agent.bench.stop.wait = waits.append  # type: ignore[method-assign]
+    agent.bench.stop.wait = waits.append  # type: ignore[method-assign, assignment]
     agent.run(until_idle=True)
     assert waits == [BACKOFF_S] * 3
     assert peer.visits == []

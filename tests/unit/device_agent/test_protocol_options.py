@@ -27,13 +27,15 @@ def test_the_process_of_a_phone_gets_the_same_options(tmp_path: Path) -> None:
     given = ProtocolOptions(tmp_path / "p.json", runs=50, warmup_ms=2.5).arguments()
     file = str(tmp_path / "p.json")
     assert given == ["--protocol", file, "--runs", "50", "--warmup-ms", "2.5"]
-    phones = PhoneOptions(["all"], None, tmp_path / "bm", "1.2", None, "gpu", 4)
+    phones = PhoneOptions(
+        ["all"], None, tmp_path / "bm", "1.2", [tmp_path / "a.so"], None, "gpu", 4
+    )
     assert phones.only is None
     assert phones.arguments() == [
         *("--runner-version", "1.2", "--delegate", "gpu", "--threads", "4"),
-        *("--runner", str(tmp_path / "bm")),
+        *("--runner", str(tmp_path / "bm"), "--library", str(tmp_path / "a.so")),
     ]
-    assert PhoneOptions(["S1"], None, None, "", None, "gpu", 4).only == "S1"
+    assert PhoneOptions(["S1"], None, None, "", (), None, "gpu", 4).only == "S1"
 
 
 @pytest.mark.parametrize(

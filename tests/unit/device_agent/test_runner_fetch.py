@@ -85,7 +85,7 @@ def test_the_users_sha256_decides(tmp_path: Path) -> None:
     ("answer", "says"),
     [
         (httpx2.Response(404), "pass its path with --runner"),
-        (httpx2.Response(200, content=b"<html>"), "is not a program"),
+        (httpx2.Response(200, content=b"<html>"), "is not a program or library"),
         (httpx2.Response(200, content=elf(40)), "for armeabi-v7a, not arm64-v8a"),
     ],
 )

@@ -34,6 +34,7 @@ SCRIPTS = [
     "set -e; if false; then echo no; fi; false || echo still; echo end",
     "eval 'x=5; echo $x'; x=1 sh -c 'echo $x'; sh -c 'echo $0 $1' zero one",
     "exec 2>&1; echo err >&2; echo out",
+    "env x=1 y='2 3' sh -c 'echo $x $y'; echo ${x:-unset}",
     "[ -n '' ]; echo $?; [ abc = abc -a 2 -lt 10 ]; echo $?; [ ! -e /nothing ]; echo $?",
     "sleep 0 & wait $!; echo $?; (sleep 0; exit 7) & wait $!; echo $?",
     "echo a # a comment\necho b; echo '#c'\necho d \\\n e",
