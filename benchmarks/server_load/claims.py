@@ -4,7 +4,8 @@ Jobs of a few operators are filed at a steady rate, spread over the targets. An 
 work with the longest wait there is; with a lease it "measures" for some seconds, uploads one
 visit a task, hands the lease back, and asks again. A claim's time runs from the moment when the
 agent was asking and the first of the lease's tasks was filed (its job's answer had arrived) to
-the arrival of the lease.
+the arrival of the lease. At the start all agents ask at once; the claims of this rush are kept
+apart.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ from netspec.wire import (
 
 _MODELS = 25
 _OPERATORS_PER_JOB = 4
-#: how long (s) the agents have for their first claims: their rush at the start is not measured
-_SETTLE_S = 3.0
+#: for so long (s) after the start claims belong to the rush
+_RUSH_S = 3.0
 #: how long (s) the last claims may take once no more is filed
 _DRAIN_S = 60.0
 
@@ -49,6 +50,10 @@ class Book:
     #: when the job's answer arrived, by subject
     filed_at: dict[str, float] = field(default_factory=dict)
     claimed: Counter[str] = field(default_factory=Counter)
+    #: when the agents began to ask
+    started_at: float = field(default_factory=time.perf_counter)
+    #: of claims that began in the rush, and of those that began later
+    rush_s: list[float] = field(default_factory=list)
     claims_s: list[float] = field(default_factory=list)
     #: fewer when the server could not keep up
     jobs: int = 0
@@ -121,8 +126,7 @@ async def _file(
 ) -> None:
     count = round(jobs_per_s * seconds)
     wanted = tables.operators(count * _OPERATORS_PER_JOB)
-    await asyncio.sleep(_SETTLE_S)
-    start = time.perf_counter()
+    start = book.started_at
     for number in range(count):
         ahead_s = start + number / jobs_per_s - time.perf_counter()
         await asyncio.sleep(max(0.0, ahead_s))
@@ -184,7 +188,9 @@ class _Agent:
         # Absent: the lease has overtaken the answer to its job.
         filed_at = min(self._book.filed_at.get(one, now) for one in subjects)
         self._book.claimed.update(subjects)
-        self._book.claims_s.append(now - max(asked_at, filed_at))
+        began_at = max(asked_at, filed_at)
+        in_rush = began_at < self._book.started_at + _RUSH_S
+        (self._book.rush_s if in_rush else self._book.claims_s).append(now - began_at)
 
     async def _upload(self, lease: Lease) -> None:
         visits = tuple(
