@@ -7,9 +7,9 @@ from pathlib import Path
 
 from benchmarks.farm.attempts import Session, attempt, table_lease
 from device_agent.benchmark_model.program import read_program, with_libraries
-from device_agent.phones.phone import connect
+from device_agent.phones.phone import Phone
 from device_agent.phones.probe import Choice
-from device_agent.transports import transport_to
+from device_agent.phones.reach import reach
 from netspec.protocol import PHONE
 from tests.benchmark_model.standin import build_benchmark_model, litert_library
 from tests.phones.adbd import AdbdPhone
@@ -38,8 +38,7 @@ def adbd_session(operators: int | None, rounds: int) -> Session:
         folder = Path(name)
         with AdbdPhone(programs, folder / "phone") as phone:
             program = with_libraries(read_program(runner, "stand-in"), [litert_library()])
-            transport = transport_to(phone.address, "tcp", folder)
-            device = connect(transport, Choice(program), _PROTOCOL)
+            device = Phone(reach(phone.address, "tcp", folder), Choice(program), _PROTOCOL)
             try:
                 lease = table_lease(operators, rounds, device.identity.id)
                 return attempt(device, _PROTOCOL, lease, folder, folder / "models")

@@ -49,15 +49,17 @@ class _Stretch:
 
 
 class Phone:
-    """A phone that answers, see `device.Device`.
-
-    Made by `connect`, which settles who it is: what it would be measured as.
+    """A phone that answers, see `device.Device`. Making it settles what it is measured as.
 
     Args:
         transport: connected.
         choice: the runner, and how it is told to run models.
         protocol: how visits are made.
         stretches: for tests: how scripts are run.
+
+    Raises:
+        DeviceNotReady: it went away, or cannot be used.
+        RunnerRefused: the runner is not for it.
     """
 
     core = None
@@ -236,14 +238,3 @@ class Phone:
 
     def _say(self, command: str, timeout_s: float = QUICK_S) -> str:
         return self._transport.shell(command, timeout_s=timeout_s).output
-
-
-def connect(transport: Transport, choice: Choice, protocol: MeasurementProtocol) -> Phone:
-    """The phone behind a transport that is not connected yet.
-
-    Raises:
-        DeviceNotReady: it cannot be reached, or used.
-        RunnerRefused: the runner is not for it.
-    """
-    transport.reconnect()
-    return Phone(transport, choice, protocol)

@@ -17,10 +17,10 @@ from device_agent.link import Link
 from device_agent.model_files import ModelFiles
 from device_agent.phones.phone import Phone
 from device_agent.phones.probe import Choice
+from device_agent.phones.reach import reach
 from device_agent.phones.stretch import StretchRunner
 from device_agent.spool import Spool
 from device_agent.stop import StopSignal
-from device_agent.transports import transport_to
 from netspec.profiler_http import ProfilerHttp
 from netspec.protocol import PHONE, Anchor, CoolDown, MeasurementProtocol
 from tests.integration.device_agent.fake_runner import PROGRAM, FakeBenchmarkModel
@@ -78,8 +78,7 @@ def phone_bench(
     """A bench for a fake phone whose runner is installed."""
     runner = FakeBenchmarkModel()
     runner.install(fake)
-    transport = transport_to(fake.address, "tcp", folder)
-    transport.reconnect()
+    transport = reach(fake.address, "tcp", folder)
     stretches = StretchRunner(transport, 5.0, poll_s=0.01, patience_s=1.0, sleep=_nap)
     device = Phone(transport, choice, protocol, stretches)
     peer = Peer(target_id=device.identity.id)

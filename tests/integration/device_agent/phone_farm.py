@@ -6,9 +6,9 @@ import socket
 from pathlib import Path
 
 from device_agent.link import Link
-from device_agent.phones.phone import connect
+from device_agent.phones.phone import Phone
 from device_agent.phones.probe import Choice
-from device_agent.transports import transport_to
+from device_agent.phones.reach import reach
 from netspec.protocol import PHONE, CoolDown, Gate
 from netspec.wire import DeviceRegistration, Job, JobRequest
 from tests.integration.device_agent.fake_runner import PROGRAM, FakeBenchmarkModel
@@ -44,7 +44,7 @@ def add(phones: FakePhones, number: int) -> FakePhone:
 
 def ask(farm: Farm, phone: FakePhone, folder: Path, rounds: int) -> Job:
     """Makes the phone's target known, and asks for visits on it."""
-    device = connect(transport_to(phone.address, "tcp", folder), Choice(PROGRAM), PROTOCOL)
+    device = Phone(reach(phone.address, "tcp", folder), Choice(PROGRAM), PROTOCOL)
     with farm.http() as http:
         Link(http).register(
             DeviceRegistration(

@@ -10,12 +10,12 @@ import pytest
 from device_agent.agent import registration
 from device_agent.errors import ProfileMismatch, RunnerFailed
 from device_agent.host import choose_core
-from device_agent.phones.phone import Phone, connect
+from device_agent.phones.phone import Phone
 from device_agent.phones.probe import Choice
+from device_agent.phones.reach import reach
 from device_agent.runners import litert_library
 from device_agent.runners.host_profile import methods_of
 from device_agent.runners.litert import LiteRtRunner
-from device_agent.transports import transport_to
 from netspec.networks import Network
 from netspec.operators import PRECISIONS, Classifier, HeadConv, Precision
 from netspec.protocol import MeasurementProtocol
@@ -117,7 +117,7 @@ def test_a_runner_that_cannot_profile_is_known_before_it_is_asked(
 ) -> None:
     runner = FakeBenchmarkModel(**change)  # type: ignore[arg-type]
     runner.install(fake_phone)
-    phone = connect(transport_to(fake_phone.address, "tcp", tmp_path), Choice(PROGRAM), NO_ANCHOR)
+    phone = Phone(reach(fake_phone.address, "tcp", tmp_path), Choice(PROGRAM), NO_ANCHOR)
     phone.learn_methods()
     assert phone.methods == ("isolated",)
     assert len(runner.launched) == 1
@@ -128,7 +128,7 @@ def test_a_gpu_is_not_asked_what_its_layers_take(fake_phone: FakePhone, tmp_path
     runner = FakeBenchmarkModel()
     runner.install(fake_phone)
     choice = Choice(PROGRAM, delegate="gpu")
-    phone = connect(transport_to(fake_phone.address, "tcp", tmp_path), choice, NO_ANCHOR)
+    phone = Phone(reach(fake_phone.address, "tcp", tmp_path), choice, NO_ANCHOR)
     phone.learn_methods()
     assert (phone.methods, runner.launched) == (("isolated",), [])
     phone.close()
