@@ -144,4 +144,5 @@ class TargetIdentity(BaseModel):
     @property
     def label(self) -> str:
         """For people: device, runtime, delegate and threads."""
-        return f"{self.device_model} · {self.runtime} · {self.delegate} · {self.threads} thread(s)"
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return f"{self.device_model} · {self.runtime} · {self.delegate} · {threads}"

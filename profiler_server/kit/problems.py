@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -66,6 +66,8 @@ _KIND_OF_STATUS = {
 }
 #: what pydantic calls a body that is no JSON
 _NO_JSON = "json_invalid"
+#: and a list without enough items
+_TOO_SHORT = "too_short"
 _PACKED = "expected a body as it is, got one with a Content-Encoding; send it without"
 _METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 MEDIA_TYPE = "application/problem+json"
@@ -213,11 +215,17 @@ def _is_other_than_json(request: Request, error: RequestValidationError) -> bool
 
 def describe(error: RequestValidationError) -> str:
     """What is wrong with a request, field by field."""
-    errors = error.errors()
+    errors = _without_echoes(error.errors())
     lines = [_described(one) for one in errors[:_SHOWN_ERRORS]]
     if len(errors) > _SHOWN_ERRORS:
         lines.append(f"and {len(errors) - _SHOWN_ERRORS} more")
     return "; ".join(lines)
+
+
+def _without_echoes(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The errors but those of lists that are too short only because of what is wrong in them."""
+    above = {one["loc"][:depth] for one in errors for depth in range(len(one["loc"]))}
+    return [one for one in errors if one["type"] != _TOO_SHORT or one["loc"] not in above]
 
 
 def _described(one: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from tests.integration.profiler_server.process import Server
 from tests.integration.profiler_server.service import Api
 
 JSON = {"Content-Type": "application/json"}
+LOOKUP = "/v1/latencies:lookup"
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/xml", ""])
@@ -49,6 +50,16 @@ def test_a_body_that_is_broken_or_packed_says_so(api: Api) -> None:
     assert "a Content-Encoding" in detail
     detail = api.problem("POST", "/v1/jobs", {"name": "x"}, status=422, kind="invalid-request")
     assert detail == "body: name either `target_id` or `select`"
+
+
+def test_a_list_with_something_wrong_in_it_is_not_called_too_short(api: Api) -> None:
+    body: dict[str, object] = {"target_id": "0" * 16, "operators": ["key"]}
+    detail = api.problem("POST", LOOKUP, body, status=422, kind="invalid-request")
+    assert detail.startswith("body.operators.0: ")
+    assert "at least 1" not in detail
+    body["operators"] = []
+    detail = api.problem("POST", LOOKUP, body, status=422, kind="invalid-request")
+    assert "body.operators: Tuple should have at least 1 item" in detail
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,8 @@ def test_target_id_survives_json() -> None:
 
 
 def test_label_is_for_people() -> None:
-    assert IDENTITY.label == "Pixel 8 · ai-edge-litert 2.3.0 · xnnpack · 1 thread(s)"
+    assert IDENTITY.label == "Pixel 8 · ai-edge-litert 2.3.0 · xnnpack · 1 thread"
+    assert IDENTITY.model_copy(update={"threads": 4}).label.endswith(" · 4 threads")
 
 
 @pytest.mark.parametrize(
