@@ -13,7 +13,7 @@ from device_agent.batch import Batch, check_method
 from device_agent.device import Device
 from device_agent.errors import DeviceNotReady, ProfileMismatch
 from device_agent.lease_keeper import LeaseKeeper
-from device_agent.link import Link
+from device_agent.link import Link, blames_the_moment
 from device_agent.measuring import Labels, Measuring
 from device_agent.model_files import ModelFiles, WrongContent
 from device_agent.printed import one_line
@@ -68,7 +68,8 @@ class Attempt:
         Raises:
             LeaseLost: the lease was gone before the first visit.
             DeviceNotReady: the device stopped working; the lease is handed back.
-            ProfilerRefused: the server takes no upload now; the visits stay spooled.
+            ProfilerRefused: the server takes no upload, or hands out no model, now; the visits stay
+                spooled.
             ProfilerUnreachable: the server is away; the visits stay spooled.
         """
         batch = self._batch
@@ -107,6 +108,8 @@ class Attempt:
                     check_method(task, bench.device.methods)
                     files[task.task_id] = bench.models.path(task.subject)
                 except (EncodingError, WrongContent, ProfilerRefused, ProfileMismatch) as error:
+                    if isinstance(error, ProfilerRefused) and blames_the_moment(error):
+                        raise
                     self._fail(task, error)
                 bench.progress.advance()
             wanted = set(files.values())

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from netspec.errors import ProfilerRefused
 from netspec.profiler_http import ProfilerHttp
 from netspec.wire import (
     DeviceRegistration,
@@ -22,6 +23,20 @@ from netspec.wire import (
     VisitReceipt,
     VisitReceipts,
 )
+
+_OF_THE_MOMENT = frozenset(
+    {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    }
+)
+
+
+def blames_the_moment(error: ProfilerRefused) -> bool:
+    """Whether a refusal is of the moment or the token, not of what was asked."""
+    return error.status in _OF_THE_MOMENT or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Self
 
 import structlog
 
-from device_agent.link import Link
+from device_agent.link import Link, blames_the_moment
 from device_agent.spool import Spool
 from netspec.errors import ProfilerRefused, ProfilerUnreachable
 from netspec.wire import MAX_VISITS_PER_BATCH, Visit
@@ -20,16 +19,6 @@ BATCH = MAX_VISITS_PER_BATCH
 EVERY_S = 3.0
 #: how long the end of a batch waits for an upload in flight, s
 _JOIN_TIMEOUT_S = 5.0
-#: answers that blame the moment or the token, not the visits
-_PASSING = frozenset(
-    {
-        HTTPStatus.UNAUTHORIZED,
-        HTTPStatus.FORBIDDEN,
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.TOO_MANY_REQUESTS,
-    }
-)
-
 _log = structlog.get_logger()
 
 
@@ -79,7 +68,7 @@ class Uploader:
         try:
             receipts = {receipt.id: receipt.state for receipt in self._link.upload(visits)}
         except ProfilerRefused as error:
-            if error.status in _PASSING or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            if blames_the_moment(error):
                 raise
             if len(visits) == 1:
                 self._set_aside(visits[0], str(error))

@@ -10,7 +10,7 @@ from device_agent.agent import ASK_EVERY_S
 from device_agent.errors import DelegateRefused, DeviceNotReady, WrongTarget
 from device_agent.spool import Spool
 from device_agent.stop import StopSignal
-from netspec.errors import ProfilerUnreachable
+from netspec.errors import ProfilerRefused, ProfilerUnreachable
 from netspec.wire import Subject
 from tests.unit.device_agent.messages import lease, visit
 from tests.unit.device_agent.peer import BACKOFF_S, IDENTITY, Peer, ScriptedRunner, agent_with
@@ -194,6 +194,26 @@ def test_stopping_while_the_server_is_away_keeps_the_visits(spool: Spool) -> Non
 
     agent_with(peer, ScriptedRunner(ask), spool, stop).run()
     assert (len(peer.visits), spool.waiting()) == (0, 7)
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(503, "done"), (404, "failed")])
+def test_a_model_that_the_server_cannot_hand_out_now_blames_no_task(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch, status: int, outcome: str
+) -> None:
+    peer = leased({"a": 1})
+    peer.leases *= 2
+    agent = agent_with(peer, ScriptedRunner(), spool, StopSignal())
+    path, refusals = agent.bench.models.path, [ProfilerRefused(status, "unknown", "no")]
+
+    def refuse(subject: Subject) -> Path:
+        if status == 404 or refusals:
+            raise refusals[0] if status == 404 else refusals.pop()
+        return path(subject)
+
+    monkeypatch.setattr(agent.bench.models, "path", refuse)
+    agent.run(until_idle=True)
+    assert peer.outcomes() == {"a": outcome}
+    assert len(peer.visits) == (outcome == "done")
 
 
 def test_what_an_earlier_process_left_is_uploaded_first(spool: Spool) -> None:
