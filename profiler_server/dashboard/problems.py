@@ -13,6 +13,7 @@ from profiler_server.dashboard import rendering
 from profiler_server.dashboard.dependencies import NotSignedIn
 from profiler_server.dashboard.login_page import login_page
 from profiler_server.kit import outages, problems
+from profiler_server.kit.invalid_requests import describe
 from profiler_server.kit.problems import KINDS, ProblemBody
 
 
@@ -24,7 +25,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def of_form(request: Request, error: RequestValidationError) -> Response:
         status, title = KINDS["invalid-request"]
-        detail = problems.describe(error)
+        detail = describe(error)
         body = ProblemBody(
             type="/problems/invalid-request", title=title, status=status, detail=detail
         )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from netspec.errors import InvalidSpec
-from netspec.validation import described
+from profiler_server.kit.invalid_requests import describe, is_no_json
 
 #: every kind of problem: its HTTP status and its title
 KINDS: dict[str, tuple[int, str]] = {
@@ -64,14 +63,9 @@ _KIND_OF_STATUS = {
     405: "method-not-allowed",
     413: "body-too-large",
 }
-#: what pydantic calls a body that is no JSON
-_NO_JSON = "json_invalid"
-#: and a list without enough items
-_TOO_SHORT = "too_short"
 _PACKED = "expected a body as it is, got one with a Content-Encoding; send it without"
 _METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 MEDIA_TYPE = "application/problem+json"
-_SHOWN_ERRORS = 20
 
 
 class ProblemBody(BaseModel):
@@ -135,7 +129,7 @@ class _Handlers:
         return self._of_kind(request, "invalid-request", str(error))
 
     async def of_validation(self, request: Request, error: RequestValidationError) -> Response:
-        if any(one["type"] == _NO_JSON for one in error.errors()) and _is_packed(request):
+        if is_no_json(error) and _is_packed(request):
             return self._of_kind(request, "unsupported-media-type", _PACKED)
         if _is_other_than_json(request, error):
             given = request.headers.get("Content-Type") or "no Content-Type"
@@ -211,25 +205,3 @@ def _is_other_than_json(request: Request, error: RequestValidationError) -> bool
     is_json = media_type.endswith(("/json", "+json"))
     of_body = any(one["loc"][:1] == ("body",) for one in error.errors())
     return of_body and bool(error.body) and not is_json
-
-
-def describe(error: RequestValidationError) -> str:
-    """What is wrong with a request, field by field."""
-    errors = _without_echoes(error.errors())
-    lines = [_described(one) for one in errors[:_SHOWN_ERRORS]]
-    if len(errors) > _SHOWN_ERRORS:
-        lines.append(f"and {len(errors) - _SHOWN_ERRORS} more")
-    return "; ".join(lines)
-
-
-def _without_echoes(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The errors but those of lists that are too short only because of what is wrong in them."""
-    above = {one["loc"][:depth] for one in errors for depth in range(len(one["loc"]))}
-    return [one for one in errors if one["type"] != _TOO_SHORT or one["loc"] not in above]
-
-
-def _described(one: Mapping[str, Any]) -> str:
-    if one["type"] == _NO_JSON:
-        where, why = one["loc"][-1], one.get("ctx", {}).get("error", one["msg"])
-        return f"body: no JSON at character {where}: {why}"
-    return described(one)

@@ -1,0 +1,41 @@
+"""What is wrong with a request that is not valid, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+
+from netspec.validation import described
+
+#: what pydantic calls a body that is no JSON, and a list without enough items
+_NO_JSON, _TOO_SHORT = "json_invalid", "too_short"
+_SHOWN_ERRORS = 20
+
+
+def is_no_json(error: RequestValidationError) -> bool:
+    """Whether the body could not be read at all."""
+    return any(one["type"] == _NO_JSON for one in error.errors())
+
+
+def describe(error: RequestValidationError) -> str:
+    """What is wrong with a request, field by field."""
+    errors = _without_echoes(error.errors())
+    lines = [_described(one) for one in errors[:_SHOWN_ERRORS]]
+    if len(errors) > _SHOWN_ERRORS:
+        lines.append(f"and {len(errors) - _SHOWN_ERRORS} more")
+    return "; ".join(lines)
+
+
+def _without_echoes(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The errors but those of lists that are too short only because of what is wrong in them."""
+    above = {one["loc"][:depth] for one in errors for depth in range(len(one["loc"]))}
+    return [one for one in errors if one["type"] != _TOO_SHORT or one["loc"] not in above]
+
+
+def _described(one: Mapping[str, Any]) -> str:
+    if one["type"] == _NO_JSON:
+        where, why = one["loc"][-1], one.get("ctx", {}).get("error", one["msg"])
+        return f"body: no JSON at character {where}: {why}"
+    return described(one)
