@@ -68,7 +68,7 @@ class PhoneOptions:
         if self.runner is not None:
             program = read_program(self.runner, self.runner_version)
         else:
-            program = store(self.lock).fetched(abis)
+            program = store(self.lock).fetched(abis, self.delegate)
         return with_libraries(program, self.libraries)
 
     def seen(self) -> Callable[[], list[SeenThrough]]:

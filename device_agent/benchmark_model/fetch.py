@@ -15,10 +15,11 @@ from pathlib import Path
 
 import httpx2
 
-from device_agent.benchmark_model.flags import Kind
+from device_agent.benchmark_model.flags import Kind, offers
 from device_agent.benchmark_model.program import Program, read_program
 from device_agent.errors import DownloadFailed, RunnerMissing
 from device_agent.phones.elf import program_abi
+from netspec.protocol import Delegate
 
 LOCK_NAME = "runners.lock.json"
 _TFLITE = (
@@ -97,8 +98,8 @@ class RunnerStore:
         self._pin({**pinned, name: Pinned(url, found)})
         return path
 
-    def fetched(self, abis: tuple[str, ...]) -> Program:
-        """The fetched program for the best of these ABIs.
+    def fetched(self, abis: tuple[str, ...], delegate: Delegate = "xnnpack") -> Program:
+        """The fetched program that offers the delegate, for the best of these ABIs.
 
         The LiteRT tool before the other, and its newest version.
 
@@ -112,11 +113,11 @@ class RunnerStore:
                 path = self._path(pins[name].sha256)
                 if built_for == abi and path.exists():
                     program = read_program(path, _version(kind, version, pins[name]))
-                    if program.sha256 == pins[name].sha256:
+                    if program.sha256 == pins[name].sha256 and offers(program.kind, delegate):
                         return program
         raise RunnerMissing(
-            f"no benchmark_model for {', '.join(abis) or 'this phone'} was fetched; run "
-            "`device-agent runner fetch`, or give the path of yours with --runner"
+            f"no benchmark_model for {', '.join(abis) or 'this phone'} was fetched that offers "
+            f"{delegate}; run `device-agent runner fetch`, or give the path of yours with --runner"
         )
 
     def _path(self, sha256: str) -> Path:

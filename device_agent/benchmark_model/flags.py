@@ -41,6 +41,11 @@ def profile_flags(flags: tuple[str, ...]) -> tuple[str, ...]:
     return (*flags, "--enable_op_profiling=true")
 
 
+def offers(kind: Kind, delegate: Delegate) -> bool:
+    """Whether the program offers the delegate."""
+    return kind == "tflite" or delegate in ("xnnpack", "gpu")
+
+
 def can_profile(kind: Kind, delegate: Delegate) -> bool:
     """Whether the program may tell what each layer took.
 

@@ -53,6 +53,9 @@ def test_the_newest_litert_is_taken_before_older_ones_and_tflite(tmp_path: Path)
         fetch("litert", version, LITERT + version.encode())
     fetched = RunnerStore(tmp_path, tmp_path / "lock.json").fetched(("arm64-v8a",))
     assert (fetched.kind, fetched.version) == ("litert", "2.10.0")
+    assert RunnerStore(tmp_path, tmp_path / "lock.json").fetched(("arm64-v8a",), "gpu") == fetched
+    other = RunnerStore(tmp_path, tmp_path / "lock.json").fetched(("arm64-v8a",), "nnapi")
+    assert other.kind == "tflite", "the one that offers it"
 
 
 @pytest.mark.parametrize("text", ["{", '{"litert": {"url": "u", "sha256": "s"}}', '{"a/b/c": 1}'])
