@@ -172,6 +172,9 @@ class Examination:
             return Check(
                 "programs", "bad", f"a program in {TMP} does not run: {_line(said.output)}", advice
             )
+        if not self._say("command -v setsid").strip():
+            found = "the phone has no `setsid`, without which no script outlives its connection"
+            return Check("programs", "bad", found, "take a phone with Android 6 or later")
         return Check("programs", "ok", f"{TMP} takes programs and runs them")
 
     def _thermal(self) -> Check:

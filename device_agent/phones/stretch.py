@@ -99,20 +99,19 @@ class StretchRunner:
 
     def _start(self, launch: Launch, models: Sequence[str]) -> None:
         folder = PurePosixPath(launch.folder)
-        self._shell(f"mkdir -p {shlex.quote(launch.folder)}")
+        make = f"mkdir -p {shlex.quote(launch.folder)} && command -v setsid"
+        ready = self._transport.shell(make, timeout_s=QUICK_S)
+        if ready.exit_code:
+            raise DeviceNotReady(
+                f"{self._transport.serial} cannot run a script by itself: it has no `setsid`, or "
+                f"makes no folder {folder}; `device-agent doctor` says more"
+            )
         script = folder / "script.sh"
         self._transport.push(
             script_text(launch, models).encode(), script, mode=0o755, timeout_s=QUICK_S
         )
         # In a session of its own: it must outlive the connection.
-        started = self._transport.shell(
-            f"cd {launch.folder} && setsid sh script.sh > results 2>&1 < /dev/null &",
-            timeout_s=QUICK_S,
-        )
-        if started.exit_code:
-            raise DeviceNotReady(
-                f"{self._transport.serial} does not start a script: {started.output.strip()}"
-            )
+        self._shell(f"cd {launch.folder} && setsid sh script.sh > results 2>&1 < /dev/null &")
 
     def _watch(
         self, launch: Launch, go_on: Callable[[], bool], soon_at: float

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from device_agent.errors import DeviceNotReady, Unauthorised
 from device_agent.phones import stretch
@@ -179,6 +180,18 @@ def test_a_full_disk_is_said_and_blames_no_task(bench: PhoneBench) -> None:
     bench.run()
     assert len(waits) == 1
     assert [one.outcomes[0].state for one in bench.peer.releases] == ["unfinished", "done"]
+
+
+def test_a_phone_that_cannot_run_scripts_by_itself_blames_no_task(bench: PhoneBench) -> None:
+    del bench.phone.programs["setsid"]
+    bench.lease({"a": 1})
+    waits: list[float] = []
+    bench.stop.wait = waits.append  # type: ignore[method-assign, assignment]
+    with capture_logs() as said:
+        bench.run()
+    assert bench.peer.outcomes() == {"a": "unfinished"}
+    assert len(waits) == 1
+    assert any("`setsid`" in str(line.get("why")) for line in said)
 
 
 def test_a_refused_key_says_what_to_press(fake_phone: FakePhone, tmp_path: Path) -> None:

@@ -113,6 +113,10 @@ def _no_taskset(phone: FakePhone) -> None:
     del phone.programs["taskset"]
 
 
+def _no_setsid(phone: FakePhone) -> None:
+    del phone.programs["setsid"]
+
+
 def _ancient(phone: FakePhone) -> None:
     phone.state.sdk = 19
 
@@ -132,6 +136,7 @@ def _other_abi(phone: FakePhone) -> None:
         (_saving, "power saving", "Battery Saver is on", "switch it off"),
         (_starting, "booted", "still starting", "home screen"),
         (_no_taskset, "pinning", "taskset: inaccessible or not found", "not be pinned"),
+        (_no_setsid, "programs", "no `setsid`", "Android 6"),
         (_ancient, "android", "API 19", "API 21 or later"),
         (_other_abi, "runner", "no runner for this phone", "is built for arm64-v8a"),
     ],
