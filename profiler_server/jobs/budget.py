@@ -18,7 +18,7 @@ from netspec.operators import PRECISIONS, Operator, Precision
 from netspec.wire import JobRequest, OperatorSubject, Subject
 from profiler_server.jobs import plan_repository as repository
 from profiler_server.jobs import task_repository as tasks
-from profiler_server.jobs.repository import has_open_tasks
+from profiler_server.jobs.repository import has_open_tasks, lock_job
 from profiler_server.jobs.tables import JobRow, TaskState
 from profiler_server.kit.work_notices import announce
 from profiler_server.latency_model.adaptive import next_operators, table_error
@@ -104,7 +104,7 @@ def go_on(session: Session, task_ids: Collection[str]) -> None:
     """
     for job_id in repository.planned_jobs(session, task_ids):
         # Whoever closes a job's last task comes here, and waits for others that close some.
-        job = repository.lock_job(session, job_id)
+        job = lock_job(session, job_id)
         while job.plan is not None and not has_open_tasks(session, job_id):
             _take_step(session, job, Plan.model_validate_json(job.plan))
 

@@ -30,12 +30,6 @@ def planned_jobs(session: Session, task_ids: Collection[str]) -> Sequence[str]:
     return session.scalars(query).all()
 
 
-def lock_job(session: Session, job_id: str) -> JobRow:
-    """The job as it is now, kept from other steps until this transaction ends."""
-    one = select(JobRow).where(JobRow.id == job_id).with_for_update(key_share=True)
-    return session.execute(one.execution_options(populate_existing=True)).scalar_one()
-
-
 def operators(session: Session, job_id: str, hashes: Collection[str]) -> list[Operator]:
     """The operators that the job has tasks for, and those of the hashes, by name."""
     of_job = select(TaskRow.subject_hash).where(TaskRow.job_id == job_id)

@@ -120,6 +120,12 @@ def job(session: Session, job_id: str) -> JobRow | None:
     return session.get(JobRow, job_id)
 
 
+def lock_job(session: Session, job_id: str) -> JobRow:
+    """The job as it is now, kept from others until this transaction ends."""
+    one = select(JobRow).where(JobRow.id == job_id).with_for_update(key_share=True)
+    return session.execute(one.execution_options(populate_existing=True)).scalar_one()
+
+
 def latest_of_name(session: Session, target_id: str, name: str) -> JobRow | None:
     """The target's newest job of that name that was not cancelled."""
     return session.scalar(

@@ -135,11 +135,12 @@ def retry(session: Session, job_id: str) -> Job:
         Problem: `unknown-job`, or `job-finished` when it was cancelled.
     """
     row, now = _require(session, job_id), database_now(session)
-    if row.cancelled_at is not None:
-        raise Problem("job-finished", f"job {job_id} was cancelled; file it again")
     # Visits may have come since the tasks were given up: see `progress`.
     devices.lock_targets(session, repository.target_ids(session, [job_id])[job_id])
     retried = repository.retry(session, job_id)
+    # Not before: tasks are locked before their job, and it may be cancelled at this moment.
+    if repository.lock_job(session, job_id).cancelled_at is not None:
+        raise Problem("job-finished", f"job {job_id} was cancelled; file it again")
     if retried:
         progress.recount(session, job_id)
         events.append(session, now, EventKind.JOB_RETRIED, job_id=job_id, tasks=retried)

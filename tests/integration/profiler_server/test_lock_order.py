@@ -13,12 +13,14 @@ import pytest
 from sqlalchemy import Select, select, text, update
 
 from netspec.wire import Lease, LeaseRequest, TaskOutcome
-from profiler_server.jobs.tables import JobRow, TaskRow
+from profiler_server.jobs import service as jobs
+from profiler_server.jobs.tables import JobRow, TaskRow, TaskState
 from profiler_server.kit.database import Database, database_now
 from profiler_server.kit.settings import Settings
 from profiler_server.leases import service
 from profiler_server.leases.tables import LeaseRow
 from tests.integration.profiler_server import farm
+from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.service import Api
 
 WAITING_S = 10.0
@@ -142,3 +144,27 @@ def test_visits_are_stored_while_their_device_claims(
         assert service.claim(claiming, settings, ask, waited=True) is None
         uploading = pool.submit(api.upload, farm.visits(lease, device, rounds=1))
         assert set(uploading.result(WAITING_S)) == {"stored"}
+
+
+def test_a_retry_waits_for_a_cancellation_and_queues_nothing_of_the_job(
+    make_api: MakeApi, database: Database
+) -> None:
+    api = make_api(retry_backoff_s=0.0)
+    device = api.register(farm.registration()).id
+    job = api.file(farm.job(farm.blocks(2), rounds=1))
+    for _ in range(3):
+        lease = api.claim(device, max_tasks=1)
+        api.release(lease, [TaskOutcome(task_id=lease.tasks[0].task_id, state="failed")])
+    assert (api.job(job.id).state, api.job(job.id).tasks_failed) == ("running", 1)
+    path = f"/v1/jobs/{job.id}:retry"
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as holder:
+            jobs.cancel(holder, job.id)
+            retrying = pool.submit(api.problem, "POST", path, status=409, kind="job-finished")
+            wait_for_lock(database)
+        assert "was cancelled" in retrying.result(WAITING_S)
+    with database.read() as session:
+        assert set(session.scalars(select(TaskRow.state))) == {
+            TaskState.CANCELLED,
+            TaskState.FAILED,
+        }
