@@ -24,12 +24,13 @@ from profiler_server.events import repository as events
 from profiler_server.events.tables import EventKind
 from profiler_server.jobs import repository as jobs
 from profiler_server.jobs import task_repository as tasks
-from profiler_server.jobs.task_repository import QueuedTask
 from profiler_server.kit.database import database_now
 from profiler_server.kit.ids import new_id
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
 from profiler_server.leases import ending, repository
+from profiler_server.leases import queue_repository as queue
+from profiler_server.leases.queue_repository import QueuedTask
 from profiler_server.leases.tables import LeaseRow, LeaseState
 
 _SUBJECT: TypeAdapter[Subject] = TypeAdapter(Subject)
@@ -80,7 +81,7 @@ def rest_s(session: Session, device_id: str) -> float | None:
         return None
     now = database_now(session)
     target_ids = devices.target_ids(session, device_id)
-    ready = tasks.ready_at(session, device, target_ids, now)
+    ready = queue.ready_at(session, device, target_ids, now)
     if ready is None:
         return None
     return (max(ready, device.rests_until or ready) - now).total_seconds()
@@ -92,7 +93,7 @@ def _pick(
     # Two jobs may ask for one subject: its visits count for both, so it is leased once. Those with
     # a profile count for either method.
     batch: dict[str, QueuedTask] = {}
-    for task in tasks.lock_queued(session, device, target_ids, now, limit):
+    for task in queue.lock_queued(session, device, target_ids, now, limit):
         if batch.setdefault(task.subject_hash, task).method == ISOLATED != task.method:
             batch[task.subject_hash] = task
     return list(batch.values())
