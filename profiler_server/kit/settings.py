@@ -27,7 +27,7 @@ class Settings(BaseModel):
     fresh_days: Annotated[float, Field(gt=0, le=36_500)] = 30.0
     #: a lease that is not renewed for so many seconds is lost
     lease_ttl_s: Annotated[float, Field(gt=0, le=3_600)] = 60.0
-    #: how often (s) agents renew, and hear of cancelled jobs
+    #: how often (s) agents renew, and hear of cancelled jobs; less than a lease's time to live
     renew_every_s: Annotated[float, Field(gt=0, le=3_600)] = 8.0
     #: how long (s) a task rests after its first failure; doubled at each further one
     retry_backoff_s: Annotated[float, Field(ge=0, le=900)] = 10.0
