@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -81,18 +80,12 @@ class TFLiteClassifier:
         affine = _affine(self._output)
         return affine.scale if affine else None
 
-    def logits(
-        self, images: Pixels, on_image: Callable[[int], None] = lambda _: None
-    ) -> Float32Array:
-        """Logits [N, classes] for pixels [N, H, W, 3], as real values.
-
-        `on_image` is called with the number of images done.
-        """
+    def logits(self, images: Pixels) -> Float32Array:
+        """Logits [N, classes] for pixels [N, H, W, 3], as real values."""
         outputs = np.empty((len(images), self.classes), np.float32)
         for index, image in enumerate(images):
             self._run(image)
             outputs[index] = self._real(self._output)[0]
-            on_image(index + 1)
         return outputs
 
     def layers(self, image: Pixels) -> dict[str, Float32Array]:

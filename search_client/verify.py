@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor, nn
 
 from netspec.errors import UserError
 from netspec.layers import Float32Array
 from search_client.batches import normalise
-from search_client.litert import Kernels, Pixels, TFLiteClassifier
+from search_client.litert import Kernels, TFLiteClassifier
+from search_client.logits import file_logits, to_pixels, torch_logits
 from search_client.tracing import layer_outputs
 
 KERNEL_SETS: tuple[Kernels, ...] = ("reference", "builtin", "xnnpack")
@@ -26,8 +26,6 @@ LEAST_AGREEMENT = 0.995
 #: int8 classes whose logits are so few output steps apart are tied: the kernel sets themselves
 #: differ from each other by as much
 TIE_STEPS = 4
-#: images that torch runs at a time
-_BATCH = 100
 
 
 class ParityFailed(UserError):
@@ -130,14 +128,13 @@ def verify(
     strays = np.zeros(len(images), np.float32)
     total = len(images) * len(kernel_sets)
     for index, kernels in enumerate(kernel_sets):
-        classifier = TFLiteClassifier(file, kernels)
         before = index * len(images)
 
         def show(done: int, before: int = before) -> None:
             on_image(before + done, total)
 
-        logits = classifier.logits(pixels, show)
-        parity[kernels] = compare(logits, of_torch, labels.numpy(), classifier.output_scale)
+        logits, scale = file_logits(file, kernels, pixels, show)
+        parity[kernels] = compare(logits, of_torch, labels.numpy(), scale)
         strays = np.maximum(strays, np.abs(logits - of_torch).max(axis=1))
     return Verification(
         images=len(images),
@@ -145,22 +142,6 @@ def verify(
         greatest_logit=float(np.abs(of_torch).max()),
         worst_image=int(strays.argmax()),
     )
-
-
-def to_pixels(images: Tensor) -> Pixels:
-    """Images [N, 3, H, W] as a file takes them: uint8 [N, H, W, 3]."""
-    pixels: Pixels = images.permute(0, 2, 3, 1).contiguous().numpy()
-    return pixels
-
-
-@torch.no_grad()
-def torch_logits(model: nn.Module, images: Tensor) -> Float32Array:
-    """Logits [N, classes] of pixels [N, 3, H, W]; the model is left in evaluation mode."""
-    model.eval()
-    device = next(model.parameters()).device
-    logits = [model(normalise(part).to(device)).cpu() for part in torch.split(images, _BATCH)]
-    found: Float32Array = torch.cat(logits).numpy()
-    return found
 
 
 def first_difference(file: bytes, model: nn.Module, image: Tensor) -> FirstDifference | None:

@@ -12,11 +12,12 @@ from search_client.batches import central_crop
 from search_client.deploy import Deployed, _at_size, deploy
 from search_client.images import ImageSet
 from search_client.litert import TFLiteClassifier
+from search_client.logits import to_pixels
 from search_client.progress import Stages
 from search_client.qat import QatConfig
 from search_client.settings import Settings
 from search_client.train import TrainConfig
-from search_client.verify import ParityFailed, to_pixels
+from search_client.verify import ParityFailed
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 
 SPACE = tiny_space()

@@ -27,10 +27,11 @@ from search_client.commands.quantization_options import data_folder, integers
 from search_client.evaluate import LabelsDiffer, evaluate_file
 from search_client.export import FORMS, NotQuantized, export, model_file, write
 from search_client.images import NoClasses
+from search_client.logits import torch_logits
 from search_client.mixed_precision import conversions_of
 from search_client.model_metadata import Form, read_metadata
 from search_client.origin import UnknownOrigin, find_origin
-from search_client.verify import ParityFailed, torch_logits
+from search_client.verify import ParityFailed
 from tests.integration.search_client.exported import CLASSES, NETWORK, trained_artifact
 from tests.made_up import operator_entry
 from tests.unit.search_client.tables import snapshot

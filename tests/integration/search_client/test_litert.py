@@ -1,18 +1,22 @@
 """Files run by LiteRT against the networks in torch that they came from, on every kernel set."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
 
-from netspec.layers import Parameters, named_layers
+from netspec.layers import Float32Array, Parameters, named_layers
 from netspec.quantization import affine_of
 from netspec.tflite import FileOptions, encode
+from search_client import logits as of_files
 from search_client.batches import normalise
-from search_client.litert import Kernels, NoClassifier, TFLiteClassifier
+from search_client.litert import Kernels, NoClassifier, Pixels, TFLiteClassifier
+from search_client.logits import to_pixels, torch_logits
 from search_client.modules import FloatNetwork, folded_parameters
 from search_client.ptq import quantize_post_training
 from search_client.quantize import QuantizedNetwork
-from search_client.verify import KERNEL_SETS, to_pixels, torch_logits
+from search_client.verify import KERNEL_SETS, verify
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 
 NETWORK = tiny_space().network([0, 3])
@@ -39,10 +43,7 @@ def quantized(float_network: FloatNetwork) -> QuantizedNetwork:
 
 
 def file_logits(classifier: TFLiteClassifier) -> np.ndarray:
-    counted: list[int] = []
-    found = classifier.logits(to_pixels(IMAGES), counted.append)
-    assert counted == list(range(1, COUNT + 1))
-    return found
+    return classifier.logits(to_pixels(IMAGES))
 
 
 @pytest.mark.parametrize("kernels", KERNEL_SETS)
@@ -72,6 +73,62 @@ def test_an_int8_file_gives_the_dequantized_logits_of_fake_quantization(
     # Enough codes in use, so that two steps are little.
     assert np.ptp(of_torch) > 100 * scale
     assert np.abs(file_logits(classifier) - of_torch).max() <= 2.01 * scale
+
+
+def test_several_interpreters_find_what_one_finds(
+    quantized: QuantizedNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = encode(quantized.network.operators, quantized.parameters_for_export())
+    labels = torch.arange(COUNT) % 3
+    monkeypatch.setattr(of_files, "_CHUNK", 4)
+    ran: set[int] = set()
+    of_litert = TFLiteClassifier.logits
+
+    def follow(classifier: TFLiteClassifier, images: Pixels) -> Float32Array:
+        ran.add(id(classifier))
+        return of_litert(classifier, images)
+
+    monkeypatch.setattr(TFLiteClassifier, "logits", follow)
+    found = {}
+    for threads in (1, 3):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        shown: list[tuple[int, int]] = []
+        found[threads] = verify(
+            file,
+            quantized,
+            IMAGES,
+            labels,
+            kernel_sets=["reference"],
+            on_image=lambda *numbers, shown=shown: shown.append(numbers),
+        )
+        assert {total for _, total in shown} == {COUNT}
+        assert [done for done, _ in shown] == sorted({done for done, _ in shown})
+        assert shown[-1] == (COUNT, COUNT)
+    assert found[1] == found[3]
+    assert len(ran) > 1
+
+
+def test_an_interrupted_comparison_does_not_go_on(
+    quantized: QuantizedNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = encode(quantized.network.operators, quantized.parameters_for_export())
+    monkeypatch.setattr(of_files, "_CHUNK", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    ran: list[int] = []
+    of_litert = TFLiteClassifier.logits
+
+    def slow(classifier: TFLiteClassifier, images: Pixels) -> Float32Array:
+        ran.append(len(images))
+        time.sleep(0.05)
+        return of_litert(classifier, images)
+
+    def interrupt(_done: int, _total: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TFLiteClassifier, "logits", slow)
+    with pytest.raises(KeyboardInterrupt):
+        verify(file, quantized, IMAGES, torch.zeros(COUNT).long(), on_image=interrupt)
+    assert len(ran) < COUNT / 2
 
 
 def test_float16_weights_stay_within_their_rounding(float_network: FloatNetwork) -> None:
