@@ -15,6 +15,7 @@ from netspec.operators import MBConv
 from netspec.wire import JobRequest
 from search_client.settings import read_recipe
 from tests.acceptance.commands import run, started, write_data, write_recipe
+from tests.acceptance.forked import Commands, forked_commands
 from tests.waiting import wait_for
 
 #: nothing listens on the discard port
@@ -28,6 +29,7 @@ class Lab:
     folder: Path
     url: str
     target_id: str
+    commands: Commands
 
     @property
     def variables(self) -> dict[str, str]:
@@ -35,7 +37,7 @@ class Lab:
 
     def fails(self, name: str, *arguments: str | Path, **variables: str) -> str:
         """The one line of a command that must not work."""
-        ended = run(name, *arguments, **{**self.variables, **variables})
+        ended = self.commands.run(name, *arguments, **{**self.variables, **variables})
         assert ended.returncode == 2, ended
         assert "Traceback" not in ended.stdout + ended.stderr
         assert ended.stderr.startswith("error: ")
@@ -57,21 +59,24 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     write_data(folder / "data")
     write_recipe(folder / "tiny.toml")
     variables = {DATA_DIR_VARIABLE: str(data_dir)}
-    with started("profiler-server", "serve", "--port", "0", log=log, **variables):
+    with (
+        forked_commands(folder) as commands,
+        started("profiler-server", "serve", "--port", "0", log=log, **variables),
+    ):
         # "profiler-server at URL", then a line about the token
         said = wait_for(lambda: log.read_text(encoding="utf-8").partition("\n")[0])
         url = said.split()[-1]
         token = wait_for((data_dir / "token").read_text).strip()
         agent = ["device-agent", "run", "--until-idle", "--profiler-url", url]
         with ProfilerClient(url, token) as client:
-            assert run(*agent, **variables).returncode == 0
+            assert commands.run(*agent, **variables).returncode == 0
             (target,) = client.targets()
             operator = MBConv(input_size=8, in_channels=8, out_channels=8, expand=3, residual=True)
             request = JobRequest(name="one", target_id=target.id, operators=(operator,), rounds=1)
             client.create_job(request)
-            assert run(*agent, **variables).returncode == 0
+            assert commands.run(*agent, **variables).returncode == 0
             client.publish(target.id)
-        yield Lab(folder, url, target.id)
+        yield Lab(folder, url, target.id, commands)
 
 
 def test_an_unknown_target(lab: Lab) -> None:
@@ -148,6 +153,10 @@ def test_a_port_that_is_taken(lab: Lab, tmp_path: Path) -> None:
 def test_an_unknown_recipe(lab: Lab) -> None:
     said = lab.search_fails("--recipe", "dmeo")
     assert "no recipe 'dmeo'; expected a TOML file or one of: cifar, demo, proxylessnas" in said
+    # The installed script, which imports everything itself, says no more than that.
+    given = ("search", "--data", lab.folder / "data", "--recipe", "dmeo")
+    ended = run("search-client", *given, **lab.variables)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", said)
 
 
 def test_a_recipe_with_an_unknown_key(lab: Lab, tmp_path: Path) -> None:
