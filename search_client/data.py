@@ -45,7 +45,7 @@ def read_data(
             training, test = stored_folder(data, size, settings.workers)
         else:
             with stages.bar("images") as advance:
-                training, test = read_folder(data, size, advance, settings.seed)
+                training, test = read_folder(data, size, advance)
     if classes and training.classes != tuple(classes):
         raise UserError(
             f"{data} has the classes {', '.join(training.classes)}, but the search was made on "

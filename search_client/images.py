@@ -24,6 +24,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 TEST_NAMES = ("test", "val")
 #: fraction that becomes the test part of a folder that has none
 TEST_FRACTION = 0.2
+_SPLIT_SEED = 0
 #: side of a stored image over that of the crop that a network sees. Source: 256 / 224, ImageNet.
 MARGIN = 256 / 224
 
@@ -110,17 +111,17 @@ def split_by_class(data: P, fraction: float, seed: int) -> tuple[P, P]:
 
 
 def read_folder(
-    folder: Path, size: int, on_image: Callable[[int, int], None], seed: int = 0
+    folder: Path, size: int, on_image: Callable[[int, int], None]
 ) -> tuple[ImageSet, ImageSet]:
     """The training and test images of a data folder.
 
-    Without `train` and `test` (or `val`) folders, its class folders are split by `seed`.
+    Without `train` and `test` (or `val`) folders, its class folders are split, the same way for
+    everybody: what one run trained on, no later command may take for test images.
 
     Args:
         folder: holds the classes, or the parts that do.
         size: side of the stored images, px.
         on_image: called with images read and images in all.
-        seed: of the split.
 
     Raises:
         UserError: the folder has no classes, the parts differ in theirs, or a file is no image.
@@ -131,8 +132,7 @@ def read_folder(
     if parts is None:
         files = classes_in(folder)
         everything = _read(files, tuple(files), size, on_image, done=0, total=_count(files))
-        remaining, taken = split_by_class(everything, TEST_FRACTION, seed)
-        return remaining, taken
+        return split_by_class(everything, TEST_FRACTION, _SPLIT_SEED)
     train_files, test_files = parts
     classes = tuple(train_files)
     total = _count(train_files) + _count(test_files)

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 
 from netspec.errors import UserError
+from search_client.data import read_data
 from search_client.images import (
     ImageSet,
     NoClasses,
@@ -14,6 +16,9 @@ from search_client.images import (
     split_by_class,
     stored_size,
 )
+from search_client.progress import Stages
+from search_client.settings import Settings
+from tests.unit.search_client.tiny import tiny_space
 
 
 def _write(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (8, 8)) -> None:
@@ -43,17 +48,22 @@ def test_parts_are_read_with_classes_in_order_of_their_names(tmp_path: Path) -> 
     assert seen == [(done, 5) for done in range(1, 6)]
 
 
-def test_class_folders_alone_are_split_the_same_way_every_time(tmp_path: Path) -> None:
+def test_class_folders_alone_are_split_the_same_way_by_every_run_and_command(
+    tmp_path: Path,
+) -> None:
     for name in ("one", "two"):
         for number in range(10):
-            _write(tmp_path / name / f"{number}.png", (number, 0, 0))
-    training, test = read_folder(tmp_path, 4, _quiet, seed=3)
+            _write(tmp_path / name / f"{number}.png", (10 * number, 0, 0))
+    space = tiny_space()
+    size = stored_size(space.input_size)
+    training, test = read_folder(tmp_path, size, _quiet)
     assert torch.bincount(training.labels).tolist() == [8, 8]
     assert torch.bincount(test.labels).tolist() == [2, 2]
-    again = read_folder(tmp_path, 4, _quiet, seed=3)[1]
-    other = read_folder(tmp_path, 4, _quiet, seed=4)[1]
-    assert torch.equal(test.images, again.images)
-    assert not torch.equal(test.images, other.images)
+    for seed in (0, 3):
+        settings = Settings(space=space, seed=seed)
+        _, of_run = read_data(tmp_path, settings, Stages(Console(quiet=True)))
+        assert isinstance(of_run, ImageSet)
+        assert torch.equal(of_run.images, test.images)
 
 
 def test_a_split_takes_a_fraction_of_every_class_and_loses_nothing() -> None:
