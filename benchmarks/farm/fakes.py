@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.integration.device_agent.phone_farm import add, ask, options
 from tests.integration.device_agent.processes import Farm
-from tests.phones.fake_phone import FakePhones
+from tests.phones.fake_phones import FakePhones
 
 
 def phones_served(count: int, rounds: int) -> int:

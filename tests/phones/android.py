@@ -19,15 +19,6 @@ async def getprop(call: Call) -> int:
     return 0
 
 
-async def setprop(call: Call) -> int:
-    name, value = call.args
-    if name.startswith("ro.") or not (call.phone.state.root or name.startswith("debug.")):
-        await call.err(f"Failed to set property '{name}' to '{value}'.\n")
-        return 1
-    call.phone.state.more_properties[name] = value
-    return 0
-
-
 async def dumpsys(call: Call) -> int:
     said = call.phone.state.dumpsys(call.args[0]) if call.args else None
     await call.out(said or f"Can't find service: {' '.join(call.args)}\n")
@@ -61,26 +52,11 @@ async def cmd(call: Call) -> int:
     return _NO_SERVICE
 
 
-async def input_(call: Call) -> int:
-    if call.args in (["keyevent", "KEYCODE_WAKEUP"], ["keyevent", "224"]):
-        call.phone.state.wakefulness = "Awake"
-    return 0
-
-
-async def svc(call: Call) -> int:
-    if call.args[:2] == ["power", "stayon"]:
-        call.phone.state.settings["global", "stay_on_while_plugged_in"] = (
-            "7" if call.args[2] in _ON else "0"
-        )
-    return 0
-
-
 async def reboot(call: Call) -> int:
     call.phone.reboot()
     return 0
 
 
 ANDROID: dict[str, Program] = {
-    "getprop": getprop, "setprop": setprop, "dumpsys": dumpsys, "settings": settings, "cmd": cmd,
-    "input": input_, "svc": svc, "reboot": reboot,
+    "getprop": getprop, "dumpsys": dumpsys, "settings": settings, "cmd": cmd, "reboot": reboot,
 }  # fmt: skip

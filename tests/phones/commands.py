@@ -30,12 +30,6 @@ case "$1 ${2:-}" in
   *) echo "cmd: Can't find service: $1" >&2; exit 20 ;;
 esac
 """,
-    "input": """
-if [ "$1 ${2:-}" = "keyevent KEYCODE_WAKEUP" ]; then
-  sed -i 's/mWakefulness=.*/mWakefulness=Awake/' /phone/dumpsys/power
-fi
-""",
-    "svc": "exit 0\n",
 }
 
 

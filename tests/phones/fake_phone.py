@@ -1,4 +1,4 @@
-"""Phones in Python that speak the ADB device protocol over TCP and can be told to fail.
+"""A phone in Python that speaks the ADB device protocol over TCP and can be told to fail.
 
 In a conftest.py: `from tests.phones.fixtures import fake_phone, fake_phones  # noqa: F401`. Then
 
@@ -8,11 +8,10 @@ In a conftest.py: `from tests.phones.fixtures import fake_phone, fake_phones  # 
         transport.reconnect()
         phone.freeze()
 
-All phones of one `FakePhones` share a thread; each has its own port, files, state and faults.
 `phone.state` (`state.PhoneState`) is what it says of itself, from the next question on. Its shell
-(`shell_grammar`, `shell_run`, `toolbox`, `android`) runs scripts with functions, loops, pipes,
-traps and background processes. `phone.programs[NAME] = program` makes a program that is called
-by name, or by the base name of a pushed file; it is `async def program(call: Call) -> int`.
+(`shell_grammar`, `shell_run`, `toolbox`, `android`) knows what the agent's scripts use.
+`phone.programs[NAME] = program` makes a program that is called by name, or by the base name of a
+pushed file; it is `async def program(call: Call) -> int`.
 `phone.calls` lists the commands called; `phone.when_called[NAME]` is called before one is.
 `sleep` and `phone.pass_time` take `phone.pace` real seconds for each of the phone's (0 by default).
 """
@@ -20,13 +19,10 @@ by name, or by the base name of a pushed file; it is `async def program(call: Ca
 from __future__ import annotations
 
 import asyncio
-import sys
-import threading
 import time
 import uuid
-from collections.abc import Callable, Coroutine
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tests.phones.android import ANDROID
 from tests.phones.daemon import Session
@@ -38,8 +34,9 @@ from tests.phones.toolbox_files import FILES
 from tests.phones.toolbox_system import SYSTEM
 from tests.phones.toolbox_text import TEXT
 
-_CALL_TIMEOUT_S = 10.0
-_SWITCH_S = 0.0002
+if TYPE_CHECKING:
+    from tests.phones.fake_phones import FakePhones
+
 _NANO = 10**9
 
 
@@ -257,62 +254,3 @@ class FakePhone:
     def _write_generated(self, path: str, text: str) -> None:
         if text:  # opening it for writing cuts a file, but not one of sysfs
             self.state.more_files[path] = text
-
-
-class FakePhones:
-    """Any number of fake phones, served by one thread."""
-
-    def __init__(self) -> None:
-        self._switch_s = sys.getswitchinterval()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="fake phones")
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self.phones: list[FakePhone] = []
-
-    def add(self, state: PhoneState | None = None) -> FakePhone:
-        """A phone that is switched on."""
-        phone = FakePhone(self, state or PhoneState(serial=f"FAKE{len(self.phones):04}"))
-        self.wait(phone.up())
-        self.phones.append(phone)
-        return phone
-
-    def soon(self, change: Callable[[], object]) -> None:
-        """Does it in the phones' thread, without waiting."""
-        self._loop.call_soon_threadsafe(change)
-
-    def start(self, running: Coroutine[None, None, Any]) -> None:
-        """Starts it in the phones' thread, which is this one."""
-        task = self._loop.create_task(running)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def wait(self, running: Coroutine[None, None, Any]) -> None:
-        """Does it in the phones' thread, and waits for the end."""
-        asyncio.run_coroutine_threadsafe(running, self._loop).result(_CALL_TIMEOUT_S)
-
-    def __enter__(self) -> Self:
-        # Host and phones take turns at every packet: they must not wait 5 ms for each other.
-        sys.setswitchinterval(_SWITCH_S)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.wait(self._end())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-        sys.setswitchinterval(self._switch_s)
-
-    async def _end(self) -> None:
-        for phone in self.phones:
-            await phone.end()
-        for task in self._tasks:
-            task.cancel()
-        # Connections that were cut say so to their readers in the loop's next rounds.
-        while others := asyncio.all_tasks() - {asyncio.current_task()}:
-            await asyncio.wait(others, timeout=_CALL_TIMEOUT_S)

@@ -11,7 +11,8 @@ import pytest
 from tests.phones.adb_server import running_server
 from tests.phones.adbd import AdbdPhone
 from tests.phones.debian_adbd import CannotHave, adbd_programs
-from tests.phones.fake_phone import FakePhone, FakePhones
+from tests.phones.fake_phone import FakePhone
+from tests.phones.fake_phones import FakePhones
 
 
 @pytest.fixture(scope="session")

@@ -25,12 +25,10 @@ class Processes:
         """A number that no process has had."""
         return next(self._numbers)
 
-    def start(self, running: Coroutine[None, None, int], shell: Shell) -> int:
-        """Starts a process in the background; its number."""
-        pid = self.new_pid()
-        shell.pid = pid
-        self._tasks[pid] = asyncio.get_running_loop().create_task(running)
-        return pid
+    def start(self, running: Coroutine[None, None, int], shell: Shell) -> None:
+        """Starts a process in the background, which is this shell."""
+        shell.pid = self.new_pid()
+        self._tasks[shell.pid] = asyncio.get_running_loop().create_task(running)
 
     @contextmanager
     def as_process(self, pid: int) -> Iterator[None]:
@@ -46,11 +44,6 @@ class Processes:
     def pids(self) -> list[int]:
         """Those that still run."""
         return [pid for pid, task in self._tasks.items() if not task.done()]
-
-    async def wait(self, pid: int) -> int:
-        """Waits for a process to end; its exit code, 127 where there was none."""
-        task = self._tasks.get(pid)
-        return 127 if task is None else await asyncio.shield(task)
 
     def kill(self, pid: int) -> bool:
         """Ends a process; whether it ran."""

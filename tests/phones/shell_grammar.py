@@ -1,6 +1,7 @@
 """A parser for as much of the shell's language as scripts for phones use.
 
-Grammar: POSIX.1-2017, Shell Command Language, 2.10; without here-documents and aliases.
+Grammar: POSIX.1-2017, Shell Command Language, 2.10; without
+functions, `case`, `until`, here-documents and aliases, which no script of ours uses.
 """
 
 from __future__ import annotations
@@ -42,16 +43,15 @@ class For:
     """`for name in words; do ...; done`."""
 
     name: str
-    words: list[Word] | None
+    words: list[Word]
     body: CommandList
     redirects: list[Redirect]
 
 
 @dataclass
-class Loop:
-    """`while` or `until`."""
+class While:
+    """`while conditions; do ...; done`."""
 
-    until: bool
     condition: CommandList
     body: CommandList
     redirects: list[Redirect]
@@ -66,24 +66,7 @@ class If:
     redirects: list[Redirect]
 
 
-@dataclass
-class Case:
-    """`case word in pattern) ...;; esac`."""
-
-    word: Word
-    branches: list[tuple[list[Word], CommandList]]
-    redirects: list[Redirect]
-
-
-@dataclass
-class Function:
-    """`name() { ...; }`."""
-
-    name: str
-    body: Command
-
-
-Command = Simple | Group | For | Loop | If | Case | Function
+Command = Simple | Group | For | While | If
 
 
 @dataclass
@@ -91,7 +74,6 @@ class Pipeline:
     """Commands, each reading what the one before printed."""
 
     commands: list[Command]
-    negated: bool
 
 
 @dataclass
@@ -119,19 +101,18 @@ class _Parser:
         self._tokens = tokens
         self._at = 0
 
-    def peek(self, ahead: int = 0) -> str | None:
+    def peek(self) -> str | None:
         """The next operator or reserved word; another word as its text, or `word`."""
-        at = self._at + ahead
-        if at >= len(self._tokens):
+        if self._at >= len(self._tokens):
             return None
-        token = self._tokens[at]
+        token = self._tokens[self._at]
         return token if isinstance(token, str) else token.plain or "word"
 
     def sequence(self, ends: tuple[str, ...]) -> CommandList:
         """Pipelines up to one of the ends, which is left."""
         items: list[tuple[Pipeline, str]] = []
         self._newlines()
-        while (token := self.peek()) is not None and not self._ends(token, ends):
+        while (token := self.peek()) is not None and token not in ends:
             pipeline = self._pipeline()
             operator = self.peek()
             if operator in {"&&", "||", ";", "&", "\n"} and self._is_operator():
@@ -140,12 +121,9 @@ class _Parser:
                 self._newlines()
             else:
                 items.append((pipeline, ";"))
-                if not self._ends(self.peek(), ends) and self.peek() is not None:
+                if self.peek() not in (*ends, None):
                     raise ShellSyntaxError(f"syntax error: unexpected {self.peek()!r}")
         return CommandList(items)
-
-    def _ends(self, token: str | None, ends: tuple[str, ...]) -> bool:
-        return token in ends
 
     def _is_operator(self) -> bool:
         return isinstance(self._tokens[self._at], str)
@@ -167,35 +145,22 @@ class _Parser:
         return token
 
     def _pipeline(self) -> Pipeline:
-        negated = self.peek() == "!"
-        if negated:
-            self._at += 1
         commands = [self._command()]
         while self.peek() == "|":
             self._at += 1
             self._newlines()
             commands.append(self._command())
-        return Pipeline(commands, negated)
+        return Pipeline(commands)
 
     def _command(self) -> Command:
         readers: dict[str, Callable[[], Command]] = {
             "(": self._subshell,
             "{": self._braces,
             "for": self._for,
-            "while": self._loop,
-            "until": self._loop,
+            "while": self._while,
             "if": self._if,
-            "case": self._case,
         }
-        reader = readers.get(self.peek() or "")
-        if reader is not None:
-            return reader()
-        if self.peek(1) == "(" and self.peek(2) == ")":
-            name = self._word().plain or ""
-            self._at += 2
-            self._newlines()
-            return Function(name, self._command())
-        return self._simple()
+        return readers.get(self.peek() or "", self._simple)()
 
     def _simple(self) -> Simple:
         words: list[Word] = []
@@ -249,12 +214,10 @@ class _Parser:
     def _for(self) -> For:
         self._take("for")
         name = self._word().plain or ""
-        words: list[Word] | None = None
-        if self.peek() == "in":
-            self._at += 1
-            words = []
-            while self.peek() not in {";", "\n", None}:
-                words.append(self._word())
+        self._take("in")
+        words: list[Word] = []
+        while self.peek() not in {";", "\n", None}:
+            words.append(self._word())
         if self.peek() == ";":
             self._at += 1
         return For(name, words, self._do(), self._redirects())
@@ -266,11 +229,10 @@ class _Parser:
         self._take("done")
         return body
 
-    def _loop(self) -> Loop:
-        until = self.peek() == "until"
-        self._at += 1
+    def _while(self) -> While:
+        self._take("while")
         condition = self.sequence(("do",))
-        return Loop(until, condition, self._do(), self._redirects())
+        return While(condition, self._do(), self._redirects())
 
     def _if(self) -> If:
         branches: list[tuple[CommandList, CommandList]] = []
@@ -285,25 +247,3 @@ class _Parser:
             otherwise = self.sequence(("fi",))
         self._take("fi")
         return If(branches, otherwise, self._redirects())
-
-    def _case(self) -> Case:
-        self._take("case")
-        word = self._word()
-        self._newlines()
-        self._take("in")
-        self._newlines()
-        branches: list[tuple[list[Word], CommandList]] = []
-        while self.peek() != "esac":
-            if self.peek() == "(":
-                self._at += 1
-            patterns = [self._word()]
-            while self.peek() == "|":
-                self._at += 1
-                patterns.append(self._word())
-            self._take(")")
-            branches.append((patterns, self.sequence((";;", "esac"))))
-            if self.peek() == ";;":
-                self._at += 1
-            self._newlines()
-        self._take("esac")
-        return Case(word, branches, self._redirects())

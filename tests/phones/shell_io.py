@@ -48,16 +48,8 @@ class Exit(Exception):
         self.code = code
 
 
-class Return(Exit):
-    """`return`."""
-
-
-class Jump(Exception):
-    """`break` and `continue`."""
-
-    def __init__(self, *, again: bool, depth: int) -> None:
-        self.again = again
-        self.depth = depth
+class Break(Exception):
+    """`break`."""
 
 
 def printing(io: Io, descriptor: int, sink: Sink) -> Io:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_OPERATORS = ("&&", "||", ";;", ">>", ">&", "<&", ";", "&", "|", "(", ")", "<", ">", "\n")
+_OPERATORS = ("&&", "||", ">>", ">&", "<&", ";", "&", "|", "(", ")", "<", ">", "\n")
 _BLANKS = " \t"
 
 
@@ -19,7 +19,7 @@ class ShellSyntaxError(Exception):
 class Part:
     """A piece of a word."""
 
-    #: literal, variable (`name` or `name:-word`), command, arithmetic
+    #: literal, variable, command, arithmetic
     kind: str
     text: str
     quoted: bool
@@ -40,7 +40,7 @@ class Word:
 
 
 def word_of(text: str) -> Word:
-    """A word from the inside of `${name:-text}` and the like."""
+    """A word from the inside of `$((text))`."""
     return _Lexer(text).word(stop="")
 
 
@@ -164,7 +164,7 @@ class _Lexer:
 
 
 def _name_at(text: str) -> str:
-    if text[:1] in tuple("?#$!@*0123456789-"):
+    if text[:1] in tuple("?$"):
         return text[:1]
     size = 0
     while size < len(text) and (text[size].isalnum() or text[size] == "_"):

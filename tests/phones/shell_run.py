@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fnmatch
 import posixpath
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tests.phones import shell_grammar as grammar
 from tests.phones.shell_builtins import BUILTINS
-from tests.phones.shell_io import Call, Exit, Io, Jump, Return, Sink, into, printing
+from tests.phones.shell_io import Break, Call, Exit, Io, Sink, into, printing
 from tests.phones.shell_lexer import ShellSyntaxError, Word
 from tests.phones.shell_words import Words
 
@@ -23,35 +22,23 @@ NOT_FOUND, NOT_EXECUTABLE, KILLED = 127, 126, 137
 
 @dataclass
 class Shell:
-    """One shell process: its variables, folder, functions and traps."""
+    """One shell process: its variables and folder."""
 
     phone: FakePhone
     pid: int
     variables: dict[str, str] = field(default_factory=dict)
     folder: str = "/"
     name: str = "sh"
-    args: list[str] = field(default_factory=list)
-    functions: dict[str, grammar.Command] = field(default_factory=dict)
-    traps: dict[str, str] = field(default_factory=dict)
     status: int = 0
-    background: int | None = None
-    errexit: bool = False
 
     async def run(self, script: str, io: Io) -> int:
-        """Runs a whole script to its end, traps included."""
+        """Runs a whole script to its end."""
         try:
             tree = grammar.parse(script)
         except ShellSyntaxError as error:
             await io.err(f"{self.name}: {error}\n".encode())
             return 2
-        try:
-            code = await self.to_the_end(tree, io)
-        except asyncio.CancelledError:
-            await self._trap("TERM", io)
-            await self._trap("EXIT", io)
-            raise
-        await self._trap("EXIT", io)
-        return code
+        return await self.to_the_end(tree, io)
 
     def path(self, name: str) -> str:
         """A path made absolute."""
@@ -63,10 +50,6 @@ class Shell:
             return await self.sequence(tree, io)
         except Exit as ended:
             return ended.code
-
-    async def _trap(self, name: str, io: Io) -> None:
-        if action := self.traps.pop(name, ""):
-            await self.to_the_end(grammar.parse(action), io)
 
     async def sequence(self, tree: grammar.CommandList, io: Io) -> int:
         """Runs pipelines as their operators say; the last one's exit code."""
@@ -83,8 +66,6 @@ class Shell:
             skip = (following == "&&" and bool(self.status)) or (
                 following == "||" and not self.status
             )
-            if self.errexit and self.status and following == ";":
-                raise Exit(self.status)
         return self.status
 
     def _start(self, pipeline: grammar.Pipeline, io: Io) -> None:
@@ -96,33 +77,27 @@ class Shell:
             except asyncio.CancelledError:
                 return KILLED
 
-        self.background = self.phone.processes.start(run(), child)
+        self.phone.processes.start(run(), child)
         self.status = 0
 
     def child(self) -> Shell:
         """A subshell: it begins with what this one has, and leaves it alone."""
-        return replace(
-            self, variables=dict(self.variables), functions=dict(self.functions), traps={}
-        )
+        return replace(self, variables=dict(self.variables))
 
     async def _pipeline(self, pipeline: grammar.Pipeline, io: Io) -> int:
         stdin = io.stdin
         for command in pipeline.commands[:-1]:
             printed = bytearray()
             await self.child().to_the_end(
-                grammar.CommandList([(grammar.Pipeline([command], negated=False), ";")]),
+                grammar.CommandList([(grammar.Pipeline([command]), ";")]),
                 Io(stdin, into(printed), io.err),
             )
             stdin = BytesIO(bytes(printed))
         last = pipeline.commands[-1]
-        code = await self._command(last, replace(io, stdin=stdin))
-        return int(not code) if pipeline.negated else code
+        return await self._command(last, replace(io, stdin=stdin))
 
-    async def _command(self, command: grammar.Command, io: Io) -> int:  # noqa: PLR0911 - a kind each
+    async def _command(self, command: grammar.Command, io: Io) -> int:
         await self.phone.breath()
-        if isinstance(command, grammar.Function):
-            self.functions[command.name] = command.body
-            return 0
         try:
             io = await self._redirected(command.redirects, io)
         except OSError as error:
@@ -135,9 +110,10 @@ class Shell:
                 return await self._group(command, io)
             case grammar.If():
                 return await self._if(command, io)
-            case grammar.Case():
-                return await self._case(command, io)
-        return await self._loops(command, io)
+            case grammar.For():
+                return await self._for(command, io)
+            case grammar.While():
+                return await self._while(command, io)
 
     async def _group(self, command: grammar.Group, io: Io) -> int:
         if command.subshell:
@@ -146,50 +122,34 @@ class Shell:
 
     async def _if(self, command: grammar.If, io: Io) -> int:
         for condition, body in command.branches:
-            if await self._tested(condition, io) == 0:
+            if await self.sequence(condition, io) == 0:
                 return await self.sequence(body, io)
         return await self.sequence(command.otherwise, io) if command.otherwise else 0
 
-    async def _tested(self, condition: grammar.CommandList, io: Io) -> int:
-        kept, self.errexit = self.errexit, False
-        try:
-            return await self.sequence(condition, io)
-        finally:
-            self.errexit = kept
-
-    async def _case(self, command: grammar.Case, io: Io) -> int:
-        value = await self.words.text(command.word, io)
-        for patterns, body in command.branches:
-            for pattern in patterns:
-                if fnmatch.fnmatchcase(value, await self.words.text(pattern, io)):
-                    return await self.sequence(body, io) if body.items else 0
-        return 0
-
-    async def _loops(self, command: grammar.For | grammar.Loop, io: Io) -> int:
+    async def _for(self, command: grammar.For, io: Io) -> int:
         code = 0
-        items = iter(await self._items(command, io)) if isinstance(command, grammar.For) else None
-        while True:
-            if isinstance(command, grammar.For):
-                assert items is not None
-                if (value := next(items, None)) is None:
-                    return code
+        for word in command.words:
+            for value in await self.words.fields(word, io):
                 self.variables[command.name] = value
-            elif (await self._tested(command.condition, io) == 0) == command.until:
-                return code
-            try:
-                code = await self.sequence(command.body, io)
-            except Jump as jump:
-                if jump.depth > 1:
-                    raise Jump(again=jump.again, depth=jump.depth - 1) from jump
-                if not jump.again:
+                try:
+                    code = await self._turn(command.body, io)
+                except Break:
                     return 0
-            # A loop that never waits must not keep the other phones from answering.
-            await asyncio.sleep(0)
+        return code
 
-    async def _items(self, command: grammar.For, io: Io) -> list[str]:
-        if command.words is None:
-            return list(self.args)
-        return [field for word in command.words for field in await self.words.fields(word, io)]
+    async def _while(self, command: grammar.While, io: Io) -> int:
+        code = 0
+        while await self.sequence(command.condition, io) == 0:
+            try:
+                code = await self._turn(command.body, io)
+            except Break:
+                return 0
+        return code
+
+    async def _turn(self, body: grammar.CommandList, io: Io) -> int:
+        """One time through a loop: one that never waits must let the other phones answer."""
+        await asyncio.sleep(0)
+        return await self.sequence(body, io)
 
     async def _redirected(self, redirects: list[grammar.Redirect], io: Io) -> Io:
         for redirect in redirects:
@@ -242,10 +202,8 @@ class Shell:
         return any(part.kind == "command" for word in command.words for part in word.parts)
 
     async def call(self, fields: list[str], io: Io) -> int:
-        """Calls a function, a builtin, a program of the phone or a pushed script."""
+        """Calls a builtin, a program of the phone or a pushed script."""
         name, *args = fields
-        if name in self.functions:
-            return await self._function(name, args, io)
         self.phone.called(fields)
         if (builtin := BUILTINS.get(name)) is not None:
             return await builtin(self, args, io)
@@ -256,15 +214,6 @@ class Shell:
             await io.err(f"/system/bin/sh: {name}: inaccessible or not found\n".encode())
             return NOT_FOUND
         return await program(Call(self.phone, self, args, io))
-
-    async def _function(self, name: str, args: list[str], io: Io) -> int:
-        kept, self.args = self.args, args
-        try:
-            return await self._command(self.functions[name], io)
-        except Return as ended:
-            return ended.code
-        finally:
-            self.args = kept
 
     async def _file(self, path: str, args: list[str], io: Io) -> int:
         node = self.phone.files.find(path)
@@ -278,17 +227,14 @@ class Shell:
         if program is not None:
             return await program(Call(self.phone, self, args, io))
         if node.content.startswith(b"#!") or node.content.isascii():
-            return await self.script(path, args, io)
+            return await self.script(path, io)
         await io.err(f"/system/bin/sh: {path}: not executable: 64-bit ELF file\n".encode())
         return NOT_EXECUTABLE
 
-    async def script(self, path: str, args: list[str], io: Io) -> int:
+    async def script(self, path: str, io: Io) -> int:
         """Runs a script of the phone in a shell of its own."""
         text = self.phone.files.read(path).decode(errors="replace")
-        child = replace(
-            self.child(), pid=self.phone.processes.new_pid(), name=path, args=args, functions={}
-        )
-        child.errexit = False
+        child = replace(self.child(), pid=self.phone.processes.new_pid(), name=path)
         with self.phone.processes.as_process(child.pid):
             return await child.run(text, io)
 
@@ -305,23 +251,10 @@ class Shell:
         )
         return printed.decode(errors="replace").rstrip("\n")
 
-    def value(self, name: str) -> str | None:
-        """A variable or special parameter, None where it is not set."""
-        if name.isdecimal():
-            number = int(name)
-            if number == 0:
-                return self.name
-            return self.args[number - 1] if number <= len(self.args) else None
-        special = {
-            "?": str(self.status),
-            "#": str(len(self.args)),
-            "$": str(self.pid),
-            "!": str(self.background or ""),
-            "@": " ".join(self.args),
-            "*": " ".join(self.args),
-            "-": "",
-        }
-        return special[name] if name in special else self.variables.get(name)
+    def value(self, name: str) -> str:
+        """A variable or special parameter, empty where it is not set."""
+        special = {"?": str(self.status), "$": str(self.pid)}
+        return special.get(name) or self.variables.get(name, "")
 
 
 def _assignment(word: Word) -> tuple[str, Word] | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
-import hashlib
 import posixpath
 import stat
 import time
@@ -95,20 +93,6 @@ async def mv(call: Call) -> int:
     return await _changed(call, lambda: call.phone.files.move(*map(call.shell.path, (old, new))))
 
 
-async def cp(call: Call) -> int:
-    _, (old, new) = flags_of(call.args)
-    source, target = call.shell.path(old), call.shell.path(new)
-    node = call.phone.files.find(target)
-    if node is not None and node.content is None:
-        target = posixpath.join(target, posixpath.basename(source))
-
-    def copy() -> None:
-        mode = call.phone.files.get(source).mode
-        call.phone.files.write(target, call.phone.files.read(source), mode=stat.S_IMODE(mode))
-
-    return await _changed(call, copy)
-
-
 async def rm(call: Call) -> int:
     flags, names = flags_of(call.args)
     recursive = bool({"r", "R"} & flags.keys())
@@ -172,54 +156,7 @@ async def _changed(call: Call, change: Callable[[], None]) -> int:
     return 0
 
 
-async def find(call: Call) -> int:
-    folder, *tests = call.args
-    start = call.shell.path(folder)
-    wanted = dict(zip(tests[::2], tests[1::2], strict=False))
-    for path in sorted(call.phone.files.nodes):
-        node = call.phone.files.nodes[path]
-        inside = path == start or path.startswith(f"{start.rstrip('/')}/")
-        kind = "d" if node.content is None else "f"
-        named = fnmatch.fnmatchcase(posixpath.basename(path), wanted.get("-name", "*"))
-        if inside and named and wanted.get("-type", kind) == kind:
-            await call.out(f"{path}\n")
-    return 0
-
-
-async def sha256sum(call: Call) -> int:
-    return await _hashed(call, "sha256")
-
-
-async def md5sum(call: Call) -> int:
-    return await _hashed(call, "md5")
-
-
-async def _hashed(call: Call, kind: str) -> int:
-    code = 0
-    flags, names = flags_of(call.args)
-    for name in names or ["-"]:
-        try:
-            digest = hashlib.new(kind, inputs(call, [] if name == "-" else [name])).hexdigest()
-        except OSError as error:
-            await call.err(f"{kind}sum: {name}: {error.strerror}\n")
-            code = 1
-            continue
-        await call.out(f"{digest}\n" if "b" in flags else f"{digest}  {name}\n")
-    return code
-
-
-async def basename(call: Call) -> int:
-    await call.out(posixpath.basename(call.args[0]).removesuffix("".join(call.args[1:2])) + "\n")
-    return 0
-
-
-async def dirname(call: Call) -> int:
-    await call.out((posixpath.dirname(call.args[0]) or ".") + "\n")
-    return 0
-
-
 FILES: dict[str, Program] = {
-    "cat": cat, "ls": ls, "stat": stat_, "df": df, "mv": mv, "cp": cp, "rm": rm, "rmdir": rmdir,
-    "mkdir": mkdir, "chmod": chmod, "touch": touch, "find": find, "sha256sum": sha256sum,
-    "md5sum": md5sum, "basename": basename, "dirname": dirname,
+    "cat": cat, "ls": ls, "stat": stat_, "df": df, "mv": mv, "rm": rm, "rmdir": rmdir,
+    "mkdir": mkdir, "chmod": chmod, "touch": touch,
 }  # fmt: skip

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import shlex
-import time
-
 from tests.phones.shell_io import Call
 from tests.phones.toolbox import Program, flags_of
 
@@ -82,19 +78,11 @@ async def false(call: Call) -> int:
 
 
 async def sh(call: Call) -> int:
-    args = list(call.args)
-    options = ""
-    while args and args[0].startswith("-") and args[0] != "-c":
-        options += args.pop(0)
-    if args[:1] != ["-c"]:
-        if not args:
-            return await call.shell.child().run(call.io.stdin.read().decode(), call.io)
-        return await call.shell.script(call.shell.path(args[0]), args[1:], call.io)
+    if call.args[:1] != ["-c"]:
+        return await call.shell.script(call.shell.path(call.args[0]), call.io)
     child = call.shell.child()
-    child.errexit = "e" in options
     child.pid = call.phone.processes.new_pid()
-    child.name, child.args = (args[2:3] or ["sh"])[0], args[3:]
-    return await child.run(args[1], call.io)
+    return await child.run(call.args[1], call.io)
 
 
 async def sleep(call: Call) -> int:
@@ -103,42 +91,8 @@ async def sleep(call: Call) -> int:
     return 0
 
 
-async def usleep(call: Call) -> int:
-    await call.phone.pass_time(int(call.args[0]) / 1e6)
-    return 0
-
-
-async def date(call: Call) -> int:
-    now = call.phone.now_ns()
-    form = next((arg for arg in call.args if arg.startswith("+")), "+%c")[1:]
-    said = form.replace("%s", str(now // _NANO)).replace("%N", f"{now % _NANO:09d}")
-    await call.out(time.strftime(said, time.localtime(now / _NANO)) + "\n")
-    return 0
-
-
-async def timeout(call: Call) -> int:
-    flags, (limit, *command) = flags_of(call.args, "ks")
-    del flags
-    # The phone's own time passes as fast as its state says, and so does the limit.
-    started = call.phone.now_ns()
-    running = asyncio.ensure_future(call.shell.call(command, call.io))
-    seconds = float(limit.removesuffix("s"))
-    while not running.done():
-        if call.phone.now_ns() - started > seconds * _NANO:
-            running.cancel()
-            return _TIMED_OUT
-        await asyncio.wait({running}, timeout=0.005)
-    return running.result()
-
-
-async def wrapped(call: Call) -> int:
-    """nohup, setsid: the command, as it is."""
+async def setsid(call: Call) -> int:
     return await call.shell.call(call.args, call.io)
-
-
-async def nice(call: Call) -> int:
-    _, rest = flags_of(call.args, "n")
-    return await call.shell.call(rest, call.io)
 
 
 async def taskset(call: Call) -> int:
@@ -170,11 +124,6 @@ async def env(call: Call) -> int:
     return await child.call(rest, call.io)
 
 
-async def nproc(call: Call) -> int:
-    await call.out(f"{len(call.phone.state.cores)}\n")
-    return 0
-
-
 async def kill(call: Call) -> int:
     code = 0
     # Below zero, a process group: here, a script and what it runs.
@@ -188,43 +137,7 @@ async def kill(call: Call) -> int:
     return code
 
 
-async def uname(call: Call) -> int:
-    machine = {"arm64-v8a": "aarch64", "armeabi-v7a": "armv7l"}.get(
-        call.phone.state.abi, call.phone.state.abi
-    )
-    said = {"m": machine, "r": "5.10.66-android12-9", "s": "Linux"}
-    flags, _ = flags_of(call.args)
-    await call.out(" ".join(said[flag] for flag in flags or "s") + "\n")
-    return 0
-
-
-async def id_(call: Call) -> int:
-    root = call.phone.state.root
-    await call.out(
-        f"{0 if root else 2000}\n" if call.args else f"uid={'0(root)' if root else '2000(shell)'}\n"
-    )
-    return 0
-
-
-async def su(call: Call) -> int:
-    if not call.phone.state.root:
-        await call.err("su: permission denied\n")
-        return 1
-    return await call.shell.call(["sh", "-c", shlex.join(call.args[2:])], call.io)
-
-
-async def which(call: Call) -> int:
-    for name in call.args:
-        if name not in call.phone.programs:
-            return 1
-        await call.out(f"/system/bin/{name}\n")
-    return 0
-
-
 SYSTEM: dict[str, Program] = {
-    "test": test, "[": bracket, "[[": bracket, "pwd": pwd, "true": true, "sync": true,
-    "false": false, "sh": sh,
-    "sleep": sleep, "usleep": usleep, "date": date, "timeout": timeout, "nohup": wrapped,
-    "setsid": wrapped, "nice": nice, "taskset": taskset, "nproc": nproc, "kill": kill,
-    "env": env, "uname": uname, "id": id_, "su": su, "which": which,
+    "test": test, "[": bracket, "pwd": pwd, "true": true, "false": false, "sh": sh,
+    "sleep": sleep, "setsid": setsid, "taskset": taskset, "kill": kill, "env": env,
 }  # fmt: skip

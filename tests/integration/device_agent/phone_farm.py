@@ -14,7 +14,8 @@ from netspec.wire import DeviceRegistration, Job, JobRequest
 from tests.integration.device_agent.fake_runner import PROGRAM, FakeBenchmarkModel
 from tests.integration.device_agent.models import block
 from tests.integration.device_agent.processes import Farm
-from tests.phones.fake_phone import FakePhone, FakePhones
+from tests.phones.fake_phone import FakePhone
+from tests.phones.fake_phones import FakePhones
 from tests.phones.state import PhoneState
 
 PROTOCOL = PHONE.model_copy(

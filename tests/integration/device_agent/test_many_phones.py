@@ -11,7 +11,8 @@ import pytest
 from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
 from tests.integration.device_agent.phone_farm import add, ask, options
 from tests.integration.device_agent.processes import Farm
-from tests.phones.fake_phone import FakePhone, FakePhones
+from tests.phones.fake_phone import FakePhone
+from tests.phones.fake_phones import FakePhones
 from tests.phones.ports import free_port
 from tests.waiting import wait_for
 

@@ -19,7 +19,8 @@ from device_agent.transports.base import SeenThrough
 from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
 from tests.integration.device_agent.adb.conftest import impatient
 from tests.phones.adbd import AdbdPhone
-from tests.phones.fake_phone import FakePhone, FakePhones
+from tests.phones.fake_phone import FakePhone
+from tests.phones.fake_phones import FakePhones
 from tests.phones.state import PhoneState
 
 

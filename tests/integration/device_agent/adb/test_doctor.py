@@ -20,7 +20,8 @@ from device_agent.transports.over_streams import StreamTransport
 from netspec.connection import DATA_DIR_VARIABLE
 from tests.integration.device_agent.adb.conftest import impatient
 from tests.phones.adbd import AdbdPhone
-from tests.phones.fake_phone import FakePhone, FakePhones
+from tests.phones.fake_phone import FakePhone
+from tests.phones.fake_phones import FakePhones
 from tests.phones.state import PhoneState
 
 ARM64, X86_64 = 183, 62

@@ -14,7 +14,8 @@ from device_agent.errors import DeviceFull, DeviceNotReady, TransportLost, Unaut
 from device_agent.transports import transport_to
 from device_agent.transports.base import Transport, Way
 from tests.integration.device_agent.adb.conftest import impatient
-from tests.phones.fake_phone import FakePhone, FakePhones
+from tests.phones.fake_phone import FakePhone
+from tests.phones.fake_phones import FakePhones
 from tests.phones.shell_io import Call
 from tests.phones.state import PhoneState
 
