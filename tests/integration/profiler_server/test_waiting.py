@@ -19,6 +19,7 @@ from netspec.wire import Lease, LeaseRequest
 from profiler_server.kit.database import Database
 from profiler_server.kit.settings import Settings
 from profiler_server.kit.work_signal import WorkSignal
+from profiler_server.leases import service
 from profiler_server.leases.waiting import WaitingRoom
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.conftest import MakeApi
@@ -58,13 +59,18 @@ def test_work_wakes_as_many_as_it_is_for(api: Api, pool: ThreadPoolExecutor) -> 
     assert time.monotonic() - start < 8.0
 
 
-def test_other_targets_work_wakes_nobody(api: Api, pool: ThreadPoolExecutor) -> None:
+def test_other_targets_work_wakes_nobody(
+    api: Api, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed: list[LeaseRequest] = []
+    monkeypatch.setattr(service, "claim", lambda *asked, **_: claimed.append(asked[-1]))
     device = api.register(farm.registration()).id
     api.register(farm.registration("S2", "Pixel 2"))
     waiting = pool.submit(ask, api, device, 1.0)
     time.sleep(0.3)
     api.file(farm.job(farm.blocks(1), target_id=farm.identity("Pixel 2").id))
     assert waiting.result(10) is None
+    assert claimed == []
 
 
 def test_work_filed_at_one_replica_wakes_at_the_other(
