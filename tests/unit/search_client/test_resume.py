@@ -1,7 +1,9 @@
 """A search or training that was interrupted anywhere ends as if it had not been."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
@@ -74,18 +76,26 @@ def _search(
     return family, result
 
 
+@cache
+def _whole_search(gradient: Gradient) -> tuple[State, Family, SearchResult]:
+    """A search that nothing interrupts, with the state that it leaves."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "whole.pt"
+        family, result = _search(_config(gradient), Checkpoints(path))
+        return load(path), family, result
+
+
 @pytest.mark.parametrize("gradient", ["two", "full", "reinforce"])
 @pytest.mark.parametrize("step", [1, 3, 4, 8, 11])
 def test_a_search_goes_on_bit_for_bit(tmp_path: Path, gradient: Gradient, step: int) -> None:
     config = _config(gradient)
-    path = tmp_path / "whole.pt"
-    family, result = _search(config, Checkpoints(path))
+    whole, family, result = _whole_search(gradient)
     stopped = tmp_path / "stopped.pt"
     with pytest.raises(Stopped):
         _search(config, _StopsAt(stopped, step))
     assert load(stopped)["weight_steps"] == step
     resumed, again = _search(config, Checkpoints(stopped), load(stopped))
-    _assert_equal(load(path), load(stopped))
+    _assert_equal(whole, load(stopped))
     assert again.history == result.history
     assert again.choices == result.choices
     for one, other in zip(family.parameters(), resumed.parameters(), strict=True):
