@@ -10,8 +10,12 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from device_agent.agent import registration
+from device_agent.host import host_device
+from device_agent.link import Link
 from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
 from netspec.profiler_http import ProfilerHttp
+from netspec.protocol import MeasurementProtocol
 from netspec.wire import Job, JobRequest
 
 _TIMEOUT_S = 60.0
@@ -71,6 +75,12 @@ class Farm:
         assert agent.returncode == 0, log
         return log
 
+    def register_host(self) -> None:
+        """Makes this machine's target known, as an agent does that starts."""
+        protocol = MeasurementProtocol()
+        with self.http() as http:
+            Link(http).register(registration(host_device(protocol), protocol))
+
     def close(self) -> None:
         for agent in self._agents:
             _end(agent)
@@ -103,7 +113,10 @@ class Farm:
         total = 0
         for path in self.folder.glob("spool-*.db"):
             with closing(sqlite3.connect(path)) as database:
-                total += int(database.execute("SELECT count(*) FROM visits").fetchone()[0])
+                # A spool that is being made has no tables yet.
+                tables = "SELECT count(*) FROM sqlite_master WHERE name = 'visits'"
+                if database.execute(tables).fetchone()[0]:
+                    total += int(database.execute("SELECT count(*) FROM visits").fetchone()[0])
         return total
 
 

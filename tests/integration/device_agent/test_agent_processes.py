@@ -41,7 +41,7 @@ def upload(farm: Farm, content: bytes, name: str) -> ModelSubject:
 
 
 def test_a_job_of_everything_is_measured_and_what_cannot_be_is_explained(farm: Farm) -> None:
-    farm.run_agent()  # makes the target known
+    farm.register_host()
     network = Network(name="two blocks", operators=(block(8), block(8)))
     undelegated = upload(farm, undelegated_bytes(partly=False), "undelegated")
     corrupt = upload(farm, b"\x1c\x00\x00\x00TFL3" + bytes(64), "corrupt")
@@ -67,7 +67,7 @@ def test_a_job_of_everything_is_measured_and_what_cannot_be_is_explained(farm: F
 
 
 def test_a_job_that_wants_more_runs_is_measured_once_an_agent_offers_them(farm: Farm) -> None:
-    farm.run_agent()
+    farm.register_host()
     wanted = JobRequest(
         name="many runs", select=TargetSelector(runs=64), operators=(block(8),), rounds=2
     )
@@ -90,7 +90,7 @@ def test_until_idle_outlasts_the_rests_of_what_failed(farm: Farm) -> None:
     farm.kill_server()
     farm.settings["PROFILER_RETRY_BACKOFF_S"] = "1"
     farm.start_server()
-    farm.run_agent()
+    farm.register_host()
     undelegated = upload(farm, undelegated_bytes(partly=False), "undelegated")
     job = farm.file(JobRequest(name="fails", target_id=TARGET_ID, models=(undelegated,)))
     log = farm.run_agent()
@@ -102,7 +102,7 @@ def test_until_idle_outlasts_the_rests_of_what_failed(farm: Farm) -> None:
 def test_a_signal_in_the_middle_of_a_batch_loses_nothing(
     farm: Farm, number: signal.Signals
 ) -> None:
-    farm.run_agent()
+    farm.register_host()
     job = farm.file(blocks_job(MANY))
     agent = farm.start_agent()
     wait_for(lambda: farm.visits_spooled() > 5)
@@ -124,7 +124,7 @@ def test_a_signal_in_the_middle_of_a_batch_loses_nothing(
 
 
 def test_visits_of_a_killed_agent_are_uploaded_by_the_next(farm: Farm) -> None:
-    farm.run_agent()
+    farm.register_host()
     job = farm.file(blocks_job(MANY))
     agent = farm.start_agent()
     wait_for(lambda: farm.visits_spooled() > 5)
@@ -141,7 +141,7 @@ def test_visits_of_a_killed_agent_are_uploaded_by_the_next(farm: Farm) -> None:
 
 
 def test_a_server_that_is_restarted_gets_every_visit(farm: Farm) -> None:
-    farm.run_agent()
+    farm.register_host()
     job = farm.file(blocks_job(40))
     agent = farm.start_agent("--until-idle")
     wait_for(lambda: farm.visits_stored() > 0)
@@ -158,7 +158,7 @@ def test_a_server_that_is_restarted_gets_every_visit(farm: Farm) -> None:
 
 
 def test_a_cancelled_job_is_dropped(farm: Farm) -> None:
-    farm.run_agent()
+    farm.register_host()
     job = farm.file(blocks_job(1_000))
     agent = farm.start_agent("--until-idle")
     wait_for(lambda: farm.visits_spooled() > 0)

@@ -50,7 +50,7 @@ def test_operators_are_profiled_inside_networks_and_merged(farm: Farm) -> None:
 
 
 def test_a_job_with_a_budget_goes_on_under_one_agent(farm: Farm) -> None:
-    farm.run_agent()
+    farm.register_host()
     job = farm.file(request(budget=18, rounds=3))
     assert job.tasks == 12
     farm.run_agent()
