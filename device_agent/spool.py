@@ -91,14 +91,11 @@ class Spool:
 
     def release(self, ids: Sequence[UUID], rejected: str = "") -> None:
         """Lets held visits go, as rejected where there is a reason."""
-        with self._lock:
-            self._database.execute("BEGIN")
-            self._database.executemany(
-                "UPDATE visits SET held = 0, body = CASE WHEN ?1 = '' THEN body "
-                "ELSE json_set(body, '$.rejected', ?1) END WHERE id = ?2",
-                [(rejected, str(visit_id)) for visit_id in ids],
-            )
-            self._database.execute("COMMIT")
+        self._execute_each(
+            "UPDATE visits SET held = 0, body = CASE WHEN ?1 = '' THEN body "
+            "ELSE json_set(body, '$.rejected', ?1) END WHERE id = ?2",
+            [(rejected, str(visit_id)) for visit_id in ids],
+        )
 
     def oldest(self, limit: int) -> list[Visit]:
         """At most so many visits that wait for upload, oldest first.
@@ -123,12 +120,9 @@ class Spool:
 
     def forget(self, ids: Sequence[UUID]) -> None:
         """Deletes visits that the server has."""
-        with self._lock:
-            self._database.execute("BEGIN")
-            self._database.executemany(
-                "DELETE FROM visits WHERE id = ?", [(str(visit_id),) for visit_id in ids]
-            )
-            self._database.execute("COMMIT")
+        self._execute_each(
+            "DELETE FROM visits WHERE id = ?", [(str(visit_id),) for visit_id in ids]
+        )
 
     def set_aside(self, visit_id: UUID, reason: str) -> None:
         """Keeps a visit that the server refuses, out of the queue."""
@@ -146,3 +140,9 @@ class Spool:
     def _execute(self, statement: str, *values: object) -> list[tuple[str, ...]]:
         with self._lock, closing(self._database.execute(statement, values)) as rows:
             return rows.fetchall()
+
+    def _execute_each(self, statement: str, rows: Sequence[tuple[str, ...]]) -> None:
+        """All or none: a transaction left open would take later visits with it."""
+        with self._lock, self._database:
+            self._database.execute("BEGIN")
+            self._database.executemany(statement, rows)

@@ -60,6 +60,22 @@ os.kill(os.getpid(), signal.SIGKILL)
         assert [one.id for one in spool.oldest(10)] == [UUID(int=5)]
 
 
+def test_a_visit_is_on_disk_also_after_a_deletion_that_failed(tmp_path: Path) -> None:
+    path, stays, goes, later = tmp_path / "spool.db", visit(), visit(), visit()
+    with Spool(path) as spool, closing(sqlite3.connect(path)) as other:
+        spool.append(goes)
+        spool.append(stays)
+        other.execute(
+            "CREATE TRIGGER full BEFORE DELETE ON visits "
+            f"WHEN old.id = '{stays.id}' BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+        )
+        with pytest.raises(sqlite3.IntegrityError, match="disk is full"):
+            spool.forget([goes.id, stays.id])
+        spool.append(later)
+        rows = other.execute("SELECT id FROM visits ORDER BY number").fetchall()
+    assert [UUID(row[0]) for row in rows] == [goes.id, stays.id, later.id]
+
+
 def test_each_profiler_and_device_has_its_own_file(tmp_path: Path) -> None:
     one = spool_path(tmp_path, "http://a:1", "host-x")
     assert one == spool_path(tmp_path, "http://a:1", "host-x")
