@@ -34,7 +34,7 @@ class DeployedModel(_Content):
     measured_high_ms: float
     #: 100 * (predicted - measured) / measured
     prediction_error_percent: float
-    #: the table's value (ms) of each operator, in the network's order
+    #: of each operator, in the network's order: its entry (ms) times its factor in the calibration
     operator_ms: tuple[float, ...]
 
 

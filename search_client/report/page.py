@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -83,7 +84,7 @@ def render_page(report: Report) -> str:
         .render(
             report=report,
             headline=unbroken(wording.headline(report)),
-            rows=wording.result_rows(report),
+            networks=_by_network(wording.result_rows(report)),
             table1=table1_rows(report),
             identity=_identity(report),
             figures=_figures(report),
@@ -92,6 +93,10 @@ def render_page(report: Report) -> str:
             interval=wording.interval,
         )
     )
+
+
+def _by_network(rows: Sequence[wording.ResultRow]) -> tuple[tuple[wording.ResultRow, ...], ...]:
+    return tuple(tuple(group) for _, group in groupby(rows, key=lambda row: row.role))
 
 
 def unbroken(text: str) -> str:

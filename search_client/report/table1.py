@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from search_client.report.content import NetworkResult, Report
-from search_client.report.wording import milliseconds, percent
+from search_client.report.wording import milliseconds, percent, setting_of
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,7 @@ def table1_rows(report: Report) -> tuple[Table1Row, ...]:
     space = report.search.space
     searched = _row("searched", f"{space.input_size}-{space.width:g}", report.searched)
     baselines = (report.baseline, *report.further)
-    return (searched, *(_row("MobileNetV2", _setting(one), one) for one in baselines))
-
-
-def _setting(result: NetworkResult) -> str:
-    # `netspec.networks.mobilenet_v2` names a network by its setting.
-    return result.network.name.rpartition(" ")[2]
+    return (searched, *(_row("MobileNetV2", setting_of(one), one) for one in baselines))
 
 
 def _row(model: str, setting: str, result: NetworkResult) -> Table1Row:

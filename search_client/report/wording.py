@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 from netspec.operators import MBConv, Operator, Precision, StemConv
 from search_client.report.content import DeployedModel, NetworkResult, Report
@@ -69,7 +68,8 @@ def shape_label(operator: Operator) -> str:
 class ResultRow:
     """One deployed model in the result table, as text without units."""
 
-    role: Literal["searched", "baseline"]
+    #: `searched`, `baseline`, or the setting of a further MobileNetV2
+    role: str
     network: str
     precision: Precision
     #: top-1 in percent
@@ -87,26 +87,27 @@ class ResultRow:
 
 
 def result_rows(report: Report) -> tuple[ResultRow, ...]:
-    """The result table: searched before baseline, each model in the report's order."""
+    """The result table: network after network, each model in the report's order."""
     return tuple(
         _row(report, role, result, model)
-        for role, result in _results(report)
+        for role, result in networks_of(report)
         for model in result.models
     )
 
 
-def _results(
-    report: Report,
-) -> tuple[tuple[Literal["searched", "baseline"], NetworkResult], ...]:
-    return ("searched", report.searched), ("baseline", report.baseline)
+def networks_of(report: Report) -> tuple[tuple[str, NetworkResult], ...]:
+    """Every network with its role: searched, baseline, further MobileNetV2 by their settings."""
+    further = ((setting_of(one), one) for one in report.further)
+    return ("searched", report.searched), ("baseline", report.baseline), *further
 
 
-def _row(
-    report: Report,
-    role: Literal["searched", "baseline"],
-    result: NetworkResult,
-    model: DeployedModel,
-) -> ResultRow:
+def setting_of(result: NetworkResult) -> str:
+    """Input side (px) and width multiplier of a MobileNetV2, for instance `192-0.75`."""
+    # `netspec.networks.mobilenet_v2` names a network by its setting.
+    return result.network.name.rpartition(" ")[2]
+
+
+def _row(report: Report, role: str, result: NetworkResult, model: DeployedModel) -> ResultRow:
     int8 = model.precision == "int8"
     steps = "step" if result.int8_max_steps == 1 else "steps"
     expected = result.expected_ms if model.precision == report.search.precision else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, repeat
 
 from markupsafe import Markup
 from matplotlib.figure import Figure
@@ -17,7 +18,12 @@ from search_client.report.figures.canvas import (
     PRECISION_COLOURS,
     draw,
 )
-from search_client.report.wording import milliseconds, operator_label, shape_label
+from search_client.report.wording import (
+    milliseconds,
+    networks_of,
+    operator_label,
+    shape_label,
+)
 
 _SCATTER_SIZE = (500, 440)
 _BAND = 0.05
@@ -40,10 +46,8 @@ def predicted_against_measured(report: Report, precision: Precision) -> Markup:
     )
     deployed = [
         (role, mark, model.measured_ms, model.predicted_ms)
-        for role, mark, result in (
-            ("searched", "o", report.searched),
-            ("baseline", "D", report.baseline),
-        )
+        # all further ones bear one mark
+        for (role, result), mark in zip(networks_of(report), chain("oD", repeat("s")), strict=False)
         for model in result.models
         if model.precision == precision
     ]
@@ -90,7 +94,7 @@ def predicted_against_measured(report: Report, precision: Precision) -> Markup:
 
 
 def operator_bars(report: Report, result: NetworkResult, role: str) -> Markup:
-    """The table's value of each operator of a network, one bar a precision.
+    """The corrected entry of each operator of a network, one bar a precision.
 
     Both networks' bars have the same scale.
     """
@@ -138,7 +142,7 @@ def operator_bars(report: Report, result: NetworkResult, role: str) -> Markup:
         _operator_names(figure, axes_height=height, labels=_labels(result))
         axes.grid(axis="x")
         axes.set_axisbelow(True)
-        axes.set_xlabel(f"table's value, {unit}")
+        axes.set_xlabel(f"corrected entry, {unit}")
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
 
     dearest = "; ".join(

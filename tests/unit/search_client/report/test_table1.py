@@ -1,15 +1,43 @@
+import io
+
+from rich.console import Console
+
 from netspec.networks import mobilenet_v2
+from search_client.report.content import Report
 from search_client.report.page import render_page
 from search_client.report.table1 import Table1Row, table1_rows
+from search_client.report.terminal import print_report
+from search_client.report.wording import milliseconds, result_rows
 from tests.unit.search_client.report.synthetic import report, result
 
 
-def test_every_network_has_its_setting_and_both_accuracies() -> None:
+def with_further() -> Report:
     base = report(baseline="mobilenet_v2 96-0.5")
     further = tuple(
         result(mobilenet_v2(size, width, 10), "baseline", 0.9) for size, width in ((64, 0.75),)
     )
-    made = base.model_copy(update={"further": further})
+    return base.model_copy(update={"further": further})
+
+
+def test_further_networks_stand_in_the_result_with_all_numbers() -> None:
+    made = with_further()
+    rows = result_rows(made)
+    assert [row.role for row in rows] == [
+        *("searched", "searched", "baseline", "baseline", "64-0.75", "64-0.75")
+    ]
+    page, console = render_page(made), Console(file=io.StringIO(), width=80)
+    print_report(made, console)
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    for row, model in zip(rows[4:], made.further[0].models, strict=True):
+        assert f"{row.role} {row.precision}" in shown
+        assert row.predicted_ms in shown
+        assert f"{row.measured_ms} {row.interval_ms}" in page
+        assert f"{row.role} predicted {milliseconds(model.predicted_ms)} ms" in page
+
+
+def test_every_network_has_its_setting_and_both_accuracies() -> None:
+    made = with_further()
     rows = table1_rows(made)
     space = made.search.space
     assert [(row.model, row.setting) for row in rows] == [
