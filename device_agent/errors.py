@@ -10,6 +10,7 @@ UserError (netspec)         something the person at the terminal can put right
 ├── RunnerMissing           no benchmark_model was given or fetched
 ├── RunnerRefused           the benchmark_model given cannot be used on this device
 ├── PortTaken               the status port is not free
+├── SpoolUnusable           the file of visits cannot be read or written
 ├── DownloadFailed          an official address gave no benchmark_model, or another one
 └── WrongTarget             server and agent disagree on what is measured here
 DeviceNotReady              nothing can be measured on the device now; no task is to blame
@@ -72,6 +73,10 @@ class RunnerRefused(UserError):
 
 class PortTaken(UserError):
     """The status port is not free."""
+
+
+class SpoolUnusable(UserError):
+    """The file of visits cannot be read or written."""
 
 
 class DownloadFailed(UserError):

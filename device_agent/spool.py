@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Self
 from uuid import UUID
 
 from pydantic import ValidationError
 
+from device_agent.errors import SpoolUnusable
 from device_agent.printed import one_line
 from netspec.wire import Visit
 
@@ -54,20 +55,29 @@ class Spool:
     An appended visit survives the death of this process. Held visits wait for a verdict before
     they wait for upload; those of a process that died are let go: they are true measurements.
     Visits that the server refuses are kept aside with its reason.
+
+    Every method raises `SpoolUnusable` when the file cannot be read or written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        with self._explained():
+            self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        try:
+            self._prepare()
+        except SpoolUnusable:
+            self._database.close()
+            raise
+
+    def _prepare(self) -> None:
         # WAL without a sync at each commit outlives a killed process, which is what we need.
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("PRAGMA synchronous=NORMAL")
-        self._database.execute(_SCHEMA)
-        columns = {row[1] for row in self._database.execute("PRAGMA table_info(visits)")}
-        if "held" not in columns:
-            self._database.execute(_HELD_COLUMN)
-        self._database.execute("UPDATE visits SET held = 0 WHERE held")
+        self._execute("PRAGMA journal_mode=WAL")
+        self._execute("PRAGMA synchronous=NORMAL")
+        self._execute(_SCHEMA)
+        if "held" not in {row[1] for row in self._execute("PRAGMA table_info(visits)")}:
+            self._execute(_HELD_COLUMN)
+        self._execute("UPDATE visits SET held = 0 WHERE held")
 
     def __enter__(self) -> Self:
         return self
@@ -138,11 +148,27 @@ class Spool:
         return [(UUID(visit_id), reason) for visit_id, reason in rows]
 
     def _execute(self, statement: str, *values: object) -> list[tuple[str, ...]]:
-        with self._lock, closing(self._database.execute(statement, values)) as rows:
+        with (
+            self._explained(),
+            self._lock,
+            closing(self._database.execute(statement, values)) as rows,
+        ):
             return rows.fetchall()
 
     def _execute_each(self, statement: str, rows: Sequence[tuple[str, ...]]) -> None:
         """All or none: a transaction left open would take later visits with it."""
-        with self._lock, self._database:
+        with self._explained(), self._lock, self._database:
             self._database.execute("BEGIN")
             self._database.executemany(statement, rows)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise SpoolUnusable(
+                f"the spool {self.path} cannot be written ({error}); put that right and start the "
+                "agent again: visits that are in it are kept"
+            ) from error

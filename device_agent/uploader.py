@@ -8,6 +8,7 @@ from typing import Self
 
 import structlog
 
+from device_agent.errors import SpoolUnusable
 from device_agent.link import Link, blames_the_moment
 from device_agent.spool import Spool
 from netspec.errors import ProfilerRefused, ProfilerUnreachable
@@ -60,7 +61,7 @@ class Uploader:
         while not self._done.wait(self._every_s):
             try:
                 self.upload()
-            except (ProfilerUnreachable, ProfilerRefused) as error:
+            except (ProfilerUnreachable, ProfilerRefused, SpoolUnusable) as error:
                 _log.warning("upload failed", waiting=self._spool.waiting(), why=str(error))
 
     def _settle(self, visits: Sequence[Visit]) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from device_agent.errors import SpoolUnusable
 from device_agent.spool import Spool, adopt_spool, spool_path
 from tests.unit.device_agent.messages import visit
 
@@ -46,6 +47,7 @@ def test_an_appended_visit_survives_a_killed_process(tmp_path: Path) -> None:
     script = """
 import os, signal, sys
 from pathlib import Path
+from device_agent.errors import SpoolUnusable
 from device_agent.spool import Spool
 from netspec.wire import Visit
 spool = Spool(Path(sys.argv[1]))
@@ -74,6 +76,21 @@ def test_a_visit_is_on_disk_also_after_a_deletion_that_failed(tmp_path: Path) ->
         spool.append(later)
         rows = other.execute("SELECT id FROM visits ORDER BY number").fetchall()
     assert [UUID(row[0]) for row in rows] == [goes.id, stays.id, later.id]
+
+
+def test_a_full_disk_is_one_line_and_loses_no_visit_before_it(tmp_path: Path) -> None:
+    with Spool(tmp_path / "spool.db") as spool:
+        spool._database.execute("PRAGMA max_page_count = 20")
+        spool.append(visit(raw="x" * 10_000))
+        with pytest.raises(SpoolUnusable, match=r"spool\.db cannot be written \(.*disk is full\)"):
+            spool.append(visit(raw="x" * 65_000))
+        assert spool.waiting() == 1
+
+
+def test_a_spool_that_is_none_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "spool.db").write_bytes(b"no database" * 100)
+    with pytest.raises(SpoolUnusable, match="not a database"):
+        Spool(tmp_path / "spool.db")
 
 
 def test_each_profiler_and_device_has_its_own_file(tmp_path: Path) -> None:
