@@ -10,14 +10,12 @@ from torch.nn import functional
 from netspec.networks import Network
 from netspec.operators import PRECISIONS, Precision
 from search_client.artifacts import Artifact, Source
-from search_client.batches import TrainingBatches, central_crop
+from search_client.batches import central_crop
 from search_client.export import export
 from search_client.images import ImageSet, stored_size
 from search_client.progress import Stages
-from search_client.qat import finetune_int8
+from search_client.quantizing import QuantizeOptions, quantize_artifact
 from search_client.settings import Settings
-from search_client.steps import device_of
-from search_client.train import TrainStep
 from search_client.training import train_network
 from search_client.verify import Parity
 
@@ -63,23 +61,14 @@ def deploy(
     """
     training, test = (_at_size(part, network.input_size) for part in (training, test))
     model, accuracy = train_network(network, training, test, settings, stages)
-    batches = TrainingBatches(
-        training,
-        network.input_size,
-        settings.batch_size,
-        settings.seed,
-        settings.train.augment,
-        device=device_of(model),
+    options = QuantizeOptions(
+        settings.finetune,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        augment=settings.train.augment,
     )
-    with (
-        stages.stage("quantize", f"Finetune {network.name} as int8"),
-        stages.bar("finetuning") as advance,
-    ):
-        quantized, _ = finetune_int8(
-            model, batches, settings.finetune, lambda step: advance(*_shown(step))
-        )
-
-    artifact = Artifact(training.classes, source, model, quantized)
+    trained = Artifact(training.classes, source, model)
+    artifact = quantize_artifact(trained, training, options, stages)
     files: dict[Precision, bytes] = {}
     parity: dict[Precision, Parity] = {}
     images = central_crop(test.images, network.input_size)
@@ -99,10 +88,6 @@ def deploy(
 def file_name(role: str, precision: Precision) -> str:
     """Name of a deployed network's file in its run's folder."""
     return f"{role}.{precision}.tflite"
-
-
-def _shown(step: TrainStep) -> tuple[int, int, str]:
-    return step.done, step.total, f"loss {step.loss:.3f}, accuracy {step.accuracy:.1%}"
 
 
 def _at_size(data: ImageSet, size: int) -> ImageSet:

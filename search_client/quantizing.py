@@ -11,6 +11,7 @@ from torch import Tensor
 
 from netspec.errors import UserError
 from search_client.artifacts import Artifact, Source
+from search_client.augment import USUAL, Augment
 from search_client.batches import PlainBatches, TrainingBatches, central_crop
 from search_client.classes import with_background, with_classes
 from search_client.images import ImageSet, read_folder, stored_size
@@ -19,6 +20,7 @@ from search_client.modules import FloatNetwork
 from search_client.progress import Stages
 from search_client.ptq import quantize_post_training
 from search_client.qat import QatConfig, finetune_int8
+from search_client.steps import device_of
 from search_client.train import TrainStep
 
 
@@ -32,6 +34,8 @@ class QuantizeOptions:
     float_blocks: Collection[int] = ()
     batch_size: int = 256
     seed: int = 0
+    #: of the images that it is finetuned on
+    augment: Augment = USUAL
 
 
 def as_artifact(model: FloatNetwork, classes: Sequence[str], source: Source) -> Artifact:
@@ -102,7 +106,14 @@ def quantize_artifact(
             plain = PlainBatches(training, size, options.batch_size, shuffle_seed=seed)
             quantized = quantize_post_training(artifact.model, plain, network)
         return replace(artifact, quantized=quantized)
-    batches = TrainingBatches(training, size, options.batch_size, seed)
+    batches = TrainingBatches(
+        training,
+        size,
+        options.batch_size,
+        seed,
+        options.augment,
+        device=device_of(artifact.model),
+    )
     heading = f"Finetune {artifact.network.name} as int8"
     with stages.stage("quantize", heading), stages.bar("finetuning") as advance:
 
