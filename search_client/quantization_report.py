@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
@@ -133,7 +134,7 @@ def _by_kernel(rows: Sequence[OperatorPrecisions]) -> tuple[KernelSummary, ...]:
             kernel=kernel,
             operators=len(held),
             slower=sum(row.int8_ms > row.float32_ms for row in held),
-            ratio=sorted(row.ratio for row in held)[len(held) // 2],
+            ratio=statistics.median(row.ratio for row in held),
         )
         for kernel, held in sorted(by_kernel.items())
     )

@@ -96,6 +96,19 @@ def test_the_report_names_what_is_slower_and_what_the_search_would_gain() -> Non
     assert (made.space.slower, made.space.candidates) == (4, 12)
 
 
+def test_of_an_even_number_of_operators_the_ratio_is_the_middle_ones_mean() -> None:
+    blocks = [
+        MBConv(input_size=8, in_channels=8, out_channels=8, kernel=5, expand=expand)
+        for expand in (3, 6)
+    ]
+    values_ms: dict[Operator, float] = dict.fromkeys(blocks, 2.0)
+    values_ms |= {
+        block.with_precision("int8"): ms for block, ms in zip(blocks, (1.0, 3.0), strict=True)
+    }
+    (kernel,) = quantization_report(snapshot(values_ms)).kernels
+    assert (kernel.operators, kernel.slower, kernel.ratio) == (2, 1, 1.0)
+
+
 def test_a_networks_gain_names_the_conversions_that_are_not_measured() -> None:
     space = tiny_space()
     network = space.network([4, 4])
