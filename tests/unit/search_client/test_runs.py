@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from rich.console import Console
 
 from netspec.client import LatencyTable
 from netspec.errors import UserError
@@ -14,65 +13,21 @@ from search_client.checkpoints import save
 from search_client.comparing import Compared, compare
 from search_client.curves import curves
 from search_client.history import SearchStep
-from search_client.losses import Target
 from search_client.methods import Method
-from search_client.progress import Stages
 from search_client.run_record import BadRun, read_record
 from search_client.runs import read_run
-from search_client.search_config import SearchConfig
-from search_client.searching import run_search
 from search_client.settings import FurtherTarget, Settings
-from search_client.train import TrainConfig
 from search_client.training import evaluate_weights, load_network, train_network
-from tests.unit.search_client.tables import calibration, snapshot
+from tests.unit.search_client.tables import snapshot
 from tests.unit.search_client.tiny import tiny_images, tiny_space
-
-STAGES = Stages(Console(quiet=True))
-
-
-def _settings(**values: object) -> Settings:
-    settings = Settings(
-        precision="int8",
-        batch_size=16,
-        held_out=0.3,
-        baseline_width=0.25,
-        search=SearchConfig(
-            latency_loss=Target(),
-            gradient="full",
-            warmup_epochs=1,
-            joint_epochs=2,
-            weight_steps_per_architecture_step=1,
-            architecture_learning_rate=0.1,
-            tolerance=0.05,
-        ),
-        train=TrainConfig(epochs=1, learning_rate=0.02, rising_epochs=0),
-    )
-    return settings.model_copy(update={"space": tiny_space(), **values})
-
-
-def _table(settings: Settings, scale: float = 1.0) -> LatencyTable:
-    """A made-up table: larger kernels and expansions take longer."""
-    values = {
-        operator: 1.0 + getattr(operator, "kernel", 1) * getattr(operator, "expand", 1) / 10
-        for operator in settings.operators()
-        if operator.precision == "int8"
-    }
-    made = snapshot(values, [calibration("int8", scale)])
-    return LatencyTable(made.model_copy(update={"id": f"{int(scale)}d" * 32}))
-
-
-def _search(folder: Path, settings: Settings, references: list[float]) -> None:
-    tables = [_table(settings, 1.0 + index) for index in range(len(references))]
-    run_search(
-        settings, tables, references, tiny_images(48), folder, STAGES, data=Path("d"), signals=False
-    )
+from tests.unit.search_client.tiny_run import QUIET, SETTINGS, changed, tiny_search
 
 
 def test_a_run_is_read_back_with_its_family_and_goal(tmp_path: Path) -> None:
-    settings = _settings(
+    settings = changed(
         sizes=(16, 24), further_targets=(FurtherTarget(target="x", latency_ref_ms=20),)
     )
-    _search(tmp_path, settings, [10.0, 20.0])
+    tiny_search(tmp_path, settings, references_ms=[10.0, 20.0])
     run = read_run(tmp_path)
     record = run.record
     assert record.settings == settings
@@ -94,7 +49,7 @@ def test_a_run_is_read_back_with_its_family_and_goal(tmp_path: Path) -> None:
 
 
 def test_a_run_is_derived_for_another_latency(tmp_path: Path) -> None:
-    _search(tmp_path, _settings(), [10.0])
+    tiny_search(tmp_path)
     run = read_run(tmp_path, {0: 8.5})
     assert run.derive("on_target").latency_ms[0] == pytest.approx(8.5, rel=0.05)
 
@@ -105,22 +60,10 @@ def test_a_folder_without_a_search_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_comparison_has_a_row_a_method_and_keeps_what_was_trained(tmp_path: Path) -> None:
-    settings = _settings()
-    _search(tmp_path, settings, [10.0])
-    images, test = tiny_images(48), tiny_images(12, seed=5)
+    tiny_search(tmp_path)
 
     def rows(trained: bool) -> list[tuple[str, float | None]]:
-        found = compare(
-            read_run(tmp_path),
-            settings,
-            images,
-            test,
-            tmp_path,
-            STAGES,
-            methods=tuple(Method),
-            images_per_network=8,
-            trained=trained,
-        )
+        found = _compare(tmp_path, trained=trained)
         for row in found[:-1]:
             assert row.shared_accuracy is not None
             if row.method != "argmax":
@@ -137,7 +80,7 @@ def test_a_comparison_has_a_row_a_method_and_keeps_what_was_trained(tmp_path: Pa
 
 def _compare(
     folder: Path,
-    settings: Settings,
+    settings: Settings = SETTINGS,
     methods: Sequence[Method] = tuple(Method),
     *,
     trained: bool = False,
@@ -148,7 +91,7 @@ def _compare(
         tiny_images(48),
         tiny_images(12, seed=5),
         folder,
-        STAGES,
+        QUIET,
         methods=methods,
         images_per_network=8,
         trained=trained,
@@ -159,28 +102,27 @@ def _compare(
 def test_where_no_network_is_on_target_all_aim_at_what_the_search_found(
     tmp_path: Path, reference_ms: float
 ) -> None:
-    _search(tmp_path, _settings(), [reference_ms])
+    tiny_search(tmp_path, references_ms=[reference_ms])
     found_ms = read_run(tmp_path).derive().latency_ms[0]
     assert abs(found_ms / reference_ms - 1) > 0.05
-    for row in _compare(tmp_path, _settings())[:-1]:
+    for row in _compare(tmp_path)[:-1]:
         if row.method != "argmax":
             assert row.predicted_ms == pytest.approx(found_ms, rel=0.05)
 
 
 def test_another_way_to_train_trains_anew(tmp_path: Path) -> None:
-    settings = _settings()
-    _search(tmp_path, settings, [10.0])
-    before = _compare(tmp_path, settings, trained=True)
-    longer = settings.model_copy(update={"train": settings.train.model_copy(update={"epochs": 2})})
+    tiny_search(tmp_path)
+    before = _compare(tmp_path, trained=True)
+    longer = changed(train={**SETTINGS.train.model_dump(), "epochs": 2})
     assert all(row.test_accuracy is None for row in _compare(tmp_path, longer))
     assert [row.trained_with for row in before] != [None] * len(before)
-    assert all(row.test_accuracy is None for row in _compare(tmp_path, settings))
+    assert all(row.test_accuracy is None for row in _compare(tmp_path))
 
 
 def test_a_network_that_several_methods_find_is_trained_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _search(tmp_path, _settings(), [10.0])
+    tiny_search(tmp_path)
     done: list[str] = []
 
     def train(network: Network, *_: object) -> tuple[None, float]:
@@ -188,19 +130,18 @@ def test_a_network_that_several_methods_find_is_trained_once(
         return None, len(done) / 10
 
     monkeypatch.setattr(comparing, "train_network", train)
-    rows = _compare(tmp_path, _settings(), (Method.GRADIENT, Method.GRADIENT), trained=True)
+    rows = _compare(tmp_path, methods=(Method.GRADIENT, Method.GRADIENT), trained=True)
     assert len(done) == len(set(done)) == 2
     assert [row.test_accuracy for row in rows] == [0.1, 0.1, 0.2]
-    assert _compare(tmp_path, _settings(), (Method.GRADIENT,))[0].test_accuracy == 0.1
+    assert _compare(tmp_path, methods=(Method.GRADIENT,))[0].test_accuracy == 0.1
 
 
 def test_a_baseline_that_the_table_lacks_is_left_out(tmp_path: Path) -> None:
-    settings = _settings(latency_ref_ms=10.0)
+    settings = changed(latency_ref_ms=10.0)
     needed = settings.searched_operators()
     values = {operator: 1.0 + getattr(operator, "kernel", 1) / 10 for operator in needed}
     table = LatencyTable(snapshot(values))
-    images = tiny_images(48)
-    run_search(settings, [table], [10.0], images, tmp_path, STAGES, data=Path("d"), signals=False)
+    tiny_search(tmp_path, settings, [table])
     assert [row.method for row in _compare(tmp_path, settings)] == [*Method]
 
 
@@ -208,7 +149,7 @@ def test_a_trained_network_is_read_back(tmp_path: Path) -> None:
     network = tiny_space().network([0, 6])
     weights = tmp_path / "float.pt"
     model, accuracy = train_network(
-        network, tiny_images(48), tiny_images(12), _settings(), STAGES, weights=weights
+        network, tiny_images(48), tiny_images(12), SETTINGS, QUIET, weights=weights
     )
     assert 0 <= accuracy <= 1
     assert [path.name for path in tmp_path.iterdir()] == ["float.pt"]

@@ -8,72 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from rich.console import Console
 
-from netspec.client import LatencyTable
 from netspec.errors import UserError
 from search_client.checkpoints import BadCheckpoint, Stopped
 from search_client.history import SearchStep
-from search_client.losses import LogRatio, Target
+from search_client.losses import LogRatio
 from search_client.prices import recorded
-from search_client.progress import Stages
 from search_client.run_record import BadRun, read_record
 from search_client.runs import CHECKPOINT, read_run
-from search_client.search import SearchResult
-from search_client.search_config import SearchConfig
-from search_client.searching import Observer, run_search
-from search_client.settings import Settings
 from search_client.train import TrainConfig
-from tests.unit.search_client.tables import calibration, snapshot
-from tests.unit.search_client.tiny import tiny_images, tiny_space
-
-STAGES = Stages(Console(quiet=True))
-SETTINGS = Settings(
-    batch_size=16,
-    held_out=0.3,
-    search=SearchConfig(
-        latency_loss=Target(),
-        gradient="full",
-        warmup_epochs=1,
-        joint_epochs=3,
-        weight_steps_per_architecture_step=1,
-        architecture_learning_rate=0.1,
-        tolerance=0.05,
-    ),
-).model_copy(update={"space": tiny_space()})
-
-
-def _table(scale: float | None = 1.0) -> LatencyTable:
-    operators = SETTINGS.searched_operators()
-    values = {one: 1.0 + getattr(one, "kernel", 1) / 10 for one in operators}
-    fitted = [] if scale is None else [calibration("int8", scale)]
-    made = snapshot(values, fitted)
-    return LatencyTable(made.model_copy(update={"id": f"{int(scale or 9)}d" * 32}))
-
-
-def _search(
-    folder: Path,
-    settings: Settings = SETTINGS,
-    table: LatencyTable | None = None,
-    *,
-    resume: bool = False,
-    observer: Observer = lambda _: None,
-) -> SearchResult:
-    return run_search(
-        settings,
-        [table or _table()],
-        [6.0],
-        tiny_images(48),
-        folder,
-        STAGES,
-        data=Path("d"),
-        resume=resume,
-        observers=[observer],
-    )
-
-
-def _changed(**values: object) -> Settings:
-    return Settings.model_validate({**SETTINGS.model_dump(), **values})
+from tests.unit.search_client.tiny_run import SETTINGS, changed, tiny_search, tiny_table
 
 
 @pytest.fixture
@@ -86,7 +30,7 @@ def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(Stopped, match="SIGTERM"):
-        _search(tmp_path / "stopped", observer=stop)
+        tiny_search(tmp_path / "stopped", observers=[stop])
     return tmp_path / "stopped"
 
 
@@ -95,8 +39,8 @@ def test_a_search_that_was_sent_sigterm_ends_as_if_it_had_not_been(
 ) -> None:
     began = read_record(stopped)
     assert began.found is None
-    again = _search(stopped, resume=True)
-    whole = _search(tmp_path / "whole")
+    again = tiny_search(stopped, resume=True)
+    whole = tiny_search(tmp_path / "whole")
     assert again == whole
     record = read_record(stopped)
     assert record.started_at == began.started_at
@@ -107,10 +51,10 @@ def test_a_search_that_was_sent_sigterm_ends_as_if_it_had_not_been(
 
 def test_a_search_goes_on_with_the_tables_and_references_that_it_began_with(stopped: Path) -> None:
     prices = recorded(stopped, SETTINGS.searched_operators())
-    assert [table.snapshot for table in prices.tables] == [_table().snapshot]
-    assert prices.references_ms == (6.0,)
+    assert [table.snapshot for table in prices.tables] == [tiny_table().snapshot]
+    assert prices.references_ms == (10.0,)
     with pytest.raises(BadRun, match=r"targets was .*1d1d.* and is .*2d2d"):
-        _search(stopped, table=_table(2.0), resume=True)
+        tiny_search(stopped, tables=[tiny_table(scale=2.0)], resume=True)
 
 
 @pytest.mark.parametrize(
@@ -126,13 +70,13 @@ def test_other_settings_are_named_and_refused(
 ) -> None:
     before = (stopped / "run.json").read_bytes()
     with pytest.raises(BadRun, match=says):
-        _search(stopped, _changed(**values), resume=True)
+        tiny_search(stopped, changed(**values), resume=True)
     assert (stopped / "run.json").read_bytes() == before
 
 
 def test_what_the_steps_do_not_depend_on_may_change(stopped: Path) -> None:
     train = TrainConfig(epochs=7)
-    _search(stopped, _changed(workers=1, train=train, checkpoint_minutes=3.0), resume=True)
+    tiny_search(stopped, changed(workers=1, train=train, checkpoint_minutes=3.0), resume=True)
     assert read_record(stopped).settings.train == train
 
 
@@ -141,24 +85,24 @@ def test_a_new_search_leaves_nothing_of_the_former_to_go_on_with(stopped: Path) 
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        _search(stopped, observer=fail)
+        tiny_search(stopped, observers=[fail])
     assert not (stopped / CHECKPOINT).exists()
     with pytest.raises(BadCheckpoint, match="there is no checkpoint"):
-        _search(stopped, resume=True)
+        tiny_search(stopped, resume=True)
 
 
 def test_a_search_that_cannot_begin_leaves_the_former_as_it_was(stopped: Path) -> None:
     before = {path.name: path.read_bytes() for path in stopped.iterdir()}
     search = SETTINGS.search.model_copy(update={"latency_loss": LogRatio()})
-    low = _table(0.01)
+    low = tiny_table(scale=0.01)
     with pytest.raises(UserError, match="choose the loss target"):
-        _search(stopped, _changed(search=search), low)
+        tiny_search(stopped, changed(search=search), [low])
     assert {path.name: path.read_bytes() for path in stopped.iterdir()} == before
 
 
 def test_a_table_without_calibration_is_searched_by_plain_sums(tmp_path: Path) -> None:
-    table = _table(None)
-    found = _search(tmp_path, table=table).found
+    table = tiny_table(scale=None)
+    found = tiny_search(tmp_path, tables=[table]).found
     network = found.network
     assert found.latency_ms[0] == pytest.approx(sum(table.values_ms(network.operators)))
     (target,) = read_record(tmp_path).targets
