@@ -24,6 +24,12 @@ from tests.integration.profiler_server.service import Api
 MakeApi = Callable[..., Api]
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves out what takes seconds to collect only to be deselected."""
+    nightly = config.option.markexpr != "not nightly"
+    return True if collection_path.name == "test_many_requests.py" and not nightly else None
+
+
 @pytest.fixture(autouse=True)
 def _own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(DATA_DIR_VARIABLE, str(tmp_path / "data"))
