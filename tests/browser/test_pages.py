@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Route, expect
 
 from profiler_server.dashboard.endpoints import ROUTERS
 from tests.browser.watching import Open, Site, Watched
+from tests.waiting import wait_for
 
 #: has no page of its own
 _STREAM = "/jobs/{job_id}/progress"
@@ -110,7 +111,8 @@ def test_the_page_is_there_before_the_plotting_script(open_page: Open, pages: li
     expect(watched.page.locator("h1")).to_be_visible()
     expect(watched.page.locator("table").first).to_be_visible()
     first_paint = "performance.getEntriesByName('first-contentful-paint').length"
-    watched.page.wait_for_function(first_paint)
+    # Not `wait_for_function`: from its second look on the page's own policy forbids it to evaluate.
+    wait_for(lambda: watched.page.evaluate(first_paint))
     assert watched.page.locator(".main-svg").count() == 0
     assert len(held) == 1
     held[0].continue_()
