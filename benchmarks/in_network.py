@@ -27,9 +27,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from device_agent.host import choose_core, leave_core
+from device_agent.host.identity import choose_core, leave_core
 from device_agent.runners.litert import LiteRtRunner
-from netspec.cover import covering_networks
+from netspec.covering_networks import covering_networks
 from netspec.networks import Network
 from netspec.operators import PRECISIONS
 from netspec.protocol import MeasurementProtocol

@@ -39,9 +39,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.latency_visits import FULL, QUICK, Planned, Role, Session, measure
-from netspec.accuracy import Accuracy, accuracy
 from netspec.errors import UserError
 from netspec.operators import PRECISIONS, Operator, Precision
+from netspec.prediction_error import Accuracy, accuracy
 from netspec.statistics import Estimate
 from netspec.wire import NetworkSubject, OperatorSubject
 from profiler_server.latency_model.adaptive import next_operators

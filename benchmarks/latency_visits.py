@@ -19,12 +19,12 @@ from typing import Literal
 import numpy as np
 from pydantic import AwareDatetime, BaseModel
 
-from device_agent.acceptance import rejection
-from device_agent.device import Asked
-from device_agent.host import host_device, leave_core
-from device_agent.local_device import LocalDevice
-from device_agent.model_files import ModelFiles
-from device_agent.rounds import interleaved_rounds
+from device_agent.host.device import LocalDevice
+from device_agent.host.identity import host_device, leave_core
+from device_agent.loop.model_files import ModelFiles
+from device_agent.measuring.acceptance import rejection
+from device_agent.measuring.device import Asked
+from device_agent.measuring.rounds import interleaved_rounds
 from device_agent.runners.base import Measured
 from netspec.networks import Network, mobilenet_v2
 from netspec.operators import PRECISIONS, Operator

@@ -23,14 +23,13 @@ from torch.nn import functional
 
 from netspec.spaces import Space
 from netspec.tflite import encode
-from search_client.batches import normalise
-from search_client.modules import FloatNetwork
-from search_client.ptq import quantize_post_training
-from search_client.qat import QatConfig, calibrate, finetune_int8
-from search_client.quantize import QuantizedNetwork
-from search_client.steps import Batch
-from search_client.train import TrainConfig, train
-from search_client.verify import verify
+from search_client.data.batches import Batch, normalise
+from search_client.deployment.parity import verify
+from search_client.networks.layers import FloatNetwork
+from search_client.quantization.finetuning import QatConfig, calibrate, finetune_int8
+from search_client.quantization.network import QuantizedNetwork
+from search_client.quantization.post_training import quantize_post_training
+from search_client.training.loop import TrainConfig, train
 
 #: kernel 5, expansion 6
 CHOICE = 3

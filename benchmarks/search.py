@@ -28,20 +28,20 @@ from torch.profiler import ProfilerActivity, profile
 
 from netspec.operators import MBConv, Operator
 from netspec.spaces import Space, Stage
-from search_client.architecture import ArchitectureSteps
-from search_client.batches import PlainBatches, TrainingBatches
-from search_client.expected_latency import ExpectedLatency
-from search_client.family import Family
-from search_client.gates import Gradient, sample_path
-from search_client.goal import Goal
-from search_client.images import ImageSet, read_folder, split_by_class, stored_size
-from search_client.losses import Target
-from search_client.modules import FloatNetwork
-from search_client.photographs import write_photographs
-from search_client.search import search
-from search_client.search_config import SearchConfig
-from search_client.steps import Batch, Mean, WeightConfig, weight_step
-from search_client.supernet import Supernet
+from search_client.data.batches import Batch, PlainBatches, TrainingBatches
+from search_client.data.folders import ImageSet, read_folder, split_by_class, stored_size
+from search_client.demo.photographs import write_photographs
+from search_client.latency.expected import ExpectedLatency
+from search_client.latency.losses import Target
+from search_client.latency.objective import Goal
+from search_client.networks.layers import FloatNetwork
+from search_client.search.architecture_step import ArchitectureSteps
+from search_client.search.config import SearchConfig
+from search_client.search.search import search
+from search_client.supernet.gates import Gradient, sample_path
+from search_client.supernet.supernet import Supernet
+from search_client.supernet.variants import Family
+from search_client.training.step import Mean, WeightConfig, weight_step
 
 #: input size (px) and batch
 SIZES = ((64, 16), (224, 8))

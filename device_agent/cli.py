@@ -8,9 +8,8 @@ import sys
 import structlog
 import typer
 
-from device_agent import run_command, runner_command
-from device_agent.commands import devices, doctor
-from netspec import command
+from device_agent.commands import devices, doctor, run, runner
+from netspec.console import command
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,8 +35,8 @@ def _common(version: command.Version = False) -> None:  # noqa: ARG001 - ends by
     )
 
 
-app.command(epilog=run_command.RUN_EXAMPLES)(run_command.run)
-app.add_typer(runner_command.app, name="runner")
+app.command(epilog=run.RUN_EXAMPLES)(run.run)
+app.add_typer(runner.app, name="runner")
 app.command(epilog=devices.EXAMPLES)(devices.devices)
 app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
 

@@ -16,7 +16,6 @@ from profiler_server.auth.rate_limit import RateLimit
 from profiler_server.auth.service import TokenChecker
 from profiler_server.dashboard import app as dashboard
 from profiler_server.devices.endpoints import router as devices
-from profiler_server.events.endpoints import router as events
 from profiler_server.jobs.endpoints import router as jobs
 from profiler_server.kit import health, outages, problems
 from profiler_server.kit.body_limit import BodyLimit
@@ -27,19 +26,20 @@ from profiler_server.kit.requests import Observe, Requests
 from profiler_server.kit.routes import operation_id
 from profiler_server.kit.settings import Settings
 from profiler_server.kit.work_signal import WorkSignal
+from profiler_server.latency_tables.endpoints import FREQUENT_ROUTES
+from profiler_server.latency_tables.endpoints import router as tables
+from profiler_server.latency_tables.lookups.known_latencies import KnownLatencies
+from profiler_server.latency_tables.lookups.unmeasured import OperatorModels
+from profiler_server.latency_tables.snapshot_answers import SnapshotAnswers
+from profiler_server.latency_tables.transfers.endpoints import router as transfers
 from profiler_server.leases.endpoints import router as leases
 from profiler_server.leases.waiting import WaitingRoom
-from profiler_server.measurements.endpoints import router as measurements
-from profiler_server.models.endpoints import router as models
 from profiler_server.monitoring.endpoints import router as monitoring
+from profiler_server.monitoring.events import router as events
 from profiler_server.monitoring.metrics import Metrics
 from profiler_server.openapi.document import described
-from profiler_server.tables.endpoints import FREQUENT_ROUTES
-from profiler_server.tables.endpoints import router as tables
-from profiler_server.tables.known_latencies import KnownLatencies
-from profiler_server.tables.snapshot_answers import SnapshotAnswers
-from profiler_server.tables.transfer_endpoints import router as transfers
-from profiler_server.tables.unmeasured import OperatorModels
+from profiler_server.uploaded_models.endpoints import router as models
+from profiler_server.visits.endpoints import router as measurements
 
 #: longer (s) than a transaction computes between two statements
 _LEAST_FROZEN_S = 5.0

@@ -13,14 +13,14 @@ from typing import Annotated
 
 import typer
 
-from netspec import command
-from netspec.connection import DEFAULT_URL
+from netspec.console import command
+from netspec.console.connection import DEFAULT_URL
 from netspec.errors import UserError
 from profiler_server.auth.commands import app as token_app
 from profiler_server.drift.commands import recheck
 from profiler_server.kit.cli import DatabaseUrl, open_database
-from profiler_server.tables import commands as table_commands
-from profiler_server.tables.transfer_command import transfer_table
+from profiler_server.latency_tables.published import commands as table_commands
+from profiler_server.latency_tables.transfers.command import transfer_table
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -128,8 +128,8 @@ def rederive(database_url: DatabaseUrl = None) -> None:
 
     Example: profiler-server rederive
     """
-    from profiler_server.measurements import derivation  # noqa: PLC0415
-    from profiler_server.measurements import share_repository as shares  # noqa: PLC0415
+    from profiler_server.entries import derivation  # noqa: PLC0415
+    from profiler_server.entries import share_repository as shares  # noqa: PLC0415
 
     with open_database(database_url) as (database, _), database.write() as session:
         before = shares.count_derived_entries(session)

@@ -14,7 +14,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from netspec.connection import load_token, save_token, token_path
+from netspec.console.connection import load_token, save_token, token_path
 from netspec.errors import UserError
 from profiler_server.auth import repository, service, tokens
 from profiler_server.auth.scopes import Scope

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from netspec import command
+from netspec.console import command
 from search_client.commands import quantization
 from search_client.commands.compare import compare
 from search_client.commands.compare_runs import compare_runs

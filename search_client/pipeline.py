@@ -11,19 +11,19 @@ from rich.console import Console
 from netspec.client import LatencyTable, ProfilerClient
 from netspec.operators import PRECISIONS, Operator
 from netspec.wire import Entry, Target
-from search_client.artifacts import Source
-from search_client.data import in_memory, read_data
-from search_client.deploy import Deployed, deploy, file_name
-from search_client.images import Pictures
-from search_client.outcome import network_result, report_of
-from search_client.prices import Prices, measured, published, recorded
-from search_client.profiling import measure_models
+from search_client.data.folders import Pictures
+from search_client.deployment.trained_network import Source
 from search_client.progress import Stages
+from search_client.recipe import Settings
 from search_client.report.content import Report
 from search_client.report.page import write_report
-from search_client.search import SearchResult
-from search_client.searching import Observer, run_search
-from search_client.settings import Settings
+from search_client.search.search import SearchResult
+from search_client.stages.data import in_memory, read_data
+from search_client.stages.deploy import Deployed, deploy, file_name
+from search_client.stages.latency_tables import Prices, measured, published, recorded
+from search_client.stages.profile import measure_models
+from search_client.stages.report import network_result, report_of
+from search_client.stages.search import Observer, run_search
 
 
 @dataclass(frozen=True)

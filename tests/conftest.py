@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from netspec.connection import CACHE_DIR_VARIABLE
+from netspec.console.connection import CACHE_DIR_VARIABLE
 
 
 @pytest.fixture(scope="session", autouse=True)

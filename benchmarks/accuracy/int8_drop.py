@@ -26,15 +26,15 @@ from netspec.networks import Network
 from netspec.operators import Stride
 from netspec.spaces import Space, Stage
 from netspec.tflite import encode
-from search_client.batches import PlainBatches, TrainingBatches, central_crop
-from search_client.images import ImageSet, read_folder, stored_size
-from search_client.litert import TFLiteClassifier
-from search_client.modules import FloatNetwork
-from search_client.ptq import quantize_post_training
-from search_client.qat import QatConfig, finetune_int8
-from search_client.quantize import QuantizedNetwork
-from search_client.steps import evaluate
-from search_client.train import TrainConfig, TrainStep, train
+from search_client.data.batches import PlainBatches, TrainingBatches, central_crop
+from search_client.data.folders import ImageSet, read_folder, stored_size
+from search_client.deployment.litert import TFLiteClassifier
+from search_client.networks.layers import FloatNetwork
+from search_client.quantization.finetuning import QatConfig, finetune_int8
+from search_client.quantization.network import QuantizedNetwork
+from search_client.quantization.post_training import quantize_post_training
+from search_client.training.loop import TrainConfig, TrainStep, train
+from search_client.training.step import evaluate
 
 State = dict[str, torch.Tensor]
 

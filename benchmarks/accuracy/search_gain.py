@@ -23,18 +23,18 @@ import torch
 from rich.console import Console
 
 from netspec.client import ProfilerClient
-from netspec.connection import DEFAULT_URL
+from netspec.console.connection import DEFAULT_URL
 from netspec.wire import JobRequest, Target
-from search_client.comparing import Compared, compare
-from search_client.data import read_data
-from search_client.images import Pictures
-from search_client.methods import Method
+from search_client.comparison.compare import Compared, compare
+from search_client.comparison.methods import Method
+from search_client.data.folders import Pictures
 from search_client.pipeline import search_only
-from search_client.profiling import measure
 from search_client.progress import Stages
-from search_client.run_record import read_record
-from search_client.runs import CHECKPOINT, read_run
-from search_client.settings import Settings, read_recipe
+from search_client.recipe import Settings, read_recipe
+from search_client.runs.load import CHECKPOINT, read_run
+from search_client.runs.record import read_record
+from search_client.stages.data import read_data
+from search_client.stages.profile import measure
 
 METHODS = (Method.GRADIENT, Method.RANDOM)
 NAMES = (*METHODS, "MobileNetV2")

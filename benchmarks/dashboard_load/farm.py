@@ -9,9 +9,9 @@ from typing import Final, get_args
 
 from benchmarks.server_load import tables
 from benchmarks.server_load.machine import Service
+from netspec.client.http import ProfilerHttp
 from netspec.networks import Network
 from netspec.operators import Kernel, MBConv, Operator
-from netspec.profiler_http import ProfilerHttp
 from netspec.wire import JobRequest, NetworkSubject, RegisteredDevice, Visit, VisitBatch
 
 #: devices of one model

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from benchmarks.farm.attempts import Session, attempt, table_lease
 from device_agent.benchmark_model.program import read_program, with_libraries
+from device_agent.phones.connect import reach
 from device_agent.phones.phone import Phone
 from device_agent.phones.probe import Choice
-from device_agent.phones.reach import reach
 from netspec.protocol import PHONE
 from tests.benchmark_model.standin import build_benchmark_model, litert_library
 from tests.phones.adbd import AdbdPhone

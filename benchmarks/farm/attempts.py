@@ -12,17 +12,17 @@ from pathlib import Path
 
 import httpx2
 
-from device_agent.anchor import AnchorWatch
-from device_agent.attempt import Attempt, Bench
 from device_agent.benchmark_model.output import parse_output
-from device_agent.device import Asked, Device, Made
-from device_agent.link import Link
-from device_agent.model_files import ModelFiles
+from device_agent.loop.attempt import Attempt, Bench
+from device_agent.loop.model_files import ModelFiles
+from device_agent.loop.server import Link
+from device_agent.measuring.anchor import AnchorWatch
+from device_agent.measuring.device import Asked, Device, Made
+from device_agent.measuring.spool import Spool
+from device_agent.processes.stop import StopSignal
 from device_agent.runners.base import Measured
-from device_agent.spool import Spool
-from device_agent.stop import StopSignal
+from netspec.client.http import ProfilerHttp
 from netspec.operators import PRECISIONS
-from netspec.profiler_http import ProfilerHttp
 from netspec.protocol import MeasurementProtocol, TargetIdentity
 from netspec.spaces import Space
 from netspec.statistics import VisitStatistics

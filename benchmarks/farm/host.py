@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.farm.attempts import Session, attempt, table_lease
-from device_agent.host import host_device, leave_core
+from device_agent.host.identity import host_device, leave_core
 from netspec.protocol import MeasurementProtocol
 from netspec.statistics import estimate
 

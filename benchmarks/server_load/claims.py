@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from benchmarks.server_load import tables
 from benchmarks.server_load.load import request
 from benchmarks.server_load.machine import Service, service
-from netspec.profiler_http import ProfilerHttp
+from netspec.client.http import ProfilerHttp
 from netspec.wire import (
     MAX_WAIT_S,
     Job,

@@ -7,8 +7,8 @@ from itertools import chain
 from benchmarks.server_load import tables
 from benchmarks.server_load.load import Measured, drive, request
 from benchmarks.server_load.machine import service
-from device_agent.uploader import BATCH
-from netspec.profiler_http import ProfilerHttp
+from device_agent.loop.uploader import BATCH
+from netspec.client.http import ProfilerHttp
 from netspec.wire import Job, Lease, LeaseRequest, VisitBatch
 
 #: half of them of one model: uploads for one target wait for each other

@@ -12,7 +12,7 @@ from benchmarks.server_load import bare as bare_endpoint
 from benchmarks.server_load import tables
 from benchmarks.server_load.load import Measured, drive, request
 from benchmarks.server_load.machine import Service, alone, bare, client_apart, resident_mb, service
-from netspec.profiler_http import ProfilerHttp
+from netspec.client.http import ProfilerHttp
 from netspec.wire import PublishRequest
 
 _CONNECTIONS = 8

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from itertools import islice
 from uuid import uuid4
 
+from netspec.client.http import ProfilerHttp
 from netspec.operators import MBConv, Operator
-from netspec.profiler_http import ProfilerHttp
 from netspec.protocol import MeasurementProtocol
 from netspec.statistics import VisitStatistics
 from netspec.wire import (

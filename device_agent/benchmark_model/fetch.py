@@ -15,10 +15,10 @@ from pathlib import Path
 
 import httpx2
 
+from device_agent.benchmark_model.elf import program_abi
 from device_agent.benchmark_model.flags import Kind, offers
 from device_agent.benchmark_model.program import Program, read_program
 from device_agent.errors import DownloadFailed, RunnerMissing
-from device_agent.phones.elf import program_abi
 from netspec.protocol import Delegate
 
 LOCK_NAME = "runners.lock.json"

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from device_agent.commands.run import Core
 from device_agent.errors import RuntimeMissing
-from device_agent.host import host_device
-from device_agent.local_device import LocalDevice
-from device_agent.run_command import Core
-from netspec.command import AsJson, print_json
-from netspec.connection import data_dir
+from device_agent.host.device import LocalDevice
+from device_agent.host.identity import host_device
+from netspec.console.command import AsJson, print_json
+from netspec.console.connection import data_dir
 from netspec.protocol import MeasurementProtocol
 
 EXAMPLES = """Examples:
@@ -42,7 +42,7 @@ def devices(
     Phones at USB and those of a running adb server are found; the others are named by --phone.
     """
     # Only this command and those that measure on phones need what reaches them.
-    from device_agent.discovery import discover  # noqa: PLC0415
+    from device_agent.phones.discovery import discover  # noqa: PLC0415
 
     host, problem = _host(core)
     found = discover(phone or (), data_dir())

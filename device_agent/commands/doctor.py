@@ -13,14 +13,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from device_agent.benchmark_model.program import Program, read_program
+from device_agent.commands.runner import Lock, store
 from device_agent.errors import DeviceNotReady, Unauthorised
-from device_agent.examination import Check, Examination
-from device_agent.lock import device_lock, file_name, phone_lock
+from device_agent.phones.examination import Check, Examination
 from device_agent.phones.properties import own_number
-from device_agent.runner_command import Lock, store
+from device_agent.processes.lock import device_lock, file_name, phone_lock
 from device_agent.transports.base import Transport, Way
-from netspec.command import AsJson, print_json
-from netspec.connection import data_dir
+from netspec.console.command import AsJson, print_json
+from netspec.console.connection import data_dir
 
 EXAMPLES = """Examples:
 
@@ -55,7 +55,7 @@ def doctor(
     Nothing that is tried on the phone stays changed.
     """
     # The commands that have nothing to do with phones start faster without.
-    from device_agent.phones.reach import way_to  # noqa: PLC0415
+    from device_agent.phones.connect import way_to  # noqa: PLC0415
     from device_agent.transports import transport_to  # noqa: PLC0415
 
     def program(abis: tuple[str, ...]) -> Program:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from device_agent.benchmark_model.program import Program
 from device_agent.errors import DeviceFull, DeviceNotReady
-from device_agent.printed import one_line
+from device_agent.text import one_line
 from device_agent.transports.base import Transport
 
 ROOT = PurePosixPath("/data/local/tmp/proxyless-farm")

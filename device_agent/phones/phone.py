@@ -14,13 +14,13 @@ from device_agent.benchmark_model.flags import (
     visit_flags,
 )
 from device_agent.cpu_time import busy_share, cpu_time
-from device_agent.device import Asked, Made, applied_steps
 from device_agent.errors import DeviceNotReady, VisitFailed, VisitTimedOut, WrongTarget
+from device_agent.measuring.device import Asked, Made, applied_steps
 from device_agent.phones.files import MODELS, QUICK_S, PhoneFiles
-from device_agent.phones.left import Plan, left_stretches, make_plan
-from device_agent.phones.look import look_command, looked
+from device_agent.phones.leftovers import Plan, left_stretches, make_plan
 from device_agent.phones.probe import Choice, Probed, probe, take_clock
 from device_agent.phones.profiling import methods_of
+from device_agent.phones.read_files import look_command, looked
 from device_agent.phones.readings import parse_battery, parse_thermal
 from device_agent.phones.results import UPTIME
 from device_agent.phones.script import Launch

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from device_agent.benchmark_model.elf import check_abi
 from device_agent.benchmark_model.program import Program
-from device_agent.phones.elf import check_abi
+from device_agent.phones.clock import PhoneClock
 from device_agent.phones.files import QUICK_S, PhoneFiles
-from device_agent.phones.look import look_pattern, looked
 from device_agent.phones.properties import (
     LIST_CLOCKS,
     fastest_cluster,
@@ -16,9 +16,9 @@ from device_agent.phones.properties import (
     parse_clusters,
     parse_properties,
 )
+from device_agent.phones.read_files import look_pattern, looked
 from device_agent.phones.readings import is_cpu_zone
 from device_agent.phones.results import ResultsReader
-from device_agent.phones.settings import PhoneClock
 from device_agent.transports.base import Transport
 from netspec.protocol import ClockPolicy, Delegate, MeasurementProtocol, TargetIdentity
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from device_agent.anchor import ANCHOR_OPERATOR
 from device_agent.benchmark_model.evidence import require_delegation
 from device_agent.benchmark_model.output import parse_output
 from device_agent.benchmark_model.profile import parse_profile
 from device_agent.errors import DeviceNotReady, RunnerFailed, VisitFailed
-from device_agent.kernels import operators_of_kernels, summed
 from device_agent.phones.files import MODELS, PhoneFiles
 from device_agent.phones.script import Said
-from device_agent.printed import one_line
+from device_agent.runners.kernels import operators_of_kernels, summed
+from device_agent.runners.probe_operator import ANCHOR_OPERATOR
+from device_agent.text import one_line
 from device_agent.transports.base import Transport
 from netspec.operators import Operator
 from netspec.protocol import Delegate

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from device_agent.phones.look import look_pattern
-from device_agent.printed import clean
+from device_agent.phones.read_files import look_pattern
+from device_agent.text import clean
 
 _PROPERTY = re.compile(r"^\[(?P<name>[^\]]+)\]: \[(?P<value>.*)\]$", re.MULTILINE)
 _MAX_FREQUENCY = re.compile(r"/cpu(?P<core>[0-9]+)/cpufreq/cpuinfo_max_freq (?P<khz>[0-9]+)\s*$")

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 from device_agent.benchmark_model.evidence import require_delegation
 from device_agent.benchmark_model.output import parse_output
-from device_agent.device import Made
 from device_agent.errors import DeviceNotReady, NoPercentiles, RunnerFailed, VisitFailed
+from device_agent.measuring.device import Made
 from device_agent.phones.profiling import read_profile
 from device_agent.phones.readings import zone_celsius
 from device_agent.phones.script import ScriptVisit, finished_visits, visit_in_flight
-from device_agent.printed import one_line
 from device_agent.runners.base import Measured
+from device_agent.text import one_line
 from netspec.operators import Operator
 from netspec.protocol import Delegate
 from netspec.wire import Conditions

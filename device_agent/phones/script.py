@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from device_agent.phones.look import look_command, looked
+from device_agent.phones.read_files import look_command, looked
 
 #: another one after each restart of the phone
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"

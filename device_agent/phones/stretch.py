@@ -13,7 +13,7 @@ import structlog
 from device_agent.errors import DeviceNotReady, TransportLost, VisitTimedOut
 from device_agent.phones.files import QUICK_S, STRETCHES
 from device_agent.phones.script import Launch, kill_command, script_text
-from device_agent.printed import one_line, printed
+from device_agent.text import one_line, printed
 from device_agent.transports.base import Transport
 
 #: between two looks at a running script, s: each one wakes the phone's daemon and shell

@@ -19,9 +19,9 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import BinaryIO
 
-from device_agent.printed import printed
 from device_agent.runners.timed_runs import make_visit
 from device_agent.runners.visit_order import VisitOrder
+from device_agent.text import printed
 
 #: bytes of a dead child's last words that the answer carries
 _LOG_TAIL_BYTES = 2_000

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import structlog
 
-from device_agent.anchor import ANCHOR_OPERATOR
 from device_agent.errors import DeviceNotReady, VisitFailed
-from device_agent.kernels import operators_of_kernels, summed
-from device_agent.printed import one_line
 from device_agent.runners.base import Runner
+from device_agent.runners.kernels import operators_of_kernels, summed
+from device_agent.runners.probe_operator import ANCHOR_OPERATOR
+from device_agent.text import one_line
 from netspec.operators import Operator
 from netspec.protocol import MeasurementProtocol
 from netspec.statistics import low_run

@@ -21,10 +21,10 @@ import numpy as np
 import device_agent
 from device_agent import errors
 from device_agent.errors import DeviceNotReady, RunnerFailed, VisitFailed
-from device_agent.printed import printed
 from device_agent.runners.base import Measured
 from device_agent.runners.host_profile import read_profile
 from device_agent.runners.visit_order import VisitOrder
+from device_agent.text import printed
 from netspec.operators import Operator
 from netspec.protocol import MeasurementProtocol
 from netspec.statistics import VisitStatistics

@@ -12,7 +12,7 @@ from typing import Any
 from adbutils import AdbClient, AdbConnection, AdbError
 
 from device_agent.errors import AdbMissing, TransportLost, Unauthorised
-from device_agent.printed import one_line
+from device_agent.text import one_line
 from device_agent.transports.base import Way
 from device_agent.transports.streams import Deadline, ServiceRefused
 

@@ -13,7 +13,7 @@ from adb_shell.adb_message import AdbMessage
 from adb_shell.hidden_helpers import _AdbTransactionInfo
 
 from device_agent.errors import TransportLost, Unauthorised
-from device_agent.printed import one_line
+from device_agent.text import one_line
 from device_agent.transports.base import Way
 from device_agent.transports.keys import Key
 from device_agent.transports.pipe import Pipe

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
 from device_agent.errors import AdbMissing
-from netspec.private_file import make_private
+from netspec.console.private_file import make_private
 
 _BITS = 2048
 _BYTES = _BITS // 8

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 
 from device_agent.errors import DeviceFull, FileRefused, TransportLost
-from device_agent.printed import one_line
+from device_agent.text import one_line
 from device_agent.transports import shell, sync
 from device_agent.transports.base import ShellResult, Way
 from device_agent.transports.streams import Connection, Deadline, ServiceRefused, Stream

@@ -14,7 +14,7 @@ import re
 import struct
 
 from device_agent.errors import TransportLost
-from device_agent.printed import printed
+from device_agent.text import printed
 from device_agent.transports.base import ShellResult
 from device_agent.transports.streams import Reader, Stream
 

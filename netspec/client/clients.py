@@ -9,13 +9,13 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx2
 
-from netspec.blocking import finished
+from netspec.client.blocking import finished
 from netspec.client.calls import Calls
-from netspec.client.saved import SavedSnapshot
+from netspec.client.http import ANSWER_S, AsyncProfilerHttp, ProfilerHttp
+from netspec.client.offline import SavedSnapshot
+from netspec.client.retries import RETRY_PAUSES_S
 from netspec.client.snapshot_cache import SnapshotCache
-from netspec.connection import connection
-from netspec.profiler_http import ANSWER_S, AsyncProfilerHttp, ProfilerHttp
-from netspec.retries import RETRY_PAUSES_S
+from netspec.console.connection import connection
 
 P = ParamSpec("P")
 T = TypeVar("T")

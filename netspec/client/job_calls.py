@@ -12,9 +12,9 @@ from uuid import uuid4
 from pydantic import TypeAdapter
 
 from netspec.client.errors import JobFailed
+from netspec.client.http import IDEMPOTENCY_KEY, Exchange
 from netspec.client.snapshot_cache import SnapshotCache
 from netspec.errors import ProfilerRefused
-from netspec.profiler_http import IDEMPOTENCY_KEY, Exchange
 from netspec.wire import Entry, Job, JobRequest, ModelSubject
 
 T = TypeVar("T")

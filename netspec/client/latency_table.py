@@ -9,10 +9,10 @@ from typing import Self
 from pydantic import ValidationError
 
 from netspec.client.errors import NoCalibration, NoSnapshot
+from netspec.console.outputs import write_file
 from netspec.errors import MissingEntries
 from netspec.networks import Network
 from netspec.operators import Operator, Precision
-from netspec.outputs import write_file
 from netspec.validation import first_problem
 from netspec.wire import Calibration, Snapshot
 

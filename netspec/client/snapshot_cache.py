@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from netspec.connection import cache_dir
+from netspec.console.connection import cache_dir
 from netspec.wire import Snapshot
 
 #: a table of 100,000 entries has 35 MB of JSON

@@ -20,9 +20,9 @@ from netspec.quantization import (
     quantize_weight,
     weight_scales,
 )
-from netspec.seeded import seeded_parameters
 from netspec.tflite.check import check_chain, check_size, checked_range, checked_weights
 from netspec.tflite.graph import Graph
+from netspec.tflite.seeded_weights import seeded_parameters
 
 _FUSED: dict[Activation | None, int] = {
     None: schema.ActivationFunctionType.NONE,

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netspec.command import AsJson, print_json
-from netspec.connection import save_token
+from netspec.console.command import AsJson, print_json
+from netspec.console.connection import save_token
 from profiler_server.auth.scopes import Scope
 from profiler_server.kit.cli import DatabaseUrl, open_database
 
 if TYPE_CHECKING:
-    from profiler_server.auth.tables import TokenRow
+    from profiler_server.auth.rows import TokenRow
 
 #: columns of the list where there is no terminal to fit into
 _WIDE = 200

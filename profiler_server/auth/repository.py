@@ -9,10 +9,10 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
-from profiler_server.auth.tables import DeviceOwnerRow, TokenRow
+from profiler_server.auth.rows import DeviceOwnerRow, TokenRow
 from profiler_server.kit.bulk import insert_or_replace
 from profiler_server.kit.database import row_count
-from profiler_server.leases.tables import LeaseRow
+from profiler_server.leases.rows import LeaseRow
 
 
 def add(session: Session, row: TokenRow) -> None:

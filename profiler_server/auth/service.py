@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from netspec.errors import UserError
 from profiler_server.auth import repository, tokens
+from profiler_server.auth.rows import LONGEST_NAME, TokenRow
 from profiler_server.auth.scopes import Scope
-from profiler_server.auth.tables import LONGEST_NAME, TokenRow
 from profiler_server.events import repository as events
-from profiler_server.events.tables import EventKind
+from profiler_server.events.rows import EventKind
 from profiler_server.kit.caching import BriefCache
 from profiler_server.kit.database import Database, database_now
 from profiler_server.kit.ids import new_id

@@ -14,8 +14,8 @@ import string
 import zlib
 from pathlib import Path
 
+from netspec.console.private_file import make_private
 from netspec.errors import UserError
-from netspec.private_file import make_private
 
 PREFIX = "pfs_"
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase

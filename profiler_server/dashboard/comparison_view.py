@@ -12,8 +12,8 @@ from netspec.wire import Target
 from profiler_server.devices import service as devices
 from profiler_server.devices.service import require_target
 from profiler_server.kit.pages import PageRequest
-from profiler_server.tables import comparison
-from profiler_server.tables.comparison import Comparison
+from profiler_server.latency_tables.views import comparison
+from profiler_server.latency_tables.views.comparison import Comparison
 
 #: targets that the form offers; others are named by their id
 _OFFERED = 200

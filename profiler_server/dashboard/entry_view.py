@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 from netspec.protocol import TargetIdentity
 from netspec.wire import Conditions, EntryDetail, StoredVisit
 from profiler_server.devices.service import require_target
+from profiler_server.entries import details
+from profiler_server.entries import history as histories
+from profiler_server.entries.history import History
 from profiler_server.kit.pages import Page, PageRequest
-from profiler_server.measurements import details
-from profiler_server.measurements import history as histories
-from profiler_server.measurements.history import History
 
 _VISITS_A_PAGE = 25
 #: what is observed around a visit, with its unit

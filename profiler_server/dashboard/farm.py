@@ -14,7 +14,7 @@ from netspec.wire import Conditions
 from profiler_server.dashboard import farm_repository as repository
 from profiler_server.dashboard.farm_repository import AgentCount, Batch, DeviceState, LastVisit
 from profiler_server.devices import repository as devices
-from profiler_server.devices.tables import DeviceRow
+from profiler_server.devices.rows import DeviceRow
 from profiler_server.kit.database import database_now
 from profiler_server.kit.pages import Page, PageRequest
 

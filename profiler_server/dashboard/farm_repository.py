@@ -11,11 +11,11 @@ from sqlalchemy import ColumnElement, case, exists, func, select
 from sqlalchemy.orm import Session
 
 from profiler_server.devices.repository import is_usable
-from profiler_server.devices.tables import DeviceRow, TargetRow
-from profiler_server.jobs.tables import JobRow, TaskRow, TaskState
+from profiler_server.devices.rows import DeviceRow, TargetRow
+from profiler_server.entries.rows import VisitRow
+from profiler_server.jobs.rows import JobRow, TaskRow, TaskState
 from profiler_server.kit.pages import Page, PageRequest, read_page
-from profiler_server.leases.tables import LeaseRow, LeaseState
-from profiler_server.measurements.tables import VisitRow
+from profiler_server.leases.rows import LeaseRow, LeaseState
 
 
 class DeviceState(StrEnum):

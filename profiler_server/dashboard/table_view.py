@@ -15,12 +15,12 @@ from profiler_server.devices import predecessors
 from profiler_server.devices.service import require_target
 from profiler_server.drift import verdicts
 from profiler_server.drift.verdicts import Alarm
-from profiler_server.jobs.shapes import Shape
+from profiler_server.entries.share_repository import FITTED
 from profiler_server.kit.pages import Page, PageRequest
-from profiler_server.measurements.share_repository import FITTED
-from profiler_server.tables import grid, grid_repository
-from profiler_server.tables.grid import Grid
-from profiler_server.tables.grid_repository import Cell, Wanted
+from profiler_server.latency_tables.views import grid, grid_repository
+from profiler_server.latency_tables.views.grid import Grid
+from profiler_server.latency_tables.views.grid_repository import Cell, Wanted
+from profiler_server.subjects.shapes import Shape
 
 #: rows of a page; the most columns that there can be make each of them 96 cells wide
 _SHAPES_A_PAGE = 20

@@ -6,7 +6,7 @@ import math
 
 from netspec.errors import InvalidSpec
 from netspec.operators import operator_from_key
-from profiler_server.jobs.shapes import Shape
+from profiler_server.subjects.shapes import Shape
 
 _MOST_DECIMALS = 6
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from netspec.protocol import TargetIdentity
 from profiler_server.devices import repository
 from profiler_server.events import repository as events
-from profiler_server.events.tables import EventKind
+from profiler_server.events.rows import EventKind
 
 #: what an update of firmware or runtime changes
 UPDATED = ("os_build", "runtime", "runtime_sha256")

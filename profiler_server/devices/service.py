@@ -19,9 +19,9 @@ from netspec.wire import (
     TaskMethod,
 )
 from profiler_server.devices import predecessors, repository
-from profiler_server.devices.tables import DeviceRow, TargetRow
+from profiler_server.devices.rows import DeviceRow, TargetRow
 from profiler_server.events import repository as events
-from profiler_server.events.tables import EventKind
+from profiler_server.events.rows import EventKind
 from profiler_server.kit.database import database_now
 from profiler_server.kit.pages import Page, PageRequest
 from profiler_server.kit.problems import Problem

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from netspec.command import AsJson, print_json
+from netspec.console.command import AsJson, print_json
 from profiler_server.kit.cli import DatabaseUrl, open_database
 
 if TYPE_CHECKING:

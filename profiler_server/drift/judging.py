@@ -12,12 +12,12 @@ from netspec.wire import Calibration, NetworkSubject
 from profiler_server.drift import repository
 from profiler_server.drift.repository import Look
 from profiler_server.drift.verdicts import Verdict
-from profiler_server.jobs.tables import JobRow
+from profiler_server.entries import repository as measurements
+from profiler_server.jobs.rows import JobRow
 from profiler_server.latency_model.design import Priced
 from profiler_server.latency_model.drift import Drift, PredictionError, drift, prediction_error
-from profiler_server.measurements import repository as measurements
-from profiler_server.tables import published_calibrations
-from profiler_server.tables.lookup import operator_factors
+from profiler_server.latency_tables import published_calibrations
+from profiler_server.latency_tables.lookups.lookup import operator_factors
 
 
 def judge(session: Session, job: JobRow) -> Verdict:

@@ -9,10 +9,10 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from profiler_server.drift.tables import VerdictRow
-from profiler_server.jobs.tables import SubjectRow, TaskRow
+from profiler_server.drift.rows import VerdictRow
+from profiler_server.entries.rows import VisitRow
+from profiler_server.jobs.rows import SubjectRow, TaskRow
 from profiler_server.kit.bulk import insert_or_replace
-from profiler_server.measurements.tables import VisitRow
 
 
 @dataclass(frozen=True)

@@ -14,18 +14,18 @@ from profiler_server.devices import repository as devices
 from profiler_server.drift import repository
 from profiler_server.drift.judging import judge
 from profiler_server.drift.verdicts import VERDICT, Verdict
+from profiler_server.entries import repository as measurements
+from profiler_server.entries import share_repository as shares
+from profiler_server.entries.repository import EntryOfSubject
 from profiler_server.events import repository as events
-from profiler_server.events.tables import EventKind
+from profiler_server.events.rows import EventKind
 from profiler_server.jobs import repository as jobs_of
 from profiler_server.jobs import service as jobs
-from profiler_server.jobs.tables import JobRow, SubjectRow
+from profiler_server.jobs.rows import JobRow, SubjectRow
 from profiler_server.kit.database import database_now
 from profiler_server.kit.settings import Settings
 from profiler_server.latency_model.drift import due
-from profiler_server.measurements import repository as measurements
-from profiler_server.measurements import share_repository as shares
-from profiler_server.measurements.repository import EntryOfSubject
-from profiler_server.tables import published_calibrations
+from profiler_server.latency_tables import published_calibrations
 
 #: name of the jobs that look at old entries again
 JOB_NAME = "daily recheck"

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from profiler_server.events.tables import EventKind, EventRow
+from profiler_server.events.rows import EventKind, EventRow
 from profiler_server.kit.pages import Page, PageRequest, read_page
 
 

@@ -16,17 +16,17 @@ from sqlalchemy.orm import Session
 
 from netspec.operators import PRECISIONS, Operator, Precision
 from netspec.wire import JobRequest, OperatorSubject, Subject
+from profiler_server.entries import repository as measurements
+from profiler_server.entries.priced_operators import priced, table_of
+from profiler_server.entries.share_repository import FITTED
 from profiler_server.jobs import plan_repository as repository
 from profiler_server.jobs import task_repository as tasks
 from profiler_server.jobs.repository import has_open_tasks, lock_job
-from profiler_server.jobs.tables import JobRow, TaskState
+from profiler_server.jobs.rows import JobRow, TaskState
 from profiler_server.kit.work_notices import announce
 from profiler_server.latency_model.adaptive import next_operators, table_error
 from profiler_server.latency_model.design import Priced
 from profiler_server.latency_model.predictor import LEAST_ENTRIES
-from profiler_server.measurements import repository as measurements
-from profiler_server.measurements.share_repository import FITTED
-from profiler_server.tables.table import priced, table_of
 
 #: of the operators that a job may pick from, one step measures this share
 STEP_SHARE = 0.1

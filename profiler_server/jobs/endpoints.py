@@ -8,12 +8,12 @@ from fastapi import APIRouter, Query, Response
 
 from netspec.wire import Entry, Job, JobRequest
 from profiler_server.auth.dependencies import Anyone, JobsWriter, TablesReader
+from profiler_server.idempotency.dependencies import IdempotencyKey, answered
+from profiler_server.idempotency.service import once
 from profiler_server.jobs import service
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
 from profiler_server.kit.pages import PagingDep
 from profiler_server.kit.routes import Route
-from profiler_server.repeats.dependencies import IdempotencyKey, answered
-from profiler_server.repeats.service import once
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=Route)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netspec.cover import covering_networks
+from netspec.covering_networks import covering_networks
 from netspec.networks import Network
 from netspec.operators import Operator
 from netspec.wire import JobRequest, NetworkSubject, OperatorSubject, Subject

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from netspec.operators import Operator
 from netspec.wire import ISOLATED, OperatorSubject
 from profiler_server.jobs import repository
-from profiler_server.jobs.tables import JobRow, SubjectRow, TaskRow
-from profiler_server.kit.among import among
+from profiler_server.jobs.rows import JobRow, SubjectRow, TaskRow
+from profiler_server.kit.many_values import among
 
 
 def planned_jobs(session: Session, task_ids: Collection[str]) -> Sequence[str]:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from netspec.wire import ISOLATED
 from profiler_server.jobs import budget, repository
 from profiler_server.jobs import task_repository as tasks
-from profiler_server.jobs.tables import TaskState
+from profiler_server.jobs.rows import TaskState
 
 
 def count_new_visits(

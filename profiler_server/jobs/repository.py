@@ -11,8 +11,7 @@ from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from netspec.wire import OperatorSubject, Subject, TaskFailure, TaskMethod
-from profiler_server.jobs.shapes import Shape
-from profiler_server.jobs.tables import (
+from profiler_server.jobs.rows import (
     OPEN_STATES,
     JobRow,
     SubjectRow,
@@ -21,11 +20,12 @@ from profiler_server.jobs.tables import (
     TaskState,
 )
 from profiler_server.jobs.task_repository import lock
-from profiler_server.kit.among import among
 from profiler_server.kit.bulk import Row, insert_absent
 from profiler_server.kit.database import row_count
 from profiler_server.kit.ids import new_id
+from profiler_server.kit.many_values import among
 from profiler_server.kit.pages import Page, PageRequest, read_page
+from profiler_server.subjects.shapes import Shape
 
 
 @dataclass(frozen=True)

@@ -11,22 +11,22 @@ from netspec.wire import ISOLATED, Entry, Job, JobRequest, JobState, TaskFailure
 from profiler_server.devices import repository as devices
 from profiler_server.devices.selection import select_targets
 from profiler_server.devices.service import require_target
+from profiler_server.entries import isolated
+from profiler_server.entries import repository as measurements
 from profiler_server.events import repository as events
-from profiler_server.events.tables import EventKind
+from profiler_server.events.rows import EventKind
 from profiler_server.jobs import progress, repository
 from profiler_server.jobs.budget import first_step
 from profiler_server.jobs.expansion import subjects_of
 from profiler_server.jobs.repository import StateCount
-from profiler_server.jobs.tables import OPEN_STATES, JobRow, TaskState
+from profiler_server.jobs.rows import OPEN_STATES, JobRow, TaskState
 from profiler_server.kit.database import database_now
 from profiler_server.kit.ids import new_id
 from profiler_server.kit.pages import Page, PageRequest
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
 from profiler_server.kit.work_notices import announce
-from profiler_server.measurements import entries
-from profiler_server.measurements import repository as measurements
-from profiler_server.models import service as models
+from profiler_server.uploaded_models import service as models
 
 _MOST_TASKS = 200_000
 
@@ -170,7 +170,7 @@ def entries_of(
             "unknown-target", f"job {job_id} has no target {target_id!r}; it has {', '.join(own)}"
         )
     page = measurements.entries_of_job(session, job_id, target_id or row.target_id, asked)
-    return page.with_items([entries.to_wire(found) for found in page.items])
+    return page.with_items([isolated.to_wire(found) for found in page.items])
 
 
 def _require(session: Session, job_id: str) -> JobRow:

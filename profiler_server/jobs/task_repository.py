@@ -14,11 +14,11 @@ from sqlalchemy import ColumnElement, Select, SQLColumnExpression, func, insert,
 from sqlalchemy.orm import Session
 
 from netspec.wire import ISOLATED
-from profiler_server.jobs.tables import OPEN_STATES, JobRow, TaskFailureRow, TaskRow, TaskState
-from profiler_server.kit.among import among
+from profiler_server.entries.rows import VisitRow
+from profiler_server.jobs.rows import OPEN_STATES, JobRow, TaskFailureRow, TaskRow, TaskState
 from profiler_server.kit.bulk import update_each
 from profiler_server.kit.database import row_count
-from profiler_server.measurements.tables import VisitRow
+from profiler_server.kit.many_values import among
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from netspec.connection import data_dir
+from netspec.console.connection import data_dir
 from netspec.errors import UserError
 
 _PREFIX = "PROFILER_"

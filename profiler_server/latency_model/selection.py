@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from netspec.accuracy import Accuracy, accuracy
+from netspec.prediction_error import Accuracy, accuracy
 from profiler_server.latency_model.design import Array, Design, Indices
 from profiler_server.latency_model.fits import (
     USUAL,

@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from netspec.wire import TaskOutcome
 from profiler_server.devices import repository as devices
-from profiler_server.devices.tables import DeviceRow
+from profiler_server.devices.rows import DeviceRow
 from profiler_server.events import repository as events
-from profiler_server.events.tables import EventKind
+from profiler_server.events.rows import EventKind
 from profiler_server.jobs import budget
 from profiler_server.jobs import task_repository as tasks
 from profiler_server.kit.settings import Settings
@@ -23,7 +23,7 @@ from profiler_server.leases.retries import (
     rest_of_device,
     rest_of_task,
 )
-from profiler_server.leases.tables import LeaseRow
+from profiler_server.leases.rows import LeaseRow
 
 
 def end_old(

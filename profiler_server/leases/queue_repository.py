@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from profiler_server.devices.repository import others_usable
-from profiler_server.devices.tables import DeviceRow
-from profiler_server.jobs.tables import JobRow, SubjectRow, TaskFailureRow, TaskRow, TaskState
+from profiler_server.devices.rows import DeviceRow
+from profiler_server.jobs.rows import JobRow, SubjectRow, TaskFailureRow, TaskRow, TaskState
 
 #: a task that failed so often on a device is left to others
 _MOST_ON_ONE_DEVICE = 2

@@ -10,12 +10,12 @@ from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from profiler_server.devices.repository import LAST_SEEN_RESOLUTION
-from profiler_server.devices.tables import DeviceRow, DeviceTargetRow
-from profiler_server.jobs.tables import TaskRow
+from profiler_server.devices.rows import DeviceRow, DeviceTargetRow
+from profiler_server.entries.rows import VisitRow
+from profiler_server.jobs.rows import TaskRow
 from profiler_server.kit.database import DatabaseNow, row_count
 from profiler_server.leases.queue_repository import is_ready
-from profiler_server.leases.tables import LeaseRow, LeaseState
-from profiler_server.measurements.tables import VisitRow
+from profiler_server.leases.rows import LeaseRow, LeaseState
 
 
 def add(session: Session, row: LeaseRow) -> int:

@@ -19,9 +19,9 @@ from netspec.wire import (
     Subject,
 )
 from profiler_server.devices import repository as devices
-from profiler_server.devices.tables import DeviceRow
+from profiler_server.devices.rows import DeviceRow
 from profiler_server.events import repository as events
-from profiler_server.events.tables import EventKind
+from profiler_server.events.rows import EventKind
 from profiler_server.jobs import repository as jobs
 from profiler_server.jobs import task_repository as tasks
 from profiler_server.kit.database import database_now
@@ -31,7 +31,7 @@ from profiler_server.kit.settings import Settings
 from profiler_server.leases import ending, repository
 from profiler_server.leases import queue_repository as queue
 from profiler_server.leases.queue_repository import QueuedTask
-from profiler_server.leases.tables import LeaseRow, LeaseState
+from profiler_server.leases.rows import LeaseRow, LeaseState
 
 _SUBJECT: TypeAdapter[Subject] = TypeAdapter(Subject)
 

@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from profiler_server.kit.database import Database
-from profiler_server.leases.tables import LeaseState
+from profiler_server.leases.rows import LeaseState
 from profiler_server.monitoring import repository
 from profiler_server.monitoring.repository import Farm
 

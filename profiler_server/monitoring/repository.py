@@ -19,11 +19,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from profiler_server.devices.tables import DeviceTargetRow
-from profiler_server.drift.tables import VerdictRow
-from profiler_server.jobs.tables import JobRow, TaskRow, TaskState
+from profiler_server.devices.rows import DeviceTargetRow
+from profiler_server.drift.rows import VerdictRow
+from profiler_server.jobs.rows import JobRow, TaskRow, TaskState
 from profiler_server.kit.database import DatabaseNow
-from profiler_server.leases.tables import LeaseRow
+from profiler_server.leases.rows import LeaseRow
 
 
 @dataclass(frozen=True)

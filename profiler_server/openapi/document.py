@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from profiler_server.kit.problems import ProblemBody
+from profiler_server.latency_tables.columns import COLUMNS
 from profiler_server.openapi.errors import responses
 from profiler_server.openapi.examples import Examples
-from profiler_server.tables.columns import COLUMNS
 
 #: bodies that no schema describes
 _TEXTS = {

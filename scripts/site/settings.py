@@ -13,10 +13,10 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from device_agent.transports import adb_server
-from netspec import connection
+from netspec.console import connection
 from profiler_server.kit.settings import Settings as ServerSettings
 from scripts.site.markdown import code, page, table
-from search_client.settings import Settings as Recipe
+from search_client.recipe import Settings as Recipe
 
 #: variables that are not fields of `ServerSettings`: programs, meaning, default
 _SHARED = {
@@ -76,7 +76,7 @@ def settings_page() -> str:
     ]
     return page(
         "Settings",
-        "`netspec/connection.py` and `profiler_server/kit/settings.py`",
+        "`netspec/console/connection.py` and `profiler_server/kit/settings.py`",
         [
             _SETTINGS,
             "## Where the profiler is",
@@ -93,7 +93,7 @@ def recipe_page() -> str:
     models: list[tuple[str, type[BaseModel]]] = [("At the top", Recipe), *_tables(Recipe)]
     for name, model in models:
         parts += [f"## {name}", inspect.getdoc(model) or "", _values(model)]
-    return page("Recipes", "`search_client/settings.py`", parts)
+    return page("Recipes", "`search_client/recipe.py`", parts)
 
 
 def _tables(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, type[BaseModel]]]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from netspec.command import AsJson, print_json
+from netspec.console.command import AsJson, print_json
 from search_client.commands.options import (
     DataFolder,
     Overrides,
@@ -16,7 +16,7 @@ from search_client.commands.options import (
     console_beside,
     overridden,
 )
-from search_client.methods import Method
+from search_client.comparison.methods import Method
 
 
 def compare(
@@ -40,10 +40,10 @@ def compare(
     All aim at the search's latency, use its trained supernet and look at as many held-out
     images as its architecture steps did. RUN/compare.json keeps what was trained.
     """
-    from search_client.comparing import compare as run_compare  # noqa: PLC0415
-    from search_client.data import read_data  # noqa: PLC0415
+    from search_client.comparison.compare import compare as run_compare  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
-    from search_client.runs import read_run  # noqa: PLC0415
+    from search_client.runs.load import read_run  # noqa: PLC0415
+    from search_client.stages.data import read_data  # noqa: PLC0415
 
     stages = Stages(console_beside(as_json))
     loaded = read_run(run)

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from netspec.command import AsJson, print_json
+from netspec.console.command import AsJson, print_json
+from netspec.console.outputs import write_file
 from netspec.operators import Precision
-from netspec.outputs import write_file
 from search_client.commands.options import console, console_beside
 
 

@@ -8,7 +8,7 @@ import typer
 
 from netspec.client import ProfilerClient
 from netspec.errors import UserError
-from search_client.shipped import shipped_recipes
+from search_client.recipes import shipped_recipes
 
 #: a shell waits so long (s) for a profiler's targets
 _PATIENCE_S = 1.0

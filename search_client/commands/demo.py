@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from netspec.command import AsJson, print_json
+from netspec.console.command import AsJson, print_json
+from netspec.console.outputs import make_folder
 from netspec.errors import Interrupted
-from netspec.outputs import make_folder
 from search_client.commands.options import (
     Overrides,
     Recipe,
@@ -38,10 +38,10 @@ def demo(
     Everything stays in the run's folder; a second demo in the same folder reuses
     the entries of the first. Ctrl-C stops all three processes and loses no visit.
     """
-    from search_client.demo import run_demo  # noqa: PLC0415
+    from search_client.demo.run import run_demo  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
+    from search_client.recipe import read_recipe  # noqa: PLC0415
     from search_client.report.terminal import print_report  # noqa: PLC0415
-    from search_client.settings import read_recipe  # noqa: PLC0415
 
     settings = read_recipe(recipe, overrides or [])
     # Whoever ends the demo ends its companions too: a closed terminal, a timeout, a supervisor.

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from netspec.command import AsJson
+from netspec.console.command import AsJson
+from netspec.console.outputs import write_file
 from netspec.errors import UserError
-from netspec.outputs import write_file
 from search_client.commands.options import LatencyRef, SearchRun, console, print_found
 
 
@@ -36,9 +36,9 @@ def derive(
     A search that was made for one latency has probabilities near it: aim far off, and a
     search of its own finds better networks.
     """
-    from search_client.run_record import NETWORK, read_record  # noqa: PLC0415
-    from search_client.runs import read_run  # noqa: PLC0415
-    from search_client.settings import parse_ms  # noqa: PLC0415
+    from search_client.recipe import parse_ms  # noqa: PLC0415
+    from search_client.runs.load import read_run  # noqa: PLC0415
+    from search_client.runs.record import NETWORK, read_record  # noqa: PLC0415
 
     references = dict(enumerate(parse_ms(text) for text in latency_ref or []))
     targets = len(read_record(run).targets)

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from netspec.command import AsJson, print_json
-from netspec.connection import DEFAULT_URL
+from netspec.console.command import AsJson, print_json
+from netspec.console.connection import DEFAULT_URL
 from search_client.commands.options import (
     ProfilerUrl,
     TargetOption,
@@ -41,9 +41,9 @@ def evaluate(
     With --measure also its latency on a target, through the profiler. Weights of
     `search-client train` (RUN/float.pt) are evaluated in torch.
     """
-    from search_client.evaluate import evaluate_file  # noqa: PLC0415
-    from search_client.profiling import measure_models  # noqa: PLC0415
+    from search_client.deployment.accuracy import evaluate_file  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
+    from search_client.stages.profile import measure_models  # noqa: PLC0415
 
     require_file(model)
     if model.suffix == ".pt":
@@ -75,9 +75,9 @@ def evaluate(
 
 def _evaluate_weights(weights: Path, data: Path, *, as_json: bool) -> None:
     """The top-1 accuracy of a trained float network on the test part of a folder."""
-    from search_client.images import read_folder, stored_size  # noqa: PLC0415
+    from search_client.data.folders import read_folder, stored_size  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
-    from search_client.training import evaluate_weights, load_network  # noqa: PLC0415
+    from search_client.stages.train import evaluate_weights, load_network  # noqa: PLC0415
 
     size = stored_size(load_network(weights).network.input_size)
     stages = Stages(console_beside(as_json))

@@ -35,11 +35,11 @@ def export(
     The file is compared with torch on test images under reference kernels, builtin kernels and
     XNNPACK, and is not written if it strays. Its labels lie beside it.
     """
-    from search_client.artifacts import load_artifact  # noqa: PLC0415
-    from search_client.export import export as run_export  # noqa: PLC0415
-    from search_client.export import write  # noqa: PLC0415
+    from search_client.deployment.export import export as run_export  # noqa: PLC0415
+    from search_client.deployment.export import write  # noqa: PLC0415
+    from search_client.deployment.trained_network import load_artifact  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
-    from search_client.quantizing import (  # noqa: PLC0415
+    from search_client.stages.quantize import (  # noqa: PLC0415
         comparison_images,
         labelled_for,
         read_images,

@@ -10,13 +10,13 @@ import typer
 from rich.console import Console
 
 from netspec.client import ProfilerClient
-from netspec.command import print_json
-from netspec.connection import URL_VARIABLE
+from netspec.console.command import print_json
+from netspec.console.connection import URL_VARIABLE
 from search_client.commands.completion import complete_recipe, complete_target
 
 if TYPE_CHECKING:
-    from search_client.derive import Derived
-    from search_client.settings import Settings
+    from search_client.recipe import Settings
+    from search_client.search.derive import Derived
 
 console = Console()
 
@@ -78,7 +78,7 @@ def overridden(settings: Settings, overrides: list[str] | None) -> Settings:
     Raises:
         UserError: one of them does not exist or is impossible.
     """
-    from search_client.settings import with_overrides  # noqa: PLC0415
+    from search_client.recipe import with_overrides  # noqa: PLC0415
 
     return with_overrides(settings, overrides or [])
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from netspec.connection import DEFAULT_URL
+from netspec.console.connection import DEFAULT_URL
 from netspec.wire import ISOLATED, TaskMethod
 from search_client.commands.options import (
     Overrides,
@@ -32,9 +32,9 @@ def profile(
     overrides: Overrides = None,
 ) -> None:
     """Measure a recipe's space on a target and publish its calibrated table."""
-    from search_client.profiling import profile as run_profile  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
-    from search_client.settings import read_recipe  # noqa: PLC0415
+    from search_client.recipe import read_recipe  # noqa: PLC0415
+    from search_client.stages.profile import profile as run_profile  # noqa: PLC0415
 
     settings = read_recipe(recipe, overrides or []).for_classes(classes)
     with profiler_client(profiler_url) as client:

@@ -11,7 +11,7 @@ from netspec.errors import UserError
 from search_client.commands.completion import complete_artifact
 
 if TYPE_CHECKING:
-    from search_client.artifacts import Artifact
+    from search_client.deployment.trained_network import Artifact
 
 RunOf = Annotated[
     Path, typer.Option("--run", help="Folder of a run, with its NAME.network.pt files.")

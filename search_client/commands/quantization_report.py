@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from netspec.client import LatencyTable
-from netspec.command import AsJson, print_json
-from netspec.connection import DEFAULT_URL
+from netspec.console.command import AsJson, print_json
+from netspec.console.connection import DEFAULT_URL
 from netspec.wire import JobRequest, Snapshot
 from search_client.commands.options import (
     ProfilerUrl,
@@ -23,8 +23,8 @@ from search_client.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from search_client.quantization_report import QuantizationReport
-    from search_client.settings import Settings
+    from search_client.quantization.report import QuantizationReport
+    from search_client.recipe import Settings
 
 _SHOWN = 20
 
@@ -49,8 +49,8 @@ def quantization_report(
     Reads the target's newest table. The recipe's space and baseline tell what a search and
     mixed precision gain; an operator that is only in one precision is left out.
     """
-    from search_client.quantization_report import quantization_report as tell  # noqa: PLC0415
-    from search_client.settings import read_recipe  # noqa: PLC0415
+    from search_client.quantization.report import quantization_report as tell  # noqa: PLC0415
+    from search_client.recipe import read_recipe  # noqa: PLC0415
 
     settings = read_recipe(recipe).for_classes(classes)
     table = (
@@ -74,7 +74,7 @@ def quantization_report(
 def _of_profiler(
     url: str, wished: str | None, settings: Settings, shown: Console, *, profile_conversions: bool
 ) -> Snapshot:
-    from search_client.mixed_precision import conversions_of  # noqa: PLC0415
+    from search_client.quantization.mixed_precision import conversions_of  # noqa: PLC0415
 
     with profiler_client(url) as client:
         chosen = client.target(wished)

@@ -63,11 +63,11 @@ def quantize(
     Leaves RUN/NAME.network.pt, RUN/NAME.int8.tflite and RUN/NAME.int8.labels.txt. The file is
     only written if it computes what torch computes, on every kernel set.
     """
-    from search_client.artifacts import Source, load_artifact  # noqa: PLC0415
-    from search_client.export import export, write  # noqa: PLC0415
+    from search_client.deployment.export import export, write  # noqa: PLC0415
+    from search_client.deployment.trained_network import Source, load_artifact  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
-    from search_client.qat import QatConfig  # noqa: PLC0415
-    from search_client.quantizing import (  # noqa: PLC0415
+    from search_client.quantization.finetuning import QatConfig  # noqa: PLC0415
+    from search_client.stages.quantize import (  # noqa: PLC0415
         QuantizeOptions,
         as_artifact,
         background_added,
@@ -77,7 +77,7 @@ def quantize(
         quantize_artifact,
         read_images,
     )
-    from search_client.training import load_network  # noqa: PLC0415
+    from search_client.stages.train import load_network  # noqa: PLC0415
 
     stages = Stages(console)
     finetuning = QatConfig(

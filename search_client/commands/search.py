@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netspec.command import AsJson, print_json
-from netspec.connection import DEFAULT_URL
+from netspec.console.command import AsJson, print_json
+from netspec.console.connection import DEFAULT_URL
+from netspec.console.outputs import make_folder
 from netspec.errors import UserError
-from netspec.outputs import make_folder
 from search_client.commands.completion import complete_target
 from search_client.commands.options import (
     DataFolder,
@@ -28,7 +28,7 @@ from search_client.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from search_client.settings import Settings
+    from search_client.recipe import Settings
 
 
 def search(
@@ -74,15 +74,15 @@ def search(
     search; --resume goes on from there. Under torchrun all processes search together. With
     --only-search --snapshot a search needs no profiler.
     """
-    from search_client import distributed  # noqa: PLC0415
-    from search_client.curves import curves  # noqa: PLC0415
     from search_client.pipeline import run as run_pipeline  # noqa: PLC0415
     from search_client.pipeline import search_only  # noqa: PLC0415
-    from search_client.prices import target_of  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
+    from search_client.recipe import read_recipe  # noqa: PLC0415
     from search_client.report.terminal import print_report  # noqa: PLC0415
-    from search_client.run_record import NETWORK  # noqa: PLC0415
-    from search_client.settings import read_recipe  # noqa: PLC0415
+    from search_client.runs.record import NETWORK  # noqa: PLC0415
+    from search_client.search.tensorboard import curves  # noqa: PLC0415
+    from search_client.stages.latency_tables import target_of  # noqa: PLC0415
+    from search_client.training import distributed  # noqa: PLC0415
 
     if snapshot is not None and not only_search:
         raise UserError(
@@ -152,7 +152,7 @@ def _aimed(settings: Settings, targets: list[str | None], references: list[str])
     Raises:
         UserError: their numbers do not fit.
     """
-    from search_client.settings import FurtherTarget, parse_ms  # noqa: PLC0415
+    from search_client.recipe import FurtherTarget, parse_ms  # noqa: PLC0415
 
     if (len(targets) > 1 or len(references) > 1) and len(targets) != len(references):
         raise UserError(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netspec.connection import DEFAULT_URL
+from netspec.console.connection import DEFAULT_URL
 from search_client.commands.options import ProfilerUrl, TargetOption, console, profiler_client
 
 

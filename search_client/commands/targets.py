@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Column, Table
 
-from netspec.command import AsJson, print_json
-from netspec.connection import DEFAULT_URL
+from netspec.console.command import AsJson, print_json
+from netspec.console.connection import DEFAULT_URL
 from search_client.commands.options import ProfilerUrl, console, profiler_client
 
 

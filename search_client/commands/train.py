@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from netspec.console.outputs import make_folder
 from netspec.errors import UserError
 from netspec.networks import Network
-from netspec.outputs import make_folder
 from netspec.validation import first_problem
 from search_client.commands.options import (
     DataFolder,
@@ -38,11 +38,11 @@ def train(
 
     Ctrl-C and SIGTERM save the training; --resume goes on from there.
     """
-    from search_client import distributed  # noqa: PLC0415
-    from search_client.data import read_data  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
-    from search_client.run_record import NETWORK, read_record  # noqa: PLC0415
-    from search_client.training import train_network  # noqa: PLC0415
+    from search_client.runs.record import NETWORK, read_record  # noqa: PLC0415
+    from search_client.stages.data import read_data  # noqa: PLC0415
+    from search_client.stages.train import train_network  # noqa: PLC0415
+    from search_client.training import distributed  # noqa: PLC0415
 
     record = read_record(run)
     settings = overridden(record.settings, overrides)

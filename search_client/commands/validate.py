@@ -12,8 +12,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from netspec.command import AsJson, print_json
-from netspec.connection import DEFAULT_URL
+from netspec.console.command import AsJson, print_json
+from netspec.console.connection import DEFAULT_URL
 from netspec.errors import UserError
 from netspec.operators import PRECISIONS, Precision
 from search_client.commands.options import (
@@ -26,7 +26,7 @@ from search_client.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from search_client.validation import Validation
+    from search_client.validation.validate import Validation
 
 _SEEDS = 2**31
 
@@ -55,9 +55,9 @@ def validate(
     networks are compared again, and what is still fresh is not measured again.
     """
     from search_client.progress import Stages  # noqa: PLC0415
-    from search_client.settings import read_recipe  # noqa: PLC0415
-    from search_client.validation import PLOT_ENDINGS  # noqa: PLC0415
-    from search_client.validation import validate as run_validation  # noqa: PLC0415
+    from search_client.recipe import read_recipe  # noqa: PLC0415
+    from search_client.validation.validate import PLOT_ENDINGS  # noqa: PLC0415
+    from search_client.validation.validate import validate as run_validation  # noqa: PLC0415
 
     seed = secrets.randbelow(_SEEDS) if seed is None else seed
     if plot is not None and plot.suffix not in PLOT_ENDINGS:
@@ -80,7 +80,7 @@ def validate(
             if precision in (None, one)
         ]
     if plot is not None:
-        from search_client.validation_plot import plot as write_plot  # noqa: PLC0415
+        from search_client.validation.plot import plot as write_plot  # noqa: PLC0415
 
         write_plot(validations, plot)
     if as_json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from netspec.command import AsJson, print_json
+from netspec.console.command import AsJson, print_json
 from search_client.commands.options import console, console_beside
 from search_client.commands.quantization_options import (
     DataOf,
@@ -18,7 +18,7 @@ from search_client.commands.quantization_options import (
 )
 
 if TYPE_CHECKING:
-    from search_client.verify import Verification
+    from search_client.deployment.parity import Verification
 
 
 def verify(
@@ -37,10 +37,10 @@ def verify(
     exit code 2, naming the first layer that strays, if the file does not compute what torch
     computes.
     """
-    from search_client.export import verified  # noqa: PLC0415
-    from search_client.origin import find_origin  # noqa: PLC0415
+    from search_client.deployment.export import verified  # noqa: PLC0415
+    from search_client.deployment.origin import find_origin  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
-    from search_client.quantizing import (  # noqa: PLC0415
+    from search_client.stages.quantize import (  # noqa: PLC0415
         comparison_images,
         labelled_for,
         read_images,

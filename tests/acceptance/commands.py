@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
-from search_client.photographs import write_photographs
+from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
+from search_client.demo.photographs import write_photographs
 
 TIMEOUT_S = 120
 

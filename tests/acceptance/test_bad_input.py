@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from netspec.client import ProfilerClient
-from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
+from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
 from netspec.operators import MBConv
 from netspec.wire import JobRequest
-from search_client.settings import read_recipe
+from search_client.recipe import read_recipe
 from tests.acceptance.commands import run, started, write_data, write_recipe
 from tests.acceptance.forked import Commands, forked_commands
 from tests.waiting import wait_for

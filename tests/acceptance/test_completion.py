@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from netspec.connection import TOKEN_VARIABLE, URL_VARIABLE
+from netspec.console.connection import TOKEN_VARIABLE, URL_VARIABLE
 from scripts.site.commands import APPS
 from tests.acceptance.commands import environment, run
 from tests.integration.profiler_server import farm

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from netspec.operators import PRECISIONS
+from search_client.recipe import Settings, read_recipe
 from search_client.report.content import NetworkResult, Report
-from search_client.settings import Settings, read_recipe
 from tests.acceptance.commands import run, write_data, write_recipe
 
 STAGES = ["start", "data", "profile", "search", "train", "quantize", "export", "measure"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import typer
 
-from netspec import command
+from netspec.console import command
 from scripts.site.commands import APPS, commands_of
 from tests.acceptance.commands import run
 from tests.acceptance.reachable import reachable
@@ -54,7 +54,7 @@ def test_there_is_one_way_to_ask_for_json_and_one_to_print_it(name: str) -> None
     callback = COMMANDS[name].callback
     (option,) = [one for one in COMMANDS[name].params if "--json" in one.opts]
     assert option.help == command.AsJson.__metadata__[0].help  # type: ignore[attr-defined]
-    assert "netspec.command.print_json" in reachable(callback.__module__, callback.__name__)
+    assert "netspec.console.command.print_json" in reachable(callback.__module__, callback.__name__)
 
 
 def test_json_is_all_that_is_on_stdout(tmp_path: Path) -> None:

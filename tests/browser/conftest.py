@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from netspec.connection import DATA_DIR_VARIABLE, load_token
+from netspec.console.connection import DATA_DIR_VARIABLE, load_token
 from tests.browser import farm
 from tests.browser.watching import Open, Site, Watched
 from tests.integration.profiler_server.process import Server

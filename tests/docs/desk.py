@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
+from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
 from tests.acceptance.commands import environment
 from tests.docs.pages import Block
 from tests.waiting import wait_for

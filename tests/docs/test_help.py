@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from scripts.site.commands import APPS, command_page, commands_of, examples_of
-from search_client.settings import read_recipe
+from search_client.recipe import read_recipe
 from tests.docs.command_lines import commands_in, problem_of
 
 COMMANDS = {

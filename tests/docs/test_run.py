@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from netspec.client import ProfilerClient
-from netspec.connection import TOKEN_VARIABLE, URL_VARIABLE
+from netspec.console.connection import TOKEN_VARIABLE, URL_VARIABLE
 from search_client.report.content import Report
 from tests.docs.desk import SMALLER, Desk, empty_desk, smaller, tell_where_the_server_is
 from tests.docs.pages import SHELL, Block, all_blocks

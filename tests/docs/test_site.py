@@ -11,14 +11,14 @@ from markdown import Markdown
 from math_core import LatexError
 from pydantic import BaseModel, Field
 
-from netspec import connection
+from netspec.console import connection
 from profiler_server.kit.settings import Settings
 from scripts.site.commands import APPS, command_page, commands_of
 from scripts.site.links import problems_of
 from scripts.site.markdown import cell
 from scripts.site.rest import rest_page
 from scripts.site.settings import comments, recipe_page, settings_page
-from search_client.losses import Equation3
+from search_client.latency.losses import Equation3
 from tests.docs.pages import ROOT
 
 

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query, Request, Response
 from profiler_server.dashboard import entry_view, rendering
 from profiler_server.dashboard.dependencies import TablesReader
 from profiler_server.dashboard.endpoints.targets import TargetId
+from profiler_server.entries import details
 from profiler_server.kit.dependencies import DatabaseDep
-from profiler_server.measurements import details
-from profiler_server.measurements.endpoints import SubjectHash
+from profiler_server.visits.endpoints import SubjectHash
 
 router = APIRouter(prefix="/targets/{target_id}/entries/{subject_hash}")
 #: characters of a visit's raw output on its page; all of it is in the API

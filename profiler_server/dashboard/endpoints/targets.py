@@ -10,9 +10,9 @@ from profiler_server.dashboard import networks_view, rendering, table_filter, ta
 from profiler_server.dashboard.dependencies import TablesReader
 from profiler_server.dashboard.table_filter import TableFilter
 from profiler_server.devices import service as devices
+from profiler_server.entries import details
 from profiler_server.kit.dependencies import DatabaseDep
 from profiler_server.kit.pages import PageRequest
-from profiler_server.measurements import details
 
 router = APIRouter(prefix="/targets")
 _TARGETS_A_PAGE = 100

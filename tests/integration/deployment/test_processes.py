@@ -19,8 +19,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from netspec.client.http import ProfilerHttp
 from netspec.operators import MBConv
-from netspec.profiler_http import ProfilerHttp
 from netspec.wire import Entry, Job, JobRequest, PublishRequest, Snapshot
 from tests.integration.deployment import compose
 from tests.integration.profiler_server.postgres import CannotStart, running

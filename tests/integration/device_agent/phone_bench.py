@@ -10,18 +10,18 @@ from pathlib import Path
 
 import httpx2
 
-from device_agent.agent import Agent
-from device_agent.anchor import AnchorWatch
-from device_agent.attempt import Bench
-from device_agent.link import Link
-from device_agent.model_files import ModelFiles
+from device_agent.loop.agent import Agent
+from device_agent.loop.attempt import Bench
+from device_agent.loop.model_files import ModelFiles
+from device_agent.loop.server import Link
+from device_agent.measuring.anchor import AnchorWatch
+from device_agent.measuring.spool import Spool
+from device_agent.phones.connect import reach
 from device_agent.phones.phone import Phone
 from device_agent.phones.probe import Choice
-from device_agent.phones.reach import reach
 from device_agent.phones.stretch import StretchRunner
-from device_agent.spool import Spool
-from device_agent.stop import StopSignal
-from netspec.profiler_http import ProfilerHttp
+from device_agent.processes.stop import StopSignal
+from netspec.client.http import ProfilerHttp
 from netspec.protocol import PHONE, Anchor, CoolDown, MeasurementProtocol
 from tests.integration.device_agent.fake_runner import PROGRAM, FakeBenchmarkModel
 from tests.phones.fake_phone import FakePhone

@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from device_agent.link import Link
+from device_agent.loop.server import Link
+from device_agent.phones.connect import reach
 from device_agent.phones.phone import Phone
 from device_agent.phones.probe import Choice
-from device_agent.phones.reach import reach
 from netspec.protocol import PHONE, CoolDown, Gate
 from netspec.wire import DeviceRegistration, Job, JobRequest
 from tests.integration.device_agent.fake_runner import PROGRAM, FakeBenchmarkModel

@@ -10,11 +10,11 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from device_agent.agent import registration
-from device_agent.host import host_device
-from device_agent.link import Link
-from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
-from netspec.profiler_http import ProfilerHttp
+from device_agent.host.identity import host_device
+from device_agent.loop.agent import registration
+from device_agent.loop.server import Link
+from netspec.client.http import ProfilerHttp
+from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
 from netspec.protocol import MeasurementProtocol
 from netspec.wire import Job, JobRequest
 

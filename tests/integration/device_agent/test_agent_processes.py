@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from device_agent.host import host_device
-from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
+from device_agent.host.identity import host_device
+from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
 from netspec.errors import ProfilerRefused
 from netspec.networks import Network
 from netspec.protocol import MeasurementProtocol

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from device_agent.agent import registration
 from device_agent.errors import ProfileMismatch, RunnerFailed
-from device_agent.host import choose_core
+from device_agent.host.identity import choose_core
+from device_agent.loop.agent import registration
+from device_agent.phones.connect import reach
 from device_agent.phones.phone import Phone
 from device_agent.phones.probe import Choice
-from device_agent.phones.reach import reach
 from device_agent.runners import litert_library
 from device_agent.runners.host_profile import methods_of
 from device_agent.runners.litert import LiteRtRunner

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from device_agent.notes import keep_left_behind
+from device_agent.measuring.notes import keep_left_behind
 from device_agent.phones.files import STRETCHES
 from device_agent.phones.phone import Phone
 from netspec.protocol import MeasurementProtocol

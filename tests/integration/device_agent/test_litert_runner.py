@@ -19,7 +19,7 @@ from device_agent.errors import (
     RunnerFailed,
     VisitTimedOut,
 )
-from device_agent.host import choose_core
+from device_agent.host.identity import choose_core
 from device_agent.runners.litert import LiteRtRunner
 from netspec.operators import PRECISIONS, Precision
 from netspec.protocol import MeasurementProtocol

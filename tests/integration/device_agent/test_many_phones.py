@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
+from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
 from tests.integration.device_agent.phone_farm import add, ask, options
 from tests.integration.device_agent.processes import Farm
 from tests.phones.fake_phone import FakePhone

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from device_agent.host import host_device
+from device_agent.host.identity import host_device
 from netspec.protocol import MeasurementProtocol
 from netspec.spaces import Space, Stage
 from netspec.wire import JobRequest, PublishRequest, Snapshot

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from device_agent.errors import DelegateRefused
-from device_agent.host import host_device, host_identity
+from device_agent.host.identity import host_device, host_identity
 from device_agent.runners.litert import LiteRtRunner
 from netspec.protocol import MeasurementProtocol
 from tests.integration.device_agent.models import block_file

@@ -25,9 +25,9 @@ from netspec.operators import (
     StemConv,
     Stride,
 )
-from netspec.seeded import seeded_parameters
 from netspec.spaces import Space, Stage
 from netspec.tflite import delegation, encode
+from netspec.tflite.seeded_weights import seeded_parameters
 from tests.integration.netspec.reference import (
     activations,
     last,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
+from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
 from profiler_server.app import create_app
 from profiler_server.auth import service as auth
 from profiler_server.auth import tokens

@@ -8,8 +8,8 @@ from typing import TypeVar
 from netspec.operators import Operator
 from netspec.protocol import TargetIdentity
 from profiler_server.kit.database import Database
-from profiler_server.tables import published
-from profiler_server.tables.formats.table import Price, ReadTable
+from profiler_server.latency_tables.published import store
+from profiler_server.latency_tables.published.formats.table import Price, ReadTable
 from tests import made_up
 
 OneOperator = TypeVar("OneOperator", bound=Operator)
@@ -24,5 +24,5 @@ def put(
         Price(operator, value, value * 0.9, value * 1.1, 3) for operator, value in values_ms.items()
     )
     with database.write() as session:
-        published.store(session, target, ReadTable(prices, {}))
+        store.store(session, target, ReadTable(prices, {}))
     return target

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
+from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
 
 START_TIMEOUT_S = 30
 

@@ -14,7 +14,7 @@ from netspec.wire import MAX_MODEL_BYTES
 from profiler_server.app import create_app
 from profiler_server.auth import repository, service
 from profiler_server.auth.scopes import Scope
-from profiler_server.events.tables import EventKind, EventRow
+from profiler_server.events.rows import EventKind, EventRow
 from profiler_server.kit.database import Database
 from profiler_server.kit.settings import Settings
 from tests.integration.profiler_server import farm

@@ -16,14 +16,14 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
-from netspec.connection import load_token, save_token, token_path
+from netspec.console.connection import load_token, save_token, token_path
 from netspec.errors import UserError
 from profiler_server import cli
 from profiler_server.auth import repository
+from profiler_server.entries.rows import VisitRow
 from profiler_server.kit import schema
 from profiler_server.kit.database import Database
 from profiler_server.kit.settings import Settings
-from profiler_server.measurements.tables import VisitRow
 from profiler_server.serving import first_token
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api
@@ -67,7 +67,7 @@ def test_a_database_that_fails_in_passing_is_told(
     def fail(*_: object) -> None:
         raise full
 
-    monkeypatch.setattr("profiler_server.measurements.derivation.rederive", fail)
+    monkeypatch.setattr("profiler_server.entries.derivation.rederive", fail)
     with pytest.raises(UserError, match="no room left: database or disk is full; run the command"):
         run("rederive", "--database-url", settings.database_url)
     full.orig = ZeroDivisionError()

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from sqlalchemy import func, select
 
 from netspec.wire import VisitBatch
-from profiler_server.devices.tables import TargetRow
+from profiler_server.devices.rows import TargetRow
+from profiler_server.entries import derivation
+from profiler_server.entries.rows import EntryRow
 from profiler_server.kit import schema
 from profiler_server.kit.database import Database
-from profiler_server.measurements import derivation
-from profiler_server.measurements.tables import EntryRow
 from tests.integration.profiler_server import farm, grids
 from tests.integration.profiler_server.service import Api
 

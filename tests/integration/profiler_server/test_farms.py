@@ -21,8 +21,8 @@ from netspec.wire import (
     TaskOutcome,
 )
 from profiler_server.auth.scopes import Scope
-from profiler_server.devices.tables import DeviceRow
-from profiler_server.jobs.tables import TaskRow
+from profiler_server.devices.rows import DeviceRow
+from profiler_server.jobs.rows import TaskRow
 from profiler_server.kit.database import Database, database_now
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.conftest import MakeApi

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 from sqlalchemy import delete
 
-from netspec.cover import appearances, covering_networks
+from netspec.covering_networks import appearances, covering_networks
 from netspec.networks import Network
 from netspec.operators import Operator
 from netspec.spaces import Space, Stage
@@ -22,10 +22,10 @@ from netspec.wire import (
     TaskOutcome,
     VisitBatch,
 )
+from profiler_server.entries import derivation
+from profiler_server.entries import profile_repository as profiles
+from profiler_server.entries.rows import ProfiledNetworkRow
 from profiler_server.kit.database import Database
-from profiler_server.measurements import derivation
-from profiler_server.measurements import profile_repository as profiles
-from profiler_server.measurements.tables import ProfiledNetworkRow
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api, read
 

@@ -168,7 +168,7 @@ def test_less_than_nothing_is_not_predicted(api: Api, monkeypatch: pytest.Monkey
     fitted = Calibration(
         precision="float32", scale=2.0, intercept_ms=-9.0, networks=(), held_out=None
     )
-    monkeypatch.setattr("profiler_server.tables.calibration.fit", lambda *_: fitted)
+    monkeypatch.setattr("profiler_server.latency_tables.calibration.fit", lambda *_: fitted)
     network = farm.network([2, 2], "of five")
     measure(api, network.operators, network)
     answer = api.call("POST", f"/v1/targets/{TARGET}/snapshots", PublishRequest(), status=201)

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from netspec.connection import load_token
+from netspec.console.connection import load_token
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.process import Server

@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from netspec.connection import load_token, token_path
+from netspec.client.http import ProfilerHttp
+from netspec.console.connection import load_token, token_path
 from netspec.errors import ProfilerRefused, ProfilerUnreachable
-from netspec.profiler_http import ProfilerHttp
 from netspec.wire import LeaseRequest, PublishRequest, Snapshot, VisitBatch, VisitReceipts
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.process import Server, command

@@ -17,7 +17,7 @@ from profiler_server import cli
 from profiler_server.drift import verdicts
 from profiler_server.drift.service import JOB_NAME, Recheck, recheck
 from profiler_server.events import service as events
-from profiler_server.events.tables import EventKind
+from profiler_server.events.rows import EventKind
 from profiler_server.kit.database import Database
 from profiler_server.kit.pages import PageRequest
 from profiler_server.kit.settings import Settings

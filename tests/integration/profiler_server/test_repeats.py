@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from profiler_server.auth.scopes import Scope
+from profiler_server.idempotency import service
+from profiler_server.idempotency.rows import RepeatRow
 from profiler_server.kit.database import Database
-from profiler_server.repeats import service
-from profiler_server.repeats.tables import RepeatRow
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.service import Api

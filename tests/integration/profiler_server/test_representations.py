@@ -9,8 +9,8 @@ import pytest
 from pyarrow import parquet
 
 from netspec.wire import Entry, Snapshot
-from profiler_server.tables import representations
-from profiler_server.tables.columns import COLUMNS
+from profiler_server.latency_tables import representations
+from profiler_server.latency_tables.columns import COLUMNS
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api, read
 

@@ -13,8 +13,8 @@ from sqlalchemy import inspect, literal_column, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from netspec.errors import UserError
-from profiler_server.devices.tables import DeviceTargetRow
-from profiler_server.events.tables import EventKind, EventRow
+from profiler_server.devices.rows import DeviceTargetRow
+from profiler_server.events.rows import EventKind, EventRow
 from profiler_server.kit import schema
 from profiler_server.kit.database import Database, database_now
 from profiler_server.kit.metadata import metadata

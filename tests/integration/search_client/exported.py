@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from search_client.artifacts import Artifact, Source
-from search_client.batches import TrainingBatches
-from search_client.images import ImageSet
-from search_client.modules import FloatNetwork
-from search_client.qat import QatConfig, finetune_int8
-from search_client.train import TrainConfig, train
+from search_client.data.batches import TrainingBatches
+from search_client.data.folders import ImageSet
+from search_client.deployment.trained_network import Artifact, Source
+from search_client.networks.layers import FloatNetwork
+from search_client.quantization.finetuning import QatConfig, finetune_int8
+from search_client.training.loop import TrainConfig, train
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 
 NETWORK = tiny_space().network([0, 6])

@@ -9,18 +9,18 @@ from pathlib import Path
 import torch
 
 from netspec.errors import UserError
-from search_client import distributed
-from search_client.checkpoints import Checkpoints, save
-from search_client.expected_latency import ExpectedLatency
-from search_client.family import Family
-from search_client.gates import Gradient
-from search_client.goal import Aim, Goal
-from search_client.losses import Linear
-from search_client.modules import FloatNetwork
-from search_client.search_config import SearchConfig
-from search_client.search_loop import Search
-from search_client.steps import Batch
-from search_client.train import TrainConfig, train
+from search_client.data.batches import Batch
+from search_client.latency.expected import ExpectedLatency
+from search_client.latency.losses import Linear
+from search_client.latency.objective import Aim, Goal
+from search_client.networks.layers import FloatNetwork
+from search_client.search.config import SearchConfig
+from search_client.search.loop import Search
+from search_client.supernet.gates import Gradient
+from search_client.supernet.variants import Family
+from search_client.training import distributed
+from search_client.training.checkpoints import Checkpoints, save
+from search_client.training.loop import TrainConfig, train
 from tests.unit.search_client.tiny import tiny_space
 
 

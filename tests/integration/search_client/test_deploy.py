@@ -8,16 +8,16 @@ import torch
 from rich.console import Console
 
 from netspec.operators import PRECISIONS
-from search_client.batches import central_crop
-from search_client.deploy import Deployed, _at_size, deploy
-from search_client.images import ImageSet
-from search_client.litert import TFLiteClassifier
-from search_client.logits import to_pixels
+from search_client.data.batches import central_crop
+from search_client.data.folders import ImageSet
+from search_client.deployment.litert import TFLiteClassifier
+from search_client.deployment.logits import to_pixels
+from search_client.deployment.parity import ParityFailed
 from search_client.progress import Stages
-from search_client.qat import QatConfig
-from search_client.settings import Settings
-from search_client.train import TrainConfig
-from search_client.verify import ParityFailed
+from search_client.quantization.finetuning import QatConfig
+from search_client.recipe import Settings
+from search_client.stages.deploy import Deployed, _at_size, deploy
+from search_client.training.loop import TrainConfig
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 
 SPACE = tiny_space()

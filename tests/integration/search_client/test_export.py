@@ -19,19 +19,24 @@ from netspec.operators import PRECISIONS, MBConv, Operator, operator_from_key
 from netspec.spaces import Space, Stage
 from netspec.tflite.contents import operators_of
 from netspec.wire import Entry, JobRequest, ModelSubject, Snapshot
-from search_client.artifacts import Artifact, NoArtifact, artifact_names, load_artifact
-from search_client.batches import central_crop
-from search_client.checkpoints import save
 from search_client.cli import app
 from search_client.commands.quantization_options import data_folder, integers
-from search_client.evaluate import LabelsDiffer, evaluate_file
-from search_client.export import FORMS, NotQuantized, export, model_file, write
-from search_client.images import NoClasses
-from search_client.logits import torch_logits
-from search_client.mixed_precision import conversions_of
-from search_client.model_metadata import Form, read_metadata
-from search_client.origin import UnknownOrigin, find_origin
-from search_client.verify import ParityFailed
+from search_client.data.batches import central_crop
+from search_client.data.folders import NoClasses
+from search_client.deployment.accuracy import LabelsDiffer, evaluate_file
+from search_client.deployment.export import FORMS, NotQuantized, export, model_file, write
+from search_client.deployment.logits import torch_logits
+from search_client.deployment.metadata import Form, read_metadata
+from search_client.deployment.origin import UnknownOrigin, find_origin
+from search_client.deployment.parity import ParityFailed
+from search_client.deployment.trained_network import (
+    Artifact,
+    NoArtifact,
+    artifact_names,
+    load_artifact,
+)
+from search_client.quantization.mixed_precision import conversions_of
+from search_client.training.checkpoints import save
 from tests.integration.search_client.exported import CLASSES, NETWORK, trained_artifact
 from tests.made_up import operator_entry
 from tests.unit.search_client.tables import snapshot

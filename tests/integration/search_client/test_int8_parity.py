@@ -8,13 +8,13 @@ from netspec.networks import Network
 from netspec.operators import Classifier, HeadConv, MBConv, Operator, StemConv
 from netspec.tflite import encode
 from netspec.tflite.contents import FileOperator, operators_of
-from search_client.batches import TrainingBatches, central_crop
-from search_client.mixed_precision import with_float_blocks
-from search_client.modules import FloatNetwork
-from search_client.qat import QatConfig, finetune_int8
-from search_client.quantize import QuantizedNetwork
-from search_client.train import TrainConfig, train
-from search_client.verify import KERNEL_SETS, first_difference, verify
+from search_client.data.batches import TrainingBatches, central_crop
+from search_client.deployment.parity import KERNEL_SETS, first_difference, verify
+from search_client.networks.layers import FloatNetwork
+from search_client.quantization.finetuning import QatConfig, finetune_int8
+from search_client.quantization.mixed_precision import with_float_blocks
+from search_client.quantization.network import QuantizedNetwork
+from search_client.training.loop import TrainConfig, train
 from tests.unit.search_client.tiny import tiny_images
 
 #: at 17 px, so that both even and odd sides meet strides

@@ -9,14 +9,14 @@ import torch
 from netspec.layers import Float32Array, Parameters, named_layers
 from netspec.quantization import affine_of
 from netspec.tflite import FileOptions, encode
-from search_client import logits as of_files
-from search_client.batches import normalise
-from search_client.litert import Kernels, NoClassifier, Pixels, TFLiteClassifier
-from search_client.logits import to_pixels, torch_logits
-from search_client.modules import FloatNetwork, folded_parameters
-from search_client.ptq import quantize_post_training
-from search_client.quantize import QuantizedNetwork
-from search_client.verify import KERNEL_SETS, verify
+from search_client.data.batches import normalise
+from search_client.deployment import logits as of_files
+from search_client.deployment.litert import Kernels, NoClassifier, Pixels, TFLiteClassifier
+from search_client.deployment.logits import to_pixels, torch_logits
+from search_client.deployment.parity import KERNEL_SETS, verify
+from search_client.networks.layers import FloatNetwork, folded_parameters
+from search_client.quantization.network import QuantizedNetwork
+from search_client.quantization.post_training import quantize_post_training
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 
 NETWORK = tiny_space().network([0, 3])

@@ -12,12 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from netspec.client import LatencyTable, Offline
-from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
+from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
 from netspec.errors import MissingEntries, UserError
 from netspec.networks import Network
 from search_client.cli import app
-from search_client.run_record import read_record
-from search_client.settings import read_recipe
+from search_client.recipe import read_recipe
+from search_client.runs.record import read_record
 from tests.acceptance.commands import environment, write_data, write_recipe
 from tests.unit.search_client.tables import calibration, snapshot
 
@@ -55,7 +55,7 @@ def test_a_saved_snapshot_is_all_that_a_search_needs(given: list[str], tmp_path:
 def test_a_search_of_several_processes_is_only_that(
     given: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search_client.distributed.world", lambda: 2)
+    monkeypatch.setattr("search_client.training.distributed.world", lambda: 2)
     monkeypatch.setenv(TOKEN_VARIABLE, "none")
     online = given[: given.index("--snapshot")]
     with pytest.raises(UserError, match="several processes only search; add --only-search"):

@@ -14,9 +14,9 @@ import httpx2
 import pytest
 
 from netspec.client import ProfilerClient
-from netspec.connection import TOKEN_VARIABLE
-from search_client import processes
-from search_client.processes import Companion, CompanionFailed, Companions, profiler_and_agent
+from netspec.console.connection import TOKEN_VARIABLE
+from search_client.demo import companions as processes
+from search_client.demo.companions import Companion, CompanionFailed, Companions, profiler_and_agent
 from tests.acceptance.test_ctrl_c import companions
 from tests.waiting import wait_for
 
@@ -69,7 +69,7 @@ def test_both_end_when_their_user_fails(tmp_path: Path, data_dir: Path) -> None:
 PARENT = """
 import sys, time
 from pathlib import Path
-from search_client.processes import profiler_and_agent
+from search_client.demo.companions import profiler_and_agent
 folder, data_dir = map(Path, sys.argv[1:])
 with profiler_and_agent(folder, data_dir, 0):
     print("ready", flush=True)

@@ -20,7 +20,7 @@ from netspec.client import (
     UnknownTarget,
     job_calls,
 )
-from netspec.connection import TOKEN_VARIABLE
+from netspec.console.connection import TOKEN_VARIABLE
 from netspec.errors import ProfilerRefused, ProfilerUnreachable, UserError
 from netspec.networks import Network
 from netspec.operators import MBConv, Operator

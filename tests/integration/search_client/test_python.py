@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from netspec.client import LatencyTable
-from search_client.run_record import read_record
-from search_client.settings import read_recipe
+from search_client.recipe import read_recipe
+from search_client.runs.record import read_record
 from tests.acceptance.commands import write_data, write_recipe
 from tests.docs.pages import all_blocks
 from tests.unit.search_client.tables import calibration, snapshot

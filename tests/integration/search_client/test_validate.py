@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from netspec.client import ProfilerClient, job_calls
-from netspec.connection import TOKEN_VARIABLE, URL_VARIABLE
+from netspec.console.connection import TOKEN_VARIABLE, URL_VARIABLE
 from netspec.operators import Operator
 from netspec.sampling import random_network
 from netspec.spaces import Space

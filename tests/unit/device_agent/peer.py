@@ -10,16 +10,16 @@ from pathlib import Path
 
 import httpx2
 
-from device_agent.agent import Agent
-from device_agent.attempt import Bench
-from device_agent.link import Link
-from device_agent.local_device import LocalDevice
-from device_agent.model_files import ModelFiles
+from device_agent.host.device import LocalDevice
+from device_agent.loop.agent import Agent
+from device_agent.loop.attempt import Bench
+from device_agent.loop.model_files import ModelFiles
+from device_agent.loop.server import Link
+from device_agent.measuring.spool import Spool
+from device_agent.processes.stop import StopSignal
 from device_agent.runners.base import Measured
-from device_agent.spool import Spool
-from device_agent.stop import StopSignal
+from netspec.client.http import ProfilerHttp
 from netspec.operators import Operator
-from netspec.profiler_http import ProfilerHttp
 from netspec.protocol import MeasurementProtocol
 from netspec.statistics import VisitStatistics
 from netspec.wire import (

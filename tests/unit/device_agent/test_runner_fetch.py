@@ -7,11 +7,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from device_agent.benchmark_model.elf import check_abi, program_abi
 from device_agent.benchmark_model.fetch import RunnerStore, address
 from device_agent.benchmark_model.flags import Kind
 from device_agent.benchmark_model.program import read_program
 from device_agent.errors import DownloadFailed, RunnerMissing, RunnerRefused
-from device_agent.phones.elf import check_abi, program_abi
 
 #: words of TFLite's tool; both tools have these flags
 TFLITE = b"use_xnnpack require_full_delegation Inference timings in us: "

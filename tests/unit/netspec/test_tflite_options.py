@@ -6,9 +6,9 @@ from netspec.errors import EncodingError
 from netspec.layers import LayerWeights, Parameters, layer_name, layers_of
 from netspec.networks import mobilenet_v2
 from netspec.operators import Convert, MBConv, operator_from_key
-from netspec.seeded import seeded_parameters
 from netspec.tflite import FileOptions, encode
 from netspec.tflite.contents import metadata_of, operators_of
+from netspec.tflite.seeded_weights import seeded_parameters
 from tests.unit.netspec.strategies import converts
 
 BLOCK = MBConv(input_size=8, in_channels=8, out_channels=8, expand=3, residual=True)

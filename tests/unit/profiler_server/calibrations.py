@@ -11,7 +11,7 @@ from netspec.operators import Operator
 from netspec.sampling import random_network
 from netspec.spaces import Space
 from netspec.wire import Calibration, Entry, NetworkSubject, OperatorSubject
-from profiler_server.tables.calibration import fit
+from profiler_server.latency_tables.calibration import fit
 
 
 def entry(of: Operator | NetworkSubject, ms: float) -> Entry:

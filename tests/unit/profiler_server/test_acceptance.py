@@ -8,7 +8,7 @@ import pytest
 from netspec.protocol import PHONE, MeasurementProtocol
 from netspec.statistics import VisitStatistics
 from netspec.wire import Conditions, Visit
-from profiler_server.measurements.acceptance import Rules, rejection, rules_of
+from profiler_server.visits.acceptance import Rules, rejection, rules_of
 
 PHONES = rules_of(PHONE.model_dump_json())
 COMPUTERS = rules_of(MeasurementProtocol().model_dump_json())

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from netspec.operators import Classifier, Convert, HeadConv, MBConv, Operator, StemConv
 from netspec.spaces import Space
-from profiler_server.jobs.shapes import DIGITS, STRIDE_AT, Shape, texts
+from profiler_server.subjects.shapes import DIGITS, STRIDE_AT, Shape, texts
 
 BLOCK = MBConv(
     input_size=56, in_channels=24, out_channels=40, kernel=5, expand=6, stride=2, precision="int8"

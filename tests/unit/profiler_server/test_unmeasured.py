@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from netspec.operators import Operator
+from profiler_server.entries.priced_operators import Table
 from profiler_server.latency_model.predictor import LEAST_ENTRIES
-from profiler_server.tables import unmeasured
-from profiler_server.tables.table import Table
-from profiler_server.tables.unmeasured import OperatorModels
+from profiler_server.latency_tables.lookups import unmeasured
+from profiler_server.latency_tables.lookups.unmeasured import OperatorModels
 from tests.unit.profiler_server.calibrations import entry
 from tests.unit.profiler_server.latency_model.machine import SPACE, latency_ms
 

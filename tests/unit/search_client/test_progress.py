@@ -4,9 +4,9 @@ import time
 import pytest
 from rich.console import Console
 
-from search_client.history import SearchStep
 from search_client.progress import Stages
-from search_client.searching import _remark
+from search_client.search.history import SearchStep
+from search_client.stages.search import _remark
 
 
 @pytest.fixture

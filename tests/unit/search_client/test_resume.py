@@ -9,18 +9,18 @@ import pytest
 import torch
 from PIL import Image
 
-from search_client.batches import PlainBatches, TrainingBatches
-from search_client.checkpoints import BadCheckpoint, Checkpoints, State, Stopped, load
-from search_client.expected_latency import ExpectedLatency
-from search_client.family import Family
-from search_client.gates import Gradient
-from search_client.goal import Aim, Goal
-from search_client.losses import Target
-from search_client.modules import FloatNetwork
-from search_client.search import SearchResult, search
-from search_client.search_config import SearchConfig
-from search_client.streamed import Files, StoredImages
-from search_client.train import TrainConfig, _Training, train
+from search_client.data.batches import PlainBatches, TrainingBatches
+from search_client.data.stored import Files, StoredImages
+from search_client.latency.expected import ExpectedLatency
+from search_client.latency.losses import Target
+from search_client.latency.objective import Aim, Goal
+from search_client.networks.layers import FloatNetwork
+from search_client.search.config import SearchConfig
+from search_client.search.search import SearchResult, search
+from search_client.supernet.gates import Gradient
+from search_client.supernet.variants import Family
+from search_client.training.checkpoints import BadCheckpoint, Checkpoints, State, Stopped, load
+from search_client.training.loop import TrainConfig, _Training, train
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 
 #: weight steps of the whole search: 1 + 3 epochs of 3

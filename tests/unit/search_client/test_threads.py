@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 SHOW = (
-    "import search_client.modules, os, sys;"
+    "import search_client.networks.layers, os, sys;"
     "sys.stdout.write(os.environ['GOMP_SPINCOUNT'] + ' ' + str('torch' in sys.modules))"
 )
 

@@ -3,7 +3,7 @@
 import torch
 
 from netspec.spaces import Space, Stage
-from search_client.images import ImageSet
+from search_client.data.folders import ImageSet
 
 
 def tiny_space(classes: int = 3) -> Space:

@@ -8,13 +8,13 @@ from pathlib import Path
 from rich.console import Console
 
 from netspec.client import LatencyTable
-from search_client.losses import Target
+from search_client.latency.losses import Target
 from search_client.progress import Stages
-from search_client.search import SearchResult
-from search_client.search_config import SearchConfig
-from search_client.searching import Observer, run_search
-from search_client.settings import Settings
-from search_client.train import TrainConfig
+from search_client.recipe import Settings
+from search_client.search.config import SearchConfig
+from search_client.search.search import SearchResult
+from search_client.stages.search import Observer, run_search
+from search_client.training.loop import TrainConfig
 from tests.unit.search_client.tables import calibration, snapshot
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from device_agent import discovery
 from device_agent.cli import app
 from device_agent.commands import devices
-from device_agent.discovery import PluggedIn, SeenPhone, discover
 from device_agent.errors import AdbMissing, NoSuchDevice, RuntimeMissing, Unauthorised
+from device_agent.phones import discovery
+from device_agent.phones.discovery import PluggedIn, SeenPhone, discover
 from device_agent.transports import transport_to
 from device_agent.transports.adb_server import PORT_VARIABLE
 from device_agent.transports.base import SeenThrough
-from netspec.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
+from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
 from tests.integration.device_agent.adb.conftest import impatient
 from tests.phones.adbd import AdbdPhone
 from tests.phones.fake_phone import FakePhone

@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from device_agent.cli import app
 from device_agent.errors import Unauthorised
-from device_agent.lock import device_lock, file_name
+from device_agent.processes.lock import device_lock, file_name
 from device_agent.transports.adb_server import PORT_VARIABLE
 from device_agent.transports.over_streams import StreamTransport
-from netspec.connection import DATA_DIR_VARIABLE
+from netspec.console.connection import DATA_DIR_VARIABLE
 from tests.integration.device_agent.adb.conftest import impatient
 from tests.phones.adbd import AdbdPhone
 from tests.phones.fake_phone import FakePhone

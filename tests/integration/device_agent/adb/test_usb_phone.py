@@ -12,9 +12,9 @@ import pytest
 import usb1
 from adb_shell.transport.usb_transport import UsbTransport
 
-from device_agent import discovery
-from device_agent.discovery import SeenPhone, discover
 from device_agent.errors import TransportLost, Unauthorised
+from device_agent.phones import discovery
+from device_agent.phones.discovery import SeenPhone, discover
 from device_agent.transports import transport_to
 from device_agent.transports.adb_server import PORT_VARIABLE
 from device_agent.transports.usb import UsbPhone

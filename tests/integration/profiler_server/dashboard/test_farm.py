@@ -8,7 +8,7 @@ from sqlalchemy import Engine, event, update
 from netspec.wire import Conditions, VisitBatch
 from profiler_server.auth.scopes import Scope
 from profiler_server.dashboard import farm as farm_page
-from profiler_server.devices.tables import DeviceRow
+from profiler_server.devices.rows import DeviceRow
 from profiler_server.kit.database import Database, database_now
 from profiler_server.kit.pages import PageRequest
 from tests.integration.profiler_server import farm

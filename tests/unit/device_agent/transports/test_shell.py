@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device_agent.errors import TransportLost
-from device_agent.printed import printed
+from device_agent.text import printed
 from device_agent.transports.base import ShellResult
 from device_agent.transports.shell import v1_command, v1_result, v2_command, v2_result
 from tests.unit.device_agent.transports.scripted import ScriptedStream, cut

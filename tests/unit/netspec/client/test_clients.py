@@ -22,7 +22,7 @@ from netspec.client import (
     job_calls,
 )
 from netspec.client.calls import Calls
-from netspec.connection import TOKEN_VARIABLE, URL_VARIABLE
+from netspec.console.connection import TOKEN_VARIABLE, URL_VARIABLE
 from netspec.errors import ProfilerRefused, ProfilerUnreachable, UserError
 from netspec.networks import Network
 from netspec.operators import Classifier, HeadConv, StemConv

@@ -14,8 +14,8 @@ from netspec.errors import EncodingError
 from netspec.layers import INPUT, ActivationRange, LayerWeights, Parameters
 from netspec.networks import mobilenet_v2
 from netspec.operators import Classifier, HeadConv, MBConv, Operator, Precision, StemConv
-from netspec.seeded import seeded_parameters
 from netspec.tflite import encode
+from netspec.tflite.seeded_weights import seeded_parameters
 
 STEM = StemConv(input_size=9, in_channels=3, out_channels=8, stride=2)
 BLOCK = MBConv(

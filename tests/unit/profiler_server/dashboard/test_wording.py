@@ -5,7 +5,7 @@ import pytest
 
 from netspec.operators import MBConv
 from profiler_server.dashboard import wording
-from profiler_server.jobs.shapes import Shape
+from profiler_server.subjects.shapes import Shape
 
 
 @pytest.mark.parametrize(

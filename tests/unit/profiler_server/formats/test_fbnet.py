@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from netspec.operators import Classifier, HeadConv, StemConv
-from profiler_server.tables.formats import fbnet
-from profiler_server.tables.formats.table import TableUnreadable
+from profiler_server.latency_tables.published.formats import fbnet
+from profiler_server.latency_tables.published.formats.table import TableUnreadable
 
 STEM = StemConv(
     input_size=224, in_channels=3, out_channels=32, stride=2, activation="relu", precision="int8"

@@ -7,8 +7,8 @@ import math
 import pytest
 
 from netspec.operators import Classifier, HeadConv, MBConv, Operator, Precision, StemConv
-from profiler_server.tables.formats import keyed, ofa, proxylessnas, table
-from profiler_server.tables.formats.table import Price, ReadTable, TableUnreadable
+from profiler_server.latency_tables.published.formats import keyed, ofa, proxylessnas, table
+from profiler_server.latency_tables.published.formats.table import Price, ReadTable, TableUnreadable
 
 PROXYLESS = """\
 Conv-input:224x224x3-output:112x112x32: {count: 100, mean: 4.0, var: 0.25}

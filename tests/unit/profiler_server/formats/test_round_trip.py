@@ -7,9 +7,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from netspec.operators import Classifier, HeadConv, MBConv, Operator, Precision, StemConv
-from profiler_server.tables.format_names import FormatName
-from profiler_server.tables.formats import FORMATS
-from profiler_server.tables.formats.table import Price
+from profiler_server.latency_tables.published.formats import FORMATS
+from profiler_server.latency_tables.published.formats.table import Price
+from profiler_server.latency_tables.published.names import FormatName
 from tests.unit.netspec.strategies import PRECISION, operators
 
 STEM = StemConv(input_size=32, in_channels=3, out_channels=8, stride=2)

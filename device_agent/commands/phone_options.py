@@ -1,0 +1,92 @@
+"""The phones that a user asks for, how they are reached, and what runs models on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from device_agent.benchmark_model.program import Program, read_program, with_libraries
+from device_agent.commands.runner import store
+from device_agent.errors import DeviceNotReady, PhoneUnusable
+from device_agent.measuring.device import Device
+from device_agent.processes.lock import phone_lock
+from device_agent.transports.base import SeenThrough, Way
+from netspec.protocol import Delegate, MeasurementProtocol
+
+#: `--phone` for all that are plugged in
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class PhoneOptions:
+    """What was given on the command line."""
+
+    #: serial numbers, `HOST:PORT`, `ALL`
+    phones: Sequence[str]
+    way: Way | None
+    runner: Path | None
+    runner_version: str
+    libraries: Sequence[Path]
+    lock: Path | None
+    delegate: Delegate
+    threads: int
+
+    @property
+    def only(self) -> str | None:
+        """The one phone that is named; None: there may be several."""
+        return self.phones[0] if len(self.phones) == 1 and self.phones[0] != ALL else None
+
+    @contextmanager
+    def connected(
+        self, serial: str, protocol: MeasurementProtocol, folder: Path
+    ) -> Iterator[Device]:
+        """One phone, ready to be measured, and nobody else's meanwhile.
+
+        Raises:
+            PhoneUnusable: it cannot be measured now.
+            AgentAlreadyRuns: another agent measures on it, maybe under another name.
+        """
+        # Only those who have phones need what reaches them.
+        from device_agent.phones.connect import phone_properties, reach  # noqa: PLC0415
+        from device_agent.phones.phone import Phone  # noqa: PLC0415
+        from device_agent.phones.probe import Choice  # noqa: PLC0415
+
+        with ExitStack() as held:
+            try:
+                transport = reach(serial, self.way, folder)
+                properties = phone_properties(transport)
+                held.enter_context(phone_lock(folder, properties.number))
+                choice = Choice(self._program(properties.abis), self.delegate, self.threads)
+                phone = Phone(transport, choice, protocol)
+            except DeviceNotReady as error:
+                raise PhoneUnusable(str(error)) from error
+            yield phone
+
+    def _program(self, abis: tuple[str, ...]) -> Program:
+        if self.runner is not None:
+            program = read_program(self.runner, self.runner_version)
+        else:
+            program = store(self.lock).fetched(abis, self.delegate)
+        return with_libraries(program, self.libraries)
+
+    def seen(self) -> Callable[[], list[SeenThrough]]:
+        """Looks for those named, and for those plugged in where all are wanted."""
+        from device_agent.phones.connect import way_to  # noqa: PLC0415
+        from device_agent.phones.discovery import PluggedIn  # noqa: PLC0415
+
+        named = [SeenThrough(one, self.way or way_to(one)) for one in self.phones if one != ALL]
+        plugged_in = PluggedIn(self.way)
+        return lambda: named + (plugged_in() if ALL in self.phones else [])
+
+    def arguments(self) -> list[str]:
+        """The same for the process of one phone, without the phone."""
+        given = [("--runner", self.runner), ("--lock", self.lock)]
+        given += [("--library", library) for library in self.libraries]
+        paths = [part for name, one in given if one for part in (name, str(one.resolve()))]
+        return [
+            *("--runner-version", self.runner_version),
+            *("--delegate", self.delegate, "--threads", str(self.threads)),
+            *paths,
+        ]

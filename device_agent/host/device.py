@@ -1,0 +1,119 @@
+"""This machine as a device: visits one after the other through its runner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from device_agent.cpu_time import BusyWatch
+from device_agent.errors import VisitFailed
+from device_agent.measuring.device import Asked, Made, applied_steps
+from device_agent.runners.base import Measured, Runner
+from device_agent.runners.host_profile import methods_of
+from netspec.protocol import MeasurementProtocol, TargetIdentity
+from netspec.wire import ISOLATED, Conditions, TaskMethod
+
+
+@dataclass
+class LocalDevice:
+    """A device whose runner is called directly, see `device.Device`."""
+
+    serial: str
+    identity: TargetIdentity
+    runner: Runner
+    #: conditions at this moment, cheap enough to be asked around every visit
+    look: Callable[[], Conditions]
+    #: core of this machine that its visits need to themselves, None if they need none
+    core: int | None
+    protocol: MeasurementProtocol = field(default_factory=MeasurementProtocol)
+    #: share of that core's time that others take, None where nobody can tell
+    busy: BusyWatch | None = None
+    #: see `device.Device.methods`
+    methods: tuple[TaskMethod, ...] = (ISOLATED,)
+
+    def learn_methods(self) -> None:
+        """See `device.Device.learn_methods`."""
+        self.methods = methods_of(self.runner, self.protocol)
+
+    def wake(self) -> None:
+        """This machine is awake."""
+
+    def prepare(self, models: Collection[Path]) -> None:
+        """The models are where they are visited."""
+
+    def observe(self) -> Conditions:
+        """See `device.Device.observe`."""
+        share = self.busy() if self.busy is not None else None
+        steps = applied_steps(self.identity)
+        return self.look().model_copy(update={"busy_share": share, "steps": steps})
+
+    def visits(
+        self,
+        asked: Sequence[Asked],
+        go_on: Callable[[], bool],
+        wanted: Callable[[int], bool],
+    ) -> Iterator[Made]:
+        """See `device.Device.visits`.
+
+        While one visit is measured, the one before is handed out: what becomes of it takes time on
+        another core, not between visits.
+        """
+        known: Made | None = None
+        before = self.look()
+        for index, one in enumerate(asked):
+            if not go_on():
+                break
+            if not wanted(index):
+                continue
+            started_at = datetime.now(UTC)
+            failed = self._begin(one)
+            try:
+                if known is not None:
+                    yield known
+            finally:
+                outcome = failed or self._finish()
+            after = self.look()
+            known = Made(index, started_at, before, _with_share(after, outcome), outcome)
+            before = after
+            if isinstance(outcome, VisitFailed):
+                # Whether the task is wanted again hangs on it.
+                yield known
+                known = None
+        if known is not None:
+            yield known
+
+    def _begin(self, one: Asked) -> VisitFailed | None:
+        try:
+            self.runner.begin(one.model, self.protocol, one.operators)
+        except VisitFailed as error:
+            return error
+        return None
+
+    def _finish(self) -> Measured | VisitFailed:
+        try:
+            return self.runner.finish()
+        except VisitFailed as error:
+            return error
+
+    def late(self) -> Iterator[Made]:
+        """Every visit is known as soon as it is made."""
+        return iter(())
+
+    def left_behind(self) -> Iterator[tuple[str, Made]]:
+        """A visit in flight ends with its agent."""
+        return iter(())
+
+    def rest(self) -> None:
+        """Nothing was set."""
+
+    def close(self) -> None:
+        """Ends the runner."""
+        self.runner.close()
+
+
+def _with_share(after: Conditions, outcome: Measured | VisitFailed) -> Conditions:
+    if isinstance(outcome, VisitFailed):
+        return after
+    return after.model_copy(update={"busy_share": outcome.busy_share})

@@ -1,0 +1,164 @@
+"""What an attempt at a lease knows about its tasks."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from device_agent.errors import ProfileMismatch
+from device_agent.measuring.rounds import interleaved_rounds
+from device_agent.text import one_line
+from netspec.operators import Operator
+from netspec.wire import Lease, LeasedTask, NetworkSubject, TaskMethod, TaskOutcome
+
+_MAX_REASON = 2_000
+#: visits that one attempt makes of a task beyond those wanted, for those that were rejected:
+#: as many again, and two
+_SPARE = 2
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One visit to make."""
+
+    task: LeasedTask
+    #: which time the lease's tasks are gone through
+    round: int
+
+
+class Batch:
+    """The tasks of one lease, the visits made of them, and how each ends."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._tasks = {task.task_id: task for task in lease.tasks}
+        self._accepted: Counter[str] = Counter()
+        self._made: Counter[str] = Counter()
+        self._rejections: dict[str, str] = {}
+        self._failures: dict[str, str] = {}
+        self._seed = lease.id
+        self._rounds = deque(enumerate(self._shuffled(self._wanted())))
+        self._next_round = len(self._rounds)
+
+    def stretch(self, at_least: int, dropped: Collection[str] = ()) -> list[Planned]:
+        """The next visits: whole rounds until there are enough; empty when all is done.
+
+        When every round was gone through, tasks with rejected visits are visited again.
+
+        Args:
+            at_least: visits wanted; there are fewer when the batch ends.
+            dropped: ids of tasks that were cancelled.
+        """
+        planned = self._take(at_least, dropped)
+        if not planned:
+            self._plan_again()
+            planned = self._take(at_least, dropped)
+        return planned
+
+    @property
+    def tasks(self) -> tuple[LeasedTask, ...]:
+        """All tasks, as leased."""
+        return tuple(self._tasks.values())
+
+    @property
+    def visits(self) -> int:
+        """Visits wanted of all tasks."""
+        return sum(task.visits for task in self._tasks.values())
+
+    def failed(self, task: LeasedTask) -> bool:
+        """Whether a visit of the task failed in this attempt."""
+        return task.task_id in self._failures
+
+    def count(self, task: LeasedTask, rejected: str = "") -> None:
+        """One more visit of the task is spooled."""
+        self._made[task.task_id] += 1
+        if rejected:
+            self._rejections[task.task_id] = rejected
+        else:
+            self._accepted[task.task_id] += 1
+
+    def take_back(self, task: LeasedTask, rejected: str) -> None:
+        """A visit that was counted as accepted is rejected after all."""
+        self._accepted[task.task_id] -= 1
+        self._rejections[task.task_id] = rejected
+
+    def fail(self, task: LeasedTask, reason: str) -> None:
+        """The task is given up for this attempt."""
+        self._failures[task.task_id] = one_line(reason)[:_MAX_REASON]
+
+    def outcomes(self) -> tuple[TaskOutcome, ...]:
+        """How each task ended: failed, done with all its visits, or unfinished."""
+        return tuple(self._outcome(task) for task in self._tasks.values())
+
+    def _take(self, at_least: int, dropped: Collection[str]) -> list[Planned]:
+        planned: list[Planned] = []
+        while len(planned) < at_least and self._rounds:
+            number, ids = self._rounds.popleft()
+            planned += self._planned(number, ids, dropped)
+        return planned
+
+    def _plan_again(self) -> None:
+        """Rounds of the visits that were rejected."""
+        for ids in self._shuffled(self._wanted()):
+            self._rounds.append((self._next_round, ids))
+            self._next_round += 1
+
+    def _wanted(self) -> dict[str, int]:
+        """Visits still to make, by task id."""
+        wanted = {
+            task_id: min(task.visits - self._accepted[task_id], self._left(task))
+            for task_id, task in self._tasks.items()
+            if task_id not in self._failures
+        }
+        return {task_id: visits for task_id, visits in wanted.items() if visits > 0}
+
+    def _left(self, task: LeasedTask) -> int:
+        """How many more visits of the task this attempt may make, accepted or not."""
+        return 2 * task.visits + _SPARE - self._made[task.task_id]
+
+    def _shuffled(self, wanted: dict[str, int]) -> list[list[str]]:
+        return interleaved_rounds(wanted, f"{self._seed} {sum(self._made.values())}")
+
+    def _planned(self, number: int, ids: list[str], dropped: Collection[str]) -> list[Planned]:
+        return [
+            Planned(self._tasks[task_id], number)
+            for task_id in ids
+            if task_id not in self._failures and task_id not in dropped
+        ]
+
+    def _outcome(self, task: LeasedTask) -> TaskOutcome:
+        reason = self._failures.get(task.task_id)
+        if reason is not None:
+            return TaskOutcome(task_id=task.task_id, state="failed", reason=reason)
+        accepted = self._accepted[task.task_id]
+        if accepted >= task.visits:
+            return TaskOutcome(task_id=task.task_id, state="done")
+        reason = f"{accepted} of {task.visits} visits are accepted"
+        if task.task_id in self._rejections:
+            reason += f"; the last one rejected: {self._rejections[task.task_id]}"
+        # Without a failure, a task that nobody can measure here would come back for ever.
+        state: Literal["failed", "unfinished"] = "failed" if self._left(task) <= 0 else "unfinished"
+        return TaskOutcome(task_id=task.task_id, state=state, reason=reason)
+
+
+def operators_to_profile(task: LeasedTask) -> Sequence[Operator] | None:
+    """The operators that the task's visits shall carry a profile of; None: none."""
+    if task.method == "in_network" and isinstance(task.subject, NetworkSubject):
+        return task.subject.network.operators
+    return None
+
+
+def check_method(task: LeasedTask, methods: Sequence[TaskMethod]) -> None:
+    """Refuse a task that cannot be measured as it asks.
+
+    Raises:
+        ProfileMismatch: the device has not this method, or there is no network to profile.
+    """
+    if task.method not in methods:
+        raise ProfileMismatch(
+            f"the method {task.method!r} is not one that this device's runner has "
+            f"({', '.join(methods)})"
+        )
+    if task.method == "in_network" and not isinstance(task.subject, NetworkSubject):
+        raise ProfileMismatch(f"{task.subject.name} is no network, so it has no profile")

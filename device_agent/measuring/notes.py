@@ -1,0 +1,105 @@
+"""What a visit is for: what the server needs to know of it beside its numbers.
+
+A device keeps a visit's note with its results, so that an agent that starts again can tell whom
+the visits of its predecessor belong to.
+"""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import structlog
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from device_agent.errors import DeviceNotReady
+from device_agent.measuring.acceptance import rejection
+from device_agent.measuring.device import Device, Made
+from device_agent.measuring.spool import Spool
+from device_agent.runners.base import Measured
+from device_agent.text import one_line
+from netspec.protocol import MeasurementProtocol
+from netspec.wire import Visit
+
+_MAX_REASON = 500
+
+_log = structlog.get_logger()
+
+
+class Note(BaseModel):
+    """One visit before it is made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: name of the spool that it goes to, which is one server's
+    spool: str
+    task_id: str
+    device_id: str
+    target_id: str
+    subject_hash: str
+    round: int
+    #: whether its task asked for a profile
+    profiled: bool
+    #: of its conditions
+    steps: tuple[str, ...]
+    anchor_ratio: float | None
+
+    def visit(self, made: Made, measured: Measured, protocol: MeasurementProtocol) -> Visit:
+        """The visit, now that it was made."""
+        rejected = rejection(measured.statistics, measured.clean_share, protocol.acceptance)
+        known = {"steps": self.steps, "anchor_ratio": self.anchor_ratio}
+        return Visit(
+            id=uuid4(),
+            task_id=self.task_id,
+            device_id=self.device_id,
+            target_id=self.target_id,
+            subject_hash=self.subject_hash,
+            round=self.round,
+            started_at=made.started_at,
+            statistics=measured.statistics,
+            before=made.before.model_copy(update=known),
+            after=made.after,
+            rejected=rejected[:_MAX_REASON],
+            raw=measured.raw,
+            # A file may be visited for another task, too, that did not ask for it.
+            profile=measured.profile if self.profiled else None,
+        )
+
+
+def keep_left_behind(device: Device, spool: Spool, protocol: MeasurementProtocol) -> int:
+    """Spools what an agent before this one had the device measure; how many visits there are.
+
+    Visits for another server go to its spool, where that is known here.
+    """
+    kept = 0
+    try:
+        for text, made in device.left_behind():
+            if isinstance(made.outcome, Measured) and (note := _read(text)) is not None:
+                kept += _append(note, note.visit(made, made.outcome, protocol), spool)
+    except DeviceNotReady as error:
+        why = one_line(error)
+        _log.warning("not all visits of the agent before were fetched", why=why)
+    if kept:
+        _log.info("visits of the agent before were kept", visits=kept, device=device.serial)
+    return kept
+
+
+def _read(text: str) -> Note | None:
+    """The note; None where there is none, as of the anchor, or another version's agent wrote it."""
+    try:
+        return Note.model_validate_json(text) if text else None
+    except ValidationError as error:
+        _log.warning("a visit of another version of the agent is dropped", why=one_line(error))
+        return None
+
+
+def _append(note: Note, visit: Visit, spool: Spool) -> bool:
+    path = spool.path.with_name(note.spool)
+    if path == spool.path:
+        spool.append(visit)
+    elif path.exists():
+        with Spool(path) as other:
+            other.append(visit)
+    else:
+        _log.warning("a visit for a server unknown here is dropped", task=note.task_id)
+        return False
+    return True

@@ -1,0 +1,194 @@
+"""Which phones this machine sees, through which way, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+
+from device_agent.errors import AdbMissing, DeviceNotReady, TransportLost
+from device_agent.phones.properties import own_number
+from device_agent.text import one_line
+from device_agent.transports import transport_to
+from device_agent.transports.adb_server import server_address, server_phones, server_runs
+from device_agent.transports.base import SeenThrough, Transport, Way
+from device_agent.transports.usb import NO_PERMISSION, usb_phones
+
+#: phones asked at the same time
+_AT_ONCE = 8
+_ANSWER_S = 5.0
+_LIST_S = 5.0
+_ASK = "getprop ro.serialno; getprop ro.product.model; getprop ro.build.version.release"
+
+#: adb's states (`adb.h`, `ConnectionStateIsOnline`) that are not `device`, and what to do
+_STATES = {
+    "unauthorized": (
+        "does not trust the adb server: unlock it and confirm `Allow USB debugging?` with "
+        "`Always allow`"
+    ),
+    "authorizing": "is being asked for trust: unlock it and confirm `Allow USB debugging?`",
+    "offline": "is offline: plug it in again, or run `adb reconnect offline`",
+    "connecting": "is still connecting: look again in a moment",
+    "recovery": "is in recovery: restart it into Android",
+    "sideload": "is in sideload: restart it into Android",
+    "rescue": "is in rescue: restart it into Android",
+    "bootloader": "is in its bootloader: restart it into Android",
+}
+_NO_PERMISSIONS = "no permissions"
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class SeenPhone:
+    """A phone, listed once however many ways lead to it."""
+
+    #: what `run --phone` and `doctor` take
+    serial: str
+    way: Way
+    #: the phone's own number (`ro.serialno`), empty where it could not be asked
+    number: str = ""
+    model: str = ""
+    #: Android's version
+    android: str = ""
+    #: what is wrong and what to do, empty for a usable phone
+    problem: str = ""
+    #: the other ways to the same phone
+    also: tuple[SeenThrough, ...] = ()
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What was found, and where it was not possible to look."""
+
+    phones: tuple[SeenPhone, ...]
+    notes: tuple[str, ...]
+
+
+def discover(addresses: Sequence[str], folder: Path) -> Discovery:
+    """Looks at USB, at the adb server if one runs, and at addresses.
+
+    A phone that the adb server has at USB is asked through the server, which holds the interface.
+
+    Args:
+        addresses: `HOST:PORT` of phones that listen at TCP.
+        folder: where this machine's key lies.
+
+    Raises:
+        NoSuchDevice: an address is none.
+    """
+    notes: list[str] = []
+    seen = _plugged_in(notes)
+    seen += [SeenPhone(address, "tcp") for address in addresses]
+    transports = [
+        None if phone.problem else transport_to(phone.serial, phone.way, folder) for phone in seen
+    ]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        asked = list(pool.map(_asked, seen, transports))
+    return Discovery(tuple(listed_once(asked)), tuple(notes))
+
+
+class PluggedIn:
+    """Looks, again and again, for phones to measure on; what is wrong is said once.
+
+    Args:
+        way: only through this one; None: through all.
+    """
+
+    def __init__(self, way: Way | None) -> None:
+        self._way = way
+        self._said: set[str] = set()
+
+    def __call__(self) -> list[SeenThrough]:
+        """The phones that are usable now, not asked anything."""
+        notes: list[str] = []
+        seen = [phone for phone in _plugged_in(notes) if self._way in (None, phone.way)]
+        troubles = [f"{phone.serial} {phone.problem}" for phone in seen if phone.problem]
+        usable = [SeenThrough(phone.serial, phone.way) for phone in seen if not phone.problem]
+        if not usable:
+            troubles += notes
+            troubles.append("no phone to measure on: plug one in with USB debugging on")
+        for trouble in troubles:
+            if trouble not in self._said:
+                self._said.add(trouble)
+                _log.warning("phones", why=one_line(trouble))
+        return usable
+
+
+def listed_once(seen: Iterable[SeenPhone]) -> list[SeenPhone]:
+    """Phones with the same number become one, with the best of its ways."""
+    groups: dict[str, list[SeenPhone]] = {}
+    for phone in seen:
+        number = own_number(phone.number)
+        key = f"number {number}" if number else f"{phone.way} {phone.serial}"
+        groups.setdefault(key, []).append(phone)
+    return [_best(group) for group in groups.values()]
+
+
+def _best(group: list[SeenPhone]) -> SeenPhone:
+    first, *others = sorted(group, key=_preference)
+    return replace(first, also=tuple(SeenThrough(phone.serial, phone.way) for phone in others))
+
+
+def _preference(phone: SeenPhone) -> int:
+    """The server where it holds the USB interface or a pairing, else straight to the phone."""
+    if phone.way == "adb-server":
+        return 3 if ":" in phone.serial else 0
+    return 1 if phone.way == "usb" else 2
+
+
+def _plugged_in(notes: list[str]) -> list[SeenPhone]:
+    """What the adb server has, and what is at USB beside that."""
+    seen = _at_server(notes)
+    held = {phone.serial for phone in seen}
+    return seen + [phone for phone in _at_usb(notes) if phone.serial not in held]
+
+
+def _at_server(notes: list[str]) -> list[SeenPhone]:
+    if not server_runs():
+        host, port = server_address()
+        notes.append(
+            f"no adb server runs at {host}:{port}: phones paired over Wi-Fi are not listed; "
+            "`adb start-server` starts one"
+        )
+        return []
+    try:
+        listed = server_phones(_LIST_S)
+    except TransportLost as error:
+        notes.append(f"the adb server's phones are not listed: {error}")
+        return []
+    return [SeenPhone(serial, "adb-server", problem=_trouble(state)) for serial, state in listed]
+
+
+def _trouble(state: str) -> str:
+    if state == "device":
+        return ""
+    if state.startswith(_NO_PERMISSIONS):
+        return NO_PERMISSION
+    return _STATES.get(state, f"is in the state {state}, in which it cannot be measured")
+
+
+def _at_usb(notes: list[str]) -> list[SeenPhone]:
+    try:
+        found = usb_phones()
+    except AdbMissing as error:
+        notes.append(f"USB is not looked at: {error}")
+        return []
+    return [SeenPhone(phone.serial or phone.kind, "usb", problem=phone.problem) for phone in found]
+
+
+def _asked(phone: SeenPhone, transport: Transport | None) -> SeenPhone:
+    if transport is None:
+        return phone
+    with closing(transport):
+        try:
+            transport.reconnect()
+            lines = transport.shell(_ASK, timeout_s=_ANSWER_S).output.splitlines()
+        except DeviceNotReady as error:
+            return replace(phone, problem=str(error))
+    number, model, android = [*lines, "", "", ""][:3]
+    return replace(phone, number=number.strip(), model=model.strip(), android=android.strip())

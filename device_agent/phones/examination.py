@@ -1,0 +1,267 @@
+"""What a measurement needs of a phone, looked at one by one: the checks of `doctor`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal
+
+from device_agent.benchmark_model.elf import check_abi
+from device_agent.benchmark_model.program import Program
+from device_agent.errors import DeviceFull, DeviceNotReady, FileRefused, TransportLost
+from device_agent.measuring.gate import objections
+from device_agent.phones.clock import PhoneClock
+from device_agent.phones.files import DEFAULT_MAX_BYTES, QUICK_S, ROOT
+from device_agent.phones.properties import (
+    LIST_CLOCKS,
+    PhoneProperties,
+    fastest_cluster,
+    mask,
+    parse_clusters,
+    parse_properties,
+)
+from device_agent.phones.readings import parse_battery, parse_thermal
+from device_agent.text import one_line
+from device_agent.transports.base import Transport
+from netspec.errors import UserError
+from netspec.protocol import PHONE, MeasurementProtocol
+
+Verdict = Literal["ok", "warning", "bad"]
+
+TMP = PurePosixPath("/data/local/tmp")
+#: Android 5: what `benchmark_model` is built for
+_OLDEST_SDK = 21
+#: Android 10: where the thermal status begins
+_THERMAL_SDK = 29
+_MIB = 2**20
+_GHZ = 1_000_000
+#: there for a moment
+_PROBE_PATH = TMP / ".device-agent-probe"
+_PROBE = b"#!/system/bin/sh\necho ran\n"
+_WAKEFULNESS = re.compile(r"mWakefulness=(\w+)")
+_COOL = "take it off the charger and out of the sun, and wait"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at."""
+
+    name: str
+    verdict: Verdict
+    #: what was found
+    found: str
+    #: what to do; empty where all is well
+    advice: str = ""
+
+
+class Examination:
+    """Looks at a phone. Nothing it changes stays changed.
+
+    Args:
+        transport: connected.
+        program: gives the runner that is to run on the phone, by the phone's ABIs.
+        protocol: whose gate the phone has to pass.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        program: Callable[[tuple[str, ...]], Program],
+        protocol: MeasurementProtocol = PHONE,
+    ) -> None:
+        self._transport = transport
+        self._program = program
+        self._protocol = protocol
+        self._properties: PhoneProperties
+        self._cores: tuple[int, ...] = ()
+
+    def checks(self) -> Iterator[Check]:
+        """All of them, in an order in which the later ones build on the earlier."""
+        looks = (
+            self._shell,
+            self._booted,
+            self._android,
+            self._abi,
+            self._runner,
+            self._space,
+            self._programs,
+            self._thermal,
+            self._battery,
+            self._power_saving,
+            self._awake,
+            self._clusters,
+            self._pinning,
+            self._clock,
+        )
+        for look in looks:
+            try:
+                yield look()
+            except TransportLost as error:
+                name = look.__name__.lstrip("_")
+                advice = "see to the cable or the network, then look again"
+                yield Check(name, "bad", str(error), advice)
+                return
+
+    def _shell(self) -> Check:
+        said = self._transport.shell("echo out; echo err >&2; exit 7", timeout_s=QUICK_S)
+        if said.exit_code != 7 or not said.output.startswith("out"):  # noqa: PLR2004 - as asked
+            found = f"`echo out; exit 7` ended with {said.exit_code} and {said.output!r}"
+            return Check("shell", "bad", found, "restart the phone")
+        streams = "both streams" if said.errors else "streams merged (before Android 7)"
+        return Check("shell", "ok", f"commands run and say how they ended; {streams}")
+
+    def _booted(self) -> Check:
+        if self._say("getprop sys.boot_completed").strip() == "1":
+            return Check("booted", "ok", "Android is up")
+        advice = "wait for the home screen; unlock the phone once after a restart"
+        return Check("booted", "bad", "Android is still starting", advice)
+
+    def _android(self) -> Check:
+        text = self._say("getprop")
+        self._properties = parse_properties(text)
+        release = self._say("getprop ro.build.version.release").strip() or "unknown"
+        found = f"{self._properties.model}, Android {release} (API {self._properties.sdk})"
+        if self._properties.sdk < _OLDEST_SDK:
+            return Check("android", "bad", found, f"API {_OLDEST_SDK} or later is needed")
+        if self._properties.sdk < _THERMAL_SDK:
+            advice = f"before API {_THERMAL_SDK} phones do not say that they throttle: keep it cool"
+            return Check("android", "warning", found, advice)
+        return Check("android", "ok", found)
+
+    def _abi(self) -> Check:
+        abis = self._properties.abis
+        if not abis:
+            return Check("abi", "bad", "the phone names no ABI", "is this an Android phone?")
+        return Check("abi", "ok", ", ".join(abis))
+
+    def _runner(self) -> Check:
+        try:
+            program = self._program(self._properties.abis)
+            abi = check_abi(program.content, program.name, self._properties.abis)
+        except UserError as error:
+            return Check("runner", "bad", "no runner for this phone", str(error))
+        size = len(program.content) / _MIB
+        return Check("runner", "ok", f"{program.name} for {abi}, {size:.1f} MiB")
+
+    def _space(self) -> Check:
+        said = self._say(f"df -k {TMP}")
+        fields = said.splitlines()[-1].split() if said.strip() else []
+        if len(fields) < 4 or not fields[3].isdigit():  # noqa: PLR2004 - device, total, used, free
+            return Check("space", "warning", "`df` does not say what is free", f"see `df {TMP}`")
+        free = int(fields[3]) * 1024
+        found = f"{free // _MIB} MiB free in {TMP}"
+        if free < DEFAULT_MAX_BYTES:
+            advice = f"free {DEFAULT_MAX_BYTES // _MIB} MiB: delete files, photos or apps"
+            return Check("space", "bad", found, advice)
+        return Check("space", "ok", found)
+
+    def _programs(self) -> Check:
+        advice = f"{TMP} must let the shell write and run programs; is this a work profile's phone?"
+        try:
+            self._transport.push(_PROBE, _PROBE_PATH, mode=0o755, timeout_s=QUICK_S)
+        except DeviceFull as error:
+            return Check("programs", "bad", str(error), "delete files from the phone")
+        except FileRefused as error:
+            return Check("programs", "bad", str(error), advice)
+        said = self._transport.shell(str(_PROBE_PATH), timeout_s=QUICK_S, merged=True)
+        self._transport.shell(shlex.join(["rm", "-f", str(_PROBE_PATH)]), timeout_s=QUICK_S)
+        if said.output.strip() != "ran":
+            return Check(
+                "programs", "bad", f"a program in {TMP} does not run: {_line(said.output)}", advice
+            )
+        if not self._say("command -v setsid").strip():
+            found = "the phone has no `setsid`, without which no script outlives its connection"
+            return Check("programs", "bad", found, "take a phone with Android 6 or later")
+        return Check("programs", "ok", f"{TMP} takes programs and runs them")
+
+    def _thermal(self) -> Check:
+        seen = parse_thermal(self._say("dumpsys thermalservice"))
+        if seen.thermal_status is None:
+            zones = self._say("cat /sys/class/thermal/thermal_zone*/temp")
+            if any(char.isdigit() for char in zones):
+                advice = "keep the phone cool: it does not say when it throttles"
+                return Check("thermal", "warning", "temperatures, but no thermal status", advice)
+            advice = "the phone cannot say that it throttles: measure short, and compare often"
+            return Check("thermal", "warning", "neither thermal status nor temperatures", advice)
+        celsius = "" if seen.cpu_celsius is None else f", CPU at {seen.cpu_celsius:g} C"
+        found = f"thermal status {seen.thermal_status}{celsius}"
+        if objections(seen, self._protocol.gate):
+            return Check("thermal", "bad", found, f"too warm: {_COOL}")
+        return Check("thermal", "ok", found)
+
+    def _battery(self) -> Check:
+        seen = parse_battery(self._say("dumpsys battery"))
+        if seen.battery_percent is None:
+            advice = "fine for a board without one"
+            return Check("battery", "warning", "the phone says nothing of a battery", advice)
+        celsius = "" if seen.battery_celsius is None else f", {seen.battery_celsius:g} C"
+        found = f"{seen.battery_percent:g} %{celsius}"
+        if against := objections(seen, self._protocol.gate):
+            return Check("battery", "bad", found, f"{'; '.join(against)}: charge it, let it cool")
+        return Check("battery", "ok", found)
+
+    def _power_saving(self) -> Check:
+        if self._say("settings get global low_power").strip() == "1":
+            advice = "switch it off in the phone's battery settings"
+            return Check("power saving", "bad", "Battery Saver is on", advice)
+        return Check("power saving", "ok", "Battery Saver is off")
+
+    def _awake(self) -> Check:
+        state = _WAKEFULNESS.search(self._say("dumpsys power"))
+        if state is None:
+            return Check("awake", "warning", "the phone does not say whether it sleeps", "wake it")
+        if state[1] != "Awake":
+            advice = "wake it, and switch `Stay awake` on in its developer options"
+            return Check("awake", "warning", f"the phone is {state[1].lower()}", advice)
+        return Check("awake", "ok", "the phone is awake")
+
+    def _clusters(self) -> Check:
+        clocks = parse_clusters(self._say(LIST_CLOCKS))
+        self._cores = fastest_cluster(clocks, 1)
+        if not clocks:
+            advice = "visits will not be pinned, and vary more"
+            return Check("cores", "warning", "the phone does not say its cores' clocks", advice)
+        count = {khz: list(clocks.values()).count(khz) for khz in sorted(set(clocks.values()))}
+        listed = ", ".join(f"{number} x {khz / _GHZ:.2g} GHz" for khz, number in count.items())
+        measured = ", ".join(map(str, self._cores))
+        return Check("cores", "ok", f"{len(clocks)} cores: {listed}; one thread runs on {measured}")
+
+    def _pinning(self) -> Check:
+        if not self._cores:
+            return Check("pinning", "warning", "no cores to pin to", "see `cores`")
+        command = f"taskset {mask(self._cores)} echo pinned"
+        said = self._transport.shell(command, timeout_s=QUICK_S, merged=True)
+        if said.output.strip() != "pinned":
+            advice = "visits will not be pinned: the phone's shell lacks a working `taskset`"
+            return Check("pinning", "bad", f"`{command}` gave {_line(said.output)}", advice)
+        return Check("pinning", "ok", f"taskset pins to {mask(self._cores)}")
+
+    def _clock(self) -> Check:
+        clock = PhoneClock(self._transport, self._cores, self._properties.sdk)
+        try:
+            self._say(f"mkdir -p {ROOT}")
+            clock.give_back()
+            try:
+                policy = clock.steady()
+            finally:
+                clock.give_back()
+            self._say(f"rmdir {ROOT}")
+        except TransportLost:
+            raise
+        except DeviceNotReady as error:
+            return Check("clock", "bad", "a clock policy was not taken back", str(error))
+        if policy == "free":
+            advice = "numbers vary more; a rooted phone or Android 11 and later can do better"
+            return Check("clock", "warning", "the phone sets its clocks as it likes", advice)
+        return Check("clock", "ok", f"clock policy {policy} is granted")
+
+    def _say(self, command: str) -> str:
+        """What it prints; a command that fails prints nothing that counts."""
+        return self._transport.shell(command, timeout_s=QUICK_S).output
+
+
+def _line(text: str) -> str:
+    return one_line(text)[:120] or "nothing"

@@ -1,0 +1,74 @@
+"""SQL of what entries are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from profiler_server.devices.rows import DeviceRow
+from profiler_server.entries.repository import EntryOfSubject
+from profiler_server.entries.rows import DeviceEstimateRow, EntryRow, VisitRow
+from profiler_server.jobs.rows import SubjectRow
+from profiler_server.kit.many_values import among
+from profiler_server.kit.pages import Page, PageRequest, read_page
+
+
+def device_estimates(
+    session: Session, target_id: str, subject_hashes: Collection[str]
+) -> dict[str, list[tuple[DeviceEstimateRow, DeviceRow]]]:
+    """What each device says of the subjects, by subject; in the devices' order."""
+    found: dict[str, list[tuple[DeviceEstimateRow, DeviceRow]]] = {}
+    rows = session.execute(
+        select(DeviceEstimateRow, DeviceRow)
+        .join(DeviceRow, DeviceRow.id == DeviceEstimateRow.device_id)
+        .where(
+            DeviceEstimateRow.target_id == target_id,
+            among(session, DeviceEstimateRow.subject_hash, subject_hashes),
+        )
+        .order_by(DeviceEstimateRow.device_id)
+    )
+    for estimate, device in rows:
+        found.setdefault(estimate.subject_hash, []).append((estimate, device))
+    return found
+
+
+def rejected_visits(
+    session: Session, target_id: str, subject_hashes: Collection[str]
+) -> dict[str, int]:
+    """How many visits of the subjects do not enter their entries; none: not named."""
+    rows = session.execute(
+        select(VisitRow.subject_hash, func.count())
+        .where(
+            VisitRow.target_id == target_id,
+            among(session, VisitRow.subject_hash, subject_hashes),
+            VisitRow.rejected != "",
+        )
+        .group_by(VisitRow.subject_hash)
+    )
+    return dict(rows.all())
+
+
+def disagreeing(
+    session: Session, target_id: str, at_least_percent: float, asked: PageRequest
+) -> Page[EntryOfSubject]:
+    """The entries whose devices differ by so much, by name."""
+    query = (
+        select(EntryRow, SubjectRow)
+        .join(SubjectRow, SubjectRow.hash == EntryRow.subject_hash)
+        .where(EntryRow.target_id == target_id, EntryRow.disagreement_percent >= at_least_percent)
+    )
+    page = read_page(session, query, (SubjectRow.name, SubjectRow.hash), asked)
+    return page.with_items([(row[0], row[1]) for row in page.items])
+
+
+def visits(
+    session: Session, target_id: str, subject_hash: str, asked: PageRequest
+) -> Page[VisitRow]:
+    """The visits of a subject on a target, those that were left out too, in the order stored."""
+    query = select(VisitRow).where(
+        VisitRow.target_id == target_id, VisitRow.subject_hash == subject_hash
+    )
+    page = read_page(session, query, (VisitRow.stored_at, VisitRow.digest), asked)
+    return page.with_items([row[0] for row in page.items])

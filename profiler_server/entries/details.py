@@ -1,0 +1,135 @@
+"""What entries are made of: devices that agree or do not, and visits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from netspec.statistics import VisitStatistics
+from netspec.wire import Conditions, DeviceEstimate, EntryDetail, Profile, StoredVisit, Visit
+from profiler_server.devices.rows import DeviceRow
+from profiler_server.devices.service import require_target
+from profiler_server.entries import detail_repository as details
+from profiler_server.entries import history_repository, isolated, repository
+from profiler_server.entries.repository import EntryOfSubject
+from profiler_server.entries.rows import DeviceEstimateRow, VisitRow
+from profiler_server.kit.pages import Page, PageRequest
+from profiler_server.kit.problems import Problem
+
+_STATISTICS = tuple(VisitStatistics.model_fields)
+
+
+def detail(session: Session, target_id: str, subject_hash: str) -> EntryDetail:
+    """One entry with each device's part in it.
+
+    Raises:
+        Problem: `unknown-target` or `missing-entry`.
+    """
+    require_target(session, target_id)
+    found = repository.entry(session, target_id, subject_hash)
+    if found is None:
+        raise Problem(
+            "missing-entry",
+            f"target {target_id} has no entry of subject {subject_hash}; measure it with "
+            "POST /v1/jobs",
+        )
+    return _details(session, target_id, [found])[0]
+
+
+def disagreement(
+    session: Session, target_id: str, at_least_percent: float, asked: PageRequest
+) -> Page[EntryDetail]:
+    """The entries whose devices differ by so much, by name.
+
+    Raises:
+        Problem: `unknown-target`, or `invalid-request`: the cursor is not one of this list.
+    """
+    require_target(session, target_id)
+    page = details.disagreeing(session, target_id, at_least_percent, asked)
+    return page.with_items(_details(session, target_id, page.items))
+
+
+def visits(
+    session: Session, target_id: str, subject_hash: str, asked: PageRequest
+) -> Page[StoredVisit]:
+    """The visits of a subject on a target, accepted or not, in the order stored.
+
+    Raises:
+        Problem: `unknown-target`, or `invalid-request`: the cursor is not one of this list.
+    """
+    require_target(session, target_id)
+    page = details.visits(session, target_id, subject_hash, asked)
+    return page.with_items([_stored(row) for row in page.items])
+
+
+def visit(session: Session, target_id: str, subject_hash: str, visit_id: UUID) -> StoredVisit:
+    """One of a subject's visits on a target.
+
+    Raises:
+        Problem: `unknown-target` or `not-found`.
+    """
+    require_target(session, target_id)
+    row = history_repository.visit(session, visit_id)
+    if row is None or (row.target_id, row.subject_hash) != (target_id, subject_hash):
+        raise Problem(
+            "not-found", f"subject {subject_hash} has no visit {visit_id} on target {target_id}"
+        )
+    return _stored(row)
+
+
+def _details(
+    session: Session, target_id: str, found: Sequence[EntryOfSubject]
+) -> list[EntryDetail]:
+    hashes = [subject.hash for _, subject in found]
+    of_devices = details.device_estimates(session, target_id, hashes)
+    rejected = details.rejected_visits(session, target_id, hashes)
+    return [
+        _detail(one, of_devices.get(one[1].hash, []), rejected.get(one[1].hash, 0)) for one in found
+    ]
+
+
+def _detail(
+    found: EntryOfSubject, of_devices: Sequence[tuple[DeviceEstimateRow, DeviceRow]], rejected: int
+) -> EntryDetail:
+    shares = [
+        DeviceEstimate(
+            device_id=device.id,
+            agent=device.agent,
+            serial=device.serial,
+            value_ms=row.value_ms,
+            low_ms=row.low_ms,
+            high_ms=row.high_ms,
+            visits=row.visits,
+            measured_at=row.measured_at,
+        )
+        for row, device in of_devices
+    ]
+    lows, highs = [one.low_ms for one in shares], [one.high_ms for one in shares]
+    return EntryDetail(
+        target_id=found[0].target_id,
+        entry=isolated.to_wire(found),
+        devices=tuple(shares),
+        agree=max(lows, default=0.0) <= min(highs, default=0.0),
+        rejected_visits=rejected,
+    )
+
+
+def _stored(row: VisitRow) -> StoredVisit:
+    visit = Visit(
+        id=row.id,
+        task_id=row.task_id,
+        device_id=row.device_id,
+        target_id=row.target_id,
+        subject_hash=row.subject_hash,
+        round=row.round,
+        started_at=row.started_at,
+        statistics=VisitStatistics(**{name: getattr(row, name) for name in _STATISTICS}),
+        before=Conditions.model_validate_json(row.before),
+        after=Conditions.model_validate_json(row.after),
+        rejected=row.rejected,
+        raw=row.raw,
+        profile=None if row.profile is None else Profile.model_validate_json(row.profile),
+    )
+    return StoredVisit(visit=visit, stored_at=row.stored_at)

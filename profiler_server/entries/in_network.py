@@ -1,0 +1,166 @@
+"""Operators' entries out of the profiles of networks, merged with their isolated ones."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy.orm import Session
+
+from netspec.wire import OperatorSubject, Visit
+from profiler_server.entries import isolated as entries
+from profiler_server.entries import profile_repository as profiles
+from profiler_server.entries import share_repository as shares
+from profiler_server.entries.profiled import Places, ProfiledNetwork, ProfileSamples
+from profiler_server.entries.rows import InNetworkEstimateRow
+from profiler_server.jobs.repository import ensure_subjects
+from profiler_server.kit.bulk import Row
+from profiler_server.latency_model.design import Priced
+from profiler_server.latency_model.in_network import in_network_estimates
+from profiler_server.latency_model.merging import merge
+
+#: networks whose visits are held in memory at a time
+_CHUNK = 50
+
+
+def misfit(visit: Visit, operators: int) -> str:
+    """Why the visit's profile cannot be one of its subject, empty if it can or there is none.
+
+    Args:
+        visit: any.
+        operators: how many its subject has; 0: it is no network.
+    """
+    if visit.profile is None or len(visit.profile.operators_us) == operators:
+        return ""
+    there = len(visit.profile.operators_us)
+    return f"its profile has {there} operators, its subject {operators or 'is no network'}"
+
+
+def extend(session: Session, target_id: str, new: ProfileSamples) -> None:
+    """Brings what the target's profiles say of operators up to date with those of new visits.
+
+    Args:
+        session: a writing transaction that holds the target's lock and has stored the visits.
+        target_id: the target.
+        new: the profiles of the new visits alone.
+    """
+    if not profiles.has_kept(session, target_id):
+        # The first ones, or those of a version that kept none.
+        derive(session, target_id)
+        return
+    kept = profiles.kept(session, target_id, new)
+    operators = _operators(session, new.keys() - kept.keys())
+    changed = {
+        key: kept[key].joined(ProfiledNetwork.of(kept[key].operators, samples))
+        if key in kept
+        else ProfiledNetwork.of(operators[key], samples)
+        for key, samples in new.items()
+    }
+    profiles.keep(session, target_id, changed)
+    _put_estimates(session, target_id, {key for one in changed.values() for key in one.operators})
+
+
+def derive(session: Session, target_id: str) -> None:
+    """Derives what the target's profiles say of operators from its visits.
+
+    Args:
+        session: a writing transaction that holds the target's lock.
+        target_id: the target.
+    """
+    hashes = profiles.profiled_networks(session, target_id)
+    operators = _operators(session, hashes)
+    for start in range(0, len(hashes), _CHUNK):
+        samples = profiles.samples(session, target_id, hashes[start : start + _CHUNK])
+        found = {key: ProfiledNetwork.of(operators[key], own) for key, own in samples.items()}
+        profiles.keep(session, target_id, found)
+    _put_estimates(session, target_id, {key for one in operators.values() for key in one})
+
+
+def _operators(session: Session, network_hashes: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The networks' operators by position, which become subjects."""
+    found = profiles.networks(session, network_hashes)
+    operators = {key: subject.network.operators for key, subject in found.items()}
+    distinct = dict.fromkeys(one for chain in operators.values() for one in chain)
+    ensure_subjects(session, [OperatorSubject(operator=one) for one in distinct])
+    return {key: tuple(one.content_hash for one in chain) for key, chain in operators.items()}
+
+
+def _put_estimates(session: Session, target_id: str, operators: Collection[str]) -> None:
+    """Stores what all networks together say of these operators."""
+    places = profiles.places(session, target_id)
+    holding: dict[str, list[Places]] = {}
+    for one in places:
+        for key in dict.fromkeys(one.profiled.operators):
+            holding.setdefault(key, []).append(one)
+    rows: list[Row] = [
+        {
+            "target_id": target_id,
+            "subject_hash": key,
+            "value_ms": found.value_ms,
+            "low_ms": found.low_ms,
+            "high_ms": found.high_ms,
+            "visits": found.visits,
+            "appearances": found.appearances,
+            "devices": len(frozenset().union(*(one.devices for one in holding[key]))),
+            "measured_at": max(one.measured_at for one in holding[key]),
+        }
+        for key, found in in_network_estimates([one.profiled for one in places]).items()
+        if key in operators
+    ]
+    profiles.put_estimates(session, rows)
+
+
+def merge_into_entries(session: Session, target_id: str) -> None:
+    """Gives the operators with an in-network estimate entries that merge it with the isolated one.
+
+    Args:
+        session: a writing transaction that holds the target's lock.
+        target_id: the target.
+    """
+    found = profiles.estimates(session, target_id)
+    if not found:
+        return
+    of_shares = entries.isolated_rows(session, target_id, [row.subject_hash for row, _ in found])
+    alone = {row["subject_hash"]: row for row in of_shares}
+    rows: list[Row] = []
+    for precision in sorted({precision or "" for _, precision in found}):
+        inside = {
+            row.subject_hash: row
+            for row, own in found
+            if (own or "") == precision and row.value_ms > 0
+        }
+        isolated = {
+            key: Priced.of_entry(row["value_ms"], row["low_ms"], row["high_ms"], row["visits"])
+            for key, row in alone.items()
+            if key in inside and row["value_ms"] > 0
+        }
+        in_network = {
+            key: Priced.of_entry(row.value_ms, row.low_ms, row.high_ms, row.visits)
+            for key, row in inside.items()
+        }
+        for key, merged in merge(isolated, in_network).items():
+            if merged is not isolated.get(key):
+                rows.append(_row(target_id, inside[key], alone.get(key), merged))
+    shares.put_entries(session, target_id, rows)
+
+
+def _row(target_id: str, inside: InNetworkEstimateRow, alone: Row | None, merged: Priced) -> Row:
+    low_ms, high_ms = merged.interval_ms()
+    row: Row = {
+        "target_id": target_id,
+        "subject_hash": inside.subject_hash,
+        "method": shares.IN_NETWORK,
+        "fitted_from": None,
+        "value_ms": merged.value_ms,
+        "low_ms": low_ms,
+        "high_ms": high_ms,
+        "visits": inside.visits,
+        "measured_at": inside.measured_at,
+        "devices": inside.devices,
+        "disagreement_percent": None,
+    }
+    if alone is not None:
+        row["visits"] += alone["visits"]
+        row["measured_at"] = max(inside.measured_at, alone["measured_at"])
+        row["devices"] = max(inside.devices, alone["devices"])
+        row["disagreement_percent"] = alone["disagreement_percent"]
+    return row

@@ -1,0 +1,120 @@
+"""SQL of visits and entries."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy.orm import Session
+
+from netspec.wire import Visit
+from profiler_server.entries.rows import EntryRow, VisitRow
+from profiler_server.jobs.rows import SubjectRow, TaskRow
+from profiler_server.kit.bulk import Row, insert_absent
+from profiler_server.kit.many_values import among
+from profiler_server.kit.pages import Page, PageRequest, read_page
+
+#: an entry with the subject that it is of
+EntryOfSubject = tuple[EntryRow, SubjectRow]
+
+
+@dataclass(frozen=True)
+class JudgedVisit:
+    """A visit as it is stored."""
+
+    visit: Visit
+    #: SHA-256 of the message
+    digest: str
+    #: why it must not enter an estimate, empty if it may: the agent's reason, or the server's
+    rejected: str
+
+
+def digests(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
+    """The digests of those of the visits that are stored."""
+    rows = session.execute(
+        select(VisitRow.id, VisitRow.digest).where(among(session, VisitRow.id, ids))
+    )
+    return dict(rows.all())
+
+
+def store_visits(session: Session, visits: Iterable[JudgedVisit], stored_at: datetime) -> int:
+    """Inserts visits; those whose id is there are left out. How many were inserted."""
+    return insert_absent(session, VisitRow, [_columns(one, stored_at) for one in visits])
+
+
+def _columns(judged: JudgedVisit, stored_at: datetime) -> Row:
+    visit, statistics = judged.visit, judged.visit.statistics
+    return {
+        "id": visit.id,
+        "digest": judged.digest,
+        "task_id": visit.task_id,
+        "device_id": visit.device_id,
+        "target_id": visit.target_id,
+        "subject_hash": visit.subject_hash,
+        "round": visit.round,
+        "started_at": visit.started_at,
+        "stored_at": stored_at,
+        "count": statistics.count,
+        "min_us": statistics.min_us,
+        "p5_us": statistics.p5_us,
+        "median_us": statistics.median_us,
+        "p95_us": statistics.p95_us,
+        "mean_us": statistics.mean_us,
+        "std_us": statistics.std_us,
+        "before": visit.before.model_dump_json(exclude_none=True),
+        "after": visit.after.model_dump_json(exclude_none=True),
+        "rejected": judged.rejected,
+        "raw": visit.raw,
+        "profile": None if visit.profile is None else visit.profile.model_dump_json(),
+    }
+
+
+def entries_of_target(session: Session, target_id: str) -> list[EntryOfSubject]:
+    """All entries of a target, by name."""
+    return _entries(session, _joined().where(EntryRow.target_id == target_id))
+
+
+def entry(session: Session, target_id: str, subject_hash: str) -> EntryOfSubject | None:
+    """One entry."""
+    one: ColumnElement[bool] = EntryRow.subject_hash == subject_hash
+    found = _entries(session, _joined().where(EntryRow.target_id == target_id, one))
+    return found[0] if found else None
+
+
+def entries_of_subjects(
+    session: Session, target_id: str, subject_hashes: Collection[str]
+) -> list[EntryOfSubject]:
+    """The target's entries of those of the subjects that have one, by name."""
+    of_target = _joined().where(EntryRow.target_id == target_id)
+    return _entries(session, of_target.where(among(session, EntryRow.subject_hash, subject_hashes)))
+
+
+def entries_of_job(
+    session: Session, job_id: str, target_id: str, asked: PageRequest
+) -> Page[EntryOfSubject]:
+    """The entries of a job's subjects on one of its targets, by name."""
+    of_job = (TaskRow.subject_hash == EntryRow.subject_hash) & (
+        TaskRow.target_id == EntryRow.target_id
+    )
+    query = (
+        _joined()
+        .join(TaskRow, of_job)
+        .where(TaskRow.job_id == job_id, TaskRow.target_id == target_id)
+    )
+    page = read_page(session, query, (SubjectRow.name, SubjectRow.hash), asked)
+    return page.with_items([(row[0], row[1]) for row in page.items])
+
+
+def _joined() -> Select[EntryRow, SubjectRow]:
+    return (
+        select(EntryRow, SubjectRow)
+        .join(SubjectRow, SubjectRow.hash == EntryRow.subject_hash)
+        .order_by(SubjectRow.name, SubjectRow.hash)
+    )
+
+
+def _entries(session: Session, query: Select[EntryRow, SubjectRow]) -> list[EntryOfSubject]:
+    return [(row, subject) for row, subject in session.execute(query)]

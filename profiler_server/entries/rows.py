@@ -1,0 +1,155 @@
+"""Rows of visits and entries."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Double, ForeignKey, Index, LargeBinary, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from profiler_server.kit.orm import SHA256, Base
+from profiler_server.subjects.shapes import DIGITS
+
+
+class VisitRow(Base):
+    """One visit; appended, never changed."""
+
+    __tablename__ = "visits"
+    __table_args__ = (
+        Index("ix_visits_subject", "target_id", "subject_hash", "stored_at"),
+        Index("ix_visits_task_id", "task_id"),
+        Index("ix_visits_device_id", "device_id", "started_at"),
+        Index(
+            "ix_visits_profiled",
+            "target_id",
+            postgresql_where=text("profile IS NOT NULL"),
+            sqlite_where=text("profile IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    #: SHA-256 of the message: tells a repeated upload from another visit under the same id
+    digest: Mapped[str] = mapped_column(SHA256)
+    #: no foreign key: a visit is true whatever becomes of its task
+    task_id: Mapped[str] = mapped_column(String(200))
+    device_id: Mapped[str] = mapped_column(ForeignKey("devices.id"))
+    target_id: Mapped[str] = mapped_column(ForeignKey("targets.id"))
+    subject_hash: Mapped[str] = mapped_column(ForeignKey("subjects.hash"))
+    round: Mapped[int]
+    #: by the agent's clock
+    started_at: Mapped[datetime]
+    #: by the database's clock
+    stored_at: Mapped[datetime]
+    count: Mapped[int]
+    min_us: Mapped[float] = mapped_column(Double)
+    p5_us: Mapped[float] = mapped_column(Double)
+    median_us: Mapped[float] = mapped_column(Double)
+    p95_us: Mapped[float] = mapped_column(Double)
+    mean_us: Mapped[float] = mapped_column(Double)
+    std_us: Mapped[float] = mapped_column(Double)
+    #: `Conditions` as JSON
+    before: Mapped[str] = mapped_column(Text)
+    after: Mapped[str] = mapped_column(Text)
+    #: why it must not enter an estimate, empty if it may
+    rejected: Mapped[str] = mapped_column(String(500))
+    #: what the runner printed
+    raw: Mapped[str] = mapped_column(Text)
+    #: `Profile` as JSON, where the visit has one
+    profile: Mapped[str | None] = mapped_column(Text)
+
+
+class EntryRow(Base):
+    """What the accepted visits of one subject on one target say; derived, never edited.
+
+    Or what a published table says: then it is imported, and has no visits.
+    """
+
+    __tablename__ = "entries"
+    __table_args__ = (
+        Index("ix_entries_shape", "target_id", "shape", "kernel", "expand"),
+        Index(
+            "ix_entries_disagreement",
+            "target_id",
+            "disagreement_percent",
+            postgresql_where=text("disagreement_percent IS NOT NULL"),
+            sqlite_where=text("disagreement_percent IS NOT NULL"),
+        ),
+    )
+
+    target_id: Mapped[str] = mapped_column(ForeignKey("targets.id"), primary_key=True)
+    subject_hash: Mapped[str] = mapped_column(ForeignKey("subjects.hash"), primary_key=True)
+    method: Mapped[str] = mapped_column(String(16))
+    value_ms: Mapped[float] = mapped_column(Double)
+    low_ms: Mapped[float] = mapped_column(Double)
+    high_ms: Mapped[float] = mapped_column(Double)
+    visits: Mapped[int]
+    measured_at: Mapped[datetime]
+    #: the target that it was filled in from, where it is fitted
+    fitted_from: Mapped[str | None] = mapped_column(String(16))
+    #: how many devices its visits are of
+    devices: Mapped[int] = mapped_column(server_default="1")
+    #: by how much the highest of the devices' own estimates exceeds the lowest
+    disagreement_percent: Mapped[float | None] = mapped_column(Double)
+    #: the subject's, so that a large table is read in their order
+    shape: Mapped[str | None] = mapped_column(String(DIGITS))
+    kernel: Mapped[int | None]
+    expand: Mapped[int | None]
+
+
+class DeviceEstimateRow(Base):
+    """One device's share of an entry; derived, never edited."""
+
+    __tablename__ = "device_estimates"
+
+    target_id: Mapped[str] = mapped_column(ForeignKey("targets.id"), primary_key=True)
+    subject_hash: Mapped[str] = mapped_column(ForeignKey("subjects.hash"), primary_key=True)
+    device_id: Mapped[str] = mapped_column(ForeignKey("devices.id"), primary_key=True)
+    value_ms: Mapped[float] = mapped_column(Double)
+    low_ms: Mapped[float] = mapped_column(Double)
+    high_ms: Mapped[float] = mapped_column(Double)
+    visits: Mapped[int]
+    measured_at: Mapped[datetime]
+    #: 5th percentiles (us) of the accepted visits, ascending, as little-endian float64: what the
+    #: estimate needs of them, so that an upload need not read them again
+    p5_us: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ProfiledNetworkRow(Base):
+    """What the profiles of one network say of its positions; derived, never edited."""
+
+    __tablename__ = "profiled_networks"
+
+    target_id: Mapped[str] = mapped_column(ForeignKey("targets.id"), primary_key=True)
+    subject_hash: Mapped[str] = mapped_column(ForeignKey("subjects.hash"), primary_key=True)
+    #: hash of each position's operator, separated by spaces
+    operators: Mapped[str] = mapped_column(Text)
+    #: what they took, us [positions, visits], each row ascending, as little-endian float64, so that
+    #: an upload need not read visits again
+    operators_us: Mapped[bytes] = mapped_column(LargeBinary)
+    #: value, low and high of each position, ms [positions, 3], as little-endian float64
+    places_ms: Mapped[bytes] = mapped_column(LargeBinary)
+    visits: Mapped[int]
+    #: ids of the devices that the profiles are of, separated by spaces
+    devices: Mapped[str] = mapped_column(Text)
+    #: start of the latest visit
+    measured_at: Mapped[datetime]
+
+
+class InNetworkEstimateRow(Base):
+    """What the profiles of networks say of an operator in them; derived, never edited."""
+
+    __tablename__ = "in_network_estimates"
+
+    target_id: Mapped[str] = mapped_column(ForeignKey("targets.id"), primary_key=True)
+    subject_hash: Mapped[str] = mapped_column(ForeignKey("subjects.hash"), primary_key=True)
+    value_ms: Mapped[float] = mapped_column(Double)
+    low_ms: Mapped[float] = mapped_column(Double)
+    high_ms: Mapped[float] = mapped_column(Double)
+    #: profiles with the operator
+    visits: Mapped[int]
+    #: places in different networks
+    appearances: Mapped[int]
+    #: how many devices the profiles are of
+    devices: Mapped[int]
+    measured_at: Mapped[datetime]

@@ -1,0 +1,163 @@
+"""SQL of what is derived from visits: devices' shares, and the entries made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from sqlalchemy import and_, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from netspec.wire import Method
+from profiler_server.devices.rows import TargetRow
+from profiler_server.entries.rows import (
+    DeviceEstimateRow,
+    EntryRow,
+    InNetworkEstimateRow,
+    ProfiledNetworkRow,
+    VisitRow,
+)
+from profiler_server.entries.shares import Sample, Samples, Share
+from profiler_server.jobs.rows import SubjectRow
+from profiler_server.kit.bulk import Row, insert_or_replace
+from profiler_server.kit.many_values import among
+
+#: method of the entries that come out of published tables
+IMPORTED: Method = "imported"
+
+#: method of the entries that come from another target, times a factor
+FITTED: Method = "fitted"
+#: method of the entries of operators that were profiled inside networks
+IN_NETWORK: Method = "in_network"
+_NOT_DERIVED = (IMPORTED, FITTED)
+
+#: by subject hash and device
+Shares = dict[str, dict[str, Share]]
+
+
+def samples(session: Session, target_id: str, subject_hashes: Collection[str]) -> Samples:
+    """The samples of every accepted visit of the subjects."""
+    found: Samples = {}
+    rows = session.execute(
+        select(
+            VisitRow.subject_hash, VisitRow.device_id, VisitRow.p5_us, VisitRow.started_at
+        ).where(
+            VisitRow.target_id == target_id,
+            among(session, VisitRow.subject_hash, subject_hashes),
+            VisitRow.rejected == "",
+        )
+    )
+    for subject_hash, device_id, p5_us, started_at in rows:
+        of_subject = found.setdefault(subject_hash, {})
+        of_subject.setdefault(device_id, []).append(Sample(p5_us, started_at))
+    return found
+
+
+def shares(session: Session, target_id: str, subject_hashes: Collection[str]) -> Shares:
+    """The stored shares of the subjects."""
+    found: Shares = {}
+    rows = session.execute(
+        select(
+            DeviceEstimateRow.subject_hash,
+            DeviceEstimateRow.device_id,
+            DeviceEstimateRow.p5_us,
+            DeviceEstimateRow.measured_at,
+        ).where(
+            DeviceEstimateRow.target_id == target_id,
+            among(session, DeviceEstimateRow.subject_hash, subject_hashes),
+        )
+    )
+    for subject_hash, device_id, p5_us, measured_at in rows:
+        found.setdefault(subject_hash, {})[device_id] = Share.load(p5_us, measured_at)
+    return found
+
+
+def visited(session: Session, target_id: str, subject_hashes: Collection[str]) -> set[str]:
+    """Those of the subjects that were visited by themselves."""
+    rows = session.scalars(
+        select(DeviceEstimateRow.subject_hash).where(
+            DeviceEstimateRow.target_id == target_id,
+            among(session, DeviceEstimateRow.subject_hash, subject_hashes),
+        )
+    )
+    return set(rows)
+
+
+def visits_in_entries(
+    session: Session, target_id: str, subject_hashes: Collection[str]
+) -> dict[str, int]:
+    """How many visits the subjects' entries are made of, as far as they are of shares alone."""
+    rows = session.execute(
+        select(EntryRow.subject_hash, EntryRow.visits).where(
+            EntryRow.target_id == target_id,
+            among(session, EntryRow.subject_hash, subject_hashes),
+            EntryRow.method.not_in((IMPORTED, IN_NETWORK)),
+        )
+    )
+    return dict(rows.all())
+
+
+def measured(session: Session) -> Iterator[tuple[str, str]]:
+    """Every target and subject that has an accepted visit, sorted."""
+    rows = session.execute(
+        select(VisitRow.target_id, VisitRow.subject_hash)
+        .where(VisitRow.rejected == "")
+        .distinct()
+        .order_by(VisitRow.target_id, VisitRow.subject_hash)
+    )
+    yield from rows
+
+
+def put_shares(session: Session, rows: Sequence[Row]) -> None:
+    """Inserts shares with their estimates, or replaces those that are there."""
+    insert_or_replace(session, DeviceEstimateRow, rows, ("target_id", "subject_hash", "device_id"))
+
+
+def put_entries(session: Session, target_id: str, rows: Sequence[Row]) -> None:
+    """Inserts entries, or replaces those that are there; each gets its subject's place.
+
+    Args:
+        session: a writing transaction that holds the target's lock, under which new ones are
+            counted.
+        target_id: the target of all rows.
+        rows: at most one a subject.
+    """
+    present = and_(EntryRow.subject_hash == SubjectRow.hash, EntryRow.target_id == target_id)
+    places: dict[str, Row] = {}
+    new = 0
+    for subject_hash, shape, kernel, expand, stored in session.execute(
+        select(
+            SubjectRow.hash,
+            SubjectRow.shape,
+            SubjectRow.kernel,
+            SubjectRow.expand,
+            EntryRow.subject_hash,
+        )
+        .outerjoin(EntryRow, present)
+        .where(among(session, SubjectRow.hash, {row["subject_hash"] for row in rows}))
+    ):
+        places[subject_hash] = {"shape": shape, "kernel": kernel, "expand": expand}
+        new += stored is None
+    placed = [{**row, **places[row["subject_hash"]]} for row in rows]
+    insert_or_replace(session, EntryRow, placed, ("target_id", "subject_hash"))
+    if new:
+        of_target = update(TargetRow).where(TargetRow.id == target_id)
+        session.execute(of_target.values(entries=TargetRow.entries + new))
+
+
+def delete_derived(session: Session) -> None:
+    """Forgets what was derived; other entries have no visits to be derived from again.
+
+    The transaction holds every target's lock.
+    """
+    session.execute(delete(DeviceEstimateRow))
+    session.execute(delete(InNetworkEstimateRow))
+    session.execute(delete(ProfiledNetworkRow))
+    session.execute(delete(EntryRow).where(EntryRow.method.not_in(_NOT_DERIVED)))
+    left = select(func.count()).select_from(EntryRow).where(EntryRow.target_id == TargetRow.id)
+    session.execute(update(TargetRow).values(entries=left.scalar_subquery()))
+
+
+def count_derived_entries(session: Session) -> int:
+    """How many entries there are that visits say."""
+    derived = select(func.count()).select_from(EntryRow)
+    return session.scalar(derived.where(EntryRow.method.not_in(_NOT_DERIVED))) or 0

@@ -1,0 +1,198 @@
+"""Looking up many entries at once, and predicting whole networks from them."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from netspec.networks import Network
+from netspec.operators import Operator, operator_from_key
+from netspec.wire import (
+    Calibration,
+    LookedUpLatencies,
+    LookedUpLatency,
+    NetworkSubject,
+    PredictedLatency,
+    Prediction,
+    Snapshot,
+)
+from profiler_server.devices.service import require_target
+from profiler_server.entries import isolated
+from profiler_server.entries import repository as measurements
+from profiler_server.entries.priced_operators import table_of
+from profiler_server.kit.database import database_now
+from profiler_server.kit.problems import Problem
+from profiler_server.kit.settings import Settings
+from profiler_server.latency_model.features import group
+from profiler_server.latency_tables import service
+from profiler_server.latency_tables.lookups.unmeasured import OperatorModels
+
+
+def latencies(
+    session: Session,
+    settings: Settings,
+    target_id: str,
+    operators: Sequence[Operator],
+    models: OperatorModels | None = None,
+) -> LookedUpLatencies:
+    """What the target's table says of each operator, in their order.
+
+    Args:
+        session: reads.
+        settings: tell what is fresh.
+        target_id: whose table.
+        operators: to look up.
+        models: predict what has no entry; None: nothing is predicted.
+
+    Raises:
+        Problem: `unknown-target`.
+    """
+    require_target(session, target_id)
+    hashes = {operator.content_hash for operator in operators}
+    found = {
+        entry.subject_hash: entry
+        for entry in map(
+            isolated.to_wire, measurements.entries_of_subjects(session, target_id, hashes)
+        )
+    }
+    fresh_since = database_now(session) - timedelta(days=settings.fresh_days)
+    lacking = [operator for operator in operators if operator.content_hash not in found]
+    predicted = _predicted(session, target_id, lacking, models) if models is not None else {}
+
+    def of(operator: Operator) -> LookedUpLatency:
+        entry, key = found.get(operator.content_hash), operator.key
+        if entry is None and key in predicted:
+            return LookedUpLatency(key=key, state="predicted", entry=None, predicted=predicted[key])
+        if entry is None:
+            return LookedUpLatency(key=key, state="missing", entry=None)
+        fresh = entry.measured_at >= fresh_since
+        return LookedUpLatency(key=key, state="hit" if fresh else "stale", entry=entry)
+
+    return LookedUpLatencies(target_id=target_id, latencies=tuple(map(of, operators)))
+
+
+def predict(
+    session: Session,
+    settings: Settings,
+    target_id: str,
+    network: Network,
+    models: OperatorModels | None = None,
+) -> Prediction:
+    """The network's latency: the sum of its entries, mapped by the latest calibration.
+
+    Args:
+        session: reads.
+        settings: tell what is fresh.
+        target_id: whose table.
+        network: of one precision.
+        models: predict what has no entry; None: then there is no prediction.
+
+    Raises:
+        Problem: `unknown-target`, `missing-entry` naming every operator without entry or
+            prediction, `unknown-snapshot` when none is published, or `not-calibrated`.
+    """
+    looked_up = latencies(session, settings, target_id, network.operators, models).latencies
+    _require_all(target_id, looked_up)
+    snapshot_id = service.latest_id(session, target_id)
+    snapshot = Snapshot.model_validate_json(service.load(session, snapshot_id))
+    calibration = _calibration(snapshot, network)
+    factors = operator_factors(calibration, network.operators)
+    sum_ms = sum(factor * _value_ms(one) for factor, one in zip(factors, looked_up, strict=True))
+    predicted_ms = calibration.predict_ms(sum_ms)
+    if predicted_ms < 0:
+        raise Problem(
+            "not-calibrated",
+            f"snapshot {snapshot_id} predicts {predicted_ms:.3g} ms for {network.name}: "
+            "it is too far below the networks that were measured; measure it with POST /v1/jobs, "
+            f"then POST /v1/targets/{target_id}/snapshots",
+        )
+    low_ms = high_ms = None
+    if calibration.interval_factor is not None:
+        doubt = _doubt(factors, looked_up) / sum_ms if sum_ms else 0.0
+        width = math.exp(math.hypot(math.log(calibration.interval_factor), doubt))
+        low_ms, high_ms = predicted_ms / width, predicted_ms * width
+    return Prediction(
+        target_id=target_id,
+        name=network.name,
+        subject_hash=network.content_hash,
+        precision=calibration.precision,
+        sum_ms=sum_ms,
+        predicted_ms=predicted_ms,
+        low_ms=low_ms,
+        high_ms=high_ms,
+        snapshot_id=snapshot_id,
+        held_out=calibration.held_out,
+        stale=tuple(sorted({one.key for one in looked_up if one.state == "stale"})),
+        predicted=tuple(sorted({one.key for one in looked_up if one.state == "predicted"})),
+    )
+
+
+def operator_factors(calibration: Calibration, operators: Sequence[Operator]) -> list[float]:
+    """Each operator's factor; that of its group where it was in no table when that was fitted."""
+    of_group: dict[str, list[float]] = {}
+    for key, factor in calibration.factors.items():
+        of_group.setdefault(group(operator_from_key(key)), []).append(factor)
+    usual = {name: statistics.median(factors) for name, factors in of_group.items()}
+    return [calibration.factors.get(one.key, usual.get(group(one), 1.0)) for one in operators]
+
+
+def _predicted(
+    session: Session, target_id: str, lacking: Sequence[Operator], models: OperatorModels
+) -> dict[str, PredictedLatency]:
+    predicted: dict[str, PredictedLatency] = {}
+    if lacking:
+        everything = measurements.entries_of_target(session, target_id)
+        for precision in sorted({operator.precision for operator in lacking}):
+            wanted = [operator for operator in lacking if operator.precision == precision]
+            predicted |= models.predict(table_of(everything, precision), wanted)
+    return predicted
+
+
+def _require_all(target_id: str, looked_up: Sequence[LookedUpLatency]) -> None:
+    missing = sorted({one.key for one in looked_up if one.state == "missing"})
+    if missing:
+        raise Problem(
+            "missing-entry",
+            f"the table of target {target_id} lacks {', '.join(missing)}; "
+            "measure them with POST /v1/jobs",
+        )
+
+
+def _value_ms(one: LookedUpLatency) -> float:
+    found = one.entry or one.predicted
+    assert found is not None  # noqa: S101 (missing ones were refused)
+    return found.value_ms
+
+
+def _doubt(factors: Sequence[float], looked_up: Sequence[LookedUpLatency]) -> float:
+    """Half width (ms) of the interval that predictions of single operators add to a sum."""
+    halves = [
+        factor * (one.predicted.high_ms - one.predicted.low_ms) / 2
+        for factor, one in zip(factors, looked_up, strict=True)
+        if one.predicted is not None
+    ]
+    # The same operator twice in a network is off by the same both times; operators of a kind are
+    # off together too. Added up they are never too narrow.
+    return sum(halves)
+
+
+def _calibration(snapshot: Snapshot, network: Network) -> Calibration:
+    precision = NetworkSubject(network=network).precision
+    if precision is None:
+        raise Problem(
+            "not-calibrated",
+            f"{network.name} mixes precisions, and a calibration holds for one; "
+            "measure the network with POST /v1/jobs",
+        )
+    found = snapshot.calibration(precision)
+    if found is None:
+        raise Problem(
+            "not-calibrated",
+            f"snapshot {snapshot.id} has no {precision} calibration; measure {precision} networks "
+            f"with POST /v1/jobs, then POST /v1/targets/{snapshot.target_id}/snapshots",
+        )
+    return found

@@ -1,0 +1,13 @@
+"""The published formats of latency tables, by name."""
+
+from __future__ import annotations
+
+from profiler_server.latency_tables.published.formats import fbnet, ofa, proxylessnas
+from profiler_server.latency_tables.published.formats.table import Format
+from profiler_server.latency_tables.published.names import FormatName
+
+FORMATS: dict[FormatName, Format] = {
+    "proxylessnas": proxylessnas.FORMAT,
+    "ofa": ofa.FORMAT,
+    "fbnet": fbnet.FORMAT,
+}

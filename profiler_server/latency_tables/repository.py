@@ -1,0 +1,72 @@
+"""SQL of snapshots."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import TypeAdapter
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from netspec.wire import Calibration, Snapshot
+from profiler_server.kit.bulk import insert_absent
+from profiler_server.latency_tables.rows import SnapshotCalibrationsRow, SnapshotRow
+
+#: as snapshots keep them apart
+CALIBRATIONS: TypeAdapter[tuple[Calibration, ...]] = TypeAdapter(tuple[Calibration, ...])
+
+
+def add(session: Session, snapshot: Snapshot, document: str, now: datetime) -> None:
+    """Inserts a snapshot; `document` is its JSON."""
+    row = {
+        "id": snapshot.id,
+        "target_id": snapshot.target_id,
+        "created_at": now,
+        "published_at": now,
+        "document": document,
+    }
+    insert_absent(session, SnapshotRow, [row])
+    apart = {
+        "snapshot_id": snapshot.id,
+        "calibrations": CALIBRATIONS.dump_json(snapshot.calibrations).decode(),
+    }
+    insert_absent(session, SnapshotCalibrationsRow, [apart])
+
+
+def publish_again(session: Session, snapshot_id: str, now: datetime) -> None:
+    """Makes a snapshot that is there the latest."""
+    session.execute(
+        update(SnapshotRow).where(SnapshotRow.id == snapshot_id).values(published_at=now)
+    )
+
+
+def document(session: Session, snapshot_id: str) -> str | None:
+    """A snapshot's JSON."""
+    return session.scalar(select(SnapshotRow.document).where(SnapshotRow.id == snapshot_id))
+
+
+def latest_calibrations(session: Session, target_id: str) -> tuple[str, str] | None:
+    """The id of the target's latest snapshot, and its calibrations as JSON."""
+    found = latest_id(session, target_id)
+    if found is None:
+        return None
+    of_snapshot = select(SnapshotCalibrationsRow.calibrations).where(
+        SnapshotCalibrationsRow.snapshot_id == found
+    )
+    return found, session.execute(of_snapshot).scalar_one()
+
+
+def latest_id(session: Session, target_id: str) -> str | None:
+    """The id of the target's latest snapshot."""
+    return session.scalar(
+        select(SnapshotRow.id)
+        .where(SnapshotRow.target_id == target_id)
+        .order_by(SnapshotRow.published_at.desc(), SnapshotRow.id)
+        .limit(1)
+    )
+
+
+def exists(session: Session, snapshot_id: str) -> bool:
+    """Whether there is such a snapshot."""
+    found = session.scalar(select(SnapshotRow.id).where(SnapshotRow.id == snapshot_id))
+    return found is not None

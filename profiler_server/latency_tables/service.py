@@ -1,0 +1,185 @@
+"""Publishing snapshots, and looking up single entries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy.orm import Session
+
+from netspec.operators import PRECISIONS, Operator, Precision, content_hash
+from netspec.protocol import TargetIdentity
+from netspec.wire import (
+    Calibration,
+    Entry,
+    NetworkSubject,
+    PublishRequest,
+    Snapshot,
+)
+from profiler_server.devices.service import require_target
+from profiler_server.entries import isolated
+from profiler_server.entries import repository as measurements
+from profiler_server.entries.priced_operators import table_of
+from profiler_server.entries.repository import EntryOfSubject
+from profiler_server.events import repository as events
+from profiler_server.events.rows import EventKind
+from profiler_server.kit.database import database_now
+from profiler_server.kit.problems import Problem
+from profiler_server.latency_tables import calibration, repository
+
+
+def publish(session: Session, target_id: str, request: PublishRequest) -> tuple[str, str, bool]:
+    """Freezes the target's table; the same content gives the same snapshot.
+
+    Returns:
+        The snapshot's id, its JSON, and whether it is new.
+
+    Raises:
+        Problem: `unknown-target`, `empty-table` or `not-calibratable`.
+    """
+    identity = TargetIdentity.model_validate_json(require_target(session, target_id).identity)
+    found = measurements.entries_of_target(session, target_id)
+    table = tuple(isolated.to_wire(one) for one in found if one[1].kind == "operator")
+    if not table:
+        raise Problem(
+            "empty-table",
+            f"no operator of target {target_id} has an entry; file a job with POST /v1/jobs first",
+        )
+    now = database_now(session)
+    draft = Snapshot(
+        id="0" * 64,
+        target_id=target_id,
+        identity=identity,
+        created_at=now,
+        entries=table,
+        calibrations=_calibrations(found, request.calibrate_on),
+    )
+    snapshot_id = content_hash(draft.model_dump(mode="json", exclude={"id", "created_at"}))
+    stored = repository.document(session, snapshot_id)
+    if stored is not None:
+        repository.publish_again(session, snapshot_id, now)
+        return snapshot_id, stored, False
+    snapshot = draft.model_copy(update={"id": snapshot_id})
+    document = snapshot.model_dump_json()
+    repository.add(session, snapshot, document, now)
+    events.append(
+        session, now, EventKind.SNAPSHOT_PUBLISHED, snapshot_id=snapshot_id, target_id=target_id
+    )
+    return snapshot_id, document, True
+
+
+def load(session: Session, snapshot_id: str) -> str:
+    """A snapshot's JSON.
+
+    Raises:
+        Problem: `unknown-snapshot`.
+    """
+    document = repository.document(session, snapshot_id)
+    if document is None:
+        raise _unknown_snapshot(snapshot_id)
+    return document
+
+
+def require_snapshot(session: Session, snapshot_id: str) -> None:
+    """Checks that there is such a snapshot.
+
+    Raises:
+        Problem: `unknown-snapshot`.
+    """
+    if not repository.exists(session, snapshot_id):
+        raise _unknown_snapshot(snapshot_id)
+
+
+def latest_id(session: Session, target_id: str) -> str:
+    """The id of the target's latest snapshot.
+
+    Raises:
+        Problem: `unknown-target` or `unknown-snapshot`.
+    """
+    found = repository.latest_id(session, target_id)
+    if found is None:
+        require_target(session, target_id)
+        raise Problem(
+            "unknown-snapshot",
+            f"no snapshot of target {target_id} is published yet; "
+            f"POST /v1/targets/{target_id}/snapshots publishes one",
+        )
+    return found
+
+
+def latency(session: Session, target_id: str, operator: Operator) -> Entry:
+    """The operator's entry.
+
+    Raises:
+        Problem: `unknown-target`, or `missing-entry` naming the operator's key.
+    """
+    found = measurements.entry(session, target_id, operator.content_hash)
+    if found is None:
+        require_target(session, target_id)
+        raise Problem(
+            "missing-entry",
+            f"the table of target {target_id} lacks {operator.key}; measure it with POST /v1/jobs",
+        )
+    return isolated.to_wire(found)
+
+
+def _calibrations(
+    found: Sequence[EntryOfSubject], calibrate_on: Sequence[str] | None
+) -> tuple[Calibration, ...]:
+    values = {row.subject_hash: row.value_ms for row, _ in found}
+    measured = {
+        subject.hash: NetworkSubject.model_validate_json(subject.document)
+        for _, subject in found
+        if subject.kind == "network"
+    }
+    if calibrate_on is not None:
+        _check_calibratable(calibrate_on, measured, values)
+        measured = {one: measured[one] for one in sorted(set(calibrate_on))}
+    messages = {one[1].hash: isolated.to_wire(one) for one in found}
+    networks: dict[Precision, list[tuple[NetworkSubject, Entry]]] = {}
+    for key, subject in sorted(measured.items(), key=lambda item: (item[1].name, item[0])):
+        if subject.precision is not None and not _obstacle(subject, values):
+            networks.setdefault(subject.precision, []).append((subject, messages[key]))
+    return tuple(
+        calibration.fit(precision, table_of(found, precision), networks[precision])
+        for precision in PRECISIONS
+        if precision in networks
+    )
+
+
+def _check_calibratable(
+    wished: Sequence[str], measured: Mapping[str, NetworkSubject], values: Mapping[str, float]
+) -> None:
+    obstacles = []
+    for one in wished:
+        subject = measured.get(one)
+        why = "is not measured" if subject is None else _obstacle(subject, values)
+        if why:
+            obstacles.append(f"{one if subject is None else subject.name} {why}")
+    if obstacles:
+        raise Problem(
+            "not-calibratable",
+            f"{'; '.join(obstacles)}; measure what is missing, or leave the network out",
+        )
+
+
+def _obstacle(subject: NetworkSubject, values: Mapping[str, float]) -> str:
+    operators = subject.network.operators
+    if subject.precision is None:
+        return "mixes precisions"
+    missing = sorted({one.key for one in operators if one.content_hash not in values})
+    if missing:
+        return f"has {len(missing)} operators without entry, the first is {missing[0]}"
+    if values[subject.content_hash] <= 0 or _sum_ms(subject, values) <= 0:
+        return "has a latency of 0 ms"
+    return ""
+
+
+def _sum_ms(subject: NetworkSubject, values: Mapping[str, float]) -> float:
+    return sum(values[operator.content_hash] for operator in subject.network.operators)
+
+
+def _unknown_snapshot(snapshot_id: str) -> Problem:
+    return Problem(
+        "unknown-snapshot",
+        f"no snapshot {snapshot_id!r}; GET /v1/targets/TARGET/snapshots/latest names the latest",
+    )

@@ -1,0 +1,157 @@
+"""A first table for a target out of another one's, after a check of what both have measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy.orm import Session
+
+from netspec.operators import PRECISIONS, Operator, Precision
+from netspec.wire import JobRequest, TransferOfPrecision, TransferRequest
+from netspec.wire import Transfer as TransferAnswer
+from profiler_server.devices import repository as devices
+from profiler_server.devices.service import require_target
+from profiler_server.entries import repository as measurements
+from profiler_server.entries import share_repository as shares
+from profiler_server.entries.priced_operators import Table, priced, table_of
+from profiler_server.jobs import repository as jobs_of
+from profiler_server.jobs import service as jobs
+from profiler_server.kit.problems import Problem
+from profiler_server.kit.settings import Settings
+from profiler_server.latency_model.adaptive import next_operators
+from profiler_server.latency_model.design import Priced
+from profiler_server.latency_model.transfer import LEAST_SHARED, Transfer, transfer
+
+#: visits of each operator that a check measures
+ROUNDS = 10
+
+
+def carry_over(
+    session: Session, settings: Settings, target_id: str, request: TransferRequest
+) -> TransferAnswer:
+    """Fills in the entries that only the source has; may be repeated until it is not `measuring`.
+
+    Each is the source's entry times the precision's factor, dated and counted as that one, with
+    an interval of its own; entries of the target itself stay as they are.
+
+    Raises:
+        Problem: `unknown-target`, or `not-transferable` when too little is measured on both.
+    """
+    source_id = request.source_target_id
+    require_target(session, source_id)
+    require_target(session, target_id)
+    if source_id == target_id:
+        raise Problem("not-transferable", f"{target_id} is the source itself; name another target")
+    devices.lock_targets(session, {target_id})
+    theirs, ours = _tables(session, source_id), _tables(session, target_id)
+    job_id = _check(session, settings, target_id, request, theirs, ours)
+    if job_id is not None and jobs_of.has_open_tasks(session, job_id):
+        return TransferAnswer(
+            source_target_id=source_id, target_id=target_id, state="measuring", job_id=job_id
+        )
+    found = [
+        (precision, transfer(_prices(theirs[precision]), _prices(ours[precision])))
+        for precision in PRECISIONS
+        if len(theirs[precision].keys() & ours[precision].keys()) >= LEAST_SHARED
+    ]
+    if not found:
+        raise _too_little(source_id, target_id, job_id)
+    agreeing = [one for one in found if one[1].mape_percent <= request.within_percent]
+    for precision, one in agreeing:
+        rows = [_row(source_id, target_id, theirs[precision], one, key) for key in one.transferred]
+        shares.put_entries(session, target_id, rows)
+    return TransferAnswer(
+        source_target_id=source_id,
+        target_id=target_id,
+        state="filled" if len(agreeing) == len(found) else "refused",
+        precisions=tuple(
+            TransferOfPrecision(
+                precision=precision,
+                shared=one.shared,
+                factor=one.factor,
+                mape_percent=one.mape_percent,
+                worst_percent=one.worst_percent,
+                worst_operator=one.worst,
+                filled=len(one.transferred) if (precision, one) in agreeing else 0,
+            )
+            for precision, one in found
+        ),
+    )
+
+
+def _tables(session: Session, target_id: str) -> dict[Precision, Table]:
+    """What is measured on the target; what was filled in itself is no measurement."""
+    found = measurements.entries_of_target(session, target_id)
+    return {
+        precision: {
+            key: (operator, entry)
+            for key, (operator, entry) in table_of(found, precision).items()
+            if entry.method != shares.FITTED and entry.value_ms > 0
+        }
+        for precision in PRECISIONS
+    }
+
+
+def _check(
+    session: Session,
+    settings: Settings,
+    target_id: str,
+    request: TransferRequest,
+    theirs: Mapping[Precision, Table],
+    ours: Mapping[Precision, Table],
+) -> str | None:
+    """The job that measures, or has measured, a sample of the source's operators on the target."""
+    name = f"check of {request.measure} before a transfer from {request.source_target_id}"
+    last = jobs_of.latest_of_name(session, target_id, name)
+    if last is not None:
+        return last.id
+    sample: list[Operator] = []
+    for precision in PRECISIONS:
+        shared = theirs[precision].keys() & ours[precision].keys()
+        candidates = [
+            operator for key, (operator, _) in theirs[precision].items() if key not in shared
+        ]
+        wanted = min(request.measure - len(shared), len(candidates))
+        if wanted > 0:
+            sample += next_operators(candidates, [], wanted)
+    if not sample:
+        return None
+    filed = JobRequest(name=name, target_id=target_id, operators=tuple(sample), rounds=ROUNDS)
+    return jobs.create(session, settings, filed).id
+
+
+def _too_little(source_id: str, target_id: str, job_id: str | None) -> Problem:
+    what_to_do = f"measure some of the source's on {target_id} first, or let `measure` do it"
+    if job_id is not None:
+        what_to_do = (
+            f"GET /v1/jobs/{job_id} says what the check of them came to; "
+            f"POST /v1/jobs/{job_id}:retry tries again what failed, a greater `measure` others"
+        )
+    return Problem(
+        "not-transferable",
+        f"fewer than {LEAST_SHARED} operators are measured on both {source_id} and {target_id}; "
+        f"{what_to_do}",
+    )
+
+
+def _prices(table: Table) -> dict[str, Priced]:
+    return {key: priced(entry) for key, (_, entry) in table.items()}
+
+
+def _row(
+    source_id: str, target_id: str, source: Table, found: Transfer, key: str
+) -> dict[str, object]:
+    operator, entry = source[key]
+    price = found.prices[key]
+    low_ms, high_ms = price.interval_ms()
+    return {
+        "target_id": target_id,
+        "subject_hash": operator.content_hash,
+        "method": shares.FITTED,
+        "fitted_from": source_id,
+        "value_ms": price.value_ms,
+        "low_ms": low_ms,
+        "high_ms": high_ms,
+        "visits": entry.visits,
+        "measured_at": entry.measured_at,
+    }

@@ -1,0 +1,46 @@
+"""A target's table as people read it: a row a shape, a column a kernel and expansion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from profiler_server.kit.pages import PageRequest
+from profiler_server.latency_tables.views import grid_repository as repository
+from profiler_server.latency_tables.views.grid_repository import Cell, Wanted
+from profiler_server.subjects.shapes import Shape
+
+#: kernel and expansion
+Column = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Some rows of a target's MBConvs."""
+
+    shapes: Sequence[Shape]
+    columns: Sequence[Column]
+    #: not every shape has every column
+    cells: Mapping[tuple[Shape, Column], Cell]
+    #: of the shapes that follow, None on the last page
+    next_cursor: str | None
+
+
+def blocks(session: Session, target_id: str, wanted: Wanted, asked: PageRequest) -> Grid:
+    """A page of shapes, each with all its wanted entries.
+
+    Raises:
+        Problem: `invalid-request`: the cursor is not one of this list.
+    """
+    page = repository.block_shapes(session, target_id, wanted, asked)
+    shapes = {text: Shape.parse(text) for text in page.items}
+    cells = {
+        (shapes[cell.shape], (cell.kernel, cell.expand)): cell
+        for cell in repository.block_cells(session, target_id, wanted, page.items)
+        # An entry may have come between the two questions.
+        if cell.shape in shapes and cell.kernel is not None and cell.expand is not None
+    }
+    columns = sorted({column for _, column in cells})
+    return Grid(list(shapes.values()), columns, cells, page.next_cursor)

@@ -1,0 +1,136 @@
+"""SQL of tables that people read: operators by shape, kernel and expansion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from netspec.operators import Precision
+from netspec.wire import Method
+from profiler_server.entries.repository import EntryOfSubject
+from profiler_server.entries.rows import EntryRow
+from profiler_server.jobs.rows import SubjectRow
+from profiler_server.kit.pages import Page, PageRequest, read_page
+from profiler_server.subjects import shapes
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which operators of a target are wanted; None: any."""
+
+    precision: Precision
+    kernel: int | None = None
+    expand: int | None = None
+    stride: int | None = None
+    #: side of the input, px
+    input_size: int | None = None
+    method: Method | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One operator's entry, as far as a table shows it."""
+
+    subject_hash: str
+    shape: str
+    kernel: int | None
+    expand: int | None
+    value_ms: float
+    low_ms: float
+    high_ms: float
+    visits: int
+    method: str
+    disagreement_percent: float | None
+
+
+def has(session: Session, target_id: str, precision: Precision) -> bool:
+    """Whether any operator of the target is of this precision."""
+    (blocks,), (others,) = (shapes.texts(precision, blocks=one) for one in (True, False))
+    of_precision = select(EntryRow.shape).where(
+        EntryRow.target_id == target_id, EntryRow.shape >= blocks[0], EntryRow.shape < others[1]
+    )
+    return session.scalar(of_precision.limit(1)) is not None
+
+
+def block_shapes(session: Session, target_id: str, wanted: Wanted, asked: PageRequest) -> Page[str]:
+    """The shapes of MBConvs with a wanted entry, as networks run.
+
+    Raises:
+        Problem: `invalid-request`: the cursor is not one of this list.
+    """
+    shapes_ = select(func.count()).select_from(EntryRow).group_by(EntryRow.shape)
+    query = shapes_.where(*_conditions(target_id, wanted, blocks=True))
+    page = read_page(session, query, (EntryRow.shape,), asked)
+    return page.with_items([row[-1] for row in page.items])
+
+
+def block_cells(
+    session: Session, target_id: str, wanted: Wanted, found: Sequence[str]
+) -> Sequence[Cell]:
+    """The wanted entries of MBConvs of these shapes, which follow each other in the table."""
+    if not found:
+        return []
+    of_these = EntryRow.shape.between(found[0], found[-1])
+    conditions = _conditions(target_id, wanted, blocks=True)
+    return [Cell(*row) for row in session.execute(select(*_CELL).where(*conditions, of_these))]
+
+
+def other_cells(session: Session, target_id: str, wanted: Wanted, asked: PageRequest) -> Page[Cell]:
+    """The wanted entries of operators other than MBConvs, by shape.
+
+    Raises:
+        Problem: `invalid-request`: the cursor is not one of this list.
+    """
+    query = select(*_CELL).where(*_conditions(target_id, wanted, blocks=False))
+    page = read_page(session, query, (EntryRow.shape, EntryRow.subject_hash), asked)
+    return page.with_items([Cell(*row[: len(_CELL)]) for row in page.items])
+
+
+def measured_wholes(session: Session, target_id: str, asked: PageRequest) -> Page[EntryOfSubject]:
+    """The entries of networks and models, by name.
+
+    Raises:
+        Problem: `invalid-request`: the cursor is not one of this list.
+    """
+    query = (
+        select(EntryRow, SubjectRow)
+        .join(SubjectRow, SubjectRow.hash == EntryRow.subject_hash)
+        .where(EntryRow.target_id == target_id, EntryRow.shape.is_(None))
+    )
+    page = read_page(session, query, (SubjectRow.name, SubjectRow.hash), asked)
+    return page.with_items([(row[0], row[1]) for row in page.items])
+
+
+_CELL: tuple[InstrumentedAttribute[Any], ...] = (
+    EntryRow.subject_hash,
+    EntryRow.shape,
+    EntryRow.kernel,
+    EntryRow.expand,
+    EntryRow.value_ms,
+    EntryRow.low_ms,
+    EntryRow.high_ms,
+    EntryRow.visits,
+    EntryRow.method,
+    EntryRow.disagreement_percent,
+)
+
+
+def _conditions(target_id: str, wanted: Wanted, *, blocks: bool) -> list[ColumnElement[bool]]:
+    ranges = shapes.texts(wanted.precision, blocks=blocks, input_size=wanted.input_size)
+    stride = None if wanted.stride is None else str(wanted.stride)
+    stored_stride = func.substr(EntryRow.shape, shapes.STRIDE_AT, 1)
+    equal: list[tuple[ColumnElement[bool], object]] = [
+        (EntryRow.kernel == wanted.kernel, wanted.kernel),
+        (EntryRow.expand == wanted.expand, wanted.expand),
+        (stored_stride == stride, stride),
+        (EntryRow.method == wanted.method, wanted.method),
+    ]
+    return [
+        EntryRow.target_id == target_id,
+        or_(*(and_(EntryRow.shape >= first, EntryRow.shape < end) for first, end in ranges)),
+        *(condition for condition, value in equal if value is not None),
+    ]

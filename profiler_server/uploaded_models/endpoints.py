@@ -1,0 +1,63 @@
+"""Endpoints of uploaded models."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from netspec.wire import MAX_MODEL_BYTES
+from profiler_server.auth.dependencies import Anyone, JobsWriter
+from profiler_server.kit.caching import IMMUTABLE, etag, is_current
+from profiler_server.kit.database import Database
+from profiler_server.kit.dependencies import DatabaseDep
+from profiler_server.kit.routes import Route
+from profiler_server.uploaded_models import service
+
+router = APIRouter(prefix="/v1/models", tags=["models"], route_class=Route)
+
+Hash = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the file")]
+
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+@router.put("/{sha256}", status_code=204, openapi_extra=_BODY)
+async def put_model(
+    sha256: Hash, request: Request, database: DatabaseDep, _: JobsWriter
+) -> Response:
+    """Uploads a `.tflite` file; 201 if it is new, 204 if it was there."""
+    content = await _limited_body(request)
+    is_new = await run_in_threadpool(_store, database, sha256, content)
+    return Response(status_code=201 if is_new else 204)
+
+
+@router.get("/{sha256}", response_class=Response)
+def get_model(sha256: Hash, request: Request, database: DatabaseDep, _: Anyone) -> Response:
+    """The file's bytes."""
+    headers = {"ETag": etag(sha256), "Cache-Control": IMMUTABLE}
+    with database.read() as session:
+        if is_current(request, sha256):
+            service.require(session, [sha256])
+            return Response(status_code=304, headers=headers)
+        content = service.load(session, sha256)
+    return Response(content, headers=headers, media_type="application/octet-stream")
+
+
+async def _limited_body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_MODEL_BYTES:
+            raise service.too_large()
+    return bytes(body)
+
+
+def _store(database: Database, sha256: str, content: bytes) -> bool:
+    with database.write() as session:
+        return service.store(session, sha256, content)

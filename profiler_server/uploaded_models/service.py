@@ -1,0 +1,79 @@
+"""Storing `.tflite` files under their hash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+
+from sqlalchemy.orm import Session
+
+from netspec.wire import MAX_MODEL_BYTES
+from profiler_server.kit.database import database_now
+from profiler_server.kit.problems import Problem
+from profiler_server.uploaded_models import repository
+
+#: flatbuffers file identifier at bytes 4 to 8. Source: TensorFlow Lite's schema.fbs
+_IDENTIFIER = b"TFL3"
+
+
+def too_large() -> Problem:
+    """The problem with a file over the limit."""
+    return Problem(
+        "model-too-large", f"a model has at most {MAX_MODEL_BYTES} bytes; upload a smaller one"
+    )
+
+
+def store(session: Session, sha256: str, content: bytes) -> bool:
+    """Stores a file; False if it was there.
+
+    Raises:
+        Problem: `hash-mismatch` or `not-a-model`.
+    """
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != sha256:
+        raise Problem(
+            "hash-mismatch",
+            f"the address says {sha256}, the {len(content)} bytes received have {actual}; "
+            "send the whole file to its own hash (lower-case hex)",
+        )
+    if content[4:8] != _IDENTIFIER:
+        raise Problem(
+            "not-a-model",
+            f"expected the identifier {_IDENTIFIER.decode()} at bytes 4 to 8 of a .tflite file, "
+            f"got {content[4:8]!r}",
+        )
+    if repository.known(session, [sha256]):
+        return False
+    repository.store(session, sha256, content, database_now(session))
+    return True
+
+
+def load(session: Session, sha256: str) -> bytes:
+    """A stored file.
+
+    Raises:
+        Problem: `unknown-model`.
+    """
+    content = repository.content(session, sha256)
+    if content is None:
+        raise unknown([sha256])
+    return content
+
+
+def require(session: Session, hashes: Collection[str]) -> None:
+    """Checks that the files are stored.
+
+    Raises:
+        Problem: `unknown-model`, naming every one that is missing.
+    """
+    missing = sorted(set(hashes) - repository.known(session, hashes)) if hashes else []
+    if missing:
+        raise unknown(missing)
+
+
+def unknown(hashes: Collection[str]) -> Problem:
+    """The problem with files that are not stored."""
+    return Problem(
+        "unknown-model",
+        f"not uploaded: {', '.join(hashes)}; send the file with PUT /v1/models/SHA256",
+    )

@@ -1,0 +1,69 @@
+"""Endpoints of visits, and of what entries are made of."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from netspec.wire import EntryDetail, StoredVisit, VisitBatch, VisitReceipts
+from profiler_server.auth.dependencies import Agent, TablesReader
+from profiler_server.auth.ownership import DeviceGuardDep
+from profiler_server.entries import details
+from profiler_server.kit.dependencies import DatabaseDep
+from profiler_server.kit.json_bodies import parsed_at_once
+from profiler_server.kit.pages import PagingDep
+from profiler_server.visits import service
+
+router = APIRouter(prefix="/v1", tags=["measurements"], route_class=parsed_at_once(VisitBatch))
+
+SubjectHash = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="The content hash")]
+
+
+@router.post("/visits:batch")
+def upload_visits(
+    batch: VisitBatch, database: DatabaseDep, guard: DeviceGuardDep, who: Agent
+) -> VisitReceipts:
+    """Uploads spooled visits; may be repeated until the receipts arrive."""
+    guard.check_devices(who, {visit.device_id for visit in batch.visits})
+    received = service.received(batch)
+    with database.write() as session:
+        return service.store(session, received)
+
+
+@router.get("/targets/{target_id}/entries/{subject_hash}")
+def get_entry(
+    target_id: str, subject_hash: SubjectHash, database: DatabaseDep, _: TablesReader
+) -> EntryDetail:
+    """One entry with what each device says."""
+    with database.read() as session:
+        return details.detail(session, target_id, subject_hash)
+
+
+@router.get("/targets/{target_id}/entries/{subject_hash}/visits")
+def list_visits(
+    target_id: str,
+    subject_hash: SubjectHash,
+    database: DatabaseDep,
+    paging: PagingDep,
+    _: TablesReader,
+) -> list[StoredVisit]:
+    """A subject's visits on a target, those that were left out too, in the order stored."""
+    with database.read() as session:
+        return paging.answer(details.visits(session, target_id, subject_hash, paging.asked))
+
+
+@router.get("/targets/{target_id}/disagreement")
+def list_disagreement(
+    target_id: str,
+    database: DatabaseDep,
+    paging: PagingDep,
+    _: TablesReader,
+    at_least_percent: Annotated[
+        float, Query(ge=0, le=1e6, description="By how much the devices differ at least")
+    ] = 0.0,
+) -> list[EntryDetail]:
+    """The entries that several devices have measured, with what each says, by name."""
+    with database.read() as session:
+        found = details.disagreement(session, target_id, at_least_percent, paging.asked)
+        return paging.answer(found)

@@ -1,0 +1,146 @@
+"""Storing visits, each exactly once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from netspec.wire import Visit, VisitBatch, VisitReceipt, VisitReceipts
+from profiler_server.devices import repository as devices
+from profiler_server.entries import derivation, repository
+from profiler_server.entries import profile_repository as profiles
+from profiler_server.entries.in_network import misfit
+from profiler_server.entries.profiled import ProfileSample, ProfileSamples
+from profiler_server.entries.repository import JudgedVisit
+from profiler_server.entries.shares import Sample, Samples
+from profiler_server.jobs import progress
+from profiler_server.jobs import repository as jobs
+from profiler_server.kit.database import database_now
+from profiler_server.visits.acceptance import rejection, rules_of
+
+ReceiptState = Literal["stored", "duplicate", "conflict", "unknown"]
+
+
+@dataclass(frozen=True)
+class ReceivedVisit:
+    """A visit with the digest that tells it from another one under the same id."""
+
+    visit: Visit
+    #: SHA-256 of the message
+    digest: str
+
+
+def received(batch: VisitBatch) -> list[ReceivedVisit]:
+    """The visits of an upload; needs no database."""
+    return [
+        ReceivedVisit(visit, hashlib.sha256(visit.model_dump_json().encode()).hexdigest())
+        for visit in batch.visits
+    ]
+
+
+def store(session: Session, batch: Sequence[ReceivedVisit]) -> VisitReceipts:
+    """Stores visits, extends the entries they change, and closes the tasks they complete.
+
+    Whether the lease under which a visit was made still lives does not matter: a late
+    visit is a true measurement.
+    """
+    first = {one.visit.id: one for one in reversed(batch)}
+    # Entries and progress are extended by what is new: no other upload for these targets may be
+    # half-way through the same.
+    targets = devices.lock_targets(session, {one.visit.target_id for one in batch})
+    present = repository.digests(session, first)
+    protocols = devices.protocols(session, {one.visit.device_id for one in batch})
+    operators = _operators_of_profiled(session, batch)
+    absent = [one for key, one in first.items() if key not in present]
+    new = _with_known_parts(session, absent, targets, protocols)
+    judged = [
+        # In one order: uploads for different targets may name the same ids.
+        JudgedVisit(
+            one.visit,
+            one.digest,
+            rejection(one.visit, rules_of(protocols[one.visit.device_id]))
+            or misfit(one.visit, operators.get(one.visit.subject_hash, 0)),
+        )
+        for one in (new[key] for key in sorted(new))
+    ]
+    now = database_now(session)
+    winners = {**present, **{key: one.digest for key, one in new.items()}}
+    if repository.store_visits(session, judged, now) != len(judged):
+        # An upload for another target has taken an id in the meantime.
+        winners |= repository.digests(session, new)
+    stored = [one for one in judged if winners[one.visit.id] == one.digest]
+    _follow_up(session, stored, now)
+    return _receipts(batch, winners, {one.visit.id for one in stored})
+
+
+def _operators_of_profiled(session: Session, batch: Sequence[ReceivedVisit]) -> dict[str, int]:
+    """How many operators the networks have that were profiled."""
+    profiled = {one.visit.subject_hash for one in batch if one.visit.profile is not None}
+    if not profiled:
+        return {}
+    found = profiles.networks(session, profiled)
+    return {key: len(subject.network.operators) for key, subject in found.items()}
+
+
+def _with_known_parts(
+    session: Session,
+    visits: Collection[ReceivedVisit],
+    known_targets: Collection[str],
+    known_devices: Collection[str],
+) -> dict[UUID, ReceivedVisit]:
+    known_subjects = jobs.known_subjects(session, {one.visit.subject_hash for one in visits})
+    return {
+        one.visit.id: one
+        for one in visits
+        if one.visit.device_id in known_devices
+        and one.visit.target_id in known_targets
+        and one.visit.subject_hash in known_subjects
+    }
+
+
+def _follow_up(session: Session, stored: Iterable[JudgedVisit], now: datetime) -> None:
+    samples: dict[str, Samples] = {}
+    visits: dict[str, Counter[str]] = {}
+    profiled: dict[str, ProfileSamples] = {}
+    for one in stored:
+        visit = one.visit
+        if not one.rejected:
+            of_subject = samples.setdefault(visit.target_id, {}).setdefault(visit.subject_hash, {})
+            sample = Sample(visit.statistics.p5_us, visit.started_at)
+            of_subject.setdefault(visit.device_id, []).append(sample)
+            visits.setdefault(visit.target_id, Counter())[visit.subject_hash] += 1
+            if visit.profile is not None:
+                own = profiled.setdefault(visit.target_id, {}).setdefault(visit.subject_hash, [])
+                operators_us = visit.profile.operators_us
+                own.append(ProfileSample(visit.device_id, visit.started_at, operators_us))
+    for target_id, of_target in sorted(samples.items()):
+        of_profiles = profiled.get(target_id, {})
+        derivation.extend(session, target_id, of_target, of_profiles)
+        with_profile = {key: len(own) for key, own in of_profiles.items()}
+        progress.count_new_visits(session, target_id, visits[target_id], with_profile, now)
+
+
+def _receipts(
+    batch: Sequence[ReceivedVisit], winners: Mapping[UUID, str], stored: set[UUID]
+) -> VisitReceipts:
+    receipts = []
+    fresh = set(stored)
+    for one in batch:
+        key = one.visit.id
+        state: ReceiptState = "duplicate"
+        if key not in winners:
+            state = "unknown"
+        elif winners[key] != one.digest:
+            state = "conflict"
+        elif key in fresh:
+            state = "stored"
+            fresh.remove(key)
+        receipts.append(VisitReceipt(id=key, state=state))
+    return VisitReceipts(receipts=tuple(receipts))

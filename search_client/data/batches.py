@@ -1,0 +1,163 @@
+"""Batches of normalised images, augmented for training or cropped for evaluation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from search_client.data.augmentation import USUAL, Augment, augmented
+from search_client.data.folders import Pictures, stored_size
+
+Batch = tuple[Tensor, Tensor]
+
+#: of the channels R, G, B in [0, 1]. Source: ImageNet.
+CHANNEL_MEAN = (0.485, 0.456, 0.406)
+CHANNEL_STD = (0.229, 0.224, 0.225)
+
+
+class Batches(Protocol):
+    """Normalised images [N, 3, H, W] and labels [N]; each iteration is the next epoch."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches of the next epoch."""
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch, from a given one on: the same whenever asked."""
+
+
+def normalise(images: Tensor) -> Tensor:
+    """Images in 0..255 [N, 3, H, W] as float32 of mean 0 and deviation 1 by channel."""
+    mean = torch.tensor(CHANNEL_MEAN, device=images.device).reshape(1, 3, 1, 1)
+    std = torch.tensor(CHANNEL_STD, device=images.device).reshape(1, 3, 1, 1)
+    return (images.float() / 255 - mean) / std
+
+
+def central_crop(images: Tensor, size: int) -> Tensor:
+    """The middle [N, 3, size, size] of images, made smaller first where they are stored larger."""
+    stored = stored_size(size)
+    if images.shape[-1] > stored:
+        images = functional.interpolate(
+            images.float(), size=(stored, stored), mode="bilinear", antialias=True
+        )
+    top, left = (images.shape[2] - size) // 2, (images.shape[3] - size) // 2
+    return images[:, :, top : top + size, left : left + size]
+
+
+def generator_of(*numbers: int) -> torch.Generator:
+    """A generator that depends on the numbers alone: seed, epoch, step, process."""
+    (state,) = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state) >> 1)
+
+
+class TrainingBatches:
+    """Augmented, shuffled batches; what epoch and step give depends on nothing before them.
+
+    Images that do not fill a batch wait for another epoch, unless there are none but them.
+    Of several processes each takes its share of one common order.
+    """
+
+    def __init__(
+        self,
+        data: Pictures,
+        size: int,
+        batch_size: int,
+        seed: int,
+        augment: Augment = USUAL,
+        *,
+        device: str | torch.device = "cpu",
+        shard: tuple[int, int] = (0, 1),
+    ) -> None:
+        """Args as they say; `batch_size` is a process's, `shard` its number and their count."""
+        self.data = data
+        self.size = size
+        self.rank, self.processes = shard
+        self.batch_size = min(batch_size, len(data) // self.processes)
+        self.seed = seed
+        self.augment = augment
+        self.device = torch.device(device)
+        #: epochs that iterating has given
+        self.iterations = 0
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return len(self.data) // (self.batch_size * self.processes)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The next epoch: images [N, 3, size, size] and labels [N]."""
+        self.iterations += 1
+        return self.epoch(self.iterations - 1)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """One epoch, from a batch on: images [N, 3, size, size] and labels [N]."""
+        order = torch.randperm(len(self.data), generator=generator_of(self.seed, number))
+        used = len(self) * self.batch_size * self.processes
+        orders = torch.split(order[:used][self.rank :: self.processes], self.batch_size)[start:]
+        for step, (images, labels) in enumerate(_read(self.data, orders, self.device), start):
+            generator = generator_of(self.seed, number, step, self.rank)
+            crops = augmented(images, self.size, generator, self.augment)
+            yield normalise(crops), labels
+
+
+class PlainBatches:
+    """Central crops, not augmented: in order, or shuffled anew each epoch where given a seed."""
+
+    def __init__(
+        self,
+        data: Pictures,
+        size: int,
+        batch_size: int,
+        shuffle_seed: int | None = None,
+        *,
+        device: str | torch.device = "cpu",
+        shard: tuple[int, int] = (0, 1),
+    ) -> None:
+        """Args as they say; `batch_size` is a process's, `shard` its number and their count."""
+        self.data = data
+        self.size = size
+        self.batch_size = batch_size
+        self.shuffle_seed = shuffle_seed
+        self.device = torch.device(device)
+        self.rank, self.processes = shard
+        #: epochs that iterating has given
+        self.iterations = 0
+
+    @property
+    def _share(self) -> int:
+        # The same for every process, or one would wait for the others for ever.
+        return len(self.data) // self.processes
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return math.ceil(self._share / self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The next epoch: images [N, 3, size, size] and labels [N]."""
+        self.iterations += 1
+        return self.epoch(self.iterations - 1)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """One epoch, from a batch on; the last batch may be smaller."""
+        order = torch.arange(len(self.data))
+        if self.shuffle_seed is not None:
+            generator = generator_of(self.shuffle_seed, number)
+            order = torch.randperm(len(self.data), generator=generator)
+        mine = order[self.rank :: self.processes][: self._share]
+        orders = torch.split(mine, self.batch_size)[start:]
+        for images, labels in _read(self.data, orders, self.device):
+            yield normalise(central_crop(images, self.size)), labels
+
+
+def _read(data: Pictures, orders: Sequence[Tensor], device: torch.device) -> Iterator[Batch]:
+    """Images (uint8) and labels on a device, one pair an order."""
+    for images, order in zip(data.read(orders), orders, strict=True):
+        labels = data.labels[order]
+        yield images.to(device, non_blocking=True), labels.to(device, non_blocking=True)

@@ -1,0 +1,99 @@
+"""The main job on this machine alone: a server, an agent of this host, and the search."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from netspec.client import ProfilerClient
+from netspec.errors import UserError
+from netspec.wire import Target
+from search_client.data.folders import stored_size
+from search_client.demo.companions import Companions, host_identity, profiler_and_agent
+from search_client.demo.photographs import write_photographs
+from search_client.pipeline import run
+from search_client.progress import Stages
+from search_client.recipe import Settings
+from search_client.report.content import Report
+
+TRAIN_IMAGES, TEST_IMAGES = 2_400, 1_000
+TARGET_TIMEOUT_S = 60.0
+_POLL_S = 0.2
+
+
+def run_demo(
+    settings: Settings, data: Path | None, folder: Path, port: int, stages: Stages
+) -> Report:
+    """The main job with a server and an agent of its own; their data stays in `folder`.
+
+    Args:
+        settings: of the run.
+        data: images; None: crops of ten photographs.
+        folder: for everything.
+        port: for the server; 0 takes any that is free.
+        stages: shows the progress.
+
+    Raises:
+        UserError: a stage could not be done, or a process did not start.
+    """
+    data_dir = folder / "profiler"
+    data_dir.mkdir(parents=True, exist_ok=True)
+    images = _photographs(settings, folder / "data", stages) if data is None else data
+    with ExitStack() as running:
+        with stages.stage("start", "Start a profiler server and a device agent for this host"):
+            companions = running.enter_context(profiler_and_agent(folder, data_dir, port))
+            token = (data_dir / "token").read_text(encoding="ascii").strip()
+            client = ProfilerClient(companions.url, token, on_poll=companions.check)
+            target = _host_target(client, companions)
+        stages.note(f"server at {companions.url}, target {target.id}, logs in {folder}")
+        with client:
+            return run(
+                client,
+                target,
+                settings,
+                images,
+                folder,
+                stages,
+                profile_missing=True,
+                signals=False,
+            )
+
+
+def _photographs(settings: Settings, folder: Path, stages: Stages) -> Path:
+    if not folder.exists():
+        # Renamed at the end: what a Ctrl-C leaves half written is no data.
+        unfinished = folder.with_name(f"{folder.name}.unfinished")
+        with (
+            stages.stage("data", "Cut ten photographs into images, ten classes"),
+            stages.bar("images") as advance,
+        ):
+            write_photographs(
+                unfinished,
+                stored_size(settings.space.input_size),
+                TRAIN_IMAGES,
+                TEST_IMAGES,
+                settings.seed,
+                advance,
+            )
+        unfinished.rename(folder)
+    return folder
+
+
+def _host_target(client: ProfilerClient, companions: Companions) -> Target:
+    """This host's target, once its agent has registered it.
+
+    Waited for by id: in a folder of an earlier demo a former one may be listed, too.
+    """
+    target_id = host_identity().id
+    deadline = time.monotonic() + TARGET_TIMEOUT_S
+    while time.monotonic() < deadline:
+        companions.check()
+        for target in client.targets():
+            if target.id == target_id and target.devices:
+                return target
+        time.sleep(_POLL_S)
+    raise UserError(
+        f"the device agent registered no device within {TARGET_TIMEOUT_S:g} s; see its log beside "
+        "the report"
+    )

@@ -1,0 +1,127 @@
+"""A `.tflite` classifier run on this machine by LiteRT, image after image."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from netspec.errors import UserError
+from netspec.layers import Float32Array
+from netspec.quantization import INT8_MIN, Affine
+from search_client.data.batches import CHANNEL_MEAN, CHANNEL_STD
+from search_client.quantization.pixels import PIXEL_MAX
+
+Pixels = npt.NDArray[np.uint8]
+
+#: `reference`: one plain loop an operator; `builtin`: the runtime's own kernels; `xnnpack`: what
+#: deployment uses, by delegation
+Kernels = Literal["reference", "builtin", "xnnpack"]
+RESOLVERS: dict[Kernels, OpResolverType] = {
+    "reference": OpResolverType.BUILTIN_REF,
+    "builtin": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    "xnnpack": OpResolverType.AUTO,
+}
+
+
+class NoClassifier(UserError):
+    """A file is no `.tflite` model that takes an image and gives logits."""
+
+
+class TFLiteClassifier:
+    """One image of pixels, one vector of logits; whatever the file's precision.
+
+    An int8 file takes pixels less 128, a uint8 file pixels, a float32 file normalised ones.
+    """
+
+    def __init__(
+        self,
+        model: bytes,
+        kernels: Kernels = "xnnpack",
+        threads: int = 1,
+        *,
+        keep_layers: bool = False,
+    ) -> None:
+        try:
+            self._interpreter = Interpreter(
+                model_content=model,
+                num_threads=threads,
+                experimental_op_resolver_type=RESOLVERS[kernels],
+                experimental_preserve_all_tensors=keep_layers,
+            )
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise NoClassifier(
+                f"LiteRT cannot load the model: {error}; expected a .tflite file"
+            ) from error
+        self._input = self._interpreter.get_input_details()[0]
+        self._output = self._interpreter.get_output_details()[0]
+        if len(self._input["shape"]) != 4 or self._input["shape"][3] != 3:  # noqa: PLR2004
+            raise NoClassifier(
+                f"the model takes a tensor of shape {self._input['shape'].tolist()}; "
+                "expected an image [1, H, W, 3]"
+            )
+
+    @property
+    def input_size(self) -> int:
+        """Side of the image that the file takes, px."""
+        return int(self._input["shape"][1])
+
+    @property
+    def classes(self) -> int:
+        """Number of logits."""
+        return int(self._output["shape"][-1])
+
+    @property
+    def output_scale(self) -> float | None:
+        """Step of the output's codes, None for float32."""
+        affine = _affine(self._output)
+        return affine.scale if affine else None
+
+    def logits(self, images: Pixels) -> Float32Array:
+        """Logits [N, classes] for pixels [N, H, W, 3], as real values."""
+        outputs = np.empty((len(images), self.classes), np.float32)
+        for index, image in enumerate(images):
+            self._run(image)
+            outputs[index] = self._real(self._output)[0]
+        return outputs
+
+    def layers(self, image: Pixels) -> dict[str, Float32Array]:
+        """Every activation by its name in the file, as real values, for one image [H, W, 3].
+
+        Needs `keep_layers` and kernels that are not delegated.
+        """
+        self._run(image)
+        nodes = self._interpreter._get_ops_details()  # noqa: SLF001 (the only place that tells)
+        produced = {tensor for node in nodes for tensor in node["outputs"]}
+        return {
+            details["name"]: self._real(details)
+            for details in self._interpreter.get_tensor_details()
+            if details["index"] in produced
+        }
+
+    def _run(self, image: Pixels) -> None:
+        self._interpreter.set_tensor(self._input["index"], self._given(image)[np.newaxis])
+        self._interpreter.invoke()
+
+    def _given(self, image: Pixels) -> npt.NDArray[Any]:
+        if self._input["dtype"] == np.uint8:
+            return image
+        if self._input["dtype"] == np.int8:
+            return (image.astype(np.int16) + INT8_MIN).astype(np.int8)
+        mean, std = np.array(CHANNEL_MEAN, np.float32), np.array(CHANNEL_STD, np.float32)
+        return (image.astype(np.float32) / PIXEL_MAX - mean) / std
+
+    def _real(self, details: dict[str, Any]) -> Float32Array:
+        values: npt.NDArray[Any] = self._interpreter.get_tensor(details["index"])
+        affine = _affine(details)
+        return np.asarray(values, np.float32) if affine is None else affine.dequantize(values)
+
+
+def _affine(details: dict[str, Any]) -> Affine | None:
+    if details["dtype"] not in (np.int8, np.uint8):
+        return None
+    scale, zero_point = details["quantization"]
+    return Affine(float(scale), int(zero_point))

@@ -1,0 +1,94 @@
+"""What a deployed file says of itself: labels, how to prepare an image, and where it comes from.
+
+The buffer `NAME` of the file's metadata holds one JSON object, `Metadata`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from netspec.errors import UserError
+from netspec.tflite.contents import metadata_of
+from netspec.validation import first_problem
+from search_client.data.batches import CHANNEL_MEAN, CHANNEL_STD
+from search_client.deployment.trained_network import Artifact
+
+#: of the metadata buffer
+NAME = "proxyless_farm_metadata.json"
+
+Form = Literal["int8", "uint8", "float32", "float16"]
+
+
+class BadMetadata(UserError):
+    """A file's metadata cannot be read."""
+
+
+class _Content(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelInput(_Content):
+    """How an RGB image becomes the input tensor [1, size, size, 3].
+
+    int8: pixel - 128; uint8: pixel; float32: (pixel / 255 - mean) / std by channel. The mean
+    and std of int8 and uint8 files are within their weights: nothing is left to do.
+    """
+
+    size: int
+    type: Literal["int8", "uint8", "float32"]
+    mean: tuple[float, float, float] | None
+    std: tuple[float, float, float] | None
+
+
+class Metadata(_Content):
+    """The JSON object."""
+
+    format: Literal[1] = 1
+    #: name of the architecture, and its content hash in the file's precisions
+    network: str
+    network_hash: str
+    #: of the output's elements, in order
+    labels: tuple[str, ...]
+    input: ModelInput
+    #: name of the run's folder
+    run: str
+    #: ETag of the latency table's snapshot; None where no table was used
+    snapshot: str | None
+
+
+def describe(artifact: Artifact, form: Form, network_hash: str) -> Metadata:
+    """The metadata of a network's file."""
+    coded = form in ("int8", "uint8")
+    return Metadata(
+        network=artifact.network.name,
+        network_hash=network_hash,
+        labels=artifact.classes,
+        input=ModelInput(
+            size=artifact.network.input_size,
+            type="uint8" if form == "uint8" else "int8" if coded else "float32",
+            mean=None if coded else CHANNEL_MEAN,
+            std=None if coded else CHANNEL_STD,
+        ),
+        run=artifact.source.run,
+        snapshot=artifact.source.snapshot,
+    )
+
+
+def read_metadata(file: bytes) -> Metadata | None:
+    """What a file says of itself, None where it says nothing.
+
+    Raises:
+        BadMetadata: it says something else than `Metadata`.
+        EncodingError: the bytes are no `.tflite` file.
+    """
+    content = metadata_of(file, NAME)
+    if content is None:
+        return None
+    try:
+        return Metadata.model_validate_json(content)
+    except ValidationError as error:
+        raise BadMetadata(
+            f"the model's metadata {NAME} cannot be read: {first_problem(error)}; export it again"
+        ) from error

@@ -1,0 +1,71 @@
+"""Ranges of activations: observed on data, then rounded to with netspec's arithmetic."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from netspec.layers import ActivationRange
+from netspec.operators import Activation
+from netspec.quantization import INT8_MAX, INT8_MIN, SMALLEST_SCALE
+from search_client.quantization.fake_quantize import LIMITS, fake_quantize
+
+#: weight of a new batch in the moving range. Source: TensorFlow's `moving_average_quantize`
+#: keeps 0.999 over many epochs; short finetuning needs a shorter memory.
+MOMENTUM = 0.05
+
+
+def affine_tensors(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale (float32) and zero point (int32) of a range, on its device.
+
+    The same numbers as `netspec.quantization.affine_of`, without waiting for the device.
+    """
+    low, high = low.double().clamp_max(0.0), high.double().clamp_min(0.0)
+    scale = ((high - low) / (INT8_MAX - INT8_MIN)).clamp_min(SMALLEST_SCALE).float()
+    zero_point = torch.round(INT8_MIN - low / scale.double()).clamp(INT8_MIN, INT8_MAX)
+    return scale, zero_point.int()
+
+
+class FakeQuantizedActivation(nn.Module):
+    """Activates, and rounds to the int8 codes of its range; in train mode the range follows.
+
+    The range is an exponential moving average of each batch's minimum and maximum, after
+    the activation. It stays in evaluation mode and after `freeze`.
+    """
+
+    def __init__(self, activation: Activation | None = None) -> None:
+        super().__init__()
+        self.activation = activation
+        self.frozen = False
+        self.low: Tensor
+        self.high: Tensor
+        self.register_buffer("low", torch.tensor(torch.nan))
+        self.register_buffer("high", torch.tensor(torch.nan))
+
+    def freeze(self) -> None:
+        """Keep the range from now on."""
+        self.frozen = True
+
+    @torch.no_grad()
+    def observe(self, x: Tensor) -> None:
+        """Move the range towards that of `x`, once activated; the first `x` sets it."""
+        # Flat in memory's own order: a reduction over strides takes five times as long.
+        flat = x.permute(0, 2, 3, 1) if x.ndim == 4 else x  # noqa: PLR2004 - an image
+        low, high = (end.clamp(*LIMITS[self.activation]) for end in torch.aminmax(flat.reshape(-1)))
+        first = self.low.isnan()
+        self.low.copy_(torch.where(first, low, self.low.lerp(low, MOMENTUM)))
+        self.high.copy_(torch.where(first, high, self.high.lerp(high, MOMENTUM)))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """`x`, activated, as int8 represents it; and the scale of its codes.
+
+        Gradients pass where neither the activation nor the range saturates.
+        """
+        if self.training and not self.frozen:
+            self.observe(x)
+        scale, zero_point = affine_tensors(self.low, self.high)
+        return fake_quantize(x, scale, zero_point, self.activation), scale
+
+    def observed(self) -> ActivationRange:
+        """The range, widened to hold 0; something must have been observed."""
+        return ActivationRange(min(self.low.item(), 0.0), max(self.high.item(), 0.0))

@@ -1,0 +1,118 @@
+"""A search's run folder: all that `derive`, `train` and `compare` need, without the profiler."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from netspec.client import LatencyTable
+from search_client.latency.expected import ExpectedLatency
+from search_client.latency.objective import Aim, Goal
+from search_client.latency.prediction import calibration_of
+from search_client.recipe import Settings
+from search_client.runs.record import RunRecord, read_record, read_tables
+from search_client.search.derive import Derived, Rule, derive, nearest_to_target
+from search_client.search.history import History
+from search_client.search.loop import history_of
+from search_client.supernet.variants import Family
+from search_client.training.checkpoints import load
+
+CHECKPOINT = "search.pt"
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A search as its last checkpoint has it, on the CPU."""
+
+    record: RunRecord
+    family: Family
+    goal: Goal
+    #: by target, in the record's order
+    tables: tuple[LatencyTable, ...]
+    history: History
+
+    @property
+    def architecture_steps(self) -> int:
+        """That the search made."""
+        return len(self.history.architecture_steps)
+
+    def derive(self, rule: Rule | None = None, tolerance: float | None = None) -> Derived:
+        """The network of the run's probabilities; by default as the run did.
+
+        Raises:
+            NoNetworkOnTarget: by `on_target`, where there is none.
+        """
+        search = self.record.settings.search
+        if rule is None and tolerance is None and search.rule == "on_target":
+            return nearest_to_target(self.family, self.goal, search.tolerance)
+        return derive(self.family, self.goal, rule or search.rule, tolerance or search.tolerance)
+
+
+def aims_of(
+    settings: Settings, tables: Sequence[LatencyTable], references_ms: Sequence[float]
+) -> list[Aim]:
+    """What a run aims at on each of its targets."""
+    weights = [1.0, *(further.weight for further in settings.further_targets)]
+    return [
+        Aim(table.snapshot.target_id, reference_ms, weight)
+        for table, reference_ms, weight in zip(tables, references_ms, weights, strict=True)
+    ]
+
+
+def goal_of(
+    settings: Settings, tables: Sequence[LatencyTable], references_ms: Sequence[float]
+) -> Goal:
+    """The goal of a run's family under its targets' tables, calibrated where they can be.
+
+    Raises:
+        MissingEntries: a table lacks operators.
+    """
+    latencies = []
+    for table in tables:
+        calibration = calibration_of(table, settings.precision)
+        latencies.append(
+            [
+                ExpectedLatency.of_space(
+                    space,
+                    table.snapshot.values_ms,
+                    table.snapshot.target_id,
+                    scale=calibration.scale,
+                    intercept_ms=calibration.intercept_ms,
+                )
+                for space in settings.spaces(settings.precision)
+            ]
+        )
+    return Goal(aims_of(settings, tables, references_ms), latencies, settings.combine)
+
+
+def family_of(settings: Settings) -> Family:
+    """A fresh family of a run's space, drawn from the settings' seed."""
+    torch.manual_seed(settings.seed)
+    space = settings.space.with_precision(settings.precision)
+    return Family(space, settings.sizes, settings.widths)
+
+
+def read_run(folder: Path, references_ms: Mapping[int, float] | None = None) -> LoadedRun:
+    """A search as its last checkpoint has it.
+
+    Args:
+        folder: of the run.
+        references_ms: other references than the run's, by the target's index.
+
+    Raises:
+        UserError: the folder holds no such search.
+    """
+    record = read_record(folder)
+    tables = read_tables(record, folder)
+    references = [
+        (references_ms or {}).get(index, target.reference_ms)
+        for index, target in enumerate(record.targets)
+    ]
+    state = load(folder / CHECKPOINT)
+    family = family_of(record.settings)
+    family.load_state_dict(state["family"])
+    goal = goal_of(record.settings, tables, references)
+    return LoadedRun(record, family, goal, tuple(tables), history_of(state))

@@ -1,0 +1,54 @@
+"""What decides how a space is searched."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from search_client.latency.losses import LatencyLoss, LogRatio, Target
+from search_client.search.derive import Rule
+from search_client.supernet.gates import Gradient
+from search_client.training.step import WeightConfig
+
+
+class SearchConfig(WeightConfig):
+    """How a space is searched.
+
+    Defaults: but for `augment`, ProxylessNAS on ImageNet, at batches of 256.
+    """
+
+    latency_loss: LatencyLoss = LogRatio()
+    gradient: Gradient = Field(
+        default="two",
+        description="of the choices: `two` of a block are asked in a step, as in the paper, or "
+        "`full`: all of them; `reinforce` asks none and goes by the loss of the sampled path",
+    )
+    warmup_epochs: int = Field(default=40, ge=0, description="of weight steps alone")
+    warmup_learning_rate: float = Field(default=0.05, gt=0, description="falls by a cosine to 0")
+    joint_epochs: int = Field(default=120, ge=1, description="the first has weight steps alone")
+    joint_learning_rate: float = Field(default=0.025, gt=0, description="falls by a cosine to 0")
+    weight_steps_per_architecture_step: int = Field(
+        default=5, ge=1, description="in the joint phase, but for its first epoch"
+    )
+    architecture_learning_rate: float = Field(default=1e-3, gt=0, description="Adam's, constant")
+    entropy_weight: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight that the entropy of the choices has in the loss at the end; it rises "
+        "from 0 over the joint phase, so that a short search decides, too; ProxylessNAS has none",
+    )
+    derive: Rule | None = Field(
+        default=None,
+        description="`argmax` takes the most likely choices, `on_target` the most likely ones "
+        "within the tolerance of the reference; by default `on_target` with the loss `target`",
+    )
+    tolerance: float = Field(
+        default=0.01, gt=0, lt=1, description="greatest |LAT / R - 1| of an `on_target` network"
+    )
+    seed: int = Field(default=0, ge=0, description="of the paths that are drawn")
+
+    @property
+    def rule(self) -> Rule:
+        """How the network is derived at the end."""
+        if self.derive is not None:
+            return self.derive
+        return "on_target" if isinstance(self.latency_loss, Target) else "argmax"

@@ -1,0 +1,116 @@
+"""The search of a space: warm-up, then weights and architecture in turn, then one network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from netspec.networks import Network
+from search_client.data.batches import Batches
+from search_client.latency.losses import LatencyLoss, LogRatio
+from search_client.latency.objective import Goal
+from search_client.search.config import SearchConfig
+from search_client.search.derive import Derived, Rule, most_likely, nearest_to_target, on_target
+from search_client.search.history import History, SearchStep
+from search_client.search.loop import Search
+from search_client.search.progress import expected_ms
+from search_client.supernet.variants import Family
+from search_client.training.checkpoints import Checkpoints, State
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Where a search ended."""
+
+    #: what the search found, by the config's rule
+    found: Derived
+    #: the most likely choice in every block, for comparison
+    most_likely: Derived
+    #: E[LAT] of the final probabilities, by target
+    expected_ms: tuple[float, ...]
+    history: History
+
+    @property
+    def network(self) -> Network:
+        """The network found."""
+        return self.found.network
+
+    @property
+    def choices(self) -> list[int]:
+        """One a block, as in `Space.network`."""
+        return self.found.choices
+
+
+def derive(family: Family, goal: Goal, rule: Rule, tolerance: float) -> Derived:
+    """The network of the family's probabilities, by a rule.
+
+    Raises:
+        NoNetworkOnTarget: by `on_target`, where there is none.
+    """
+    return most_likely(family, goal) if rule == "argmax" else on_target(family, goal, tolerance)
+
+
+def search(
+    family: Family,
+    goal: Goal,
+    training: Batches,
+    held_out: Batches,
+    config: SearchConfig,
+    on_step: Callable[[SearchStep], None] = lambda _: None,
+    checkpoints: Checkpoints | None = None,
+    resume: State | None = None,
+) -> SearchResult:
+    """Search a space: warm-up, then the joint phase, then one network.
+
+    Args:
+        family: trained in place, on its own device.
+        goal: E[LAT] of the family's variants and their references, on the same device.
+        training: for the weight steps; one epoch after another.
+        held_out: for the architecture steps; apart from `training`, not augmented, shuffled.
+        config: how.
+        on_step: called after weight steps, ten times a second at most, and after each epoch.
+        checkpoints: saves the search as it goes.
+        resume: a state that they saved.
+
+    Raises:
+        UserError: the latency loss does not exist for the space's latencies.
+        Stopped: the process was asked to end; the state is saved.
+    """
+    run = Search(family, goal, training, held_out, config, on_step)
+    check_loss(goal, family, config.latency_loss)
+    if resume is not None:
+        run.load_state(resume)
+    saved = checkpoints or Checkpoints(None)
+    with saved.watching():
+        run.run(saved)
+    saved.save(run.state())
+    likeliest = most_likely(family, goal)
+    found = likeliest
+    if config.rule == "on_target":
+        found = nearest_to_target(family, goal, config.tolerance)
+    return SearchResult(
+        found=found,
+        most_likely=likeliest,
+        expected_ms=expected_ms(family, goal),
+        history=run.history,
+    )
+
+
+def check_loss(goal: Goal, family: Family, loss: LatencyLoss) -> None:
+    """See that a latency loss exists for every network of a family.
+
+    Raises:
+        UserError: it does not.
+    """
+    if not isinstance(loss, LogRatio):
+        return
+    for target, aim in enumerate(goal.aims):
+        for variant in range(len(family.variants)):
+            latency = goal.expected_latency(target, variant)
+            exists = family.supernet(variant).exists
+            costs = latency.costs_ms.masked_fill(~exists, torch.inf)
+            fastest = functional.one_hot(costs.argmin(dim=1), costs.shape[1])
+            loss.check(latency(fastest).item(), aim.reference_ms)

@@ -1,0 +1,96 @@
+"""A run's images: read into memory where they fit, else decoded as they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from netspec.errors import UserError
+from search_client.data.folders import (
+    ImageSet,
+    Pictures,
+    parts_of,
+    read_folder,
+    stored_size,
+)
+from search_client.data.stored import Files, StoredImages
+from search_client.data.webdataset import has_shards, read_shards
+from search_client.progress import Stages
+from search_client.recipe import Settings
+
+
+def read_data(
+    data: Path, settings: Settings, stages: Stages, classes: Sequence[str] = ()
+) -> tuple[Pictures, Pictures]:
+    """The training and test images of a run.
+
+    Args:
+        data: folder of images, or of WebDataset shards.
+        settings: of the run.
+        stages: shows the progress.
+        classes: that the images must have; none: any.
+
+    Raises:
+        UserError: the folder cannot be read as images, or has other classes.
+    """
+    size = stored_size(settings.input_size)
+    training: Pictures
+    test: Pictures
+    with stages.stage("data", f"Read images from {data}"):
+        if has_shards(data):
+            training, test = read_shards(data, size, settings.workers)
+        elif _bytes(data, size) > settings.memory_gb * 1e9:
+            training, test = stored_folder(data, size, settings.workers)
+        else:
+            with stages.bar("images") as advance:
+                training, test = read_folder(data, size, advance)
+    if classes and training.classes != tuple(classes):
+        raise UserError(
+            f"{data} has the classes {', '.join(training.classes)}, but the search was made on "
+            f"{', '.join(classes)}; give the same data"
+        )
+    return training, test
+
+
+def in_memory(pictures: Pictures) -> ImageSet:
+    """Images that were read into memory.
+
+    Raises:
+        UserError: they were not.
+    """
+    if not isinstance(pictures, ImageSet):
+        raise UserError(
+            "the whole run needs its images in memory: raise memory_gb (and give a folder, not "
+            "shards), or take `search-client search --only-search` and `search-client train`"
+        )
+    return pictures
+
+
+def stored_folder(folder: Path, size: int, workers: int) -> tuple[StoredImages, StoredImages]:
+    """The images of a folder with `train` and `test` (or `val`), left on disk.
+
+    Raises:
+        UserError: the folder is laid out otherwise.
+    """
+    parts = parts_of(folder)
+    if parts is None:
+        raise UserError(
+            f"{folder} holds more images than memory_gb has room for; such folders need the "
+            "parts train and test (or val)"
+        )
+    classes = tuple(parts[0])
+    made = []
+    for part in parts:
+        paths = tuple(str(path) for name in classes for path in part[name])
+        labels = torch.tensor([label for label, name in enumerate(classes) for _ in part[name]])
+        indices = torch.arange(len(paths))
+        made.append(StoredImages(Files(paths), indices, labels, classes, size, workers))
+    return made[0], made[1]
+
+
+def _bytes(folder: Path, size: int) -> int:
+    """That the images of a folder take in memory."""
+    files = sum(1 for path in folder.rglob("*") if path.suffix)
+    return files * 3 * size * size

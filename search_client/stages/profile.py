@@ -1,0 +1,187 @@
+"""From a space to a calibrated table: the jobs that measure what a run needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from netspec.client import LatencyTable, ProfilerClient
+from netspec.networks import Network
+from netspec.operators import PRECISIONS, Precision
+from netspec.sampling import stratified_networks
+from netspec.wire import (
+    ISOLATED,
+    Calibration,
+    Entry,
+    Job,
+    JobRequest,
+    ModelSubject,
+    Target,
+    TaskMethod,
+)
+from search_client.progress import Stages
+from search_client.recipe import Settings
+
+#: calibration networks take from the aimed latency divided by this to as many times it
+CALIBRATION_FACTOR = 2.0
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A published table with how it came about."""
+
+    table: LatencyTable
+    #: operators and networks that had fresh entries and were not measured again
+    reused: int
+
+
+def profile(
+    client: ProfilerClient,
+    target: Target,
+    settings: Settings,
+    stages: Stages,
+    method: TaskMethod = ISOLATED,
+) -> Profile:
+    """Measures a run's operators, and networks of its space to calibrate on; publishes.
+
+    What has a fresh entry on the target is reused.
+
+    Args:
+        client: of the profiler.
+        target: what to measure on.
+        settings: name the space, the baseline and how much to measure.
+        stages: shows the progress.
+        method: with `in_network`, operators are also profiled inside networks that cover the
+            space, and inside the baselines; the server merges both.
+
+    Raises:
+        JobFailed: something could not be measured.
+        ProfilerRefused: no device of the target can measure by the method.
+    """
+    space, wished = settings.space, settings.profiling
+    spaces = tuple(one for precision in PRECISIONS for one in settings.spaces(precision))
+    baselines = [
+        network for precision in PRECISIONS for network in settings.every_baseline(precision)
+    ]
+    jobs = []
+    if method != ISOLATED:
+        request = JobRequest(
+            name=f"profiles of proxylessnas {space.input_size}-{space.width:g}",
+            target_id=target.id,
+            spaces=spaces,
+            networks=tuple(baselines),
+            rounds=wished.network_rounds,
+            method=method,
+        )
+        jobs.append(measure(client, request, "profiled networks", stages))
+    operators = measure(
+        client,
+        JobRequest(
+            name=f"operators of proxylessnas {space.input_size}-{space.width:g}",
+            target_id=target.id,
+            spaces=spaces,
+            operators=tuple(operator for network in baselines for operator in network.operators),
+            rounds=wished.rounds,
+        ),
+        "operators",
+        stages,
+    )
+    values_ms = {entry.name: entry.value_ms for entry in client.entries(operators.id).values()}
+    networks = _calibration_networks(settings, values_ms)
+    calibration = measure(
+        client,
+        JobRequest(
+            name="calibration networks",
+            target_id=target.id,
+            networks=tuple(networks),
+            rounds=wished.network_rounds,
+        ),
+        "calibration networks",
+        stages,
+    )
+    snapshot = client.publish(target.id, [network.content_hash for network in networks])
+    for fitted in snapshot.calibrations:
+        stages.note(_wording(fitted))
+    jobs += [operators, calibration]
+    return Profile(LatencyTable(snapshot), reused=sum(job.reused for job in jobs))
+
+
+def _calibration_networks(settings: Settings, values_ms: Mapping[str, float]) -> list[Network]:
+    """Networks of the space around the latency that the search will aim at.
+
+    How far a sum of operators is off depends on how much a network moves through the
+    caches, and so on its size: a scale holds near the networks that it was fitted on.
+    """
+
+    def sum_ms(precision: Precision) -> float:
+        return sum(values_ms[op.key] for op in settings.baseline(precision).operators)
+
+    networks: list[Network] = []
+    aim = 1.0
+    if settings.latency_ref_ms is not None:
+        aim = settings.latency_ref_ms / sum_ms(settings.precision)
+    for precision in PRECISIONS:
+        centre = aim * sum_ms(precision)
+        networks += stratified_networks(
+            settings.space.with_precision(precision),
+            values_ms,
+            settings.profiling.calibration_networks,
+            settings.seed,
+            (centre / CALIBRATION_FACTOR, centre * CALIBRATION_FACTOR),
+        )
+    return networks
+
+
+def _wording(calibration: Calibration) -> str:
+    held_out = calibration.held_out
+    error = (
+        f"; held-out error {held_out.mape_percent:.1f} % over {held_out.networks} networks"
+        if held_out
+        else ""
+    )
+    operators = "corrected operators" if calibration.factors else "operators"
+    return f"{calibration.precision}: network = {calibration.scale:.3f} x sum of {operators}{error}"
+
+
+def measure_models(
+    client: ProfilerClient,
+    target: Target,
+    models: Sequence[ModelSubject],
+    *,
+    rounds: int,
+    stages: Stages,
+) -> dict[str, Entry]:
+    """Measures uploaded `.tflite` files; entries by the file's SHA-256.
+
+    Raises:
+        JobFailed: something could not be measured.
+    """
+    request = JobRequest(
+        name="deployed networks", target_id=target.id, models=tuple(models), rounds=rounds
+    )
+    job = measure(client, request, "deployed networks", stages)
+    return client.entries(job.id)
+
+
+def measure(client: ProfilerClient, request: JobRequest, label: str, stages: Stages) -> Job:
+    """Files a job and waits for it behind a bar.
+
+    Raises:
+        JobFailed: something could not be measured.
+    """
+    job = client.create_job(request)
+    if job.reused:
+        stages.note(
+            f"{job.reused} of {job.reused + job.tasks} {label} have fresh entries and are reused"
+        )
+    if not job.tasks:
+        return job
+    with stages.bar(label) as advance:
+
+        def show(current: Job) -> None:
+            waiting = current.state == "queued"
+            remark = "waiting for an agent (device-agent run)" if waiting else "visits"
+            advance(current.visits_done, current.visits, remark)
+
+        show(job)
+        return client.wait(job, show)

@@ -1,0 +1,130 @@
+"""The search as a stage of a run: its batches, its record, its checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from netspec.client import LatencyTable
+from search_client.data.batches import PlainBatches, TrainingBatches
+from search_client.data.folders import Pictures, split_by_class
+from search_client.progress import Stages
+from search_client.recipe import Settings
+from search_client.report.wording import milliseconds
+from search_client.runs.load import CHECKPOINT, aims_of, family_of, goal_of
+from search_client.runs.record import continued, ended, read_record, record_of, write_record
+from search_client.search.history import SearchStep
+from search_client.search.search import SearchResult, check_loss, search
+from search_client.training import distributed
+from search_client.training.checkpoints import Checkpoints, load
+
+Observer = Callable[[SearchStep], None]
+
+
+def run_search(
+    settings: Settings,
+    tables: Sequence[LatencyTable],
+    references_ms: Sequence[float],
+    training: Pictures,
+    folder: Path,
+    stages: Stages,
+    *,
+    data: Path,
+    resume: bool = False,
+    signals: bool = True,
+    observers: Sequence[Observer] = (),
+) -> SearchResult:
+    """Searches, and leaves `run.json`, `network.json` and the checkpoint in a folder.
+
+    Args:
+        settings: of the run, for the images' number of classes.
+        tables: of the targets.
+        references_ms: R of each target.
+        training: images, of which a part is held out for the architecture steps.
+        folder: of the run.
+        stages: shows the progress.
+        data: where the images come from, for the record.
+        resume: go on from the folder's checkpoint.
+        signals: on SIGTERM and SIGINT the search saves itself before it ends.
+        observers: further listeners to the search's steps.
+
+    Raises:
+        UserError: a table lacks something, or the checkpoint is not this run's.
+    """
+    aims = aims_of(settings, tables, references_ms)
+    record = record_of(settings, aims, tables, data, training.classes)
+    state = None
+    if resume:
+        record, state = continued(read_record(folder), record), load(folder / CHECKPOINT)
+    family = family_of(settings).to(distributed.device())
+    goal = goal_of(settings, tables, references_ms).to(distributed.device())
+    # Before anything in the folder changes.
+    check_loss(goal, family, settings.search.latency_loss)
+    first = distributed.rank() == 0
+    if first and not resume:
+        # Else a resume would go on with the search that was here before.
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+    if first:
+        write_record(record, tables, folder)
+    checkpoints = Checkpoints(folder / CHECKPOINT, settings.checkpoint_minutes, signals=signals)
+    batches = batches_of(settings, training, family.input_size)
+    with (
+        stages.stage("search", _heading(settings, references_ms)),
+        stages.bars("warm-up", "joint") as bars,
+    ):
+
+        def show(step: SearchStep) -> None:
+            if first:
+                bars[step.phase](step.done, step.total, _remark(step))
+            for observer in observers:
+                observer(step)
+
+        result = search(family, goal, *batches, settings.search, show, checkpoints, state)
+    if first:
+        write_record(ended(record, result, goal, family), tables, folder)
+    expected = ", ".join(f"{value:.3f} ms" for value in result.expected_ms)
+    likeliest = ", ".join(f"{value:.3f} ms" for value in result.most_likely.latency_ms)
+    latency = ", ".join(f"{value:.3f} ms" for value in result.found.latency_ms)
+    stages.note(
+        f"E[LAT] {expected}; most likely network {likeliest}; "
+        f"found {result.network.name}: {latency}"
+    )
+    return result
+
+
+def batches_of(
+    settings: Settings, training: Pictures, size: int
+) -> tuple[TrainingBatches, PlainBatches]:
+    """Batches for the weight steps, and held-out ones for the architecture steps."""
+    remaining, held_out = split_by_class(training, settings.held_out, settings.seed)
+    count, shard = distributed.share(settings.batch_size), distributed.shard()
+    return (
+        TrainingBatches(
+            remaining,
+            size,
+            count,
+            settings.seed,
+            settings.search.augment,
+            device=distributed.device(),
+            shard=shard,
+        ),
+        PlainBatches(
+            held_out, size, count, settings.seed, device=distributed.device(), shard=shard
+        ),
+    )
+
+
+def _heading(settings: Settings, references_ms: Sequence[float]) -> str:
+    references = " and ".join(f"{value:.3f} ms" for value in references_ms)
+    variants = len(settings.spaces(settings.precision))
+    several = f" in {variants} sizes and widths" if variants > 1 else ""
+    blocks = len(settings.space.blocks)
+    return f"Search {blocks} blocks{several} for {references} in {settings.precision}"
+
+
+def _remark(step: SearchStep) -> str:
+    expected, reference = milliseconds(step.expected_ms), milliseconds(step.reference_ms)
+    return (
+        f"loss {step.loss:.2f}, top-1 {step.accuracy:.1%}, E[LAT] {expected} of {reference} ms, "
+        f"entropy {step.entropy:.2f}, {step.images_per_s:.0f} images/s"
+    )

@@ -1,0 +1,233 @@
+"""Training a network from scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from pydantic import Field, TypeAdapter
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import SGD
+
+from search_client.data.batches import Batch, Batches
+from search_client.training import distributed
+from search_client.training.checkpoints import BadCheckpoint, Checkpoints, State
+from search_client.training.schedules import cosine, set_learning_rate
+from search_client.training.step import Mean, Mixed, WeightConfig, device_of, weight_step
+
+
+class TrainConfig(WeightConfig):
+    """How a network is trained: SGD under a cosine.
+
+    Defaults: ProxylessNAS on ImageNet, but for `augment` and `decay_norms`.
+    """
+
+    epochs: int = Field(default=300, ge=1, description="in all")
+    learning_rate: float = Field(default=0.05, gt=0, description="peak, at batches of 256")
+    rising_epochs: int = Field(default=0, ge=0, description="of linear rise to the peak")
+    decay_norms: bool = Field(
+        default=True,
+        description="whether BatchNorm's gains and biases decay, too; ProxylessNAS': no",
+    )
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="of pooled features")
+    average_decay: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="of an exponential moving average of the weights and statistics, a step; "
+        "the average is what training ends with; 0: none",
+    )
+    mixup: float = Field(
+        default=0.0, ge=0, description="both parameters of the beta distribution; 0: none"
+    )
+    compile: bool = Field(default=False, description="by torch.compile, which needs a C++ compiler")
+
+    def optimizer_of(self, model: nn.Module) -> SGD:
+        """SGD over all parameters of a model; the schedule sets its learning rate."""
+        if self.decay_norms:
+            return self.optimizer(model.parameters())
+        found = (one for one in model.modules() if isinstance(one, nn.BatchNorm2d))
+        kept = [parameter for one in found for parameter in one.parameters()]
+        norms = {id(parameter) for parameter in kept}
+        optimizer = self.optimizer(one for one in model.parameters() if id(one) not in norms)
+        optimizer.add_param_group({"params": kept, "weight_decay": 0.0})
+        return optimizer
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch of training came to."""
+
+    #: of the epoch's images as they were trained on, with label smoothing
+    loss: float
+    #: fraction, of the same images
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class TrainStep:
+    """How far training is."""
+
+    #: steps done
+    done: int
+    #: steps in all
+    total: int
+    #: of the epoch so far
+    loss: float
+    #: fraction, of the epoch so far
+    accuracy: float
+
+
+_EPOCHS = TypeAdapter(list[Epoch])
+
+
+def train(
+    model: nn.Module,
+    batches: Batches,
+    config: TrainConfig,
+    on_step: Callable[[TrainStep], None],
+    on_epoch: Callable[[int], None] = lambda _: None,
+    *,
+    checkpoints: Checkpoints | None = None,
+    resume: State | None = None,
+) -> list[Epoch]:
+    """Train all parameters of a model that maps images to logits, on its own device.
+
+    Args:
+        model: is put into train mode.
+        batches: one epoch after another.
+        config: how.
+        on_step: called after every step.
+        on_epoch: called before every epoch with its number, from 0.
+        checkpoints: saves the training as it goes.
+        resume: a state that they saved.
+
+    Raises:
+        Stopped: the process was asked to end; the state is saved.
+    """
+    run = _Training(model, batches, config)
+    if resume is not None:
+        run.load_state(resume)
+    saved = checkpoints or Checkpoints(None)
+    with saved.watching():
+        while run.epoch < config.epochs:
+            on_epoch(run.epoch)
+            run.run_epoch(on_step, saved)
+    run.finish()
+    return run.history
+
+
+class _Training:
+    """A training that can be stopped after any step, and taken up again bit for bit."""
+
+    def __init__(self, model: nn.Module, batches: Batches, config: TrainConfig) -> None:
+        self.model = model.train()
+        self.batches = batches
+        self.config = config
+        self.device = device_of(model)
+        distributed.agree(model)
+        self.optimizer = config.optimizer_of(model)
+        #: moving average of the model's state, empty where there is none
+        self.average: dict[str, Tensor] = {}
+        if config.average_decay > 0:
+            self.average = {name: value.clone() for name, value in model.state_dict().items()}
+        self.runs: nn.Module = model
+        if distributed.world() > 1:
+            self.runs = DistributedDataParallel(model)
+        if config.compile:
+            self.runs = cast("nn.Module", torch.compile(self.runs))
+        self.epoch = 0
+        self.step = 0
+        self.mean = Mean()
+        self.history: list[Epoch] = []
+
+    def run_epoch(self, on_step: Callable[[TrainStep], None], checkpoints: Checkpoints) -> None:
+        """What is left of the current epoch."""
+        per_epoch = len(self.batches)
+        total = self.config.epochs * per_epoch
+        rising = self.config.rising_epochs * per_epoch
+        for batch in self.batches.epoch(self.epoch, self.step):
+            done = self.epoch * per_epoch + self.step
+            set_learning_rate(
+                self.optimizer, cosine(done, total, self.config.learning_rate, rising)
+            )
+            self._train(batch)
+            self.step += 1
+            on_step(TrainStep(done + 1, total, self.mean.loss, self.mean.accuracy))
+            if self.step < per_epoch:
+                checkpoints.step(self.state)
+        self.history.append(Epoch(self.mean.loss, self.mean.accuracy))
+        self.mean = Mean()
+        self.epoch, self.step = self.epoch + 1, 0
+        checkpoints.step(self.state)
+
+    def _train(self, batch: Batch) -> None:
+        images, labels = batch[0].to(self.device), batch[1].to(self.device)
+        mixed = None
+        if self.config.mixup > 0:
+            images, mixed = self._mix(images, labels)
+        weight_step(
+            self.runs, (images, labels), self.optimizer, self.config, self.mean, mixed=mixed
+        )
+        self._update_average()
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        held = self.model.state_dict() if self.average else {}
+        for name, value in held.items():
+            if value.is_floating_point():
+                self.average[name].lerp_(value, 1 - self.config.average_decay)
+            else:
+                self.average[name].copy_(value)
+
+    def _mix(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Mixed]:
+        """Images mixed in pairs by one share a batch. Source: mixup (ICLR 2018)."""
+        seed = int(torch.randint(2**31, ()))
+        share = float(np.random.default_rng(seed).beta(self.config.mixup, self.config.mixup))
+        order = torch.randperm(len(labels)).to(labels.device)
+        return share * images + (1 - share) * images[order], Mixed(labels[order], share)
+
+    def finish(self) -> None:
+        """Give the model the averaged weights, where there are some."""
+        if self.average:
+            self.model.load_state_dict(self.average)
+
+    def state(self) -> State:
+        """All that the next step depends on."""
+        return {
+            "config": self.config.model_dump_json(),
+            "batches": len(self.batches),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average,
+            "torch": torch.get_rng_state(),
+            "position": [self.epoch, self.step],
+            "mean": self.mean.state(),
+            "history": _EPOCHS.dump_json(self.history).decode(),
+        }
+
+    def load_state(self, state: State) -> None:
+        """Go back to where a state was taken.
+
+        Raises:
+            BadCheckpoint: the state is a training's with another config, network or data.
+        """
+        same = TrainConfig.model_validate_json(state["config"]) == self.config
+        if not same or state.get("batches") != len(self.batches):
+            raise BadCheckpoint.saved_by("a training with other settings or data")
+        try:
+            self.model.load_state_dict(state["model"])
+        except RuntimeError as error:
+            raise BadCheckpoint.saved_by("a training of another network") from error
+        self.optimizer.load_state_dict(state["optimizer"])
+        for name, value in state["average"].items():
+            # In place: the average stays on the model's device.
+            self.average[name].copy_(value)
+        torch.set_rng_state(state["torch"])
+        self.epoch, self.step = state["position"]
+        self.mean = Mean.of_state(state["mean"])
+        self.history = _EPOCHS.validate_json(state["history"])

@@ -1,0 +1,174 @@
+"""One weight step, the same for a supernet's path, a float network and a quantized one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import SGD, Optimizer
+
+from search_client.data.augmentation import USUAL, Augment
+from search_client.data.batches import Batch
+
+Arithmetic = Literal["float32", "bfloat16"]
+
+
+class WeightConfig(BaseModel):
+    """How weights are trained, wherever they are. Source: ProxylessNAS, released code."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="Nesterov's")
+    weight_decay: float = Field(default=4e-5, ge=0, description="of every weight, a step")
+    label_smoothing: float = Field(
+        default=0.1, ge=0, lt=1, description="share of a label that all classes divide"
+    )
+    arithmetic: Arithmetic = Field(
+        default="float32", description="of convolutions; bfloat16 by torch's autocast"
+    )
+    micro_batches: int = Field(
+        default=1, ge=1, description="a step's batch runs in so many parts, to save memory"
+    )
+    augment: Augment = Field(default=USUAL, description="of the training images")
+
+    def optimizer(self, weights: Iterable[nn.Parameter]) -> SGD:
+        """SGD over the weights; the schedule sets its learning rate at every step."""
+        return SGD(
+            weights,
+            lr=0.0,
+            momentum=self.momentum,
+            nesterov=self.momentum > 0,
+            weight_decay=self.weight_decay,
+        )
+
+    def autocast(self, device: torch.device) -> AbstractContextManager[object]:
+        """In which the forward pass runs."""
+        if self.arithmetic == "float32":
+            return nullcontext()
+        return torch.autocast(device.type, torch.bfloat16)
+
+
+class Mean:
+    """Running mean of loss and accuracy over the images of some steps."""
+
+    def __init__(self) -> None:
+        self.images = 0
+        # Tensors, so that counting does not wait for a GPU.
+        self._loss_sum = torch.zeros((), dtype=torch.float64)
+        self._correct = torch.zeros((), dtype=torch.int64)
+
+    def add(self, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
+        """Count one batch: logits [N, classes], labels [N], the mean loss."""
+        self.images += len(labels)
+        self._loss_sum = self._loss_sum.to(loss.device) + loss.detach().double() * len(labels)
+        self._correct = self._correct.to(loss.device) + (logits.argmax(dim=1) == labels).sum()
+
+    @property
+    def loss(self) -> float:
+        """Mean loss of an image."""
+        return float(self._loss_sum) / self.images
+
+    @property
+    def accuracy(self) -> float:
+        """Fraction of images whose greatest logit is their label's."""
+        return int(self._correct) / self.images
+
+    def state(self) -> dict[str, float]:
+        """The sums, for a checkpoint."""
+        return {
+            "images": self.images,
+            "loss_sum": float(self._loss_sum),
+            "correct": int(self._correct),
+        }
+
+    @classmethod
+    def of_state(cls, state: dict[str, float]) -> Mean:
+        """The mean with the sums of a checkpoint."""
+        mean = cls()
+        mean.images = int(state["images"])
+        mean._loss_sum = torch.tensor(state["loss_sum"], dtype=torch.float64)
+        mean._correct = torch.tensor(int(state["correct"]))
+        return mean
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """The device that holds a module's parameters."""
+    return next(module.parameters()).device
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Labels of images that were mixed in pairs: the loss weighs both. Source: mixup (2018)."""
+
+    #: labels of the images that were mixed in, [N]
+    others: Tensor
+    #: share of the first image, 0 to 1
+    share: float
+
+
+def cross_entropy(
+    logits: Tensor, labels: Tensor, smoothing: float = 0.0, mixed: Mixed | None = None
+) -> Tensor:
+    """Mean cross-entropy (scalar, float32) of logits [N, classes] and labels [N]."""
+    logits = logits.float() if logits.dtype == torch.bfloat16 else logits
+    loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+    if mixed is None:
+        return loss
+    other = functional.cross_entropy(logits, mixed.others, label_smoothing=smoothing)
+    return mixed.share * loss + (1 - mixed.share) * other
+
+
+def weight_step(
+    run: Callable[[Tensor], Tensor],
+    batch: Batch,
+    optimizer: Optimizer,
+    config: WeightConfig,
+    mean: Mean,
+    *,
+    mixed: Mixed | None = None,
+    before_update: Callable[[], None] = lambda: None,
+) -> None:
+    """Move the weights that `run` used; the others get no gradient, momentum or decay.
+
+    Args:
+        run: images to logits.
+        batch: on the weights' device.
+        optimizer: of the weights.
+        config: how.
+        mean: counts the batch.
+        mixed: of a batch whose images were mixed.
+        before_update: called between the gradients and the update.
+    """
+    images, labels = batch
+    optimizer.zero_grad(set_to_none=True)
+    parts = torch.arange(len(labels)).tensor_split(min(config.micro_batches, len(labels)))
+    for part in parts:
+        first, last = int(part[0]), int(part[-1]) + 1
+        given = labels[first:last]
+        of_part = mixed and Mixed(mixed.others[first:last], mixed.share)
+        with config.autocast(images.device):
+            logits = run(images[first:last])
+        loss = cross_entropy(logits, given, config.label_smoothing, of_part)
+        torch.autograd.backward(loss * (len(given) / len(labels)))
+        mean.add(logits.detach(), given, loss)
+    before_update()
+    optimizer.step()
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, batches: Iterable[Batch]) -> float:
+    """Top-1 accuracy (fraction) of a model in evaluation mode, which it is left in."""
+    model.eval()
+    device = device_of(model)
+    mean = Mean()
+    for images, labels in batches:
+        given = labels.to(device)
+        logits = model(images.to(device))
+        mean.add(logits, given, functional.cross_entropy(logits, given))
+    return mean.accuracy

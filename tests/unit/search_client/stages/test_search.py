@@ -1,0 +1,110 @@
+"""A search as a stage of a run: taken up again, or begun anew in the same folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from netspec.errors import UserError
+from search_client.latency.losses import LogRatio
+from search_client.runs.load import CHECKPOINT, read_run
+from search_client.runs.record import BadRun, read_record
+from search_client.search.history import SearchStep
+from search_client.stages.latency_tables import recorded
+from search_client.training.checkpoints import BadCheckpoint, Stopped
+from search_client.training.loop import TrainConfig
+from tests.unit.search_client.tiny_run import SETTINGS, changed, tiny_search, tiny_table
+
+
+@pytest.fixture
+def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a search that was sent SIGTERM in the middle."""
+    monkeypatch.setattr("search_client.search.progress.REPORT_S", 0.0)
+
+    def stop(step: SearchStep) -> None:
+        if step.weight_steps == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Stopped, match="SIGTERM"):
+        tiny_search(tmp_path / "stopped", observers=[stop])
+    return tmp_path / "stopped"
+
+
+def test_a_search_that_was_sent_sigterm_ends_as_if_it_had_not_been(
+    stopped: Path, tmp_path: Path
+) -> None:
+    began = read_record(stopped)
+    assert began.found is None
+    again = tiny_search(stopped, resume=True)
+    whole = tiny_search(tmp_path / "whole")
+    assert again == whole
+    record = read_record(stopped)
+    assert record.started_at == began.started_at
+    assert record.found == read_record(tmp_path / "whole").found
+    one, other = (read_run(folder).family.state_dict() for folder in (stopped, tmp_path / "whole"))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_a_search_goes_on_with_the_tables_and_references_that_it_began_with(stopped: Path) -> None:
+    prices = recorded(stopped, SETTINGS.searched_operators())
+    assert [table.snapshot for table in prices.tables] == [tiny_table().snapshot]
+    assert prices.references_ms == (10.0,)
+    with pytest.raises(BadRun, match=r"targets was .*1d1d.* and is .*2d2d"):
+        tiny_search(stopped, tables=[tiny_table(scale=2.0)], resume=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"batch_size": 8}, "batch_size was 16 and is 8"),
+        ({"seed": 3, "held_out": 0.5}, "held_out was 0.3 and is 0.5; seed was 0 and is 3"),
+        ({"sizes": (16, 24)}, r"sizes was \[\] and is \[16, 24\]"),
+    ],
+)
+def test_other_settings_are_named_and_refused(
+    stopped: Path, values: dict[str, object], says: str
+) -> None:
+    before = (stopped / "run.json").read_bytes()
+    with pytest.raises(BadRun, match=says):
+        tiny_search(stopped, changed(**values), resume=True)
+    assert (stopped / "run.json").read_bytes() == before
+
+
+def test_what_the_steps_do_not_depend_on_may_change(stopped: Path) -> None:
+    train = TrainConfig(epochs=7)
+    tiny_search(stopped, changed(workers=1, train=train, checkpoint_minutes=3.0), resume=True)
+    assert read_record(stopped).settings.train == train
+
+
+def test_a_new_search_leaves_nothing_of_the_former_to_go_on_with(stopped: Path) -> None:
+    def fail(_: SearchStep) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        tiny_search(stopped, observers=[fail])
+    assert not (stopped / CHECKPOINT).exists()
+    with pytest.raises(BadCheckpoint, match="there is no checkpoint"):
+        tiny_search(stopped, resume=True)
+
+
+def test_a_search_that_cannot_begin_leaves_the_former_as_it_was(stopped: Path) -> None:
+    before = {path.name: path.read_bytes() for path in stopped.iterdir()}
+    search = SETTINGS.search.model_copy(update={"latency_loss": LogRatio()})
+    low = tiny_table(scale=0.01)
+    with pytest.raises(UserError, match="choose the loss target"):
+        tiny_search(stopped, changed(search=search), [low])
+    assert {path.name: path.read_bytes() for path in stopped.iterdir()} == before
+
+
+def test_a_table_without_calibration_is_searched_by_plain_sums(tmp_path: Path) -> None:
+    table = tiny_table(scale=None)
+    found = tiny_search(tmp_path, tables=[table]).found
+    network = found.network
+    assert found.latency_ms[0] == pytest.approx(sum(table.values_ms(network.operators)))
+    (target,) = read_record(tmp_path).targets
+    assert not target.calibrated
+    assert read_run(tmp_path).derive().choices == found.choices

@@ -1,0 +1,88 @@
+import pytest
+import torch
+
+from search_client.data.batches import PlainBatches, TrainingBatches
+from search_client.networks.layers import FloatNetwork
+from search_client.training.loop import TrainConfig, TrainStep, train
+from search_client.training.step import evaluate
+from tests.unit.search_client.tiny import tiny_images, tiny_space
+
+
+def test_a_network_learns_and_reports_every_step() -> None:
+    torch.manual_seed(0)
+    model = FloatNetwork(tiny_space().network([0, 0]))
+    batches = TrainingBatches(tiny_images(48), 16, 16, seed=0)
+    steps: list[TrainStep] = []
+    epochs: list[int] = []
+    config = TrainConfig(epochs=10, learning_rate=0.02, rising_epochs=1)
+    history = train(model, batches, config, steps.append, epochs.append)
+    assert [step.done for step in steps] == list(range(1, 31))
+    assert {step.total for step in steps} == {30}
+    assert epochs == list(range(10))
+    assert history[-1].loss == steps[-1].loss < history[0].loss
+    assert evaluate(model, PlainBatches(tiny_images(30, seed=1), 16, 16)) > 0.8
+
+
+def _trained(config: TrainConfig) -> tuple[FloatNetwork, list[float]]:
+    torch.manual_seed(0)
+    model = FloatNetwork(tiny_space().network([0, 0]))
+    steps: list[TrainStep] = []
+    train(model, TrainingBatches(tiny_images(48), 16, 16, seed=0), config, steps.append)
+    return model, [step.loss for step in steps]
+
+
+def _config(**changed: object) -> TrainConfig:
+    values = {"epochs": 2, "learning_rate": 0.02, "rising_epochs": 0}
+    return TrainConfig.model_validate({**values, **changed})
+
+
+def test_bfloat16_trains_as_float32_does_but_for_its_rounding() -> None:
+    _, plain = _trained(_config())
+    model, rounded = _trained(_config(arithmetic="bfloat16"))
+    assert rounded != plain
+    assert rounded == pytest.approx(plain, abs=0.02)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
+def test_training_ends_with_the_moving_average_of_the_weights() -> None:
+    torch.manual_seed(0)
+    model = FloatNetwork(tiny_space().network([0, 0]))
+    averages = [model.operators[-1].state_dict()["chain.dense.weight"].clone()]
+
+    def follow(_: TrainStep) -> None:
+        now = model.operators[-1].state_dict()["chain.dense.weight"]
+        averages.append(0.75 * averages[-1] + 0.25 * now)
+
+    batches = TrainingBatches(tiny_images(48), 16, 16, seed=0)
+    train(model, batches, _config(average_decay=0.75), follow)
+    assert torch.allclose(
+        model.operators[-1].state_dict()["chain.dense.weight"], averages[-1], atol=1e-6
+    )
+
+
+def test_batchnorm_decays_only_where_it_is_asked_to() -> None:
+    model = FloatNetwork(tiny_space().network([0, 0]))
+    norms = {
+        id(parameter)
+        for module in model.modules()
+        if isinstance(module, torch.nn.BatchNorm2d)
+        for parameter in module.parameters()
+    }
+    for decays in (True, False):
+        config = _config(decay_norms=decays, weight_decay=0.5)
+        groups = config.optimizer_of(model).param_groups
+        decay = {id(one): group["weight_decay"] for group in groups for one in group["params"]}
+        assert len(decay) == len(list(model.parameters()))
+        for parameter in model.parameters():
+            kept = id(parameter) in norms and not decays
+            assert decay[id(parameter)] == (0.0 if kept else 0.5)
+
+
+@pytest.mark.nightly
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_compiled_network_trains_as_the_network_does() -> None:
+    _, plain = _trained(_config())
+    model, compiled = _trained(_config(compile=True))
+    assert compiled == pytest.approx(plain, abs=1e-4)
+    # What is saved bears the network's own names.
+    FloatNetwork(tiny_space().network([0, 0])).load_state_dict(model.state_dict())
