@@ -12,18 +12,18 @@ _DOMAINS = (
     "auth",
     "devices",
     "drift",
+    "entries",
     "events",
+    "idempotency",
     "jobs",
+    "latency_tables",
     "leases",
-    "measurements",
-    "models",
-    "repeats",
-    "tables",
+    "uploaded_models",
 )
 
 
 def metadata() -> MetaData:
     """The metadata with every domain's tables loaded."""
     for domain in _DOMAINS:
-        importlib.import_module(f"profiler_server.{domain}.tables")
+        importlib.import_module(f"profiler_server.{domain}.rows")
     return Base.metadata

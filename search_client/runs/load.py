@@ -14,9 +14,10 @@ from search_client.latency.objective import Aim, Goal
 from search_client.latency.prediction import calibration_of
 from search_client.recipe import Settings
 from search_client.runs.record import RunRecord, read_record, read_tables
-from search_client.search.derive import Derived, Rule, derive, nearest_to_target
+from search_client.search.derive import Derived, Rule, nearest_to_target
 from search_client.search.history import History
 from search_client.search.loop import history_of
+from search_client.search.search import derive
 from search_client.supernet.variants import Family
 from search_client.training.checkpoints import load
 

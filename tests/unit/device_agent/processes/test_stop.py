@@ -56,7 +56,7 @@ def test_handlers_are_put_back() -> None:
 def test_a_second_wish_ends_the_process_at_once() -> None:
     script = """
 import os, signal, time
-from device_agent import stop
+from device_agent.processes import stop
 stop._SAME_WISH_S = 0.0
 with stop.StopSignal().on_signals():
     os.kill(os.getpid(), signal.SIGTERM)
