@@ -125,7 +125,7 @@ def step_ratios(size: int, count: int, rounds: int) -> dict[str, float]:
     steps = steps_of(size, count)
     goal = Goal.single(latency_of(steps.supernet.space), 10.0)
     optimizer = steps.config.optimizer(steps.family.weights())
-    gradients: tuple[Gradient, ...] = ("two", "full")
+    gradients: tuple[Gradient, ...] = ("two", "full_v2")
     architecture = {
         gradient: ArchitectureSteps(steps.family, goal, Target(), gradient, 1e-6, steps.config)
         for gradient in gradients
@@ -150,7 +150,7 @@ def step_ratios(size: int, count: int, rounds: int) -> dict[str, float]:
     return {
         f"weight_step_ratio_{size}": _ratio(taken["weight"], taken["plain"]),
         f"two_step_ratio_{size}": _ratio(taken["two"], taken["weight"]),
-        f"full_step_ratio_{size}": _ratio(taken["full"], taken["weight"]),
+        f"full_step_ratio_{size}": _ratio(taken["full_v2"], taken["weight"]),
     }
 
 
@@ -203,7 +203,7 @@ def memory_ratio(size: int, count: int) -> float:
     with torch.no_grad():
         for block, choice in enumerate(path):
             steps.supernet.alpha[block, choice] = 20.0
-    gradients: tuple[Gradient, ...] = ("two", "full")
+    gradients: tuple[Gradient, ...] = ("two", "full_v2")
     for gradient in gradients:
         architecture = ArchitectureSteps(steps.family, goal, Target(), gradient, 1e-6, steps.config)
         step = partial(architecture.step, steps.batch, steps.generator, 0.0)
@@ -246,7 +246,7 @@ def target_misses(images: ImageSet, epochs: int) -> list[float]:
             PlainBatches(held_out, 32, 32, shuffle_seed=0),
             SearchConfig(
                 latency_loss=Target(weight=1.0),
-                gradient="full",
+                gradient="full_v2",
                 warmup_epochs=1,
                 warmup_learning_rate=0.02,
                 joint_epochs=epochs,

@@ -61,7 +61,7 @@ class Goal(nn.Module):
         assert isinstance(latency, ExpectedLatency)  # noqa: S101
         return latency
 
-    def expected_ms(self, family: Family, active: int) -> Tensor:
+    def expected_ms(self, family: Family, active: int, compared: Tensor | None = None) -> Tensor:
         """E[LAT] on each target, [targets] ms: the mean over variants of their E[LAT].
 
         Differentiable to beta, and to the alpha of the active variant alone: that variant was
@@ -71,9 +71,12 @@ class Goal(nn.Module):
         Args:
             family: holds the probabilities.
             active: the variant whose path an architecture step runs.
+            compared: bool [blocks, most choices] of the active variant. With it E[LAT] of that
+                variant is the mean over these choices alone, by their renormalised
+                probabilities, as ProxylessNAS's released code has it where a step compares two.
         """
+        p = family.supernet(active).probabilities(compared)
         if len(family.variants) == 1:
-            p = family.supernet(0).probabilities()
             return torch.stack(
                 [self.expected_latency(target, 0)(p) for target in range(len(self.aims))]
             )
@@ -86,8 +89,9 @@ class Goal(nn.Module):
                     for variant in range(len(family.variants))
                 ]
             )
-            held = of_variants.detach()
-            rows.append((q * held).sum() + of_variants[active] - held[active])
+            fixed = of_variants.detach()
+            of_active = self.expected_latency(target, active)(p)
+            rows.append((q * fixed).sum() + of_active - of_active.detach())
         return torch.stack(rows)
 
     def path_ms(self, variant: int, path: Sequence[int]) -> Tensor:

@@ -174,8 +174,10 @@ class ArchitectureSteps:
         family, supernet = self.family, self.family.supernet(active)
         many = len(family.variants) > 1
         of_entropy = gates.cross_entropy.detach().requires_grad_()
-        expected_ms = self.goal.expected_ms(family, active)
-        loss = self.goal.loss(self.form, of_entropy, expected_ms)
+        compared = drawn.involved if self.gradient == "two" else None
+        loss = self.goal.loss(
+            self.form, of_entropy, self.goal.expected_ms(family, active, compared)
+        )
         if entropy_weight > 0:
             loss = loss + entropy_weight * family.entropy()
         inputs = [of_entropy, supernet.alpha, *([family.beta] if many else [])]
@@ -187,6 +189,8 @@ class ArchitectureSteps:
                 gates.of_variants[None] * scale, family.beta[None], variants[None]
             )[0]
             family.beta.grad = torch.where(variants, through + rest[0], 0.0)
+        with torch.no_grad():
+            expected_ms = self.goal.expected_ms(family, active)
         return self._seen(gates, loss, expected_ms)
 
     def _reinforce(self, gates: _Gates, active: int, drawn: Draw) -> Seen:

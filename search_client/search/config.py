@@ -18,9 +18,10 @@ class SearchConfig(WeightConfig):
 
     latency_loss: LatencyLoss = LogRatio()
     gradient: Gradient = Field(
-        default="two",
-        description="of the choices: `two` of a block are asked in a step, as in the paper, or "
-        "`full`: all of them; `reinforce` asks none and goes by the loss of the sampled path",
+        default="full_v2",
+        description="of the choices: `full_v2` compares all of a block in a step, the released "
+        "code's default; `two` compares two, as in the paper, and E[LAT] is of these two alone; "
+        "`reinforce` compares none and goes by the loss of the sampled path",
     )
     warmup_epochs: int = Field(default=40, ge=0, description="of weight steps alone")
     warmup_learning_rate: float = Field(default=0.05, gt=0, description="falls by a cosine to 0")

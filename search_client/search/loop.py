@@ -126,7 +126,7 @@ class Search:
         variant = 0
         if len(family.variants) > 1:
             every = torch.ones_like(family.beta[None], dtype=torch.bool)
-            (variant,), _ = draw_of(family.beta[None], every, "full", self.generator)
+            (variant,), _ = draw_of(family.beta[None], every, "full_v2", self.generator)
         path = sample_path(family.supernet(variant), self.generator)
         weight_step(
             lambda images: cast("torch.Tensor", family(variant, images, path)),

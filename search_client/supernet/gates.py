@@ -1,8 +1,8 @@
 """Binary gates: which path runs, and the gradient of the architecture parameters through it.
 
-Source: ProxylessNAS (ICLR 2019), section 3.2; `two` is the paper's way, `full`
-asks every choice of a block at the price of its forward pass. `reinforce` is the paper's
-section 3.3.2: no gradient passes through the network.
+Source: ProxylessNAS (ICLR 2019), section 3.2, and its released code; `two` is the paper's way,
+`full_v2` the code's default: every choice of a block is compared at the price of its forward
+pass. `reinforce` is the paper's section 3.3.2: no gradient passes through the network.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from search_client.supernet.supernet import Supernet
 
-Gradient = Literal["two", "full", "reinforce"]
+Gradient = Literal["two", "full_v2", "reinforce"]
 
 
 @dataclass(frozen=True)

@@ -90,9 +90,17 @@ class Supernet(nn.Module):
         """`alpha` [blocks, most choices], -inf where a block has no such choice."""
         return self.alpha.masked_fill(~self.exists, -torch.inf)
 
-    def probabilities(self) -> Tensor:
-        """Of each choice, [blocks, most choices], differentiable to `alpha`; rows add up to 1."""
-        return torch.softmax(self.logits(), dim=1)
+    def probabilities(self, among: Tensor | None = None) -> Tensor:
+        """Return each choice's probability, differentiable to `alpha`; rows add up to 1.
+
+        Args:
+            among: bool [blocks, most choices], the choices that share the probability; by
+                default all that exist.
+        """
+        logits = self.logits()
+        return torch.softmax(
+            logits if among is None else logits.masked_fill(~among, -torch.inf), dim=1
+        )
 
     def log_probabilities(self) -> Tensor:
         """Natural logarithms of `probabilities`, -inf where a block has no such choice."""

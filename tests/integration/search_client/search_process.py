@@ -112,7 +112,7 @@ def main() -> None:
     """`search_process.py FOLDER`."""
     torch.set_num_threads(1)
     folder = Path(sys.argv[1])
-    gradients: tuple[Gradient, ...] = ("two", "full", "reinforce")
+    gradients: tuple[Gradient, ...] = ("two", "full_v2", "reinforce")
     with distributed.joined():
         rank = distributed.rank()
         for gradient in gradients:

@@ -47,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.mark.parametrize("gradient", ["two", "full", "reinforce"])
+@pytest.mark.parametrize("gradient", ["two", "full_v2", "reinforce"])
 def test_two_processes_do_what_one_does(folder: Path, gradient: Gradient) -> None:
     search_process.run(gradient, folder)
     one = load(folder / f"{gradient}-1-0.pt")

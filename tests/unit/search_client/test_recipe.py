@@ -126,10 +126,15 @@ def test_a_search_alone_needs_its_own_precision_and_what_it_aims_at() -> None:
 
 def test_values_are_overridden_by_dotted_names(tmp_path: Path) -> None:
     path = recipe(tmp_path, "[search]\njoint_epochs = 9\nwarmup_epochs = 1")
-    given = ["search.joint_epochs=3", "search.gradient=full", "train.epochs = 7", "sizes=[64, 96]"]
+    given = [
+        "search.joint_epochs=3",
+        "search.gradient=full_v2",
+        "train.epochs = 7",
+        "sizes=[64, 96]",
+    ]
     settings = read_recipe(path, given)
     assert (settings.search.joint_epochs, settings.search.warmup_epochs) == (3, 1)
-    assert (settings.search.gradient, settings.train.epochs) == ("full", 7)
+    assert (settings.search.gradient, settings.train.epochs) == ("full_v2", 7)
     assert settings.sizes == (64, 96)
     again = with_overrides(settings, ["search.latency_loss.kind=target"])
     assert again.search.latency_loss.kind == "target"

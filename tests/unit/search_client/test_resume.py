@@ -85,7 +85,7 @@ def _whole_search(gradient: Gradient) -> tuple[State, Family, SearchResult]:
         return load(path), family, result
 
 
-@pytest.mark.parametrize("gradient", ["two", "full", "reinforce"])
+@pytest.mark.parametrize("gradient", ["two", "full_v2", "reinforce"])
 @pytest.mark.parametrize("step", [1, 3, 4, 8, 11])
 def test_a_search_goes_on_bit_for_bit(tmp_path: Path, gradient: Gradient, step: int) -> None:
     config = _config(gradient)
@@ -103,7 +103,7 @@ def test_a_search_goes_on_bit_for_bit(tmp_path: Path, gradient: Gradient, step: 
 
 
 def test_a_search_over_sizes_goes_on_bit_for_bit(tmp_path: Path) -> None:
-    config = _config("full")
+    config = _config("full_v2")
     _, result = _search(config, Checkpoints(tmp_path / "whole.pt"), sizes=(16, 24))
     stopped = tmp_path / "stopped.pt"
     with pytest.raises(Stopped):

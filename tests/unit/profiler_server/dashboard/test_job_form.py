@@ -18,7 +18,7 @@ width = 0.5
 kernels = [3, 5]
 stages = [{ channels = 24, depth = 2, stride = 2 }]
 [search]
-gradient = "full"
+gradient = "full_v2"
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 from typing import cast
 
@@ -79,7 +80,7 @@ def _taken(family: Family, form: LatencyLoss, gradient: Gradient) -> Tensor:
     return held[0]
 
 
-@pytest.mark.parametrize("gradient", ["two", "full"])
+@pytest.mark.parametrize("gradient", ["two", "full_v2"])
 @pytest.mark.parametrize(
     "form", [LogRatio(), Equation3(), Linear(), Target()], ids=lambda f: f.kind
 )
@@ -97,7 +98,9 @@ def test_a_step_has_the_gradient_of_explicit_gates_and_of_latency(
     gates[torch.arange(2), torch.tensor(drawn.path)] = 1.0
     gates.requires_grad_()
     alpha = supernet.alpha.detach().clone().requires_grad_()
-    p = torch.softmax(alpha.masked_fill(~supernet.exists, -torch.inf), dim=1)
+    # The released code's E[LAT] is that of the drawn pair where a step compares two.
+    priced = drawn.involved if gradient == "two" else supernet.exists
+    p = torch.softmax(alpha.masked_fill(~priced, -torch.inf), dim=1)
     with frozen_statistics(supernet):
         loss = form(_gated_cross_entropy(supernet, gates), _expected_ms(p), REFERENCE_MS)
     of_gates, direct = torch.autograd.grad(loss, [gates, alpha])
@@ -108,6 +111,48 @@ def test_a_step_has_the_gradient_of_explicit_gates_and_of_latency(
     got = _taken(family, form, gradient)
     assert got.count_nonzero() >= 4
     assert torch.allclose(got, wanted, rtol=1e-9, atol=1e-12)
+
+
+def test_two_prices_the_drawn_pair_by_hand() -> None:
+    family = _family()
+    with torch.no_grad():
+        family.supernet(0).alpha.copy_(torch.tensor([[0.0] * 7, [0.0] * 7]))
+    involved = torch.zeros(2, 7, dtype=torch.bool)
+    involved[0, [0, 2]] = involved[1, [2, 3]] = True
+    got = _goal().expected_ms(family, 0, involved)
+    # 1.1 * (2 + (5 + 1) / 2 + (1 + 3) / 2) + 0.3, and the full softmax has another mean.
+    assert got.tolist() == pytest.approx([8.0], abs=1e-12)
+    assert _goal().expected_ms(family, 0).item() != pytest.approx(8.0, abs=0.5)
+
+
+def test_one_step_of_two_by_hand() -> None:
+    """Adam without a first moment moves each alpha of the pair by its rate; then the shift."""
+    family = _family()
+    supernet = family.supernet(0)
+    start = torch.linspace(-0.3, 0.3, 14, dtype=torch.float64).reshape(2, 7)
+    with torch.no_grad():
+        supernet.alpha.copy_(start)
+    rate = 0.01
+    steps = ArchitectureSteps(family, _goal(), Linear(), "two", rate, WeightConfig())
+    gradients: list[Tensor] = []
+    steps.optimizer.register_step_pre_hook(
+        lambda *_: gradients.append(cast("Tensor", supernet.alpha.grad).clone())
+    )
+    steps.step(BATCH, torch.Generator().manual_seed(SEED), 0.0)
+    for block, gradient in enumerate(gradients[0].tolist()):
+        pair = [choice for choice, value in enumerate(gradient) if value != 0.0]
+        assert len(pair) == 2
+        before = [start[block, choice].item() for choice in pair]
+        # The first step's bias corrections leave g / (|g| + eps), eps 1e-8.
+        moved = [
+            value - rate * gradient[choice] / (abs(gradient[choice]) + 1e-8)
+            for choice, value in zip(pair, before, strict=True)
+        ]
+        shift = math.log(sum(map(math.exp, moved)) / sum(map(math.exp, before)))
+        wanted = start[block].tolist()
+        for choice, value in zip(pair, moved, strict=True):
+            wanted[choice] = value - shift
+        assert supernet.alpha[block].tolist() == pytest.approx(wanted, abs=1e-12)
 
 
 def test_reinforce_is_the_gradient_of_the_mean_loss_over_all_paths() -> None:

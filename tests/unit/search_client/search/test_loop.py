@@ -37,7 +37,7 @@ def test_each_phase_has_a_cosine_and_momentum_of_its_own(monkeypatch: pytest.Mon
 
     config = SearchConfig(
         latency_loss=Linear(),
-        gradient="full",
+        gradient="full_v2",
         warmup_epochs=2,
         warmup_learning_rate=0.08,
         joint_epochs=2,

@@ -56,7 +56,7 @@ def _config(gradient: Gradient, loss: LatencyLoss, joint_epochs: int) -> SearchC
     )
 
 
-@pytest.mark.parametrize("gradient", ["two", "full"])
+@pytest.mark.parametrize("gradient", ["two", "full_v2"])
 def test_a_dominant_latency_loss_finds_the_fastest_network(gradient: Gradient) -> None:
     _, result = _search(_config(gradient, Linear(weight=1000.0), joint_epochs=20))
     assert result.choices == [2, ZERO]
@@ -66,7 +66,7 @@ def test_a_dominant_latency_loss_finds_the_fastest_network(gradient: Gradient) -
 
 
 def test_target_lifts_a_latency_that_began_below_the_reference() -> None:
-    config = _config("full", Target(weight=1000.0), joint_epochs=25)
+    config = _config("full_v2", Target(weight=1000.0), joint_epochs=25)
     _, result = _search(config, reference_ms=12.0)
     assert result.history.epochs[0].expected_ms < 11.0
     assert result.expected_ms[0] == pytest.approx(12.0, abs=0.6)
@@ -77,7 +77,7 @@ def test_architecture_steps_begin_in_the_second_joint_epoch(
 ) -> None:
     monkeypatch.setattr(progress, "REPORT_S", 0.0)
     steps: list[SearchStep] = []
-    config = _config("full", Linear(), joint_epochs=3)
+    config = _config("full_v2", Linear(), joint_epochs=3)
     _, result = _search(
         config.model_copy(update={"weight_steps_per_architecture_step": 2}), steps=steps
     )
@@ -94,7 +94,7 @@ def test_architecture_steps_begin_in_the_second_joint_epoch(
     assert epochs[0].entropy == pytest.approx(math.log(42) / 2, abs=1e-4)
 
 
-@pytest.mark.parametrize("gradient", ["two", "full"])
+@pytest.mark.parametrize("gradient", ["two", "full_v2"])
 def test_an_architecture_step_moves_alpha_and_nothing_else(gradient: Gradient) -> None:
     family = Family(tiny_space()).train()
     held_out = PlainBatches(tiny_images(16), 16, 16, shuffle_seed=0)
@@ -119,7 +119,7 @@ def test_an_architecture_step_trains_what_was_evaluated(deep: bool) -> None:
     assert all(module.training for module in family.modules())
 
 
-@pytest.mark.parametrize("gradient", ["two", "full"])
+@pytest.mark.parametrize("gradient", ["two", "full_v2"])
 def test_a_search_in_bfloat16_has_the_gradients_of_float32_but_for_rounding(
     gradient: Gradient,
 ) -> None:
@@ -150,7 +150,7 @@ def test_a_search_in_bfloat16_has_the_gradients_of_float32_but_for_rounding(
 
 
 def test_the_entropys_weight_makes_a_short_search_decide() -> None:
-    config = _config("full", Target(weight=0.1), joint_epochs=12)
+    config = _config("full_v2", Target(weight=0.1), joint_epochs=12)
     undecided = _search(config, reference_ms=8.0)[1].history.epochs[-1].entropy
     deciding = config.model_copy(update={"entropy_weight": 10.0})
     decided = _search(deciding, reference_ms=8.0)[1].history.epochs[-1].entropy
@@ -172,7 +172,7 @@ def test_log_ratio_is_refused_where_networks_are_faster_than_1_ms() -> None:
         search(Family(tiny_space()), Goal.single(latency, 8.0), batches, batches, config)
 
 
-def test_defaults_are_the_papers() -> None:
+def test_defaults_are_the_released_codes() -> None:
     config = SearchConfig()
     assert (config.warmup_epochs, config.joint_epochs) == (40, 120)
     assert (config.warmup_learning_rate, config.joint_learning_rate) == (0.05, 0.025)
@@ -180,4 +180,4 @@ def test_defaults_are_the_papers() -> None:
     assert config.weight_steps_per_architecture_step == 5
     assert config.architecture_learning_rate == 1e-3
     assert config.latency_loss == LogRatio(alpha=0.2, beta=0.3)
-    assert config.gradient == "two"
+    assert config.gradient == "full_v2"

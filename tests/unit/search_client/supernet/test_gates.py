@@ -69,7 +69,7 @@ def test_two_runs_each_of_its_pair_as_often_as_the_pairs_softmax_says() -> None:
 
 def test_full_involves_every_existing_choice() -> None:
     supernet = Supernet(tiny_space())
-    drawn = draw(supernet, "full", torch.Generator())
+    drawn = draw(supernet, "full_v2", torch.Generator())
     assert torch.equal(drawn.involved, supernet.exists)
 
 
