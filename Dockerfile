@@ -23,10 +23,6 @@ FROM source AS agent-build
 RUN pip install --no-cache-dir --constraint constraints.txt '.[agent]'
 
 FROM base AS agent
-# What libusb reaches phones with.
-RUN apt-get update \
-    && apt-get install --yes --no-install-recommends libusb-1.0-0 \
-    && rm -rf /var/lib/apt/lists/*
 COPY --from=agent-build /opt/profiler /opt/profiler
 USER profiler
 VOLUME /data

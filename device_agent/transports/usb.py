@@ -10,7 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from adb_shell.exceptions import UsbReadFailedError, UsbWriteFailedError
+
 from device_agent.errors import AdbMissing, TransportLost
+from device_agent.transports.libusb import usb_libraries
 from device_agent.transports.pipe import Pipe
 
 #: class, subclass and protocol of adb's USB interface
@@ -45,15 +48,19 @@ def usb_phones() -> list[UsbPhone]:
     Raises:
         AdbMissing: libusb is not there.
     """
-    usb1 = _usb1()
-    with _context(usb1) as context:
-        devices = context.getDeviceIterator(skip_on_error=True)
-        return [
-            _described(usb1, device, setting)
-            for device in devices
-            for setting in device.iterSettings()
-            if (setting.getClass(), setting.getSubClass(), setting.getProtocol()) == _ADB
-        ]
+    libraries = usb_libraries()
+    try:
+        devices = list(libraries.context.getDeviceIterator(skip_on_error=True))
+    except libraries.usb1.USBError as error:
+        raise AdbMissing(
+            f"libusb cannot list USB devices ({error}); is /dev/bus/usb there?"
+        ) from error
+    return [
+        _described(libraries.usb1, device, setting)
+        for device in devices
+        for setting in device.iterSettings()
+        if (setting.getClass(), setting.getSubClass(), setting.getProtocol()) == _ADB
+    ]
 
 
 def _described(usb1: Any, device: Any, setting: Any) -> UsbPhone:
@@ -84,15 +91,14 @@ class UsbPipe(Pipe):
         """Opens the phone and claims adb's interface."""
         del transport_timeout_s
         self.close()
-        usb1 = _usb1()
-        from adb_shell.transport.usb_transport import UsbTransport  # noqa: PLC0415 - needs libusb
-
+        libraries = usb_libraries()
+        usb1 = libraries.usb1
         phone = next((seen for seen in usb_phones() if seen.serial == self._serial), None)
         if phone is None:
             raise TransportLost(
                 f"no phone {self._serial} at USB; plug it in, with USB debugging on"
             )
-        opened = UsbTransport(phone.device, phone.setting, usb_info=self._serial)
+        opened = libraries.transport(phone.device, phone.setting, usb_info=self._serial)
         try:
             opened.connect(self.deadline.left())
         except usb1.USBErrorBusy as error:
@@ -107,9 +113,7 @@ class UsbPipe(Pipe):
 
     def _drain(self) -> None:
         """Takes away what the phone still has to say to a host that ended abruptly."""
-        usb1 = _usb1()
-        from adb_shell.exceptions import UsbReadFailedError  # noqa: PLC0415 - needs libusb
-
+        usb1 = usb_libraries().usb1
         while True:
             try:
                 self._opened.bulk_read(_DRAINED, _QUIET_S)
@@ -144,11 +148,6 @@ class UsbPipe(Pipe):
 
     @contextmanager
     def _in_time(self) -> Iterator[tuple[Any, float]]:
-        from adb_shell.exceptions import (  # noqa: PLC0415 - with the rest of adb-shell
-            UsbReadFailedError,
-            UsbWriteFailedError,
-        )
-
         if self._opened is None:
             raise TransportLost(f"{self._serial} is not connected")
         # libusb takes 0 ms for "for ever"
@@ -156,30 +155,6 @@ class UsbPipe(Pipe):
         try:
             yield self._opened, timeout_s
         except (UsbReadFailedError, UsbWriteFailedError) as error:
-            if isinstance(error.args[-1], _usb1().USBErrorTimeout):
+            if isinstance(error.args[-1], usb_libraries().usb1.USBErrorTimeout):
                 raise self.deadline.passed() from error
             raise TransportLost(f"the USB connection to {self._serial} broke: {error}") from error
-
-
-@contextmanager
-def _context(usb1: Any) -> Iterator[Any]:
-    """The one context of this process: devices of a closed one are invalid."""
-    from adb_shell.transport.usb_transport import UsbTransport  # noqa: PLC0415 - needs libusb
-
-    try:
-        yield UsbTransport.USB1_CTX
-    except usb1.USBError as error:
-        raise AdbMissing(
-            f"libusb cannot list USB devices ({error}); is /dev/bus/usb there?"
-        ) from error
-
-
-def _usb1() -> Any:
-    try:
-        import usb1  # noqa: PLC0415 - loads libusb, which need not be there
-    except (ImportError, OSError) as error:
-        raise AdbMissing(
-            "phones at USB need libusb: install it (`apt install libusb-1.0-0`), or use an adb "
-            f"server ({error})"
-        ) from error
-    return usb1

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import usb1
-from adb_shell.transport.usb_transport import UsbTransport
 
 from device_agent.errors import TransportLost, Unauthorised
 from device_agent.phones import discovery
 from device_agent.phones.discovery import SeenPhone, discover
 from device_agent.transports import transport_to
 from device_agent.transports.adb_server import PORT_VARIABLE
+from device_agent.transports.libusb import usb_libraries
 from device_agent.transports.usb import UsbPhone
 from tests.integration.device_agent.adb.conftest import impatient
 from tests.phones.fake_phone import FakePhone
@@ -89,7 +89,7 @@ def plugged(fake_phone: FakePhone, monkeypatch: pytest.MonkeyPatch) -> list[Any]
     )
     devices: list[Any] = [device]
     context = SimpleNamespace(getDeviceIterator=lambda skip_on_error: iter(devices * skip_on_error))
-    monkeypatch.setattr(UsbTransport, "USB1_CTX", context)
+    monkeypatch.setattr(usb_libraries().transport, "USB1_CTX", context)
     monkeypatch.setenv(PORT_VARIABLE, "1")
     return devices
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import libusb_package
 import pytest
 import usb1
-from adb_shell.transport.usb_transport import UsbTransport
 
 from device_agent.errors import AdbMissing, TransportLost
+from device_agent.transports.libusb import usb_libraries
 from device_agent.transports.streams import Deadline
 from device_agent.transports.usb import UsbPipe, usb_phones
 
@@ -107,7 +109,7 @@ class Device:
 def plugged(monkeypatch: pytest.MonkeyPatch) -> list[Device]:
     devices: list[Device] = []
     context = SimpleNamespace(getDeviceIterator=lambda skip_on_error: iter(devices * skip_on_error))
-    monkeypatch.setattr(UsbTransport, "USB1_CTX", context)
+    monkeypatch.setattr(usb_libraries().transport, "USB1_CTX", context)
     return devices
 
 
@@ -193,7 +195,15 @@ def test_half_a_write_is_a_loss(plugged: list[Device]) -> None:
         connected().bulk_write(b"question", None)
 
 
-def test_without_libusb_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_package_the_message_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "usb1", None)
-    with pytest.raises(AdbMissing, match=r"apt install libusb-1\.0-0"):
-        usb_phones()
+    with pytest.raises(AdbMissing, match="`pip install libusb-package`"):
+        usb_libraries.__wrapped__()
+
+
+def test_no_system_library_is_needed() -> None:
+    carried = Path(str(libusb_package.get_library_path()))
+    usb_libraries()
+    assert str(carried) in Path("/proc/self/maps").read_text(encoding="utf-8")
