@@ -22,6 +22,8 @@ from netspec.operators import (
 
 #: characters of a network's name
 MAX_NAME = 200
+#: output channels of the head at width 1. Source: MobileNetV2, table 2.
+HEAD_CHANNELS = 1280
 #: (expand, channels, depth, first stride) of each stage. Source: MobileNetV2, table 2.
 MOBILENET_V2_STAGES: tuple[tuple[int, int, int, Stride], ...] = (
     (1, 16, 1, 1),
@@ -133,13 +135,18 @@ def mobilenet_v2(
 
 
 def head_and_classifier(
-    input_size: int, channels: int, width: float, classes: int, precision: Precision
+    input_size: int,
+    channels: int,
+    width: float,
+    classes: int,
+    precision: Precision,
+    head_channels: int = HEAD_CHANNELS,
 ) -> tuple[HeadConv, Classifier]:
     """The last two operators, the same in MobileNetV2 and in the ProxylessNAS space."""
     head = HeadConv(
         input_size=input_size,
         in_channels=channels,
-        out_channels=round_channels(1280 * max(1.0, width)),
+        out_channels=round_channels(head_channels * max(1.0, width)),
         precision=precision,
     )
     classifier = Classifier(

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from netspec.errors import InvalidSpec
-from netspec.networks import MAX_NAME, Network, head_and_classifier, round_channels
+from netspec.networks import HEAD_CHANNELS, MAX_NAME, Network, head_and_classifier, round_channels
 from netspec.operators import (
     Channels,
     Classifier,
@@ -51,6 +51,8 @@ PROXYLESS_STAGES = (
 
 #: of choices in names: 3 kernels times 4 expansion ratios, and Zero
 _DIGITS = "0123456789abc"
+#: side (px) of the least map on which kernels of a block of stride 1 still differ
+LEAST_MAP = 4
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,9 @@ class Block:
 class Space(BaseModel):
     """The ProxylessNAS space for any input size, width multiplier and stages.
 
-    stem conv 3x3 stride 2, a fixed MBConv 3x3 expand 1, the searched stages, a
-    1x1 head and the classifier. Candidates of a block are kernels x expands,
-    kernels varying slowest; Zero joins, last, where stride is 1 and the width stays.
+    stem conv 3x3, a fixed MBConv 3x3 expand 1, the searched stages, a 1x1 head and the
+    classifier. Candidates of a block are kernels x expands, kernels varying slowest; Zero
+    joins, last, where stride is 1 and the width stays.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -87,6 +89,10 @@ class Space(BaseModel):
     classes: Annotated[Channels, Field(ge=2)] = 1000
     #: of every operator; a search takes both in turn
     precision: Precision = "float32"
+    #: of the stem; 1 keeps small images large enough for the stages behind it
+    stem_stride: Stride = 2
+    #: output channels of the head, multiplied by the width where that is above 1
+    head_channels: Channels = HEAD_CHANNELS
     #: of searched blocks: channels at width 1, number of blocks, stride of the first one
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=16)] = PROXYLESS_STAGES
     #: sizes of the depthwise convolutions to choose among
@@ -103,7 +109,7 @@ class Space(BaseModel):
             input_size=self.input_size,
             in_channels=3,
             out_channels=round_channels(32 * self.width),
-            stride=2,
+            stride=self.stem_stride,
             precision=self.precision,
         )
         first = MBConv(
@@ -151,8 +157,22 @@ class Space(BaseModel):
         """The head and the classifier, which are not searched."""
         last = self.blocks[-1].candidates[0]
         return head_and_classifier(
-            last.output_size, last.out_channels, self.width, self.classes, self.precision
+            last.output_size,
+            last.out_channels,
+            self.width,
+            self.classes,
+            self.precision,
+            self.head_channels,
         )
+
+    def cramped_blocks(self) -> int:
+        """Number of searched blocks of stride 1 whose map is below `LEAST_MAP` px.
+
+        On such a map a kernel sees mostly padding: kernels differ in latency and hardly in what
+        they compute.
+        """
+        first = (block.candidates[0] for block in self.blocks)
+        return sum(1 for block in first if block.stride == 1 and block.input_size < LEAST_MAP)
 
     def operators(self) -> tuple[Operator, ...]:
         """Every distinct operator of the space, in order of first appearance."""

@@ -13,6 +13,7 @@ from netspec.spaces import Space
 from search_client.networks.layers import OperatorModule, channels_last
 from search_client.supernet import inactive_paths
 from search_client.supernet.block_input import BlockInput
+from search_client.supernet.shared_weights import SharedWeights
 
 #: standard deviation of the first architecture parameters
 ALPHA_STD = 1e-3
@@ -53,25 +54,31 @@ def align(candidates: Sequence[nn.Module]) -> None:
 
 
 class Supernet(nn.Module):
-    """All networks of a space, sharing weights.
+    """All networks of a space, each block with candidates of its own or with shared weights.
 
     A path is one choice a block, as in `Space.network`: an index into the block's
     candidates, or their number for Zero. Weights and `alpha` are drawn from torch's
-    global generator; the candidates of a block begin aligned, see `align`.
+    global generator; the candidates of a block begin aligned, see `align`, unless they are
+    slices of shared weights.
     Source: ProxylessNAS (ICLR 2019), section 3.
     """
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, shared: SharedWeights | None = None) -> None:
+        """Args: the space, and the weights that its candidates are slices of, if they are."""
         super().__init__()
         self.space = space
-        self.start = nn.ModuleList(OperatorModule(operator) for operator in space.fixed_start)
-        self.blocks = nn.ModuleList(
-            nn.ModuleList(OperatorModule(candidate) for candidate in block.candidates)
-            for block in space.blocks
-        )
-        for candidates in self.blocks:
-            align(list(cast("nn.ModuleList", candidates)))
-        self.end = nn.ModuleList(OperatorModule(operator) for operator in space.fixed_end)
+        self.shares = shared is not None
+        if shared is not None:
+            self.start, self.blocks, self.end = shared.slices(space)
+        else:
+            self.start = nn.ModuleList(OperatorModule(operator) for operator in space.fixed_start)
+            self.blocks = nn.ModuleList(
+                nn.ModuleList(OperatorModule(candidate) for candidate in block.candidates)
+                for block in space.blocks
+            )
+            for candidates in self.blocks:
+                align(list(cast("nn.ModuleList", candidates)))
+            self.end = nn.ModuleList(OperatorModule(operator) for operator in space.fixed_end)
         most = max(block.choices for block in space.blocks)
         #: architecture parameters [blocks, most choices]; a block uses its first `choices`
         self.alpha = nn.Parameter(torch.randn(len(space.blocks), most) * ALPHA_STD)
@@ -130,7 +137,7 @@ class Supernet(nn.Module):
         candidates = cast("nn.ModuleList", self.blocks[block])
         # The fewer passes pay where memory is slow; lower precisions take the plain way.
         plain = x.dtype != torch.float32 or torch.is_autocast_enabled(x.device.type)
-        plain = plain or x.is_cuda
+        plain = plain or x.is_cuda or self.shares
         if plain:
             for choice in choices:
                 yield self.choose(block, choice, x)

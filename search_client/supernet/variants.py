@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,10 @@ from torch.nn import functional
 from netspec.networks import Network
 from netspec.spaces import Space
 from search_client.networks.layers import channels_last
+from search_client.supernet.shared_weights import SharedWeights
 from search_client.supernet.supernet import ALPHA_STD, Supernet
+
+Weights = Literal["separate", "shared"]
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,17 @@ class Variant:
 class Family(nn.Module):
     """Every size and width that a search chooses among; most searches have one of each.
 
-    A width is a supernet with weights and `alpha` of its own; the sizes of a width share both,
-    for convolutions do not know their input's size. `beta` holds the architecture parameters
-    of the variants, sizes varying fastest.
+    A width is a supernet with `alpha` of its own, and weights of its own or slices of those that
+    all widths share; the sizes of a width share both, for convolutions do not know their input's
+    size. `beta` holds the architecture parameters of the variants, sizes varying fastest.
     """
 
     def __init__(
-        self, space: Space, sizes: Sequence[int] = (), widths: Sequence[float] = ()
+        self,
+        space: Space,
+        sizes: Sequence[int] = (),
+        widths: Sequence[float] = (),
+        weights: Weights = "separate",
     ) -> None:
         """Draws weights, alpha and beta from torch's global generator.
 
@@ -42,6 +49,7 @@ class Family(nn.Module):
             space: whose stages and candidates all variants have.
             sizes: input sizes, px; none: the space's.
             widths: width multipliers; none: the space's.
+            weights: each candidate's own, or shared by the candidates of a block.
         """
         super().__init__()
         spaces = variants_of(space, sizes, widths)
@@ -49,9 +57,9 @@ class Family(nn.Module):
             Variant(one, index) for index, row in enumerate(spaces) for one in row
         )
         # Built at the greatest size; the other sizes' weights have the same shapes.
-        self.supernets = nn.ModuleList(
-            Supernet(max(row, key=lambda one: one.input_size)) for row in spaces
-        )
+        largest = [max(row, key=lambda one: one.input_size) for row in spaces]
+        self.shared = SharedWeights(largest) if weights == "shared" else None
+        self.supernets = nn.ModuleList(Supernet(one, self.shared) for one in largest)
         self.beta = nn.Parameter(torch.randn(len(self.variants)) * ALPHA_STD)
 
     @property
@@ -70,6 +78,8 @@ class Family(nn.Module):
 
     def weights(self) -> Iterator[nn.Parameter]:
         """Every parameter but alpha and beta."""
+        if self.shared is not None:
+            yield from self.shared.parameters()
         for supernet in self.supernets:
             yield from cast("Supernet", supernet).weights()
 

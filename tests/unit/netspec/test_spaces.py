@@ -146,3 +146,17 @@ def test_a_choice_is_one_character_of_the_name() -> None:
     assert max(block.choices for block in space.blocks) == 13
     names = {space.network([*first, *[0] * 19]).name for first in ((1, 11), (11, 1))}
     assert names == {f"proxylessnas 224-1 {first}{'0' * 19}" for first in ("1b", "b1")}
+
+
+def test_a_stem_of_stride_1_keeps_the_size_and_the_head_may_be_narrower() -> None:
+    space = Space(input_size=32, width=2.0, stem_stride=1, head_channels=640)
+    assert space.fixed_start[0].output_size == 32
+    assert space.fixed_end[0].out_channels == 1280
+    assert Space(width=0.5, head_channels=640).fixed_end[0].out_channels == 640
+
+
+def test_blocks_of_stride_1_on_maps_below_4_px_are_counted() -> None:
+    stages = (Stage(channels=24, depth=3, stride=2), Stage(channels=40, depth=3, stride=2))
+    # 8 px after the stem, 4 after the first stage, 2 after the second
+    assert Space(input_size=16, stages=stages).cramped_blocks() == 2
+    assert Space(input_size=16, stages=stages, stem_stride=1).cramped_blocks() == 0
