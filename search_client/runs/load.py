@@ -93,7 +93,7 @@ def family_of(settings: Settings) -> Family:
     """A fresh family of a run's space, drawn from the settings' seed."""
     torch.manual_seed(settings.seed)
     space = settings.space.with_precision(settings.precision)
-    return Family(space, settings.sizes, settings.widths)
+    return Family(space, settings.sizes, settings.widths, settings.search.weights)
 
 
 def read_run(folder: Path, references_ms: Mapping[int, float] | None = None) -> LoadedRun:

@@ -7,6 +7,7 @@ from pydantic import Field
 from search_client.latency.losses import LatencyLoss, LogRatio, Target
 from search_client.search.derive import Rule
 from search_client.supernet.gates import Gradient
+from search_client.supernet.variants import Weights
 from search_client.training.step import WeightConfig
 
 
@@ -22,6 +23,11 @@ class SearchConfig(WeightConfig):
         description="of the choices: `full_v2` compares all of a block in a step, the released "
         "code's default; `two` compares two, as in the paper, and E[LAT] is of these two alone; "
         "`reinforce` compares none and goes by the loss of the sampled path",
+    )
+    weights: Weights = Field(
+        default="separate",
+        description="of the candidates of a block: `separate`, as in the paper, or `shared`: "
+        "slices of one largest operator, which all widths share, too",
     )
     warmup_epochs: int = Field(default=40, ge=0, description="of weight steps alone")
     warmup_learning_rate: float = Field(default=0.05, gt=0, description="falls by a cosine to 0")

@@ -134,9 +134,7 @@ class Search:
             self.optimizer,
             self.config,
             self.mean,
-            before_update=partial(
-                distributed.average_gradients, family.supernet(variant).weights()
-            ),
+            before_update=partial(distributed.average_gradients, family.weights()),
         )
         self.weight_steps += 1
         self.reports.count(len(batch[1]) * distributed.world())

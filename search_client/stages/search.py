@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from netspec.client import LatencyTable
+from netspec.spaces import LEAST_MAP
 from search_client.data.batches import PlainBatches, TrainingBatches
 from search_client.data.folders import Pictures, split_by_class
 from search_client.progress import Stages
@@ -68,6 +69,8 @@ def run_search(
         write_record(record, tables, folder)
     checkpoints = Checkpoints(folder / CHECKPOINT, settings.checkpoint_minutes, signals=signals)
     batches = batches_of(settings, training, family.input_size)
+    if first:
+        _warn_of_small_maps(settings, stages)
     with (
         stages.stage("search", _heading(settings, references_ms)),
         stages.bars("warm-up", "joint") as bars,
@@ -90,6 +93,18 @@ def run_search(
         f"found {result.network.name}: {latency}"
     )
     return result
+
+
+def _warn_of_small_maps(settings: Settings, stages: Stages) -> None:
+    """Say where kernels to choose among compute nearly the same."""
+    for space in settings.spaces(settings.precision):
+        if cramped := space.cramped_blocks():
+            stages.note(
+                f"Warning: at {space.input_size} px {cramped} of {len(space.blocks)} blocks keep "
+                f"maps below {LEAST_MAP} px, where kernels hardly differ: give larger images, "
+                "fewer strides of 2, or space.stem_stride = 1"
+            )
+            return
 
 
 def batches_of(

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 
 from netspec.errors import UserError
 from search_client.latency.losses import LogRatio
+from search_client.progress import Stages
 from search_client.runs.load import CHECKPOINT, read_run
 from search_client.runs.record import BadRun, read_record
 from search_client.search.history import SearchStep
 from search_client.stages.latency_tables import recorded
+from search_client.stages.search import run_search
 from search_client.training.checkpoints import BadCheckpoint, Stopped
 from search_client.training.loop import TrainConfig
+from tests.unit.search_client.tiny import tiny_images, tiny_space
 from tests.unit.search_client.tiny_run import SETTINGS, changed, tiny_search, tiny_table
 
 
@@ -108,3 +113,21 @@ def test_a_table_without_calibration_is_searched_by_plain_sums(tmp_path: Path) -
     (target,) = read_record(tmp_path).targets
     assert not target.calibrated
     assert read_run(tmp_path).derive().choices == found.choices
+
+
+def test_blocks_on_tiny_maps_are_warned_of(tmp_path: Path) -> None:
+    spoken = StringIO()
+    stages = Stages(Console(file=spoken, width=400))
+    small = changed(space={**tiny_space().model_dump(), "input_size": 8})
+    run_search(small, [tiny_table(small)], [10.0], tiny_images(48), tmp_path, stages, data=tmp_path)
+    assert "at 8 px 1 of 2 blocks keep maps below 4 px" in spoken.getvalue()
+
+
+def test_a_search_with_shared_weights_ends_on_target_and_is_read_again(tmp_path: Path) -> None:
+    shared = changed(
+        search={**SETTINGS.search.model_dump(), "weights": "shared"}, widths=(0.25, 0.5)
+    )
+    result = tiny_search(tmp_path, shared)
+    loaded = read_run(tmp_path)
+    assert loaded.family.shared is not None
+    assert loaded.derive().choices == result.choices
