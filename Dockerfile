@@ -9,7 +9,7 @@ RUN useradd --system --uid 10001 --no-create-home profiler \
 FROM base AS source
 WORKDIR /source
 RUN python -m venv /opt/profiler
-COPY pyproject.toml constraints.txt README.md ./
+COPY pyproject.toml setup.py constraints.txt README.md LICENSE ./
 COPY netspec ./netspec
 COPY profiler_server ./profiler_server
 COPY device_agent ./device_agent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from functools import cache
 from pathlib import Path
 
@@ -14,16 +13,23 @@ from sqlalchemy import Connection
 
 from profiler_server.kit.database import Database
 
+_PACKAGE = Path(__file__).parents[1]
+
 
 def config(connection: Connection | None = None) -> Config:
     """Alembic's configuration; commands run on the connection, within its transaction."""
-    spec = importlib.util.find_spec("migrations")
-    if spec is None or spec.origin is None:
-        raise RuntimeError("the package `migrations` is not installed")
     made = Config()
-    made.set_main_option("script_location", str(Path(spec.origin).parent).replace("%", "%%"))
+    made.set_main_option("script_location", str(_migrations()).replace("%", "%%"))
     made.attributes["connection"] = connection
     return made
+
+
+def _migrations() -> Path:
+    """Return the folder of the migrations: in the installed package, beside it in a checkout."""
+    for folder in (_PACKAGE / "migrations", _PACKAGE.parent / "migrations"):
+        if (folder / "env.py").is_file():
+            return folder
+    raise RuntimeError(f"the migrations are neither in {_PACKAGE} nor beside it")
 
 
 @cache

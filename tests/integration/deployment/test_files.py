@@ -27,6 +27,7 @@ from profiler_server.kit.database import Database
 from profiler_server.kit.settings import Settings
 from tests.integration.deployment import compose
 from tests.integration.deployment.compose import ROOT
+from tests.integration.wheel.places import sources_of_images
 
 PINNED = re.compile(r"[\w./-]+:v?\d+\.\d+(\.\d+)?[\w.-]*(@sha256:[0-9a-f]{64})?")
 SERVICES = compose.load()["services"]
@@ -167,23 +168,12 @@ class TestDockerfile:
             for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines()
             if line.startswith("!")
         ]
-        copied = [
-            source.removeprefix("./")
-            for line in DOCKERFILE
-            if line.startswith("COPY ") and "--from" not in line
-            for source in line.split()[1:-1]
-        ]
+        # The tests of the wheel build it out of these alone.
+        copied = sources_of_images()
         assert copied
         for source in copied:
             assert (ROOT / source).exists(), source
             assert any(fnmatch(source, pattern) for pattern in kept), source
-
-    def test_every_package_of_ours_is_copied(self) -> None:
-        project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-        packages = project["tool"]["setuptools"]["packages"]["find"]["include"]
-        for package in packages:
-            name = package.rstrip("*")
-            assert any(line.startswith(f"COPY {name} ") for line in DOCKERFILE), name
 
     def test_extras_are_ours_and_versions_are_pinned(self) -> None:
         project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
