@@ -18,7 +18,8 @@ from search_client.data.batches import Batch, generator_of
 from search_client.latency.losses import LatencyLoss
 from search_client.latency.objective import Goal
 from search_client.search.architecture_step import ArchitectureSteps
-from search_client.search.derive import Derived, NoNetworkOnTarget, derived, nearest_to_target
+from search_client.search.derive import Derived, NoNetworkOnTarget, derived
+from search_client.search.reachable import nearest_to_target
 from search_client.supernet.supernet import ALPHA_STD, frozen_statistics
 from search_client.supernet.variants import Family
 from search_client.training.step import Mean, WeightConfig, cross_entropy, device_of

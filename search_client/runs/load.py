@@ -14,9 +14,10 @@ from search_client.latency.objective import Aim, Goal
 from search_client.latency.prediction import calibration_of
 from search_client.recipe import Settings
 from search_client.runs.record import RunRecord, read_record, read_tables
-from search_client.search.derive import Derived, Rule, nearest_to_target
+from search_client.search.derive import Derived, Rule
 from search_client.search.history import History
 from search_client.search.loop import history_of
+from search_client.search.reachable import check_reachable, nearest_to_target
 from search_client.search.search import derive
 from search_client.supernet.variants import Family
 from search_client.training.checkpoints import load
@@ -44,9 +45,12 @@ class LoadedRun:
         """The network of the run's probabilities; by default as the run did.
 
         Raises:
+            UnreachableLatency: the references are outside what the space reaches.
             NoNetworkOnTarget: by `on_target`, where there is none.
         """
         search = self.record.settings.search
+        if (rule or search.rule) == "on_target":
+            check_reachable(self.family, self.goal, tolerance or search.tolerance)
         if rule is None and tolerance is None and search.rule == "on_target":
             return nearest_to_target(self.family, self.goal, search.tolerance)
         return derive(self.family, self.goal, rule or search.rule, tolerance or search.tolerance)

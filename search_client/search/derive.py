@@ -73,7 +73,7 @@ def on_target(family: Family, goal: Goal, tolerance: float) -> Derived:
     for variant in range(len(family.variants)):
         log_p = family.supernet(variant).log_probabilities().detach().cpu().double().numpy()
         choices = most_likely_within(
-            log_p, *_relative_costs(goal, variant), low=1 - tolerance, high=1 + tolerance
+            log_p, *relative_costs(goal, variant), low=1 - tolerance, high=1 + tolerance
         )
         if choices is not None:
             found.append(derived(family, goal, variant, choices, "on_target"))
@@ -83,20 +83,6 @@ def on_target(family: Family, goal: Goal, tolerance: float) -> Derived:
             "allow a greater tolerance, or ask for a latency between the space's least and greatest"
         )
     return max(found, key=lambda one: one.log_probability)
-
-
-def nearest_to_target(family: Family, goal: Goal, tolerance: float) -> Derived:
-    """As `on_target`, with the tolerance doubled until a network is within.
-
-    A search that took days ends with a network also where its space has none on target: the
-    most likely one of all where even twice the reference is too fast.
-    """
-    while tolerance < 1:
-        try:
-            return on_target(family, goal, tolerance)
-        except NoNetworkOnTarget:
-            tolerance *= 2
-    return most_likely(family, goal)
 
 
 def derived(family: Family, goal: Goal, variant: int, choices: list[int], rule: Rule) -> Derived:
@@ -179,8 +165,8 @@ def _best_of_each_step(sums: Floats, scores: Floats, grid: float) -> npt.NDArray
     return kept
 
 
-def _relative_costs(goal: Goal, variant: int) -> tuple[Floats, Floats]:
-    """Costs [targets, blocks, choices] and fixed parts [targets], over the references."""
+def relative_costs(goal: Goal, variant: int) -> tuple[Floats, Floats]:
+    """Return costs [targets, blocks, choices] and fixed parts [targets], over the references."""
     latencies = [goal.expected_latency(index, variant) for index in range(len(goal.aims))]
     references = np.array([aim.reference_ms for aim in goal.aims])
     scales = np.array([latency.scale for latency in latencies]) / references

@@ -13,10 +13,11 @@ from search_client.data.batches import Batches
 from search_client.latency.losses import LatencyLoss, LogRatio
 from search_client.latency.objective import Goal
 from search_client.search.config import SearchConfig
-from search_client.search.derive import Derived, Rule, most_likely, nearest_to_target, on_target
+from search_client.search.derive import Derived, Rule, most_likely, on_target
 from search_client.search.history import History, SearchStep
 from search_client.search.loop import Search
 from search_client.search.progress import expected_ms
+from search_client.search.reachable import nearest_to_target
 from search_client.supernet.variants import Family
 from search_client.training.checkpoints import Checkpoints, State
 

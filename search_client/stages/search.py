@@ -15,6 +15,7 @@ from search_client.report.wording import milliseconds
 from search_client.runs.load import CHECKPOINT, aims_of, family_of, goal_of
 from search_client.runs.record import continued, ended, read_record, record_of, write_record
 from search_client.search.history import SearchStep
+from search_client.search.reachable import check_reachable
 from search_client.search.search import SearchResult, check_loss, search
 from search_client.training import distributed
 from search_client.training.checkpoints import Checkpoints, load
@@ -51,6 +52,7 @@ def run_search(
 
     Raises:
         UserError: a table lacks something, or the checkpoint is not this run's.
+        UnreachableLatency: no network of the space is as fast, or as slow, as a reference.
     """
     aims = aims_of(settings, tables, references_ms)
     record = record_of(settings, aims, tables, data, training.classes)
@@ -61,6 +63,7 @@ def run_search(
     goal = goal_of(settings, tables, references_ms).to(distributed.device())
     # Before anything in the folder changes.
     check_loss(goal, family, settings.search.latency_loss)
+    check_reachable(family, goal, settings.search.tolerance)
     first = distributed.rank() == 0
     if first and not resume:
         # Else a resume would go on with the search that was here before.
@@ -92,6 +95,12 @@ def run_search(
         f"E[LAT] {expected}; most likely network {likeliest}; "
         f"found {result.network.name}: {latency}"
     )
+    off = goal.over_reference(result.found.latency_ms) - 1
+    if result.found.rule == "on_target" and abs(off) > settings.search.tolerance:
+        stages.note(
+            f"no network of the space is within {settings.search.tolerance:.1%} of the reference: "
+            f"this is the nearest, {abs(off):.1%} {'above' if off > 0 else 'below'}"
+        )
     return result
 
 

@@ -98,14 +98,16 @@ def _compare(
     )
 
 
-@pytest.mark.parametrize("reference_ms", [3.0, 100.0])
+# Gaps of the tiny space: no network between 6.7 and 7.3 ms, and none between 14.0 and 15.2 ms.
+@pytest.mark.parametrize("reference_ms", [7.0, 14.6])
 def test_where_no_network_is_on_target_all_aim_at_what_the_search_found(
     tmp_path: Path, reference_ms: float
 ) -> None:
-    tiny_search(tmp_path, references_ms=[reference_ms])
+    settings = changed(search={**SETTINGS.search.model_dump(), "tolerance": 0.01})
+    tiny_search(tmp_path, settings, references_ms=[reference_ms])
     found_ms = read_run(tmp_path).derive().latency_ms[0]
-    assert abs(found_ms / reference_ms - 1) > 0.05
-    for row in _compare(tmp_path)[:-1]:
+    assert abs(found_ms / reference_ms - 1) > 0.01
+    for row in _compare(tmp_path, settings)[:-1]:
         if row.method != "argmax":
             assert row.predicted_ms == pytest.approx(found_ms, rel=0.05)
 
@@ -137,11 +139,11 @@ def test_a_network_that_several_methods_find_is_trained_once(
 
 
 def test_a_baseline_that_the_table_lacks_is_left_out(tmp_path: Path) -> None:
-    settings = changed(latency_ref_ms=10.0)
+    settings = changed(latency_ref_ms=7.0)
     needed = settings.searched_operators()
     values = {operator: 1.0 + getattr(operator, "kernel", 1) / 10 for operator in needed}
     table = LatencyTable(snapshot(values))
-    tiny_search(tmp_path, settings, [table])
+    tiny_search(tmp_path, settings, [table], references_ms=[7.0])
     assert [row.method for row in _compare(tmp_path, settings)] == [*Method]
 
 

@@ -14,8 +14,14 @@ from search_client.search.derive import (
     NoNetworkOnTarget,
     most_likely,
     most_likely_within,
-    nearest_to_target,
     on_target,
+)
+from search_client.search.reachable import (
+    UnreachableLatency,
+    check_reachable,
+    fastest,
+    nearest_to_target,
+    slowest,
 )
 from search_client.supernet.variants import Family
 from tests.unit.search_client.tiny import tiny_space
@@ -70,7 +76,7 @@ def test_a_latency_that_no_network_has_is_refused() -> None:
         on_target(family, _goal(100.0), tolerance=0.01)
 
 
-@pytest.mark.parametrize(("reference_ms", "latency_ms"), [(6.0, 6.0), (17.5, 16.0), (1.0, 10.0)])
+@pytest.mark.parametrize(("reference_ms", "latency_ms"), [(6.0, 6.0), (17.5, 16.0), (1.0, 3.0)])
 def test_a_search_ends_with_a_network_also_where_none_is_on_target(
     reference_ms: float, latency_ms: float
 ) -> None:
@@ -78,6 +84,24 @@ def test_a_search_ends_with_a_network_also_where_none_is_on_target(
     family = _family([0, 0, 5, 0, 0, 1], [0, 0, 0, 2.99, 0, 3, 0])
     found = nearest_to_target(family, _goal(reference_ms), tolerance=0.01)
     assert found.latency_ms == (latency_ms,)
+
+
+@pytest.mark.parametrize(("reference_ms", "nearest"), [(1.0, "3 ms"), (40.0, "16 ms")])
+def test_an_unreachable_reference_is_refused_with_the_range_and_the_nearest(
+    reference_ms: float, nearest: str
+) -> None:
+    family = _family([0, 0, 5, 0, 0, 1], [0, 0, 0, 2.99, 0, 3, 0])
+    with pytest.raises(UnreachableLatency, match=r"from 3 ms to 16 ms") as refused:
+        check_reachable(family, _goal(reference_ms), tolerance=0.01)
+    extreme = fastest if nearest == "3 ms" else slowest
+    assert extreme(family, _goal(1.0)).network.name in str(refused.value)
+    assert refused.value.exit_code == 3
+
+
+@pytest.mark.parametrize("reference_ms", [3.0, 2.98, 9.5, 16.0, 16.15])
+def test_a_reference_at_the_range_or_within_is_reachable(reference_ms: float) -> None:
+    family = _family([0, 0, 5, 0, 0, 1], [0, 0, 0, 2.99, 0, 3, 0])
+    check_reachable(family, _goal(reference_ms), tolerance=0.01)
 
 
 def test_of_two_targets_the_worst_or_the_mean_is_met() -> None:
