@@ -7,6 +7,7 @@ numbers come from elementwise operations that use the vector unit.
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 import torch
@@ -16,6 +17,7 @@ from torch.autograd import Function
 from netspec.operators import Activation
 from netspec.quantization import INT8_MAX, INT8_MIN, SMALLEST_SCALE, WEIGHT_MAX
 from search_client.networks.layers import activate
+from search_client.training.step import NotFinite
 
 #: least and greatest value that an activation lets pass
 LIMITS: dict[Activation | None, tuple[float, float]] = {
@@ -60,9 +62,19 @@ def fake_quantize(
         scale: step of the codes, float32 scalar.
         zero_point: code of 0, int32 scalar.
         activation: that the file fuses into the layer.
+
+    Raises:
+        NotFinite: the range is none, on the CPU; elsewhere asking would wait for the device.
     """
     if x.device.type == "cpu":
-        rounded = _Activation.apply(x, scale.item(), zero_point.item(), activation)  # type: ignore[no-untyped-call]
+        step = scale.item()
+        if not math.isfinite(step):
+            raise NotFinite(
+                "the range of an activation is no finite number: the network's weights or images "
+                "hold such numbers, or its ranges were never observed; train it with a lower "
+                "learning_rate, or quantize it again"
+            )
+        rounded = _Activation.apply(x, step, zero_point.item(), activation)  # type: ignore[no-untyped-call]
         return cast("Tensor", rounded)
     return torch.fake_quantize_per_tensor_affine(
         activate(x, activation), scale, zero_point, INT8_MIN, INT8_MAX

@@ -1,14 +1,15 @@
-"""Training a network from scratch."""
+"""The one training loop: of a float network from scratch, and of a quantized one."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Self, cast
 
 import numpy as np
 import torch
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, ValidationError
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD
@@ -17,14 +18,20 @@ from search_client.data.batches import Batch, Batches
 from search_client.training import distributed
 from search_client.training.checkpoints import BadCheckpoint, Checkpoints, State
 from search_client.training.schedules import cosine, set_learning_rate
-from search_client.training.step import Mean, Mixed, WeightConfig, device_of, weight_step
+from search_client.training.step import (
+    LossChange,
+    Mean,
+    Mixed,
+    NotFinite,
+    StepConfig,
+    WeightConfig,
+    device_of,
+    weight_step,
+)
 
 
-class TrainConfig(WeightConfig):
-    """How a network is trained: SGD under a cosine.
-
-    Defaults: ProxylessNAS on ImageNet, but for `augment` and `decay_norms`.
-    """
+class LoopConfig(StepConfig):
+    """How any network is trained: SGD under a cosine."""
 
     epochs: int = Field(default=300, ge=1, description="in all")
     learning_rate: float = Field(default=0.05, gt=0, description="peak, at batches of 256")
@@ -33,7 +40,6 @@ class TrainConfig(WeightConfig):
         default=True,
         description="whether BatchNorm's gains and biases decay, too; ProxylessNAS': no",
     )
-    dropout: float = Field(default=0.0, ge=0, lt=1, description="of pooled features")
     average_decay: float = Field(
         default=0.0,
         ge=0,
@@ -44,18 +50,42 @@ class TrainConfig(WeightConfig):
     mixup: float = Field(
         default=0.0, ge=0, description="both parameters of the beta distribution; 0: none"
     )
-    compile: bool = Field(default=False, description="by torch.compile, which needs a C++ compiler")
 
     def optimizer_of(self, model: nn.Module) -> SGD:
         """SGD over all parameters of a model; the schedule sets its learning rate."""
         if self.decay_norms:
             return self.optimizer(model.parameters())
-        found = (one for one in model.modules() if isinstance(one, nn.BatchNorm2d))
-        kept = [parameter for one in found for parameter in one.parameters()]
-        norms = {id(parameter) for parameter in kept}
-        optimizer = self.optimizer(one for one in model.parameters() if id(one) not in norms)
-        optimizer.add_param_group({"params": kept, "weight_decay": 0.0})
+        modules = (module for module in model.modules() if isinstance(module, nn.BatchNorm2d))
+        norms = [parameter for module in modules for parameter in module.parameters()]
+        ids = {id(parameter) for parameter in norms}
+        optimizer = self.optimizer(
+            parameter for parameter in model.parameters() if id(parameter) not in ids
+        )
+        optimizer.add_param_group({"params": norms, "weight_decay": 0.0})
         return optimizer
+
+
+class TrainConfig(WeightConfig, LoopConfig):
+    """How a float network is trained.
+
+    Defaults: ProxylessNAS on ImageNet, but for `augment` and `decay_norms`.
+    """
+
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="of pooled features")
+    compile: bool = Field(default=False, description="by torch.compile, which needs a C++ compiler")
+
+
+class Diverged(NotFinite):
+    """A training's loss or weights are no numbers any more."""
+
+    @classmethod
+    def after(cls, step: int, steps: int, peak: float) -> Self:
+        """Say after which of all steps, and how high the learning rate was to rise."""
+        return cls(
+            f"training diverged: after step {step:,} of {steps:,} loss or weights are no finite "
+            f"numbers; lower learning_rate (now {peak:g}) or raise rising_epochs, and start "
+            "without --resume"
+        )
 
 
 @dataclass(frozen=True)
@@ -88,10 +118,11 @@ _EPOCHS = TypeAdapter(list[Epoch])
 def train(
     model: nn.Module,
     batches: Batches,
-    config: TrainConfig,
+    config: LoopConfig,
     on_step: Callable[[TrainStep], None],
     on_epoch: Callable[[int], None] = lambda _: None,
     *,
+    change: LossChange | None = None,
     checkpoints: Checkpoints | None = None,
     resume: State | None = None,
 ) -> list[Epoch]:
@@ -102,14 +133,16 @@ def train(
         batches: one epoch after another.
         config: how.
         on_step: called after every step.
-        on_epoch: called before every epoch with its number, from 0.
+        on_epoch: called before every epoch with its number, from 0; of a resumed one again.
+        change: of the loss, as in `weight_step`.
         checkpoints: saves the training as it goes.
         resume: a state that they saved.
 
     Raises:
         Stopped: the process was asked to end; the state is saved.
+        Diverged: the loss or a weight is no finite number; nothing of it is saved.
     """
-    run = _Training(model, batches, config)
+    run = _Training(model, batches, config, change)
     if resume is not None:
         run.load_state(resume)
     saved = checkpoints or Checkpoints(None)
@@ -124,10 +157,17 @@ def train(
 class _Training:
     """A training that can be stopped after any step, and taken up again bit for bit."""
 
-    def __init__(self, model: nn.Module, batches: Batches, config: TrainConfig) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        batches: Batches,
+        config: LoopConfig,
+        change: LossChange | None = None,
+    ) -> None:
         self.model = model.train()
         self.batches = batches
         self.config = config
+        self.change = change
         self.device = device_of(model)
         distributed.agree(model)
         self.optimizer = config.optimizer_of(model)
@@ -138,7 +178,7 @@ class _Training:
         self.runs: nn.Module = model
         if distributed.world() > 1:
             self.runs = DistributedDataParallel(model)
-        if config.compile:
+        if isinstance(config, TrainConfig) and config.compile:
             self.runs = cast("nn.Module", torch.compile(self.runs))
         self.epoch = 0
         self.step = 0
@@ -155,11 +195,19 @@ class _Training:
             set_learning_rate(
                 self.optimizer, cosine(done, total, self.config.learning_rate, rising)
             )
-            self._train(batch)
+            try:
+                self._train(batch)
+            except NotFinite as error:
+                raise Diverged.after(done, total, self.config.learning_rate) from error
             self.step += 1
+            if not math.isfinite(self.mean.loss):
+                raise Diverged.after(done + 1, total, self.config.learning_rate)
             on_step(TrainStep(done + 1, total, self.mean.loss, self.mean.accuracy))
             if self.step < per_epoch:
                 checkpoints.step(self.state)
+        if not all(value.isfinite().all() for value in self.model.state_dict().values()):
+            # The last update has no loss after it that would show it.
+            raise Diverged.after((self.epoch + 1) * per_epoch, total, self.config.learning_rate)
         self.history.append(Epoch(self.mean.loss, self.mean.accuracy))
         self.mean = Mean()
         self.epoch, self.step = self.epoch + 1, 0
@@ -171,14 +219,20 @@ class _Training:
         if self.config.mixup > 0:
             images, mixed = self._mix(images, labels)
         weight_step(
-            self.runs, (images, labels), self.optimizer, self.config, self.mean, mixed=mixed
+            self.runs,
+            (images, labels),
+            self.optimizer,
+            self.config,
+            self.mean,
+            mixed=mixed,
+            change=self.change,
         )
         self._update_average()
 
     @torch.no_grad()
     def _update_average(self) -> None:
-        held = self.model.state_dict() if self.average else {}
-        for name, value in held.items():
+        values = self.model.state_dict() if self.average else {}
+        for name, value in values.items():
             if value.is_floating_point():
                 self.average[name].lerp_(value, 1 - self.config.average_decay)
             else:
@@ -216,8 +270,11 @@ class _Training:
         Raises:
             BadCheckpoint: the state is a training's with another config, network or data.
         """
-        same = TrainConfig.model_validate_json(state["config"]) == self.config
-        if not same or state.get("batches") != len(self.batches):
+        try:
+            config = type(self.config).model_validate_json(state["config"])
+        except ValidationError:
+            config = None
+        if config != self.config or state.get("batches") != len(self.batches):
             raise BadCheckpoint.saved_by("a training with other settings or data")
         try:
             self.model.load_state_dict(state["model"])

@@ -13,14 +13,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import SGD, Optimizer
 
+from netspec.errors import UserError
 from search_client.data.augmentation import USUAL, Augment
 from search_client.data.batches import Batch
 
 Arithmetic = Literal["float32", "bfloat16"]
+#: a loss (scalar) as changed by what images [N, 3, H, W] and logits [N, classes] come to
+LossChange = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-class WeightConfig(BaseModel):
-    """How weights are trained, wherever they are. Source: ProxylessNAS, released code."""
+class NotFinite(UserError):
+    """A network's numbers are infinite or no numbers at all."""
+
+
+class StepConfig(BaseModel):
+    """How a step moves weights, wherever they are. Source: ProxylessNAS, released code."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,13 +36,9 @@ class WeightConfig(BaseModel):
     label_smoothing: float = Field(
         default=0.1, ge=0, lt=1, description="share of a label that all classes divide"
     )
-    arithmetic: Arithmetic = Field(
-        default="float32", description="of convolutions; bfloat16 by torch's autocast"
-    )
     micro_batches: int = Field(
         default=1, ge=1, description="a step's batch runs in so many parts, to save memory"
     )
-    augment: Augment = Field(default=USUAL, description="of the training images")
 
     def optimizer(self, weights: Iterable[nn.Parameter]) -> SGD:
         """SGD over the weights; the schedule sets its learning rate at every step."""
@@ -48,9 +51,23 @@ class WeightConfig(BaseModel):
         )
 
     def autocast(self, device: torch.device) -> AbstractContextManager[object]:
-        """In which the forward pass runs."""
+        """Return the context of the forward pass on a device; this one keeps float32."""
+        del device
+        return nullcontext()
+
+
+class WeightConfig(StepConfig):
+    """How the weights of a supernet or a float network are trained."""
+
+    arithmetic: Arithmetic = Field(
+        default="float32", description="of convolutions; bfloat16 by torch's autocast"
+    )
+    augment: Augment = Field(default=USUAL, description="of the training images")
+
+    def autocast(self, device: torch.device) -> AbstractContextManager[object]:
+        """Return the context of the forward pass on a device, in the chosen arithmetic."""
         if self.arithmetic == "float32":
-            return nullcontext()
+            return super().autocast(device)
         return torch.autocast(device.type, torch.bfloat16)
 
 
@@ -128,10 +145,11 @@ def weight_step(
     run: Callable[[Tensor], Tensor],
     batch: Batch,
     optimizer: Optimizer,
-    config: WeightConfig,
+    config: StepConfig,
     mean: Mean,
     *,
     mixed: Mixed | None = None,
+    change: LossChange | None = None,
     before_update: Callable[[], None] = lambda: None,
 ) -> None:
     """Move the weights that `run` used; the others get no gradient, momentum or decay.
@@ -143,6 +161,7 @@ def weight_step(
         config: how.
         mean: counts the batch.
         mixed: of a batch whose images were mixed.
+        change: of the loss, before its gradients; None: the labels' cross-entropy.
         before_update: called between the gradients and the update.
     """
     images, labels = batch
@@ -155,6 +174,8 @@ def weight_step(
         with config.autocast(images.device):
             logits = run(images[first:last])
         loss = cross_entropy(logits, given, config.label_smoothing, of_part)
+        if change is not None:
+            loss = change(loss, images[first:last], logits)
         torch.autograd.backward(loss * (len(given) / len(labels)))
         mean.add(logits.detach(), given, loss)
     before_update()

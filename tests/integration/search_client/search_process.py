@@ -14,6 +14,7 @@ from search_client.latency.expected import ExpectedLatency
 from search_client.latency.losses import Linear
 from search_client.latency.objective import Aim, Goal
 from search_client.networks.layers import FloatNetwork
+from search_client.quantization.finetuning import QatConfig, finetune_int8
 from search_client.search.config import SearchConfig
 from search_client.search.loop import Search
 from search_client.supernet.gates import Gradient
@@ -89,6 +90,16 @@ def run_training(folder: Path) -> None:
     )
 
 
+def run_finetuning(folder: Path) -> None:
+    """Leaves every process's int8 weights after four epochs of finetuning in a folder."""
+    torch.manual_seed(0)
+    model = FloatNetwork(tiny_space().network([1, 4]))
+    config = QatConfig(epochs=4, norm_epochs=2, frozen_epochs=1, learning_rate=0.1)
+    quantized, _ = finetune_int8(model, Halves(1), config, lambda _: None)
+    parameters = {name: value.detach() for name, value in quantized.named_parameters()}
+    save({"parameters": parameters}, folder / f"finetuning-{distributed.rank()}.pt")
+
+
 def run_same(folder: Path) -> None:
     """Leaves what every process is told of the first one's text, and of its error, in a folder."""
 
@@ -118,6 +129,7 @@ def main() -> None:
         for gradient in gradients:
             run(gradient, folder)
         run_training(folder)
+        run_finetuning(folder)
         run_same(folder)
         (folder / f"threads-within-{rank}.txt").write_text(" ".join(threads()))
     (folder / f"threads-after-{rank}.txt").write_text(" ".join(threads()))

@@ -16,6 +16,7 @@ from netspec.errors import UserError
 from netspec.wire import Target
 from search_client.networks.layers import FloatNetwork
 from search_client.progress import Stages
+from search_client.quantization.network import QuantizedNetwork
 from search_client.recipe import Settings
 from search_client.stages.latency_tables import measured
 from search_client.supernet.gates import Gradient
@@ -74,6 +75,18 @@ def test_two_processes_train_as_one_does(folder: Path) -> None:
         assert torch.equal(first[name], second[name])
         assert torch.allclose(first[name], value, atol=1e-4), name
     assert any((value - began[name]).abs().max() > 0.01 for name, value in one.items())
+
+
+def test_two_processes_finetune_the_same_int8_network(folder: Path) -> None:
+    """Each sees other images, in every phase of finetuning: only shared gradients keep them one."""
+    first, second = (load(folder / f"finetuning-{rank}.pt")["parameters"] for rank in range(2))
+    torch.manual_seed(0)
+    model = FloatNetwork(tiny_space().network([1, 4]))
+    began = dict(QuantizedNetwork.from_float(model).named_parameters())
+    assert began.keys() == first.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+    assert any((value - began[name]).abs().max() > 0.01 for name, value in first.items())
 
 
 def test_no_thread_of_the_processes_group_outlives_it(folder: Path) -> None:

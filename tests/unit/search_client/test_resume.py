@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from search_client.data.batches import PlainBatches, TrainingBatches
 from search_client.data.stored import Files, StoredImages
@@ -15,6 +16,8 @@ from search_client.latency.expected import ExpectedLatency
 from search_client.latency.losses import Target
 from search_client.latency.objective import Aim, Goal
 from search_client.networks.layers import FloatNetwork
+from search_client.quantization.finetuning import QatConfig, finetune_int8
+from search_client.quantization.network import QuantizedNetwork
 from search_client.search.config import SearchConfig
 from search_client.search.search import SearchResult, search
 from search_client.supernet.gates import Gradient
@@ -161,26 +164,58 @@ def _on_disk(folder: Path) -> StoredImages:
     )
 
 
+def _interrupted(
+    run: Callable[[Checkpoints, State | None], nn.Module], path: Path, step: int
+) -> tuple[nn.Module, nn.Module]:
+    """What a run ends with when nothing stops it, and when a step does: the same, bit for bit."""
+    whole = run(Checkpoints(None), None)
+    with pytest.raises(Stopped):
+        run(_StopsAt(path, step), None)
+    resumed = run(Checkpoints(path), load(path))
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name])
+    return whole, resumed
+
+
 @pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("step", [1, 3, 5])
 def test_a_training_goes_on_bit_for_bit(tmp_path: Path, step: int, stored: bool) -> None:
     config = TrainConfig(epochs=2, mixup=0.2, dropout=0.2, average_decay=0.5)
     images = _on_disk(tmp_path) if stored else tiny_images(24)
 
-    def run(checkpoints: Checkpoints, resume: State | None = None) -> FloatNetwork:
+    def run(checkpoints: Checkpoints, resume: State | None) -> FloatNetwork:
         torch.manual_seed(0 if resume is None else 99)
         model = FloatNetwork(tiny_space().network([0, 0]), dropout=0.2)
         batches = TrainingBatches(images, 16, 8, seed=0)
         train(model, batches, config, lambda _: None, checkpoints=checkpoints, resume=resume)
         return model
 
-    whole = run(Checkpoints(None))
-    path = tmp_path / "a.pt"
-    with pytest.raises(Stopped):
-        run(_StopsAt(path, step))
-    resumed = run(Checkpoints(path), load(path))
-    for name, value in whole.state_dict().items():
-        assert torch.equal(value, resumed.state_dict()[name])
+    _interrupted(run, tmp_path / "a.pt", step)
+
+
+@pytest.mark.parametrize("step", [1, 3, 5, 8, 9])
+def test_finetuning_goes_on_bit_for_bit(tmp_path: Path, step: int) -> None:
+    """Interrupted while BatchNorm lives, once it is folded, with fixed ranges, and at the end."""
+    torch.manual_seed(0)
+    model = FloatNetwork(tiny_space().network([0, 0]))
+    config = QatConfig(
+        epochs=3, norm_epochs=1, frozen_epochs=1, mixup=0.2, average_decay=0.5, distillation=0.5
+    )
+
+    def run(checkpoints: Checkpoints, resume: State | None) -> QuantizedNetwork:
+        torch.manual_seed(0 if resume is None else 99)
+        batches = TrainingBatches(tiny_images(24), 16, 8, seed=0)
+        quantized, history = finetune_int8(
+            model, batches, config, lambda _: None, checkpoints=checkpoints, resume=resume
+        )
+        assert len(history) == 3
+        return quantized
+
+    whole, resumed = _interrupted(run, tmp_path / "a.pt", step)
+    images = torch.randn(2, 3, 16, 16)
+    # In train mode: ranges and statistics are fixed in both.
+    assert torch.equal(whole(images), resumed(images))
+    assert torch.equal(whole(9 * images), resumed(9 * images))
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
@@ -207,6 +242,10 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
         run(nowhere, state, images=40)
     with pytest.raises(BadCheckpoint, match="a training of another network"):
         run(nowhere, state, path=(3, 5))
+    model = FloatNetwork(tiny_space().network((0, 0)))
+    batches = TrainingBatches(tiny_images(24), 16, 8, seed=0)
+    with pytest.raises(BadCheckpoint, match="other settings or data"):
+        finetune_int8(model, batches, QatConfig(epochs=2), lambda _: None, resume=state)
 
 
 def test_a_resumed_average_stays_on_the_models_device() -> None:

@@ -10,8 +10,9 @@ from search_client.networks.layers import FloatNetwork
 from search_client.quantization.finetuning import QatConfig, calibrate, distilled, finetune_int8
 from search_client.quantization.network import QuantizedNetwork
 from search_client.quantization.post_training import quantize_post_training
-from search_client.training.loop import TrainConfig, train
-from search_client.training.step import evaluate
+from search_client.training.loop import Diverged, TrainConfig, train
+from search_client.training.schedules import cosine
+from search_client.training.step import NotFinite, evaluate
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 
 BATCHES = TrainingBatches(tiny_images(64), 16, 16, seed=0)
@@ -115,6 +116,65 @@ def test_distillation_alone_pulls_towards_the_float_network(model: FloatNetwork)
     calibrate(start, BATCHES)
     network, _ = finetune_int8(teacher, BATCHES, config, lambda _: None)
     assert divergence(network) < 0.1 * divergence(start)
+
+
+def _by_hand(model: FloatNetwork, config: QatConfig) -> QuantizedNetwork:
+    """What finetuning is, step by step, without the loop."""
+    network = QuantizedNetwork.from_float(model)
+    batches = TrainingBatches(tiny_images(64), 16, 16, seed=0)
+    calibrate(network, batches)
+    optimizer = torch.optim.SGD(
+        network.train().parameters(), 0.0, config.momentum, nesterov=True, weight_decay=4e-5
+    )
+    for epoch in range(config.epochs):
+        last = epoch >= config.epochs - config.frozen_epochs
+        if last:
+            network.freeze_ranges()
+        if last or epoch >= config.norm_epochs:
+            network.freeze_norms()
+        for index, (images, labels) in enumerate(batches.epoch(epoch), epoch * len(batches)):
+            rate = cosine(index, config.epochs * len(batches), config.learning_rate)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.zero_grad()
+            logits = network(images)
+            loss = functional.cross_entropy(logits, labels, label_smoothing=0.1)
+            with torch.no_grad():
+                teacher = model(images)
+            torch.autograd.backward(loss.lerp(distilled(logits, teacher), config.distillation))
+            optimizer.step()
+    return network
+
+
+def test_the_loop_does_what_steps_by_hand_do(model: FloatNetwork) -> None:
+    config = QatConfig(epochs=3, norm_epochs=1, frozen_epochs=1, distillation=0.3)
+    batches = TrainingBatches(tiny_images(64), 16, 16, seed=0)
+    network, _ = finetune_int8(model, batches, config, lambda _: None)
+    expected = _by_hand(model, config).state_dict()
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+
+
+@pytest.mark.parametrize("distillation", [0.0, 0.5])
+def test_finetuning_that_diverges_says_so(model: FloatNetwork, distillation: float) -> None:
+    config = QatConfig(
+        epochs=3, norm_epochs=0, frozen_epochs=1, learning_rate=1e30, distillation=distillation
+    )
+    message = r"diverged: after step \d of 12 .*lower learning_rate \(now 1e\+30\)"
+    with pytest.raises(Diverged, match=message):
+        finetune_int8(model, BATCHES, config, lambda _: None)
+
+
+def test_a_network_that_is_no_number_is_not_quantized(model: FloatNetwork) -> None:
+    broken = copy.deepcopy(model)
+    with torch.no_grad():
+        next(broken.parameters()).fill_(torch.nan)
+    for run in (
+        lambda: finetune_int8(broken, BATCHES, QatConfig(), lambda _: None),
+        lambda: quantize_post_training(broken, BATCHES),
+    ):
+        with pytest.raises(NotFinite, match="range of an activation is no finite number"):
+            run()
 
 
 def test_both_ways_to_int8_spare_the_float_network_and_keep_most_of_its_accuracy() -> None:

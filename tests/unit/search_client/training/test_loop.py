@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import pytest
 import torch
 
 from search_client.data.batches import PlainBatches, TrainingBatches
 from search_client.networks.layers import FloatNetwork
-from search_client.training.loop import TrainConfig, TrainStep, train
+from search_client.training.checkpoints import Checkpoints, load
+from search_client.training.loop import Diverged, TrainConfig, TrainStep, train
 from search_client.training.step import evaluate
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 
@@ -76,6 +79,21 @@ def test_batchnorm_decays_only_where_it_is_asked_to() -> None:
         for parameter in model.parameters():
             kept = id(parameter) in norms and not decays
             assert decay[id(parameter)] == (0.0 if kept else 0.5)
+
+
+@pytest.mark.parametrize(("epochs", "rate"), [(2, 1e30), (1, 3e38)])
+def test_a_training_that_diverges_says_so_and_saves_nothing(
+    tmp_path: Path, epochs: int, rate: float
+) -> None:
+    model = FloatNetwork(tiny_space().network([0, 0]))
+    # One step an epoch: the second case has no loss after its only update.
+    batches = TrainingBatches(tiny_images(16), 16, 16, seed=0)
+    path = tmp_path / "a.pt"
+    config = _config(epochs=epochs, learning_rate=rate, weight_decay=1e3)
+    with pytest.raises(Diverged, match="lower learning_rate") as raised:
+        train(model, batches, config, lambda _: None, checkpoints=Checkpoints(path, 1e-9))
+    assert f"of {epochs} loss or weights are no finite numbers" in str(raised.value)
+    assert not path.exists() or load(path)["position"][0] < epochs
 
 
 @pytest.mark.nightly
