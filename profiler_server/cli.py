@@ -75,15 +75,17 @@ def serve(
     from profiler_server.kit import logs, schema  # noqa: PLC0415
 
     with serving.listen(host, port) as listening:
+        url = serving.url_of(listening)
         with open_database(database_url, needs_schema=False) as (database, _):
             if database.is_sqlite:
                 schema.upgrade(database)
         with open_database(database_url) as (database, settings):
-            about_token = serving.first_token(database, settings)
+            about_token = serving.first_token(database, settings, url)
 
         def announce() -> None:
-            typer.echo(f"profiler-server at {serving.url_of(listening)}")
+            typer.echo(f"profiler-server at {url}")
             typer.echo(about_token)
+            typer.echo(f"dashboard at {url}/dashboard")
 
         logs.configure(log_level)
         serving.serve(create_app(settings), listening, announce, settings.drain_s)

@@ -8,13 +8,13 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
-from netspec.console.connection import load_token, save_token, token_path
+from netspec.console.tokens import save_token, server_address, stored_tokens, token_path
 from netspec.errors import UserError
 from profiler_server.auth import repository, service, tokens
 from profiler_server.auth.scopes import Scope
@@ -141,8 +141,11 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def first_token(database: Database, settings: Settings) -> str:
-    """Makes the token of a fresh database; one line about the token for the terminal.
+def first_token(database: Database, settings: Settings, url: str) -> str:
+    """Make the token of a fresh database; return one line about the token for the terminal.
+
+    Of a database that has tokens, the one stored on this machine becomes the one for `url`, also
+    if the server moved to another port, or another database was served here in the meantime.
 
     Raises:
         UserError: the server key cannot be used, or the token cannot be kept; then none is made.
@@ -153,16 +156,17 @@ def first_token(database: Database, settings: Settings) -> str:
         devices.lock_server(session)
         if repository.count(session) == 0:
             token = service.create(session, key, "first start", list(Scope))
-            return f"token (shown this once, kept in {save_token(token)}): {token}"
-    return _about_saved_token(TokenChecker(database, key), token_path())
+            return f"token (shown this once, kept in {save_token(url, token)}): {token}"
+    return _about_saved_token(TokenChecker(database, key), url)
 
 
-def _about_saved_token(checker: TokenChecker, path: Path) -> str:
-    make_one = "`profiler-server token create --name NAME --scope admin --save` makes one"
-    try:
-        checker.check(load_token())
-    except UserError:
-        return f"no token in {path}, and the database keeps only hashes; {make_one}"
-    except Problem as problem:
-        return f"the token in {path} is not valid here: {problem.detail.split(';')[0]}; {make_one}"
-    return f"token: the one in {path}"
+def _about_saved_token(checker: TokenChecker, url: str) -> str:
+    for token in stored_tokens(url):
+        with suppress(Problem):
+            checker.check(token)
+            return f"token: the one in {save_token(url, token)}"
+    return (
+        f"no token of this database is stored for {server_address(url)} in {token_path(url)}, and "
+        "the database keeps only hashes; `profiler-server token create --name NAME --scope admin "
+        f"--save --profiler-url {server_address(url)}` makes one"
+    )

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from netspec.console.tokens import server_tokens
 from tests.integration.profiler_server.postgres import running
 from tests.integration.profiler_server.process import Server
 
@@ -50,7 +51,7 @@ def service(kind: str, replicas: int = 1) -> Iterator[Service]:
             stack.enter_context(Server(folder, options=("--log-level", "info"), variables=settings))
             for _ in range(replicas)
         ]
-        yield Service(tuple(started), (folder / "token").read_text(encoding="ascii").strip())
+        yield Service(tuple(started), server_tokens(started[0].url, folder)[0])
 
 
 @contextmanager

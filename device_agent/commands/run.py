@@ -19,7 +19,8 @@ from device_agent.processes.status import served
 from device_agent.processes.stop import StopSignal
 from device_agent.processes.supervisor import Supervisor, python_command
 from device_agent.transports.base import Way
-from netspec.console.connection import DEFAULT_URL, URL_VARIABLE, data_dir, load_token
+from netspec.console.connection import DEFAULT_URL, URL_VARIABLE, data_dir
+from netspec.console.tokens import load_token
 from netspec.errors import UserError
 from netspec.protocol import PHONE, Delegate, MeasurementProtocol
 
@@ -110,7 +111,7 @@ def run(
     asked = ProtocolOptions(protocol, runs, warmup_ms)
     chosen = Run(
         profiler_url=profiler_url,
-        token=load_token(),
+        token=load_token(profiler_url),
         protocol=asked.chosen(PHONE if phone else MeasurementProtocol()),
         folder=data_dir(),
         stop=StopSignal(),

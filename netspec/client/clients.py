@@ -15,7 +15,7 @@ from netspec.client.http import ANSWER_S, AsyncProfilerHttp, ProfilerHttp
 from netspec.client.offline import SavedSnapshot
 from netspec.client.retries import RETRY_PAUSES_S
 from netspec.client.snapshot_cache import SnapshotCache
-from netspec.console.connection import connection
+from netspec.console.tokens import connection
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -88,7 +88,7 @@ class ProfilerClient:
 
         Args:
             url: of the profiler; None: `PROFILER_URL`, else this machine's.
-            token: None: `PROFILER_TOKEN`, else the one that a server on this machine left.
+            token: None: `PROFILER_TOKEN`, else the one that is stored for this server's address.
             transport: in place of a socket.
             retry_pauses_s: longest pauses between tries of a request that may be repeated.
             timeout_s: how long an answer may take; a connection at most 5 s of it.

@@ -82,6 +82,8 @@ class Exchange(ABC):
             request = self._build(method, path, content=content, headers=sent, params=params)
         except httpx2.InvalidURL as error:
             raise self._unreachable(error) from error
+        if _origin(request.url) != _origin(httpx2.URL(self.url)):
+            raise self._unreachable(f"it names {request.url}, where its token must not go")
         may_repeat = method != "POST" or IDEMPOTENCY_KEY in sent
         may_repeat = may_repeat if idempotent is None else idempotent
         return self._checked(await self._tried(request, self._retry_pauses_s if may_repeat else ()))
@@ -119,7 +121,7 @@ class Exchange(ABC):
         except httpx2.HTTPError:
             return None
 
-    def _unreachable(self, error: Exception) -> ProfilerUnreachable:
+    def _unreachable(self, error: Exception | str) -> ProfilerUnreachable:
         return ProfilerUnreachable(
             f"no profiler answers at {self.url} ({error}); start one with `profiler-server serve`, "
             f"or name another with --profiler-url or {URL_VARIABLE}"
@@ -139,6 +141,10 @@ class Exchange(ABC):
                 "a valid one (`profiler-server token create` prints one)"
             )
         raise ProfilerRefused(answer.status_code, kind, detail)
+
+
+def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
 
 
 def _client(kind: type[Client], url: str, token: str, transport: Any, timeout_s: float) -> Client:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netspec.console.command import AsJson, print_json
-from netspec.console.connection import save_token
+from netspec.console.connection import DEFAULT_URL, URL_VARIABLE
+from netspec.console.tokens import save_token
 from profiler_server.auth.scopes import Scope
 from profiler_server.kit.cli import DatabaseUrl, open_database
 
@@ -30,8 +31,12 @@ def create(
         typer.Option(min=0.0, max=36_500.0, help="Valid for so many days.", show_default="always"),
     ] = None,
     save: Annotated[
-        bool, typer.Option("--save", help="Leave it where the other commands find it.")
+        bool,
+        typer.Option("--save", help="Store it as this user's token for the server --profiler-url."),
     ] = False,
+    profiler_url: Annotated[
+        str, typer.Option(envvar=URL_VARIABLE, help="With --save: the server's address.")
+    ] = DEFAULT_URL,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Makes a token and prints it, this once.
@@ -46,7 +51,7 @@ def create(
             token = service.create(session, key, name, scope, days)
     typer.echo(token)
     if save:
-        typer.echo(f"kept in {save_token(token)}", err=True)
+        typer.echo(f"kept in {save_token(profiler_url, token)}", err=True)
 
 
 @app.command("list")

@@ -27,12 +27,12 @@ _SHARED = {
     ),
     connection.TOKEN_VARIABLE: (
         "`device-agent`, `search-client`",
-        "the token that requests carry",
-        "the file `token` in the data folder, which a server's first start on this machine leaves",
+        "the token that requests carry, to the server of `PROFILER_URL` alone where that is set",
+        "the one in `tokens/` in the data folder that a server's first start on this machine left",
     ),
     connection.DATA_DIR_VARIABLE: (
         "all three",
-        "the data folder: database, token, server key, models, spool, runners",
+        "the data folder: database, tokens, server key, models, spool, runners",
         "`proxyless-farm` in the user's data folder",
     ),
     connection.CACHE_DIR_VARIABLE: (

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from netspec.client import ProfilerClient
+from netspec.console.tokens import server_tokens
 from netspec.errors import UserError
 from netspec.wire import Target
 from search_client.data.folders import stored_size
@@ -43,7 +44,7 @@ def run_demo(
     with ExitStack() as running:
         with stages.stage("start", "Start a profiler server and a device agent for this host"):
             companions = running.enter_context(profiler_and_agent(folder, data_dir, port))
-            token = (data_dir / "token").read_text(encoding="ascii").strip()
+            token = server_tokens(companions.url, data_dir)[0]
             client = ProfilerClient(companions.url, token, on_poll=companions.check)
             target = _host_target(client, companions)
         stages.note(f"server at {companions.url}, target {target.id}, logs in {folder}")

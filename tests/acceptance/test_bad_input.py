@@ -11,6 +11,7 @@ import pytest
 
 from netspec.client import ProfilerClient
 from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
+from netspec.console.tokens import server_address, server_tokens
 from netspec.operators import MBConv
 from netspec.wire import JobRequest
 from search_client.recipe import read_recipe
@@ -66,7 +67,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         # "profiler-server at URL", then a line about the token
         said = wait_for(lambda: log.read_text(encoding="utf-8").partition("\n")[0])
         url = said.split()[-1]
-        token = wait_for((data_dir / "token").read_text).strip()
+        token = wait_for(lambda: server_tokens(url, data_dir))[0]
         agent = ["device-agent", "run", "--until-idle", "--profiler-url", url]
         with ProfilerClient(url, token) as client:
             assert commands.run(*agent, **variables).returncode == 0
@@ -114,10 +115,8 @@ def test_a_run_folder_that_is_a_file(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_not_there(lab: Lab) -> None:
-    for said in (
-        lab.search_fails("--profiler-url", NOBODY),
-        lab.fails("device-agent", "run", "--profiler-url", NOBODY),
-    ):
+    nobody = {URL_VARIABLE: NOBODY, TOKEN_VARIABLE: "any"}
+    for said in (lab.search_fails(**nobody), lab.fails("device-agent", "run", **nobody)):
         assert f"no profiler answers at {NOBODY}" in said
         assert "start one with `profiler-server serve`" in said
 
@@ -135,7 +134,23 @@ def test_a_token_that_is_wrong(lab: Lab) -> None:
 
 def test_no_token(lab: Lab, tmp_path: Path) -> None:
     said = lab.search_fails(**{DATA_DIR_VARIABLE: str(tmp_path)})
-    assert f"no token: set {TOKEN_VARIABLE}, or start `profiler-server serve`" in said
+    assert f"no token for {lab.url}: set {TOKEN_VARIABLE} to one that" in said
+
+
+def test_a_token_is_sent_to_no_other_server(lab: Lab) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        url = f"http://127.0.0.1:{other.getsockname()[1]}"
+        of_lab = {TOKEN_VARIABLE: server_tokens(lab.url, lab.folder / "profiler")[0]}
+        for variables in ({}, of_lab):
+            for said in (
+                lab.search_fails("--profiler-url", url, **variables),
+                lab.fails("search-client", "targets", "--profiler-url", url, **variables),
+                lab.fails("device-agent", "run", "--profiler-url", url, **variables),
+            ):
+                assert f"no token for {server_address(url)}" in said
+        other.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            other.accept()
 
 
 def test_a_port_that_is_taken(lab: Lab, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from netspec.console.connection import DATA_DIR_VARIABLE, load_token
+from netspec.console.connection import DATA_DIR_VARIABLE
+from netspec.console.tokens import load_token
 from tests.browser import farm
 from tests.browser.watching import Open, Site, Watched
 from tests.integration.profiler_server.process import Server
@@ -43,7 +44,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         patch.setenv(DATA_DIR_VARIABLE, str(folder))
         server = stack.enter_context(Server(folder))
         client = stack.enter_context(httpx2.Client(base_url=server.url, timeout=60))
-        token = load_token()
+        token = load_token(server.url)
         api = Api(client, token)
         farm.fill(api)
         yield Site(api, token, f"{server.url}/dashboard")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
+from netspec.console.tokens import server_tokens
 from tests.acceptance.commands import environment
 from tests.docs.pages import Block
 from tests.waiting import wait_for
@@ -150,5 +151,4 @@ def tell_where_the_server_is(desk: Desk, log: Path) -> None:
     found = wait_for(lambda: re.search(r"http://\S+", log.read_text(encoding="utf-8")))
     assert found is not None
     desk.variables[URL_VARIABLE] = found[0]
-    token = (desk.folder / "data" / "token").read_text(encoding="ascii")
-    desk.variables[TOKEN_VARIABLE] = token.strip()
+    desk.variables[TOKEN_VARIABLE] = server_tokens(found[0], desk.folder / "data")[0]

@@ -15,6 +15,7 @@ from device_agent.loop.agent import registration
 from device_agent.loop.server import Link
 from netspec.client.http import ProfilerHttp
 from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
+from netspec.console.tokens import server_tokens
 from netspec.protocol import MeasurementProtocol
 from netspec.wire import Job, JobRequest
 
@@ -87,8 +88,7 @@ class Farm:
         self.kill_server()
 
     def http(self) -> ProfilerHttp:
-        token = (self.folder / "token").read_text(encoding="ascii").strip()
-        return ProfilerHttp(self.url, token)
+        return ProfilerHttp(self.url, server_tokens(self.url, self.folder)[0])
 
     def file(self, request: JobRequest) -> Job:
         with self.http() as http:

@@ -197,7 +197,7 @@ def command(folder: Path, *arguments: str, **variables: str) -> subprocess.Compl
 @pytest.mark.parametrize(
     ("arguments", "variables", "says"),
     [
-        (["run"], {}, "no token: set PROFILER_TOKEN"),
+        (["run"], {}, "no token for http://127.0.0.1:8600: set PROFILER_TOKEN"),
         (
             ["run", "--profiler-url", "http://127.0.0.1:9"],
             {TOKEN_VARIABLE: "t"},

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -16,10 +16,13 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
-from netspec.console.connection import load_token, save_token, token_path
+from netspec.console.connection import DEFAULT_URL
+from netspec.console.tokens import load_token, save_token, token_path
 from netspec.errors import UserError
 from profiler_server import cli
-from profiler_server.auth import repository
+from profiler_server.auth import repository, tokens
+from profiler_server.auth.scopes import Scope
+from profiler_server.auth.service import TokenChecker
 from profiler_server.entries.rows import VisitRow
 from profiler_server.kit import schema
 from profiler_server.kit.database import Database
@@ -104,24 +107,48 @@ def test_tokens_are_made_listed_and_revoked() -> None:
 def test_a_token_is_saved_on_request() -> None:
     run("migrate")
     with pytest.raises(UserError, match="no token"):
-        load_token()
-    made = run("token", "create", "--name", "me", "--scope", "admin", "--save").strip()
-    assert load_token() == made
+        load_token(DEFAULT_URL)
+    create = ("token", "create", "--name", "me", "--scope", "admin", "--save")
+    made = run(*create).strip()
+    lab = "https://profiler.example"
+    of_lab = run(*create, "--profiler-url", lab).strip()
+    assert (load_token(DEFAULT_URL), load_token(lab)) == (made, of_lab)
 
 
 def test_a_lost_or_foreign_token_is_told_at_the_start() -> None:
     run("migrate")
     settings = Settings.from_environment()
     with closing(Database(settings.database_url)) as database:
-        made = first_token(database, settings)
-        assert made.endswith(load_token())
-        assert first_token(database, settings) == f"token: the one in {token_path()}"
-        token_path().unlink()
-        assert "no token in" in first_token(database, settings)
-        save_token("pfs_foreign")
-        said = first_token(database, settings)
-    assert "not valid here" in said
-    assert "profiler-server token create" in said
+        made = first_token(database, settings, DEFAULT_URL)
+        path = token_path(DEFAULT_URL)
+        assert made.endswith(load_token(DEFAULT_URL))
+        assert first_token(database, settings, DEFAULT_URL) == f"token: the one in {path}"
+        path.unlink()
+        for _ in range(2):
+            said = first_token(database, settings, DEFAULT_URL)
+            assert f"no token of this database is stored for {DEFAULT_URL} in {path}" in said
+            assert "profiler-server token create" in said
+            assert said.count(f"--save --profiler-url {DEFAULT_URL}") == 1
+            save_token(DEFAULT_URL, "pfs_foreign")
+    assert load_token(DEFAULT_URL) == "pfs_foreign", "what is stored stays"
+
+
+def test_servers_on_two_databases_keep_their_tokens(tmp_path: Path) -> None:
+    databases = [Database(f"sqlite:///{tmp_path / name}") for name in ("first.db", "second.db")]
+    settings = Settings.from_environment()
+    with ExitStack() as stack:
+        for database in databases:
+            stack.enter_context(closing(database))
+            schema.upgrade(database)
+            first_token(database, settings, DEFAULT_URL)
+        # They take turns at one address, and one of them moves to another port.
+        moved = "http://127.0.0.1:8601"
+        for index, url in [(1, DEFAULT_URL), (0, DEFAULT_URL), (1, DEFAULT_URL), (0, moved)]:
+            said = first_token(databases[index], settings, url)
+            assert said == f"token: the one in {token_path(url)}"
+            checker = TokenChecker(databases[index], tokens.server_key(settings.server_key_file))
+            assert checker.check(load_token(url)).may([Scope.ADMIN])
+        assert load_token(DEFAULT_URL) != load_token(moved)
 
 
 def test_replicas_that_start_at_once_make_one_token(database: Database, settings: Settings) -> None:
@@ -129,7 +156,7 @@ def test_replicas_that_start_at_once_make_one_token(database: Database, settings
 
     def start() -> str:
         everyone.wait()
-        return first_token(database, settings)
+        return first_token(database, settings, DEFAULT_URL)
 
     with ThreadPoolExecutor(6) as pool:
         said = [one.result(30) for one in [pool.submit(start) for _ in range(6)]]
@@ -137,18 +164,18 @@ def test_replicas_that_start_at_once_make_one_token(database: Database, settings
         assert repository.count(session) == 1
     assert sorted(line.split(" (")[0] for line in said) == [
         "token",
-        *[f"token: the one in {token_path()}"] * 5,
+        *[f"token: the one in {token_path(DEFAULT_URL)}"] * 5,
     ]
 
 
 def test_a_first_token_that_cannot_be_kept_is_not_made(
     database: Database, settings: Settings
 ) -> None:
-    token_path().mkdir()
+    token_path(DEFAULT_URL).parent.touch()
     with pytest.raises(UserError, match="cannot keep the token"):
-        first_token(database, settings)
-    token_path().rmdir()
-    assert "shown this once" in first_token(database, settings)
+        first_token(database, settings, DEFAULT_URL)
+    token_path(DEFAULT_URL).parent.unlink()
+    assert "shown this once" in first_token(database, settings, DEFAULT_URL)
 
 
 def test_rederive_says_how_many(api: Api, settings: Settings) -> None:

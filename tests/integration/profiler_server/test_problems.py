@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from netspec.console.connection import load_token
+from netspec.console.tokens import load_token
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.process import Server
@@ -193,7 +193,7 @@ def test_a_server_that_is_told_to_stop_drains(tmp_path: Path) -> None:
         Server(folder, variables={"PROFILER_DRAIN_S": "3"}) as server,
         httpx2.Client(base_url=server.url, timeout=60) as client,
     ):
-        api = Api(client, load_token())
+        api = Api(client, load_token(server.url))
         api.call("GET", "/readyz")
         device = api.register(farm.registration()).id
         waited: list[float] = []

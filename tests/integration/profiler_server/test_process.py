@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from netspec.client.http import ProfilerHttp
-from netspec.console.connection import load_token, token_path
+from netspec.console.tokens import load_token, token_path
 from netspec.errors import ProfilerRefused, ProfilerUnreachable
 from netspec.wire import LeaseRequest, PublishRequest, Snapshot, VisitBatch, VisitReceipts
 from tests.integration.profiler_server import farm
@@ -27,9 +27,9 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_main_flow_over_http(folder: Path) -> None:
     with Server(folder) as server:
-        token = load_token()
+        token = load_token(server.url)
         assert server.about_token.endswith(token)
-        assert token_path().stat().st_mode & 0o777 == 0o600
+        assert token_path(server.url).stat().st_mode & 0o777 == 0o600
         with httpx2.Client(base_url=server.url) as client:
             api = Api(client, token)
             assert api.call("GET", "/readyz").json() == {"status": "ok"}
@@ -62,7 +62,7 @@ def test_a_signal_ends_it_quietly_even_while_an_agent_waits(
     folder: Path, number: signal.Signals
 ) -> None:
     with Server(folder) as server, httpx2.Client(base_url=server.url, timeout=60) as client:
-        api = Api(client, load_token())
+        api = Api(client, load_token(server.url))
         device = api.register(farm.registration()).id
         waiting = threading.Thread(target=api.no_work, args=[device], kwargs={"wait_s": 30.0})
         waiting.start()
@@ -75,11 +75,11 @@ def test_a_signal_ends_it_quietly_even_while_an_agent_waits(
 
 def test_a_second_start_keeps_database_and_token(folder: Path) -> None:
     with Server(folder) as server:
-        token = load_token()
+        token = load_token(server.url)
         assert server.stop(signal.SIGTERM)[0] == 0
     with Server(folder) as server:
-        assert load_token() == token
-        assert server.about_token == f"token: the one in {token_path()}"
+        assert load_token(server.url) == token
+        assert server.about_token == f"token: the one in {token_path(server.url)}"
         assert server.stop(signal.SIGTERM)[0] == 0
 
 
@@ -98,7 +98,7 @@ def test_a_taken_port_is_one_line(folder: Path) -> None:
 def test_kill_9_between_uploads_loses_and_doubles_nothing(folder: Path) -> None:
     """An agent repeats each batch until the receipts arrive; the server dies three times."""
     with Server(folder) as server:
-        port, token = server.port, load_token()
+        port, token = server.port, load_token(server.url)
         with ProfilerHttp(server.url, token) as http:
             device = http.request("POST", "/v1/devices", body=farm.registration()).json()["id"]
             job = farm.job(farm.blocks(30), rounds=40)

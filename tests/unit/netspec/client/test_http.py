@@ -130,6 +130,14 @@ def test_a_wrong_token_says_what_to_do() -> None:
     )
 
 
+@pytest.mark.parametrize("path", ["http://other.example:8600/next", "https://farm.example:8600/"])
+def test_the_token_follows_no_link_to_another_server(path: str) -> None:
+    server = Server(httpx2.Response(200))
+    with pytest.raises(ProfilerUnreachable, match="its token must not go"):
+        connect(server).request("GET", path)
+    assert server.requests == []
+
+
 @pytest.mark.parametrize("url", ["http://[::1", "http://farm:port"])
 def test_no_url_says_what_is_expected(url: str) -> None:
     with pytest.raises(ProfilerUnreachable, match=r"is no URL: .*; expected http://HOST:PORT"):
