@@ -1,4 +1,4 @@
-"""Alembic's environment: runs on the connection that `profiler_server.kit.schema` hands over."""
+"""Alembic's environment: runs on the connection that `kit.sql.schema` hands over."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any, Literal
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
-from profiler_server.kit.metadata import metadata
-from profiler_server.kit.orm import UtcDateTime
+from profiler_server.kit.sql.metadata import metadata
+from profiler_server.kit.sql.orm import UtcDateTime
 
 
 def _render_item(_kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:

@@ -17,14 +17,16 @@ from profiler_server.auth.service import TokenChecker
 from profiler_server.dashboard import app as dashboard
 from profiler_server.devices.endpoints import router as devices
 from profiler_server.jobs.endpoints import router as jobs
-from profiler_server.kit import health, outages, problems
-from profiler_server.kit.body_limit import BodyLimit
-from profiler_server.kit.compression import Compression
-from profiler_server.kit.database import Database
-from profiler_server.kit.metadata import metadata
-from profiler_server.kit.requests import Observe, Requests
-from profiler_server.kit.routes import operation_id
+from profiler_server.kit import health, problems
+from profiler_server.kit.http.body_limit import BodyLimit
+from profiler_server.kit.http.compression import Compression
+from profiler_server.kit.http.requests import Observe, Requests
+from profiler_server.kit.http.routes import operation_id
+from profiler_server.kit.metrics import Metrics
 from profiler_server.kit.settings import Settings
+from profiler_server.kit.sql import outages
+from profiler_server.kit.sql.database import Database
+from profiler_server.kit.sql.metadata import metadata
 from profiler_server.kit.work_signal import WorkSignal
 from profiler_server.latency_tables.endpoints import FREQUENT_ROUTES
 from profiler_server.latency_tables.endpoints import router as tables
@@ -36,7 +38,7 @@ from profiler_server.leases.endpoints import router as leases
 from profiler_server.leases.waiting import WaitingRoom
 from profiler_server.monitoring.endpoints import router as monitoring
 from profiler_server.monitoring.events import router as events
-from profiler_server.monitoring.metrics import Metrics
+from profiler_server.monitoring.farm_figures import FarmFigures
 from profiler_server.openapi.document import described
 from profiler_server.uploaded_models.endpoints import router as models
 from profiler_server.visits.endpoints import router as measurements
@@ -65,7 +67,8 @@ def create_app(settings: Settings) -> FastAPI:
         await waiting_room.close()
         database.close()
 
-    metrics = Metrics(database)
+    metrics = Metrics()
+    metrics.registry.register(FarmFigures(database))
     app = _App(
         metrics.request,
         title="profiler-server",

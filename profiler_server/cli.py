@@ -72,7 +72,8 @@ def serve(
     """
     from profiler_server import serving  # noqa: PLC0415
     from profiler_server.app import create_app  # noqa: PLC0415
-    from profiler_server.kit import logs, schema  # noqa: PLC0415
+    from profiler_server.kit import logs  # noqa: PLC0415
+    from profiler_server.kit.sql import schema  # noqa: PLC0415
 
     with serving.listen(host, port) as listening:
         url = serving.url_of(listening)
@@ -97,7 +98,7 @@ def migrate(database_url: DatabaseUrl = None) -> None:
 
     Example: profiler-server migrate --database-url postgresql+psycopg://user@host/name
     """
-    from profiler_server.kit import schema  # noqa: PLC0415
+    from profiler_server.kit.sql import schema  # noqa: PLC0415
 
     with open_database(database_url, needs_schema=False) as (database, _):
         before = schema.current_revision(database)
@@ -117,7 +118,7 @@ def backup(
 
     Example: profiler-server backup /backups/profiler-2026-01-02.db
     """
-    from profiler_server.kit.backup import back_up  # noqa: PLC0415
+    from profiler_server.kit.sql.backup import back_up  # noqa: PLC0415
 
     with open_database(database_url) as (database, _):
         how_to_restore = back_up(database, file)

@@ -20,10 +20,10 @@ from profiler_server.auth import repository, service, tokens
 from profiler_server.auth.scopes import Scope
 from profiler_server.auth.service import TokenChecker
 from profiler_server.devices import repository as devices
-from profiler_server.kit.database import Database
-from profiler_server.kit.http import Http
+from profiler_server.kit.http.protocol import Http
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
+from profiler_server.kit.sql.database import Database
 
 #: how long (s) running requests may take once the server is told to stop
 _GRACE_S = 10

@@ -11,8 +11,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from profiler_server.auth.rate_limit import RateLimit
 from profiler_server.auth.scopes import Scope
 from profiler_server.auth.service import Principal, TokenChecker, refused
+from profiler_server.kit.http.requests import add_headers
 from profiler_server.kit.problems import Problem
-from profiler_server.kit.requests import add_headers
 
 _bearer = HTTPBearer(auto_error=False, description="`profiler-server token create` makes one")
 _SCHEME = "Bearer "

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from profiler_server.auth import repository
 from profiler_server.auth.scopes import Scope
 from profiler_server.auth.service import TRUSTED_S, Principal
-from profiler_server.kit.caching import BriefCache
-from profiler_server.kit.database import Database, database_now
+from profiler_server.kit.http.caching import BriefCache
 from profiler_server.kit.problems import Problem
+from profiler_server.kit.sql.database import Database, database_now
 
 
 def own(session: Session, who: Principal, device_id: str) -> None:

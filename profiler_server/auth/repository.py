@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from profiler_server.auth.rows import DeviceOwnerRow, TokenRow
-from profiler_server.kit.bulk import insert_or_replace
-from profiler_server.kit.database import row_count
+from profiler_server.kit.sql.bulk import insert_or_replace
+from profiler_server.kit.sql.database import row_count
 from profiler_server.leases.rows import LeaseRow
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from profiler_server.kit.orm import ID, SHA256, Base
+from profiler_server.kit.sql.orm import ID, SHA256, Base
 
 #: of a token, characters
 LONGEST_NAME = 200

@@ -15,10 +15,10 @@ from profiler_server.auth.rows import LONGEST_NAME, TokenRow
 from profiler_server.auth.scopes import Scope
 from profiler_server.events import repository as events
 from profiler_server.events.rows import EventKind
-from profiler_server.kit.caching import BriefCache
-from profiler_server.kit.database import Database, database_now
+from profiler_server.kit.http.caching import BriefCache
 from profiler_server.kit.ids import new_id
 from profiler_server.kit.problems import Problem
+from profiler_server.kit.sql.database import Database, database_now
 
 #: for so long (s) a checked token is taken without asking the database again
 TRUSTED_S = 5.0

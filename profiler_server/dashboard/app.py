@@ -10,7 +10,7 @@ from profiler_server.dashboard.endpoints import ROUTERS
 from profiler_server.dashboard.headers import SecurityHeaders
 from profiler_server.dashboard.rendering import PATH
 from profiler_server.dashboard.sessions import Sessions
-from profiler_server.kit.body_limit import BodyLimit
+from profiler_server.kit.http.body_limit import BodyLimit
 
 #: bytes of a form; a job's description is its longest field
 _MOST_FORM_BYTES = 2**20

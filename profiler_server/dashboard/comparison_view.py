@@ -11,7 +11,7 @@ from netspec.protocol import TargetIdentity
 from netspec.wire import Target
 from profiler_server.devices import service as devices
 from profiler_server.devices.service import require_target
-from profiler_server.kit.pages import PageRequest
+from profiler_server.kit.sql.pages import PageRequest
 from profiler_server.latency_tables.views import comparison
 from profiler_server.latency_tables.views.comparison import Comparison
 

@@ -14,7 +14,7 @@ from profiler_server.devices.service import require_target
 from profiler_server.entries import details
 from profiler_server.entries import history as histories
 from profiler_server.entries.history import History
-from profiler_server.kit.pages import Page, PageRequest
+from profiler_server.kit.sql.pages import Page, PageRequest
 
 _VISITS_A_PAGE = 25
 #: what is observed around a visit, with its unit

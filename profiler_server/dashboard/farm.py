@@ -15,8 +15,8 @@ from profiler_server.dashboard import farm_repository as repository
 from profiler_server.dashboard.farm_repository import AgentCount, Batch, DeviceState, LastVisit
 from profiler_server.devices import repository as devices
 from profiler_server.devices.rows import DeviceRow
-from profiler_server.kit.database import database_now
-from profiler_server.kit.pages import Page, PageRequest
+from profiler_server.kit.sql.database import database_now
+from profiler_server.kit.sql.pages import Page, PageRequest
 
 #: agents on the page; those of a greater farm are found by filtering
 MOST_AGENTS = 50

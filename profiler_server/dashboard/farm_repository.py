@@ -14,7 +14,7 @@ from profiler_server.devices.repository import is_usable
 from profiler_server.devices.rows import DeviceRow, TargetRow
 from profiler_server.entries.rows import VisitRow
 from profiler_server.jobs.rows import JobRow, TaskRow, TaskState
-from profiler_server.kit.pages import Page, PageRequest, read_page
+from profiler_server.kit.sql.pages import Page, PageRequest, read_page
 from profiler_server.leases.rows import LeaseRow, LeaseState
 
 

@@ -13,8 +13,8 @@ from netspec.wire import Event, Job, TaskFailure
 from profiler_server.dashboard import farm_repository
 from profiler_server.events import service as events
 from profiler_server.jobs import service
-from profiler_server.kit.database import database_now
-from profiler_server.kit.pages import Page, PageRequest
+from profiler_server.kit.sql.database import database_now
+from profiler_server.kit.sql.pages import Page, PageRequest
 
 #: on a job's page
 _MOST_FAILURES = 100

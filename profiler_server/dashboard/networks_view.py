@@ -15,7 +15,7 @@ from profiler_server.devices.service import require_target
 from profiler_server.drift import verdicts
 from profiler_server.drift.verdicts import Alarm
 from profiler_server.entries.repository import EntryOfSubject
-from profiler_server.kit.pages import Page, PageRequest
+from profiler_server.kit.sql.pages import Page, PageRequest
 from profiler_server.latency_tables import published_calibrations
 from profiler_server.latency_tables.views import grid_repository
 

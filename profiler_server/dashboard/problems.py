@@ -12,9 +12,10 @@ from fastapi.responses import Response
 from profiler_server.dashboard import rendering
 from profiler_server.dashboard.dependencies import NotSignedIn
 from profiler_server.dashboard.login_page import login_page
-from profiler_server.kit import outages, problems
+from profiler_server.kit import problems
 from profiler_server.kit.invalid_requests import describe
 from profiler_server.kit.problems import KINDS, ProblemBody
+from profiler_server.kit.sql import outages
 
 
 def install(app: FastAPI) -> None:

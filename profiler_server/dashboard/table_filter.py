@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from netspec.operators import PRECISIONS, Kernel, Precision, Side, Stride
 from netspec.wire import Method
-from profiler_server.kit.pages import MAX_CURSOR
+from profiler_server.kit.sql.pages import MAX_CURSOR
 from profiler_server.latency_tables.views.grid_repository import Wanted
 
 KERNELS: tuple[int, ...] = get_args(Kernel)

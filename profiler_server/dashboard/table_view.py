@@ -16,7 +16,7 @@ from profiler_server.devices.service import require_target
 from profiler_server.drift import verdicts
 from profiler_server.drift.verdicts import Alarm
 from profiler_server.entries.share_repository import FITTED
-from profiler_server.kit.pages import Page, PageRequest
+from profiler_server.kit.sql.pages import Page, PageRequest
 from profiler_server.latency_tables.views import grid, grid_repository
 from profiler_server.latency_tables.views.grid import Grid
 from profiler_server.latency_tables.views.grid_repository import Cell, Wanted

@@ -16,8 +16,8 @@ from profiler_server.auth.dependencies import Admin, Agent, Anyone
 from profiler_server.auth.ownership import DeviceGuardDep, own
 from profiler_server.devices import predecessors, service
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
-from profiler_server.kit.pages import PagingDep
-from profiler_server.kit.routes import Route
+from profiler_server.kit.http.routes import Route
+from profiler_server.kit.sql.pages import PagingDep
 
 router = APIRouter(prefix="/v1", tags=["devices"], route_class=Route)
 

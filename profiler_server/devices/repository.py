@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 from netspec.protocol import TargetIdentity
 from netspec.wire import DeviceRegistration, TaskMethod
 from profiler_server.devices.rows import DeviceRow, DeviceTargetRow, ServerRow, TargetRow
-from profiler_server.kit.bulk import insert_absent
 from profiler_server.kit.ids import new_id
-from profiler_server.kit.many_values import among
-from profiler_server.kit.pages import Page, PageRequest, read_page
+from profiler_server.kit.sql.bulk import insert_absent
+from profiler_server.kit.sql.many_values import among
+from profiler_server.kit.sql.pages import Page, PageRequest, read_page
 
 #: how exactly it is kept when an agent has spoken
 LAST_SEEN_RESOLUTION = timedelta(minutes=1)

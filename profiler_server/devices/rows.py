@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from profiler_server.kit.orm import ID, TARGET_ID, Base
+from profiler_server.kit.sql.orm import ID, TARGET_ID, Base
 
 
 class TargetRow(Base):

@@ -22,10 +22,10 @@ from profiler_server.devices import predecessors, repository
 from profiler_server.devices.rows import DeviceRow, TargetRow
 from profiler_server.events import repository as events
 from profiler_server.events.rows import EventKind
-from profiler_server.kit.database import database_now
-from profiler_server.kit.pages import Page, PageRequest
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
+from profiler_server.kit.sql.database import database_now
+from profiler_server.kit.sql.pages import Page, PageRequest
 from profiler_server.kit.work_notices import announce
 
 _SHOWN_TARGETS = 5

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from profiler_server.kit.orm import Base
+from profiler_server.kit.sql.orm import Base
 
 
 class VerdictRow(Base):

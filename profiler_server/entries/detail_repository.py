@@ -11,8 +11,8 @@ from profiler_server.devices.rows import DeviceRow
 from profiler_server.entries.repository import EntryOfSubject
 from profiler_server.entries.rows import DeviceEstimateRow, EntryRow, VisitRow
 from profiler_server.jobs.rows import SubjectRow
-from profiler_server.kit.many_values import among
-from profiler_server.kit.pages import Page, PageRequest, read_page
+from profiler_server.kit.sql.many_values import among
+from profiler_server.kit.sql.pages import Page, PageRequest, read_page
 
 
 def device_estimates(

@@ -15,8 +15,8 @@ from profiler_server.entries import detail_repository as details
 from profiler_server.entries import history_repository, isolated, repository
 from profiler_server.entries.repository import EntryOfSubject
 from profiler_server.entries.rows import DeviceEstimateRow, VisitRow
-from profiler_server.kit.pages import Page, PageRequest
 from profiler_server.kit.problems import Problem
+from profiler_server.kit.sql.pages import Page, PageRequest
 
 _STATISTICS = tuple(VisitStatistics.model_fields)
 

@@ -13,7 +13,7 @@ from profiler_server.entries import share_repository as repository
 from profiler_server.entries.repository import EntryOfSubject
 from profiler_server.entries.share_repository import Shares
 from profiler_server.entries.shares import Samples, Share
-from profiler_server.kit.bulk import Row
+from profiler_server.kit.sql.bulk import Row
 
 
 def extend(session: Session, target_id: str, new: Samples) -> None:

@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from netspec.wire import Visit
 from profiler_server.entries.rows import EntryRow, VisitRow
 from profiler_server.jobs.rows import SubjectRow, TaskRow
-from profiler_server.kit.bulk import Row, insert_absent
-from profiler_server.kit.many_values import among
-from profiler_server.kit.pages import Page, PageRequest, read_page
+from profiler_server.kit.sql.bulk import Row, insert_absent
+from profiler_server.kit.sql.many_values import among
+from profiler_server.kit.sql.pages import Page, PageRequest, read_page
 
 #: an entry with the subject that it is of
 EntryOfSubject = tuple[EntryRow, SubjectRow]

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Double, ForeignKey, Index, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from profiler_server.kit.orm import SHA256, Base
+from profiler_server.kit.sql.orm import SHA256, Base
 from profiler_server.subjects.shapes import DIGITS
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from profiler_server.events.rows import EventKind, EventRow
-from profiler_server.kit.pages import Page, PageRequest, read_page
+from profiler_server.kit.sql.pages import Page, PageRequest, read_page
 
 
 def append(session: Session, at: datetime, kind: EventKind, **data: str | int) -> None:

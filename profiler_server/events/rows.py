@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from profiler_server.kit.orm import COUNTER, ID, Base, one_of
+from profiler_server.kit.sql.orm import COUNTER, ID, Base, one_of
 
 
 class EventKind(StrEnum):

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from netspec.wire import Event
 from profiler_server.events import repository
 from profiler_server.events.rows import EventKind, EventRow
-from profiler_server.kit.pages import Page, PageRequest
+from profiler_server.kit.sql.pages import Page, PageRequest
 
 
 def list_events(

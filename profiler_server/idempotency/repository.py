@@ -8,7 +8,7 @@ from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from profiler_server.idempotency.rows import RepeatRow
-from profiler_server.kit.bulk import insert_absent
+from profiler_server.kit.sql.bulk import insert_absent
 
 _FORGOTTEN_AT_A_TIME = 100
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from profiler_server.kit.orm import ID, SHA256, Base
+from profiler_server.kit.sql.orm import ID, SHA256, Base
 
 
 class RepeatRow(Base):

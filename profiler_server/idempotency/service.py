@@ -16,8 +16,8 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from profiler_server.idempotency import repository
-from profiler_server.kit.database import database_now
 from profiler_server.kit.problems import Problem
+from profiler_server.kit.sql.database import database_now
 
 #: for so long a key stands for its first request
 KEPT = timedelta(hours=24)

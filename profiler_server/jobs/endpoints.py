@@ -12,8 +12,8 @@ from profiler_server.idempotency.dependencies import IdempotencyKey, answered
 from profiler_server.idempotency.service import once
 from profiler_server.jobs import service
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
-from profiler_server.kit.pages import PagingDep
-from profiler_server.kit.routes import Route
+from profiler_server.kit.http.routes import Route
+from profiler_server.kit.sql.pages import PagingDep
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=Route)
 

@@ -20,11 +20,11 @@ from profiler_server.jobs.rows import (
     TaskState,
 )
 from profiler_server.jobs.task_repository import lock
-from profiler_server.kit.bulk import Row, insert_absent
-from profiler_server.kit.database import row_count
 from profiler_server.kit.ids import new_id
-from profiler_server.kit.many_values import among
-from profiler_server.kit.pages import Page, PageRequest, read_page
+from profiler_server.kit.sql.bulk import Row, insert_absent
+from profiler_server.kit.sql.database import row_count
+from profiler_server.kit.sql.many_values import among
+from profiler_server.kit.sql.pages import Page, PageRequest, read_page
 from profiler_server.subjects.shapes import Shape
 
 

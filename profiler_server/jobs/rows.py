@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import Double, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from profiler_server.kit.orm import COUNTER, ID, SHA256, Base, one_of
+from profiler_server.kit.sql.orm import COUNTER, ID, SHA256, Base, one_of
 from profiler_server.subjects.shapes import DIGITS
 
 

@@ -20,11 +20,11 @@ from profiler_server.jobs.budget import first_step
 from profiler_server.jobs.expansion import subjects_of
 from profiler_server.jobs.repository import StateCount
 from profiler_server.jobs.rows import OPEN_STATES, JobRow, TaskState
-from profiler_server.kit.database import database_now
 from profiler_server.kit.ids import new_id
-from profiler_server.kit.pages import Page, PageRequest
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
+from profiler_server.kit.sql.database import database_now
+from profiler_server.kit.sql.pages import Page, PageRequest
 from profiler_server.kit.work_notices import announce
 from profiler_server.uploaded_models import service as models
 

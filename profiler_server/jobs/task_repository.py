@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 from netspec.wire import ISOLATED
 from profiler_server.entries.rows import VisitRow
 from profiler_server.jobs.rows import OPEN_STATES, JobRow, TaskFailureRow, TaskRow, TaskState
-from profiler_server.kit.bulk import update_each
-from profiler_server.kit.database import row_count
-from profiler_server.kit.many_values import among
+from profiler_server.kit.sql.bulk import update_each
+from profiler_server.kit.sql.database import row_count
+from profiler_server.kit.sql.many_values import among
 
 
 @dataclass(frozen=True)

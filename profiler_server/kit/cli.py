@@ -11,8 +11,8 @@ import typer
 from netspec.errors import UserError
 
 if TYPE_CHECKING:
-    from profiler_server.kit.database import Database
     from profiler_server.kit.settings import Settings
+    from profiler_server.kit.sql.database import Database
 
 DatabaseUrl = Annotated[
     str | None,
@@ -35,12 +35,12 @@ def open_database(
     """
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
 
-    from profiler_server.kit import schema  # noqa: PLC0415
-    from profiler_server.kit.database import Database  # noqa: PLC0415
-    from profiler_server.kit.metadata import metadata  # noqa: PLC0415
-    from profiler_server.kit.outages import problem_of  # noqa: PLC0415
     from profiler_server.kit.problems import Problem  # noqa: PLC0415
     from profiler_server.kit.settings import Settings  # noqa: PLC0415
+    from profiler_server.kit.sql import schema  # noqa: PLC0415
+    from profiler_server.kit.sql.database import Database  # noqa: PLC0415
+    from profiler_server.kit.sql.metadata import metadata  # noqa: PLC0415
+    from profiler_server.kit.sql.outages import problem_of  # noqa: PLC0415
 
     metadata()
     settings = Settings.from_environment(url)

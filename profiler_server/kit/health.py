@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from profiler_server.kit import schema
 from profiler_server.kit.dependencies import DatabaseDep, WorkSignalDep
 from profiler_server.kit.problems import Problem
+from profiler_server.kit.sql import schema
 
 router = APIRouter(tags=["health"])
 

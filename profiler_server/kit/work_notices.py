@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from profiler_server.kit.database import Database
+from profiler_server.kit.sql.database import Database
 from profiler_server.kit.work_signal import WorkSignal
 
 log = structlog.get_logger()

@@ -20,7 +20,8 @@ from netspec.wire import (
 )
 from profiler_server.auth.dependencies import TABLES_READER, JobsWriter, TablesReader
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep
-from profiler_server.kit.routes import AtOnce, Route, answers_at_once, operation_id
+from profiler_server.kit.http.routes import AtOnce, Route, answers_at_once, operation_id
+from profiler_server.kit.metrics import metrics_of
 from profiler_server.latency_tables import service
 from profiler_server.latency_tables.dependencies import (
     OperatorModelsDep,
@@ -32,7 +33,6 @@ from profiler_server.latency_tables.lookups import lookup
 from profiler_server.latency_tables.lookups.known_latencies import Question, to_json
 from profiler_server.latency_tables.lookups.operator_query import OperatorInQuery
 from profiler_server.latency_tables.representations import MEDIA_TYPES, Format
-from profiler_server.monitoring.dependencies import metrics_of
 
 
 async def _unchanged(request: Request) -> Response | None:

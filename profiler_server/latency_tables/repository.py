@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from netspec.wire import Calibration, Snapshot
-from profiler_server.kit.bulk import insert_absent
+from profiler_server.kit.sql.bulk import insert_absent
 from profiler_server.latency_tables.rows import SnapshotCalibrationsRow, SnapshotRow
 
 #: as snapshots keep them apart

@@ -17,7 +17,7 @@ from functools import lru_cache
 from fastapi import Request
 
 from netspec.wire import Snapshot
-from profiler_server.kit.compression import quality, takes_gzip
+from profiler_server.kit.http.compression import quality, takes_gzip
 from profiler_server.kit.problems import Problem
 from profiler_server.latency_tables import columnar
 from profiler_server.latency_tables.columns import COLUMNS, cells

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from profiler_server.kit.orm import SHA256, Base
+from profiler_server.kit.sql.orm import SHA256, Base
 
 
 class SnapshotRow(Base):

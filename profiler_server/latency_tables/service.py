@@ -22,8 +22,8 @@ from profiler_server.entries.priced_operators import table_of
 from profiler_server.entries.repository import EntryOfSubject
 from profiler_server.events import repository as events
 from profiler_server.events.rows import EventKind
-from profiler_server.kit.database import database_now
 from profiler_server.kit.problems import Problem
+from profiler_server.kit.sql.database import database_now
 from profiler_server.latency_tables import calibration, repository
 
 

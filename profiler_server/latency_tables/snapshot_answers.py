@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from fastapi import Request, Response
 
-from profiler_server.kit.caching import (
+from profiler_server.kit.http.caching import (
     IMMUTABLE,
     REVALIDATE,
     BriefCache,

@@ -11,9 +11,9 @@ from fastapi.concurrency import run_in_threadpool
 from netspec.wire import Lease, LeaseRelease, LeaseRenewal, LeaseRequest, LeaseStatus
 from profiler_server.auth.dependencies import Agent
 from profiler_server.auth.ownership import DeviceGuardDep
-from profiler_server.kit.database import Database
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
-from profiler_server.kit.routes import Route
+from profiler_server.kit.http.routes import Route
+from profiler_server.kit.sql.database import Database
 from profiler_server.leases import service
 from profiler_server.leases.waiting import WaitingRoom
 

@@ -13,7 +13,7 @@ from profiler_server.devices.repository import LAST_SEEN_RESOLUTION
 from profiler_server.devices.rows import DeviceRow, DeviceTargetRow
 from profiler_server.entries.rows import VisitRow
 from profiler_server.jobs.rows import TaskRow
-from profiler_server.kit.database import DatabaseNow, row_count
+from profiler_server.kit.sql.database import DatabaseNow, row_count
 from profiler_server.leases.queue_repository import is_ready
 from profiler_server.leases.rows import LeaseRow, LeaseState
 

@@ -24,10 +24,10 @@ from profiler_server.events import repository as events
 from profiler_server.events.rows import EventKind
 from profiler_server.jobs import repository as jobs
 from profiler_server.jobs import task_repository as tasks
-from profiler_server.kit.database import database_now
 from profiler_server.kit.ids import new_id
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
+from profiler_server.kit.sql.database import database_now
 from profiler_server.leases import ending, repository
 from profiler_server.leases import queue_repository as queue
 from profiler_server.leases.queue_repository import QueuedTask

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from profiler_server.monitoring.dependencies import MetricsDep
-from profiler_server.monitoring.metrics import CONTENT_TYPE
+from profiler_server.kit.metrics import CONTENT_TYPE, MetricsDep
 
 router = APIRouter(tags=["health"])
 

@@ -11,8 +11,8 @@ from profiler_server.auth.dependencies import Anyone
 from profiler_server.events import service
 from profiler_server.events.rows import EventKind
 from profiler_server.kit.dependencies import DatabaseDep
-from profiler_server.kit.pages import PagingDep
-from profiler_server.kit.routes import Route
+from profiler_server.kit.http.routes import Route
+from profiler_server.kit.sql.pages import PagingDep
 
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=Route)
 

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from profiler_server.devices.rows import DeviceTargetRow
 from profiler_server.drift.rows import VerdictRow
 from profiler_server.jobs.rows import JobRow, TaskRow, TaskState
-from profiler_server.kit.database import DatabaseNow
+from profiler_server.kit.sql.database import DatabaseNow
 from profiler_server.leases.rows import LeaseRow
 
 

@@ -9,10 +9,10 @@ from fastapi.concurrency import run_in_threadpool
 
 from netspec.wire import MAX_MODEL_BYTES
 from profiler_server.auth.dependencies import Anyone, JobsWriter
-from profiler_server.kit.caching import IMMUTABLE, etag, is_current
-from profiler_server.kit.database import Database
 from profiler_server.kit.dependencies import DatabaseDep
-from profiler_server.kit.routes import Route
+from profiler_server.kit.http.caching import IMMUTABLE, etag, is_current
+from profiler_server.kit.http.routes import Route
+from profiler_server.kit.sql.database import Database
 from profiler_server.uploaded_models import service
 
 router = APIRouter(prefix="/v1/models", tags=["models"], route_class=Route)

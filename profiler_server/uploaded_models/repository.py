@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from profiler_server.kit.bulk import insert_absent
+from profiler_server.kit.sql.bulk import insert_absent
 from profiler_server.uploaded_models.rows import ModelRow
 
 

@@ -8,8 +8,8 @@ from collections.abc import Collection
 from sqlalchemy.orm import Session
 
 from netspec.wire import MAX_MODEL_BYTES
-from profiler_server.kit.database import database_now
 from profiler_server.kit.problems import Problem
+from profiler_server.kit.sql.database import database_now
 from profiler_server.uploaded_models import repository
 
 #: flatbuffers file identifier at bytes 4 to 8. Source: TensorFlow Lite's schema.fbs

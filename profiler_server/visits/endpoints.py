@@ -11,8 +11,8 @@ from profiler_server.auth.dependencies import Agent, TablesReader
 from profiler_server.auth.ownership import DeviceGuardDep
 from profiler_server.entries import details
 from profiler_server.kit.dependencies import DatabaseDep
-from profiler_server.kit.json_bodies import parsed_at_once
-from profiler_server.kit.pages import PagingDep
+from profiler_server.kit.http.json_bodies import parsed_at_once
+from profiler_server.kit.sql.pages import PagingDep
 from profiler_server.visits import service
 
 router = APIRouter(prefix="/v1", tags=["measurements"], route_class=parsed_at_once(VisitBatch))

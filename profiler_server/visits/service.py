@@ -22,7 +22,7 @@ from profiler_server.entries.repository import JudgedVisit
 from profiler_server.entries.shares import Sample, Samples
 from profiler_server.jobs import progress
 from profiler_server.jobs import repository as jobs
-from profiler_server.kit.database import database_now
+from profiler_server.kit.sql.database import database_now
 from profiler_server.visits.acceptance import rejection, rules_of
 
 ReceiptState = Literal["stored", "duplicate", "conflict", "unknown"]

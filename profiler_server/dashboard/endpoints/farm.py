@@ -10,7 +10,7 @@ from profiler_server.dashboard import farm, rendering
 from profiler_server.dashboard.dependencies import Anyone
 from profiler_server.dashboard.farm_repository import DeviceState
 from profiler_server.kit.dependencies import DatabaseDep
-from profiler_server.kit.pages import PageRequest
+from profiler_server.kit.sql.pages import PageRequest
 
 router = APIRouter()
 

@@ -19,11 +19,11 @@ from profiler_server.dashboard.sessions import nonce
 from profiler_server.devices import service as devices
 from profiler_server.idempotency.service import once
 from profiler_server.jobs import service
-from profiler_server.kit.database import Database
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
-from profiler_server.kit.pages import MAX_LIMIT, PageRequest
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
+from profiler_server.kit.sql.database import Database
+from profiler_server.kit.sql.pages import MAX_LIMIT, PageRequest
 
 router = APIRouter(prefix="/jobs")
 _JOBS_A_PAGE = 50

@@ -12,7 +12,7 @@ from profiler_server.dashboard.table_filter import TableFilter
 from profiler_server.devices import service as devices
 from profiler_server.entries import details
 from profiler_server.kit.dependencies import DatabaseDep
-from profiler_server.kit.pages import PageRequest
+from profiler_server.kit.sql.pages import PageRequest
 
 router = APIRouter(prefix="/targets")
 _TARGETS_A_PAGE = 100

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from itertools import repeat
 
 from netspec.wire import MAX_LOOKED_UP
-from profiler_server.kit.caching import BriefCache
+from profiler_server.kit.http.caching import BriefCache
 
 #: for so long (s) a process does not hear of visits that change a fresh entry's value
 KNOWN_S = 5.0

@@ -24,9 +24,9 @@ from profiler_server.devices.service import require_target
 from profiler_server.entries import isolated
 from profiler_server.entries import repository as measurements
 from profiler_server.entries.priced_operators import table_of
-from profiler_server.kit.database import database_now
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
+from profiler_server.kit.sql.database import database_now
 from profiler_server.latency_model.features import group
 from profiler_server.latency_tables import service
 from profiler_server.latency_tables.lookups.unmeasured import OperatorModels

@@ -18,7 +18,7 @@ from profiler_server.devices import repository as devices
 from profiler_server.entries import repository as measurements
 from profiler_server.entries import share_repository as shares
 from profiler_server.jobs import repository as jobs
-from profiler_server.kit.database import database_now
+from profiler_server.kit.sql.database import database_now
 from profiler_server.latency_tables.published.formats import FORMATS
 from profiler_server.latency_tables.published.formats.table import (
     Price,

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from netspec.wire import Transfer, TransferRequest
 from profiler_server.auth.dependencies import JobsWriter
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
-from profiler_server.kit.routes import Route
+from profiler_server.kit.http.routes import Route
 from profiler_server.latency_tables.transfers import service
 
 router = APIRouter(prefix="/v1", tags=["tables"], route_class=Route)

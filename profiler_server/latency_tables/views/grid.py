@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from profiler_server.kit.pages import PageRequest
+from profiler_server.kit.sql.pages import PageRequest
 from profiler_server.latency_tables.views import grid_repository as repository
 from profiler_server.latency_tables.views.grid_repository import Cell, Wanted
 from profiler_server.subjects.shapes import Shape

@@ -22,9 +22,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from device_agent import cli as agent_cli
 from profiler_server import cli as server_cli
 from profiler_server.app import create_app
-from profiler_server.kit import schema
-from profiler_server.kit.database import Database
 from profiler_server.kit.settings import Settings
+from profiler_server.kit.sql import schema
+from profiler_server.kit.sql.database import Database
 from tests.integration.deployment import compose
 from tests.integration.deployment.compose import ROOT
 from tests.integration.wheel.places import sources_of_images

@@ -13,10 +13,10 @@ from profiler_server.app import create_app
 from profiler_server.auth import service as auth
 from profiler_server.auth import tokens
 from profiler_server.auth.scopes import Scope
-from profiler_server.kit import schema
-from profiler_server.kit.database import Database
-from profiler_server.kit.metadata import metadata
 from profiler_server.kit.settings import Settings
+from profiler_server.kit.sql import schema
+from profiler_server.kit.sql.database import Database
+from profiler_server.kit.sql.metadata import metadata
 from tests.integration.profiler_server.postgres import CannotStart, Postgres, running
 from tests.integration.profiler_server.service import Api
 

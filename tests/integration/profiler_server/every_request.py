@@ -26,9 +26,9 @@ from profiler_server.app import create_app
 from profiler_server.auth import service as auth
 from profiler_server.auth import tokens
 from profiler_server.auth.scopes import Scope
-from profiler_server.kit import schema as migrations
-from profiler_server.kit.database import Database
 from profiler_server.kit.settings import Settings
+from profiler_server.kit.sql import schema as migrations
+from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.postgres import Postgres
 from tests.integration.profiler_server.service import Api

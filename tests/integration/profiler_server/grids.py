@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from netspec.operators import Operator
 from netspec.protocol import TargetIdentity
-from profiler_server.kit.database import Database
+from profiler_server.kit.sql.database import Database
 from profiler_server.latency_tables.published import store
 from profiler_server.latency_tables.published.formats.table import Price, ReadTable
 from tests import made_up

@@ -14,9 +14,9 @@ from uuid import uuid4
 
 from sqlalchemy import Engine, create_engine
 
-from profiler_server.kit import schema
-from profiler_server.kit.database import Database
-from profiler_server.kit.metadata import metadata
+from profiler_server.kit.sql import schema
+from profiler_server.kit.sql.database import Database
+from profiler_server.kit.sql.metadata import metadata
 
 _TIMEOUT_S = 60
 #: PostgreSQL refuses to run as root

@@ -15,8 +15,8 @@ from profiler_server.app import create_app
 from profiler_server.auth import repository, service
 from profiler_server.auth.scopes import Scope
 from profiler_server.events.rows import EventKind, EventRow
-from profiler_server.kit.database import Database
 from profiler_server.kit.settings import Settings
+from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.service import Api

@@ -8,7 +8,7 @@ from netspec.operators import Operator
 from netspec.spaces import Space
 from netspec.wire import Job, Lease, OperatorSubject, TargetSelector, TaskOutcome
 from profiler_server.jobs.rows import JobRow
-from profiler_server.kit.database import Database
+from profiler_server.kit.sql.database import Database
 from profiler_server.latency_model.features import group, work
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.conftest import MakeApi

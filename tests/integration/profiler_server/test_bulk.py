@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import select
 
 from profiler_server.devices.rows import DeviceRow
-from profiler_server.kit.bulk import Row, insert_absent, insert_or_replace, update_each
-from profiler_server.kit.database import Database
+from profiler_server.kit.sql.bulk import Row, insert_absent, insert_or_replace, update_each
+from profiler_server.kit.sql.database import Database
 from profiler_server.uploaded_models.rows import ModelRow
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)

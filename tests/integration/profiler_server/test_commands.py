@@ -24,9 +24,9 @@ from profiler_server.auth import repository, tokens
 from profiler_server.auth.scopes import Scope
 from profiler_server.auth.service import TokenChecker
 from profiler_server.entries.rows import VisitRow
-from profiler_server.kit import schema
-from profiler_server.kit.database import Database
 from profiler_server.kit.settings import Settings
+from profiler_server.kit.sql import schema
+from profiler_server.kit.sql.database import Database
 from profiler_server.serving import first_token
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from netspec.wire import Conditions, EntryDetail, Lease, LeasedTask, StoredVisit, Visit, VisitBatch
 from profiler_server.entries import derivation
 from profiler_server.entries.rows import DeviceEstimateRow, EntryRow, VisitRow
-from profiler_server.kit.database import Database
+from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api, read
 

@@ -10,8 +10,8 @@ from netspec.wire import VisitBatch
 from profiler_server.devices.rows import TargetRow
 from profiler_server.entries import derivation
 from profiler_server.entries.rows import EntryRow
-from profiler_server.kit import schema
-from profiler_server.kit.database import Database
+from profiler_server.kit.sql import schema
+from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server import farm, grids
 from tests.integration.profiler_server.service import Api
 

@@ -23,7 +23,7 @@ from netspec.wire import (
 from profiler_server.auth.scopes import Scope
 from profiler_server.devices.rows import DeviceRow
 from profiler_server.jobs.rows import TaskRow
-from profiler_server.kit.database import Database, database_now
+from profiler_server.kit.sql.database import Database, database_now
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.service import Api, read

@@ -7,9 +7,9 @@ from netspec.operators import Classifier, MBConv
 from netspec.spaces import Space
 from profiler_server.entries.rows import EntryRow
 from profiler_server.jobs.rows import SubjectRow
-from profiler_server.kit import schema
-from profiler_server.kit.database import Database
-from profiler_server.kit.pages import PageRequest
+from profiler_server.kit.sql import schema
+from profiler_server.kit.sql.database import Database
+from profiler_server.kit.sql.pages import PageRequest
 from profiler_server.latency_tables import published_calibrations
 from profiler_server.latency_tables.views import comparison, grid, grid_repository
 from profiler_server.latency_tables.views.grid import Column, Grid

@@ -25,7 +25,7 @@ from netspec.wire import (
 from profiler_server.entries import derivation
 from profiler_server.entries import profile_repository as profiles
 from profiler_server.entries.rows import ProfiledNetworkRow
-from profiler_server.kit.database import Database
+from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api, read
 

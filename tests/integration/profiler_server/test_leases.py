@@ -10,8 +10,8 @@ from sqlalchemy.exc import IntegrityError
 
 from netspec.wire import Lease, LeaseRequest, TaskOutcome, VisitBatch
 from profiler_server.events.rows import EventKind, EventRow
-from profiler_server.kit.database import Database
 from profiler_server.kit.settings import Settings
+from profiler_server.kit.sql.database import Database
 from profiler_server.leases import service
 from profiler_server.leases.rows import LeaseRow, LeaseState
 from tests.integration.profiler_server import farm

@@ -15,8 +15,8 @@ from sqlalchemy import Select, select, text, update
 from netspec.wire import Lease, LeaseRequest, TaskOutcome
 from profiler_server.jobs import service as jobs
 from profiler_server.jobs.rows import JobRow, TaskRow, TaskState
-from profiler_server.kit.database import Database, database_now
 from profiler_server.kit.settings import Settings
+from profiler_server.kit.sql.database import Database, database_now
 from profiler_server.leases import service
 from profiler_server.leases.rows import LeaseRow
 from tests.integration.profiler_server import farm

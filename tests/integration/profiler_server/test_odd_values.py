@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netspec.wire import VisitBatch
-from profiler_server.kit.database import Database
+from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api
 

@@ -9,7 +9,7 @@ import pytest
 from netspec.wire import LeaseRelease, LeaseRenewal, LeaseRequest
 from profiler_server.auth import repository, service
 from profiler_server.auth.scopes import Scope
-from profiler_server.kit.database import Database
+from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api
 

@@ -18,9 +18,9 @@ from profiler_server.drift import verdicts
 from profiler_server.drift.service import JOB_NAME, Recheck, recheck
 from profiler_server.events import service as events
 from profiler_server.events.rows import EventKind
-from profiler_server.kit.database import Database
-from profiler_server.kit.pages import PageRequest
 from profiler_server.kit.settings import Settings
+from profiler_server.kit.sql.database import Database
+from profiler_server.kit.sql.pages import PageRequest
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.service import Api

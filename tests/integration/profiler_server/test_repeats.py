@@ -8,7 +8,7 @@ import pytest
 from profiler_server.auth.scopes import Scope
 from profiler_server.idempotency import service
 from profiler_server.idempotency.rows import RepeatRow
-from profiler_server.kit.database import Database
+from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.service import Api

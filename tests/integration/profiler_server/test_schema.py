@@ -15,10 +15,10 @@ from sqlalchemy.exc import IntegrityError
 from netspec.errors import UserError
 from profiler_server.devices.rows import DeviceTargetRow
 from profiler_server.events.rows import EventKind, EventRow
-from profiler_server.kit import schema
-from profiler_server.kit.database import Database, database_now
-from profiler_server.kit.metadata import metadata
-from profiler_server.kit.orm import UtcDateTime
+from profiler_server.kit.sql import schema
+from profiler_server.kit.sql.database import Database, database_now
+from profiler_server.kit.sql.metadata import metadata
+from profiler_server.kit.sql.orm import UtcDateTime
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api
 

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from netspec.wire import Lease, VisitBatch
 from profiler_server.entries import derivation
 from profiler_server.entries.rows import EntryRow, VisitRow
-from profiler_server.kit.database import Database
+from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api
 

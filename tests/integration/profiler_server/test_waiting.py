@@ -16,8 +16,8 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import text
 
 from netspec.wire import Lease, LeaseRequest
-from profiler_server.kit.database import Database
 from profiler_server.kit.settings import Settings
+from profiler_server.kit.sql.database import Database
 from profiler_server.kit.work_signal import WorkSignal
 from profiler_server.leases import service
 from profiler_server.leases.waiting import WaitingRoom

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from sqlalchemy import make_url
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from profiler_server.kit.metadata import metadata
+from profiler_server.kit.sql.metadata import metadata
 from profiler_server.leases.queue_repository import queued_tasks
 
 POSTGRESQL = make_url("postgresql+psycopg://").get_dialect()()

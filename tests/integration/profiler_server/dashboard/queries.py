@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from profiler_server.kit.database import Database
+from profiler_server.kit.sql.database import Database
 
 
 def counted(database: Database, read: Callable[[Session], object]) -> int:

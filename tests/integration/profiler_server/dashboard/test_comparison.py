@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from netspec.operators import MBConv
 from profiler_server.dashboard import comparison_view
-from profiler_server.kit.database import Database
+from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server import grids
 from tests.integration.profiler_server.dashboard.queries import counted
 from tests.integration.profiler_server.dashboard.visitor import Visitor

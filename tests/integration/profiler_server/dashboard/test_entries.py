@@ -10,7 +10,7 @@ import pytest
 from netspec.operators import MBConv
 from netspec.wire import Conditions, Lease, LeasedTask, Visit, VisitBatch
 from profiler_server.dashboard import entry_view, networks_view
-from profiler_server.kit.database import Database
+from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server import farm, grids
 from tests.integration.profiler_server.dashboard.queries import counted
 from tests.integration.profiler_server.dashboard.visitor import Page, Visitor

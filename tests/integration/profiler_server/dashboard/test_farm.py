@@ -9,8 +9,8 @@ from netspec.wire import Conditions, VisitBatch
 from profiler_server.auth.scopes import Scope
 from profiler_server.dashboard import farm as farm_page
 from profiler_server.devices.rows import DeviceRow
-from profiler_server.kit.database import Database, database_now
-from profiler_server.kit.pages import PageRequest
+from profiler_server.kit.sql.database import Database, database_now
+from profiler_server.kit.sql.pages import PageRequest
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.dashboard.visitor import Page, Visitor
 from tests.integration.profiler_server.service import Api

@@ -11,7 +11,7 @@ import pytest
 from netspec.wire import Job, TaskOutcome
 from profiler_server.auth import repository, service
 from profiler_server.auth.scopes import Scope
-from profiler_server.kit.database import Database
+from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.dashboard.visitor import Page, Visitor
 from tests.integration.profiler_server.service import Api

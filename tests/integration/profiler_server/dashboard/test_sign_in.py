@@ -9,8 +9,8 @@ from fastapi import FastAPI
 from profiler_server.auth import repository, service, tokens
 from profiler_server.auth.scopes import Scope
 from profiler_server.dashboard.sessions import SESSION_S, Sessions
-from profiler_server.kit.database import Database
 from profiler_server.kit.settings import Settings
+from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server.dashboard.visitor import Visitor
 from tests.integration.profiler_server.service import Api
 

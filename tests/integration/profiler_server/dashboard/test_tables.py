@@ -14,8 +14,8 @@ from profiler_server.dashboard.table_filter import TableFilter
 from profiler_server.devices import service as devices
 from profiler_server.drift import repository as drift
 from profiler_server.drift.verdicts import VERDICT, Verdict
-from profiler_server.kit.database import Database, database_now
-from profiler_server.kit.pages import PageRequest
+from profiler_server.kit.sql.database import Database, database_now
+from profiler_server.kit.sql.pages import PageRequest
 from profiler_server.latency_model.drift import PredictionError
 from tests.integration.profiler_server import farm, grids
 from tests.integration.profiler_server.dashboard.queries import counted

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from netspec.wire import Visit
 from profiler_server.entries import derivation
 from profiler_server.entries.rows import EntryRow, VisitRow
-from profiler_server.kit.database import Database
+from profiler_server.kit.sql.database import Database
 from profiler_server.leases.rows import LeaseRow, LeaseState
 
 _ENTRY = (EntryRow.target_id, EntryRow.subject_hash, EntryRow.value_ms, EntryRow.visits)

@@ -15,8 +15,8 @@ from sqlalchemy import event, text
 from sqlalchemy.pool import Pool
 
 from netspec.wire import Visit, VisitBatch
-from profiler_server.kit.database import Database
 from profiler_server.kit.settings import Settings
+from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api
 from tests.integration.profiler_server.survival.conftest import Start

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from netspec.wire import Lease, TaskOutcome, Visit
-from profiler_server.kit.database import Database
+from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api
 from tests.integration.profiler_server.survival.conftest import Start

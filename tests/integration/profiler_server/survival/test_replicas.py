@@ -15,8 +15,8 @@ import httpx2
 import pytest
 
 from netspec.wire import Lease, LeaseRenewal, LeaseRequest, Visit
-from profiler_server.kit.database import Database
 from profiler_server.kit.settings import Settings
+from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api, read
 from tests.integration.profiler_server.survival.clients import Persistent

@@ -11,7 +11,7 @@ from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ValidationError
 
-from profiler_server.kit.routes import Handler, Route
+from profiler_server.kit.http.routes import Handler, Route
 
 
 def parsed_at_once(message: type[BaseModel]) -> type[Route]:

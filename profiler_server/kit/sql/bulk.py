@@ -26,8 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from profiler_server.kit.database import row_count
-from profiler_server.kit.orm import Base
+from profiler_server.kit.sql.database import row_count
+from profiler_server.kit.sql.orm import Base
 
 Row = dict[str, Any]
 

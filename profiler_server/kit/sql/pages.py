@@ -20,8 +20,8 @@ from fastapi import Depends, Query, Request, Response
 from sqlalchemy import Row, Select, literal, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from profiler_server.kit.orm import UtcDateTime
 from profiler_server.kit.problems import Problem
+from profiler_server.kit.sql.orm import UtcDateTime
 
 MAX_LIMIT = 1_000
 DEFAULT_LIMIT = 100

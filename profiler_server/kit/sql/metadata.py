@@ -6,7 +6,7 @@ import importlib
 
 from sqlalchemy import MetaData
 
-from profiler_server.kit.orm import Base
+from profiler_server.kit.sql.orm import Base
 
 _DOMAINS = (
     "auth",

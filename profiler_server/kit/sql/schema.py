@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from profiler_server.kit.database import Database
+from profiler_server.kit.sql.database import Database
 
 _PACKAGE = Path(__file__).parents[1]
 

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from sqlalchemy.exc import DataError, DBAPIError
 
-from profiler_server.kit.outages import problem_of
+from profiler_server.kit.sql.outages import problem_of
 
 
 def kind_of(

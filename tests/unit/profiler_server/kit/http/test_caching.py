@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from fastapi import Request
 
-from profiler_server.kit.caching import BriefCache, BytesCache, etag, is_current
+from profiler_server.kit.http.caching import BriefCache, BytesCache, etag, is_current
 
 
 @pytest.mark.parametrize(

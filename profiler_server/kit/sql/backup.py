@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from netspec.errors import UserError
-from profiler_server.kit.database import Database
+from profiler_server.kit.sql.database import Database
 
 _PG_DUMP = "pg_dump"
 

@@ -28,7 +28,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from netspec.errors import UserError
-from profiler_server.kit.orm import UtcDateTime
+from profiler_server.kit.sql.orm import UtcDateTime
 
 #: how long (s) a writer waits for another one on SQLite
 _BUSY_TIMEOUT_S = 30

@@ -1,0 +1,1 @@
+"""HTTP beneath the endpoints: bodies, compression, caching, routes and what every request gets."""

@@ -1,0 +1,1 @@
+"""SQL beneath the repositories: sessions, column types, schema, bulk writes and pages."""
