@@ -10,6 +10,7 @@ from search_client.commands.compare import compare
 from search_client.commands.compare_runs import compare_runs
 from search_client.commands.demo import demo
 from search_client.commands.derive import derive
+from search_client.commands.latency import latency
 from search_client.commands.profile import profile
 from search_client.commands.search import search
 from search_client.commands.snapshot import snapshot
@@ -31,6 +32,7 @@ def _common(version: command.Version = False) -> None:
 
 
 app.command(epilog="Example: search-client targets --profiler-url http://lab:8600")(targets)
+app.command(epilog="Example: search-client latency model.tflite --target 6ca8")(latency)
 app.command(epilog="Example: search-client snapshot --target 6ca8 --output pixel.json")(snapshot)
 app.command(epilog="Example: search-client profile --recipe demo --classes 10")(profile)
 app.command(epilog="Example: search-client search --data photos/ --recipe demo --profile-missing")(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
@@ -20,12 +20,25 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from netspec.wire import Job
+
 
 class Advance(Protocol):
     """Sets a bar."""
 
     def __call__(self, done: int, total: int, remark: str = "") -> None:
         """So much of the total is done; the remark stands below the bars."""
+
+
+def job_progress(advance: Advance) -> Callable[[Job], None]:
+    """What sets a bar to the visits of a job."""
+
+    def show(job: Job) -> None:
+        waiting = job.state == "queued"
+        remark = "waiting for an agent (device-agent run)" if waiting else "visits"
+        advance(job.visits_done, job.visits, remark)
+
+    return show
 
 
 class _Bars(Progress):

@@ -5,6 +5,7 @@
     with ProfilerClient("http://lab:8600") as client:
         table = client.table()
         print(table.predict_ms(network))
+        print(client.measure("model.tflite").value_ms)
 
 Offline, from a file that `search-client snapshot` or `LatencyTable.save` wrote:
 
@@ -15,7 +16,9 @@ from __future__ import annotations
 
 from netspec.client.clients import AsyncProfilerClient, ProfilerClient
 from netspec.client.errors import (
+    InvalidModel,
     JobFailed,
+    NoAgent,
     NoCalibration,
     NoSnapshot,
     NoTable,
@@ -23,12 +26,17 @@ from netspec.client.errors import (
     UnknownTarget,
 )
 from netspec.client.latency_table import LatencyTable
+from netspec.client.model_latency import KernelShare, ModelLatency
 from netspec.client.snapshot_cache import SnapshotCache
 
 __all__ = [
     "AsyncProfilerClient",
+    "InvalidModel",
     "JobFailed",
+    "KernelShare",
     "LatencyTable",
+    "ModelLatency",
+    "NoAgent",
     "NoCalibration",
     "NoSnapshot",
     "NoTable",

@@ -10,8 +10,8 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import httpx2
 
 from netspec.client.blocking import finished
-from netspec.client.calls import Calls
 from netspec.client.http import ANSWER_S, AsyncProfilerHttp, ProfilerHttp
+from netspec.client.model_calls import ModelCalls
 from netspec.client.offline import SavedSnapshot
 from netspec.client.retries import RETRY_PAUSES_S
 from netspec.client.snapshot_cache import SnapshotCache
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def _blocking(
-    call: Callable[Concatenate[Calls, P], Coroutine[Any, Any, T]],
+    call: Callable[Concatenate[ModelCalls, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[ProfilerClient, P], T]:
     @wraps(call)
     def run(self: ProfilerClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -31,7 +31,7 @@ def _blocking(
     return run
 
 
-class AsyncProfilerClient(Calls):
+class AsyncProfilerClient(ModelCalls):
     """`ProfilerClient` for an event loop: the same calls, each to be awaited."""
 
     def __init__(
@@ -105,7 +105,7 @@ class ProfilerClient:
             retry_pauses_s=retry_pauses_s,
             timeout_s=timeout_s,
         )
-        self._calls = Calls(self._connection, cache or SnapshotCache(), on_poll)
+        self._calls = ModelCalls(self._connection, cache or SnapshotCache(), on_poll)
 
     @classmethod
     def of_file(cls, path: Path | str) -> Self:
@@ -129,23 +129,24 @@ class ProfilerClient:
         """Closes the connections."""
         self._connection.close()
 
-    targets = _blocking(Calls.targets)
-    target = _blocking(Calls.target)
-    devices = _blocking(Calls.devices)
-    latest_snapshot = _blocking(Calls.latest_snapshot)
-    snapshot = _blocking(Calls.snapshot)
-    table = _blocking(Calls.table)
-    publish = _blocking(Calls.publish)
-    latencies = _blocking(Calls.latencies)
-    predict = _blocking(Calls.predict)
-    entry = _blocking(Calls.entry)
-    visits = _blocking(Calls.visits)
-    events = _blocking(Calls.events)
-    create_job = _blocking(Calls.create_job)
-    jobs = _blocking(Calls.jobs)
-    job = _blocking(Calls.job)
-    cancel = _blocking(Calls.cancel)
-    retry = _blocking(Calls.retry)
-    wait = _blocking(Calls.wait)
-    entries = _blocking(Calls.entries)
-    upload_model = _blocking(Calls.upload_model)
+    targets = _blocking(ModelCalls.targets)
+    target = _blocking(ModelCalls.target)
+    devices = _blocking(ModelCalls.devices)
+    latest_snapshot = _blocking(ModelCalls.latest_snapshot)
+    snapshot = _blocking(ModelCalls.snapshot)
+    table = _blocking(ModelCalls.table)
+    publish = _blocking(ModelCalls.publish)
+    latencies = _blocking(ModelCalls.latencies)
+    predict = _blocking(ModelCalls.predict)
+    entry = _blocking(ModelCalls.entry)
+    visits = _blocking(ModelCalls.visits)
+    events = _blocking(ModelCalls.events)
+    create_job = _blocking(ModelCalls.create_job)
+    jobs = _blocking(ModelCalls.jobs)
+    job = _blocking(ModelCalls.job)
+    cancel = _blocking(ModelCalls.cancel)
+    retry = _blocking(ModelCalls.retry)
+    wait = _blocking(ModelCalls.wait)
+    entries = _blocking(ModelCalls.entries)
+    upload_model = _blocking(ModelCalls.upload_model)
+    measure = _blocking(ModelCalls.measure)

@@ -6,6 +6,8 @@ UserError
 ├── NoTable         no table of a target was published
 ├── NoCalibration   a table cannot predict whole networks in a precision
 ├── NoSnapshot      a file is no saved snapshot
+├── InvalidModel    a file is no `.tflite` file that can be measured
+├── NoAgent         nobody measures on a target now
 └── Offline         a saved snapshot was asked for what only a profiler can do
 """
 
@@ -32,6 +34,14 @@ class NoCalibration(UserError):
 
 class NoSnapshot(UserError):
     """A file is no saved snapshot."""
+
+
+class InvalidModel(UserError):
+    """A file is no `.tflite` file that can be measured."""
+
+
+class NoAgent(UserError):
+    """No agent serves a target: what is not measured yet would be waited for in vain."""
 
 
 class Offline(UserError):

@@ -30,6 +30,7 @@ from netspec.wire.message import (
     MAX_TASKS_PER_LEASE,
     MAX_VISITS_PER_BATCH,
     MAX_WAIT_S,
+    MODEL_IDENTIFIER,
     Message,
 )
 from netspec.wire.profiles import ISOLATED, Profile, TaskMethod
@@ -58,6 +59,7 @@ __all__ = [
     "MAX_TASKS_PER_LEASE",
     "MAX_VISITS_PER_BATCH",
     "MAX_WAIT_S",
+    "MODEL_IDENTIFIER",
     "Calibration",
     "CalibrationNetwork",
     "Conditions",

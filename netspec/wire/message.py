@@ -12,6 +12,8 @@ MAX_TASKS_PER_LEASE = 2_000
 MAX_LOOKED_UP = 5_000
 MAX_MODEL_BYTES = 64 * 2**20
 MAX_WAIT_S = 30.0
+#: at bytes 4 to 8 of a `.tflite` file. Source: TensorFlow Lite's schema.fbs, file_identifier
+MODEL_IDENTIFIER = b"TFL3"
 
 #: what fits the databases' columns
 Fence = Annotated[int, Field(ge=0, le=2**63 - 1)]

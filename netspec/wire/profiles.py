@@ -23,14 +23,15 @@ def is_isolated(value: object) -> bool:
 
 
 class Profile(Message):
-    """What each operator of a network took inside it.
+    """What each operator of a network, or each kernel of an uploaded model, took inside it.
 
     It is made in runs of its own, after those of the visit's statistics: profiling slows a run
     down. What the runtime does between operators belongs to none of them, so their sum is less
     than a run.
     """
 
-    #: by position in the network, in us: the sum over the operator's layers
+    #: by position in the network, in us: the sum over the operator's layers; of an uploaded model
+    #: by position in `kernels`
     operators_us: Annotated[tuple[Microseconds, ...], Field(min_length=1, max_length=512)]
     #: what each number is of the operator's times in the profiled runs; of one target's runner
     #: always the same
@@ -39,3 +40,9 @@ class Profile(Message):
     count: Annotated[int, Field(ge=1, le=2**31 - 1)]
     #: a whole profiled run, in us, by the same statistic; None where the runner does not say
     network_us: Microseconds | None = None
+    #: of an uploaded model, whose operators nobody has told: what the runtime calls each kernel, in
+    #: the order of running; else empty
+    kernels: Annotated[
+        tuple[Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")], ...],
+        Field(max_length=512, exclude_if=lambda value: not value),
+    ] = ()

@@ -7,13 +7,10 @@ from collections.abc import Collection
 
 from sqlalchemy.orm import Session
 
-from netspec.wire import MAX_MODEL_BYTES
+from netspec.wire import MAX_MODEL_BYTES, MODEL_IDENTIFIER
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import database_now
 from profiler_server.uploaded_models import repository
-
-#: flatbuffers file identifier at bytes 4 to 8. Source: TensorFlow Lite's schema.fbs
-_IDENTIFIER = b"TFL3"
 
 
 def too_large() -> Problem:
@@ -36,11 +33,11 @@ def store(session: Session, sha256: str, content: bytes) -> bool:
             f"the address says {sha256}, the {len(content)} bytes received have {actual}; "
             "send the whole file to its own hash (lower-case hex)",
         )
-    if content[4:8] != _IDENTIFIER:
+    if content[4:8] != MODEL_IDENTIFIER:
         raise Problem(
             "not-a-model",
-            f"expected the identifier {_IDENTIFIER.decode()} at bytes 4 to 8 of a .tflite file, "
-            f"got {content[4:8]!r}",
+            f"expected the identifier {MODEL_IDENTIFIER.decode()} at bytes 4 to 8 of a .tflite "
+            f"file, got {content[4:8]!r}",
         )
     if repository.known(session, [sha256]):
         return False

@@ -19,7 +19,7 @@ from netspec.wire import (
     Target,
     TaskMethod,
 )
-from search_client.progress import Stages
+from search_client.progress import Stages, job_progress
 from search_client.recipe import Settings
 
 #: calibration networks take from the aimed latency divided by this to as many times it
@@ -177,11 +177,6 @@ def measure(client: ProfilerClient, request: JobRequest, label: str, stages: Sta
     if not job.tasks:
         return job
     with stages.bar(label) as advance:
-
-        def show(current: Job) -> None:
-            waiting = current.state == "queued"
-            remark = "waiting for an agent (device-agent run)" if waiting else "visits"
-            advance(current.visits_done, current.visits, remark)
-
+        show = job_progress(advance)
         show(job)
         return client.wait(job, show)

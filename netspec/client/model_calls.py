@@ -1,0 +1,125 @@
+"""How long a `.tflite` file takes: upload, job, wait and result in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from netspec.client.calls import Calls
+from netspec.client.errors import InvalidModel, NoAgent
+from netspec.client.model_latency import ModelLatency, model_latency
+from netspec.wire import (
+    MAX_MODEL_BYTES,
+    MODEL_IDENTIFIER,
+    Device,
+    Job,
+    JobRequest,
+    ModelSubject,
+    Target,
+)
+
+#: visits of a model, unless another number is given
+ROUNDS = 20
+#: an agent that has not spoken for so long is not waited for; as on the server
+_LATELY = timedelta(minutes=10)
+
+
+class ModelCalls(Calls):
+    """`Calls`, with what takes several of them."""
+
+    async def measure(
+        self,
+        path: Path | str,
+        target: str | None = None,
+        *,
+        rounds: int = ROUNDS,
+        on_progress: Callable[[Job], None] = lambda _: None,
+    ) -> ModelLatency:
+        """The latency of a `.tflite` file on a target, measured unless it was lately.
+
+        On Ctrl-C, or a cancelled await, the job is cancelled.
+
+        Args:
+            path: of the file.
+            target: beginning of the target's id; None: the only one there is.
+            rounds: accepted visits to wait for.
+            on_progress: called with the job as it goes on.
+
+        Raises:
+            InvalidModel: there is no such file, or it is no `.tflite` file.
+            UnknownTarget: none or several fit.
+            NoAgent: no agent serves the target, and not all was measured before.
+            JobFailed: the model could not be measured; the message has the reason.
+        """
+        file = Path(path)
+        content = read_model(file)
+        chosen = await self.target(target)
+        model = await self.upload_model(content, file.name)
+        job = await self.create_job(_request(model, chosen, rounds))
+        on_progress(job)
+        if job.tasks:
+            await self._require_agent(job, chosen)
+            await self.wait(job, on_progress)
+        entry = (await self.entry(chosen.id, model.sha256)).entry
+        visits = await self.visits(chosen.id, model.sha256)
+        return model_latency(model.name, chosen, entry, visits, reused=not job.tasks)
+
+    async def _require_agent(self, job: Job, target: Target) -> None:
+        own = [device for device in await self.devices() if target.id in device.target_ids]
+        if not any(_serves(device, job) for device in own):
+            await self._cancel_unless_finished(job.id)
+            raise NoAgent(_no_agent(target, own))
+
+
+def read_model(path: Path) -> bytes:
+    """The bytes of a `.tflite` file.
+
+    Raises:
+        InvalidModel: there is no such file, it is no `.tflite` file, or too large to upload.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InvalidModel(
+            f"cannot read the model {path}: {error.strerror}; give a .tflite file"
+        ) from error
+    if content[4:8] != MODEL_IDENTIFIER:
+        raise InvalidModel(
+            f"{path} is no .tflite file: bytes 4 to 8 are {content[4:8]!r}, expected "
+            f"{MODEL_IDENTIFIER!r}; convert the model to LiteRT first"
+        )
+    if len(content) > MAX_MODEL_BYTES:
+        raise InvalidModel(
+            f"{path} has {len(content)} bytes, a profiler takes at most {MAX_MODEL_BYTES}; "
+            "make it smaller, for instance by quantization"
+        )
+    return content
+
+
+def _request(model: ModelSubject, target: Target, rounds: int) -> JobRequest:
+    return JobRequest(
+        name=f"latency of {model.name}", target_id=target.id, models=(model,), rounds=rounds
+    )
+
+
+def _serves(device: Device, job: Job) -> bool:
+    """Whether a device may get work, and its agent has spoken lately; by the server's clock."""
+    return device.quarantine is None and device.last_seen > job.created_at - _LATELY
+
+
+def _no_agent(target: Target, devices: list[Device]) -> str:
+    where = f"target {target.id} ({target.identity.label})"
+    if not devices:
+        return f"no device has {where} any more; start `device-agent run` where it is"
+    latest = max(devices, key=lambda device: device.last_seen)
+    if all(device.quarantine is not None for device in devices):
+        reason = next(device.quarantine.reason for device in devices if device.quarantine)
+        return (
+            f"every device of {where} is in quarantine: {reason}; when it is fit again, let an "
+            f"administrator release {latest.id}"
+        )
+    return (
+        f"no agent serves {where}: {latest.serial} was last seen {latest.last_seen:%Y-%m-%d %H:%M} "
+        f"UTC; start `device-agent run` on {latest.agent}"
+    )

@@ -1,0 +1,155 @@
+"""`search-client latency` and `ProfilerClient.measure` by a real server and agent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from netspec.client import (
+    AsyncProfilerClient,
+    InvalidModel,
+    JobFailed,
+    NoAgent,
+    ProfilerClient,
+    UnknownTarget,
+)
+from netspec.wire import Job
+from tests.acceptance.commands import run
+from tests.integration.device_agent.models import block_file, undelegated_bytes
+from tests.integration.device_agent.processes import Farm
+
+ROUNDS = 4
+
+
+@pytest.fixture(scope="module")
+def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    made = Farm(tmp_path_factory.mktemp("farm") / "data", {"PROFILER_RETRY_BACKOFF_S": "0"})
+    made.start_server()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def served(farm: Farm) -> Farm:
+    """With an agent that goes on measuring."""
+    farm.run_agent()  # makes the target known
+    farm.start_agent()
+    return farm
+
+
+def client(farm: Farm) -> ProfilerClient:
+    return ProfilerClient(farm.url, (farm.folder / "token").read_text(encoding="ascii").strip())
+
+
+def test_a_profiler_without_targets_says_what_to_start(farm: Farm, tmp_path: Path) -> None:
+    with client(farm) as asked, pytest.raises(UnknownTarget, match="start `device-agent run`"):
+        asked.measure(block_file(tmp_path))
+
+
+def test_a_model_is_measured_once_and_known_from_then_on(served: Farm, tmp_path: Path) -> None:
+    file = block_file(tmp_path, size=32)
+    seen: list[Job] = []
+    with client(served) as asked:
+        measured = asked.measure(file, rounds=ROUNDS, on_progress=seen.append)
+        again = asked.measure(file, rounds=ROUNDS)
+        (target,) = asked.targets()
+    assert (measured.name, measured.target.id) == (file.name, target.id)
+    assert 0 < measured.low_ms <= measured.value_ms <= measured.high_ms
+    assert (measured.visits, measured.reused) == (ROUNDS, False)
+    assert (again.value_ms, again.visits, again.reused) == (measured.value_ms, ROUNDS, True)
+    assert measured.delegation == "full"
+    assert measured.load_ms is not None
+    assert measured.load_ms > 0
+    assert measured.first_inference_ms is not None
+    # The first run fills the caches that the counted ones find filled.
+    assert measured.first_inference_ms > measured.value_ms
+    assert [job.visits_done for job in seen] == sorted(job.visits_done for job in seen)
+    assert seen[-1].state == "done"
+
+
+def test_the_same_from_an_event_loop(served: Farm, tmp_path: Path) -> None:
+    token = (served.folder / "token").read_text(encoding="ascii").strip()
+
+    async def measured_ms() -> float:
+        async with AsyncProfilerClient(served.url, token) as asked:
+            return (await asked.measure(block_file(tmp_path, size=16), rounds=ROUNDS)).value_ms
+
+    assert asyncio.run(measured_ms()) > 0
+
+
+def test_the_command_prints_it_for_people_and_for_programs(served: Farm, tmp_path: Path) -> None:
+    file = block_file(tmp_path, "int8", size=32)
+    token = (served.folder / "token").read_text(encoding="ascii").strip()
+    given = {"PROFILER_URL": served.url, "PROFILER_TOKEN": token}
+    said = run("search-client", "latency", file, "--rounds", str(ROUNDS), "--json", **given)
+    assert said.returncode == 0, said.stderr
+    found = json.loads(said.stdout)
+    assert 0 < found["low_ms"] <= found["value_ms"] <= found["high_ms"]
+    target_id = found["target"]["id"]
+    said = run(
+        "search-client",
+        "latency",
+        file,
+        "--rounds",
+        str(ROUNDS),
+        "--target",
+        target_id[:6],
+        **given,
+    )
+    assert said.returncode == 0, said.stderr
+    assert f"{file.name}: " in said.stdout
+    assert f"{ROUNDS} visits (measured before)" in said.stdout
+    assert f"target {target_id}" in said.stdout
+    assert "xnnpack runs the whole graph" in said.stdout
+    assert "first inference: " in said.stdout
+
+
+def test_a_model_that_the_delegate_cannot_run_says_so(served: Farm, tmp_path: Path) -> None:
+    file = tmp_path / "partly.tflite"
+    file.write_bytes(undelegated_bytes(partly=True))
+    with client(served) as asked, pytest.raises(JobFailed, match="took only a part of the graph"):
+        asked.measure(file, rounds=1)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot read the model"),
+        (b"PK\x03\x04 archive", "is no .tflite file"),
+        (b"", "is no"),
+    ],
+)
+def test_what_is_no_model_is_never_sent(
+    tmp_path: Path, content: bytes | None, message: str
+) -> None:
+    file = tmp_path / "model.tflite"
+    if content is not None:
+        file.write_bytes(content)
+    # Nobody listens there: the file is looked at first.
+    asked = ProfilerClient("http://127.0.0.1:9", "token")
+    with asked, pytest.raises(InvalidModel, match=message):
+        asked.measure(file)
+
+
+def test_a_target_that_no_agent_serves_is_not_waited_for(tmp_path: Path) -> None:
+    farm = Farm(tmp_path / "data")
+    try:
+        farm.start_server()
+        farm.run_agent()
+        long_ago = datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=1)
+        with closing(sqlite3.connect(farm.folder / "profiler.db")) as database:
+            database.execute("UPDATE devices SET last_seen = ?", [f"{long_ago}"])
+            database.commit()
+        with client(farm) as asked:
+            with pytest.raises(NoAgent, match=r"was last seen .*; start `device-agent run` on "):
+                asked.measure(block_file(tmp_path))
+            assert [job.state for job in asked.jobs()] == ["cancelled"]
+    finally:
+        farm.close()

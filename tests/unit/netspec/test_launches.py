@@ -1,0 +1,48 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from netspec.launches import Launch, read_launch, typical_launch
+
+GOLDEN = Path(__file__).parents[1] / "device_agent" / "golden"
+TFLITE_PROOF = (
+    "Explicitly applied XNNPACK delegate, and the model graph will be completely executed by the "
+    "delegate."
+)
+LITERT_PROOF = (
+    "Replacing 58 out of 58 node(s) with delegate (TfLiteXNNPackDelegate) node, yielding 1 "
+    "partitions"
+)
+
+
+@pytest.mark.parametrize(
+    ("file", "proof", "launch"),
+    [
+        ("tflite-percentiles.txt", TFLITE_PROOF, Launch(4.241, 1.021, "full")),
+        ("tflite-logcat.txt", "no delegate", Launch(92.318, 235.158, "none")),
+        ("tflite-no-prefix.txt", "no delegate", Launch(17.187, 3512.391, "none")),
+        ("tflite-oldest.txt", TFLITE_PROOF, Launch(3.913, None, "full")),
+        ("litert.txt", LITERT_PROOF, Launch(5.12, 1.11, "full")),
+    ],
+)
+def test_what_benchmark_model_says_of_loading(file: str, proof: str, launch: Launch) -> None:
+    text = (GOLDEN / file).read_text(encoding="utf-8")
+    assert read_launch(f"{proof}\n{text}") == launch
+
+
+def test_what_the_litert_runner_says_of_loading() -> None:
+    raw = json.dumps({"load_ns": 2_500_000, "first_run_ns": 750_000, "delegation": "full"})
+    assert read_launch(raw) == Launch(2.5, 0.75, "full")
+
+
+@pytest.mark.parametrize("raw", ["", "5 runs", "{cut in two", "{}"])
+def test_other_text_tells_nothing(raw: str) -> None:
+    assert read_launch(raw) == Launch()
+
+
+def test_the_typical_launch_is_the_median_of_those_that_say() -> None:
+    launches = [Launch(1.0, 5.0, "full"), Launch(3.0, None, "full"), Launch(2.0, 7.0, "full")]
+    assert typical_launch(launches) == Launch(2.0, 6.0, "full")
+    assert typical_launch([Launch(1.0, 5.0, "full"), Launch(1.0, 5.0, "none")]).delegation is None
+    assert typical_launch([]) == Launch()
