@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from profiler_server.kit.sql.database import Database
 
-_PACKAGE = Path(__file__).parents[1]
+_PACKAGE = Path(__file__).parents[2]
 
 
 def config(connection: Connection | None = None) -> Config:
