@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from netspec.console.parent import end_with_parent
+from netspec.console.storage import user_error
 from netspec.errors import Interrupted, UserError
 
 AsJson = Annotated[
@@ -39,17 +40,28 @@ def print_json(value: object) -> None:
     typer.echo(to_json(value, indent=2).decode())
 
 
+def _call(app: typer.Typer) -> None:
+    try:
+        app()
+    except OSError as error:
+        explained = user_error(error)
+        if explained is None:
+            raise
+        raise explained from error
+
+
 def run(app: typer.Typer) -> None:
     """Runs a command; a `UserError` becomes one line on stderr and its exit code.
 
     Ctrl-C ends a command that does not heed it itself with one line and the same exit code as
-    `Interrupted`.
+    `Interrupted`. A disk that is full, or a file that is not this user's, is a `UserError` too,
+    wherever in a command it is met.
     """
     # soft_wrap: one line stays one line, also in a log file
     console = Console(stderr=True, soft_wrap=True)
     end_with_parent()
     try:
-        app()
+        _call(app)
     except UserError as error:
         before = "" if isinstance(error, Interrupted) else "[bold red]error:[/] "
         console.print(before + escape(" ".join(str(error).split())), highlight=False)

@@ -17,16 +17,19 @@ DATA_DIR_VARIABLE = "PROFILER_DATA_DIR"
 CACHE_DIR_VARIABLE = "PROFILER_CACHE_DIR"
 
 
+def data_path() -> Path:
+    """Return where the data folder is or would be; `PROFILER_DATA_DIR` moves it."""
+    configured = os.environ.get(DATA_DIR_VARIABLE)
+    return Path(configured) if configured else user_data_path("proxyless-farm", appauthor=False)
+
+
 def data_dir() -> Path:
     """The folder of this user's database, tokens and spool (created on demand).
-
-    `PROFILER_DATA_DIR` moves it.
 
     Raises:
         UserError: it cannot be made.
     """
-    wished = os.environ.get(DATA_DIR_VARIABLE)
-    folder = Path(wished) if wished else user_data_path("proxyless-farm", appauthor=False)
+    folder = data_path()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -27,6 +27,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from netspec.console.storage import obstacle
 from netspec.errors import UserError
 from profiler_server.kit.sql.orm import UtcDateTime
 
@@ -124,8 +125,11 @@ class Database:
                 pass
         except DatabaseError as error:
             url = self.engine.url.render_as_string(hide_password=True)
+            file = self.engine.url.database if self.is_sqlite else None
+            advice = obstacle(Path(file)) if file else ""
             raise UserError(
-                f"the database {url} does not open: {error.orig}; check --database-url"
+                f"the database {url} does not open: {error.orig}; "
+                f"{advice or 'check --database-url'}"
             ) from error
 
     def close(self) -> None:

@@ -1,0 +1,101 @@
+"""A data folder that cannot be written: one line that says why and what to do, and exit code 2.
+
+The commands run in namespaces of their own, where the folder is a small disk that is full or
+read-only, or where they have no more rights than any user has.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
+from tests.acceptance.commands import TIMEOUT_S, environment, script
+
+DISK_KB = 64
+FULL = (
+    f'mount -t tmpfs -o size={DISK_KB}k disk "$DISK" && head -c {DISK_KB}k /dev/zero >"$DISK/full"'
+)
+READ_ONLY = f'mount -t tmpfs -o size={DISK_KB}k,ro disk "$DISK"'
+#: more than any user's own number
+STRANGER = 54_321
+
+SERVE = ("profiler-server", "serve", "--port", "0")
+AGENT = ("device-agent", "run", "--profiler-url", "http://127.0.0.1:9")
+DOCTOR = ("device-agent", "doctor", "127.0.0.1:9")
+COMMANDS = [SERVE, AGENT, DOCTOR]
+
+
+def _why_no_namespace(*options: str) -> str:
+    program = shutil.which("unshare")
+    if program is None:
+        return "there is no `unshare`"
+    made = subprocess.run([program, *options, "true"], capture_output=True, text=True, check=False)
+    return made.stderr.strip() if made.returncode else ""
+
+
+def _fails(command: Sequence[str | Path], folder: Path, **variables: str) -> str:
+    """The one line of a command whose data folder is `folder`."""
+    ended = subprocess.run(
+        list(map(str, command)),
+        env=environment(**{DATA_DIR_VARIABLE: str(folder), TOKEN_VARIABLE: "any"}, **variables),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT_S,
+    )
+    assert ended.returncode == 2, ended
+    assert "Traceback" not in ended.stderr
+    last = ended.stderr.splitlines()[-1]
+    assert last.startswith("error: "), ended.stderr
+    return last
+
+
+def _on_disk(preparation: str, command: Sequence[str | Path], folder: Path) -> str:
+    options = ["--mount", "--map-root-user"]
+    if why := _why_no_namespace(*options):
+        pytest.skip(f"no namespace for a disk: {why}")
+    folder.mkdir()
+    shell = ["unshare", *options, "sh", "-c", f'{preparation} && exec "$@"', "sh"]
+    return _fails([*shell, *command], folder, DISK=str(folder))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_full_disk(command: tuple[str, ...], tmp_path: Path) -> None:
+    line = _on_disk(FULL, script(*command), tmp_path / "data")
+    assert "no space is left on the disk" in line
+    assert f"free some, or name another folder with {DATA_DIR_VARIABLE}" in line
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_read_only_folder(command: tuple[str, ...], tmp_path: Path) -> None:
+    line = _on_disk(READ_ONLY, script(*command), tmp_path / "data")
+    assert str(tmp_path / "data") in line
+    assert f"or name another folder with {DATA_DIR_VARIABLE}" in line
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_another_users_folder(command: tuple[str, ...], tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can make another user's folder")
+    # Root of a namespace has no right to files of users whom the namespace does not know.
+    if why := _why_no_namespace("--map-root-user"):
+        pytest.skip(f"no namespace of users: {why}")
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    os.chown(folder, STRANGER, STRANGER)
+    line = _fails(["unshare", "--map-root-user", *script(*command)], folder)
+    assert f"({folder} belongs to the user " in line
+    assert f"or name another folder with {DATA_DIR_VARIABLE}" in line
+
+
+def test_a_disk_that_fills_during_the_demo(tmp_path: Path) -> None:
+    demo = script("search-client", "demo", "--port", "0", "--run", tmp_path / "data" / "run")
+    with_room = FULL.replace(f"size={DISK_KB}k", "size=1000k")
+    line = _on_disk(with_room, demo, tmp_path / "data")
+    assert "no space is left on the disk" in line
