@@ -11,9 +11,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+import profiler_server
 from profiler_server.kit.sql.database import Database
 
-_PACKAGE = Path(__file__).parents[2]
+_PACKAGE = Path(profiler_server.__path__[0])
 
 
 def config(connection: Connection | None = None) -> Config:
