@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -46,9 +46,9 @@ class DeviceGuard:
         self._database = database
         self._own: BriefCache[tuple[str, str], bool] = BriefCache(TRUSTED_S)
 
-    def knows(self, who: Principal, device_id: str) -> bool:
-        """Whether the device was found to be the token's a moment ago; never waits."""
-        return Scope.ADMIN in who.scopes or self._own.get((who.token_id, device_id)) is True
+    def knows(self, who: Principal, name: str) -> bool:
+        """Whether the device or lease was found to be the token's a moment ago; never waits."""
+        return Scope.ADMIN in who.scopes or self._own.get((who.token_id, name)) is True
 
     def check_devices(self, who: Principal, device_ids: Collection[str]) -> None:
         """Refuses devices of others; those that nobody has registered are not refused here.
@@ -61,28 +61,23 @@ class DeviceGuard:
             return
         with self._database.read() as session:
             owners = repository.owners(session, asked)
-        self._check(who, owners)
+        self.check_owners(who, owners)
 
-    def check_lease(self, who: Principal, lease_id: str) -> None:
-        """Refuses a lease on another's device; a lease that does not exist is not refused here.
+    def remember(self, who: Principal, name: str) -> None:
+        """Remembers for a moment that the device, or the lease on it, is the token's."""
+        self._own.put((who.token_id, name), True)
+
+    def check_owners(self, who: Principal, owners: Mapping[str, str]) -> None:
+        """Refuses devices of others, given the token of each.
 
         Raises:
             Problem: `foreign-device`.
         """
-        if self.knows(who, lease_id):
-            return
-        with self._database.read() as session:
-            owners = repository.owners_of_lease(session, lease_id)
-        self._check(who, owners)
-        if owners:
-            self._own.put((who.token_id, lease_id), True)
-
-    def _check(self, who: Principal, owners: dict[str, str]) -> None:
         foreign = sorted(one for one, token_id in owners.items() if token_id != who.token_id)
         if foreign:
             raise _foreign(foreign)
         for device_id in owners:
-            self._own.put((who.token_id, device_id), True)
+            self.remember(who, device_id)
 
 
 def _foreign(device_ids: Collection[str]) -> Problem:

@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from profiler_server.auth.rows import DeviceOwnerRow, TokenRow
 from profiler_server.kit.sql.bulk import insert_or_replace
 from profiler_server.kit.sql.database import row_count
-from profiler_server.leases.rows import LeaseRow
 
 
 def add(session: Session, row: TokenRow) -> None:
@@ -85,15 +84,5 @@ def owners(session: Session, device_ids: Collection[str]) -> dict[str, str]:
         select(DeviceOwnerRow.device_id, DeviceOwnerRow.token_id).where(
             DeviceOwnerRow.device_id.in_(device_ids)
         )
-    )
-    return dict(rows.all())
-
-
-def owners_of_lease(session: Session, lease_id: str) -> dict[str, str]:
-    """The lease's device with its token, if it has one."""
-    rows = session.execute(
-        select(DeviceOwnerRow.device_id, DeviceOwnerRow.token_id)
-        .join(LeaseRow, LeaseRow.device_id == DeviceOwnerRow.device_id)
-        .where(LeaseRow.id == lease_id)
     )
     return dict(rows.all())

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from profiler_server.drift.rows import VerdictRow
 from profiler_server.entries.rows import VisitRow
-from profiler_server.jobs.rows import SubjectRow, TaskRow
+from profiler_server.jobs.rows import TaskRow
 from profiler_server.kit.sql.bulk import insert_or_replace
+from profiler_server.subjects.rows import SubjectRow
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,12 @@ from profiler_server.events import repository as events
 from profiler_server.events.rows import EventKind
 from profiler_server.jobs import repository as jobs_of
 from profiler_server.jobs import service as jobs
-from profiler_server.jobs.rows import JobRow, SubjectRow
+from profiler_server.jobs.rows import JobRow
 from profiler_server.kit.settings import Settings
 from profiler_server.kit.sql.database import database_now
 from profiler_server.latency_model.drift import due
 from profiler_server.latency_tables import published_calibrations
+from profiler_server.subjects.rows import SubjectRow
 
 #: name of the jobs that look at old entries again
 JOB_NAME = "daily recheck"

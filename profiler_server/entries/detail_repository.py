@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from profiler_server.devices.rows import DeviceRow
 from profiler_server.entries.repository import EntryOfSubject
 from profiler_server.entries.rows import DeviceEstimateRow, EntryRow, VisitRow
-from profiler_server.jobs.rows import SubjectRow
 from profiler_server.kit.sql.many_values import among
 from profiler_server.kit.sql.pages import Page, PageRequest, read_page
+from profiler_server.subjects.rows import SubjectRow
 
 
 def device_estimates(

@@ -12,11 +12,11 @@ from profiler_server.entries import profile_repository as profiles
 from profiler_server.entries import share_repository as shares
 from profiler_server.entries.profiled import Places, ProfiledNetwork, ProfileSamples
 from profiler_server.entries.rows import InNetworkEstimateRow
-from profiler_server.jobs.repository import ensure_subjects
 from profiler_server.kit.sql.bulk import Row
 from profiler_server.latency_model.design import Priced
 from profiler_server.latency_model.in_network import in_network_estimates
 from profiler_server.latency_model.merging import merge
+from profiler_server.subjects.repository import ensure_subjects
 
 #: networks whose visits are held in memory at a time
 _CHUNK = 50

@@ -17,10 +17,10 @@ from profiler_server.entries.profiled import (
     ProfileSamples,
 )
 from profiler_server.entries.rows import InNetworkEstimateRow, ProfiledNetworkRow, VisitRow
-from profiler_server.jobs.rows import SubjectRow
 from profiler_server.kit.sql.bulk import Row, insert_or_replace
 from profiler_server.kit.sql.many_values import among
 from profiler_server.latency_model.in_network import Profiled
+from profiler_server.subjects.rows import SubjectRow
 
 _STORED = np.dtype("<f8")
 

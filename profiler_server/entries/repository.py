@@ -12,10 +12,9 @@ from sqlalchemy.orm import Session
 
 from netspec.wire import Visit
 from profiler_server.entries.rows import EntryRow, VisitRow
-from profiler_server.jobs.rows import SubjectRow, TaskRow
 from profiler_server.kit.sql.bulk import Row, insert_absent
 from profiler_server.kit.sql.many_values import among
-from profiler_server.kit.sql.pages import Page, PageRequest, read_page
+from profiler_server.subjects.rows import SubjectRow
 
 #: an entry with the subject that it is of
 EntryOfSubject = tuple[EntryRow, SubjectRow]
@@ -90,22 +89,6 @@ def entries_of_subjects(
     """The target's entries of those of the subjects that have one, by name."""
     of_target = _joined().where(EntryRow.target_id == target_id)
     return _entries(session, of_target.where(among(session, EntryRow.subject_hash, subject_hashes)))
-
-
-def entries_of_job(
-    session: Session, job_id: str, target_id: str, asked: PageRequest
-) -> Page[EntryOfSubject]:
-    """The entries of a job's subjects on one of its targets, by name."""
-    of_job = (TaskRow.subject_hash == EntryRow.subject_hash) & (
-        TaskRow.target_id == EntryRow.target_id
-    )
-    query = (
-        _joined()
-        .join(TaskRow, of_job)
-        .where(TaskRow.job_id == job_id, TaskRow.target_id == target_id)
-    )
-    page = read_page(session, query, (SubjectRow.name, SubjectRow.hash), asked)
-    return page.with_items([(row[0], row[1]) for row in page.items])
 
 
 def _joined() -> Select[EntryRow, SubjectRow]:

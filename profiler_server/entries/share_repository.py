@@ -17,9 +17,9 @@ from profiler_server.entries.rows import (
     VisitRow,
 )
 from profiler_server.entries.shares import Sample, Samples, Share
-from profiler_server.jobs.rows import SubjectRow
 from profiler_server.kit.sql.bulk import Row, insert_or_replace
 from profiler_server.kit.sql.many_values import among
+from profiler_server.subjects.rows import SubjectRow
 
 #: method of the entries that come out of published tables
 IMPORTED: Method = "imported"

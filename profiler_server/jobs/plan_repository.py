@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from netspec.operators import Operator
 from netspec.wire import ISOLATED, OperatorSubject
 from profiler_server.jobs import repository
-from profiler_server.jobs.rows import JobRow, SubjectRow, TaskRow
+from profiler_server.jobs.rows import JobRow, TaskRow
 from profiler_server.kit.sql.many_values import among
+from profiler_server.subjects.rows import SubjectRow
 
 
 def planned_jobs(session: Session, task_ids: Collection[str]) -> Sequence[str]:

@@ -1,8 +1,8 @@
-"""SQL of subjects, jobs and tasks."""
+"""SQL of jobs and tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
@@ -10,22 +10,23 @@ from itertools import product
 from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from netspec.wire import OperatorSubject, Subject, TaskFailure, TaskMethod
+from netspec.wire import TaskFailure, TaskMethod
+from profiler_server.entries.repository import EntryOfSubject
+from profiler_server.entries.rows import EntryRow
 from profiler_server.jobs.rows import (
     OPEN_STATES,
     JobRow,
-    SubjectRow,
     TaskFailureRow,
     TaskRow,
     TaskState,
 )
 from profiler_server.jobs.task_repository import lock
 from profiler_server.kit.ids import new_id
-from profiler_server.kit.sql.bulk import Row, insert_absent
+from profiler_server.kit.sql.bulk import insert_absent
 from profiler_server.kit.sql.database import row_count
 from profiler_server.kit.sql.many_values import among
 from profiler_server.kit.sql.pages import Page, PageRequest, read_page
-from profiler_server.subjects.shapes import Shape
+from profiler_server.subjects.rows import SubjectRow
 
 
 @dataclass(frozen=True)
@@ -35,42 +36,6 @@ class StateCount:
     state: TaskState
     tasks: int
     visits_done: int
-
-
-def ensure_subjects(session: Session, subjects: Iterable[Subject]) -> None:
-    """Inserts the subjects that are not there yet."""
-    rows = [
-        {
-            "hash": subject.content_hash,
-            "kind": subject.kind,
-            "name": subject.name,
-            "precision": subject.precision,
-            "document": subject.model_dump_json(),
-            **_place(subject),
-        }
-        # Two jobs with new subjects in common wait for each other at most one way.
-        for subject in sorted(subjects, key=lambda one: one.content_hash)
-    ]
-    insert_absent(session, SubjectRow, rows)
-
-
-def _place(subject: Subject) -> Row:
-    """Where the subject stands in a table that people read."""
-    if not isinstance(subject, OperatorSubject):
-        return {"shape": None, "kernel": None, "expand": None}
-    operator = subject.operator
-    return {
-        "shape": Shape.of(operator).text,
-        "kernel": getattr(operator, "kernel", None),
-        "expand": getattr(operator, "expand", None),
-    }
-
-
-def known_subjects(session: Session, hashes: Collection[str]) -> set[str]:
-    """Those of the hashes that are subjects."""
-    return set(
-        session.scalars(select(SubjectRow.hash).where(among(session, SubjectRow.hash, hashes)))
-    )
 
 
 def add_job(
@@ -234,3 +199,20 @@ def cancel(session: Session, job_id: str, now: datetime) -> bool:
     )
     session.execute(update(TaskRow).where(*open_tasks).values(state=TaskState.CANCELLED))
     return row_count(result) == 1
+
+
+def entries_of_job(
+    session: Session, job_id: str, target_id: str, asked: PageRequest
+) -> Page[EntryOfSubject]:
+    """The entries of a job's subjects on one of its targets, by name."""
+    of_job = (TaskRow.subject_hash == EntryRow.subject_hash) & (
+        TaskRow.target_id == EntryRow.target_id
+    )
+    query = (
+        select(EntryRow, SubjectRow)
+        .join(SubjectRow, SubjectRow.hash == EntryRow.subject_hash)
+        .join(TaskRow, of_job)
+        .where(TaskRow.job_id == job_id, TaskRow.target_id == target_id)
+    )
+    page = read_page(session, query, (SubjectRow.name, SubjectRow.hash), asked)
+    return page.with_items([(row[0], row[1]) for row in page.items])

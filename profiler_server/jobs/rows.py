@@ -1,4 +1,4 @@
-"""Rows of subjects, jobs and tasks."""
+"""Rows of jobs and tasks."""
 
 from __future__ import annotations
 
@@ -8,26 +8,7 @@ from enum import StrEnum
 from sqlalchemy import Double, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from profiler_server.kit.sql.orm import COUNTER, ID, SHA256, Base, one_of
-from profiler_server.subjects.shapes import DIGITS
-
-
-class SubjectRow(Base):
-    """Something that was asked to be measured; its name is the first it came with."""
-
-    __tablename__ = "subjects"
-
-    hash: Mapped[str] = mapped_column(SHA256, primary_key=True)
-    kind: Mapped[str] = mapped_column(String(16))
-    name: Mapped[str] = mapped_column(String(200))
-    precision: Mapped[str | None] = mapped_column(String(16))
-    #: `Subject` as JSON
-    document: Mapped[str] = mapped_column(Text)
-    #: an operator's row of a table that people read, as `shapes.Shape.text`
-    shape: Mapped[str | None] = mapped_column(String(DIGITS))
-    #: an operator's column, where it has these
-    kernel: Mapped[int | None]
-    expand: Mapped[int | None]
+from profiler_server.kit.sql.orm import COUNTER, ID, Base, one_of
 
 
 class JobRow(Base):

@@ -12,7 +12,6 @@ from profiler_server.devices import repository as devices
 from profiler_server.devices.selection import select_targets
 from profiler_server.devices.service import require_target
 from profiler_server.entries import isolated
-from profiler_server.entries import repository as measurements
 from profiler_server.events import repository as events
 from profiler_server.events.rows import EventKind
 from profiler_server.jobs import progress, repository
@@ -26,6 +25,7 @@ from profiler_server.kit.settings import Settings
 from profiler_server.kit.sql.database import database_now
 from profiler_server.kit.sql.pages import Page, PageRequest
 from profiler_server.kit.work_notices import announce
+from profiler_server.subjects.repository import ensure_subjects
 from profiler_server.uploaded_models import service as models
 
 _MOST_TASKS = 200_000
@@ -43,7 +43,7 @@ def create(session: Session, settings: Settings, request: JobRequest) -> Job:
     subjects = subjects_of(request)
     if not subjects:
         raise Problem("empty-job", "name at least one space, operator, network or model")
-    repository.ensure_subjects(session, subjects)
+    ensure_subjects(session, subjects)
     picked = None
     if request.budget is not None:
         subjects, picked = first_step(session, target_ids[0], request, subjects)
@@ -169,7 +169,7 @@ def entries_of(
         raise Problem(
             "unknown-target", f"job {job_id} has no target {target_id!r}; it has {', '.join(own)}"
         )
-    page = measurements.entries_of_job(session, job_id, target_id or row.target_id, asked)
+    page = repository.entries_of_job(session, job_id, target_id or row.target_id, asked)
     return page.with_items([isolated.to_wire(found) for found in page.items])
 
 

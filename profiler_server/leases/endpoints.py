@@ -15,6 +15,7 @@ from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSigna
 from profiler_server.kit.http.routes import Route
 from profiler_server.kit.sql.database import Database
 from profiler_server.leases import service
+from profiler_server.leases.ownership import check_lease
 from profiler_server.leases.waiting import WaitingRoom
 
 
@@ -75,7 +76,7 @@ def renew_lease(
     who: Agent,
 ) -> LeaseStatus:
     """The agent is still at it."""
-    guard.check_lease(who, lease_id)
+    check_lease(database, guard, who, lease_id)
     with database.write() as session:
         return service.renew(session, settings, lease_id, renewal)
 
@@ -91,7 +92,7 @@ def release_lease(
     who: Agent,
 ) -> None:
     """The agent hands the lease back; may be repeated."""
-    guard.check_lease(who, lease_id)
+    check_lease(database, guard, who, lease_id)
     with database.write() as session:
         has_work = service.release(session, settings, lease_id, released)
     if has_work:

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from profiler_server.devices.repository import others_usable
 from profiler_server.devices.rows import DeviceRow
-from profiler_server.jobs.rows import JobRow, SubjectRow, TaskFailureRow, TaskRow, TaskState
+from profiler_server.jobs.rows import JobRow, TaskFailureRow, TaskRow, TaskState
+from profiler_server.subjects.rows import SubjectRow
 
 #: a task that failed so often on a device is left to others
 _MOST_ON_ONE_DEVICE = 2

@@ -21,8 +21,8 @@ from profiler_server.entries.profiled import ProfileSample, ProfileSamples
 from profiler_server.entries.repository import JudgedVisit
 from profiler_server.entries.shares import Sample, Samples
 from profiler_server.jobs import progress
-from profiler_server.jobs import repository as jobs
 from profiler_server.kit.sql.database import database_now
+from profiler_server.subjects import repository as subjects
 from profiler_server.visits.acceptance import rejection, rules_of
 
 ReceiptState = Literal["stored", "duplicate", "conflict", "unknown"]
@@ -95,7 +95,7 @@ def _with_known_parts(
     known_targets: Collection[str],
     known_devices: Collection[str],
 ) -> dict[UUID, ReceivedVisit]:
-    known_subjects = jobs.known_subjects(session, {one.visit.subject_hash for one in visits})
+    known_subjects = subjects.known_subjects(session, {one.visit.subject_hash for one in visits})
     return {
         one.visit.id: one
         for one in visits

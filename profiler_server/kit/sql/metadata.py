@@ -18,6 +18,7 @@ _DOMAINS = (
     "jobs",
     "latency_tables",
     "leases",
+    "subjects",
     "uploaded_models",
 )
 

@@ -17,7 +17,6 @@ from netspec.wire import OperatorSubject
 from profiler_server.devices import repository as devices
 from profiler_server.entries import repository as measurements
 from profiler_server.entries import share_repository as shares
-from profiler_server.jobs import repository as jobs
 from profiler_server.kit.sql.database import database_now
 from profiler_server.latency_tables.published.formats import FORMATS
 from profiler_server.latency_tables.published.formats.table import (
@@ -27,6 +26,7 @@ from profiler_server.latency_tables.published.formats.table import (
     listing,
 )
 from profiler_server.latency_tables.published.names import FormatName
+from profiler_server.subjects.repository import ensure_subjects
 
 
 def identity(format_name: FormatName, content: bytes, facts: Mapping[str, Any]) -> TargetIdentity:
@@ -55,7 +55,7 @@ def store(session: Session, target: TargetIdentity, table: ReadTable) -> None:
     devices.ensure_targets(session, [target], now)
     devices.lock_targets(session, {target.id})
     subjects = [OperatorSubject(operator=price.operator) for price in table.prices]
-    jobs.ensure_subjects(session, subjects)
+    ensure_subjects(session, subjects)
     rows = [
         {
             "target_id": target.id,

@@ -9,8 +9,8 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session, aliased
 
 from profiler_server.entries.rows import EntryRow
-from profiler_server.jobs.rows import SubjectRow
 from profiler_server.kit.sql.many_values import among
+from profiler_server.subjects.rows import SubjectRow
 
 
 def shared(session: Session, first_id: str, second_id: str) -> list[Row[*tuple[Any, ...]]]:

@@ -13,9 +13,9 @@ from netspec.operators import Precision
 from netspec.wire import Method
 from profiler_server.entries.repository import EntryOfSubject
 from profiler_server.entries.rows import EntryRow
-from profiler_server.jobs.rows import SubjectRow
 from profiler_server.kit.sql.pages import Page, PageRequest, read_page
 from profiler_server.subjects import shapes
+from profiler_server.subjects.rows import SubjectRow
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from sqlalchemy import select
 from netspec.operators import Classifier, MBConv
 from netspec.spaces import Space
 from profiler_server.entries.rows import EntryRow
-from profiler_server.jobs.rows import SubjectRow
 from profiler_server.kit.sql import schema
 from profiler_server.kit.sql.database import Database
 from profiler_server.kit.sql.pages import PageRequest
@@ -14,6 +13,7 @@ from profiler_server.latency_tables import published_calibrations
 from profiler_server.latency_tables.views import comparison, grid, grid_repository
 from profiler_server.latency_tables.views.grid import Column, Grid
 from profiler_server.latency_tables.views.grid_repository import Cell, Wanted
+from profiler_server.subjects.rows import SubjectRow
 from profiler_server.subjects.shapes import Shape
 from tests.integration.profiler_server import farm, grids
 from tests.integration.profiler_server.service import Api
