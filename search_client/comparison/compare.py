@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +11,17 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from netspec.client import LatencyTable
 from netspec.errors import MissingEntries
 from netspec.networks import Network
-from search_client.comparison.baselines import (
-    OnTarget,
-    Scored,
-    Scorer,
-    evolution,
-    random_search,
-    reinforce,
-)
+from search_client.comparison.baselines import reinforce
 from search_client.comparison.methods import Method
-from search_client.data.batches import Batch
 from search_client.data.folders import Pictures
 from search_client.latency.objective import Goal
 from search_client.latency.prediction import predicted_ms
 from search_client.progress import Stages
 from search_client.recipe import Settings
 from search_client.runs.load import LoadedRun
+from search_client.search.candidates import OnTarget
+from search_client.search.evolution import evolution, random_search
+from search_client.search.scoring import Scored, Scorer, first_images
 from search_client.stages.search import batches_of
 from search_client.stages.train import train_network
 from search_client.training.distributed import device
@@ -133,18 +128,24 @@ class _Comparison:
         self.run = run
         self.settings = settings
         self.stages = stages
-        _, held_out = batches_of(settings, training, self.family.input_size)
-        scoring = list(_first(held_out.epoch(0), images))
-        self.per_network = sum(len(labels) for _, labels in scoring)
+        weights, held_out = batches_of(settings, training, self.family.input_size)
+        search = settings.search
+        self.scorer = Scorer(
+            self.family,
+            first_images(held_out.epoch(0), images),
+            first_images(weights.epoch(0), search.recalibration_images),
+        )
+        steps = run.architecture_steps
         #: held-out images that each method may look at
-        self.budget = run.architecture_steps * held_out.batch_size
-        self.scorer = Scorer(self.family, scoring)
-        self.space = OnTarget(self.family, self.goal, settings.search.tolerance, settings.seed)
+        self.budget = steps * held_out.batch_size or search.evaluations * self.scorer.images
+        self.space = OnTarget(
+            self.family, self.goal, search.tolerance, settings.seed, search.limits
+        )
 
     @property
     def evaluations(self) -> int:
         """Networks that the budget scores."""
-        return max(1, self.budget // self.per_network)
+        return max(1, self.budget // self.scorer.images)
 
     def rows(self, methods: Sequence[Method]) -> list[Compared]:
         """One row a method."""
@@ -160,7 +161,7 @@ class _Comparison:
         )
 
     def _best(self, method: Method) -> Scored:
-        heading = f"{method}: {self.evaluations} networks of {self.per_network} held-out images"
+        heading = f"{method}: {self.evaluations} networks of {self.scorer.images} held-out images"
         with self.stages.stage("compare", heading), self.stages.bar(method) as bar:
 
             def advance(done: int) -> None:
@@ -171,11 +172,10 @@ class _Comparison:
             if method is Method.EVOLUTION:
                 return evolution(self.scorer, self.space, self.evaluations, advance)
             if method is Method.REINFORCE:
-                return self._reinforce(lambda images: advance(images // self.per_network))
+                return self._reinforce(lambda images: advance(images // self.scorer.images))
             found = self.run.derive("argmax" if method is Method.ARGMAX else None)
-            accuracy = self.scorer.accuracy(found.variant, tuple(found.choices))
             advance(self.evaluations)
-            return Scored(method, found, accuracy)
+            return self.scorer.scored(found)
 
     def _reinforce(self, on_images: Callable[[int], None]) -> Scored:
         search = self.settings.search
@@ -186,7 +186,7 @@ class _Comparison:
             form=search.latency_loss,
             learning_rate=search.architecture_learning_rate,
             tolerance=search.tolerance,
-            images=self.evaluations * self.per_network,
+            images=self.evaluations * self.scorer.images,
             seed=self.settings.seed,
             on_images=on_images,
         )
@@ -220,13 +220,3 @@ def _mobilenets(table: LatencyTable, settings: Settings, stages: Stages) -> list
             )
         )
     return rows
-
-
-def _first(batches: Iterator[Batch], images: int) -> Iterator[Batch]:
-    """Whole batches until there are so many images."""
-    seen = 0
-    for batch in batches:
-        if seen >= images:
-            return
-        seen += len(batch[1])
-        yield batch

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from search_client.latency.losses import LatencyLoss, LogRatio, Target
+from search_client.search.candidates import Limits
 from search_client.search.derive import Rule
+from search_client.search.sampling import Sampling
 from search_client.supernet.gates import Gradient
 from search_client.supernet.variants import Weights
 from search_client.training.step import WeightConfig
+
+SearchMethod = Literal["gradient", "evolution", "random"]
 
 
 class SearchConfig(WeightConfig):
@@ -23,6 +29,32 @@ class SearchConfig(WeightConfig):
         description="of the choices: `full_v2` compares all of a block in a step, the released "
         "code's default; `two` compares two, as in the paper, and E[LAT] is of these two alone; "
         "`reinforce` compares none and goes by the loss of the sampled path",
+    )
+    method: SearchMethod = Field(
+        default="gradient",
+        description="of the search: `gradient` moves the probabilities of choices as it trains; "
+        "`evolution` and `random` train the weights in the warm-up alone, then score networks on "
+        "target on held-out images",
+    )
+    evaluations: int = Field(
+        default=300, ge=1, description="networks that `evolution` or `random` scores"
+    )
+    scoring_images: int = Field(
+        default=5000, ge=1, description="held-out images that score a network, the same for all"
+    )
+    recalibration_images: int = Field(
+        default=1000,
+        ge=1,
+        description="training images that BatchNorm's statistics of a scored network come from",
+    )
+    limits: Limits = Field(
+        default=Limits(), description="that no network of `evolution` or `random` exceeds"
+    )
+    sampling: Sampling = Field(
+        default="probabilities",
+        description="of the paths of a weight step: one by the `probabilities` of choices; `fair`: "
+        "each choice in one of several; `sandwich`: the largest network, which teaches the "
+        "smallest and two random ones; `on_target`: one whose latency is near the reference",
     )
     weights: Weights = Field(
         default="separate",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
 
 import torch
 from pydantic import TypeAdapter
@@ -13,10 +12,11 @@ from pydantic import TypeAdapter
 from search_client.data.batches import Batch, Batches
 from search_client.latency.objective import Goal
 from search_client.search.architecture_step import ArchitectureSteps
+from search_client.search.candidates import Candidate
 from search_client.search.config import SearchConfig
 from search_client.search.history import ArchitectureStep, History, Phase, SearchStep
 from search_client.search.progress import Reports, epoch_of
-from search_client.supernet.gates import draw_of, sample_path
+from search_client.search.sampling import PathSampler
 from search_client.supernet.variants import Family
 from search_client.training import distributed
 from search_client.training.checkpoints import BadCheckpoint, Checkpoints, State
@@ -70,6 +70,7 @@ class Search:
             config.architecture_learning_rate,
             config,
         )
+        self.paths = PathSampler(family, goal, config.sampling)
         self.position = _Position()
         self.mean = Mean()
         self.history = History()
@@ -80,12 +81,16 @@ class Search:
 
     @property
     def phases(self) -> tuple[tuple[Phase, int, float], ...]:
-        """Name, epochs and greatest learning rate of the two phases."""
+        """Name, epochs and greatest learning rate; only the gradient has a joint phase."""
         config = self.config
-        return (
-            ("warm-up", config.warmup_epochs, config.warmup_learning_rate),
-            ("joint", config.joint_epochs, config.joint_learning_rate),
+        warmup: tuple[Phase, int, float] = (
+            "warm-up",
+            config.warmup_epochs,
+            config.warmup_learning_rate,
         )
+        if config.method != "gradient":
+            return (warmup,)
+        return (warmup, ("joint", config.joint_epochs, config.joint_learning_rate))
 
     def run(self, checkpoints: Checkpoints) -> None:
         """Run from where it is to the end of the joint phase."""
@@ -123,17 +128,17 @@ class Search:
     def _weight_step(self, batch: Batch) -> None:
         family = self.family
         family.begin_training()
-        variant = 0
-        if len(family.variants) > 1:
-            every = torch.ones_like(family.beta[None], dtype=torch.bool)
-            (variant,), _ = draw_of(family.beta[None], every, "full_v2", self.generator)
-        path = sample_path(family.supernet(variant), self.generator)
+        first, *further = [
+            partial(_logits, family, path) for path in self.paths.draw(self.generator)
+        ]
         weight_step(
-            lambda images: cast("torch.Tensor", family(variant, images, path)),
+            first,
             self._moved(batch),
             self.optimizer,
             self.config,
             self.mean,
+            further=further,
+            distilled=self.config.sampling == "sandwich",
             before_update=partial(distributed.average_gradients, family.weights()),
         )
         self.weight_steps += 1
@@ -204,3 +209,8 @@ class Search:
 
     def _moved(self, batch: Batch) -> Batch:
         return batch[0].to(self.device), batch[1].to(self.device)
+
+
+def _logits(family: Family, path: Candidate, images: torch.Tensor) -> torch.Tensor:
+    logits: torch.Tensor = family(path.variant, images, path.choices)
+    return logits

@@ -8,18 +8,26 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from netspec.errors import UserError
 from netspec.networks import Network
 from search_client.data.batches import Batches
 from search_client.latency.losses import LatencyLoss, LogRatio
 from search_client.latency.objective import Goal
+from search_client.search.candidates import Candidate, OnTarget
 from search_client.search.config import SearchConfig
 from search_client.search.derive import Derived, Rule, most_likely, on_target
+from search_client.search.evolution import evolution, random_search
 from search_client.search.history import History, SearchStep
 from search_client.search.loop import Search
 from search_client.search.progress import expected_ms
 from search_client.search.reachable import nearest_to_target
+from search_client.search.scoring import Scorer, first_images
 from search_client.supernet.variants import Family
+from search_client.training import distributed
 from search_client.training.checkpoints import Checkpoints, State
+
+#: logit of what was chosen by scores, over 0 of all else: nothing else is as likely
+DECIDED = 20.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,7 @@ def search(
     on_step: Callable[[SearchStep], None] = lambda _: None,
     checkpoints: Checkpoints | None = None,
     resume: State | None = None,
+    on_network: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> SearchResult:
     """Search a space: warm-up, then the joint phase, then one network.
 
@@ -75,11 +84,19 @@ def search(
         on_step: called after weight steps, ten times a second at most, and after each epoch.
         checkpoints: saves the search as it goes.
         resume: a state that they saved.
+        on_network: called with the networks that were scored, and all, by other methods than
+            the gradient.
 
     Raises:
-        UserError: the latency loss does not exist for the space's latencies.
+        UserError: the latency loss does not exist for the space's latencies, or the method runs
+            in one process only.
         Stopped: the process was asked to end; the state is saved.
     """
+    if config.method != "gradient" and distributed.world() > 1:
+        raise UserError(
+            f"search.method = {config.method} scores networks in one process; start it without "
+            "torchrun, or search by the gradient"
+        )
     run = Search(family, goal, training, held_out, config, on_step)
     check_loss(goal, family, config.latency_loss)
     if resume is not None:
@@ -87,7 +104,8 @@ def search(
     saved = checkpoints or Checkpoints(None)
     with saved.watching():
         run.run(saved)
-    saved.save(run.state())
+        scores = {} if config.method == "gradient" else _by_scores(run, saved, resume, on_network)
+    saved.save({**run.state(), **scores})
     likeliest = most_likely(family, goal)
     found = likeliest
     if config.rule == "on_target":
@@ -98,6 +116,40 @@ def search(
         expected_ms=expected_ms(family, goal),
         history=run.history,
     )
+
+
+def _by_scores(
+    run: Search, saved: Checkpoints, resume: State | None, on_network: Callable[[int, int], None]
+) -> State:
+    """Let alpha and beta decide for the network that scores best; the scores, for a checkpoint.
+
+    A search that is taken up again draws the same networks, and does not score any twice.
+    """
+    config, family = run.config, run.family
+    scorer = Scorer(
+        family,
+        first_images(run.held_out.epoch(0), config.scoring_images),
+        first_images(run.training.epoch(0), config.recalibration_images),
+        {Candidate(one[0], tuple(one[1])): one[2] for one in (resume or {}).get("scores", [])},
+    )
+
+    def scores() -> State:
+        return {"scores": [[one.variant, list(one.choices), a] for one, a in scorer.known.items()]}
+
+    def advance(done: int) -> None:
+        on_network(done, config.evaluations)
+        saved.step(lambda: {**run.state(), **scores()})
+
+    space = OnTarget(family, run.goal, config.tolerance, config.seed, config.limits)
+    searcher = evolution if config.method == "evolution" else random_search
+    found = searcher(scorer, space, config.evaluations, advance).network
+    with torch.no_grad():
+        for parameter in family.architecture():
+            parameter.zero_()
+        family.beta[found.variant] = DECIDED
+        blocks = torch.arange(len(found.choices))
+        family.supernet(found.variant).alpha[blocks, torch.tensor(found.choices)] = DECIDED
+    return scores()
 
 
 def check_loss(goal: Goal, family: Family, loss: LatencyLoss) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from netspec.client import LatencyTable
 from netspec.spaces import LEAST_MAP
 from search_client.data.batches import PlainBatches, TrainingBatches
 from search_client.data.folders import Pictures, split_by_class
-from search_client.progress import Stages
+from search_client.progress import Advance, Stages
 from search_client.recipe import Settings
 from search_client.report.wording import milliseconds
 from search_client.runs.load import CHECKPOINT, aims_of, family_of, goal_of
 from search_client.runs.record import continued, ended, read_record, record_of, write_record
+from search_client.search.config import SearchMethod
 from search_client.search.history import SearchStep
 from search_client.search.reachable import check_reachable
 from search_client.search.search import SearchResult, check_loss, search
@@ -21,6 +22,14 @@ from search_client.training import distributed
 from search_client.training.checkpoints import Checkpoints, load
 
 Observer = Callable[[SearchStep], None]
+
+SCORING = "networks"
+#: bars of a search
+PHASES: dict[SearchMethod, tuple[str, str]] = {
+    "gradient": ("warm-up", "joint"),
+    "evolution": ("warm-up", SCORING),
+    "random": ("warm-up", SCORING),
+}
 
 
 def run_search(
@@ -76,7 +85,7 @@ def run_search(
         _warn_of_small_maps(settings, stages)
     with (
         stages.stage("search", _heading(settings, references_ms)),
-        stages.bars("warm-up", "joint") as bars,
+        stages.bars(*PHASES[settings.search.method]) as bars,
     ):
 
         def show(step: SearchStep) -> None:
@@ -85,7 +94,9 @@ def run_search(
             for observer in observers:
                 observer(step)
 
-        result = search(family, goal, *batches, settings.search, show, checkpoints, state)
+        result = search(
+            family, goal, *batches, settings.search, show, checkpoints, state, _bar(bars)
+        )
     if first:
         write_record(ended(record, result, goal, family), tables, folder)
     expected = ", ".join(f"{value:.3f} ms" for value in result.expected_ms)
@@ -102,6 +113,10 @@ def run_search(
             f"this is the nearest, {abs(off):.1%} {'above' if off > 0 else 'below'}"
         )
     return result
+
+
+def _bar(bars: Mapping[str, Advance]) -> Callable[[int, int], None]:
+    return lambda done, total: bars[SCORING](done, total, "scored on held-out images")
 
 
 def _warn_of_small_maps(settings: Settings, stages: Stages) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
@@ -150,6 +150,8 @@ def weight_step(
     *,
     mixed: Mixed | None = None,
     change: LossChange | None = None,
+    further: Sequence[Callable[[Tensor], Tensor]] = (),
+    distilled: bool = False,
     before_update: Callable[[], None] = lambda: None,
 ) -> None:
     """Move the weights that `run` used; the others get no gradient, momentum or decay.
@@ -162,6 +164,8 @@ def weight_step(
         mean: counts the batch.
         mixed: of a batch whose images were mixed.
         change: of the loss, before its gradients; None: the labels' cross-entropy.
+        further: more paths of the same weights; the loss is the mean over all of them.
+        distilled: whether these learn from what `run` answers instead of the labels.
         before_update: called between the gradients and the update.
     """
     images, labels = batch
@@ -174,10 +178,20 @@ def weight_step(
         with config.autocast(images.device):
             logits = run(images[first:last])
         loss = cross_entropy(logits, given, config.label_smoothing, of_part)
+        share = len(given) / len(labels) / (1 + len(further))
         if change is not None:
             loss = change(loss, images[first:last], logits)
-        torch.autograd.backward(loss * (len(given) / len(labels)))
+        torch.autograd.backward(loss * share)
         mean.add(logits.detach(), given, loss)
+        answers = logits.detach().softmax(dim=1)
+        for another in further:
+            with config.autocast(images.device):
+                logits = another(images[first:last])
+            if distilled:
+                loss = functional.cross_entropy(logits.float(), answers.float())
+            else:
+                loss = cross_entropy(logits, given, config.label_smoothing, of_part)
+            torch.autograd.backward(loss * share)
     before_update()
     optimizer.step()
 

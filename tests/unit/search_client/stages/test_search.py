@@ -14,9 +14,12 @@ from rich.console import Console
 from netspec.errors import UserError
 from search_client.latency.losses import LogRatio
 from search_client.progress import Stages
+from search_client.recipe import Settings
 from search_client.runs.load import CHECKPOINT, read_run
 from search_client.runs.record import BadRun, read_record
+from search_client.search.candidates import Candidate
 from search_client.search.history import SearchStep
+from search_client.search.scoring import Scorer
 from search_client.stages.latency_tables import recorded
 from search_client.stages.search import run_search
 from search_client.training.checkpoints import BadCheckpoint, Stopped
@@ -131,3 +134,56 @@ def test_a_search_with_shared_weights_ends_on_target_and_is_read_again(tmp_path:
     loaded = read_run(tmp_path)
     assert loaded.family.shared is not None
     assert loaded.derive().choices == result.choices
+
+
+def _scoring(method: str, **values: object) -> Settings:
+    search = {"method": method, "weights": "shared", "sampling": "on_target", "evaluations": 60}
+    return changed(
+        search={**SETTINGS.search.model_dump(), **search, "scoring_images": 8, **values},
+        held_out=0.4,
+    )
+
+
+@pytest.mark.parametrize("method", ["evolution", "random"])
+def test_a_search_by_scores_ends_with_the_best_of_its_networks(tmp_path: Path, method: str) -> None:
+    result = tiny_search(tmp_path, _scoring(method))
+    state = torch.load(tmp_path / CHECKPOINT)
+    best = max(score for _, _, score in state["scores"])
+    assert best == next(score for _, choices, score in state["scores"] if choices == result.choices)
+    assert result.found.latency_ms[0] == pytest.approx(10.0, rel=0.05)
+    assert not result.history.architecture_steps
+    # All later stages read the decision where they read that of a gradient.
+    assert read_run(tmp_path).derive().choices == result.choices
+    record = read_record(tmp_path)
+    assert record.found is not None
+    assert list(record.found.choices) == result.choices
+
+
+def test_a_search_that_is_stopped_while_it_scores_does_not_score_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = _scoring("random")
+    whole = tiny_search(tmp_path / "whole", settings)
+    looked: list[int] = []
+    accuracy = Scorer.accuracy
+
+    def stop_at_the_third(scorer: Scorer, candidate: Candidate) -> float:
+        found = accuracy(scorer, candidate)
+        looked.append(scorer.evaluations)
+        if scorer.evaluations == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Scorer, "accuracy", stop_at_the_third)
+        with pytest.raises(Stopped):
+            tiny_search(tmp_path / "stopped", settings)
+    scored = torch.load(tmp_path / "stopped" / CHECKPOINT)["scores"]
+    assert len(scored) == 3
+    monkeypatch.setattr(Scorer, "accuracy", stop_at_the_third)
+    monkeypatch.setattr(os, "kill", lambda _pid, _signal: None)
+    looked.clear()
+    resumed = tiny_search(tmp_path / "stopped", settings, resume=True)
+    assert resumed.choices == whole.choices
+    # The first networks are known.
+    assert looked[:3] == [0, 0, 0]

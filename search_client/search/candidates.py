@@ -1,0 +1,160 @@
+"""Networks that a search may end with: on target, and within the limits that it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from netspec.costs import macs, parameters
+from netspec.networks import Network
+from search_client.latency.objective import Goal
+from search_client.search.derive import NoNetworkOnTarget
+from search_client.supernet.variants import Family
+
+Choices = tuple[int, ...]
+
+#: draws of which those on target are kept, before drawing gives up
+MOST_DRAWS = 200_000
+#: probability that a child's choice is drawn anew
+MUTATION = 0.1
+#: tries to bring one child on target
+TRIES = 200
+
+
+class Candidate(NamedTuple):
+    """One network of a family: a variant, and one choice a block."""
+
+    variant: int
+    choices: Choices
+
+
+class Limits(BaseModel):
+    """What no network of a search may exceed, whatever it gains."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mega_macs: float | None = Field(
+        default=None, gt=0, description="million multiply-accumulates of an image; none: no limit"
+    )
+    kilo_parameters: float | None = Field(
+        default=None, gt=0, description="thousand weights and biases; none: no limit"
+    )
+
+    def allow(self, network: Network) -> bool:
+        """Whether a network exceeds none."""
+        few = self.mega_macs is None or (sum(map(macs, network.operators)) <= 1e6 * self.mega_macs)
+        return few and (
+            self.kilo_parameters is None
+            or parameters(network.operators) <= 1e3 * self.kilo_parameters
+        )
+
+    @cached_property
+    def exist(self) -> bool:
+        """Whether there is any."""
+        return self.mega_macs is not None or self.kilo_parameters is not None
+
+
+class OnTarget:
+    """Draws networks within a tolerance of the goal, and within limits."""
+
+    def __init__(
+        self,
+        family: Family,
+        goal: Goal,
+        tolerance: float,
+        seed: int,
+        limits: Limits | None = None,
+    ) -> None:
+        """Draws choices from the distribution nearest to uniform that meets the mean latency.
+
+        What is off target is drawn again.
+        """
+        self.family = family
+        self.goal = goal
+        self.tolerance = tolerance
+        self.limits = limits or Limits()
+        self.rng = np.random.default_rng(seed)
+        self._tables = [self._tilted(variant) for variant in range(len(family.variants))]
+
+    def within(self, candidate: Candidate) -> bool:
+        """Whether a network is on target and within the limits."""
+        latency_ms = self.goal.path_ms(*candidate).tolist()
+        if abs(self.goal.over_reference(latency_ms) - 1) > self.tolerance:
+            return False
+        return not self.limits.exist or self.limits.allow(self.family.network(*candidate))
+
+    def draw(self) -> Candidate:
+        """A network, variants alike.
+
+        Raises:
+            NoNetworkOnTarget: none was found.
+        """
+        for _ in range(MOST_DRAWS):
+            variant = int(self.rng.integers(len(self._tables)))
+            candidate = Candidate(variant, self.any_choices(variant))
+            if self.within(candidate):
+                return candidate
+        raise NoNetworkOnTarget(
+            f"none of {MOST_DRAWS} random networks is within {self.tolerance:.1%} of the "
+            "reference and within the limits; allow a greater tolerance or greater limits"
+        )
+
+    def any_choices(self, variant: int) -> Choices:
+        """One choice a block, on target or not."""
+        p = self._tables[variant]
+        race = self.rng.exponential(size=p.shape)
+        return tuple(int(choice) for choice in (p / race).argmax(axis=1))
+
+    def mutant(self, parent: Candidate) -> Candidate:
+        """Some choices of a parent drawn anew."""
+        drawn = self.any_choices(parent.variant)
+        return self._mixed(parent, lambda: drawn, MUTATION)
+
+    def crossed(self, parent: Candidate, other: Candidate) -> Candidate:
+        """Each choice from one of two parents of one variant."""
+        return self._mixed(parent, lambda: other.choices, 0.5)
+
+    def _mixed(self, parent: Candidate, other: Callable[[], Choices], share: float) -> Candidate:
+        taken = self.rng.random(len(parent.choices)) < share
+        pairs = zip(parent.choices, other(), taken, strict=True)
+        return Candidate(parent.variant, tuple(b if take else a for a, b, take in pairs))
+
+    def child(self, parents: list[Candidate]) -> Candidate:
+        """On target: half mutations, half crossovers; where none is found, a fresh draw.
+
+        Source: Once-for-all (ICLR 2020), section 4; Real et al. (2019).
+        """
+        for attempt in range(TRIES):
+            parent = parents[int(self.rng.integers(len(parents)))]
+            child = self.mutant(parent)
+            if attempt % 2:
+                fitting = [one for one in parents if one.variant == parent.variant]
+                child = self.crossed(parent, fitting[int(self.rng.integers(len(fitting)))])
+            if child != parent and self.within(child):
+                return child
+        return self.draw()
+
+    def _tilted(self, variant: int) -> npt.NDArray[np.float64]:
+        """p_i ~ exp(-t F_i) with the t at which the mean latency is the reference."""
+        latency = self.goal.expected_latency(0, variant)
+        costs = latency.costs_ms.double().cpu().numpy() * latency.scale
+        fixed = latency.fixed_ms * latency.scale + latency.intercept_ms
+        exists = self.family.supernet(variant).exists.cpu().numpy()
+        unit = max(float(costs.max()), 1e-12)
+
+        def tilted(t: float) -> npt.NDArray[np.float64]:
+            logits = np.where(exists, -t * costs / unit, -np.inf)
+            p = np.exp(logits - logits.max(axis=1, keepdims=True))
+            return np.asarray(p / p.sum(axis=1, keepdims=True))
+
+        low, high = -200.0, 200.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            slow = fixed + float((tilted(middle) * costs).sum()) > self.goal.aims[0].reference_ms
+            low, high = (middle, high) if slow else (low, middle)
+        return tilted(low)
