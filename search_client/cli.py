@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from netspec.console import command
-from search_client.commands import quantization
+from search_client.commands import devices, jobs, quantization
 from search_client.commands.compare import compare
 from search_client.commands.compare_runs import compare_runs
 from search_client.commands.demo import demo
@@ -49,6 +49,8 @@ app.command("compare-runs", epilog="Example: search-client compare-runs runs/a r
 app.command(epilog="Example: search-client validate --networks 20 --plot errors.svg")(validate)
 app.command(epilog="Example: search-client demo --data photos/ --run runs/photos")(demo)
 quantization.register(app)
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(devices.app, name="devices")
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from netspec.client.errors import (
     NoSnapshot,
     NoTable,
     Offline,
+    UnknownId,
     UnknownTarget,
 )
 from netspec.client.latency_table import LatencyTable
@@ -43,5 +44,6 @@ __all__ = [
     "Offline",
     "ProfilerClient",
     "SnapshotCache",
+    "UnknownId",
     "UnknownTarget",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 from netspec.client.errors import NoTable, UnknownTarget
 from netspec.client.job_calls import JobCalls
 from netspec.client.latency_table import LatencyTable
+from netspec.client.short_ids import the_only
 from netspec.errors import ProfilerRefused
 from netspec.networks import Network
 from netspec.operators import Operator
@@ -63,6 +64,23 @@ class Calls(JobCalls):
     async def devices(self) -> list[Device]:
         """Every device that the profiler knows, by agent and serial."""
         return await self._all(Device, "/v1/devices")
+
+    async def find_device(self, beginning: str) -> Device:
+        """The device whose id begins so, with or without `device_`, or whose serial it is.
+
+        Raises:
+            UnknownId: none or several fit.
+        """
+        devices = await self.devices()
+        same = [device for device in devices if device.serial == beginning]
+        if len(same) == 1:
+            return same[0]
+        return the_only("device", devices, beginning, "search-client devices list")
+
+    async def release(self, device_id: str) -> Device:
+        """Ends a device's quarantine, and its rest; needs an administrator's token."""
+        answer = await self._http.ask("POST", f"/v1/devices/{device_id}:release", idempotent=True)
+        return Device.model_validate_json(answer.content)
 
     async def latest_snapshot(self, target_id: str) -> Snapshot:
         """The target's newest published table; from disk where it is kept and still the newest.

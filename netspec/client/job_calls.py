@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from netspec.client.errors import JobFailed
 from netspec.client.http import IDEMPOTENCY_KEY, Exchange
+from netspec.client.short_ids import is_whole, the_only
 from netspec.client.snapshot_cache import SnapshotCache
 from netspec.errors import ProfilerRefused
 from netspec.wire import Entry, Job, JobRequest, ModelSubject
@@ -57,6 +58,16 @@ class JobCalls:
         """A job and how far it is."""
         answer = await self._http.ask("GET", f"/v1/jobs/{job_id}")
         return Job.model_validate_json(answer.content)
+
+    async def find_job(self, beginning: str) -> Job:
+        """The job whose id begins so, with or without `job_`.
+
+        Raises:
+            UnknownId: none or several fit.
+        """
+        if is_whole(beginning):
+            return await self.job(beginning)
+        return the_only("job", await self.jobs(), beginning, "search-client jobs list")
 
     async def cancel(self, job_id: str) -> Job:
         """Cancels a job; visits already made stay."""

@@ -116,8 +116,8 @@ def _no_agent(target: Target, devices: list[Device]) -> str:
     if all(device.quarantine is not None for device in devices):
         reason = next(device.quarantine.reason for device in devices if device.quarantine)
         return (
-            f"every device of {where} is in quarantine: {reason}; when it is fit again, let an "
-            f"administrator release {latest.id}"
+            f"every device of {where} is in quarantine: {reason}; when it is fit again, release "
+            f"it with `search-client devices release {latest.id}`"
         )
     return (
         f"no agent serves {where}: {latest.serial} was last seen {latest.last_seen:%Y-%m-%d %H:%M} "

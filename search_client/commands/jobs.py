@@ -1,0 +1,90 @@
+"""`search-client jobs`: what was filed at the profiler."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Column, Table
+
+from netspec.console.command import AsJson, print_json
+from netspec.console.connection import DEFAULT_URL
+from netspec.wire import Job
+from search_client.commands.options import ProfilerUrl, console, profiler_client
+
+app = typer.Typer(help="Look at the profiler's jobs, and end or repeat them.", no_args_is_help=True)
+
+JobId = Annotated[
+    str,
+    typer.Argument(help="The job's id, or its beginning, with or without `job_`.", metavar="ID"),
+]
+#: failures that a job is shown with
+_MOST_FAILURES = 20
+
+
+@app.command("list", epilog="Example: search-client jobs list --json")
+def list_jobs(
+    profiler_url: ProfilerUrl = DEFAULT_URL,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most so many.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List jobs, the newest first."""
+    with profiler_client(profiler_url) as client:
+        jobs = client.jobs()[:limit]
+    if as_json:
+        print_json(jobs)
+        return
+    table = Table(
+        Column("job", no_wrap=True), "name", "state", "tasks", "failed", "visits", "filed"
+    )
+    for job in jobs:
+        table.add_row(
+            job.id,
+            escape(job.name),
+            job.state,
+            f"{job.tasks_done} / {job.tasks}",
+            str(job.tasks_failed),
+            f"{job.visits_done} / {job.visits}",
+            f"{job.created_at:%Y-%m-%d %H:%M} UTC",
+        )
+    console.print(table if jobs else "No job was filed yet.")
+
+
+@app.command(epilog="Example: search-client jobs show 5f0c")
+def show(job_id: JobId, profiler_url: ProfilerUrl = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Show one job, how far it is, and what failed."""
+    with profiler_client(profiler_url) as client:
+        _print(client.find_job(job_id), as_json=as_json)
+
+
+@app.command(epilog="Example: search-client jobs cancel 5f0c")
+def cancel(job_id: JobId, profiler_url: ProfilerUrl = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Cancel a job; visits that were made stay."""
+    with profiler_client(profiler_url) as client:
+        _print(client.cancel(client.find_job(job_id).id), as_json=as_json)
+
+
+@app.command(epilog="Example: search-client jobs retry 5f0c")
+def retry(job_id: JobId, profiler_url: ProfilerUrl = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Return a job's failed tasks to the queue, as if they had never failed."""
+    with profiler_client(profiler_url) as client:
+        _print(client.retry(client.find_job(job_id).id), as_json=as_json)
+
+
+def _print(job: Job, *, as_json: bool) -> None:
+    if as_json:
+        print_json(job)
+        return
+    tasks = f"{job.tasks_done} of {job.tasks} tasks done, {job.tasks_failed} failed"
+    visits = f"{job.visits_done} of {job.visits} visits"
+    lines = [
+        f"{job.id}: {job.name}",
+        f"  {job.state}; {tasks}, {job.reused} reused; {visits}",
+        f"  on {', '.join(job.target_ids)}; filed {job.created_at:%Y-%m-%d %H:%M} UTC",
+    ]
+    lines += [f"  {one.subject}: {one.reason}" for one in job.failures[:_MOST_FAILURES]]
+    left = len(job.failures) - _MOST_FAILURES
+    lines += [f"  and {left} more failures; all with --json"] if left > 0 else []
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)

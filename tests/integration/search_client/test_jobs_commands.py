@@ -1,0 +1,91 @@
+"""`search-client jobs` and `devices` against a real server; the test plays the agent."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx2
+import pytest
+
+from netspec.wire import TaskOutcome
+from profiler_server.leases.retries import MOST_FAILURES
+from tests.acceptance.commands import run
+from tests.integration.profiler_server import farm
+from tests.integration.profiler_server.process import Server
+from tests.integration.profiler_server.service import Api
+
+
+@dataclass(frozen=True)
+class Lab:
+    api: Api
+    device: str
+    url: str
+    token: str
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        given = {"PROFILER_URL": self.url, "PROFILER_TOKEN": self.token, "COLUMNS": "160"}
+        return run("search-client", *arguments, **given)
+
+    def said(self, *arguments: str) -> str:
+        ended = self.command(*arguments)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    def refused(self, *arguments: str) -> str:
+        ended = self.command(*arguments)
+        assert ended.returncode == 2
+        assert ended.stderr.count("\n") == 1
+        return ended.stderr
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    # Tasks fail again and again: none rests in between.
+    given = {"PROFILER_RETRY_BACKOFF_S": "0"}
+    with Server(tmp_path_factory.mktemp("profiler"), variables=given) as server:
+        token = server.about_token.split()[-1]
+        with httpx2.Client(base_url=server.url) as http:
+            api = Api(http, token)
+            yield Lab(api, api.register(farm.registration()).id, server.url, token)
+
+
+def test_jobs_are_listed_shown_cancelled_and_retried(lab: Lab) -> None:
+    job = lab.api.file(farm.job(farm.blocks(2), rounds=1))
+    for _ in range(MOST_FAILURES):
+        lease = lab.api.claim(lab.device)
+        failed = [
+            TaskOutcome(task_id=task.task_id, state="failed", reason="too [hot] to touch")
+            for task in lease.tasks
+        ]
+        lab.api.release(lease, failed)
+    listed = lab.said("jobs", "list")
+    assert job.id in listed
+    assert json.loads(lab.said("jobs", "list", "--json"))[0]["id"] == job.id
+    beginning = job.id.removeprefix("job_")[:10]
+    shown = lab.said("jobs", "show", beginning)
+    assert "too [hot] to touch" in shown
+    assert json.loads(lab.said("jobs", "show", job.id, "--json"))["tasks_failed"] == 2
+    assert json.loads(lab.said("jobs", "retry", beginning, "--json"))["tasks_failed"] == 0
+    assert f"{job.id}: job\n  cancelled;" in lab.said("jobs", "cancel", beginning)
+    assert "was cancelled; file it again" in lab.refused("jobs", "retry", beginning)
+    assert "no job begins with 'zzz'" in lab.refused("jobs", "show", "zzz")
+    assert "no job 'job_0000000000000000'" in lab.refused("jobs", "show", "job_" + "0" * 16)
+
+
+def test_devices_are_listed_and_released(lab: Lab) -> None:
+    lab.api.call("POST", f"/v1/devices/{lab.device}:quarantine", {"reason": "too hot"})
+    assert "in quarantine: too hot" in lab.said("devices", "list")
+    (device,) = json.loads(lab.said("devices", "list", "--json"))
+    assert (device["id"], device["quarantine"]["reason"]) == (lab.device, "too hot")
+    assert "may get work again" in lab.said("devices", "release", "S1")
+    released = json.loads(lab.said("devices", "release", lab.device[:12], "--json"))
+    assert released["quarantine"] is None
+    assert "no device begins with 'S2'" in lab.refused("devices", "release", "S2")
+
+
+def test_a_token_that_nobody_made_is_told_so(lab: Lab) -> None:
+    reader = Lab(lab.api, lab.device, lab.url, "pf_not-a-token")
+    assert "refused the token" in reader.refused("jobs", "list")
