@@ -22,6 +22,13 @@ from search_client.search.config import SearchConfig
 from search_client.supernet.variants import variants_of
 from search_client.training.loop import TrainConfig
 
+#: processes that decode images which are not kept in memory
+WORKERS = 4
+#: images are kept in memory where all of them take at most so many GB
+MEMORY_GB = 4.0
+#: time between two checkpoints, minutes
+CHECKPOINT_MINUTES = 10.0
+
 
 class BadRecipe(UserError):
     """A recipe cannot be found or read, or says something that does not exist."""
@@ -82,11 +89,11 @@ class Settings(BaseModel):
     #: seeds torch, the data's order and the calibration networks
     seed: Annotated[int, Field(ge=0)] = 0
     #: processes that decode images which are not kept in memory
-    workers: Annotated[int, Field(ge=0, le=256)] = 4
+    workers: Annotated[int, Field(ge=0, le=256)] = WORKERS
     #: images are kept in memory where all of them take at most so many GB
-    memory_gb: Annotated[float, Field(ge=0)] = 4.0
+    memory_gb: Annotated[float, Field(ge=0)] = MEMORY_GB
     #: time between two checkpoints, minutes
-    checkpoint_minutes: Annotated[float, Field(gt=0)] = 10.0
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = CHECKPOINT_MINUTES
     profiling: Profiling = Profiling()
     search: SearchConfig = SearchConfig()
     train: TrainConfig = TrainConfig()

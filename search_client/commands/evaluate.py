@@ -75,14 +75,13 @@ def evaluate(
 
 def _evaluate_weights(weights: Path, data: Path, *, as_json: bool) -> None:
     """The top-1 accuracy of a trained float network on the test part of a folder."""
-    from search_client.data.folders import read_folder, stored_size  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
+    from search_client.stages.data import read_images  # noqa: PLC0415
     from search_client.stages.train import evaluate_weights, load_network  # noqa: PLC0415
 
-    size = stored_size(load_network(weights).network.input_size)
     stages = Stages(console_beside(as_json))
-    with stages.stage("evaluate", f"Run {weights}"), stages.bar("images") as advance:
-        _, test = read_folder(data, size, advance)
+    _, test = read_images(data, load_network(weights).network.input_size, stages)
+    with stages.stage("evaluate", f"Run {weights}"):
         accuracy = evaluate_weights(weights, test)
     if as_json:
         print_json({"top1": accuracy, "images": len(test)})

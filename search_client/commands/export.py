@@ -39,11 +39,8 @@ def export(
     from search_client.deployment.export import write  # noqa: PLC0415
     from search_client.deployment.trained_network import load_artifact  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
-    from search_client.stages.quantize import (  # noqa: PLC0415
-        comparison_images,
-        labelled_for,
-        read_images,
-    )
+    from search_client.stages.data import read_images  # noqa: PLC0415
+    from search_client.stages.quantize import comparison_images, labelled_for  # noqa: PLC0415
 
     stages = Stages(console)
     artifact = load_artifact(run, network)

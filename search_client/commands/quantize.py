@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from search_client.commands.options import console
+from netspec.errors import UserError
+from search_client.commands.options import Resume, console
 from search_client.commands.quantization_options import (
     ArtifactName,
     CompareImages,
@@ -33,17 +35,28 @@ def quantize(
         bool,
         typer.Option("--ptq", help="Only observe ranges on training images; do not finetune."),
     ] = False,
-    epochs: Annotated[int, typer.Option(min=1, help="Of finetuning.")] = 10,
-    learning_rate: Annotated[float, typer.Option(min=1e-9, help="Peak of the cosine.")] = 0.005,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Of finetuning.", show_default="10")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=1e-9, help="Peak of the cosine.", show_default="0.005")
+    ] = None,
     norm_epochs: Annotated[
-        int, typer.Option(min=0, help="First ones, in which BatchNorm follows the batches.")
-    ] = 5,
+        int | None,
+        typer.Option(
+            min=0, help="First ones, in which BatchNorm follows the batches.", show_default="5"
+        ),
+    ] = None,
     frozen_epochs: Annotated[
-        int, typer.Option(min=0, help="Last ones, with BatchNorm and ranges fixed.")
-    ] = 2,
+        int | None,
+        typer.Option(min=0, help="Last ones, with BatchNorm and ranges fixed.", show_default="2"),
+    ] = None,
     distillation: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the float network's choices in the loss.")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Share of the float network's choices in the loss.", show_default="0"
+        ),
+    ] = None,
     float_blocks: Annotated[
         str, typer.Option(help="Operators to keep in float32, as in 3,7 (see quantization-report).")
     ] = "",
@@ -57,16 +70,33 @@ def quantize(
     batch_size: Annotated[int, typer.Option(min=1, help="Images of a step.")] = 256,
     seed: Annotated[int, typer.Option(min=0, help="Of the data's order and of new classes.")] = 0,
     images: CompareImages = 1000,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Processes that decode images not kept in memory.", show_default="4"
+        ),
+    ] = None,
+    memory_gb: Annotated[
+        float | None,
+        typer.Option(min=0, help="Images are kept in memory up to so many GB.", show_default="4"),
+    ] = None,
+    resume: Resume = False,
 ) -> None:
     """Make a trained network int8, by finetuning or post-training, and export it verified.
 
     Leaves RUN/NAME.network.pt, RUN/NAME.int8.tflite and RUN/NAME.int8.labels.txt. The file is
-    only written if it computes what torch computes, on every kernel set.
+    only written if it computes what torch computes, on every kernel set. Ctrl-C and SIGTERM save
+    the finetuning; --resume goes on from there. `torchrun` shares it among processes.
     """
     from search_client.deployment.export import export, write  # noqa: PLC0415
-    from search_client.deployment.trained_network import Source, load_artifact  # noqa: PLC0415
+    from search_client.deployment.trained_network import (  # noqa: PLC0415
+        Source,
+        artifact_path,
+        load_artifact,
+    )
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.quantization.finetuning import QatConfig  # noqa: PLC0415
+    from search_client.stages.data import read_images  # noqa: PLC0415
     from search_client.stages.quantize import (  # noqa: PLC0415
         QuantizeOptions,
         as_artifact,
@@ -75,44 +105,82 @@ def quantize(
         comparison_images,
         labelled_for,
         quantize_artifact,
-        read_images,
     )
     from search_client.stages.train import load_network  # noqa: PLC0415
+    from search_client.training import distributed  # noqa: PLC0415
 
-    stages = Stages(console)
-    finetuning = QatConfig(
+    given = _given(
         epochs=epochs,
         learning_rate=learning_rate,
         norm_epochs=norm_epochs,
         frozen_epochs=frozen_epochs,
         distillation=distillation,
     )
+    if ptq:
+        _refuse_beside_ptq([*given, *_given(resume=resume or None)])
+    finetuning = None if ptq else QatConfig.model_validate(given)
     blocks = integers(float_blocks, "--float-blocks")
-    if weights is None:
-        artifact = load_artifact(run, network)
+    if name is None:
+        name = network if weights is None else weights.stem
+    saved = artifact_path(run, name)
+    checkpoint = saved.with_suffix(".unfinished.pt")
+    with distributed.joined():
+        stages = Stages(console, quiet=distributed.rank() > 0)
+        if weights is None:
+            artifact = load_artifact(run, network)
+            folder, model = data_folder(data, artifact), artifact.model
+        else:
+            artifact = None
+            folder, model = data_folder(data, None), load_network(weights)
         training, test = read_images(
-            data_folder(data, artifact), artifact.network.input_size, stages
+            folder,
+            model.network.input_size,
+            stages,
+            **_given(workers=workers, memory_gb=memory_gb),
         )
-    else:
-        folder, model = data_folder(data, None), load_network(weights)
-        training, test = read_images(folder, model.network.input_size, stages)
-        artifact = as_artifact(model, training.classes, Source(run.name, None, str(folder)))
-    if classes_of_data:
-        artifact = classes_changed(artifact, training.classes, seed)
-    if background:
-        artifact = background_added(artifact, seed)
-    options = QuantizeOptions(None if ptq else finetuning, blocks, batch_size, seed)
-    artifact = quantize_artifact(artifact, labelled_for(artifact, training), options, stages)
-    compared = comparison_images(labelled_for(artifact, test), artifact.network.input_size, images)
+        if artifact is None:
+            artifact = as_artifact(model, training.classes, Source(run.name, None, str(folder)))
+        if classes_of_data:
+            artifact = classes_changed(artifact, training.classes, seed)
+        if background:
+            artifact = background_added(artifact, seed)
+        artifact = quantize_artifact(
+            artifact,
+            labelled_for(artifact, training),
+            QuantizeOptions(finetuning, blocks, batch_size, seed),
+            stages,
+            checkpoint=checkpoint,
+            resume=resume,
+        )
+        if distributed.rank() > 0:
+            return
+    size = artifact.network.input_size
+    compared = comparison_images(labelled_for(artifact, test), size, images)
     with stages.stage("export", "Compare the file with torch"), stages.bar("images") as advance:
         exported = export(artifact, "int8", *compared, advance)
-    result = name or (weights.stem if weights is not None else network)
-    artifact.save(run, result)
-    path = run / f"{result}.int8.tflite"
+    artifact.save(run, name)
+    path = run / f"{name}.int8.tflite"
     write(exported, artifact, path)
+    checkpoint.unlink(missing_ok=True)
     worst = exported.verification.worst
     console.print(
         f"{path}: top-1 {worst.accuracy:.2%} on {exported.verification.images} images; agrees "
         f"with torch on {worst.top1_agreement:.2%}, at most {worst.max_steps} output steps apart",
         markup=False,
     )
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """Return the options that a user gave; the others have their defaults where they are used."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _refuse_beside_ptq(given: Sequence[str]) -> None:
+    """See that no option of finetuning was given with --ptq.
+
+    Raises:
+        UserError: one was; all are named.
+    """
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UserError(f"--ptq changes no weight, so it takes no {options}; leave out either")

@@ -40,11 +40,8 @@ def verify(
     from search_client.deployment.export import verified  # noqa: PLC0415
     from search_client.deployment.origin import find_origin  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
-    from search_client.stages.quantize import (  # noqa: PLC0415
-        comparison_images,
-        labelled_for,
-        read_images,
-    )
+    from search_client.stages.data import read_images  # noqa: PLC0415
+    from search_client.stages.quantize import comparison_images, labelled_for  # noqa: PLC0415
 
     require_file(model)
     content = model.read_bytes()

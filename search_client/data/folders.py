@@ -50,6 +50,9 @@ class Pictures(Protocol):
     def subset(self, indices: Tensor) -> Self:
         """The images at some indices."""
 
+    def relabelled(self, labels: Tensor, classes: tuple[str, ...]) -> Self:
+        """Return the same images with other labels, int64 [N], of other classes."""
+
     def read(self, orders: Sequence[Tensor]) -> Iterator[Tensor]:
         """Images at the indices of each order, uint8 [len(order), 3, S, S], RGB."""
 
@@ -74,6 +77,10 @@ class ImageSet:
     def subset(self, indices: Tensor) -> ImageSet:
         """The images at some indices."""
         return ImageSet(self.images[indices], self.labels[indices], self.classes)
+
+    def relabelled(self, labels: Tensor, classes: tuple[str, ...]) -> ImageSet:
+        """Return the same images with other labels, int64 [N], of other classes."""
+        return ImageSet(self.images, labels, classes)
 
     def read(self, orders: Sequence[Tensor]) -> Iterator[Tensor]:
         """Images at the indices of each order, uint8 [len(order), 3, S, S], RGB."""

@@ -90,6 +90,10 @@ class StoredImages:
         """The images at some indices."""
         return replace(self, indices=self.indices[indices], labels=self.labels[indices])
 
+    def relabelled(self, labels: Tensor, classes: tuple[str, ...]) -> Self:
+        """Return the same images with other labels, int64 [N], of other classes."""
+        return replace(self, labels=labels, classes=classes)
+
     def read(self, orders: Sequence[Tensor]) -> Iterator[Tensor]:
         """Images at the indices of each order, uint8 [len(order), 3, S, S], RGB."""
         loader: DataLoader[Tensor] = DataLoader(

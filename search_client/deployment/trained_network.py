@@ -49,7 +49,7 @@ class Artifact:
     def save(self, folder: Path, name: str) -> Path:
         """Writes `FOLDER/NAME.network.pt`, whole or not at all."""
         quantized = self.quantized
-        path = folder / f"{name}{SUFFIX}"
+        path = artifact_path(folder, name)
         state: checkpoints.State = {
             "format": FORMAT,
             "network": self.network.model_dump_json(),
@@ -71,6 +71,20 @@ def _dropout(model: FloatNetwork) -> float:
     return float(found)
 
 
+def artifact_path(folder: Path, name: str) -> Path:
+    """Return the file `FOLDER/NAME.network.pt`.
+
+    Raises:
+        UserError: the name is empty, or would lead to another folder.
+    """
+    if not name or Path(name).name != name or "\\" in name:
+        raise UserError(
+            f"{name!r} is no name of a network in {folder}; give a name without folders, as in "
+            "tuned"
+        )
+    return folder / f"{name}{SUFFIX}"
+
+
 def artifact_names(folder: Path) -> tuple[str, ...]:
     """Names of the networks in a run's folder, sorted."""
     return tuple(sorted(path.name.removesuffix(SUFFIX) for path in folder.glob(f"*{SUFFIX}")))
@@ -83,7 +97,7 @@ def load_artifact(folder: Path, name: str) -> Artifact:
         NoArtifact: there is none; the message names those that are there.
         BadCheckpoint: it cannot be read.
     """
-    path = folder / f"{name}{SUFFIX}"
+    path = artifact_path(folder, name)
     if not path.is_file():
         present = ", ".join(artifact_names(folder)) or "none"
         raise NoArtifact(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from hashlib import sha256
 from itertools import islice
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from netspec.networks import Network
@@ -42,6 +43,15 @@ class QatConfig(LoopConfig):
     distillation: float = Field(
         default=0.0, ge=0, le=1, description="share of the float network's choices in the loss"
     )
+
+
+def state_hash(model: nn.Module) -> str:
+    """SHA-256 (hex) of a model's parameters and statistics."""
+    found = sha256()
+    for name, value in model.state_dict().items():
+        found.update(name.encode())
+        found.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 @torch.no_grad()
@@ -116,6 +126,7 @@ def finetune_int8(
         on_step,
         freeze,
         change=distil if config.distillation else None,
+        origin=state_hash(model),
         checkpoints=checkpoints,
         resume=resume,
     )

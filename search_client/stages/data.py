@@ -18,7 +18,7 @@ from search_client.data.folders import (
 from search_client.data.stored import Files, StoredImages
 from search_client.data.webdataset import has_shards, read_shards
 from search_client.progress import Stages
-from search_client.recipe import Settings
+from search_client.recipe import MEMORY_GB, WORKERS, Settings
 
 
 def read_data(
@@ -35,23 +35,45 @@ def read_data(
     Raises:
         UserError: the folder cannot be read as images, or has other classes.
     """
-    size = stored_size(settings.input_size)
-    training: Pictures
-    test: Pictures
-    with stages.stage("data", f"Read images from {data}"):
-        if has_shards(data):
-            training, test = read_shards(data, size, settings.workers)
-        elif _bytes(data, size) > settings.memory_gb * 1e9:
-            training, test = stored_folder(data, size, settings.workers)
-        else:
-            with stages.bar("images") as advance:
-                training, test = read_folder(data, size, advance)
+    training, test = read_images(
+        data, settings.input_size, stages, workers=settings.workers, memory_gb=settings.memory_gb
+    )
     if classes and training.classes != tuple(classes):
         raise UserError(
             f"{data} has the classes {', '.join(training.classes)}, but the search was made on "
             f"{', '.join(classes)}; give the same data"
         )
     return training, test
+
+
+def read_images(
+    data: Path,
+    input_size: int,
+    stages: Stages,
+    *,
+    workers: int = WORKERS,
+    memory_gb: float = MEMORY_GB,
+) -> tuple[Pictures, Pictures]:
+    """The training and test images of a folder, stored for an input size (px).
+
+    Args:
+        data: folder of images, or of WebDataset shards.
+        input_size: of the network, px.
+        stages: shows the progress.
+        workers: processes that decode images which are not kept in memory.
+        memory_gb: images are kept in memory where all of them take at most so many GB.
+
+    Raises:
+        UserError: the folder cannot be read as images.
+    """
+    size = stored_size(input_size)
+    with stages.stage("data", f"Read images from {data}"):
+        if has_shards(data):
+            return read_shards(data, size, workers)
+        if _bytes(data, size) > memory_gb * 1e9:
+            return stored_folder(data, size, workers)
+        with stages.bar("images") as advance:
+            return read_folder(data, size, advance)
 
 
 def in_memory(pictures: Pictures) -> ImageSet:

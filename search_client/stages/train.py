@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -20,6 +22,17 @@ from search_client.training.loop import TrainStep, train
 from search_client.training.step import evaluate
 
 EVALUATION_BATCH = 250
+
+
+@contextmanager
+def training_stage(
+    stages: Stages, name: str, heading: str, label: str
+) -> Iterator[Callable[[TrainStep], None]]:
+    """Open a stage with a bar, and give what shows a training's steps in it."""
+    with stages.stage(name, heading), stages.bar(label) as advance:
+        yield lambda step: advance(
+            step.done, step.total, f"loss {step.loss:.3f}, accuracy {step.accuracy:.1%}"
+        )
 
 
 def train_network(
@@ -64,12 +77,7 @@ def train_network(
     unfinished = None if weights is None else weights.with_suffix(".unfinished.pt")
     state = load(unfinished) if resume and unfinished is not None else None
     checkpoints = Checkpoints(unfinished, settings.checkpoint_minutes)
-    with stages.stage("train", f"Train {network.name}"), stages.bar("training") as advance:
-
-        def show(step: TrainStep) -> None:
-            remark = f"loss {step.loss:.3f}, accuracy {step.accuracy:.1%}"
-            advance(step.done, step.total, remark)
-
+    with training_stage(stages, "train", f"Train {network.name}", "training") as show:
         train(model, batches, settings.train, show, checkpoints=checkpoints, resume=state)
         plain = PlainBatches(test, size, EVALUATION_BATCH, device=device())
         accuracy = evaluate(model, plain)

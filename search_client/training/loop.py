@@ -123,6 +123,7 @@ def train(
     on_epoch: Callable[[int], None] = lambda _: None,
     *,
     change: LossChange | None = None,
+    origin: str = "",
     checkpoints: Checkpoints | None = None,
     resume: State | None = None,
 ) -> list[Epoch]:
@@ -135,6 +136,7 @@ def train(
         on_step: called after every step.
         on_epoch: called before every epoch with its number, from 0; of a resumed one again.
         change: of the loss, as in `weight_step`.
+        origin: what the training begins from, if not from drawn weights; a resume needs the same.
         checkpoints: saves the training as it goes.
         resume: a state that they saved.
 
@@ -142,7 +144,7 @@ def train(
         Stopped: the process was asked to end; the state is saved.
         Diverged: the loss or a weight is no finite number; nothing of it is saved.
     """
-    run = _Training(model, batches, config, change)
+    run = _Training(model, batches, config, change, origin)
     if resume is not None:
         run.load_state(resume)
     saved = checkpoints or Checkpoints(None)
@@ -163,11 +165,13 @@ class _Training:
         batches: Batches,
         config: LoopConfig,
         change: LossChange | None = None,
+        origin: str = "",
     ) -> None:
         self.model = model.train()
         self.batches = batches
         self.config = config
         self.change = change
+        self.origin = origin
         self.device = device_of(model)
         distributed.agree(model)
         self.optimizer = config.optimizer_of(model)
@@ -255,6 +259,7 @@ class _Training:
         return {
             "config": self.config.model_dump_json(),
             "batches": len(self.batches),
+            "origin": self.origin,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": self.average,
@@ -276,6 +281,8 @@ class _Training:
             config = None
         if config != self.config or state.get("batches") != len(self.batches):
             raise BadCheckpoint.saved_by("a training with other settings or data")
+        if state.get("origin", "") != self.origin:
+            raise BadCheckpoint.saved_by("a training that began from other weights")
         try:
             self.model.load_state_dict(state["model"])
         except RuntimeError as error:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Self
+from typing import Self, cast
 
 import pytest
 import torch
+from typer.core import TyperGroup, TyperOption
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from netspec.errors import UserError
@@ -35,8 +38,11 @@ from search_client.deployment.trained_network import (
     artifact_names,
     load_artifact,
 )
+from search_client.networks.layers import FloatNetwork
+from search_client.quantization.finetuning import QatConfig
 from search_client.quantization.mixed_precision import conversions_of
-from search_client.training.checkpoints import save
+from search_client.recipe import Settings
+from search_client.training.checkpoints import BadCheckpoint, Checkpoints, State, Stopped, save
 from tests.integration.search_client.exported import CLASSES, NETWORK, trained_artifact
 from tests.made_up import operator_entry
 from tests.unit.search_client.tables import snapshot
@@ -63,6 +69,11 @@ def run(artifact: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for form in FORMS:
         content = export(artifact, form, IMAGES, TEST.labels)
         write(content, artifact, folder / f"searched.{form}.tflite")
+    return folder
+
+
+def make(folder: Path) -> Path:
+    folder.mkdir(parents=True)
     return folder
 
 
@@ -253,6 +264,118 @@ def test_quantize_takes_weights_that_were_only_trained(
     save({"something": "else"}, weights)
     with pytest.raises(UserError, match="holds no trained network"):
         command("quantize", "--run", tmp_path, "--weights", weights, "--data", data, "--ptq")
+
+
+FINETUNING = ("--epochs", "2", "--norm-epochs", "1", "--frozen-epochs", "1", "--batch-size", "20")
+
+
+def quantized_by(folder: Path, *options: str | Path) -> dict[str, torch.Tensor]:
+    """The int8 weights and ranges after `quantize`."""
+    command("quantize", "--run", folder, "--network", "net", *FINETUNING, *options)
+    quantized = load_artifact(folder, "net").quantized
+    assert quantized is not None
+    return quantized.state_dict()
+
+
+def test_quantize_goes_on_bit_for_bit_and_with_the_same_network_alone(
+    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("whole", "stopped"):
+        replace(artifact, quantized=None).save(make(tmp_path / name), "net")
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    expected = quantized_by(whole)
+    steps = iter(range(100))
+
+    def interrupt(self: Checkpoints, state: Callable[[], State]) -> None:
+        if next(steps) == 13:  # in the second epoch of 10 steps
+            self.save(state())
+            raise Stopped("stopped")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "step", interrupt)
+        with pytest.raises(Stopped):
+            quantized_by(stopped)
+    assert not list(stopped.glob("*.tflite"))
+    assert artifact_names(stopped) == ("net",)
+    resumed = quantized_by(stopped, "--resume")
+    for name, value in expected.items():
+        assert torch.equal(value, resumed[name]), name
+    assert not list(stopped.glob("*unfinished*"))
+    assert (stopped / "net.int8.tflite").is_file()
+    with pytest.raises(BadCheckpoint, match="start without --resume"):
+        quantized_by(stopped, "--resume")
+
+
+def test_quantize_resumes_no_finetuning_of_other_weights(
+    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = replace(artifact, quantized=None)
+    fresh.save(tmp_path, "net")
+
+    def interrupt(self: Checkpoints, state: Callable[[], State]) -> None:
+        self.save(state())
+        raise Stopped("stopped")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "step", interrupt)
+        with pytest.raises(Stopped):
+            quantized_by(tmp_path)
+    torch.manual_seed(1)
+    replace(fresh, model=FloatNetwork(NETWORK)).save(tmp_path, "net")
+    with pytest.raises(BadCheckpoint, match="began from other weights"):
+        quantized_by(tmp_path, "--resume")
+
+
+def test_quantize_gives_the_same_network_of_images_left_on_disk(
+    artifact: Artifact, tmp_path: Path
+) -> None:
+    for name in ("memory", "disk"):
+        replace(artifact, quantized=None).save(make(tmp_path / name), "net")
+    expected = quantized_by(tmp_path / "memory")
+    on_disk = quantized_by(tmp_path / "disk", "--memory-gb", "0", "--workers", "0")
+    for name, value in expected.items():
+        assert torch.equal(value, on_disk[name]), name
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--epochs", "3"),
+        ("--learning-rate", "0.1"),
+        ("--norm-epochs", "0"),
+        ("--frozen-epochs", "0"),
+        ("--distillation", "0"),
+        ("--resume",),
+    ],
+)
+def test_post_training_refuses_what_finetuning_takes(
+    tmp_path: Path, option: tuple[str, ...]
+) -> None:
+    with pytest.raises(UserError, match=rf"takes no {option[0]};"):
+        command("quantize", "--run", tmp_path, "--ptq", *option)
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/b", "/x", ""])
+def test_a_name_does_not_lead_out_of_the_run(artifact: Artifact, tmp_path: Path, name: str) -> None:
+    run = make(tmp_path / "a" / "run")
+    with pytest.raises(UserError, match="give a name without folders"):
+        command("quantize", "--run", run, "--ptq", "--as", name)
+    with pytest.raises(UserError, match="give a name without folders"):
+        artifact.save(run, name)
+    with pytest.raises(UserError, match="give a name without folders"):
+        load_artifact(run, name)
+
+
+def test_the_help_of_quantize_tells_the_defaults_there_are() -> None:
+    config, settings = QatConfig(), Settings()
+    group = cast("TyperGroup", get_command(app))
+    options = {
+        option.name: cast("TyperOption", option) for option in group.commands["quantize"].params
+    }
+    for name in ("epochs", "learning_rate", "norm_epochs", "frozen_epochs", "distillation"):
+        assert float(str(options[name].show_default)) == getattr(config, name)
+    for name in ("workers", "memory_gb"):
+        assert float(str(options[name].show_default)) == getattr(settings, name)
 
 
 def test_options_of_other_shapes_are_refused() -> None:
