@@ -66,7 +66,7 @@ def write_data(folder: Path) -> Path:
     return folder
 
 
-#: a whole run in seconds: 2 searched blocks, 56 operators with the baseline's
+#: a whole run in seconds; a space of two blocks would be faster than every MobileNetV2
 RECIPE = """
 precision = "int8"
 baseline_width = 0.25
@@ -82,8 +82,8 @@ calibration_networks = 2
 input_size = 32
 width = 0.25
 stages = [
-  {{ channels = 24, depth = 1, stride = 2 }},
-  {{ channels = 40, depth = 1, stride = 2 }},
+  {{ channels = 24, depth = 4, stride = 2 }},
+  {{ channels = 40, depth = 4, stride = 2 }},
 ]
 
 [search]
