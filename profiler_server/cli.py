@@ -77,7 +77,8 @@ def serve(
 
     with serving.listen(host, port) as listening:
         url = serving.url_of(listening)
-        with open_database(database_url, needs_schema=False) as (database, _):
+        migration = "migrate the database"
+        with open_database(database_url, needs_schema=False, task=migration) as (database, _):
             if database.is_sqlite:
                 schema.upgrade(database)
         with open_database(database_url) as (database, settings):
@@ -100,7 +101,8 @@ def migrate(database_url: DatabaseUrl = None) -> None:
     """
     from profiler_server.kit.sql import schema  # noqa: PLC0415
 
-    with open_database(database_url, needs_schema=False) as (database, _):
+    migration = "migrate the database"
+    with open_database(database_url, needs_schema=False, task=migration) as (database, _):
         before = schema.current_revision(database)
         schema.upgrade(database)
         after = schema.current_revision(database)
@@ -120,7 +122,7 @@ def backup(
     """
     from profiler_server.kit.sql.backup import back_up  # noqa: PLC0415
 
-    with open_database(database_url) as (database, _):
+    with open_database(database_url, task=f"copy the database to {file}") as (database, _):
         how_to_restore = back_up(database, file)
     typer.echo(f"{file} has the whole database; {how_to_restore}")
 
@@ -134,7 +136,10 @@ def rederive(database_url: DatabaseUrl = None) -> None:
     from profiler_server.entries import derivation  # noqa: PLC0415
     from profiler_server.entries import share_repository as shares  # noqa: PLC0415
 
-    with open_database(database_url) as (database, _), database.write() as session:
+    with (
+        open_database(database_url, task="derive entries") as (database, _),
+        database.write() as session,
+    ):
         before = shares.count_derived_entries(session)
         after = derivation.rederive(session)
     typer.echo(f"{after} entries derived ({before} before)")

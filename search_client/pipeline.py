@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from netspec.client import LatencyTable, ProfilerClient
 from netspec.operators import PRECISIONS, Operator
 from netspec.wire import Entry, Target
@@ -110,12 +108,12 @@ def search_only(
     resume: bool = False,
     observers: Sequence[Observer] = (),
 ) -> SearchResult:
-    """The job up to the network found; args as in `run`, and progress is shown on the terminal.
+    """The job up to the network found; args as in `run`, and progress is shown on stderr.
 
     Raises:
         UserError: a stage could not be done; the message says what to do.
     """
-    job = _begin(client, target, settings, data, folder, stages or Stages(Console()))
+    job = _begin(client, target, settings, data, folder, stages or Stages())
     needed = job.settings.searched_operators()
     prices = _prices(job, needed, profile_missing=profile_missing, resume=resume)
     return _search(job, prices, resume=resume, signals=True, observers=observers)

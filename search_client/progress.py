@@ -1,4 +1,8 @@
-"""What a run shows while it works: one heading a stage, one bar for everything over 2 s."""
+"""What a run shows on stderr while it works, as stdout is for results.
+
+On a terminal: one heading a stage, one bar for everything over 2 s. In a log: a line at the begin
+and the end of each stage and each bar, and every 30 s between.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from netspec.console.heartbeat import heartbeat
+from netspec.console.units import duration_text
 from netspec.wire import Job
 
 
@@ -34,9 +40,8 @@ def job_progress(advance: Advance) -> Callable[[Job], None]:
     """What sets a bar to the visits of a job."""
 
     def show(job: Job) -> None:
-        waiting = job.state == "queued"
-        remark = "waiting for an agent (device-agent run)" if waiting else "visits"
-        advance(job.visits_done, job.visits, remark)
+        waiting = "waiting for an agent (device-agent run)"
+        advance(job.visits_done, job.visits, waiting if job.state == "queued" else "")
 
     return show
 
@@ -55,26 +60,61 @@ class _Bars(Progress):
 class Stages:
     """Names, draws and times the stages of a run."""
 
-    def __init__(self, console: Console, *, quiet: bool = False) -> None:
-        """`quiet` shows nothing: of several processes one is enough."""
-        self.console = Console(quiet=True) if quiet else console
+    def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
+        """Show on a console, by default on stderr.
+
+        Args:
+            console: where to.
+            quiet: show nothing: of several processes one is enough.
+        """
+        self.console = Console(quiet=True) if quiet else console or Console(stderr=True)
+        self._animated = self.console.is_terminal or self.console.is_jupyter
         #: wall time in s by stage, in order
         self.seconds: dict[str, float] = {}
+        #: in a log, what each bar that runs says of itself; None: nobody tells it every 30 s yet
+        self._lines: dict[str, str] | None = None
 
     @contextmanager
     def stage(self, name: str, what: str) -> Iterator[None]:
         """A stage of the run; time in stages of the same name adds up."""
-        self.console.print(what, style="bold", markup=False)
+        self._print(what, style="bold")
         started = time.monotonic()
+        outcome = "stopped after"
         try:
-            yield
+            with self._told(what):
+                yield
+            outcome = "done in"
         finally:
             spent = time.monotonic() - started
             self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 1)
+            if not self._animated:
+                self.note(f"{outcome} {duration_text(spent)}")
 
     @contextmanager
     def bars(self, *labels: str) -> Iterator[dict[str, Advance]]:
         """Progress bars by label, which stay when they are full."""
+        draw = self._drawn_bars if self._animated else self._written_bars
+        with draw(labels) as bars:
+            yield bars
+
+    @contextmanager
+    def bar(self, label: str) -> Iterator[Advance]:
+        """One progress bar."""
+        with self.bars(label) as bars:
+            yield bars[label]
+
+    def note(self, text: str) -> None:
+        """A line under the stage's heading."""
+        self._print(f"  {text}")
+
+    def _print(self, text: str, style: str | None = None) -> None:
+        # soft_wrap: in a log, one line stays one line
+        self.console.print(
+            text, style=style, highlight=False, markup=False, soft_wrap=not self._animated
+        )
+
+    @contextmanager
+    def _drawn_bars(self, labels: Iterable[str]) -> Iterator[dict[str, Advance]]:
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -97,11 +137,42 @@ class Stages:
             yield {label: partial(advance, label) for label in labels}
 
     @contextmanager
-    def bar(self, label: str) -> Iterator[Advance]:
-        """One progress bar."""
-        with self.bars(label) as bars:
-            yield bars[label]
+    def _written_bars(self, labels: Iterable[str]) -> Iterator[dict[str, Advance]]:
+        full: dict[str, bool] = {}
+        with self._told(" and ".join(labels)) as running:
 
-    def note(self, text: str) -> None:
-        """A line under the stage's heading."""
-        self.console.print(f"  {text}", highlight=False, markup=False)
+            def advance(label: str, done: int, total: int, remark: str = "") -> None:
+                line = f"{label}: {done} of {total}" + (f", {remark}" if remark else "")
+                # A bar is written when it begins and when it is full, however often it is set.
+                if label not in full or (done >= total and not full[label]):
+                    self.note(line)
+                full[label] = done >= total
+                running[label] = line
+                if full[label]:
+                    del running[label]
+
+            try:
+                yield {label: partial(advance, label) for label in labels}
+            finally:
+                for line in filter(None, [running.pop(label, "") for label in full]):
+                    self.note(line)
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[dict[str, str]]:
+        """Say every 30 s how far the bars are, or that there is work; gives the bars' lines."""
+        if self._animated or self._lines is not None:
+            yield {} if self._lines is None else self._lines
+            return
+        started = time.monotonic()
+        lines = self._lines = {}
+
+        def tell() -> None:
+            spent = duration_text(time.monotonic() - started)
+            for line in tuple(lines.values()) or (what,):
+                self.note(f"{line}, {spent}")
+
+        try:
+            with heartbeat(tell):
+                yield lines
+        finally:
+            self._lines = None

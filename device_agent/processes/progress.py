@@ -17,6 +17,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichProgress
 
+from netspec.console.heartbeat import heartbeat
+
 _log = structlog.get_logger()
 
 
@@ -67,21 +69,27 @@ def _nothing_runs() -> None:
 
 
 class LogProgress:
-    """One line a stage, with the steps made and the time they took."""
+    """A line at a stage's begin, every 30 s and at its end, with the steps made and the time."""
 
     def __init__(self) -> None:
         self._steps = 0
 
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[None]:
-        """A line when the stage ends."""
+        """Lines while the stage lasts."""
         self._steps = 0
         started = time.monotonic()
-        try:
-            yield
-        finally:
+
+        def say(state: str) -> None:
             seconds = round(time.monotonic() - started, 1)
-            _log.info(name, steps=self._steps, of=total, s=seconds)
+            _log.info(name, state=state, steps=self._steps, of=total, s=seconds)
+
+        say("begins")
+        try:
+            with heartbeat(lambda: say("goes on")):
+                yield
+        finally:
+            say("ends")
 
     def advance(self) -> None:
         """One step is done."""

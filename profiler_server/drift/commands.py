@@ -25,7 +25,7 @@ def recheck(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     from profiler_server.drift import service  # noqa: PLC0415
 
     done = []
-    with open_database(database_url) as (database, settings):
+    with open_database(database_url, task="recheck tables") as (database, settings):
         with database.read() as session:
             target_ids = [one.id for one in devices.targets(session)]
         for target_id in target_ids:

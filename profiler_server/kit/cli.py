@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from netspec.console.heartbeat import working
 from netspec.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,9 +26,14 @@ DatabaseUrl = Annotated[
 
 @contextmanager
 def open_database(
-    url: str | None, *, needs_schema: bool = True
+    url: str | None, *, needs_schema: bool = True, task: str = "read the database"
 ) -> Iterator[tuple[Database, Settings]]:
     """A command's database and settings.
+
+    Args:
+        url: of the database; None: that of the settings.
+        needs_schema: whether the schema must be the one this code needs.
+        task: what the block does, said on stderr once it takes over 2 s.
 
     Raises:
         UserError: the database does not open, its schema is not the one this code needs, it fails
@@ -44,25 +50,23 @@ def open_database(
 
     metadata()
     settings = Settings.from_environment(url)
-    database = Database(settings.database_url)
-    try:
-        database.check()
-        if needs_schema and (current := schema.current_revision(database)) != (
-            wanted := schema.wanted_revision()
-        ):
+    with working(task), closing(Database(settings.database_url)) as database:
+        try:
+            database.check()
+            if needs_schema and (current := schema.current_revision(database)) != (
+                wanted := schema.wanted_revision()
+            ):
+                raise UserError(
+                    f"the database is at schema {current or 'none'}, this version needs {wanted}; "
+                    "run `profiler-server migrate`"
+                )
+            yield database, settings
+        except DBAPIError as error:
+            problem = problem_of(error)
+            if problem is None:
+                raise
             raise UserError(
-                f"the database is at schema {current or 'none'}, this version needs {wanted}; "
-                "run `profiler-server migrate`"
-            )
-        yield database, settings
-    except DBAPIError as error:
-        problem = problem_of(error)
-        if problem is None:
-            raise
-        raise UserError(
-            f"{problem.title}: {error.orig}; run the command again once that is mended"
-        ) from error
-    except Problem as problem:
-        raise UserError(problem.detail) from problem
-    finally:
-        database.close()
+                f"{problem.title}: {error.orig}; run the command again once that is mended"
+            ) from error
+        except Problem as problem:
+            raise UserError(problem.detail) from problem

@@ -13,7 +13,6 @@ from search_client.commands.options import (
     Overrides,
     SearchRun,
     console,
-    console_beside,
     overridden,
 )
 from search_client.comparison.methods import Method
@@ -45,7 +44,7 @@ def compare(
     from search_client.runs.load import read_run  # noqa: PLC0415
     from search_client.stages.data import read_data  # noqa: PLC0415
 
-    stages = Stages(console_beside(as_json))
+    stages = Stages()
     loaded = read_run(run)
     settings = overridden(loaded.record.settings, overrides)
     training, test = read_data(data, settings, stages, loaded.record.classes)

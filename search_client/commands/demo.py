@@ -16,7 +16,6 @@ from search_client.commands.options import (
     Recipe,
     RunFolder,
     console,
-    console_beside,
 )
 
 
@@ -49,7 +48,7 @@ def demo(
         signal.signal(ending, signal.default_int_handler)
     make_folder(run)
     try:
-        report = run_demo(settings, data, run, port, Stages(console_beside(as_json)))
+        report = run_demo(settings, data, run, port, Stages())
     except KeyboardInterrupt:
         raise Interrupted(
             f"stopped; every visit made so far is kept in {run / 'profiler'}, "

@@ -14,7 +14,6 @@ from search_client.commands.options import (
     ProfilerUrl,
     TargetOption,
     console,
-    console_beside,
     profiler_client,
 )
 from search_client.commands.quantization_options import ModelFile, require_file
@@ -49,7 +48,7 @@ def evaluate(
     if model.suffix == ".pt":
         _evaluate_weights(model, data, as_json=as_json)
         return
-    stages = Stages(console_beside(as_json))
+    stages = Stages()
     with stages.stage("evaluate", f"Run {model}"), stages.bar("images") as advance:
         found = evaluate_file(model, data, workers, advance)
     told: dict[str, Any] = asdict(found)
@@ -79,7 +78,7 @@ def _evaluate_weights(weights: Path, data: Path, *, as_json: bool) -> None:
     from search_client.stages.data import read_images  # noqa: PLC0415
     from search_client.stages.train import evaluate_weights, load_network  # noqa: PLC0415
 
-    stages = Stages(console_beside(as_json))
+    stages = Stages()
     _, test = read_images(data, load_network(weights).network.input_size, stages)
     with stages.stage("evaluate", f"Run {weights}"):
         accuracy = evaluate_weights(weights, test)

@@ -42,7 +42,7 @@ def export(
     from search_client.stages.data import read_images  # noqa: PLC0415
     from search_client.stages.quantize import comparison_images, labelled_for  # noqa: PLC0415
 
-    stages = Stages(console)
+    stages = Stages()
     artifact = load_artifact(run, network)
     size = artifact.network.input_size
     _, test = read_images(data_folder(data, artifact), size, stages)

@@ -17,7 +17,6 @@ from search_client.commands.options import (
     ProfilerUrl,
     TargetOption,
     console,
-    console_beside,
     profiler_client,
 )
 from search_client.progress import Stages, job_progress
@@ -46,7 +45,7 @@ def latency(
     is not measured again.
     """
     read_model(model)
-    stages = Stages(console_beside(as_json))
+    stages = Stages()
     with profiler_client(profiler_url) as client, stages.bar("visits") as advance:
         measured = client.measure(model, target, rounds=rounds, on_progress=job_progress(advance))
     if as_json:

@@ -22,7 +22,7 @@ console = Console()
 
 
 def console_beside(as_json: bool) -> Console:
-    """Where progress is shown: on stderr, if stdout is for JSON alone."""
+    """Where a command names its files: on stderr, if stdout is for JSON alone."""
     return Console(stderr=True) if as_json else console
 
 

@@ -38,6 +38,6 @@ def profile(
 
     settings = read_recipe(recipe, overrides or []).for_classes(classes)
     with profiler_client(profiler_url) as client:
-        profiled = run_profile(client, client.target(target), settings, Stages(console), method)
+        profiled = run_profile(client, client.target(target), settings, Stages(), method)
     snapshot = profiled.table.snapshot
     console.print(f"Published {len(snapshot.entries)} entries as snapshot {snapshot.id}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
 from netspec.client import LatencyTable
@@ -18,7 +17,6 @@ from search_client.commands.options import (
     SavedTable,
     TargetOption,
     console,
-    console_beside,
     profiler_client,
 )
 
@@ -58,7 +56,6 @@ def quantization_report(
             profiler_url,
             target,
             settings,
-            console_beside(as_json),
             profile_conversions=profile_conversions,
         )
         if snapshot is None
@@ -72,23 +69,22 @@ def quantization_report(
 
 
 def _of_profiler(
-    url: str, wished: str | None, settings: Settings, shown: Console, *, profile_conversions: bool
+    url: str, wished: str | None, settings: Settings, *, profile_conversions: bool
 ) -> Snapshot:
+    from search_client.progress import Stages  # noqa: PLC0415
     from search_client.quantization.mixed_precision import conversions_of  # noqa: PLC0415
+    from search_client.stages.profile import measure  # noqa: PLC0415
 
     with profiler_client(url) as client:
         chosen = client.target(wished)
         if profile_conversions:
-            job = client.create_job(
-                JobRequest(
-                    name="conversions between precisions",
-                    target_id=chosen.id,
-                    operators=conversions_of(settings.baseline("int8")),
-                    rounds=settings.profiling.rounds,
-                )
+            request = JobRequest(
+                name="conversions between precisions",
+                target_id=chosen.id,
+                operators=conversions_of(settings.baseline("int8")),
+                rounds=settings.profiling.rounds,
             )
-            with shown.status("measuring conversions", spinner="dots") as status:
-                client.wait(job, lambda now: status.update(f"{now.visits_done} of {now.visits}"))
+            measure(client, request, "conversions", Stages())
             return client.publish(chosen.id)
         return client.latest_snapshot(chosen.id)
 

@@ -125,7 +125,7 @@ def quantize(
     saved = artifact_path(run, name)
     checkpoint = saved.with_suffix(".unfinished.pt")
     with distributed.joined():
-        stages = Stages(console, quiet=distributed.rank() > 0)
+        stages = Stages(quiet=distributed.rank() > 0)
         if weights is None:
             artifact = load_artifact(run, network)
             folder, model = data_folder(data, artifact), artifact.model

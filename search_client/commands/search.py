@@ -23,7 +23,6 @@ from search_client.commands.options import (
     SavedTable,
     client_of,
     console,
-    console_beside,
     print_found,
 )
 
@@ -108,7 +107,7 @@ def search(
                 "`search-client train`"
             )
         one = target_of(client, targets[0])
-        stages = Stages(console_beside(as_json), quiet=distributed.rank() > 0)
+        stages = Stages(quiet=distributed.rank() > 0)
         if only_search:
             result = search_only(
                 client,

@@ -50,7 +50,7 @@ def train(
     weights = out or run / "float.pt"
     make_folder(weights.parent)
     with distributed.joined():
-        stages = Stages(console, quiet=distributed.rank() > 0)
+        stages = Stages(quiet=distributed.rank() > 0)
         training, test = read_data(data, settings, stages, record.classes)
         train_network(
             chosen.with_precision("float32"),

@@ -21,7 +21,6 @@ from search_client.commands.options import (
     Recipe,
     TargetOption,
     console,
-    console_beside,
     profiler_client,
 )
 
@@ -63,7 +62,7 @@ def validate(
     if plot is not None and plot.suffix not in PLOT_ENDINGS:
         raise UserError(f"{plot} is neither .svg nor .png; name a plot with one of these endings")
     settings = read_recipe(recipe).for_classes(classes)
-    stages = Stages(console_beside(as_json))
+    stages = Stages()
     with profiler_client(profiler_url) as client:
         chosen = client.target(target)
         validations = [

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from netspec.console.command import AsJson, print_json
-from search_client.commands.options import console, console_beside
+from search_client.commands.options import console
 from search_client.commands.quantization_options import (
     DataOf,
     ModelFile,
@@ -46,7 +46,7 @@ def verify(
     require_file(model)
     content = model.read_bytes()
     artifact, form = find_origin(content, run)
-    stages = Stages(console_beside(as_json))
+    stages = Stages()
     size = artifact.network.input_size
     _, test = read_images(data_folder(data, artifact), size, stages)
     compared = comparison_images(labelled_for(artifact, test), size, images or len(test))

@@ -176,7 +176,7 @@ def measure(client: ProfilerClient, request: JobRequest, label: str, stages: Sta
         )
     if not job.tasks:
         return job
-    with stages.bar(label) as advance:
+    with stages.bar(f"{label}, visits") as advance:
         show = job_progress(advance)
         show(job)
         return client.wait(job, show)

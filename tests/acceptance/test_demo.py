@@ -188,7 +188,7 @@ def test_the_terminal_shows_the_table_and_where_the_report_is(first: Ran) -> Non
 def test_a_second_demo_reuses_every_entry_and_says_so(first: Ran, second: Ran) -> None:
     operators = len(first.settings.operators())
     assert f"{operators} of {operators} operators have fresh entries and are reused" in (
-        " ".join(second.ended.stdout.split())
+        " ".join(second.ended.stderr.split())
     )
     assert second.visits == first.visits
     assert second.report.entries == first.report.entries

@@ -74,7 +74,10 @@ def import_table(
         "clock_policy": clock_policy,
     }
     target, table = files.read(file, format_, facts, precision, leave_out=leave_out)
-    with open_database(database_url) as (database, _), database.write() as session:
+    with (
+        open_database(database_url, task=f"import {file}") as (database, _),
+        database.write() as session,
+    ):
         store.store(session, target, table)
         # Nothing will be added to it: it can be fetched and searched with at once.
         service.publish(session, target.id, PublishRequest())
@@ -99,6 +102,9 @@ def export_table(
     """
     from profiler_server.latency_tables.published import files, store  # noqa: PLC0415
 
-    with open_database(database_url) as (database, _), database.read() as session:
+    with (
+        open_database(database_url, task=f"export target {target}") as (database, _),
+        database.read() as session,
+    ):
         document = store.export(session, target, format_, precision)
     files.write(document, format_, output)

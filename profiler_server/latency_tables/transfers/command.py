@@ -42,7 +42,10 @@ def transfer_table(
     from profiler_server.devices.service import require_target  # noqa: PLC0415
     from profiler_server.latency_tables.transfers import service  # noqa: PLC0415
 
-    with open_database(database_url) as (database, settings), database.write() as session:
+    with (
+        open_database(database_url, task=f"fill the table of {target}") as (database, settings),
+        database.write() as session,
+    ):
         if source == "offers":
             require_target(session, target)
             offers = predecessors(session, target)
