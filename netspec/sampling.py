@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -22,6 +22,7 @@ def stratified_networks(
     count: int,
     seed: int,
     limits_ms: tuple[float, float] = (0.0, math.inf),
+    further: Sequence[Space] = (),
 ) -> list[Network]:
     """Networks whose sums of entries are spread evenly, on a log scale.
 
@@ -36,11 +37,14 @@ def stratified_networks(
         seed: same seed, same networks.
         limits_ms: least and greatest sum of entries wanted; where the space has none
             within, the nearest are kept.
+        further: spaces to draw from, too, each as often: other sizes and widths of the first.
     """
     rng = np.random.default_rng(seed)
     pool: dict[str, tuple[float, Network]] = {}
-    for _ in range(POOL_FACTOR * count):
-        network = space.network(_choices(space, rng))
+    spaces = (space, *further)
+    for draw in range(POOL_FACTOR * count):
+        drawn_from = spaces[draw % len(spaces)]
+        network = drawn_from.network(_choices(drawn_from, rng))
         sum_ms = sum(values_ms[operator.key] for operator in network.operators)
         pool[network.content_hash] = (math.log(sum_ms), network)
     left = sorted(pool.values(), key=lambda item: item[0])

@@ -12,6 +12,7 @@ from search_client.commands.demo import demo
 from search_client.commands.derive import derive
 from search_client.commands.latency import latency
 from search_client.commands.profile import profile
+from search_client.commands.rank import rank
 from search_client.commands.search import search
 from search_client.commands.snapshot import snapshot
 from search_client.commands.targets import targets
@@ -42,6 +43,9 @@ app.command(epilog="Example: search-client derive --run runs/search --latency-re
 app.command(epilog="Example: search-client train --run runs/search --data photos/")(train)
 app.command(epilog="Example: search-client compare --run runs/search --data photos/ --train")(
     compare
+)
+app.command(epilog="Example: search-client rank --run runs/search --data photos/ --networks 12")(
+    rank
 )
 app.command("compare-runs", epilog="Example: search-client compare-runs runs/a runs/b")(
     compare_runs

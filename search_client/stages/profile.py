@@ -122,12 +122,14 @@ def _calibration_networks(settings: Settings, values_ms: Mapping[str, float]) ->
         aim = settings.latency_ref_ms / sum_ms(settings.precision)
     for precision in PRECISIONS:
         centre = aim * sum_ms(precision)
+        first, *further = settings.spaces(precision)
         networks += stratified_networks(
-            settings.space.with_precision(precision),
+            first,
             values_ms,
             settings.profiling.calibration_networks,
             settings.seed,
             (centre / CALIBRATION_FACTOR, centre * CALIBRATION_FACTOR),
+            further,
         )
     return networks
 

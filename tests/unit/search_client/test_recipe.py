@@ -191,3 +191,9 @@ def test_operators_are_those_of_every_size_width_and_baseline() -> None:
             assert operators >= set(space.operators())
         assert operators >= set(mobilenet_v2(80, 0.75, 1000, precision).operators)
     assert settings.input_size == 96
+
+
+def test_no_recipe_for_small_images_has_blocks_on_which_kernels_hardly_differ() -> None:
+    for space in read_recipe("cifar").spaces("int8"):
+        assert space.cramped_blocks() == 0
+        assert space.fixed_end[0].input_size >= 4

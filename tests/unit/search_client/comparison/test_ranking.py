@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+from scipy.stats import kendalltau
+
+from search_client.comparison.ranking import (
+    FILE,
+    PLOT,
+    kendall_tau,
+    rank,
+    verdict,
+)
+from search_client.runs.load import read_run
+from tests.unit.search_client.tiny import tiny_images
+from tests.unit.search_client.tiny_run import QUIET, SETTINGS, changed, tiny_search
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [([1, 2, 3, 4], [1, 2, 3, 4]), ([1, 2, 3], [3, 2, 1]), ([1, 2, 2, 4, 5], [3, 1, 4, 4, 9])],
+)
+def test_tau_is_that_of_scipy(x: list[float], y: list[float]) -> None:
+    assert kendall_tau(x, y) == pytest.approx(kendalltau(x, y).statistic)
+
+
+def test_a_tau_below_a_half_is_said_to_be_too_small() -> None:
+    assert "no search by these scores can be expected to win" in verdict(0.49)
+    assert "order networks as training does" in verdict(0.5)
+    assert "below" in verdict(float("nan"))
+
+
+def test_random_networks_are_scored_and_trained_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = changed(search={**SETTINGS.search.model_dump(), "weights": "shared"})
+    tiny_search(tmp_path, settings)
+    trained = iter((0.3, 0.1, 0.2))
+    monkeypatch.setattr(
+        "search_client.comparison.ranking.train_network", lambda *_: (None, next(trained))
+    )
+    run = read_run(tmp_path)
+    rows = rank(run, settings, tiny_images(48), tiny_images(12), tmp_path, QUIET, 3)
+    assert [row.test_accuracy for row in rows] == [0.3, 0.1, 0.2]
+    assert len({row.network.content_hash for row in rows}) == 3
+    assert (tmp_path / FILE).is_file()
+    assert b"<svg" in (tmp_path / PLOT).read_bytes()
+    # Nothing is left to train: another training would end the iterator.
+    assert rank(run, settings, tiny_images(48), tiny_images(12), tmp_path, QUIET, 3) == rows
