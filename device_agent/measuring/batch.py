@@ -11,7 +11,14 @@ from device_agent.errors import ProfileMismatch
 from device_agent.measuring.rounds import interleaved_rounds
 from device_agent.text import one_line
 from netspec.operators import Operator
-from netspec.wire import Lease, LeasedTask, NetworkSubject, TaskMethod, TaskOutcome
+from netspec.wire import (
+    Lease,
+    LeasedTask,
+    ModelSubject,
+    NetworkSubject,
+    TaskMethod,
+    TaskOutcome,
+)
 
 _MAX_REASON = 2_000
 #: visits that one attempt makes of a task beyond those wanted, for those that were rejected:
@@ -143,22 +150,30 @@ class Batch:
 
 
 def operators_to_profile(task: LeasedTask) -> Sequence[Operator] | None:
-    """The operators that the task's visits shall carry a profile of; None: none."""
-    if task.method == "in_network" and isinstance(task.subject, NetworkSubject):
+    """The operators that the task's visits shall carry a profile of; None: no profile.
+
+    Of an uploaded model, whose operators nobody has told, there are none: its profile is one of
+    its kernels.
+    """
+    if task.method != "in_network":
+        return None
+    if isinstance(task.subject, NetworkSubject):
         return task.subject.network.operators
-    return None
+    return () if isinstance(task.subject, ModelSubject) else None
 
 
 def check_method(task: LeasedTask, methods: Sequence[TaskMethod]) -> None:
     """Refuse a task that cannot be measured as it asks.
 
     Raises:
-        ProfileMismatch: the device has not this method, or there is no network to profile.
+        ProfileMismatch: the device has not this method, or there is nothing to profile.
     """
     if task.method not in methods:
         raise ProfileMismatch(
             f"the method {task.method!r} is not one that this device's runner has "
             f"({', '.join(methods)})"
         )
-    if task.method == "in_network" and not isinstance(task.subject, NetworkSubject):
-        raise ProfileMismatch(f"{task.subject.name} is no network, so it has no profile")
+    if task.method == "in_network" and operators_to_profile(task) is None:
+        raise ProfileMismatch(
+            f"{task.subject.name} is neither network nor model, so it has no profile"
+        )

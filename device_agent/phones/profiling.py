@@ -16,7 +16,7 @@ from device_agent.benchmark_model.profile import parse_profile
 from device_agent.errors import DeviceNotReady, RunnerFailed, VisitFailed
 from device_agent.phones.files import MODELS, PhoneFiles
 from device_agent.phones.script import Said
-from device_agent.runners.kernels import operators_of_kernels, summed
+from device_agent.runners.kernels import times_of
 from device_agent.runners.probe_operator import ANCHOR_OPERATOR
 from device_agent.text import one_line
 from device_agent.transports.base import Transport
@@ -39,7 +39,7 @@ def read_profile(said: Said, operators: Sequence[Operator], delegate: Delegate) 
 
     Args:
         said: by the launch.
-        operators: of the network that ran.
+        operators: of the network that ran; none of an uploaded model.
         delegate: that must have run it.
 
     Raises:
@@ -52,13 +52,14 @@ def read_profile(said: Said, operators: Sequence[Operator], delegate: Delegate) 
     output = parse_output(said.output)
     require_delegation(said.output, delegate)
     nodes = parse_profile(said.output)
-    owners = operators_of_kernels(operators, [node.kind for node in nodes])
     means_us = np.array([[node.average_ms for node in nodes]]) * _US_PER_MS
+    times_us, kernels = times_of(operators, [node.kind for node in nodes], means_us)
     return Profile(
-        operators_us=tuple(summed(means_us, owners, len(operators))[0].round(3).tolist()),
+        operators_us=tuple(times_us[0].round(3).tolist()),
         statistic="mean",
         count=output.measured.count,
         network_us=output.measured.mean_us,
+        kernels=kernels,
     )
 
 

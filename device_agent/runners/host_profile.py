@@ -12,7 +12,7 @@ import structlog
 
 from device_agent.errors import DeviceNotReady, VisitFailed
 from device_agent.runners.base import Runner
-from device_agent.runners.kernels import operators_of_kernels, summed
+from device_agent.runners.kernels import times_of
 from device_agent.runners.probe_operator import ANCHOR_OPERATOR
 from device_agent.text import one_line
 from netspec.operators import Operator
@@ -32,7 +32,7 @@ def read_profile(
     Each operator by itself: a disturbed run mostly hits one of them, and the others stay good.
 
     Args:
-        operators: of the network that ran.
+        operators: of the network that ran; none of an uploaded model.
         seen: what `profiled_runs.profile_runs` gave.
 
     Raises:
@@ -40,14 +40,14 @@ def read_profile(
     """
     kinds: list[str] = seen["kinds"]
     kernels_us = np.array(seen["kernels_us"], dtype=np.float64)
-    owners = operators_of_kernels(operators, kinds)
-    times_us = summed(kernels_us, owners, len(operators))
+    times_us, kernels = times_of(operators, kinds, kernels_us)
     runs_us = np.array(seen["runs_ns"], dtype=np.float64) / 1000
     profile = Profile(
         operators_us=tuple(low_run(times_us).tolist()),
         statistic="p5",
         count=len(runs_us),
         network_us=float(low_run(runs_us)),
+        kernels=kernels,
     )
     kept = low_run(kernels_us).tolist()
     return profile, {"kinds": kinds, "kernels_p5_us": kept, "count": len(runs_us)}

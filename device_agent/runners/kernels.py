@@ -16,6 +16,7 @@ import numpy.typing as npt
 from device_agent.errors import ProfileMismatch
 from netspec.layers import Layer, LayerKind, layers_of
 from netspec.operators import Operator
+from netspec.wire import MAX_KERNEL_NAME
 
 #: how XNNPACK, and TFLite's own kernels, call what runs a layer
 _KERNELS: dict[LayerKind, re.Pattern[str]] = {
@@ -66,6 +67,28 @@ def operators_of_kernels(operators: Sequence[Operator], kinds: Sequence[str]) ->
     if done < len(layers):
         raise _too(kinds, layers, "fewer")
     return tuple(found)
+
+
+def times_of(
+    operators: Sequence[Operator], kinds: Sequence[str], kernels: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
+    """Times of a network's operators, or, of a model whose operators nobody knows, of its kernels.
+
+    Args:
+        operators: of the network that ran; none of an uploaded model.
+        kinds: of the kernels in the order of running.
+        kernels: their times, shape [runs, kernels].
+
+    Returns:
+        Times of shape [runs, operators], without names, or those of the kernels with their names.
+
+    Raises:
+        ProfileMismatch: the kernels are not the operators' layers.
+    """
+    if not operators:
+        return kernels, tuple(kind[:MAX_KERNEL_NAME] for kind in kinds)
+    owners = operators_of_kernels(operators, kinds)
+    return summed(kernels, owners, len(operators)), ()
 
 
 def summed(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from netspec.client.calls import Calls
 from netspec.client.errors import InvalidModel, NoAgent
 from netspec.client.model_latency import ModelLatency, model_latency
 from netspec.wire import (
+    ISOLATED,
     MAX_MODEL_BYTES,
     MODEL_IDENTIFIER,
     Device,
@@ -56,20 +57,17 @@ class ModelCalls(Calls):
         content = read_model(file)
         chosen = await self.target(target)
         model = await self.upload_model(content, file.name)
-        job = await self.create_job(_request(model, chosen, rounds))
+        devices = [one for one in await self.devices() if chosen.id in one.target_ids]
+        job = await self.create_job(_request(model, chosen, devices, rounds))
         on_progress(job)
+        if job.tasks and not any(_serves(device, job) for device in devices):
+            await self._cancel_unless_finished(job.id)
+            raise NoAgent(_no_agent(chosen, devices))
         if job.tasks:
-            await self._require_agent(job, chosen)
             await self.wait(job, on_progress)
         entry = (await self.entry(chosen.id, model.sha256)).entry
         visits = await self.visits(chosen.id, model.sha256)
         return model_latency(model.name, chosen, entry, visits, reused=not job.tasks)
-
-    async def _require_agent(self, job: Job, target: Target) -> None:
-        own = [device for device in await self.devices() if target.id in device.target_ids]
-        if not any(_serves(device, job) for device in own):
-            await self._cancel_unless_finished(job.id)
-            raise NoAgent(_no_agent(target, own))
 
 
 def read_model(path: Path) -> bytes:
@@ -97,9 +95,17 @@ def read_model(path: Path) -> bytes:
     return content
 
 
-def _request(model: ModelSubject, target: Target, rounds: int) -> JobRequest:
+def _request(
+    model: ModelSubject, target: Target, devices: Sequence[Device], rounds: int
+) -> JobRequest:
+    """A job with profiles, where a device makes them: those tell what each kernel takes."""
+    profiled = any("in_network" in device.methods for device in devices)
     return JobRequest(
-        name=f"latency of {model.name}", target_id=target.id, models=(model,), rounds=rounds
+        name=f"latency of {model.name}",
+        target_id=target.id,
+        models=(model,),
+        rounds=rounds,
+        method="in_network" if profiled else ISOLATED,
     )
 
 
@@ -108,7 +114,7 @@ def _serves(device: Device, job: Job) -> bool:
     return device.quarantine is None and device.last_seen > job.created_at - _LATELY
 
 
-def _no_agent(target: Target, devices: list[Device]) -> str:
+def _no_agent(target: Target, devices: Sequence[Device]) -> str:
     where = f"target {target.id} ({target.identity.label})"
     if not devices:
         return f"no device has {where} any more; start `device-agent run` where it is"

@@ -33,7 +33,7 @@ from netspec.wire.message import (
     MODEL_IDENTIFIER,
     Message,
 )
-from netspec.wire.profiles import ISOLATED, Profile, TaskMethod
+from netspec.wire.profiles import ISOLATED, MAX_KERNEL_NAME, Profile, TaskMethod
 from netspec.wire.subjects import ModelSubject, NetworkSubject, OperatorSubject, Subject
 from netspec.wire.tables import (
     Calibration,
@@ -54,6 +54,7 @@ from netspec.wire.transfers import Transfer, TransferOfPrecision, TransferReques
 
 __all__ = [
     "ISOLATED",
+    "MAX_KERNEL_NAME",
     "MAX_LOOKED_UP",
     "MAX_MODEL_BYTES",
     "MAX_TASKS_PER_LEASE",

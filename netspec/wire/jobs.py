@@ -92,8 +92,8 @@ class JobRequest(Message):
     budget: Annotated[int, Field(ge=1, le=5_000)] | None = None
     #: with a budget: end as soon as a network's sum is expected to be off by no more
     enough_percent: Annotated[float, Field(gt=0, le=100)] | None = None
-    #: `in_network`: networks with a profile of their operators; of each space the fewest that show
-    #: every operator `appearances` times
+    #: `in_network`: networks with a profile of their operators, models with one of their kernels;
+    #: of each space the fewest networks that show every operator `appearances` times
     method: Annotated[TaskMethod, Field(exclude_if=is_isolated)] = ISOLATED
     #: with `in_network`: how often each operator of a space is to be seen in a round
     appearances: Annotated[
@@ -131,10 +131,10 @@ class JobRequest(Message):
 
     @model_validator(mode="after")
     def _profiles_networks(self) -> Self:
-        if self.method == "in_network" and (self.operators or self.models or self.budget):
+        if self.method == "in_network" and (self.operators or self.budget):
             raise ValueError(
-                "the method `in_network` profiles `networks` and `spaces`; leave `operators`, "
-                "`models` and `budget` out"
+                "the method `in_network` profiles `networks`, `models` and `spaces`; leave "
+                "`operators` and `budget` out"
             )
         return self
 

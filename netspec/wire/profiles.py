@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from netspec.statistics import Microseconds
 from netspec.wire.message import Message
@@ -12,6 +12,9 @@ from netspec.wire.message import Message
 #: `isolated`: each subject by itself; `in_network`: whole networks, with a profile of their
 #: operators
 TaskMethod = Literal["isolated", "in_network"]
+
+#: characters that a kernel's name may have
+MAX_KERNEL_NAME = 200
 
 #: what an agent, a job or a task has that does not say: those of before there was a choice
 ISOLATED: TaskMethod = "isolated"
@@ -43,6 +46,15 @@ class Profile(Message):
     #: of an uploaded model, whose operators nobody has told: what the runtime calls each kernel, in
     #: the order of running; else empty
     kernels: Annotated[
-        tuple[Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")], ...],
+        tuple[Annotated[str, Field(max_length=MAX_KERNEL_NAME, pattern=r"^[^\x00]*$")], ...],
         Field(max_length=512, exclude_if=lambda value: not value),
     ] = ()
+
+    @model_validator(mode="after")
+    def _names_every_kernel(self) -> Self:
+        if self.kernels and len(self.kernels) != len(self.operators_us):
+            raise ValueError(
+                f"{len(self.kernels)} `kernels` for {len(self.operators_us)} `operators_us`; name "
+                "each, or none"
+            )
+        return self

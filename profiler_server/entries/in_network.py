@@ -29,7 +29,11 @@ def misfit(visit: Visit, operators: int) -> str:
         visit: any.
         operators: how many its subject has; 0: it is no network.
     """
-    if visit.profile is None or len(visit.profile.operators_us) == operators:
+    if visit.profile is None:
+        return ""
+    if visit.profile.kernels:
+        return "its profile is of a model's kernels, its subject a network" if operators else ""
+    if len(visit.profile.operators_us) == operators:
         return ""
     there = len(visit.profile.operators_us)
     return f"its profile has {there} operators, its subject {operators or 'is no network'}"

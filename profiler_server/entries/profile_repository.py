@@ -55,7 +55,11 @@ def profiled_targets(session: Session) -> Sequence[str]:
 def profiled_networks(session: Session, target_id: str) -> Sequence[str]:
     """The networks with an accepted profile on the target, by hash."""
     profiled = (VisitRow.profile.is_not(None), VisitRow.rejected == "")
-    of_target = select(VisitRow.subject_hash).where(VisitRow.target_id == target_id, *profiled)
+    of_target = (
+        select(VisitRow.subject_hash)
+        .join(SubjectRow, SubjectRow.hash == VisitRow.subject_hash)
+        .where(VisitRow.target_id == target_id, SubjectRow.kind == "network", *profiled)
+    )
     return session.scalars(of_target.distinct().order_by(VisitRow.subject_hash)).all()
 
 

@@ -76,7 +76,7 @@ def store(session: Session, batch: Sequence[ReceivedVisit]) -> VisitReceipts:
         # An upload for another target has taken an id in the meantime.
         winners |= repository.digests(session, new)
     stored = [one for one in judged if winners[one.visit.id] == one.digest]
-    _follow_up(session, stored, now)
+    _follow_up(session, stored, operators, now)
     return _receipts(batch, winners, {one.visit.id for one in stored})
 
 
@@ -105,10 +105,21 @@ def _with_known_parts(
     }
 
 
-def _follow_up(session: Session, stored: Iterable[JudgedVisit], now: datetime) -> None:
+def _follow_up(
+    session: Session, stored: Iterable[JudgedVisit], networks: Collection[str], now: datetime
+) -> None:
+    """Brings entries and tasks up to date.
+
+    Args:
+        session: a writing transaction.
+        stored: the new visits.
+        networks: hashes of those that were profiled; profiles of models tell of no operator.
+        now: by the database's clock.
+    """
     samples: dict[str, Samples] = {}
     visits: dict[str, Counter[str]] = {}
     profiled: dict[str, ProfileSamples] = {}
+    with_profile: dict[str, Counter[str]] = {}
     for one in stored:
         visit = one.visit
         if not one.rejected:
@@ -117,14 +128,15 @@ def _follow_up(session: Session, stored: Iterable[JudgedVisit], now: datetime) -
             of_subject.setdefault(visit.device_id, []).append(sample)
             visits.setdefault(visit.target_id, Counter())[visit.subject_hash] += 1
             if visit.profile is not None:
+                with_profile.setdefault(visit.target_id, Counter())[visit.subject_hash] += 1
+            if visit.profile is not None and visit.subject_hash in networks:
                 own = profiled.setdefault(visit.target_id, {}).setdefault(visit.subject_hash, [])
                 operators_us = visit.profile.operators_us
                 own.append(ProfileSample(visit.device_id, visit.started_at, operators_us))
     for target_id, of_target in sorted(samples.items()):
-        of_profiles = profiled.get(target_id, {})
-        derivation.extend(session, target_id, of_target, of_profiles)
-        with_profile = {key: len(own) for key, own in of_profiles.items()}
-        progress.count_new_visits(session, target_id, visits[target_id], with_profile, now)
+        derivation.extend(session, target_id, of_target, profiled.get(target_id, {}))
+        counted = with_profile.get(target_id, Counter())
+        progress.count_new_visits(session, target_id, visits[target_id], counted, now)
 
 
 def _receipts(

@@ -139,7 +139,7 @@ def test_a_task_that_no_runner_here_can_do_fails_without_a_visit(bench: PhoneBen
     in_network(bench, operator)
     bench.run()
     assert (bench.peer.outcomes(), bench.peer.visits) == ({"operator": "failed"}, [])
-    assert "is no network" in bench.reasons()[0]
+    assert "is neither network nor model" in bench.reasons()[0]
 
 
 @pytest.fixture

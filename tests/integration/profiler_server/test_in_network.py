@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 import pytest
@@ -11,10 +12,12 @@ from netspec.covering_networks import appearances, covering_networks
 from netspec.networks import Network
 from netspec.operators import Operator
 from netspec.spaces import Space, Stage
+from netspec.tflite import encode
 from netspec.wire import (
     Device,
     Entry,
     Lease,
+    ModelSubject,
     NetworkSubject,
     Profile,
     StoredVisit,
@@ -299,4 +302,42 @@ def test_operators_cannot_be_asked_for_in_a_network(api: Api) -> None:
         "method": "in_network",
     }
     said = api.problem("POST", "/v1/jobs", body, status=422, kind="invalid-request")
-    assert "profiles `networks` and `spaces`" in said
+    assert "profiles `networks`, `models` and `spaces`" in said
+
+
+def test_the_profile_of_a_model_tells_of_no_operator(api: Api, database: Database) -> None:
+    device = able(api)
+    content = encode([farm.blocks(1)[0]])
+    digest = hashlib.sha256(content).hexdigest()
+    api.call("PUT", f"/v1/models/{digest}", content, status=201)
+    model = ModelSubject(sha256=digest, name="mine.tflite")
+    job = api.file(farm.job(models=(model,), method="in_network", rounds=2))
+    lease = api.claim(device)
+    assert [(task.method, task.subject) for task in lease.tasks] == [("in_network", model)]
+    kernels = Profile(operators_us=(3.0, 1.0), statistic="p5", count=5, kernels=("Conv", "Add"))
+    batch = VisitBatch(
+        visits=tuple(
+            visit.model_copy(update={"profile": kernels})
+            for visit in farm.visits(lease, device, rounds=2).visits
+        )
+    )
+    assert api.upload(batch) == ["stored", "stored"]
+    assert api.job(job.id).state == "done"
+    with database.write() as session:
+        derivation.rederive(session)
+        assert profiles.profiled_networks(session, TARGET) == []
+    assert [entry.kind for entry in api.entries(job.id)] == ["model"]
+    # There is no operator to publish.
+    api.call("POST", f"/v1/targets/{TARGET}/snapshots", {}, status=409)
+
+
+def test_kernels_are_no_profile_of_a_network(api: Api) -> None:
+    device = able(api)
+    api.file(farm.job(networks=(ONE,), method="in_network", rounds=1))
+    lease = api.claim(device)
+    (visit,) = farm.visits(lease, device, rounds=1).visits
+    kernels = Profile(operators_us=(3.0,), statistic="p5", count=5, kernels=("Conv",))
+    api.upload(VisitBatch(visits=(visit.model_copy(update={"profile": kernels}),)))
+    path = f"/v1/targets/{TARGET}/entries/{visit.subject_hash}/visits"
+    stored = [StoredVisit.model_validate(one) for one in api.call("GET", path).json()]
+    assert stored[0].visit.rejected == "its profile is of a model's kernels, its subject a network"

@@ -20,6 +20,7 @@ from netspec.client import (
     ProfilerClient,
     UnknownTarget,
 )
+from netspec.console.tokens import server_tokens
 from netspec.wire import Job
 from tests.acceptance.commands import run
 from tests.integration.device_agent.models import block_file, undelegated_bytes
@@ -45,7 +46,11 @@ def served(farm: Farm) -> Farm:
 
 
 def client(farm: Farm) -> ProfilerClient:
-    return ProfilerClient(farm.url, (farm.folder / "token").read_text(encoding="ascii").strip())
+    return ProfilerClient(farm.url, token_of(farm))
+
+
+def token_of(farm: Farm) -> str:
+    return server_tokens(farm.url, farm.folder)[0]
 
 
 def test_a_profiler_without_targets_says_what_to_start(farm: Farm, tmp_path: Path) -> None:
@@ -70,12 +75,22 @@ def test_a_model_is_measured_once_and_known_from_then_on(served: Farm, tmp_path:
     assert measured.first_inference_ms is not None
     # The first run fills the caches that the counted ones find filled.
     assert measured.first_inference_ms > measured.value_ms
+    # A depthwise layer between two of 1x1 px, which are matrix products, and the shortcut.
+    assert [kernel.kind.split(" (")[0] for kernel in measured.kernels] == [
+        "Fully Connected",
+        "Convolution",
+        "Fully Connected",
+        "Add",
+    ]
+    assert sum(kernel.share for kernel in measured.kernels) == pytest.approx(1)
+    # Profiles are told in whole us: the addition may take none.
+    assert max(kernel.ms for kernel in measured.kernels) > 0
     assert [job.visits_done for job in seen] == sorted(job.visits_done for job in seen)
     assert seen[-1].state == "done"
 
 
 def test_the_same_from_an_event_loop(served: Farm, tmp_path: Path) -> None:
-    token = (served.folder / "token").read_text(encoding="ascii").strip()
+    token = token_of(served)
 
     async def measured_ms() -> float:
         async with AsyncProfilerClient(served.url, token) as asked:
@@ -86,7 +101,7 @@ def test_the_same_from_an_event_loop(served: Farm, tmp_path: Path) -> None:
 
 def test_the_command_prints_it_for_people_and_for_programs(served: Farm, tmp_path: Path) -> None:
     file = block_file(tmp_path, "int8", size=32)
-    token = (served.folder / "token").read_text(encoding="ascii").strip()
+    token = token_of(served)
     given = {"PROFILER_URL": served.url, "PROFILER_TOKEN": token}
     said = run("search-client", "latency", file, "--rounds", str(ROUNDS), "--json", **given)
     assert said.returncode == 0, said.stderr
@@ -109,6 +124,7 @@ def test_the_command_prints_it_for_people_and_for_programs(served: Farm, tmp_pat
     assert f"target {target_id}" in said.stdout
     assert "xnnpack runs the whole graph" in said.stdout
     assert "first inference: " in said.stdout
+    assert "Convolution" in said.stdout
 
 
 def test_a_model_that_the_delegate_cannot_run_says_so(served: Farm, tmp_path: Path) -> None:

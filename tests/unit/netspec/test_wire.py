@@ -153,9 +153,16 @@ def test_methods_and_profiles_go_over_the_wire() -> None:
         assert type(message).model_validate_json(message.model_dump_json()) == message
 
 
-def test_only_networks_are_profiled() -> None:
+def test_operators_alone_are_not_profiled() -> None:
     with pytest.raises(ValidationError, match="leave `operators`"):
         JobRequest(name="job", target_id="ab" * 8, operators=(HEAD,), method="in_network")
+
+
+def test_a_profile_of_a_model_names_every_kernel() -> None:
+    kernels = Profile(operators_us=(1.0, 2.0), statistic="p5", count=3, kernels=("a", "b"))
+    assert Profile.model_validate_json(kernels.model_dump_json()) == kernels
+    with pytest.raises(ValidationError, match="1 `kernels` for 2 `operators_us`"):
+        Profile(operators_us=(1.0, 2.0), statistic="p5", count=3, kernels=("a",))
 
 
 @pytest.mark.parametrize(
