@@ -73,13 +73,7 @@ def start(name: str, arguments: Sequence[str], folder: Path, data_dir: Path) -> 
     """
     script = _script(name)
     log = folder / f"{name}.log"
-    environment = {
-        **os.environ,
-        DATA_DIR_VARIABLE: str(data_dir.resolve()),
-        END_WITH_STDIN_VARIABLE: "1",
-    }
-    # The demo's server has a token of its own.
-    environment.pop(TOKEN_VARIABLE, None)
+    environment = {**_environment(data_dir), END_WITH_STDIN_VARIABLE: "1"}
     # The server's first lines hold its token.
     log.touch(mode=0o600)
     with log.open("wb") as output:
@@ -94,8 +88,18 @@ def start(name: str, arguments: Sequence[str], folder: Path, data_dir: Path) -> 
     return Companion(name, process, log)
 
 
-def host_identity() -> TargetIdentity:
+def _environment(data_dir: Path) -> dict[str, str]:
+    environment = {**os.environ, DATA_DIR_VARIABLE: str(data_dir.resolve())}
+    # The demo's server has a token of its own.
+    environment.pop(TOKEN_VARIABLE, None)
+    return environment
+
+
+def host_identity(data_dir: Path) -> TargetIdentity:
     """What an agent on this machine measures, as `device-agent devices` says.
+
+    Args:
+        data_dir: the agent's.
 
     Raises:
         CompanionFailed: the agent cannot measure here.
@@ -104,12 +108,14 @@ def host_identity() -> TargetIdentity:
         [str(_script("device-agent")), "devices", "--json"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
+        env=_environment(data_dir),
         text=True,
         timeout=START_TIMEOUT_S,
         check=False,
     )
     if said.returncode != 0:
-        raise CompanionFailed(f"device-agent cannot measure on this machine: {said.stderr.strip()}")
+        why = said.stderr.strip().removeprefix("error: ")
+        raise CompanionFailed(f"device-agent cannot measure on this machine: {why}")
     seen = json.loads(said.stdout)
     if seen["host"] is None:
         raise CompanionFailed(f"device-agent cannot measure here: {seen['host_problem']}")

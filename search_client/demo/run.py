@@ -46,7 +46,7 @@ def run_demo(
             companions = running.enter_context(profiler_and_agent(folder, data_dir, port))
             token = server_tokens(companions.url, data_dir)[0]
             client = ProfilerClient(companions.url, token, on_poll=companions.check)
-            target = _host_target(client, companions)
+            target = _host_target(client, companions, data_dir)
         stages.note(f"server at {companions.url}, target {target.id}, logs in {folder}")
         with client:
             return run(
@@ -81,12 +81,12 @@ def _photographs(settings: Settings, folder: Path, stages: Stages) -> Path:
     return folder
 
 
-def _host_target(client: ProfilerClient, companions: Companions) -> Target:
+def _host_target(client: ProfilerClient, companions: Companions, data_dir: Path) -> Target:
     """This host's target, once its agent has registered it.
 
     Waited for by id: in a folder of an earlier demo a former one may be listed, too.
     """
-    target_id = host_identity().id
+    target_id = host_identity(data_dir).id
     deadline = time.monotonic() + TARGET_TIMEOUT_S
     while time.monotonic() < deadline:
         companions.check()

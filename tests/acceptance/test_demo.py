@@ -38,7 +38,8 @@ def demo(folder: Path) -> Ran:
     """Runs a demo in a folder that has data and a recipe."""
     recipe, run_folder = folder / "tiny.toml", folder / "run"
     given: list[str | Path] = ["--data", folder / "data", "--recipe", recipe, "--run", run_folder]
-    ended = run("search-client", "demo", *given)
+    # It needs no folder but its own: a home may be read-only, or none.
+    ended = run("search-client", "demo", *given, HOME=str(recipe / "home"))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
     report = Report.model_validate_json((run_folder / "report.json").read_bytes())
