@@ -84,7 +84,7 @@ def run(
     deployed = {}
     for role, network in networks.items():
         deployed[role] = deploy(network, training, test, settings, stages, source)
-        deployed[role].artifact.save(folder, role)
+        deployed[role].trained.save(folder, role)
     entries = _measure(job, deployed)
     expected_ms = {"searched": found.expected_ms[0]}
     results = {

@@ -12,7 +12,7 @@ from search_client.recipes import shipped_recipes
 
 #: a shell waits so long (s) for a profiler's targets
 _PATIENCE_S = 1.0
-_ARTIFACT = ".network.pt"
+_SUFFIX = ".network.pt"
 
 
 def complete_recipe(incomplete: str) -> list[str]:
@@ -36,10 +36,10 @@ def complete_target(context: typer.Context, incomplete: str) -> list[tuple[str, 
     return [(one.id, one.identity.label) for one in found if one.id.startswith(incomplete)]
 
 
-def complete_artifact(context: typer.Context, incomplete: str) -> list[str]:
+def complete_trained_network(context: typer.Context, incomplete: str) -> list[str]:
     """Names of the networks in the run's folder."""
     run = context.params.get("run")
     if run is None:
         return []
-    names = (path.name.removesuffix(_ARTIFACT) for path in Path(run).glob(f"*{_ARTIFACT}"))
+    names = (path.name.removesuffix(_SUFFIX) for path in Path(run).glob(f"*{_SUFFIX}"))
     return sorted(name for name in names if name.startswith(incomplete))

@@ -37,8 +37,8 @@ def evaluate(
 ) -> None:
     """Measure the accuracy of a .tflite file itself, by LiteRT, on all cores.
 
-    With --measure also its latency on a target, through the profiler. Weights of
-    `search-client train` (RUN/float.pt) are evaluated in torch.
+    With --measure also its latency on a target, through the profiler. A trained network
+    (RUN/NAME.network.pt) is evaluated in torch, in each precision that it has.
     """
     from search_client.deployment.accuracy import evaluate_file  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
@@ -46,7 +46,7 @@ def evaluate(
 
     require_file(model)
     if model.suffix == ".pt":
-        _evaluate_weights(model, data, as_json=as_json)
+        _evaluate_network(model, data, as_json=as_json)
         return
     stages = Stages()
     with stages.stage("evaluate", f"Run {model}"), stages.bar("images") as advance:
@@ -72,17 +72,21 @@ def evaluate(
         console.print(f"{told['latency_ms']:.3f} ms on target {told['target']}")
 
 
-def _evaluate_weights(weights: Path, data: Path, *, as_json: bool) -> None:
-    """The top-1 accuracy of a trained float network on the test part of a folder."""
+def _evaluate_network(file: Path, data: Path, *, as_json: bool) -> None:
+    """The top-1 accuracy of a trained network in torch on the test part of a folder."""
+    from search_client.deployment.trained_network import read_trained_network  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.stages.data import read_images  # noqa: PLC0415
-    from search_client.stages.train import evaluate_weights, load_network  # noqa: PLC0415
+    from search_client.stages.train import evaluate_network  # noqa: PLC0415
 
     stages = Stages()
-    _, test = read_images(data, load_network(weights).network.input_size, stages)
-    with stages.stage("evaluate", f"Run {weights}"):
-        accuracy = evaluate_weights(weights, test)
+    trained = read_trained_network(file)
+    _, test = read_images(data, trained.network.input_size, stages)
+    with stages.stage("evaluate", f"Run {file}"):
+        top1 = evaluate_network(trained, test)
     if as_json:
-        print_json({"top1": accuracy, "images": len(test)})
+        quantized = {"top1_int8": top1["int8"]} if "int8" in top1 else {}
+        print_json({"top1": top1["float32"], **quantized, "images": len(test)})
         return
-    console.print(f"top-1 {accuracy:.2%} of {len(test)} images")
+    for precision, accuracy in top1.items():
+        console.print(f"{precision}: top-1 {accuracy:.2%} of {len(test)} images")

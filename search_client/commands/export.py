@@ -9,9 +9,9 @@ import typer
 
 from search_client.commands.options import console
 from search_client.commands.quantization_options import (
-    ArtifactName,
     CompareImages,
     DataOf,
+    NetworkName,
     RunOf,
     data_folder,
 )
@@ -19,7 +19,7 @@ from search_client.commands.quantization_options import (
 
 def export(
     run: RunOf,
-    network: ArtifactName = "searched",
+    network: NetworkName = "searched",
     form: Annotated[
         Literal["int8", "uint8", "float32", "float16"],
         typer.Option(help="uint8: an int8 network that takes and gives uint8; float16: weights."),
@@ -37,18 +37,19 @@ def export(
     """
     from search_client.deployment.export import export as run_export  # noqa: PLC0415
     from search_client.deployment.export import write  # noqa: PLC0415
-    from search_client.deployment.trained_network import load_artifact  # noqa: PLC0415
+    from search_client.deployment.trained_network import load_trained_network  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.stages.data import read_images  # noqa: PLC0415
-    from search_client.stages.quantize import comparison_images, labelled_for  # noqa: PLC0415
+    from search_client.stages.quantize import comparison_images  # noqa: PLC0415
 
     stages = Stages()
-    artifact = load_artifact(run, network)
-    size = artifact.network.input_size
-    _, test = read_images(data_folder(data, artifact), size, stages)
-    compared = comparison_images(labelled_for(artifact, test), size, images)
+    trained = load_trained_network(run, network)
+    size = trained.network.input_size
+    _, test = read_images(data_folder(data, trained), size, stages)
+    trained = trained.with_labels(test.classes)
+    compared = comparison_images(trained.relabelled(test), size, images)
     with stages.stage("export", "Compare the file with torch"), stages.bar("images") as advance:
-        exported = run_export(artifact, form, *compared, advance)
+        exported = run_export(trained, form, *compared, advance)
     path = out or run / f"{network}.{form}.tflite"
-    write(exported, artifact, path)
+    write(exported, trained, path)
     console.print(f"Wrote {path} and its labels", markup=False)

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netspec.errors import UserError
-from search_client.commands.completion import complete_artifact
+from search_client.commands.completion import complete_trained_network
 
 if TYPE_CHECKING:
-    from search_client.deployment.trained_network import Artifact
+    from search_client.deployment.trained_network import TrainedNetwork
 
 RunOf = Annotated[
     Path, typer.Option("--run", help="Folder of a run, with its NAME.network.pt files.")
 ]
-ArtifactName = Annotated[
+NetworkName = Annotated[
     str,
     typer.Option(
         "--network",
         help="NAME of the run's NAME.network.pt: searched, baseline.",
-        autocompletion=complete_artifact,
+        autocompletion=complete_trained_network,
     ),
 ]
 DataOf = Annotated[
@@ -34,13 +34,13 @@ CompareImages = Annotated[
 ModelFile = Annotated[Path, typer.Argument(help="A .tflite file.", metavar="MODEL")]
 
 
-def data_folder(given: Path | None, artifact: Artifact | None) -> Path:
+def data_folder(given: Path | None, trained: TrainedNetwork | None) -> Path:
     """The folder of images: as given, else the one that the network was trained on.
 
     Raises:
         UserError: neither is known.
     """
-    known = artifact.source.data if artifact is not None else ""
+    known = trained.source.data if trained is not None else ""
     if given is None and not known:
         raise UserError("the run does not say where its images are; give their folder with --data")
     return given or Path(known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,9 +12,9 @@ import typer
 from netspec.errors import UserError
 from search_client.commands.options import Resume, console
 from search_client.commands.quantization_options import (
-    ArtifactName,
     CompareImages,
     DataOf,
+    NetworkName,
     RunOf,
     data_folder,
     integers,
@@ -22,10 +23,10 @@ from search_client.commands.quantization_options import (
 
 def quantize(
     run: RunOf,
-    network: ArtifactName = "searched",
+    network: NetworkName = "searched",
     weights: Annotated[
         Path | None,
-        typer.Option(help="Float weights that `search-client train` wrote, in place of --network."),
+        typer.Option(help="A trained network's file, in place of --network."),
     ] = None,
     data: DataOf = None,
     name: Annotated[
@@ -91,22 +92,21 @@ def quantize(
     from search_client.deployment.export import export, write  # noqa: PLC0415
     from search_client.deployment.trained_network import (  # noqa: PLC0415
         Source,
-        artifact_path,
-        load_artifact,
+        load_trained_network,
+        read_trained_network,
+        trained_network_name,
+        trained_network_path,
     )
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.quantization.finetuning import QatConfig  # noqa: PLC0415
     from search_client.stages.data import read_images  # noqa: PLC0415
     from search_client.stages.quantize import (  # noqa: PLC0415
         QuantizeOptions,
-        as_artifact,
         background_added,
         classes_changed,
         comparison_images,
-        labelled_for,
-        quantize_artifact,
+        quantize_network,
     )
-    from search_client.stages.train import load_network  # noqa: PLC0415
     from search_client.training import distributed  # noqa: PLC0415
 
     given = _given(
@@ -121,32 +121,32 @@ def quantize(
     finetuning = None if ptq else QatConfig.model_validate(given)
     blocks = integers(float_blocks, "--float-blocks")
     if name is None:
-        name = network if weights is None else weights.stem
-    saved = artifact_path(run, name)
+        name = network if weights is None else trained_network_name(weights)
+    saved = trained_network_path(run, name)
     checkpoint = saved.with_suffix(".unfinished.pt")
     with distributed.joined():
         stages = Stages(quiet=distributed.rank() > 0)
         if weights is None:
-            artifact = load_artifact(run, network)
-            folder, model = data_folder(data, artifact), artifact.model
+            trained = load_trained_network(run, network)
         else:
-            artifact = None
-            folder, model = data_folder(data, None), load_network(weights)
+            trained = read_trained_network(weights)
+            if not trained.source.run:
+                source = Source(run.name, None, str(data_folder(data, None)))
+                trained = replace(trained, source=source)
         training, test = read_images(
-            folder,
-            model.network.input_size,
+            data_folder(data, trained),
+            trained.network.input_size,
             stages,
             **_given(workers=workers, memory_gb=memory_gb),
         )
-        if artifact is None:
-            artifact = as_artifact(model, training.classes, Source(run.name, None, str(folder)))
+        trained = trained.with_labels(training.classes)
         if classes_of_data:
-            artifact = classes_changed(artifact, training.classes, seed)
+            trained = classes_changed(trained, training.classes, seed)
         if background:
-            artifact = background_added(artifact, seed)
-        artifact = quantize_artifact(
-            artifact,
-            labelled_for(artifact, training),
+            trained = background_added(trained, seed)
+        trained = quantize_network(
+            trained,
+            trained.relabelled(training),
             QuantizeOptions(finetuning, blocks, batch_size, seed),
             stages,
             checkpoint=checkpoint,
@@ -154,13 +154,13 @@ def quantize(
         )
         if distributed.rank() > 0:
             return
-    size = artifact.network.input_size
-    compared = comparison_images(labelled_for(artifact, test), size, images)
+    size = trained.network.input_size
+    compared = comparison_images(trained.relabelled(test), size, images)
     with stages.stage("export", "Compare the file with torch"), stages.bar("images") as advance:
-        exported = export(artifact, "int8", *compared, advance)
-    artifact.save(run, name)
+        exported = export(trained, "int8", *compared, advance)
+    trained.save(run, name)
     path = run / f"{name}.int8.tflite"
-    write(exported, artifact, path)
+    write(exported, trained, path)
     checkpoint.unlink(missing_ok=True)
     worst = exported.verification.worst
     console.print(

@@ -26,10 +26,11 @@ def train(
     run: SearchRun,
     data: DataFolder,
     network: Annotated[
-        Path | None, typer.Option(help="A network's JSON; by default RUN/network.json.")
+        Path | None,
+        typer.Option(help="A network's JSON or NAME.network.pt; by default RUN/network.json."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="File for the weights; by default RUN/float.pt.")
+        Path | None, typer.Option(help="File for the network; by default RUN/float.network.pt.")
     ] = None,
     overrides: Overrides = None,
     resume: Resume = False,
@@ -38,6 +39,7 @@ def train(
 
     Ctrl-C and SIGTERM save the training; --resume goes on from there.
     """
+    from search_client.deployment.trained_network import Source  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.runs.record import NETWORK, read_record  # noqa: PLC0415
     from search_client.stages.data import read_data  # noqa: PLC0415
@@ -47,7 +49,7 @@ def train(
     record = read_record(run)
     settings = overridden(record.settings, overrides)
     chosen = _network(network or run / NETWORK)
-    weights = out or run / "float.pt"
+    weights = out or run / "float.network.pt"
     make_folder(weights.parent)
     with distributed.joined():
         stages = Stages(quiet=distributed.rank() > 0)
@@ -58,14 +60,20 @@ def train(
             test,
             settings,
             stages,
+            source=Source(run.name, record.targets[0].snapshot, str(data)),
             weights=weights,
             resume=resume,
         )
         if distributed.rank() == 0:
-            console.print(f"Weights: {weights}", markup=False)
+            console.print(f"Trained network: {weights}", markup=False)
 
 
 def _network(path: Path) -> Network:
+    """The architecture in a network's JSON, or in a trained network's file."""
+    from search_client.deployment.trained_network import read_trained_network  # noqa: PLC0415
+
+    if path.suffix == ".pt":
+        return read_trained_network(path).network
     try:
         return Network.model_validate_json(path.read_bytes())
     except OSError as error:

@@ -41,20 +41,20 @@ def verify(
     from search_client.deployment.origin import find_origin  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.stages.data import read_images  # noqa: PLC0415
-    from search_client.stages.quantize import comparison_images, labelled_for  # noqa: PLC0415
+    from search_client.stages.quantize import comparison_images  # noqa: PLC0415
 
     require_file(model)
     content = model.read_bytes()
-    artifact, form = find_origin(content, run)
+    trained, form = find_origin(content, run)
     stages = Stages()
-    size = artifact.network.input_size
-    _, test = read_images(data_folder(data, artifact), size, stages)
-    compared = comparison_images(labelled_for(artifact, test), size, images or len(test))
+    size = trained.network.input_size
+    _, test = read_images(data_folder(data, trained), size, stages)
+    compared = comparison_images(trained.relabelled(test), size, images or len(test))
     with (
         stages.stage("verify", f"Compare {model} with torch"),
         stages.bar("images") as advance,
     ):
-        found = verified(content, artifact, form, *compared, advance)
+        found = verified(content, trained, form, *compared, advance)
     _show(found, as_json=as_json)
 
 

@@ -14,7 +14,7 @@ from netspec.layers import Parameters
 from netspec.tflite import FileOptions, encode
 from search_client.deployment.metadata import NAME, Form, describe
 from search_client.deployment.parity import Verification, first_difference, require, verify
-from search_client.deployment.trained_network import Artifact
+from search_client.deployment.trained_network import TrainedNetwork
 from search_client.networks.layers import folded_parameters
 
 FORMS: tuple[Form, ...] = ("int8", "uint8", "float32", "float16")
@@ -32,7 +32,7 @@ class Exported:
     verification: Verification
 
 
-def model_file(artifact: Artifact, form: Form) -> bytes:
+def model_file(trained: TrainedNetwork, form: Form) -> bytes:
     """The network as a `.tflite` file, with its metadata; not yet compared with torch.
 
     Raises:
@@ -40,16 +40,16 @@ def model_file(artifact: Artifact, form: Form) -> bytes:
         EncodingError: the network cannot be written.
     """
     if form in ("int8", "uint8"):
-        quantized = artifact.quantized
+        quantized = trained.quantized
         if quantized is None:
             raise NotQuantized(
-                f"{artifact.network.name} is not quantized; run `search-client quantize` first"
+                f"{trained.network.name} is not quantized; run `search-client quantize` first"
             )
         network, parameters = quantized.network, quantized.parameters_for_export()
     else:
-        network = artifact.network.with_precision("float32")
-        parameters = Parameters(folded_parameters(artifact.model), {})
-    metadata = describe(artifact, form, network.content_hash).model_dump_json()
+        network = trained.network.with_precision("float32")
+        parameters = Parameters(folded_parameters(trained.model), {})
+    metadata = describe(trained, form, network.content_hash).model_dump_json()
     options = FileOptions(
         codes="uint8" if form == "uint8" else "int8",
         half_weights=form == "float16",
@@ -58,23 +58,23 @@ def model_file(artifact: Artifact, form: Form) -> bytes:
     return encode(network.operators, parameters, options=options)
 
 
-def torch_twin(artifact: Artifact, form: Form) -> nn.Module:
+def torch_twin(trained: TrainedNetwork, form: Form) -> nn.Module:
     """The network in torch that a file of this form is compared with.
 
     Raises:
         NotQuantized: int8 or uint8 is asked of a network that was not quantized.
     """
     if form in ("float32", "float16"):
-        return artifact.model
-    if artifact.quantized is None:
+        return trained.model
+    if trained.quantized is None:
         raise NotQuantized(
-            f"{artifact.network.name} is not quantized; run `search-client quantize` first"
+            f"{trained.network.name} is not quantized; run `search-client quantize` first"
         )
-    return artifact.quantized
+    return trained.quantized
 
 
 def export(
-    artifact: Artifact,
+    trained: TrainedNetwork,
     form: Form,
     images: Tensor,
     labels: Tensor,
@@ -83,7 +83,7 @@ def export(
     """Encode a network and compare the file with torch on every kernel set.
 
     Args:
-        artifact: the trained network.
+        trained: the trained network.
         form: precision and codes of the file.
         images: to compare on, uint8 [N, 3, H, W] at the network's input size.
         labels: int64 [N].
@@ -92,13 +92,13 @@ def export(
     Raises:
         ParityFailed: the file does not compute what torch computes.
     """
-    content = model_file(artifact, form)
-    return Exported(content, verified(content, artifact, form, images, labels, on_image))
+    content = model_file(trained, form)
+    return Exported(content, verified(content, trained, form, images, labels, on_image))
 
 
 def verified(
     content: bytes,
-    artifact: Artifact,
+    trained: TrainedNetwork,
     form: Form,
     images: Tensor,
     labels: Tensor,
@@ -109,24 +109,24 @@ def verified(
     Raises:
         ParityFailed: the file does not compute what torch computes.
     """
-    twin = torch_twin(artifact, form)
+    twin = torch_twin(trained, form)
     found = verify(content, twin, images, labels, on_image=on_image)
     precision = "int8" if form in ("int8", "uint8") else form
     require(
         found,
         precision,
-        artifact.network.name,
+        trained.network.name,
         lambda: first_difference(content, twin, images[found.worst_image]),
     )
     return found
 
 
-def write(exported: Exported, artifact: Artifact, path: Path) -> None:
+def write(exported: Exported, trained: TrainedNetwork, path: Path) -> None:
     """Writes the file, and its labels beside it, one a line, as `NAME.labels.txt`.
 
     Raises:
         UserError: one of them cannot be written.
     """
     write_file(path, exported.content)
-    labels = "".join(f"{name}\n" for name in artifact.classes)
+    labels = "".join(f"{name}\n" for name in trained.classes)
     write_file(path.with_suffix(".labels.txt"), labels)

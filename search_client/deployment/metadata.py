@@ -13,7 +13,7 @@ from netspec.errors import UserError
 from netspec.tflite.contents import metadata_of
 from netspec.validation import first_problem
 from search_client.data.batches import CHANNEL_MEAN, CHANNEL_STD
-from search_client.deployment.trained_network import Artifact
+from search_client.deployment.trained_network import TrainedNetwork
 
 #: of the metadata buffer
 NAME = "proxyless_farm_metadata.json"
@@ -58,21 +58,21 @@ class Metadata(_Content):
     snapshot: str | None
 
 
-def describe(artifact: Artifact, form: Form, network_hash: str) -> Metadata:
+def describe(trained: TrainedNetwork, form: Form, network_hash: str) -> Metadata:
     """The metadata of a network's file."""
     coded = form in ("int8", "uint8")
     return Metadata(
-        network=artifact.network.name,
+        network=trained.network.name,
         network_hash=network_hash,
-        labels=artifact.classes,
+        labels=trained.classes,
         input=ModelInput(
-            size=artifact.network.input_size,
+            size=trained.network.input_size,
             type="uint8" if form == "uint8" else "int8" if coded else "float32",
             mean=None if coded else CHANNEL_MEAN,
             std=None if coded else CHANNEL_STD,
         ),
-        run=artifact.source.run,
-        snapshot=artifact.source.snapshot,
+        run=trained.source.run,
+        snapshot=trained.source.snapshot,
     )
 
 

@@ -7,14 +7,18 @@ from pathlib import Path
 from netspec.errors import UserError
 from netspec.tflite.contents import operators_of
 from search_client.deployment.metadata import Form, read_metadata
-from search_client.deployment.trained_network import Artifact, artifact_names, load_artifact
+from search_client.deployment.trained_network import (
+    TrainedNetwork,
+    load_trained_network,
+    trained_network_names,
+)
 
 
 class UnknownOrigin(UserError):
     """A file was not exported from any network of a run."""
 
 
-def find_origin(content: bytes, run: Path) -> tuple[Artifact, Form]:
+def find_origin(content: bytes, run: Path) -> tuple[TrainedNetwork, Form]:
     """The network that a file came from, and the form it was exported in.
 
     Raises:
@@ -28,17 +32,17 @@ def find_origin(content: bytes, run: Path) -> tuple[Artifact, Form]:
             "`search-client export` wrote"
         )
     form: Form = "float16" if _has_half_weights(content) else metadata.input.type
-    names = artifact_names(run)
+    names = trained_network_names(run)
     for name in names:
-        artifact = load_artifact(run, name)
-        quantized = artifact.quantized
-        network = artifact.network
+        trained = load_trained_network(run, name)
+        quantized = trained.quantized
+        network = trained.network
         if form in ("int8", "uint8"):
             if quantized is None:
                 continue
             network = quantized.network
-        if (network.content_hash, artifact.classes) == (metadata.network_hash, metadata.labels):
-            return artifact, form
+        if (network.content_hash, trained.classes) == (metadata.network_hash, metadata.labels):
+            return trained, form
     raise UnknownOrigin(
         f"{run} holds no network {metadata.network} in the precisions of the model (it holds: "
         f"{', '.join(names) or 'none'}); give the run that exported it"

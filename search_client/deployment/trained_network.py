@@ -1,23 +1,40 @@
-"""Trained networks kept in a run's folder, so that files can be exported and verified later."""
+"""The one file of a trained network: what training and quantization write, and all else reads."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
+
+import torch
+from pydantic import ValidationError
 
 from netspec.errors import UserError
 from netspec.networks import Network
-from search_client.networks.layers import FloatNetwork
+from search_client.data.batches import CHANNEL_MEAN, CHANNEL_STD
+from search_client.data.folders import P
+from search_client.networks.classes import classifier_of
+from search_client.networks.layers import FloatNetwork, norm_eps, set_norm_eps
 from search_client.quantization.network import QuantizedNetwork
 from search_client.training import checkpoints
+from search_client.training.checkpoints import State
 
-#: of the file; a later one may hold more
-FORMAT = 1
+#: of the file; 1 lacked what `_PREPARATION` names and `eps`, and all networks had these
+FORMAT = 2
 SUFFIX = ".network.pt"
+#: what networks here are built for: a file that says otherwise would be computed wrongly
+_PREPARATION: dict[str, object] = {
+    #: of convolutions, as TensorFlow's
+    "padding": "same",
+    #: of the images, by channel, in [0, 1]
+    "mean": list(CHANNEL_MEAN),
+    "std": list(CHANNEL_STD),
+}
 
 
-class NoArtifact(UserError):
-    """A run's folder does not hold a trained network."""
+class NoTrainedNetwork(UserError):
+    """A file or a run's folder does not hold a trained network."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +49,15 @@ class Source:
     data: str = ""
 
 
+#: where nobody says where a network comes from
+NOWHERE = Source(run="", snapshot=None)
+
+
 @dataclass(frozen=True)
-class Artifact:
+class TrainedNetwork:
     """A trained network in float, and in int8 where it was quantized."""
 
+    #: labels in the order of the logits; none where the file is older than labels
     classes: tuple[str, ...]
     source: Source
     model: FloatNetwork
@@ -48,12 +70,19 @@ class Artifact:
 
     def save(self, folder: Path, name: str) -> Path:
         """Writes `FOLDER/NAME.network.pt`, whole or not at all."""
+        path = trained_network_path(folder, name)
+        self.write(path)
+        return path
+
+    def write(self, path: Path) -> None:
+        """Writes a file, whole or not at all."""
         quantized = self.quantized
-        path = artifact_path(folder, name)
-        state: checkpoints.State = {
+        state: State = {
             "format": FORMAT,
             "network": self.network.model_dump_json(),
-            "dropout": float(_dropout(self.model)),
+            **_PREPARATION,
+            "eps": norm_eps(self.model),
+            "dropout": float(classifier_of(self.model).dropout),
             "classes": list(self.classes),
             "run": self.source.run,
             "snapshot": self.source.snapshot or "",
@@ -63,15 +92,39 @@ class Artifact:
             "int8": {} if quantized is None else quantized.state_dict(),
         }
         checkpoints.save(state, path)
-        return path
+
+    def with_labels(self, classes: Sequence[str]) -> TrainedNetwork:
+        """Return the network with its labels: its own, else those of the data it was trained on.
+
+        Raises:
+            UserError: it has none, and the data has another number of classes.
+        """
+        if self.classes:
+            return self
+        if self.network.classes != len(classes):
+            raise UserError(
+                f"{self.network.name} tells {self.network.classes} classes apart, but the data "
+                f"has {len(classes)}; give the data that it was trained on"
+            )
+        return replace(self, classes=tuple(classes))
+
+    def relabelled(self, images: P) -> P:
+        """Return images with the indices of their labels among the network's classes.
+
+        Raises:
+            UserError: the network does not know a class of the images.
+        """
+        unknown = sorted(set(images.classes) - set(self.classes))
+        if unknown:
+            raise UserError(
+                f"{self.network.name} has no class {', '.join(unknown[:5])}; give the data that "
+                "it was trained on, or take over the data's classes with --classes-of-data"
+            )
+        rows = torch.tensor([self.classes.index(name) for name in images.classes])
+        return images.relabelled(rows[images.labels], self.classes)
 
 
-def _dropout(model: FloatNetwork) -> float:
-    found = getattr(model.operators[-1].get_submodule("chain.dense"), "dropout", 0.0)
-    return float(found)
-
-
-def artifact_path(folder: Path, name: str) -> Path:
+def trained_network_path(folder: Path, name: str) -> Path:
     """Return the file `FOLDER/NAME.network.pt`.
 
     Raises:
@@ -85,32 +138,78 @@ def artifact_path(folder: Path, name: str) -> Path:
     return folder / f"{name}{SUFFIX}"
 
 
-def artifact_names(folder: Path) -> tuple[str, ...]:
+def trained_network_name(path: Path) -> str:
+    """Return NAME of `FOLDER/NAME.network.pt`, or of `FOLDER/NAME.pt`."""
+    return path.name.removesuffix(SUFFIX) if path.name.endswith(SUFFIX) else path.stem
+
+
+def trained_network_names(folder: Path) -> tuple[str, ...]:
     """Names of the networks in a run's folder, sorted."""
     return tuple(sorted(path.name.removesuffix(SUFFIX) for path in folder.glob(f"*{SUFFIX}")))
 
 
-def load_artifact(folder: Path, name: str) -> Artifact:
+def load_trained_network(folder: Path, name: str) -> TrainedNetwork:
     """The network `FOLDER/NAME.network.pt`, in evaluation mode.
 
     Raises:
-        NoArtifact: there is none; the message names those that are there.
+        NoTrainedNetwork: there is none; the message names those that are there.
         BadCheckpoint: it cannot be read.
     """
-    path = artifact_path(folder, name)
+    path = trained_network_path(folder, name)
     if not path.is_file():
-        present = ", ".join(artifact_names(folder)) or "none"
-        raise NoArtifact(
+        present = ", ".join(trained_network_names(folder)) or "none"
+        raise NoTrainedNetwork(
             f"{folder} holds no trained network {name!r} (it holds: {present}); expected "
             f"{path.name}, as `search-client search` leaves it"
         )
+    return read_trained_network(path)
+
+
+def read_trained_network(path: Path) -> TrainedNetwork:
+    """The network of a file, in evaluation mode on the CPU.
+
+    Reads format 2, format 1, and the weights without labels that were written beside format 1.
+
+    Raises:
+        NoTrainedNetwork: it holds none, or one that is not built here.
+        BadCheckpoint: it cannot be read.
+    """
+    if not path.is_file():
+        raise NoTrainedNetwork(f"there is no trained network {path}; give a NAME{SUFFIX}")
     state = checkpoints.load(path)
-    if state.get("format") != FORMAT:
-        raise NoArtifact(
-            f"{path} has format {state.get('format')}, expected {FORMAT}; write it again with "
-            "this version"
+    if state.keys() == {"network", "model"}:
+        state = _of_weights(state)
+    version = state.get("format")
+    if version not in (1, FORMAT):
+        raise NoTrainedNetwork(
+            f"{path} holds no trained network of format 1 or {FORMAT} (but of {version}); expected "
+            "what `search-client train`, `search` or `quantize` of this version or before wrote"
         )
+    for name, expected in _PREPARATION.items():
+        if state.get(name, expected) != expected:
+            raise NoTrainedNetwork(
+                f"{path} is trained with {name} {state[name]}, but networks here have {expected}; "
+                "train it again"
+            )
+    try:
+        return _from(state)
+    except (KeyError, ValidationError, RuntimeError) as error:
+        raise NoTrainedNetwork(
+            f"{path} holds no whole trained network ({type(error).__name__}: {error}); write it "
+            "again"
+        ) from error
+
+
+def _of_weights(state: State) -> State:
+    """A file of weights alone in the layout of format 1."""
+    empty = {"dropout": 0.0, "classes": [], "run": "", "snapshot": "", "data": ""}
+    weights = {"network": state["network"], "float": state["model"]}
+    return {"format": 1, **empty, **weights, "int8_network": "", "int8": {}}
+
+
+def _from(state: State) -> TrainedNetwork:
     model = FloatNetwork(Network.model_validate_json(state["network"]), state["dropout"])
+    set_norm_eps(model, cast("dict[str, float]", state.get("eps", {})))
     model.load_state_dict(state["float"])
     quantized = None
     if state["int8_network"]:
@@ -121,4 +220,4 @@ def load_artifact(folder: Path, name: str) -> Artifact:
         quantized.freeze_ranges()
         quantized.eval()
     source = Source(state["run"], state["snapshot"] or None, state["data"])
-    return Artifact(tuple(state["classes"]), source, model.eval(), quantized)
+    return TrainedNetwork(tuple(state["classes"]), source, model.eval(), quantized)

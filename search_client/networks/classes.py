@@ -16,7 +16,7 @@ from torch import Tensor
 from netspec.errors import UserError
 from netspec.networks import Network
 from netspec.operators import Classifier
-from search_client.networks.layers import DenseLayer, FloatNetwork
+from search_client.networks.layers import DenseLayer, FloatNetwork, norm_eps, set_norm_eps
 
 BACKGROUND = "background"
 #: standard deviation of the weights of a class that is new, as of an untrained classifier
@@ -110,4 +110,5 @@ def _with_classifier(model: FloatNetwork, weight: Tensor, bias: Tensor) -> Float
     dense = f"operators.{len(network.operators) - 1}.chain.dense"
     state |= {f"{dense}.weight": weight, f"{dense}.bias": bias}
     result.load_state_dict(state)
+    set_norm_eps(result, norm_eps(model))
     return result.train(model.training)

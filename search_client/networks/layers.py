@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import cast
 
 import numpy as np
@@ -169,6 +170,18 @@ class FloatNetwork(nn.Module):
         for operator in self.operators:
             x = operator(x)
         return x
+
+
+def norm_eps(model: nn.Module) -> dict[str, float]:
+    """What each BatchNorm adds to its variances, by its name: no part of a state."""
+    norms = ((name, one) for name, one in model.named_modules() if isinstance(one, nn.BatchNorm2d))
+    return {name: norm.eps for name, norm in norms}
+
+
+def set_norm_eps(model: nn.Module, eps: Mapping[str, float]) -> None:
+    """Give BatchNorms, by their names, what they add to their variances; others keep theirs."""
+    for name, value in eps.items():
+        cast("nn.BatchNorm2d", model.get_submodule(name)).eps = value
 
 
 def folded_parameters(model: FloatNetwork) -> dict[str, LayerWeights]:

@@ -13,16 +13,14 @@ from search_client.data.batches import central_crop
 from search_client.data.folders import ImageSet, stored_size
 from search_client.deployment.export import export
 from search_client.deployment.parity import Parity
-from search_client.deployment.trained_network import Artifact, Source
+from search_client.deployment.trained_network import NOWHERE, Source, TrainedNetwork
 from search_client.progress import Stages
 from search_client.recipe import Settings
-from search_client.stages.quantize import QuantizeOptions, quantize_artifact
+from search_client.stages.quantize import QuantizeOptions, quantize_network
 from search_client.stages.train import train_network
 
 #: images resized at a time
 _CHUNK = 500
-#: where nobody says where a network comes from
-NOWHERE = Source(run="", snapshot=None)
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class Deployed:
     files: dict[Precision, bytes]
     #: under XNNPACK, as it is deployed; the other kernel sets were compared, too
     parity: dict[Precision, Parity]
-    artifact: Artifact
+    trained: TrainedNetwork
 
 
 def deploy(
@@ -67,22 +65,22 @@ def deploy(
         seed=settings.seed,
         augment=settings.train.augment,
     )
-    trained = Artifact(training.classes, source, model)
-    artifact = quantize_artifact(trained, training, options, stages)
+    trained = TrainedNetwork(training.classes, source, model)
+    trained = quantize_network(trained, training, options, stages)
     files: dict[Precision, bytes] = {}
     parity: dict[Precision, Parity] = {}
     images = central_crop(test.images, network.input_size)
     with stages.stage("export", f"Export {network.name} and compare with torch"):
         for precision in PRECISIONS:
             with stages.bar(f"{precision} parity") as advance:
-                exported = export(artifact, precision, images, test.labels, advance)
+                exported = export(trained, precision, images, test.labels, advance)
             files[precision] = exported.content
             parity[precision] = exported.verification.parity["xnnpack"]
     stages.note(
         f"int8 accuracy {parity['int8'].accuracy:.1%}, agrees with fake quantization on "
         f"{parity['int8'].top1_agreement:.2%} of the images"
     )
-    return Deployed(network, accuracy, files, parity, artifact)
+    return Deployed(network, accuracy, files, parity, trained)
 
 
 def file_name(role: str, precision: Precision) -> str:

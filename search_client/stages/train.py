@@ -7,16 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from torch import nn
 
-from netspec.errors import UserError
 from netspec.networks import Network
+from netspec.operators import Precision
 from search_client.data.batches import PlainBatches, TrainingBatches
 from search_client.data.folders import Pictures
+from search_client.deployment.trained_network import NOWHERE, Source, TrainedNetwork
 from search_client.networks.layers import FloatNetwork
 from search_client.progress import Stages
 from search_client.recipe import Settings
 from search_client.training import distributed
-from search_client.training.checkpoints import Checkpoints, load, save
+from search_client.training.checkpoints import Checkpoints, load
 from search_client.training.distributed import device
 from search_client.training.loop import TrainStep, train
 from search_client.training.step import evaluate
@@ -42,6 +44,7 @@ def train_network(
     settings: Settings,
     stages: Stages,
     *,
+    source: Source = NOWHERE,
     weights: Path | None = None,
     resume: bool = False,
 ) -> tuple[FloatNetwork, float]:
@@ -53,7 +56,8 @@ def train_network(
         test: images for the accuracy.
         settings: how.
         stages: shows the progress.
-        weights: file for the trained weights; its checkpoint lies beside it.
+        source: where the network comes from, for its file.
+        weights: file for the trained network; its checkpoint lies beside it.
         resume: go on from the checkpoint.
 
     Returns:
@@ -83,38 +87,25 @@ def train_network(
         accuracy = evaluate(model, plain)
     stages.note(f"float accuracy {accuracy:.1%}")
     if weights is not None and unfinished is not None and distributed.rank() == 0:
-        save({"network": network.model_dump_json(), "model": model.state_dict()}, weights)
+        TrainedNetwork(training.classes, source, model).write(weights)
         unfinished.unlink(missing_ok=True)
     return model, accuracy
 
 
-def load_network(weights: Path) -> FloatNetwork:
-    """A trained network, in evaluation mode on the CPU.
+def evaluate_network(trained: TrainedNetwork, images: Pictures) -> dict[Precision, float]:
+    """Top-1 accuracy (fraction) in each precision that a network has, on images of its size.
 
     Raises:
-        UserError: the file holds none.
+        UserError: the network does not tell the images' classes apart.
     """
-    state = load(weights)
-    if not {"network", "model"} <= state.keys():
-        raise UserError(
-            f"{weights} holds no trained network; expected what `search-client train` wrote"
-        )
-    model = FloatNetwork(Network.model_validate_json(state["network"]))
-    model.load_state_dict(state["model"])
-    return model.eval()
-
-
-def evaluate_weights(weights: Path, images: Pictures) -> float:
-    """Top-1 accuracy (fraction) of a trained network on images stored for its size.
-
-    Raises:
-        UserError: the file holds no network, or one of another number of classes.
-    """
-    model = load_network(weights).to(device())
-    if model.network.classes != len(images.classes):
-        raise UserError(
-            f"{weights} tells {model.network.classes} classes apart, but the images have "
-            f"{len(images.classes)}; give the data that it was trained on"
-        )
-    plain = PlainBatches(images, model.network.input_size, EVALUATION_BATCH, device=device())
-    return evaluate(model, plain)
+    labelled = trained.with_labels(images.classes).relabelled(images)
+    plain = PlainBatches(labelled, trained.network.input_size, EVALUATION_BATCH, device=device())
+    models: dict[Precision, nn.Module | None] = {
+        "float32": trained.model,
+        "int8": trained.quantized,
+    }
+    return {
+        precision: evaluate(model.to(device()), plain)
+        for precision, model in models.items()
+        if model is not None
+    }

@@ -9,7 +9,7 @@ from PIL import Image
 
 from search_client.data.batches import TrainingBatches
 from search_client.data.folders import ImageSet
-from search_client.deployment.trained_network import Artifact, Source
+from search_client.deployment.trained_network import Source, TrainedNetwork
 from search_client.networks.layers import FloatNetwork
 from search_client.quantization.finetuning import QatConfig, finetune_int8
 from search_client.training.loop import TrainConfig, train
@@ -27,7 +27,7 @@ def write_images(data: ImageSet, folder: Path) -> None:
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(path)
 
 
-def trained_artifact(data: Path) -> Artifact:
+def trained_network(data: Path) -> TrainedNetwork:
     """A network trained for a second, finetuned for another; images written to `data`."""
     torch.manual_seed(0)
     training = tiny_images(200)
@@ -40,4 +40,4 @@ def trained_artifact(data: Path) -> Artifact:
     finetuning = QatConfig(epochs=1, norm_epochs=0, frozen_epochs=1)
     quantized, _ = finetune_int8(model, batches, finetuning, lambda _: None)
     source = Source("a run", "ab" * 32, str(data))
-    return Artifact(CLASSES, source, model.eval(), quantized.eval())
+    return TrainedNetwork(CLASSES, source, model.eval(), quantized.eval())

@@ -33,17 +33,18 @@ from search_client.deployment.metadata import Form, read_metadata
 from search_client.deployment.origin import UnknownOrigin, find_origin
 from search_client.deployment.parity import ParityFailed
 from search_client.deployment.trained_network import (
-    Artifact,
-    NoArtifact,
-    artifact_names,
-    load_artifact,
+    NoTrainedNetwork,
+    Source,
+    TrainedNetwork,
+    load_trained_network,
+    trained_network_names,
 )
 from search_client.networks.layers import FloatNetwork
 from search_client.quantization.finetuning import QatConfig
 from search_client.quantization.mixed_precision import conversions_of
 from search_client.recipe import Settings
 from search_client.training.checkpoints import BadCheckpoint, Checkpoints, State, Stopped, save
-from tests.integration.search_client.exported import CLASSES, NETWORK, trained_artifact
+from tests.integration.search_client.exported import CLASSES, NETWORK, trained_network
 from tests.made_up import operator_entry
 from tests.unit.search_client.tables import snapshot
 from tests.unit.search_client.tiny import tiny_images
@@ -58,17 +59,17 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def artifact(data: Path) -> Artifact:
-    return trained_artifact(data)
+def trained(data: Path) -> TrainedNetwork:
+    return trained_network(data)
 
 
 @pytest.fixture(scope="module")
-def run(artifact: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(trained: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    artifact.save(folder, "searched")
+    trained.save(folder, "searched")
     for form in FORMS:
-        content = export(artifact, form, IMAGES, TEST.labels)
-        write(content, artifact, folder / f"searched.{form}.tflite")
+        content = export(trained, form, IMAGES, TEST.labels)
+        write(content, trained, folder / f"searched.{form}.tflite")
     return folder
 
 
@@ -106,9 +107,9 @@ def test_no_tensor_of_an_int8_file_is_float(run: Path, form: Form, ends: str) ->
     assert operators[0].inputs[0].type == operators[-1].outputs[0].type == ends
 
 
-def test_uint8_costs_one_conversion_at_each_end_and_nothing_else(artifact: Artifact) -> None:
-    plain = operators_of(model_file(artifact, "int8"))
-    coded = operators_of(model_file(artifact, "uint8"))
+def test_uint8_costs_one_conversion_at_each_end_and_nothing_else(trained: TrainedNetwork) -> None:
+    plain = operators_of(model_file(trained, "int8"))
+    coded = operators_of(model_file(trained, "uint8"))
     assert coded[1:-1] == plain
     assert [coded[0].name, coded[-1].name] == ["QUANTIZE", "QUANTIZE"]
 
@@ -120,37 +121,37 @@ def test_the_origin_of_a_file_is_found_in_its_run(run: Path, form: Form) -> None
     assert found.classes == CLASSES
 
 
-def test_a_saved_network_computes_the_same_again(artifact: Artifact, run: Path) -> None:
-    loaded = load_artifact(run, "searched")
-    assert loaded.source == artifact.source
-    assert artifact.quantized is not None
+def test_a_saved_network_computes_the_same_again(trained: TrainedNetwork, run: Path) -> None:
+    loaded = load_trained_network(run, "searched")
+    assert loaded.source == trained.source
+    assert trained.quantized is not None
     assert loaded.quantized is not None
-    for one, other in ((artifact.model, loaded.model), (artifact.quantized, loaded.quantized)):
+    for one, other in ((trained.model, loaded.model), (trained.quantized, loaded.quantized)):
         assert (torch_logits(one, IMAGES) == torch_logits(other, IMAGES)).all()
-    assert artifact_names(run) == ("searched",)
-    with pytest.raises(NoArtifact, match=r"no trained network 'lost' \(it holds: searched\)"):
-        load_artifact(run, "lost")
+    assert trained_network_names(run) == ("searched",)
+    with pytest.raises(NoTrainedNetwork, match=r"no trained network 'lost' \(it holds: searched\)"):
+        load_trained_network(run, "lost")
 
 
-def test_what_was_not_quantized_has_no_int8_file(artifact: Artifact) -> None:
-    plain = replace(artifact, quantized=None)
+def test_what_was_not_quantized_has_no_int8_file(trained: TrainedNetwork) -> None:
+    plain = replace(trained, quantized=None)
     with pytest.raises(NotQuantized, match="search-client quantize"):
         model_file(plain, "int8")
 
 
-def test_a_file_of_another_network_has_no_origin(artifact: Artifact, tmp_path: Path) -> None:
-    replace(artifact, classes=("a", "b", "c")).save(tmp_path, "other")
+def test_a_file_of_another_network_has_no_origin(trained: TrainedNetwork, tmp_path: Path) -> None:
+    replace(trained, classes=("a", "b", "c")).save(tmp_path, "other")
     with pytest.raises(UnknownOrigin, match=r"it holds: other\); give the run"):
-        find_origin(model_file(artifact, "int8"), tmp_path)
+        find_origin(model_file(trained, "int8"), tmp_path)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_files_own_accuracy_is_that_of_its_logits(
-    run: Path, data: Path, artifact: Artifact, workers: int
+    run: Path, data: Path, trained: TrainedNetwork, workers: int
 ) -> None:
     found = evaluate_file(run / "searched.int8.tflite", data, workers)
-    assert artifact.quantized is not None
-    chosen = torch_logits(artifact.quantized, IMAGES).argmax(axis=1)
+    assert trained.quantized is not None
+    chosen = torch_logits(trained.quantized, IMAGES).argmax(axis=1)
     assert found.images == 60
     assert found.top1 == pytest.approx((chosen == TEST.labels.numpy()).mean(), abs=1.5 / 60)
     assert found.top1 > 0.6
@@ -185,7 +186,7 @@ def test_verify_tells_in_json(run: Path) -> None:
 
 
 def test_verify_refuses_a_file_that_is_not_what_was_trained(run: Path, tmp_path: Path) -> None:
-    tampered = load_artifact(run, "searched")
+    tampered = load_trained_network(run, "searched")
     assert tampered.quantized is not None
     with torch.no_grad():
         for layer in tampered.quantized.layers():
@@ -210,15 +211,22 @@ def test_evaluate_tells_in_json(run: Path, data: Path) -> None:
     assert found["images"] == 60
 
 
+def test_evaluate_runs_a_trained_network_in_both_precisions(run: Path, data: Path) -> None:
+    told = json.loads(command("evaluate", run / "searched.network.pt", "--data", data, "--json"))
+    assert told.keys() == {"top1", "top1_int8", "images"}
+    assert told["top1"] > 0.6
+    assert told["top1_int8"] > 0.6
+
+
 @pytest.mark.parametrize(
     "options",
     [["--ptq"], ["--epochs", "1", "--norm-epochs", "0", "--frozen-epochs", "1", "--background"]],
     ids=["post-training", "finetuned with a background"],
 )
 def test_quantize_leaves_a_verified_file_that_works(
-    artifact: Artifact, data: Path, tmp_path: Path, options: list[str]
+    trained: TrainedNetwork, data: Path, tmp_path: Path, options: list[str]
 ) -> None:
-    replace(artifact, quantized=None).save(tmp_path, "net")
+    replace(trained, quantized=None).save(tmp_path, "net")
     command(
         "quantize",
         "--run",
@@ -243,8 +251,10 @@ def test_quantize_leaves_a_verified_file_that_works(
     command("verify", file, "--run", tmp_path)
 
 
-def test_quantize_takes_over_the_classes_of_the_data(artifact: Artifact, tmp_path: Path) -> None:
-    grown = replace(artifact, quantized=None, classes=("class 2", "class 0", "class 1"))
+def test_quantize_takes_over_the_classes_of_the_data(
+    trained: TrainedNetwork, tmp_path: Path
+) -> None:
+    grown = replace(trained, quantized=None, classes=("class 2", "class 0", "class 1"))
     grown.save(tmp_path, "net")
     command("quantize", "--run", tmp_path, "--network", "net", "--ptq", "--classes-of-data")
     said = read_metadata((tmp_path / "net.int8.tflite").read_bytes())
@@ -253,13 +263,15 @@ def test_quantize_takes_over_the_classes_of_the_data(artifact: Artifact, tmp_pat
 
 
 def test_quantize_takes_weights_that_were_only_trained(
-    artifact: Artifact, data: Path, tmp_path: Path
+    trained: TrainedNetwork, data: Path, tmp_path: Path
 ) -> None:
     weights = tmp_path / "float.pt"
-    model = artifact.model.state_dict()
+    model = trained.model.state_dict()
     save({"network": NETWORK.model_dump_json(), "model": model}, weights)
     command("quantize", "--run", tmp_path, "--weights", weights, "--data", data, "--ptq")
-    assert artifact_names(tmp_path) == ("float",)
+    assert trained_network_names(tmp_path) == ("float",)
+    made = load_trained_network(tmp_path, "float")
+    assert (made.classes, made.source) == (CLASSES, Source(tmp_path.name, None, str(data)))
     assert evaluate_file(tmp_path / "float.int8.tflite", data, 1).top1 > 0.6
     save({"something": "else"}, weights)
     with pytest.raises(UserError, match="holds no trained network"):
@@ -272,16 +284,16 @@ FINETUNING = ("--epochs", "2", "--norm-epochs", "1", "--frozen-epochs", "1", "--
 def quantized_by(folder: Path, *options: str | Path) -> dict[str, torch.Tensor]:
     """The int8 weights and ranges after `quantize`."""
     command("quantize", "--run", folder, "--network", "net", *FINETUNING, *options)
-    quantized = load_artifact(folder, "net").quantized
+    quantized = load_trained_network(folder, "net").quantized
     assert quantized is not None
     return quantized.state_dict()
 
 
 def test_quantize_goes_on_bit_for_bit_and_with_the_same_network_alone(
-    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("whole", "stopped"):
-        replace(artifact, quantized=None).save(make(tmp_path / name), "net")
+        replace(trained, quantized=None).save(make(tmp_path / name), "net")
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     expected = quantized_by(whole)
     steps = iter(range(100))
@@ -296,7 +308,7 @@ def test_quantize_goes_on_bit_for_bit_and_with_the_same_network_alone(
         with pytest.raises(Stopped):
             quantized_by(stopped)
     assert not list(stopped.glob("*.tflite"))
-    assert artifact_names(stopped) == ("net",)
+    assert trained_network_names(stopped) == ("net",)
     resumed = quantized_by(stopped, "--resume")
     for name, value in expected.items():
         assert torch.equal(value, resumed[name]), name
@@ -307,9 +319,9 @@ def test_quantize_goes_on_bit_for_bit_and_with_the_same_network_alone(
 
 
 def test_quantize_resumes_no_finetuning_of_other_weights(
-    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fresh = replace(artifact, quantized=None)
+    fresh = replace(trained, quantized=None)
     fresh.save(tmp_path, "net")
 
     def interrupt(self: Checkpoints, state: Callable[[], State]) -> None:
@@ -327,10 +339,10 @@ def test_quantize_resumes_no_finetuning_of_other_weights(
 
 
 def test_quantize_gives_the_same_network_of_images_left_on_disk(
-    artifact: Artifact, tmp_path: Path
+    trained: TrainedNetwork, tmp_path: Path
 ) -> None:
     for name in ("memory", "disk"):
-        replace(artifact, quantized=None).save(make(tmp_path / name), "net")
+        replace(trained, quantized=None).save(make(tmp_path / name), "net")
     expected = quantized_by(tmp_path / "memory")
     on_disk = quantized_by(tmp_path / "disk", "--memory-gb", "0", "--workers", "0")
     for name, value in expected.items():
@@ -356,14 +368,16 @@ def test_post_training_refuses_what_finetuning_takes(
 
 
 @pytest.mark.parametrize("name", ["../../x", "a/b", "/x", ""])
-def test_a_name_does_not_lead_out_of_the_run(artifact: Artifact, tmp_path: Path, name: str) -> None:
+def test_a_name_does_not_lead_out_of_the_run(
+    trained: TrainedNetwork, tmp_path: Path, name: str
+) -> None:
     run = make(tmp_path / "a" / "run")
     with pytest.raises(UserError, match="give a name without folders"):
         command("quantize", "--run", run, "--ptq", "--as", name)
     with pytest.raises(UserError, match="give a name without folders"):
-        artifact.save(run, name)
+        trained.save(run, name)
     with pytest.raises(UserError, match="give a name without folders"):
-        load_artifact(run, name)
+        load_trained_network(run, name)
 
 
 def test_the_help_of_quantize_tells_the_defaults_there_are() -> None:

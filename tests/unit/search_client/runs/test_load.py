@@ -11,13 +11,13 @@ from netspec.networks import Network
 from search_client.comparison import compare as comparing
 from search_client.comparison.compare import Compared, compare
 from search_client.comparison.methods import Method
+from search_client.deployment.trained_network import Source, load_trained_network
 from search_client.recipe import FurtherTarget, Settings
 from search_client.runs.load import read_run
 from search_client.runs.record import BadRun, read_record
 from search_client.search.history import SearchStep
 from search_client.search.tensorboard import curves
-from search_client.stages.train import evaluate_weights, load_network, train_network
-from search_client.training.checkpoints import save
+from search_client.stages.train import evaluate_network, train_network
 from tests.unit.search_client.tables import snapshot
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 from tests.unit.search_client.tiny_run import QUIET, SETTINGS, changed, tiny_search
@@ -149,20 +149,20 @@ def test_a_baseline_that_the_table_lacks_is_left_out(tmp_path: Path) -> None:
 
 def test_a_trained_network_is_read_back(tmp_path: Path) -> None:
     network = tiny_space().network([0, 6])
-    weights = tmp_path / "float.pt"
+    file = tmp_path / "float.network.pt"
+    source = Source("a run", None, "photos")
     model, accuracy = train_network(
-        network, tiny_images(48), tiny_images(12), SETTINGS, QUIET, weights=weights
+        network, tiny_images(48), tiny_images(12), SETTINGS, QUIET, source=source, weights=file
     )
     assert 0 <= accuracy <= 1
-    assert [path.name for path in tmp_path.iterdir()] == ["float.pt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["float.network.pt"]
     images = torch.randn(2, 3, 16, 16)
-    assert torch.equal(load_network(weights)(images), model.eval()(images))
-    assert evaluate_weights(weights, tiny_images(12)) == accuracy
-    with pytest.raises(UserError, match="tells 3 classes apart, but the images have 4"):
-        evaluate_weights(weights, tiny_images(12, classes=4))
-    save({"format": 1, "network": network.model_dump_json()}, weights)
-    with pytest.raises(UserError, match="holds no trained network; expected what"):
-        load_network(weights)
+    trained = load_trained_network(tmp_path, "float")
+    assert (trained.classes, trained.source) == (tiny_images(12).classes, source)
+    assert torch.equal(trained.model(images), model.eval()(images))
+    assert evaluate_network(trained, tiny_images(12)) == {"float32": accuracy}
+    with pytest.raises(UserError, match="has no class class 3"):
+        evaluate_network(trained, tiny_images(12, classes=4))
 
 
 def test_curves_are_written_for_tensorboard(tmp_path: Path) -> None:
