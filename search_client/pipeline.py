@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from search_client.progress import Stages
 from search_client.recipe import Settings
 from search_client.report.content import Report
 from search_client.report.page import write_report
+from search_client.runs.folder import claimed
 from search_client.search.search import SearchResult
 from search_client.stages.data import in_memory, read_data
 from search_client.stages.deploy import Deployed, deploy, file_name
@@ -22,6 +24,7 @@ from search_client.stages.latency_tables import Prices, measured, published, rec
 from search_client.stages.profile import measure_models
 from search_client.stages.report import network_result, report_of
 from search_client.stages.search import Observer, run_search
+from search_client.training import distributed
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ def run(
     *,
     profile_missing: bool = False,
     resume: bool = False,
+    overwrite: bool = False,
     signals: bool = True,
     observers: Sequence[Observer] = (),
 ) -> Report:
@@ -64,20 +68,35 @@ def run(
         stages: shows the progress.
         profile_missing: measure what the table lacks.
         resume: go on from the search's last checkpoint, by the tables that it began with.
+        overwrite: replace a run that the folder holds.
         signals: on SIGTERM and SIGINT the search saves itself before it ends.
         observers: further listeners to the search's steps.
 
     Raises:
         UserError: a stage could not be done; the message says what to do.
     """
-    job = _begin(client, target, settings, data, folder, stages)
+    with claimed(folder, resume=resume, overwrite=overwrite):
+        job = _begin(client, target, settings, data, folder, stages)
+        return _every_stage(
+            job,
+            profile_missing=profile_missing,
+            resume=resume,
+            signals=signals,
+            observers=observers,
+        )
+
+
+def _every_stage(
+    job: Run, *, profile_missing: bool, resume: bool, signals: bool, observers: Sequence[Observer]
+) -> Report:
     training, test, settings = in_memory(job.training), in_memory(job.test), job.settings
+    folder, stages = job.folder, job.stages
     prices = _prices(job, settings.operators(), profile_missing=profile_missing, resume=resume)
     table = prices.tables[0]
     for precision in PRECISIONS:
         table.calibration(precision)
     found = _search(job, prices, resume=resume, signals=signals, observers=observers)
-    source = Source(folder.name, table.snapshot.id, str(data))
+    source = Source(folder.name, table.snapshot.id, str(job.data))
     networks = {"searched": found.network.with_precision("float32")}
     for index, network in enumerate(settings.every_baseline("float32")):
         networks[f"baseline{index}" if index else "baseline"] = network
@@ -91,7 +110,7 @@ def run(
         role: network_result(role, one, table, entries, expected_ms.get(role))
         for role, one in deployed.items()
     }
-    report = report_of(target, settings, prices, found, results, stages.seconds)
+    report = report_of(job.target, settings, prices, found, results, stages.seconds)
     write_report(report, folder)
     return report
 
@@ -106,6 +125,7 @@ def search_only(
     *,
     profile_missing: bool = False,
     resume: bool = False,
+    overwrite: bool = False,
     observers: Sequence[Observer] = (),
 ) -> SearchResult:
     """The job up to the network found; args as in `run`, and progress is shown on stderr.
@@ -113,10 +133,13 @@ def search_only(
     Raises:
         UserError: a stage could not be done; the message says what to do.
     """
-    job = _begin(client, target, settings, data, folder, stages or Stages())
-    needed = job.settings.searched_operators()
-    prices = _prices(job, needed, profile_missing=profile_missing, resume=resume)
-    return _search(job, prices, resume=resume, signals=True, observers=observers)
+    # Under torchrun the first process holds the folder for all.
+    first = distributed.rank() == 0
+    with claimed(folder, resume=resume, overwrite=overwrite) if first else nullcontext():
+        job = _begin(client, target, settings, data, folder, stages or Stages())
+        needed = job.settings.searched_operators()
+        prices = _prices(job, needed, profile_missing=profile_missing, resume=resume)
+        return _search(job, prices, resume=resume, signals=True, observers=observers)
 
 
 def _begin(
@@ -127,7 +150,6 @@ def _begin(
     folder: Path,
     stages: Stages,
 ) -> Run:
-    folder.mkdir(parents=True, exist_ok=True)
     training, test = read_data(data, settings, stages)
     of_data = settings.for_classes(len(training.classes))
     return Run(client, target, of_data, training, test, data, folder, stages)

@@ -55,6 +55,9 @@ SavedTable = Annotated[
     typer.Option("--snapshot", help="A file of `search-client snapshot`, in the profiler's place."),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the run that the folder holds.")
+]
 LatencyRef = Annotated[
     list[str] | None,
     typer.Option(

@@ -16,6 +16,7 @@ from search_client.commands.options import (
     DataFolder,
     LatencyRef,
     Overrides,
+    Overwrite,
     ProfilerUrl,
     Recipe,
     Resume,
@@ -62,6 +63,7 @@ def search(
     ] = False,
     snapshot: SavedTable = None,
     resume: Resume = False,
+    overwrite: Overwrite = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write curves to RUN/tensorboard.")
     ] = False,
@@ -118,6 +120,7 @@ def search(
                 stages,
                 profile_missing=profile_missing,
                 resume=resume,
+                overwrite=overwrite,
                 observers=[observe],
             )
             if distributed.rank() > 0:
@@ -136,6 +139,7 @@ def search(
             stages,
             profile_missing=profile_missing,
             resume=resume,
+            overwrite=overwrite,
             observers=[observe],
         )
     if as_json:

@@ -57,6 +57,8 @@ def run_demo(
                 folder,
                 stages,
                 profile_missing=True,
+                # A demo is run again and again; what it measured stays in its profiler.
+                overwrite=True,
                 signals=False,
             )
 

@@ -15,6 +15,7 @@ from netspec.client import LatencyTable, Offline
 from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
 from netspec.errors import MissingEntries, UserError
 from netspec.networks import Network
+from netspec.operators import PRECISIONS
 from search_client.cli import app
 from search_client.recipe import read_recipe
 from search_client.runs.record import read_record
@@ -32,8 +33,12 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setenv(URL_VARIABLE, "http://127.0.0.1:9")
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     recipe = write_recipe(tmp_path / "tiny.toml")
-    operators = read_recipe(str(recipe)).for_classes(CLASSES).operators()
-    costs = {operator: 0.1 + index / 100 for index, operator in enumerate(operators)}
+    settings = read_recipe(str(recipe)).for_classes(CLASSES)
+    costs = dict.fromkeys(settings.operators(), 0.1)
+    for precision in PRECISIONS:
+        aimed = settings.model_copy(update={"precision": precision, "latency_ref_ms": 1.0})
+        searched = aimed.searched_operators()
+        costs.update({operator: 0.1 + index / 100 for index, operator in enumerate(searched)})
     table = snapshot(costs, [calibration("float32", 1.1), calibration("int8", 1.2)])
     LatencyTable(table).save(tmp_path / "table.json")
     named = {"data": write_data(tmp_path / "data"), "recipe": recipe, "run": tmp_path / "run"}
@@ -49,7 +54,7 @@ def test_a_saved_snapshot_is_all_that_a_search_needs(given: list[str], tmp_path:
     network = Network.model_validate(found["network"])
     assert found["latency_ms"] == [pytest.approx(table.predict_ms(network))]
     assert Network.model_validate_json(Path(found["file"]).read_bytes()) == network
-    assert "Search 2 blocks" in said.stderr
+    assert "Search 8 blocks" in said.stderr
 
 
 def test_a_search_of_several_processes_is_only_that(
@@ -100,19 +105,19 @@ def test_a_published_table_is_searched_in_its_precision_with_a_notice(
 ) -> None:
     # As an imported table: one precision, no baseline, no calibration.
     table = LatencyTable.from_file(tmp_path / "table.json").snapshot
-    recipe = read_recipe(str(tmp_path / "tiny.toml"), ["precision=float32", "latency_ref_ms=1"])
+    recipe = read_recipe(str(tmp_path / "tiny.toml"), ["precision=float32", "latency_ref_ms=2"])
     needed = {one.key for one in recipe.for_classes(CLASSES).searched_operators()}
     entries = tuple(entry for entry in table.entries if entry.name in needed)
     imported = table.model_copy(update={"entries": entries, "calibrations": ()})
     LatencyTable(imported).save(tmp_path / "table.json")
     plain = [*given, "--only-search", "--json", "--set", "precision=float32"]
-    said = CliRunner().invoke(app, [*plain, "--latency-ref", "1ms"], catch_exceptions=False)
+    said = CliRunner().invoke(app, [*plain, "--latency-ref", "2ms"], catch_exceptions=False)
     network = Network.model_validate(json.loads(said.stdout)["network"])
     values_ms = LatencyTable(imported).values_ms(network.operators)
     assert json.loads(said.stdout)["latency_ms"] == [pytest.approx(sum(values_ms))]
     assert "has no float32 calibration: latencies are plain sums" in " ".join(said.stderr.split())
     with pytest.raises(MissingEntries):
-        CliRunner().invoke(app, plain, catch_exceptions=False)
+        CliRunner().invoke(app, [*plain, "--overwrite"], catch_exceptions=False)
 
 
 def test_it_measures_nothing(given: list[str]) -> None:
