@@ -30,7 +30,7 @@ from profiler_server.kit.sql.metadata import metadata
 from profiler_server.kit.work_signal import WorkSignal
 from profiler_server.latency_tables.endpoints import FREQUENT_ROUTES
 from profiler_server.latency_tables.endpoints import router as tables
-from profiler_server.latency_tables.lookups.known_latencies import KnownLatencies
+from profiler_server.latency_tables.lookups.fresh_latencies import FreshLatencies
 from profiler_server.latency_tables.lookups.unmeasured import OperatorModels
 from profiler_server.latency_tables.snapshot_answers import SnapshotAnswers
 from profiler_server.latency_tables.transfers.endpoints import router as transfers
@@ -87,7 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = metrics
     app.state.rate_limit = _rate_limit(settings)
     app.state.snapshot_answers = SnapshotAnswers(settings.cache_mb * 2**20)
-    app.state.known_latencies = KnownLatencies()
+    app.state.fresh_latencies = FreshLatencies()
     app.state.operator_models = OperatorModels()
     problems.install(app)
     outages.install(app)

@@ -56,13 +56,8 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-def metrics_of(request: Request) -> Metrics:
-    """The application's figures."""
-    return cast("Metrics", request.app.state.metrics)
-
-
 async def _metrics(request: Request) -> Metrics:
-    return metrics_of(request)
+    return cast("Metrics", request.app.state.metrics)
 
 
 MetricsDep = Annotated[Metrics, Depends(_metrics)]

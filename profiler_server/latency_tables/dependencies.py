@@ -6,7 +6,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from profiler_server.latency_tables.lookups.known_latencies import KnownLatencies
+from profiler_server.latency_tables.lookups.fresh_latencies import FreshLatencies
 from profiler_server.latency_tables.lookups.unmeasured import OperatorModels
 from profiler_server.latency_tables.snapshot_answers import SnapshotAnswers
 
@@ -14,11 +14,6 @@ from profiler_server.latency_tables.snapshot_answers import SnapshotAnswers
 def snapshot_answers_of(request: Request) -> SnapshotAnswers:
     """What this process keeps of snapshots."""
     return cast("SnapshotAnswers", request.app.state.snapshot_answers)
-
-
-def known_latencies_of(request: Request) -> KnownLatencies:
-    """What this process keeps of look-ups."""
-    return cast("KnownLatencies", request.app.state.known_latencies)
 
 
 async def _operator_models(request: Request) -> OperatorModels:
@@ -29,5 +24,10 @@ async def _snapshot_answers(request: Request) -> SnapshotAnswers:
     return snapshot_answers_of(request)
 
 
+async def _fresh_latencies(request: Request) -> FreshLatencies:
+    return cast("FreshLatencies", request.app.state.fresh_latencies)
+
+
 SnapshotAnswersDep = Annotated[SnapshotAnswers, Depends(_snapshot_answers)]
 OperatorModelsDep = Annotated[OperatorModels, Depends(_operator_models)]
+FreshLatenciesDep = Annotated[FreshLatencies, Depends(_fresh_latencies)]

@@ -6,8 +6,6 @@ from collections import Counter
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
-from pydantic import ValidationError
 
 from netspec.wire import (
     Entry,
@@ -20,23 +18,33 @@ from netspec.wire import (
 )
 from profiler_server.auth.dependencies import TABLES_READER, JobsWriter, TablesReader
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep
-from profiler_server.kit.http.routes import AtOnce, Route, answers_at_once, operation_id
-from profiler_server.kit.metrics import metrics_of
+from profiler_server.kit.http.json_bodies import parsed_at_once
+from profiler_server.kit.http.routes import Handler, Route, operation_id
+from profiler_server.kit.metrics import MetricsDep
 from profiler_server.latency_tables import service
 from profiler_server.latency_tables.dependencies import (
+    FreshLatenciesDep,
     OperatorModelsDep,
     SnapshotAnswersDep,
-    known_latencies_of,
     snapshot_answers_of,
 )
 from profiler_server.latency_tables.lookups import lookup
-from profiler_server.latency_tables.lookups.known_latencies import Question, to_json
 from profiler_server.latency_tables.lookups.operator_query import OperatorInQuery
 from profiler_server.latency_tables.representations import MEDIA_TYPES, Format
 
 
-async def _unchanged(request: Request) -> Response | None:
-    """304, if the target's latest snapshot was asked for a moment ago."""
+class _LatestRoute(Route):
+    """Answers 304 before dependencies are solved: no request comes more often."""
+
+    def around(self, by_endpoint: Handler) -> Handler:
+        async def answer(request: Request) -> Response:
+            return _unchanged(request) or await by_endpoint(request)
+
+        return answer
+
+
+def _unchanged(request: Request) -> Response | None:
+    """304, if the target's latest snapshot was asked for a moment ago; never waits."""
     answers = snapshot_answers_of(request)
     snapshot_id = answers.latest.get(request.path_params["target_id"])
     if snapshot_id is None or not TABLES_READER.trusts(request):
@@ -44,75 +52,20 @@ async def _unchanged(request: Request) -> Response | None:
     return answers.unchanged(request, snapshot_id, latest=True)
 
 
-async def _known(request: Request) -> Response | None:
-    """The answer to a look-up some of whose operators were found a moment ago."""
-    is_json = request.headers.get("Content-Type") == "application/json"
-    if not is_json or not TABLES_READER.trusts(request):
-        return None
-    question = Question.of(await request.body())
-    if question is None:
-        return None
-    items = known_latencies_of(request).items(question)
-    unknown = [position for position, item in enumerate(items) if not item]
-    if not items or (unknown and request.scope["query_string"]):
-        request.scope[_QUESTION] = question
-        return None
-    if unknown:
-        rest = await run_in_threadpool(_look_up_rest, request, question.part(unknown))
-        if rest is None:
-            return None
-        for position, item in zip(unknown, rest, strict=True):
-            items[position] = item
-    metrics_of(request).looked_up("hit", len(items) - len(unknown))
-    return Response(to_json(question.target_id, items), media_type="application/json")
-
-
-def _look_up_rest(request: Request, rest: Question) -> list[bytes] | None:
-    """The answer's items; None where the rest is no question, which the endpoint explains."""
-    try:
-        question = LatencyLookup.model_validate_json(rest.to_json())
-    except ValidationError:
-        return None
-    if len(question.operators) != len(rest.operators):
-        return None
-    state = request.app.state
-    with state.database.read() as session:
-        found = lookup.latencies(
-            session, state.settings, question.target_id, question.operators, None
-        )
-    return _learnt(request, found, rest)
-
-
-def _learnt(request: Request, found: LookedUpLatencies, asked: Question | None) -> list[bytes]:
-    """The answer's items, counted, and kept where they are fresh entries."""
-    items = [one.model_dump_json().encode() for one in found.latencies]
-    if asked is not None:
-        states = (one.state for one in found.latencies)
-        fresh = [
-            item if state == "hit" else None for item, state in zip(items, states, strict=True)
-        ]
-        known_latencies_of(request).learn(asked, fresh)
-    for state, operators in Counter(one.state for one in found.latencies).items():
-        metrics_of(request).looked_up(state, operators)
-    return items
-
-
-_QUESTION = "profiler.question"
-
 router = APIRouter(prefix="/v1", tags=["tables"], route_class=Route)
 
 
-def _frequent(at_once: AtOnce) -> APIRouter:
+def _frequent(route_class: type[Route]) -> APIRouter:
     return APIRouter(
         prefix="/v1",
         tags=["tables"],
-        route_class=answers_at_once(at_once),
+        route_class=route_class,
         generate_unique_id_function=operation_id,
     )
 
 
-_latest = _frequent(_unchanged)
-_lookups = _frequent(_known)
+_latest = _frequent(_LatestRoute)
+_lookups = _frequent(parsed_at_once(LatencyLookup))
 
 FormatInQuery = Annotated[
     Format | None,
@@ -157,24 +110,32 @@ def latest_snapshot(
 @_lookups.post("/latencies:lookup", response_model=LookedUpLatencies)
 def look_up_latencies(
     question: LatencyLookup,
-    request: Request,
     database: DatabaseDep,
     settings: SettingsDep,
     models: OperatorModelsDep,
+    fresh: FreshLatenciesDep,
+    metrics: MetricsDep,
     _: TablesReader,
     allow_predicted: PredictedAllowed = False,
 ) -> Response:
     """Many operators' entries on one target: each is a hit, stale, predicted or missing."""
-    with database.read() as session:
-        found = lookup.latencies(
-            session,
-            settings,
-            question.target_id,
-            question.operators,
-            models if allow_predicted else None,
-        )
-    items = _learnt(request, found, request.scope.get(_QUESTION))
-    return Response(to_json(found.target_id, items), media_type="application/json")
+    target_id = question.target_id
+    latencies = fresh.known(target_id, question.operators)
+    rest = [operator for operator in question.operators if operator not in latencies]
+    if rest:
+        with database.read() as session:
+            found = lookup.latencies(
+                session, settings, target_id, rest, models if allow_predicted else None
+            )
+        read = dict(zip(rest, found.latencies, strict=True))
+        fresh.learn(target_id, read)
+        latencies |= read
+    answer = LookedUpLatencies(
+        target_id=target_id, latencies=tuple(latencies[operator] for operator in question.operators)
+    )
+    for state, operators in Counter(latency.state for latency in answer.latencies).items():
+        metrics.looked_up(state, operators)
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 #: What is asked for most often stands among the application's own routes: each level of included

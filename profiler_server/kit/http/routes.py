@@ -1,8 +1,8 @@
-"""What routes have in common: ids, known parameters, answers before FastAPI solves dependencies."""
+"""What routes have in common: ids, and query parameters that are known."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
@@ -12,8 +12,6 @@ from pydantic import BaseModel
 
 from profiler_server.kit.problems import Problem
 
-#: an answer, or None where the endpoint must give it; never waits for the database
-AtOnce = Callable[[Request], Awaitable[Response | None]]
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -43,22 +41,6 @@ class Route(APIRoute):
     def around(self, by_endpoint: Handler) -> Handler:
         """What a kind of routes does before the endpoint, or instead of it."""
         return by_endpoint
-
-
-def answers_at_once(at_once: AtOnce) -> type[Route]:
-    """The class of a router whose endpoints are asked only what `at_once` cannot answer.
-
-    `at_once` checks the token itself.
-    """
-
-    class AtOnceRoute(Route):
-        def around(self, by_endpoint: Handler) -> Handler:
-            async def answer(request: Request) -> Response:
-                return await at_once(request) or await by_endpoint(request)
-
-            return answer
-
-    return AtOnceRoute
 
 
 def _query_parameters(dependant: Dependant) -> tuple[str, ...]:
