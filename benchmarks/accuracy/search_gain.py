@@ -1,13 +1,17 @@
-"""What the search gains on an image folder: against MobileNetV2 and random search.
+"""What the search gains on an image folder, at equal measured int8 latency on this host.
 
-For every seed: a search for the latency of MobileNetV2, the best of random search on the same
-trained supernet with as many held-out images, and all three networks trained from scratch by one
-recipe. Then the profiler measures every network in int8, in shared rounds. Every stage is kept in
-`--run`, and a second start goes on from there. The last line is one JSON object: accuracies (mean
-and standard deviation over seeds, percent) and measured latencies (ms, means).
+Arms: networks that searches found (one search a seed), random networks on target, the best of
+random search on the same trained supernets with as many scores, and MobileNetV2 at the best of
+its sizes and widths that is not slower than the reference. Every network is trained alone, by
+the recipe's `train`, with the seed of its place in the arm.
 
-Needs a profiler with a table of the recipe, from
-`search-client profile --recipe cifar --classes 10`, and an agent.
+Resumable: every finished training appends one JSON line to `--results`, every search is a run
+folder in `--run`, and what is there is not done again. `--hours` starts nothing new after so many.
+Once all are trained, the profiler measures every network in the same rounds. The last line is one
+JSON object; what is not known yet is left out of it.
+
+Needs a profiler with a table, from `search-client profile --recipe cifar --classes 10`, and, to
+measure at the end, an agent.
 
 Example: python benchmarks/accuracy/search_gain.py --data photos/ --run runs/search_gain
 """
@@ -16,133 +20,335 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
+
+# Python looks beside a script: `benchmarks` itself lies two folders above.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
 from rich.console import Console
 
+from benchmarks.accuracy.gain_report import report
 from netspec.client import ProfilerClient
 from netspec.console.connection import DEFAULT_URL
+from netspec.errors import MissingEntries
+from netspec.networks import Network, mobilenet_v2
 from netspec.wire import JobRequest, Target
-from search_client.comparison.compare import Compared, compare
-from search_client.comparison.methods import Method
+from search_client.comparison.ranking import scorer_of
 from search_client.data.folders import Pictures
+from search_client.latency.prediction import predicted_ms
 from search_client.pipeline import search_only
 from search_client.progress import Stages
 from search_client.recipe import Settings, read_recipe
-from search_client.runs.load import CHECKPOINT, read_run
+from search_client.runs.load import CHECKPOINT, LoadedRun, family_of, goal_of, read_run
 from search_client.runs.record import read_record
+from search_client.search.candidates import Candidate, OnTarget
+from search_client.search.evolution import random_search
 from search_client.stages.data import read_data
+from search_client.stages.latency_tables import published
 from search_client.stages.profile import measure
+from search_client.stages.train import train_network
+from search_client.supernet.variants import Family
+from search_client.training.distributed import device
 
-METHODS = (Method.GRADIENT, Method.RANDOM)
-NAMES = (*METHODS, "MobileNetV2")
+#: of networks to train, by arm. Source: the numbers that tell 1 point from nothing at a standard
+#: deviation of 1 point.
+SEEDS = {"search": 8, "random": 12, "random search": 8, "mobilenet": 4}
+#: kept apart from the seeds of searches
+RANDOM_SEED = 10_000
+#: image sizes and widths at which MobileNetV2 is looked for
+SIZES = (24, 32, 40, 48, 64)
+WIDTHS = (0.35, 0.5, 0.75, 1.0)
 
 
-def searched(folder: Path) -> bool:
-    """Whether a folder's search has ended."""
-    return (folder / "run.json").is_file() and read_record(folder).found is not None
+@dataclass(frozen=True)
+class Task:
+    """One network to train."""
+
+    arm: str
+    seed: int
+    #: made when it is asked for: a search takes hours
+    network: Callable[[], Network]
 
 
-def seed_rows(
-    client: ProfilerClient,
-    target: Target,
-    settings: Settings,
-    images: tuple[Pictures, Pictures],
-    data: Path,
-    folder: Path,
-    stages: Stages,
-) -> list[Compared]:
-    """One seed: searched, compared and trained, as far as it is not yet."""
-    if not searched(folder):
-        search_only(
-            client,
-            target,
+class Results:
+    """Lines of a file: `training`, `score` and `latency`, each told by what it is about."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        text = path.read_text() if path.is_file() else ""
+        self.rows: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """The lines of one kind."""
+        return [row for row in self.rows if row["kind"] == kind]
+
+    def add(self, row: dict[str, Any]) -> None:
+        """One more line, on disk at once."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        self.rows.append(row)
+
+
+class Experiment:
+    """All arms on one target."""
+
+    def __init__(self, given: argparse.Namespace, client: ProfilerClient, stages: Stages) -> None:
+        self.given = given
+        self.client = client
+        self.target: Target = client.target(given.target)
+        self.stages = stages
+        self.results = Results(given.results)
+        base = read_recipe(given.recipe, given.set).for_classes(given.classes)
+        prices = published(client, self.target, base, base.searched_operators())
+        self.table = prices.tables[0]
+        size, width = given.reference.split("-")
+        reference = mobilenet_v2(int(size), float(width), given.classes, base.precision)
+        self.reference_ms = predicted_ms(self.table, reference)
+        self.settings = base.model_copy(update={"latency_ref_ms": self.reference_ms})
+        self._runs: dict[int, LoadedRun] = {}
+        self._images: tuple[int, tuple[Pictures, Pictures]] | None = None
+
+    def images(self, size: int) -> tuple[Pictures, Pictures]:
+        """Training and test images, stored for one input size."""
+        if self._images is None or self._images[0] != size:
+            of_size = self.settings.model_copy(update={"sizes": (size,)})
+            self._images = (size, read_data(self.given.data, of_size, self.stages))
+        return self._images[1]
+
+    def seeded(self, seed: int) -> Settings:
+        """The settings of one seed."""
+        search = self.settings.search.model_copy(update={"seed": seed})
+        return self.settings.model_copy(update={"seed": seed, "search": search})
+
+    def run(self, seed: int) -> LoadedRun:
+        """The search of a seed; searched first where it is not."""
+        folder = self.given.run / f"seed-{seed}"
+        if not (folder / "run.json").is_file() or read_record(folder).found is None:
+            search_only(
+                self.client,
+                self.target,
+                self.seeded(seed),
+                self.given.data,
+                folder,
+                self.stages,
+                resume=(folder / CHECKPOINT).is_file(),
+            )
+        if seed not in self._runs:
+            self._runs = {seed: read_run(folder)}
+        return self._runs[seed]
+
+    def tasks(self) -> Iterator[Task]:
+        """Every training, arms in turn, so that an unfinished experiment says something, too."""
+        arms = [[*self._of(name)] for name in SEEDS]
+        for row in zip_longest(*arms):
+            yield from (task for task in row if task is not None)
+
+    def _of(self, arm: str) -> Iterator[Task]:
+        if arm == "random":
+            for seed, candidate in enumerate(self.drawn()):
+                yield Task(arm, seed, partial(self._family().network, *candidate))
+        elif arm == "mobilenet":
+            yield from self._mobilenets()
+        else:
+            for seed in range(SEEDS[arm]):
+                yield Task(arm, seed, partial(self._searched, arm, seed))
+
+    def _family(self) -> Family:
+        return family_of(self.settings)
+
+    def drawn(self) -> list[Candidate]:
+        """The random networks on target."""
+        family = self._family()
+        goal = goal_of(self.settings, [self.table], [self.reference_ms])
+        search = self.settings.search
+        space = OnTarget(family, goal, search.tolerance, RANDOM_SEED, search.limits)
+        return [space.draw() for _ in range(SEEDS["random"])]
+
+    def _searched(self, arm: str, seed: int) -> Network:
+        if arm == "random search":
+            return self._best_of_random(seed)
+        found = self.run(seed).record.found
+        assert found is not None  # noqa: S101 - `run` ends with a network
+        return found.network
+
+    def _best_of_random(self, seed: int) -> Network:
+        """The best of random search on a seed's supernet, with as many scores as the search."""
+        run = self.run(seed)
+        path = self.given.run / f"random-search-{seed}.json"
+        if not path.is_file():
+            search = run.record.settings.search
+            run.family.to(device())
+            goal = run.goal.to(device())
+            space = OnTarget(
+                run.family, goal, search.tolerance, RANDOM_SEED + 1 + seed, search.limits
+            )
+            training, _ = self.images(run.family.input_size)
+            with self.stages.bar(f"random search {seed}") as bar:
+                best = random_search(
+                    scorer_of(run, training),
+                    space,
+                    search.evaluations,
+                    lambda done: bar(done, search.evaluations),
+                )
+            path.write_text(best.network.network.model_dump_json())
+        return Network.model_validate_json(path.read_text())
+
+    def _mobilenets(self) -> Iterator[Task]:
+        """Every eligible one once, then further seeds of the best."""
+        eligible = []
+        for size in SIZES:
+            for width in WIDTHS:
+                network = mobilenet_v2(size, width, self.given.classes, self.settings.precision)
+                try:
+                    latency_ms = predicted_ms(self.table, network)
+                except MissingEntries:
+                    continue
+                if latency_ms <= self.reference_ms * (1 + self.settings.search.tolerance):
+                    eligible.append((latency_ms, network))
+        # The slower ones are the larger ones: those worth a training.
+        fastest_first = sorted(eligible, key=lambda one: one[0])
+        probes = [network for _, network in fastest_first[-3:]]
+        for network in probes:
+            yield Task("mobilenet", 0, partial(Network.model_copy, network))
+        known = {
+            row["network"]: row["accuracy"]
+            for row in self.results.of("training")
+            if row["arm"] == "mobilenet" and row["seed"] == 0
+        }
+        if all(network.name in known for network in probes):
+            best = max(probes, key=lambda one: known[one.name])
+            for seed in range(1, SEEDS["mobilenet"]):
+                yield Task("mobilenet", seed, partial(Network.model_copy, best))
+
+    def train(self, task: Task) -> None:
+        """Train a task's network, if no line has it."""
+        network = task.network()
+        for row in self.results.of("training"):
+            same = row["content_hash"] == network.content_hash
+            if (row["arm"], row["seed"]) == (task.arm, task.seed) and same:
+                return
+        settings = self.seeded(task.seed)
+        weights = self.given.run / f"{task.arm}-{task.seed}-{network.content_hash[:8]}.pt"
+        began = time.monotonic()
+        _, accuracy = train_network(
+            network.with_precision("float32"),
+            *self.images(network.input_size),
             settings,
-            data,
-            folder,
-            stages,
-            profile_missing=False,
-            resume=(folder / CHECKPOINT).is_file(),
+            self.stages,
+            weights=weights,
+            resume=weights.with_suffix(".unfinished.pt").is_file(),
         )
-    run = read_run(folder)
-    return compare(
-        run,
-        run.record.settings,
-        *images,
-        folder,
-        stages,
-        methods=METHODS,
-        images_per_network=500,
-        trained=True,
-    )
+        self.results.add(
+            {
+                "kind": "training",
+                "arm": task.arm,
+                "seed": task.seed,
+                "network": network.name,
+                "content_hash": network.content_hash,
+                "predicted_ms": predicted_ms(self.table, network),
+                "reference_ms": self.reference_ms,
+                "accuracy": accuracy,
+                "epochs": settings.train.epochs,
+                "seconds": round(time.monotonic() - began),
+                "device": str(device()),
+                "threads": torch.get_num_threads(),
+            }
+        )
 
+    def score(self) -> None:
+        """Scores of the random networks by the first seed's supernet, as far as they lack."""
+        known = {row["content_hash"] for row in self.results.of("score")}
+        run = self.run(0)
+        training, _ = self.images(run.family.input_size)
+        scorer = scorer_of(run, training)
+        for candidate in self.drawn():
+            network = run.family.network(*candidate)
+            if network.content_hash in known:
+                continue
+            accuracy = scorer.accuracy(candidate)
+            self.results.add(
+                {
+                    "kind": "score",
+                    "content_hash": network.content_hash,
+                    "score": accuracy,
+                    "standard_error": scorer.standard_error(accuracy),
+                }
+            )
 
-def measured_ms(
-    client: ProfilerClient, target: Target, rows: list[Compared], rounds: int, stages: Stages
-) -> dict[str, float]:
-    """Latency by a network's content hash, in int8, all networks in the same rounds."""
-    networks = {row.network.content_hash: row.network for row in rows}
-    request = JobRequest(
-        name="search gain",
-        target_id=target.id,
-        networks=tuple(networks.values()),
-        rounds=rounds,
-    )
-    entries = client.entries(measure(client, request, "networks", stages).id)
-    return {key: entries[network.content_hash].value_ms for key, network in networks.items()}
-
-
-def numbers(rows: dict[str, list[Compared]], latency_ms: dict[str, float]) -> dict[str, float]:
-    """Means and standard deviations over seeds."""
-    told: dict[str, float] = {}
-    for name, held in rows.items():
-        label = name.lower()
-        accuracies = [100 * row.test_accuracy for row in held if row.test_accuracy is not None]
-        told[f"{label}_accuracy_percent"] = round(statistics.mean(accuracies), 2)
-        if len(accuracies) > 1:
-            told[f"{label}_accuracy_std"] = round(statistics.stdev(accuracies), 2)
-        latencies = [latency_ms[row.network.content_hash] for row in held]
-        told[f"{label}_measured_ms"] = round(statistics.mean(latencies), 4)
-    return told
+    def measure(self, networks: Sequence[Network]) -> None:
+        """Latencies of all networks, in int8, in the same shuffled rounds."""
+        request = JobRequest(
+            name="search gain",
+            target_id=self.target.id,
+            networks=tuple({one.content_hash: one for one in networks}.values()),
+            rounds=self.given.rounds,
+        )
+        entries = self.client.entries(measure(self.client, request, "networks", self.stages).id)
+        for network in request.networks:
+            entry = entries[network.content_hash]
+            self.results.add(
+                {"kind": "latency", "content_hash": network.content_hash, "ms": entry.value_ms}
+            )
 
 
 def main() -> None:
-    """Run all seeds and print what they came to."""
+    """Do what is not done yet, and print what it came to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument(
+        "--results", type=Path, default=Path(__file__).parent / "results" / "search_gain.jsonl"
+    )
     parser.add_argument("--recipe", default="cifar")
+    parser.add_argument("--classes", type=int, default=10)
+    parser.add_argument("--reference", default="48-0.5", help="MobileNetV2: size and width")
     parser.add_argument("--profiler-url", default=DEFAULT_URL)
     parser.add_argument("--target", help="where the profiler has several")
-    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=60, help="visits of each network")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--hours", type=float, default=math.inf, help="start nothing new after")
+    parser.add_argument("--arms", nargs="+", choices=SEEDS, default=list(SEEDS))
+    parser.add_argument("--plot", type=Path, help="of the accuracies, .svg")
+    parser.add_argument("--only-report", action="store_true", help="print what is known")
     parser.add_argument("--set", action="append", default=[], help="as of search-client search")
     given = parser.parse_args()
+    if given.only_report:
+        print(json.dumps(report(Results(given.results).rows, given.plot)))
+        return
     torch.set_num_threads(given.threads)
-    console = Console()
-    stages = Stages(console)
-    images = read_data(given.data, read_recipe(given.recipe, given.set), stages)
-    rows: dict[str, list[Compared]] = {name: [] for name in NAMES}
+    given.run.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
     with ProfilerClient(given.profiler_url) as client:
-        target = client.target(given.target)
-        for seed in range(given.seeds):
-            overrides = [*given.set, f"seed={seed}", f"search.seed={seed}"]
-            settings = read_recipe(given.recipe, overrides)
-            folder = given.run / f"seed-{seed}"
-            for row in seed_rows(client, target, settings, images, given.data, folder, stages):
-                if row.method in rows:
-                    rows[row.method].append(row)
-        everything = [row for held in rows.values() for row in held]
-        latency_ms = measured_ms(client, target, everything, given.rounds, stages)
-    for row in everything:
-        console.print(
-            f"{row.method}: {row.network.name}, predicted {row.predicted_ms:.4f} ms, measured "
-            f"{latency_ms[row.network.content_hash]:.4f} ms, top-1 {row.test_accuracy or 0:.2%}"
-        )
-    print(json.dumps(numbers(rows, latency_ms)))
+        experiment = Experiment(given, client, Stages(Console()))
+        finished = False
+        while not finished:
+            # Anew after every training: which MobileNetV2 is best may be known by now.
+            done = len(experiment.results.rows)
+            for task in experiment.tasks():
+                if task.arm not in given.arms:
+                    continue
+                if time.monotonic() - began > 3600 * given.hours:
+                    break
+                experiment.train(task)
+            else:
+                finished = len(experiment.results.rows) == done
+                continue
+            break
+        if finished and list(given.arms) == list(SEEDS):
+            experiment.score()
+            if not experiment.results.of("latency"):
+                experiment.measure([task.network() for task in experiment.tasks()])
+    print(json.dumps(report(experiment.results.rows, given.plot)))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from netspec.wire.devices import (
 )
 from netspec.wire.entries import DeviceEstimate, EntryDetail, StoredVisit
 from netspec.wire.events import Event
-from netspec.wire.jobs import Job, JobRequest, JobState, TargetSelector, TaskFailure
+from netspec.wire.jobs import MOST_SPACES, Job, JobRequest, JobState, TargetSelector, TaskFailure
 from netspec.wire.leases import (
     Lease,
     LeasedTask,
@@ -61,6 +61,7 @@ __all__ = [
     "MAX_VISITS_PER_BATCH",
     "MAX_WAIT_S",
     "MODEL_IDENTIFIER",
+    "MOST_SPACES",
     "Calibration",
     "CalibrationNetwork",
     "Conditions",

@@ -62,6 +62,8 @@ class TargetSelector(Message):
         return same and (self.runs or 0) <= runs and (self.warmup_ms or 0.0) <= warmup_ms
 
 
+#: of one job
+MOST_SPACES = 16
 #: what people look for in a job and find in its target
 _OF_TARGETS = frozenset({*TargetSelector.model_fields, "protocol", "clock", "min_runs"})
 
@@ -75,7 +77,7 @@ class JobRequest(Message):
     name: Text
     target_id: TargetId | None = None
     select: TargetSelector | None = None
-    spaces: Annotated[tuple[Space, ...], Field(max_length=16)] = ()
+    spaces: Annotated[tuple[Space, ...], Field(max_length=MOST_SPACES)] = ()
     operators: Annotated[tuple[Operator, ...], Field(max_length=5_000)] = ()
     networks: Annotated[tuple[Network, ...], Field(max_length=500)] = ()
     models: Annotated[tuple[ModelSubject, ...], Field(max_length=100)] = ()

@@ -11,6 +11,7 @@ from netspec.operators import PRECISIONS, Precision
 from netspec.sampling import stratified_networks
 from netspec.wire import (
     ISOLATED,
+    MOST_SPACES,
     Calibration,
     Entry,
     Job,
@@ -64,12 +65,13 @@ def profile(
         network for precision in PRECISIONS for network in settings.every_baseline(precision)
     ]
     jobs = []
-    if method != ISOLATED:
+    networks = tuple(baselines)
+    for start in range(0, len(spaces) if method != ISOLATED else 0, MOST_SPACES):
         request = JobRequest(
             name=f"profiles of proxylessnas {space.input_size}-{space.width:g}",
             target_id=target.id,
-            spaces=spaces,
-            networks=tuple(baselines),
+            spaces=spaces[start : start + MOST_SPACES],
+            networks=networks if start == 0 else (),
             rounds=wished.network_rounds,
             method=method,
         )
@@ -79,27 +81,26 @@ def profile(
         JobRequest(
             name=f"operators of proxylessnas {space.input_size}-{space.width:g}",
             target_id=target.id,
-            spaces=spaces,
-            operators=tuple(operator for network in baselines for operator in network.operators),
+            operators=settings.operators(),
             rounds=wished.rounds,
         ),
         "operators",
         stages,
     )
     values_ms = {entry.name: entry.value_ms for entry in client.entries(operators.id).values()}
-    networks = _calibration_networks(settings, values_ms)
+    calibrating = _calibration_networks(settings, values_ms)
     calibration = measure(
         client,
         JobRequest(
             name="calibration networks",
             target_id=target.id,
-            networks=tuple(networks),
+            networks=tuple(calibrating),
             rounds=wished.network_rounds,
         ),
         "calibration networks",
         stages,
     )
-    snapshot = client.publish(target.id, [network.content_hash for network in networks])
+    snapshot = client.publish(target.id, [network.content_hash for network in calibrating])
     for fitted in snapshot.calibrations:
         stages.note(_wording(fitted))
     jobs += [operators, calibration]

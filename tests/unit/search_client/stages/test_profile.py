@@ -79,8 +79,28 @@ def test_networks_are_profiled_first_where_that_is_asked_for(method: TaskMethod)
     # What nobody can do is refused before anything is measured.
     (filed,) = recorder.filed
     assert (filed.method, filed.target_id) == (method, target.id)
-    assert {space.precision for space in filed.spaces} == set(PRECISIONS)
+    subjects = filed.operators or filed.spaces
+    assert {subject.precision for subject in subjects} == set(PRECISIONS)
     profiled = [settings.every_baseline(precision) for precision in PRECISIONS]
     networks = [one for several in profiled for one in several] if method == "in_network" else []
     assert list(filed.networks) == networks
     assert bool(filed.operators) == (method == "isolated")
+
+
+@pytest.mark.parametrize("method", ["isolated", "in_network"])
+def test_more_sizes_and_widths_than_a_job_has_spaces_are_measured(method: TaskMethod) -> None:
+    settings = read_recipe("demo", ["sizes=[64, 80, 96, 112]", "widths=[0.35, 0.5, 0.75, 1.0]"])
+    settings = settings.for_classes(10)
+    recorder = Recorder()
+    target = Target(id="ab" * 8, identity=made_up.identity(), entries=0, devices=1)
+    with pytest.raises(ProfilerRefused):
+        profile(
+            cast("ProfilerClient", recorder),
+            target,
+            settings,
+            Stages(Console(), quiet=True),
+            method,
+        )
+    (filed,) = recorder.filed
+    assert len(filed.spaces) == (16 if method == "in_network" else 0)
+    assert set(filed.operators) == (set(settings.operators()) if method == "isolated" else set())

@@ -1,0 +1,66 @@
+"""The numbers that `benchmarks/accuracy/search_gain.py` ends with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scipy.stats import ttest_ind
+
+from benchmarks.accuracy.gain_report import report
+
+
+def _line(arm: str, seed: int, accuracy: float, content_hash: str = "") -> dict[str, Any]:
+    content_hash = content_hash or f"{arm} {seed}"
+    return {
+        "kind": "training",
+        "arm": arm,
+        "seed": seed,
+        "content_hash": content_hash,
+        "accuracy": accuracy,
+        "seconds": 1800,
+    }
+
+
+def test_gains_are_differences_of_means_with_welchs_interval() -> None:
+    ours, theirs = [0.84, 0.85, 0.86], [0.81, 0.83]
+    rows = [_line("search", seed, value) for seed, value in enumerate(ours)]
+    rows += [_line("random", seed, value) for seed, value in enumerate(theirs)]
+    found = report(rows)
+    assert found["gain_over_mean_random_points"] == 3.0
+    test = ttest_ind([84, 85, 86], [81, 83], equal_var=False)
+    low, high = found["gain_over_mean_random_interval"]
+    assert (low, high) == pytest.approx(test.confidence_interval(0.95), abs=0.01)
+    assert found["gain_over_mean_random_p"] == pytest.approx(test.pvalue, rel=0.05)
+    assert found["search_training_hours"] == 1.5
+    # Nothing is said of arms without networks.
+    assert "gain_over_mobilenet_points" not in found
+
+
+def test_mobilenet_is_the_best_by_its_first_seed_alone() -> None:
+    rows = [
+        _line("mobilenet", 0, 0.80, "small"),
+        _line("mobilenet", 0, 0.82, "large"),
+        _line("mobilenet", 1, 0.78, "large"),
+    ]
+    found = report(rows)
+    assert (found["mobilenet_networks"], found["mobilenet_accuracy_percent"]) == (2, 80.0)
+
+
+def test_latencies_and_tau_are_of_the_networks_that_were_measured_and_scored(
+    tmp_path: Path,
+) -> None:
+    rows = [_line("random", seed, 0.8 + seed / 100) for seed in range(3)]
+    rows += [_line("search", 0, 0.9)]
+    scores = zip(("random 0", "random 1", "random 2"), (0.1, 0.3, 0.2), strict=True)
+    rows += [{"kind": "score", "content_hash": name, "score": score} for name, score in scores]
+    rows += [
+        {"kind": "latency", "content_hash": name, "ms": ms}
+        for name, ms in (("random 0", 0.1), ("random 1", 0.3), ("search 0", 0.202))
+    ]
+    found = report(rows, tmp_path / "gain.svg")
+    assert found["kendall_tau"] == pytest.approx(1 / 3, abs=1e-3)
+    assert (found["random_measured_ms"], found["search_measured_ms"]) == (0.2, 0.202)
+    assert found["latency_spread_percent"] == 1.0
+    assert "<svg" in (tmp_path / "gain.svg").read_text()
