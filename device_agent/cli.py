@@ -10,6 +10,7 @@ import typer
 
 from device_agent.commands import devices, doctor, run, runner
 from netspec.console import command
+from netspec.console.help import wrap_help
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,6 +40,9 @@ app.command(epilog=run.RUN_EXAMPLES)(run.run)
 app.add_typer(runner.app, name="runner")
 app.command(epilog=devices.EXAMPLES)(devices.devices)
 app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
+
+
+wrap_help(app)
 
 
 def main() -> None:

@@ -1,21 +1,91 @@
-"""What pydantic has found wrong, in words."""
+"""What pydantic has found wrong, in words that suit whoever wrote the value."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+
+from netspec.suggestions import did_you_mean
+
+_QUOTED = re.compile(r"'([^']*)'")
+#: characters of a wrong value that a message repeats
+_LONGEST_VALUE = 40
 
 
-def first_problem(error: ValidationError) -> str:
+def first_problem(error: ValidationError, model: type[BaseModel] | None = None) -> str:
     """The first thing wrong with a message: where, if it is of a field, and what."""
-    return described(error.errors()[0])
+    return described(error.errors()[0], model)
 
 
-def described(one: Mapping[str, Any]) -> str:
-    """One item of a validation error: where, if it is of a field, and what."""
+def described(one: Mapping[str, Any], model: type[BaseModel] | None = None) -> str:
+    """One item of a validation error: where, if it is of a field, and what.
+
+    Args:
+        one: of `ValidationError.errors()`.
+        model: what was validated; names that are there are suggested for one that is not.
+    """
     where = ".".join(str(part) for part in one["loc"])
-    # What our own checks say is a sentence already.
-    what = one["msg"].removeprefix("Value error, ")
+    what = _what(one, model)
     return f"{where}: {what}" if where else what
+
+
+def _what(one: Mapping[str, Any], model: type[BaseModel] | None) -> str:
+    context = one.get("ctx", {})
+    match one["type"]:
+        case "missing":
+            return "is missing"
+        case "extra_forbidden":
+            *tables, name = map(str, one["loc"])
+            names = set(_names(model, tables)) if model else set()
+            return "there is no such value" + (f"; {did_you_mean(name, names)}" if names else "")
+        case "union_tag_not_found":
+            return f"{_unquoted(context['discriminator'])} is missing"
+        case "union_tag_invalid":
+            tags = _QUOTED.findall(context["expected_tags"])
+            known = did_you_mean(str(context["tag"]), tags)
+            kind = _unquoted(context["discriminator"])
+            return f"there is no {kind} {context['tag']!r}; {known}"
+        case "literal_error" | "enum" if isinstance(one.get("input"), str):
+            expected = _QUOTED.findall(context["expected"])
+            return f"is {one['input']!r}; {did_you_mean(one['input'], expected)}"
+    return _wording(one)
+
+
+def _unquoted(name: str) -> str:
+    return name.strip("'")
+
+
+def _wording(one: Mapping[str, Any]) -> str:
+    # What our own checks say is a sentence already.
+    what = str(one["msg"]).removeprefix("Value error, ")
+    if not what.startswith("Input should "):
+        return what
+    value = repr(one["input"])
+    shown = value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}..."
+    return f"{what.replace('Input should be', 'expected', 1)}, got {shown}"
+
+
+def _names(model: type[BaseModel], tables: Sequence[str]) -> Iterator[str]:
+    """Return the values that a table inside a model may have; a union names the kind it took."""
+    if not tables:
+        yield from model.model_fields
+        return
+    table, *deeper = tables
+    if table not in model.model_fields:
+        return
+    models = _models_in(model.model_fields[table].annotation)
+    if deeper and len(models) > 1:
+        models = [one for one in models if deeper[0] == one.model_fields["kind"].default]
+        deeper = deeper[1:]
+    for inner in models:
+        yield from _names(inner, deeper)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models that a field may hold, those inside lists and unions included."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]

@@ -15,6 +15,7 @@ import typer
 
 from netspec.console import command
 from netspec.console.connection import DEFAULT_URL
+from netspec.console.help import wrap_help
 from netspec.errors import UserError
 from profiler_server.auth.commands import app as token_app
 from profiler_server.drift.commands import recheck
@@ -177,6 +178,9 @@ app.command()(recheck)
 app.command("transfer")(transfer_table)
 app.command("import")(table_commands.import_table)
 app.command("export")(table_commands.export_table)
+
+
+wrap_help(app)
 
 
 def main() -> None:

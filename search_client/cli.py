@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from netspec.console import command
+from netspec.console.help import wrap_help
 from search_client.commands import devices, jobs, quantization
 from search_client.commands.compare import compare
 from search_client.commands.compare_runs import compare_runs
@@ -55,6 +56,9 @@ app.command(epilog="Example: search-client demo --data photos/ --run runs/photos
 quantization.register(app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(devices.app, name="devices")
+
+
+wrap_help(app)
 
 
 def main() -> None:

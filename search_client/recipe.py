@@ -14,6 +14,7 @@ from netspec.errors import UserError
 from netspec.networks import Network, mobilenet_v2
 from netspec.operators import PRECISIONS, Operator, Precision, Side
 from netspec.spaces import Space
+from netspec.suggestions import did_you_mean
 from netspec.validation import described
 from search_client.latency.objective import Combine
 from search_client.quantization.finetuning import QatConfig
@@ -166,8 +167,8 @@ def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Settings:
         content = path.read_bytes()
     else:
         raise BadRecipe(
-            f"there is no recipe {name_or_path!r}; expected a TOML file or one of: "
-            f"{', '.join(shipped_recipes())}"
+            f"there is no recipe {name_or_path!r}, and no such TOML file; "
+            f"{did_you_mean(name_or_path, shipped_recipes())}"
         )
     try:
         values = tomllib.loads(content.decode())
@@ -193,7 +194,7 @@ def _settings(values: dict[str, Any], overrides: Sequence[str], where: str) -> S
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(map(described, error.errors()))
+        problems = "; ".join(described(one, Settings) for one in error.errors())
         raise BadRecipe(f"{where}: {problems}") from error
 
 

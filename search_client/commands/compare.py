@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from netspec.console.command import AsJson, print_json
+from netspec.console.units import latency_text
 from search_client.commands.options import (
     DataFolder,
     Overrides,
@@ -62,12 +63,12 @@ def compare(
     if as_json:
         print_json(rows)
         return
-    table = Table("method", "network", "predicted, ms", "shared top-1", "trained top-1")
+    table = Table("method", "network", "predicted", "shared top-1", "trained top-1")
     for row in rows:
         table.add_row(
             row.method,
             row.network.name,
-            f"{row.predicted_ms:.3f}",
+            latency_text(row.predicted_ms),
             _percent(row.shared_accuracy),
             _percent(row.test_accuracy),
         )

@@ -9,6 +9,7 @@ import typer
 
 from netspec.console.command import AsJson
 from netspec.console.outputs import write_file
+from netspec.console.units import latency_text
 from netspec.errors import UserError
 from search_client.commands.options import LatencyRef, SearchRun, console, print_found
 
@@ -53,8 +54,8 @@ def derive(
         return
     for aim, latency in zip(loaded.goal.aims, found.latency_ms, strict=True):
         console.print(
-            f"{found.network.name}: {latency:.3f} ms of {aim.reference_ms:.3f} ms on target "
-            f"{aim.target}, log-probability {found.log_probability:.2f}",
+            f"{found.network.name}: {latency_text(latency)} of {latency_text(aim.reference_ms)} "
+            f"on target {aim.target}, log-probability {found.log_probability:.2f}",
             markup=False,
         )
     console.print(f"Network: {path}", markup=False)

@@ -10,6 +10,7 @@ import typer
 
 from netspec.console.command import AsJson, print_json
 from netspec.console.connection import DEFAULT_URL
+from netspec.console.units import latency_text
 from search_client.commands.options import (
     ProfilerUrl,
     TargetOption,
@@ -69,7 +70,7 @@ def evaluate(
         return
     console.print(f"top-1 {found.top1:.2%}, top-5 {found.top5:.2%} of {found.images} images")
     if measure:
-        console.print(f"{told['latency_ms']:.3f} ms on target {told['target']}")
+        console.print(f"{latency_text(entry.value_ms)} on target {told['target']}")
 
 
 def _evaluate_network(file: Path, data: Path, *, as_json: bool) -> None:

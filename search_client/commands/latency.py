@@ -13,6 +13,7 @@ from netspec.client import ModelLatency
 from netspec.client.model_calls import ROUNDS, read_model
 from netspec.console.command import AsJson, print_json
 from netspec.console.connection import DEFAULT_URL
+from netspec.console.units import latency_text
 from search_client.commands.options import (
     ProfilerUrl,
     TargetOption,
@@ -60,16 +61,16 @@ def latency(
 def _lines(measured: ModelLatency) -> list[str]:
     identity = measured.target.identity
     again = " (measured before)" if measured.reused else ""
-    interval = f"{_time(measured.low_ms)} to {_time(measured.high_ms)}"
+    interval = f"{latency_text(measured.low_ms)} to {latency_text(measured.high_ms)}"
     lines = [
-        f"{measured.name}: {_time(measured.value_ms)}",
+        f"{measured.name}: {latency_text(measured.value_ms)}",
         f"  95 % interval {interval}, {measured.visits} visits{again}",
         f"  on {identity.label}, target {measured.target.id}",
     ]
     if measured.load_ms is not None:
-        lines.append(f"  loading the file: {_time(measured.load_ms)}")
+        lines.append(f"  loading the file: {latency_text(measured.load_ms)}")
     if measured.first_inference_ms is not None:
-        lines.append(f"  first inference: {_time(measured.first_inference_ms)}")
+        lines.append(f"  first inference: {latency_text(measured.first_inference_ms)}")
     if measured.delegation is not None:
         lines.append("  " + _DELEGATIONS[measured.delegation].format(delegate=identity.delegate))
     lines += [
@@ -91,10 +92,3 @@ def _kernel_table(measured: ModelLatency) -> Table:
     if rest:
         table.add_row("others", str(len(rest)), f"{sum(rest):.1%}")
     return table
-
-
-def _time(value_ms: float) -> str:
-    """A time in us below 1 ms, else in ms; three digits that count."""
-    if value_ms < 1:
-        return f"{value_ms * 1000:.3g} us"
-    return f"{value_ms:.3f} ms"

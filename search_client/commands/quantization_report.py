@@ -10,6 +10,7 @@ from rich.table import Column, Table
 from netspec.client import LatencyTable
 from netspec.console.command import AsJson, print_json
 from netspec.console.connection import DEFAULT_URL
+from netspec.console.units import latency_text
 from netspec.wire import JobRequest, Snapshot
 from search_client.commands.options import (
     ProfilerUrl,
@@ -92,14 +93,15 @@ def _of_profiler(
 def _show(report: QuantizationReport) -> None:
     table = Table(
         Column("operator", overflow="fold"),
-        Column("float32, ms", justify="right"),
-        Column("int8, ms", justify="right"),
+        Column("float32", justify="right"),
+        Column("int8", justify="right"),
         Column("ratio", justify="right"),
         title=f"int8 slower than float32: {len(report.slower)} of {len(report.operators)}",
     )
     for row in report.slower[:_SHOWN]:
         key = row.key.removesuffix("-int8")
-        table.add_row(key, f"{row.float32_ms:.3f}", f"{row.int8_ms:.3f}", f"{row.ratio:.2f}")
+        times = latency_text(row.float32_ms), latency_text(row.int8_ms)
+        table.add_row(key, *times, f"{row.ratio:.2f}")
     console.print(table)
     if len(report.slower) > _SHOWN:
         console.print(f"and {len(report.slower) - _SHOWN} more; --json lists all")
@@ -111,14 +113,14 @@ def _show(report: QuantizationReport) -> None:
     if report.space is not None:
         space = report.space
         console.print(
-            f"A random network of the space takes {space.mean_ms:.3f} ms in int8, "
-            f"{space.mean_without_slower_ms:.3f} ms without the {space.slower} of "
+            f"A random network of the space takes {latency_text(space.mean_ms)} in int8, "
+            f"{latency_text(space.mean_without_slower_ms)} without the {space.slower} of "
             f"{space.candidates} candidates that are slower than in float32"
         )
     for network in report.networks:
         console.print(
-            f"{network.name}: int8 {network.int8_ms:.3f} ms; fastest mix {network.mixed_ms:.3f} "
-            f"ms, with {_blocks(network.float_blocks)} in float32",
+            f"{network.name}: int8 {latency_text(network.int8_ms)}; fastest mix "
+            f"{latency_text(network.mixed_ms)}, with {_blocks(network.float_blocks)} in float32",
             markup=False,
         )
         if network.missing:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from netspec.console.command import AsJson, print_json
 from netspec.console.connection import DEFAULT_URL
+from netspec.console.units import latency_text
 from netspec.errors import UserError
 from netspec.operators import PRECISIONS, Precision
 from search_client.commands.options import (
@@ -107,15 +108,17 @@ def _document(validation: Validation) -> dict[str, Any]:
 def _print(validations: Sequence[Validation]) -> None:
     for validation in validations:
         rows = Table("network", title=f"{validation.precision}: {validation.calibration.model}")
-        for column in ("predicted ms", "95 % interval", "measured ms", "error %"):
+        for column in ("predicted", "95 % interval", "measured", "error %"):
             rows.add_column(column, justify="right")
         for one in validation.networks:
-            known = one.low_ms is not None and one.high_ms is not None
+            interval = "not known"
+            if one.low_ms is not None and one.high_ms is not None:
+                interval = f"{latency_text(one.low_ms)} to {latency_text(one.high_ms)}"
             rows.add_row(
                 escape(one.name),
-                f"{one.predicted_ms:.3f}",
-                f"{one.low_ms:.3f} to {one.high_ms:.3f}" if known else "not known",
-                f"{one.measured_ms:.3f}",
+                latency_text(one.predicted_ms),
+                interval,
+                latency_text(one.measured_ms),
                 f"{one.error_percent:+.1f}",
             )
         console.print(rows)

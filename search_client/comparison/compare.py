@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from netspec.client import LatencyTable
+from netspec.console.units import latency_text
 from netspec.errors import MissingEntries
 from netspec.networks import Network
 from search_client.comparison.baselines import reinforce
@@ -197,7 +198,7 @@ def _goal(run: LoadedRun, settings: Settings, stages: Stages) -> Goal:
     found_ms = run.derive().latency_ms
     if abs(run.goal.over_reference(found_ms) - 1) <= settings.search.tolerance:
         return run.goal
-    told = " and ".join(f"{value:.3f} ms" for value in found_ms)
+    told = " and ".join(map(latency_text, found_ms))
     stages.note(f"The search found {told}, not its reference: all others aim at that, too")
     return run.goal.aimed_at(found_ms)
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from netspec.console.units import latency_text
 from netspec.errors import UserError
 from search_client.latency.objective import Goal
 from search_client.search.derive import (
@@ -88,4 +89,4 @@ def _extreme(family: Family, goal: Goal, sign: float) -> Derived:
 
 
 def _milliseconds(values_ms: tuple[float, ...] | list[float]) -> str:
-    return " and ".join(f"{value:.4g} ms" for value in values_ms)
+    return " and ".join(map(latency_text, values_ms))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from netspec.client import LatencyTable
+from netspec.console.units import latency_text
 from netspec.spaces import LEAST_MAP
 from search_client.data.batches import PlainBatches, TrainingBatches
 from search_client.data.folders import Pictures, split_by_class
@@ -99,9 +100,9 @@ def run_search(
         )
     if first:
         write_record(ended(record, result, goal, family), tables, folder)
-    expected = ", ".join(f"{value:.3f} ms" for value in result.expected_ms)
-    likeliest = ", ".join(f"{value:.3f} ms" for value in result.most_likely.latency_ms)
-    latency = ", ".join(f"{value:.3f} ms" for value in result.found.latency_ms)
+    expected = ", ".join(map(latency_text, result.expected_ms))
+    likeliest = ", ".join(map(latency_text, result.most_likely.latency_ms))
+    latency = ", ".join(map(latency_text, result.found.latency_ms))
     stages.note(
         f"E[LAT] {expected}; most likely network {likeliest}; "
         f"found {result.network.name}: {latency}"
@@ -154,7 +155,7 @@ def batches_of(
 
 
 def _heading(settings: Settings, references_ms: Sequence[float]) -> str:
-    references = " and ".join(f"{value:.3f} ms" for value in references_ms)
+    references = " and ".join(map(latency_text, references_ms))
     variants = len(settings.spaces(settings.precision))
     several = f" in {variants} sizes and widths" if variants > 1 else ""
     blocks = len(settings.space.blocks)

@@ -1,12 +1,33 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from netspec.operators import MBConv
 from netspec.validation import first_problem
+
+
+class Target(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["target"] = "target"
+    weight: float = 1.0
+
+
+class Linear(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["linear"] = "linear"
+    strength: float = 1.0
+
+
+class Recipe(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    loss: Annotated[Target | Linear, Field(discriminator="kind")] = Target()
+    losses: list[Target] = []
+    mode: Literal["full", "two"] = "full"
+    epochs: int | None = None
+
 
 BLOCK = {"input_size": 8, "in_channels": 8, "out_channels": 8, "expand": 3}
 
@@ -14,15 +35,51 @@ BLOCK = {"input_size": 8, "in_channels": 8, "out_channels": 8, "expand": 3}
 @pytest.mark.parametrize(
     ("blocks", "said"),
     [
-        ([BLOCK, {**BLOCK, "kernel": 4}], "1.kernel: Input should be 1, 3, 5, 7, 9 or 11"),
+        ([BLOCK, {**BLOCK, "kernel": 4}], "1.kernel: expected 1, 3, 5, 7, 9 or 11, got 4"),
         (
             [{**BLOCK, "stride": 2, "residual": True}],
             "0: a residual needs stride 1",
         ),
-        ("no list", "Input should be a valid list"),
+        ("no list", "expected a valid list, got 'no list'"),
     ],
 )
 def test_where_and_what(blocks: Any, said: str) -> None:
     with pytest.raises(ValidationError) as caught:
         TypeAdapter(list[MBConv]).validate_python(blocks)
     assert first_problem(caught.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"epoch": 3}, "epoch: there is no such value; did you mean 'epochs'?"),
+        (
+            {"colour": 3},
+            "colour: there is no such value; expected one of: epochs, loss, losses, mode",
+        ),
+        (
+            {"loss": {"kind": "target", "wait": 1}},
+            "loss.target.wait: there is no such value; did you mean 'weight'?",
+        ),
+        (
+            {"loss": {"kind": "linear", "wait": 1}},
+            "loss.linear.wait: there is no such value; expected one of: kind, strength",
+        ),
+        ({"loss": {"kind": "linea"}}, "loss: there is no kind 'linea'; did you mean 'linear'?"),
+        ({"loss": {"weight": 1}}, "loss: kind is missing"),
+        ({"mode": "ful"}, "mode: is 'ful'; did you mean 'full'?"),
+        ({"epochs": "x" * 99}, "epochs: expected a valid integer, unable to parse string"),
+    ],
+)
+def test_misspelt_names_are_answered_with_the_likeliest(values: Any, said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Recipe.model_validate(values)
+    assert first_problem(caught.value, Recipe).startswith(said)
+    assert "Input should" not in first_problem(caught.value, Recipe)
+    assert len(first_problem(caught.value)) < 150
+
+
+def test_without_the_model_nothing_is_suggested() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Recipe.model_validate({"epoch": 3})
+    assert first_problem(caught.value) == "epoch: there is no such value"

@@ -239,7 +239,7 @@ def test_files_that_are_no_snapshots(tmp_path: Path) -> None:
     with pytest.raises(NoSnapshot, match=r"No such file.*`search-client snapshot` saves one"):
         LatencyTable.from_file(tmp_path / "none.json")
     (tmp_path / "other.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(NoSnapshot, match=r"other\.json is no snapshot: id: Field required"):
+    with pytest.raises(NoSnapshot, match=r"other\.json is no snapshot: id: is missing"):
         ProfilerClient.of_file(tmp_path / "other.json")
     with pytest.raises(UserError, match=r"cannot write .*: Is a directory"):
         LatencyTable(SNAPSHOT).save(tmp_path)
