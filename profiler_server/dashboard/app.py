@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
 
 from profiler_server.dashboard import assets, problems
-from profiler_server.dashboard.endpoints import ROUTERS
+from profiler_server.dashboard.endpoints import ROUTERS, models
 from profiler_server.dashboard.headers import SecurityHeaders
 from profiler_server.dashboard.rendering import PATH
 from profiler_server.dashboard.sessions import Sessions
@@ -27,7 +27,9 @@ def mount(app: FastAPI, server_key: bytes) -> None:
     inner.state = app.state
     inner.state.sessions = Sessions(server_key)
     problems.install(inner)
-    inner.add_middleware(BodyLimit, most_bytes=_MOST_FORM_BYTES)
+    inner.add_middleware(
+        BodyLimit, most_bytes=_MOST_FORM_BYTES, larger={models.UPLOAD: models.MOST_BYTES}
+    )
     for router in ROUTERS:
         inner.include_router(router)
     assets.install(inner)

@@ -96,8 +96,10 @@ async def check_form(request: Request, cookie: str) -> None:
     Raises:
         HTTPException: 403.
     """
-    given = (await request.form()).get(FORM_FIELD)
+    form = await request.form()
+    given = form.get(FORM_FIELD)
     if not isinstance(given, str) or not sessions_of(request).is_form_token(cookie, given):
+        await form.close()
         raise HTTPException(
             403, "the form was not made for this browser's session; reload its page, send it again"
         )

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from netspec.protocol import TargetIdentity
-from netspec.wire import Event, Job, TaskFailure
+from netspec.wire import Entry, Event, Job, TaskFailure
 from profiler_server.dashboard import farm_repository
 from profiler_server.events import service as events
 from profiler_server.jobs import service
@@ -19,6 +19,8 @@ from profiler_server.kit.sql.pages import Page, PageRequest
 #: on a job's page
 _MOST_FAILURES = 100
 _EVENTS_A_PAGE = 50
+#: a job of more subjects is looked up in its table
+_MOST_ENTRIES = 20
 _FINAL = ("done", "failed", "cancelled")
 
 
@@ -60,6 +62,8 @@ class JobShown:
     line: JobLine
     #: newest first
     events: Page[Event]
+    #: of the subjects that it measured on its first target, where it names few
+    entries: Sequence[Entry]
 
 
 def lines(session: Session, jobs: Sequence[Job]) -> list[JobLine]:
@@ -81,4 +85,13 @@ def read(session: Session, job_id: str, cursor: str | None = None) -> JobShown:
     line = lines(session, [service.get(session, job_id)])[0]
     asked = PageRequest(_EVENTS_A_PAGE, cursor)
     log = events.list_events(session, asked, job_id=job_id, newest_first=True)
-    return JobShown(now=database_now(session), line=line, events=log)
+    few = line.job.tasks + line.job.reused <= _MOST_ENTRIES
+    measured = (
+        service.entries_of(session, job_id, None, PageRequest(_MOST_ENTRIES)) if few else None
+    )
+    return JobShown(
+        now=database_now(session),
+        line=line,
+        events=log,
+        entries=() if measured is None else measured.items,
+    )

@@ -69,7 +69,7 @@ async def file_job(
     try:
         wanted = job_form.request_of(fields)
         job_id = await run_in_threadpool(
-            _file,
+            file,
             database,
             settings,
             viewer.principal,
@@ -82,13 +82,14 @@ async def file_job(
         why, status = problem.detail, problem.status
     else:
         signal.notify()
-        return _to_job(request, job_id)
+        return to_job(request, job_id)
     return await run_in_threadpool(_form, request, database, fields, why, status)
 
 
-def _file(
+def file(
     database: Database, settings: Settings, who: Principal, wanted: JobRequest, request_id: str
 ) -> str:
+    """Files a job for whoever is signed in, once for each form; its id."""
     with database.write() as session:
         answer = once(
             session,
@@ -135,7 +136,7 @@ def cancel_job(request: Request, job_id: str, database: DatabaseDep, _: JobsWrit
     """Cancels a job; what is stored stays."""
     with database.write() as session:
         service.cancel(session, job_id)
-    return _to_job(request, job_id)
+    return to_job(request, job_id)
 
 
 @router.post("/{job_id}/retry")
@@ -146,9 +147,10 @@ def retry_job(
     with database.write() as session:
         service.retry(session, job_id)
     signal.notify()
-    return _to_job(request, job_id)
+    return to_job(request, job_id)
 
 
-def _to_job(request: Request, job_id: str) -> Response:
+def to_job(request: Request, job_id: str) -> Response:
+    """Leads to the job's page."""
     address = f"{rendering.base_of(request)}/jobs/{rendering.segment(job_id)}"
     return RedirectResponse(address, HTTPStatus.SEE_OTHER)

@@ -93,6 +93,22 @@ class Visitor:
         hidden = page.forms[f"/dashboard{path}"]
         return self.post(path, {**hidden, **(fields or {})}, status=status)
 
+    def upload(
+        self,
+        page: Page,
+        path: str,
+        fields: Mapping[str, str],
+        file: tuple[str, bytes] | None,
+        *,
+        status: int = 200,
+    ) -> Page:
+        """Sends a form of a page with a file in its field `model`, hidden fields included."""
+        given = {**page.forms[f"/dashboard{path}"], **fields}
+        # A part without a file name would not be one of a file.
+        files = {"model": file} if file is not None else {"none": ("", b"")}
+        answer = self.http.post(f"/dashboard{path}", data=given, files=files)
+        return self._page(answer, status)
+
     def sign_in(self, token: str, path: str = "/") -> Page:
         """Signs in at a page's address; the page."""
         return self.submit(self.get(path, status=401), "/login", {"token": token})

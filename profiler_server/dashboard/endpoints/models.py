@@ -1,0 +1,131 @@
+"""The form that uploads a `.tflite` file and has it measured; its job's page shows the latency."""
+
+from __future__ import annotations
+
+import hashlib
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import ValidationError
+from starlette.datastructures import FormData, UploadFile
+
+from netspec.validation import first_problem
+from netspec.wire import MAX_MODEL_BYTES, JobRequest, ModelSubject
+from profiler_server.dashboard import rendering
+from profiler_server.dashboard.dependencies import JobsWriter
+from profiler_server.dashboard.endpoints.jobs import file, to_job
+from profiler_server.dashboard.job_form import BadForm
+from profiler_server.dashboard.sessions import nonce
+from profiler_server.devices import service as devices
+from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
+from profiler_server.kit.problems import Problem
+from profiler_server.kit.sql.database import Database
+from profiler_server.kit.sql.pages import MAX_LIMIT, PageRequest
+from profiler_server.uploaded_models import service as models
+
+#: the path of the form, as the limit of bodies knows it
+UPLOAD = "/models/new"
+#: of the form: a model, and what stands around it
+MOST_BYTES = MAX_MODEL_BYTES + 2**20
+
+#: visits, until somebody writes another number into the form
+_ROUNDS = "20"
+
+router = APIRouter()
+
+
+@router.get(UPLOAD)
+def show_form(
+    request: Request,
+    database: DatabaseDep,
+    _: JobsWriter,
+    target_id: Annotated[str, Query()] = "",
+) -> Response:
+    """The form, with a target chosen if the link names one."""
+    return _form(request, database, target_id, _ROUNDS)
+
+
+@router.post(UPLOAD)
+async def measure_model(
+    request: Request,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    signal: WorkSignalDep,
+    viewer: JobsWriter,
+) -> Response:
+    """Stores the file and files its job; the same form sent twice files no second one."""
+    form = await request.form()
+    target_id, rounds = str(form.get("target_id", "")), str(form.get("rounds", ""))
+    try:
+        wanted, content = await _request_of(form)
+        await run_in_threadpool(_store, database, wanted.models[0].sha256, content)
+        request_id = str(form.get("request_id") or nonce())
+        job_id = await run_in_threadpool(
+            file, database, settings, viewer.principal, wanted, request_id
+        )
+    except BadForm as error:
+        why, status = str(error), int(HTTPStatus.UNPROCESSABLE_ENTITY)
+    except Problem as problem:
+        why, status = problem.detail, problem.status
+    else:
+        signal.notify()
+        return to_job(request, job_id)
+    finally:
+        await form.close()
+    return await run_in_threadpool(_form, request, database, target_id, rounds, why, status)
+
+
+async def _request_of(form: FormData) -> tuple[JobRequest, bytes]:
+    """The job that a filled form asks for, and the file.
+
+    Raises:
+        BadForm: naming the field, and what was expected.
+    """
+    upload = form.get("model")
+    if not isinstance(upload, UploadFile) or not upload.filename:
+        raise BadForm("model: choose a .tflite file")
+    content = await upload.read()
+    digest = hashlib.sha256(content).hexdigest()
+    try:
+        model = ModelSubject(sha256=digest, name=upload.filename)
+        fields = {
+            "name": f"latency of {upload.filename}",
+            "target_id": form.get("target_id"),
+            "models": (model,),
+            "rounds": form.get("rounds"),
+        }
+        return JobRequest.model_validate(fields), content
+    except ValidationError as error:
+        raise BadForm(first_problem(error)) from error
+
+
+def _store(database: Database, sha256: str, content: bytes) -> None:
+    if len(content) > MAX_MODEL_BYTES:
+        raise models.too_large()
+    with database.write() as session:
+        models.store(session, sha256, content)
+
+
+def _form(
+    request: Request,
+    database: Database,
+    target_id: str,
+    rounds: str,
+    why: str = "",
+    status: int = 200,
+) -> Response:
+    with database.read() as session:
+        targets = devices.list_targets(session, PageRequest(MAX_LIMIT))
+    return rendering.page(
+        request,
+        "model_form.html.j2",
+        status,
+        targets=targets.items,
+        target_id=target_id,
+        rounds=rounds,
+        most_mb=MAX_MODEL_BYTES // 2**20,
+        request_id=nonce(),
+        why=why,
+    )

@@ -1,0 +1,80 @@
+"""A `.tflite` file through the form of the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from netspec.tflite import encode
+from netspec.wire import MAX_MODEL_BYTES
+from profiler_server.auth.scopes import Scope
+from tests.integration.profiler_server import farm
+from tests.integration.profiler_server.dashboard.visitor import Visitor
+from tests.integration.profiler_server.service import Api
+
+MODEL = encode([farm.blocks(1)[0]])
+SignIn = Callable[..., Visitor]
+
+
+def test_a_file_is_uploaded_measured_and_its_latency_shown(api: Api, admin: Visitor) -> None:
+    device = api.register(farm.registration())
+    target_id = device.target_ids[0]
+    assert "/dashboard/models/new" in admin.get("/jobs").links
+    form = admin.get(f"/models/new?target_id={target_id}")
+    assert f'<option value="{target_id}" selected>' in form.html
+    fields = {"target_id": target_id, "rounds": "2"}
+    page = admin.upload(form, "/models/new", fields, ("mine.tflite", MODEL))
+    again = admin.upload(form, "/models/new", fields, ("mine.tflite", MODEL))
+    assert again.address == page.address
+    assert "latency of mine.tflite" in page.text
+    assert "queued" in page.text
+    lease = api.claim(device.id)
+    api.upload(farm.visits(lease, device.id, rounds=2, ms={"mine.tflite": 3.25}))
+    done = admin.get(page.address.partition("/dashboard")[2])
+    (row,) = [row for row in done.rows if row.startswith("mine.tflite")]
+    assert row.startswith("mine.tflite 3.25")
+    (task,) = lease.tasks
+    entry = f"/targets/{target_id}/entries/{task.subject.content_hash}"
+    assert f"/dashboard{entry}" in done.links
+    assert "3.25" in admin.get(entry).text
+
+
+@pytest.mark.parametrize(
+    ("file", "rounds", "says", "status"),
+    [
+        (None, "2", "model: choose a .tflite file", 422),
+        (("mine.tflite", b"PK\x03\x04 archive"), "2", "expected the identifier TFL3", 422),
+        (("mine.tflite", MODEL), "many", "rounds", 422),
+        (("big.tflite", bytes(MAX_MODEL_BYTES + 1)), "2", "a model has at most", 413),
+    ],
+)
+def test_what_cannot_be_measured_is_said_above_the_form(
+    api: Api, admin: Visitor, file: tuple[str, bytes] | None, rounds: str, says: str, status: int
+) -> None:
+    target_id = api.register(farm.registration()).target_ids[0]
+    form = admin.get("/models/new")
+    fields = {"target_id": target_id, "rounds": rounds}
+    page = admin.upload(form, "/models/new", fields, file, status=status)
+    assert says in page.text
+    assert api.call("GET", "/v1/jobs").json() == []
+
+
+def test_a_larger_form_is_cut_off(api: Api, admin: Visitor) -> None:
+    api.register(farm.registration())
+    form = admin.get("/models/new")
+    file = ("big.tflite", bytes(MAX_MODEL_BYTES + 2**21))
+    page = admin.upload(form, "/models/new", {}, file, status=413)
+    assert "a body has at most" in page.text
+
+
+def test_the_form_is_for_whoever_may_file_jobs_and_for_its_own_browser(
+    api: Api, admin: Visitor, sign_in: SignIn
+) -> None:
+    api.register(farm.registration())
+    reader = sign_in(Scope.TABLES_READ)
+    reader.get("/models/new", status=403)
+    assert "/dashboard/models/new" not in reader.get("/jobs").links
+    form = admin.get("/models/new")
+    form.forms["/dashboard/models/new"]["form_token"] = "0" * 64
+    admin.upload(form, "/models/new", {}, ("mine.tflite", MODEL), status=403)
