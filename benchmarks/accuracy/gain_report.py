@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -42,7 +43,8 @@ def report(rows: Sequence[Mapping[str, Any]], plot: Path | None = None) -> dict[
         if row["content_hash"] in scores
     ]
     if len(pairs) > 1:
-        found["kendall_tau"] = round(kendall_tau(*map(list, zip(*pairs, strict=True))), 3)
+        tau = kendall_tau(*map(list, zip(*pairs, strict=True)))
+        found["kendall_tau"] = None if math.isnan(tau) else round(tau, 3)
     found |= _latencies(rows, arms)
     if plot is not None and arms:
         _draw(arms, plot)
@@ -70,6 +72,9 @@ def _gain(
     ours, theirs = ([100 * row["accuracy"] for row in rows] for rows in (search, other))
     test = ttest_ind(ours, theirs, equal_var=False)
     interval = test.confidence_interval(0.95)
+    if math.isnan(test.pvalue):
+        # All alike, as networks are that guess.
+        return {key: round(statistics.mean(ours) - statistics.mean(theirs), 2)}
     return {
         key: round(statistics.mean(ours) - statistics.mean(theirs), 2),
         key.replace("_points", "_interval"): [round(interval.low, 2), round(interval.high, 2)],
