@@ -38,7 +38,7 @@ from profiler_server.leases.endpoints import router as leases
 from profiler_server.leases.waiting import WaitingRoom
 from profiler_server.monitoring.endpoints import router as monitoring
 from profiler_server.monitoring.events import router as events
-from profiler_server.monitoring.farm_figures import FarmFigures
+from profiler_server.monitoring.farm_figures import FarmCollector
 from profiler_server.openapi.document import described
 from profiler_server.uploaded_models.endpoints import router as models
 from profiler_server.visits.endpoints import router as measurements
@@ -68,7 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
         database.close()
 
     metrics = Metrics()
-    metrics.registry.register(FarmFigures(database))
+    metrics.registry.register(FarmCollector(database))
     app = _App(
         metrics.request,
         title="profiler-server",

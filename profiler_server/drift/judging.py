@@ -11,7 +11,7 @@ from netspec.statistics import estimate_each
 from netspec.wire import Calibration, NetworkSubject
 from profiler_server.drift import repository
 from profiler_server.drift.repository import Look
-from profiler_server.drift.verdicts import Verdict
+from profiler_server.drift.verdicts import TableVerdict
 from profiler_server.entries import repository as measurements
 from profiler_server.jobs.rows import JobRow
 from profiler_server.latency_model.design import Priced
@@ -20,10 +20,10 @@ from profiler_server.latency_tables import published_calibrations
 from profiler_server.latency_tables.lookups.lookup import operator_factors
 
 
-def judge(session: Session, job: JobRow) -> Verdict:
+def judge(session: Session, job: JobRow) -> TableVerdict:
     """What a finished recheck found."""
     looks = repository.looks(session, job.id, job.created_at)
-    return Verdict(
+    return TableVerdict(
         drift=_drift(looks),
         error=_error(
             session, job.target_id, [one for one in looks if one.subject.kind == "network"]

@@ -20,5 +20,5 @@ class VerdictRow(Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
     at: Mapped[datetime]
     is_alarming: Mapped[bool]
-    #: `verdicts.Verdict` as JSON
+    #: `verdicts.TableVerdict` as JSON
     verdict: Mapped[str] = mapped_column(Text)

@@ -13,7 +13,7 @@ from netspec.wire import ISOLATED, JobRequest, NetworkSubject, OperatorSubject
 from profiler_server.devices import repository as devices
 from profiler_server.drift import repository
 from profiler_server.drift.judging import judge
-from profiler_server.drift.verdicts import VERDICT, Verdict
+from profiler_server.drift.verdicts import VERDICT, TableVerdict
 from profiler_server.entries import repository as measurements
 from profiler_server.entries import share_repository as shares
 from profiler_server.entries.repository import EntryOfSubject
@@ -45,7 +45,7 @@ class Recheck:
     #: operators and networks that are measured again
     filed: int
     #: what the last recheck found, if nobody was told yet
-    found: Verdict | None
+    found: TableVerdict | None
 
 
 def recheck(session: Session, settings: Settings, target_id: str) -> Recheck:
@@ -77,7 +77,7 @@ def recheck(session: Session, settings: Settings, target_id: str) -> Recheck:
     return Recheck(target_id, "filed", len(request.operators) + len(request.networks), found)
 
 
-def _judge(session: Session, job: JobRow, now: datetime) -> Verdict | None:
+def _judge(session: Session, job: JobRow, now: datetime) -> TableVerdict | None:
     """What the job found; None where that was told before, or is nothing."""
     told = repository.verdict(session, job.target_id)
     if told is not None and told.job_id == job.id:

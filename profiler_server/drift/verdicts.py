@@ -13,7 +13,7 @@ from profiler_server.latency_model.drift import Drift, PredictionError
 
 
 @dataclass(frozen=True)
-class Verdict:
+class TableVerdict:
     """What was found when old entries were measured again."""
 
     #: None where nothing was measured both before and since
@@ -42,7 +42,7 @@ class Verdict:
         return "; ".join(said)
 
 
-VERDICT: TypeAdapter[Verdict] = TypeAdapter(Verdict)
+VERDICT: TypeAdapter[TableVerdict] = TypeAdapter(TableVerdict)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Alarm:
     """A target's table is no longer true."""
 
     since: datetime
-    verdict: Verdict
+    verdict: TableVerdict
 
 
 def alarm(session: Session, target_id: str) -> Alarm | None:

@@ -50,7 +50,7 @@ class Period:
 
 
 @dataclass(frozen=True)
-class History:
+class EntryHistory:
     """The newest visits of an entry."""
 
     #: as they began, rejected ones too
@@ -64,7 +64,7 @@ class History:
     is_cut: bool
 
 
-def history(session: Session, target_id: str, subject_hash: str) -> History:
+def history(session: Session, target_id: str, subject_hash: str) -> EntryHistory:
     """How the subject's newest visits on the target have spread, and moved over time."""
     found = repository.latest_visits(session, target_id, subject_hash, MOST_VISITS + 1)
     visits = found[-MOST_VISITS:]
@@ -75,7 +75,7 @@ def history(session: Session, target_id: str, subject_hash: str) -> History:
     periods: dict[datetime, list[PastVisit]] = {}
     for one in accepted:
         periods.setdefault(_begin(one.started_at, length), []).append(one)
-    return History(
+    return EntryHistory(
         visits=visits,
         spread=Spread.of(accepted) if accepted else None,
         periods=[Period(begins, Spread.of(group)) for begins, group in periods.items()],

@@ -10,7 +10,7 @@ from netspec.wire import OperatorSubject, Visit
 from profiler_server.entries import isolated as entries
 from profiler_server.entries import profile_repository as profiles
 from profiler_server.entries import share_repository as shares
-from profiler_server.entries.profiled import Places, ProfiledNetwork, ProfileSamples
+from profiler_server.entries.profiled import PositionEstimates, ProfiledNetwork, ProfileSamples
 from profiler_server.entries.rows import InNetworkEstimateRow
 from profiler_server.kit.sql.bulk import Row
 from profiler_server.latency_model.design import Priced
@@ -91,7 +91,7 @@ def _operators(session: Session, network_hashes: Collection[str]) -> dict[str, t
 def _put_estimates(session: Session, target_id: str, operators: Collection[str]) -> None:
     """Stores what all networks together say of these operators."""
     places = profiles.places(session, target_id)
-    holding: dict[str, list[Places]] = {}
+    holding: dict[str, list[PositionEstimates]] = {}
     for one in places:
         for key in dict.fromkeys(one.profiled.operators):
             holding.setdefault(key, []).append(one)

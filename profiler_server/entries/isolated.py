@@ -11,8 +11,8 @@ from netspec.statistics import Estimate, estimate_each
 from netspec.wire import ISOLATED, Entry
 from profiler_server.entries import share_repository as repository
 from profiler_server.entries.repository import EntryOfSubject
-from profiler_server.entries.share_repository import Shares
-from profiler_server.entries.shares import Samples, Share
+from profiler_server.entries.share_repository import SamplesByDevice
+from profiler_server.entries.shares import DeviceSamples, Samples
 from profiler_server.kit.sql.bulk import Row
 
 
@@ -35,7 +35,9 @@ def extend(session: Session, target_id: str, new: Samples) -> None:
     derive(session, target_id, without_shares)
     changed = {
         subject_hash: {
-            device_id: _joined(stored.get(subject_hash, {}).get(device_id), Share.of(samples))
+            device_id: _joined(
+                stored.get(subject_hash, {}).get(device_id), DeviceSamples.of(samples)
+            )
             for device_id, samples in of_subject.items()
         }
         for subject_hash, of_subject in new.items()
@@ -50,17 +52,21 @@ def derive(session: Session, target_id: str, subject_hashes: Collection[str]) ->
     if subject_hashes:
         samples = repository.samples(session, target_id, subject_hashes)
         whole = {
-            subject_hash: {device_id: Share.of(own) for device_id, own in of_subject.items()}
+            subject_hash: {
+                device_id: DeviceSamples.of(own) for device_id, own in of_subject.items()
+            }
             for subject_hash, of_subject in samples.items()
         }
         _put(session, target_id, whole, whole)
 
 
-def _joined(stored: Share | None, new: Share) -> Share:
+def _joined(stored: DeviceSamples | None, new: DeviceSamples) -> DeviceSamples:
     return new if stored is None else stored.joined(new)
 
 
-def _put(session: Session, target_id: str, whole: Shares, changed: Shares) -> None:
+def _put(
+    session: Session, target_id: str, whole: SamplesByDevice, changed: SamplesByDevice
+) -> None:
     """Stores entries of whole subjects, and of their shares those that have changed."""
     estimates = _of_devices(whole)
     put = [(subject, device) for subject, shares in changed.items() for device in shares]
@@ -86,7 +92,7 @@ def isolated_rows(session: Session, target_id: str, subject_hashes: Collection[s
     return _rows(target_id, whole, _of_devices(whole))
 
 
-def _of_devices(whole: Shares) -> dict[tuple[str, str], Estimate]:
+def _of_devices(whole: SamplesByDevice) -> dict[tuple[str, str], Estimate]:
     """What each device says of each subject."""
     every = [(subject, device) for subject, shares in whole.items() for device in shares]
     own = estimate_each([whole[subject][device].p5_us for subject, device in every])
@@ -94,9 +100,11 @@ def _of_devices(whole: Shares) -> dict[tuple[str, str], Estimate]:
 
 
 def _rows(
-    target_id: str, whole: Shares, estimates: Mapping[tuple[str, str], Estimate]
+    target_id: str, whole: SamplesByDevice, estimates: Mapping[tuple[str, str], Estimate]
 ) -> list[Row]:
-    totals = {subject: reduce(Share.joined, shares.values()) for subject, shares in whole.items()}
+    totals = {
+        subject: reduce(DeviceSamples.joined, shares.values()) for subject, shares in whole.items()
+    }
     # The entry of a single device is its own estimate.
     shared = [subject for subject, shares in whole.items() if len(shares) > 1]
     of_shared = dict(zip(shared, estimate_each([totals[one].p5_us for one in shared]), strict=True))
@@ -116,7 +124,7 @@ def _rows(
     return rows
 
 
-def _columns(estimate: Estimate, share: Share) -> Row:
+def _columns(estimate: Estimate, share: DeviceSamples) -> Row:
     return {
         "value_ms": estimate.value_ms,
         "low_ms": estimate.low_ms,

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from netspec.statistics import Estimate
 from netspec.wire import NetworkSubject, Profile
 from profiler_server.entries.profiled import (
-    Places,
+    PositionEstimates,
     ProfiledNetwork,
     ProfileSample,
     ProfileSamples,
@@ -120,7 +120,7 @@ def keep(session: Session, target_id: str, found: Mapping[str, ProfiledNetwork])
     insert_or_replace(session, ProfiledNetworkRow, rows, ("target_id", "subject_hash"))
 
 
-def places(session: Session, target_id: str) -> list[Places]:
+def places(session: Session, target_id: str) -> list[PositionEstimates]:
     """What the profiles of each of the target's networks say of its positions."""
     rows = session.execute(
         select(
@@ -138,7 +138,7 @@ def places(session: Session, target_id: str) -> list[Places]:
         intervals = np.frombuffer(places_ms, _STORED).reshape(-1, 3).tolist()
         estimates = tuple(Estimate(value, low, high, visits) for value, low, high in intervals)
         profiled = Profiled(tuple(operators.split()), estimates)
-        found.append(Places(profiled, frozenset(devices.split()), measured_at))
+        found.append(PositionEstimates(profiled, frozenset(devices.split()), measured_at))
     return found
 
 

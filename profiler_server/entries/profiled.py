@@ -59,7 +59,7 @@ class ProfiledNetwork:
 
 
 @dataclass(frozen=True)
-class Places:
+class PositionEstimates:
     """What a network's profiles say of its positions, without the visits."""
 
     profiled: Profiled

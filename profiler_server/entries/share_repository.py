@@ -16,7 +16,7 @@ from profiler_server.entries.rows import (
     ProfiledNetworkRow,
     VisitRow,
 )
-from profiler_server.entries.shares import Sample, Samples, Share
+from profiler_server.entries.shares import DeviceSamples, Sample, Samples
 from profiler_server.kit.sql.bulk import Row, insert_or_replace
 from profiler_server.kit.sql.many_values import among
 from profiler_server.subjects.rows import SubjectRow
@@ -31,7 +31,7 @@ IN_NETWORK: Method = "in_network"
 _NOT_DERIVED = (IMPORTED, FITTED)
 
 #: by subject hash and device
-Shares = dict[str, dict[str, Share]]
+SamplesByDevice = dict[str, dict[str, DeviceSamples]]
 
 
 def samples(session: Session, target_id: str, subject_hashes: Collection[str]) -> Samples:
@@ -52,9 +52,9 @@ def samples(session: Session, target_id: str, subject_hashes: Collection[str]) -
     return found
 
 
-def shares(session: Session, target_id: str, subject_hashes: Collection[str]) -> Shares:
+def shares(session: Session, target_id: str, subject_hashes: Collection[str]) -> SamplesByDevice:
     """The stored shares of the subjects."""
-    found: Shares = {}
+    found: SamplesByDevice = {}
     rows = session.execute(
         select(
             DeviceEstimateRow.subject_hash,
@@ -67,7 +67,7 @@ def shares(session: Session, target_id: str, subject_hashes: Collection[str]) ->
         )
     )
     for subject_hash, device_id, p5_us, measured_at in rows:
-        found.setdefault(subject_hash, {})[device_id] = Share.load(p5_us, measured_at)
+        found.setdefault(subject_hash, {})[device_id] = DeviceSamples.load(p5_us, measured_at)
     return found
 
 

@@ -26,7 +26,7 @@ Samples = dict[str, dict[str, list[Sample]]]
 
 
 @dataclass(frozen=True)
-class Share:
+class DeviceSamples:
     """The samples of one device's accepted visits of one subject."""
 
     #: ascending, shape [visits]
@@ -54,7 +54,7 @@ class Share:
         """How many samples there are."""
         return len(self.p5_us)
 
-    def joined(self, other: Share) -> Share:
+    def joined(self, other: DeviceSamples) -> DeviceSamples:
         """The samples of both."""
         p5_us = np.sort(np.concatenate((self.p5_us, other.p5_us)))
-        return Share(p5_us, max(self.measured_at, other.measured_at))
+        return DeviceSamples(p5_us, max(self.measured_at, other.measured_at))

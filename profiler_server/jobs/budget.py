@@ -34,7 +34,7 @@ STEP_SHARE = 0.1
 LEAST_STEP = 8
 
 
-class Plan(BaseModel):
+class BudgetPlan(BaseModel):
     """What a job may still pick."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,7 +58,7 @@ class Picked:
 
     operators: frozenset[Operator]
     #: None: nothing
-    plan: Plan | None
+    plan: BudgetPlan | None
     #: expected error of a network's sum before this step; None: not known
     table_error_percent: float | None
 
@@ -80,7 +80,7 @@ def first_step(
     wanted = [one.operator for one in subjects if isinstance(one, OperatorSubject)]
     known = _known(session, target_id)
     unknown = [one for one in wanted if one not in known]
-    plan = Plan(
+    plan = BudgetPlan(
         candidates=tuple(one.content_hash for one in unknown),
         budget=request.budget or 0,
         step=max(LEAST_STEP, math.ceil(STEP_SHARE * len(unknown))),
@@ -106,10 +106,10 @@ def go_on(session: Session, task_ids: Collection[str]) -> None:
         # Whoever closes a job's last task comes here, and waits for others that close some.
         job = lock_job(session, job_id)
         while job.plan is not None and not has_open_tasks(session, job_id):
-            _take_step(session, job, Plan.model_validate_json(job.plan))
+            _take_step(session, job, BudgetPlan.model_validate_json(job.plan))
 
 
-def _take_step(session: Session, job: JobRow, plan: Plan) -> None:
+def _take_step(session: Session, job: JobRow, plan: BudgetPlan) -> None:
     known = _known(session, job.target_id)
     wanted = repository.operators(session, job.id, plan.candidates)
     candidates = set(plan.candidates)
@@ -137,7 +137,7 @@ def _known(session: Session, target_id: str) -> dict[Operator, Priced]:
 
 
 def _step(
-    plan: Plan,
+    plan: BudgetPlan,
     wanted: Sequence[Operator],
     unknown: Sequence[Operator],
     known: Mapping[Operator, Priced],

@@ -31,7 +31,7 @@ class JobRow(Base):
     #: when its first task was leased
     started_at: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]
-    #: with a budget: `budget.Plan` as JSON, while there may be something to pick
+    #: with a budget: `budget.BudgetPlan` as JSON, while there may be something to pick
     plan: Mapped[str | None] = mapped_column(Text)
     #: with a budget: expected error of a network's sum, when it picked last
     table_error_percent: Mapped[float | None] = mapped_column(Double)

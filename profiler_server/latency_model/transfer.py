@@ -19,7 +19,7 @@ class TooFewShared(ValueError):
 
 
 @dataclass(frozen=True)
-class Transfer:
+class FittedTransfer:
     """A sibling's table, brought to another target."""
 
     #: operators measured on both
@@ -39,7 +39,7 @@ class Transfer:
     transferred: tuple[str, ...]
 
 
-def transfer(sibling: Mapping[str, Priced], own: Mapping[str, Priced]) -> Transfer:
+def transfer(sibling: Mapping[str, Priced], own: Mapping[str, Priced]) -> FittedTransfer:
     """The target's table from its own few entries and a sibling's many.
 
     The factor is the median ratio of entries measured on both, so a single operator
@@ -75,7 +75,7 @@ def transfer(sibling: Mapping[str, Priced], own: Mapping[str, Priced]) -> Transf
         for key in transferred
     }
     errors = 100 * np.abs(left_out * theirs / ours - 1)
-    return Transfer(
+    return FittedTransfer(
         shared=len(shared),
         factor=factor,
         mape_percent=float(errors.mean()),

@@ -12,30 +12,30 @@ from prometheus_client.registry import Collector
 from profiler_server.kit.sql.database import Database
 from profiler_server.leases.rows import LeaseState
 from profiler_server.monitoring import repository
-from profiler_server.monitoring.repository import Farm
+from profiler_server.monitoring.repository import FarmFigures
 
 #: a scrape within so many seconds of another gets the same figures of the farm
 _SAME_S = 1.0
 
 
-class FarmFigures(Collector):
+class FarmCollector(Collector):
     """Reads the farm's figures from the database when Prometheus scrapes them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
         self._read_at = -_SAME_S
-        self._farm = Farm((), {}, {})
+        self._farm = FarmFigures((), {}, {})
 
     def describe(self) -> Iterator[Metric]:
         """Names alone: registering must not ask a database that may have no schema yet."""
-        yield from _families(Farm((), {}, {}))
+        yield from _families(FarmFigures((), {}, {}))
 
     def collect(self) -> Iterator[Metric]:
         """The figures now."""
         yield from _families(self._current())
 
-    def _current(self) -> Farm:
+    def _current(self) -> FarmFigures:
         with self._lock:
             if time.monotonic() - self._read_at >= _SAME_S:
                 with self._database.read() as session:
@@ -44,7 +44,7 @@ class FarmFigures(Collector):
             return self._farm
 
 
-def _families(farm: Farm) -> Iterator[Metric]:
+def _families(farm: FarmFigures) -> Iterator[Metric]:
     tasks = GaugeMetricFamily(
         "profiler_queue_tasks", "Tasks that wait for a lease, by target", labels=["target"]
     )

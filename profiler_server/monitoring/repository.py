@@ -37,7 +37,7 @@ class Queue:
 
 
 @dataclass(frozen=True)
-class Farm:
+class FarmFigures:
     """The farm's figures at one moment."""
 
     queues: Sequence[Queue]
@@ -47,7 +47,7 @@ class Farm:
     drifted: dict[str, bool]
 
 
-def farm(session: Session) -> Farm:
+def farm(session: Session) -> FarmFigures:
     """The figures, in one query."""
     clock = select(
         literal("now").label("what"),
@@ -76,7 +76,7 @@ def farm(session: Session) -> Farm:
     ).where(exists().where(DeviceTargetRow.target_id == VerdictRow.target_id))
     rows = session.execute(union_all(clock, queued, leases, drifted)).all()
     (now,) = (row.oldest for row in rows if row.what == "now")
-    return Farm(
+    return FarmFigures(
         queues=[
             Queue(row.which, row.number, max(0.0, (now - row.oldest).total_seconds()))
             for row in rows

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from profiler_server.dashboard import comparison_view, rendering
+from profiler_server.dashboard import rendering
 from profiler_server.dashboard.dependencies import TablesReader
+from profiler_server.dashboard.views import comparison as comparison_view
 from profiler_server.kit.dependencies import DatabaseDep
 
 router = APIRouter(prefix="/comparison")

@@ -7,9 +7,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from profiler_server.dashboard import entry_view, rendering
+from profiler_server.dashboard import rendering
 from profiler_server.dashboard.dependencies import TablesReader
 from profiler_server.dashboard.endpoints.targets import TargetId
+from profiler_server.dashboard.views import entry as entry_view
 from profiler_server.entries import details
 from profiler_server.kit.dependencies import DatabaseDep
 from profiler_server.visits.endpoints import SubjectHash

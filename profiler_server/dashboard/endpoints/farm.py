@@ -6,9 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from profiler_server.dashboard import farm, rendering
+from profiler_server.dashboard import rendering
 from profiler_server.dashboard.dependencies import Anyone
-from profiler_server.dashboard.farm_repository import DeviceState
+from profiler_server.dashboard.views import farm
+from profiler_server.dashboard.views.farm_repository import DeviceState
 from profiler_server.kit.dependencies import DatabaseDep
 from profiler_server.kit.sql.pages import PageRequest
 

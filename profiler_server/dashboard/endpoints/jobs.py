@@ -12,10 +12,12 @@ from fastapi.responses import RedirectResponse
 
 from netspec.wire import JobRequest
 from profiler_server.auth.service import Principal
-from profiler_server.dashboard import job_form, job_view, rendering
+from profiler_server.dashboard import rendering
 from profiler_server.dashboard.dependencies import Anyone, JobsWriter
-from profiler_server.dashboard.job_form import BadForm
 from profiler_server.dashboard.sessions import nonce
+from profiler_server.dashboard.views import job as job_view
+from profiler_server.dashboard.views import job_form
+from profiler_server.dashboard.views.job_form import BadForm
 from profiler_server.devices import service as devices
 from profiler_server.idempotency.service import once
 from profiler_server.jobs import service

@@ -16,8 +16,8 @@ from netspec.wire import MAX_MODEL_BYTES, JobRequest, ModelSubject
 from profiler_server.dashboard import rendering
 from profiler_server.dashboard.dependencies import JobsWriter
 from profiler_server.dashboard.endpoints.jobs import file, to_job
-from profiler_server.dashboard.job_form import BadForm
 from profiler_server.dashboard.sessions import nonce
+from profiler_server.dashboard.views.job_form import BadForm
 from profiler_server.devices import service as devices
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
 from profiler_server.kit.problems import Problem

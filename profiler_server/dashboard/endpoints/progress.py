@@ -11,9 +11,10 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from profiler_server.dashboard import cookies, job_view, rendering
+from profiler_server.dashboard import cookies, rendering
 from profiler_server.dashboard.dependencies import Anyone, NotSignedIn, who
-from profiler_server.dashboard.job_view import JobShown
+from profiler_server.dashboard.views import job as job_view
+from profiler_server.dashboard.views.job import JobShown
 from profiler_server.kit.dependencies import DatabaseDep, WorkSignalDep
 
 router = APIRouter(prefix="/jobs")

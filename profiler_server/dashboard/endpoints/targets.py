@@ -6,9 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from profiler_server.dashboard import networks_view, rendering, table_filter, table_view
+from profiler_server.dashboard import rendering
 from profiler_server.dashboard.dependencies import TablesReader
-from profiler_server.dashboard.table_filter import TableFilter
+from profiler_server.dashboard.views import networks as networks_view
+from profiler_server.dashboard.views import table as table_view
+from profiler_server.dashboard.views import table_filter
+from profiler_server.dashboard.views.table_filter import TableFilter
 from profiler_server.devices import service as devices
 from profiler_server.entries import details
 from profiler_server.kit.dependencies import DatabaseDep

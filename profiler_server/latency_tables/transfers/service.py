@@ -20,7 +20,7 @@ from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
 from profiler_server.latency_model.adaptive import next_operators
 from profiler_server.latency_model.design import Priced
-from profiler_server.latency_model.transfer import LEAST_SHARED, Transfer, transfer
+from profiler_server.latency_model.transfer import LEAST_SHARED, FittedTransfer, transfer
 
 #: visits of each operator that a check measures
 ROUNDS = 10
@@ -139,7 +139,7 @@ def _prices(table: Table) -> dict[str, Priced]:
 
 
 def _row(
-    source_id: str, target_id: str, source: Table, found: Transfer, key: str
+    source_id: str, target_id: str, source: Table, found: FittedTransfer, key: str
 ) -> dict[str, object]:
     operator, entry = source[key]
     price = found.prices[key]

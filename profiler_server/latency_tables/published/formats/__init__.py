@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from profiler_server.latency_tables.published.formats import fbnet, ofa, proxylessnas
-from profiler_server.latency_tables.published.formats.table import Format
+from profiler_server.latency_tables.published.formats.table import TableFormat
 from profiler_server.latency_tables.published.names import FormatName
 
-FORMATS: dict[FormatName, Format] = {
+FORMATS: dict[FormatName, TableFormat] = {
     "proxylessnas": proxylessnas.FORMAT,
     "ofa": ofa.FORMAT,
     "fbnet": fbnet.FORMAT,

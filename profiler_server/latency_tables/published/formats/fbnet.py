@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from netspec.operators import Classifier, Convert, MBConv, Operator, Precision, StemConv
 from netspec.validation import first_problem
 from profiler_server.latency_tables.published.formats.table import (
-    Format,
     Price,
     ReadTable,
+    TableFormat,
     TableUnreadable,
     Unrepresentable,
     WrittenTable,
@@ -257,4 +257,4 @@ def _spell_fully_connected(operator: Classifier) -> dict[str, Any]:
     }
 
 
-FORMAT = Format(names_precision=True, names_device=True, read=read, write=write)
+FORMAT = TableFormat(names_precision=True, names_device=True, read=read, write=write)

@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from netspec.operators import Classifier, Operator, Precision
 from netspec.validation import first_problem
 from profiler_server.latency_tables.published.formats.table import (
-    Format,
     Price,
     ReadTable,
+    TableFormat,
     TableUnreadable,
     Unrepresentable,
     WrittenTable,
@@ -71,7 +71,7 @@ class StdRecord(_Record):
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerKey:
     """A parsed key. `out_size` is None where the output is a plain number."""
 
     type: str
@@ -82,7 +82,7 @@ class Layer:
     options: Mapping[str, int]
 
     @classmethod
-    def of(cls, key: object) -> Layer:
+    def of(cls, key: object) -> LayerKey:
         """The layer that a key spells.
 
         Raises:
@@ -108,7 +108,7 @@ class Layer:
         )
 
     @classmethod
-    def spelling(cls, operator: Operator, type_: str, options: Mapping[str, int]) -> Layer:
+    def spelling(cls, operator: Operator, type_: str, options: Mapping[str, int]) -> LayerKey:
         """The layer of an operator; a classifier's output is a plain number."""
         return cls(
             type=type_,
@@ -163,9 +163,9 @@ class Layer:
 def format_of(
     record_type: type[VarRecord | StdRecord],
     spread: Literal["var", "std"],
-    operator_of: Callable[[Layer, Precision], Operator],
-    layer_of: Callable[[Operator], Layer],
-) -> Format:
+    operator_of: Callable[[LayerKey, Precision], Operator],
+    layer_of: Callable[[Operator], LayerKey],
+) -> TableFormat:
     """A format of this kind, which names neither precision nor device.
 
     Args:
@@ -183,11 +183,11 @@ def format_of(
     def write(prices: tuple[Price, ...], _device: str) -> WrittenTable:
         return _write(prices, spread, layer_of)
 
-    return Format(names_precision=False, names_device=False, read=read, write=write)
+    return TableFormat(names_precision=False, names_device=False, read=read, write=write)
 
 
 def _read(
-    text: str, record_type: type[VarRecord | StdRecord], operator_of: Callable[[Layer], Operator]
+    text: str, record_type: type[VarRecord | StdRecord], operator_of: Callable[[LayerKey], Operator]
 ) -> ReadTable:
     """The prices of a document, of which every record must be well-formed.
 
@@ -204,7 +204,7 @@ def _read(
             malformed.append(f"{key} ({first_problem(error)})")
             continue
         try:
-            operator = operator_of(Layer.of(key))
+            operator = operator_of(LayerKey.of(key))
         except Unrepresentable as why:
             left_out[str(key)] = str(why)
         else:
@@ -218,7 +218,7 @@ def _read(
 
 
 def _write(
-    prices: tuple[Price, ...], spread: str, layer_of: Callable[[Operator], Layer]
+    prices: tuple[Price, ...], spread: str, layer_of: Callable[[Operator], LayerKey]
 ) -> WrittenTable:
     """The document of these prices; `spread` is `var` or `std`."""
     records: dict[str, dict[str, float]] = {}

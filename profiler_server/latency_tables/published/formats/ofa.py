@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from netspec.operators import Classifier, MBConv, Operator, Precision
 from profiler_server.latency_tables.published.formats import keyed
-from profiler_server.latency_tables.published.formats.keyed import Layer
+from profiler_server.latency_tables.published.formats.keyed import LayerKey
 from profiler_server.latency_tables.published.formats.table import Unrepresentable, make_operator
 
 _OPTIONS = ("expand", "kernel", "stride", "idskip", "se", "hs")
@@ -20,7 +20,7 @@ _FOREIGN = {
 }
 
 
-def _operator(layer: Layer, precision: Precision) -> Operator:
+def _operator(layer: LayerKey, precision: Precision) -> Operator:
     fields = {**layer.fields, "precision": precision}
     if layer.type == "expanded_conv":
         layer.require_options(*_OPTIONS)
@@ -33,7 +33,7 @@ def _operator(layer: Layer, precision: Precision) -> Operator:
     raise Unrepresentable(_FOREIGN.get(layer.type, "not a layer of this format"))
 
 
-def _block(layer: Layer, precision: Precision) -> Operator:
+def _block(layer: LayerKey, precision: Precision) -> Operator:
     options = layer.options
     if options["se"] != 0:
         raise Unrepresentable("squeeze-and-excitation is no part of our blocks")
@@ -53,17 +53,19 @@ def _block(layer: Layer, precision: Precision) -> Operator:
     )
 
 
-def _layer(operator: Operator) -> Layer:
+def _layer(operator: Operator) -> LayerKey:
     if isinstance(operator, MBConv):
         if operator.activation != "relu":
             raise Unrepresentable("the format has relu or hard swish")
         residual = int(operator.residual)
         values = (operator.middle_channels, operator.kernel, operator.stride, residual, 0, 0)
-        return Layer.spelling(operator, "expanded_conv", dict(zip(_OPTIONS, values, strict=True)))
+        return LayerKey.spelling(
+            operator, "expanded_conv", dict(zip(_OPTIONS, values, strict=True))
+        )
     if isinstance(operator, Classifier):
         if operator.input_size != 1:
             raise Unrepresentable("the format's Logits does not pool")
-        return Layer.spelling(operator, "Logits", {})
+        return LayerKey.spelling(operator, "Logits", {})
     raise Unrepresentable("the format's other convolutions have hard swish")
 
 

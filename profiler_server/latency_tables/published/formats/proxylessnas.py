@@ -15,13 +15,13 @@ from netspec.operators import (
     StemConv,
 )
 from profiler_server.latency_tables.published.formats import keyed
-from profiler_server.latency_tables.published.formats.keyed import Layer
+from profiler_server.latency_tables.published.formats.keyed import LayerKey
 from profiler_server.latency_tables.published.formats.table import Unrepresentable, make_operator
 
 _OPTIONS = ("expand", "kernel", "stride", "idskip")
 
 
-def _operator(layer: Layer, precision: Precision) -> Operator:
+def _operator(layer: LayerKey, precision: Precision) -> Operator:
     fields = {**layer.fields, "precision": precision}
     if layer.type == "expanded_conv":
         layer.require_options(*_OPTIONS)
@@ -45,12 +45,12 @@ def _operator(layer: Layer, precision: Precision) -> Operator:
     raise Unrepresentable("not a layer of this format")
 
 
-def _layer(operator: Operator) -> Layer:
+def _layer(operator: Operator) -> LayerKey:
     if isinstance(operator, Convert):
         raise Unrepresentable("the format knows one precision and no conversions")
     if not isinstance(operator, Classifier) and operator.activation != "relu6":
         raise Unrepresentable("the format means relu6")
-    return Layer.spelling(operator, *_spell(operator))
+    return LayerKey.spelling(operator, *_spell(operator))
 
 
 def _spell(operator: StemConv | MBConv | HeadConv | Classifier) -> tuple[str, dict[str, int]]:

@@ -56,7 +56,7 @@ class WrittenTable:
 
 
 @dataclass(frozen=True)
-class Format:
+class TableFormat:
     """A published format.
 
     `read(text, precision)` raises `TableUnreadable`; `precision` is None where the

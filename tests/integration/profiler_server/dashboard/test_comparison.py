@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from netspec.operators import MBConv
-from profiler_server.dashboard import comparison_view
+from profiler_server.dashboard.views import comparison as comparison_view
 from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server import grids
 from tests.integration.profiler_server.dashboard.queries import counted

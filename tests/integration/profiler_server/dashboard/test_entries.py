@@ -9,7 +9,8 @@ import pytest
 
 from netspec.operators import MBConv
 from netspec.wire import Conditions, Lease, LeasedTask, Visit, VisitBatch
-from profiler_server.dashboard import entry_view, networks_view
+from profiler_server.dashboard.views import entry as entry_view
+from profiler_server.dashboard.views import networks as networks_view
 from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server import farm, grids
 from tests.integration.profiler_server.dashboard.queries import counted

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, event, update
 
 from netspec.wire import Conditions, VisitBatch
 from profiler_server.auth.scopes import Scope
-from profiler_server.dashboard import farm as farm_page
+from profiler_server.dashboard.views import farm as farm_page
 from profiler_server.devices.rows import DeviceRow
 from profiler_server.kit.sql.database import Database, database_now
 from profiler_server.kit.sql.pages import PageRequest
@@ -135,7 +135,7 @@ def test_a_large_farm_comes_in_pages_of_a_constant_number_of_queries(
     assert seen == 1_000
 
 
-def _queries(database: Database) -> tuple[int, farm_page.Farm]:
+def _queries(database: Database) -> tuple[int, farm_page.FarmView]:
     """How many statements the page takes, and what it shows."""
     engine: Engine = database.engine
     made: list[str] = []

@@ -65,7 +65,7 @@ def test_a_failure_of_the_server_is_a_page(admin: Visitor, monkeypatch: pytest.M
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr("profiler_server.dashboard.farm.read", broken)
+    monkeypatch.setattr("profiler_server.dashboard.views.farm.read", broken)
     page = admin.get("/", status=500)
     assert "the server's log says why" in page.text
     assert "secret" not in page.html

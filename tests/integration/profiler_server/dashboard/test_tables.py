@@ -9,11 +9,11 @@ from netspec.operators import Convert, MBConv
 from netspec.protocol import TargetIdentity
 from netspec.spaces import Space
 from profiler_server.auth.scopes import Scope
-from profiler_server.dashboard import table_view
-from profiler_server.dashboard.table_filter import TableFilter
+from profiler_server.dashboard.views import table as table_view
+from profiler_server.dashboard.views.table_filter import TableFilter
 from profiler_server.devices import service as devices
 from profiler_server.drift import repository as drift
-from profiler_server.drift.verdicts import VERDICT, Verdict
+from profiler_server.drift.verdicts import VERDICT, TableVerdict
 from profiler_server.kit.sql.database import Database, database_now
 from profiler_server.kit.sql.pages import PageRequest
 from profiler_server.latency_model.drift import PredictionError
@@ -169,7 +169,7 @@ def test_a_table_that_is_no_longer_true_says_so(
     target_id = farm.identity().id
     job = api.file(farm.job(farm.blocks(1)))
     assert "no longer true" not in admin.get(f"/targets/{target_id}{page}").text
-    found = Verdict(drift=None, error=PredictionError(3, 9.1, 1.2))
+    found = TableVerdict(drift=None, error=PredictionError(3, 9.1, 1.2))
     with database.write() as session:
         document = VERDICT.dump_json(found).decode()
         drift.put_verdict(

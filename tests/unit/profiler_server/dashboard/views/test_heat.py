@@ -5,21 +5,21 @@ from importlib import resources
 
 import pytest
 
-from profiler_server.dashboard.heat import LEVELS, Scale
+from profiler_server.dashboard.views.heat import LEVELS, HeatScale
 
 
 def test_levels_are_steps_of_a_ratio() -> None:
-    scale = Scale.of([4.0, 1.0, 256.0, 0.0])
-    assert scale == Scale(1.0, 256.0)
+    scale = HeatScale.of([4.0, 1.0, 256.0, 0.0])
+    assert scale == HeatScale(1.0, 256.0)
     assert scale.steps_ms == pytest.approx([1, 2, 4, 8, 16, 32, 64, 128])
     shown = [scale.level(value) for value in (0.0, 1.0, 1.9, 2.1, 17.0, 255.0, 256.0)]
     assert shown == [0, 0, 0, 1, 4, 7, 7]
 
 
 def test_a_single_latency_and_none() -> None:
-    assert Scale.of([]) is None
-    assert Scale.of([0.0]) is None
-    single = Scale.of([3.0, 3.0])
+    assert HeatScale.of([]) is None
+    assert HeatScale.of([0.0]) is None
+    single = HeatScale.of([3.0, 3.0])
     assert single is not None
     assert single.level(3.0) == 0
 

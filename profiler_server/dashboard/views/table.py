@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from netspec.operators import PRECISIONS, Precision
 from netspec.protocol import TargetIdentity
-from profiler_server.dashboard.heat import Scale
-from profiler_server.dashboard.table_filter import TableFilter
+from profiler_server.dashboard.views.heat import HeatScale
+from profiler_server.dashboard.views.table_filter import TableFilter
 from profiler_server.devices import predecessors
 from profiler_server.devices.service import require_target
 from profiler_server.drift import verdicts
@@ -40,7 +40,7 @@ class TableView:
     wanted: Wanted
     grid: Grid
     #: None where no cell is above 0 ms
-    scale: Scale | None
+    scale: HeatScale | None
     #: operators other than MBConvs, with their shapes
     others: Page[tuple[Shape, Cell]]
     alarm: Alarm | None
@@ -71,7 +71,7 @@ def read(session: Session, target_id: str, form: TableFilter) -> TableView:
         precisions=present,
         wanted=wanted,
         grid=found,
-        scale=Scale.of(cell.value_ms for cell in found.cells.values()),
+        scale=HeatScale.of(cell.value_ms for cell in found.cells.values()),
         others=others.with_items([(Shape.parse(cell.shape), cell) for cell in others.items]),
         alarm=verdicts.alarm(session, target_id),
         predecessors=() if present else predecessors.predecessors(session, target_id),

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from netspec.protocol import TargetIdentity
 from netspec.wire import Entry, Event, Job, TaskFailure
-from profiler_server.dashboard import farm_repository
+from profiler_server.dashboard.views import farm_repository
 from profiler_server.events import service as events
 from profiler_server.jobs import service
 from profiler_server.kit.sql.database import database_now

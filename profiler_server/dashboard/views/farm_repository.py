@@ -46,7 +46,7 @@ class AgentCount:
 
 
 @dataclass(frozen=True)
-class Batch:
+class LeasedBatch:
     """What a device's lease has of one job."""
 
     device_id: str
@@ -112,7 +112,7 @@ def devices(
     return page.with_items([(row[0], DeviceState(row[1])) for row in page.items])
 
 
-def batches(session: Session, device_ids: Collection[str], now: datetime) -> Sequence[Batch]:
+def batches(session: Session, device_ids: Collection[str], now: datetime) -> Sequence[LeasedBatch]:
     """What the devices have in their hands."""
     open_tasks = func.sum(case((TaskRow.state == TaskState.LEASED, 1), else_=0))
     rows = session.execute(
@@ -130,7 +130,7 @@ def batches(session: Session, device_ids: Collection[str], now: datetime) -> Seq
         .group_by(LeaseRow.device_id, TaskRow.job_id, JobRow.name, LeaseRow.claimed_at)
         .order_by(LeaseRow.device_id, JobRow.name, TaskRow.job_id)
     )
-    return [Batch(*row) for row in rows]
+    return [LeasedBatch(*row) for row in rows]
 
 
 def last_visits(session: Session, device_ids: Collection[str]) -> Sequence[LastVisit]:

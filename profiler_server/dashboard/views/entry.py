@@ -13,7 +13,7 @@ from netspec.wire import Conditions, EntryDetail, StoredVisit
 from profiler_server.devices.service import require_target
 from profiler_server.entries import details
 from profiler_server.entries import history as histories
-from profiler_server.entries.history import History
+from profiler_server.entries.history import EntryHistory
 from profiler_server.kit.sql.pages import Page, PageRequest
 
 _VISITS_A_PAGE = 25
@@ -36,7 +36,7 @@ class EntryView:
 
     identity: TargetIdentity
     detail: EntryDetail
-    history: History
+    history: EntryHistory
     visits: Page[StoredVisit]
     #: serials by device id, of the devices in the entry
     serials: dict[str, str]

@@ -4,11 +4,14 @@ from typing import Any
 
 import pytest
 
+from netspec.operators import Classifier
 from netspec.spaces import Space
 from netspec.wire import TargetSelector
-from profiler_server.dashboard.job_form import DEFAULTS, BadForm, request_of
+from profiler_server.dashboard.views.job_form import DEFAULTS, BadForm, request_of
 
 TARGET = "0123456789abcdef"
+CLASSIFIER = Classifier(input_size=1, in_channels=8, out_channels=2)
+OPERATOR = f'{{"operators": [{CLASSIFIER.model_dump_json()}]}}'
 MODEL = '{"models": [{"sha256": "' + "ab" * 32 + '", "name": "m"}]}'
 RECIPE = """
 precision = "int8"
@@ -79,7 +82,7 @@ def test_a_document_names_what_the_api_takes() -> None:
         ({"priority": "1.5"}, "priority: expected a whole number"),
         ({"method": "guessed"}, "method: "),
         (
-            {"subject": "document", "document": MODEL, "method": "in_network"},
+            {"subject": "document", "document": OPERATOR, "method": "in_network"},
             "the method `in_network` profiles",
         ),
         ({"precisions": ("float16",)}, "precisions.0"),

@@ -11,8 +11,13 @@ from sqlalchemy.orm import Session
 
 from netspec.protocol import TargetIdentity
 from netspec.wire import Conditions
-from profiler_server.dashboard import farm_repository as repository
-from profiler_server.dashboard.farm_repository import AgentCount, Batch, DeviceState, LastVisit
+from profiler_server.dashboard.views import farm_repository as repository
+from profiler_server.dashboard.views.farm_repository import (
+    AgentCount,
+    DeviceState,
+    LastVisit,
+    LeasedBatch,
+)
 from profiler_server.devices import repository as devices
 from profiler_server.devices.rows import DeviceRow
 from profiler_server.kit.sql.database import database_now
@@ -48,12 +53,12 @@ class DeviceLine:
     #: its targets' ids and what they are, for people
     targets: Sequence[tuple[str, str]]
     #: of the lease that it has, one for each job
-    batches: Sequence[Batch]
+    batches: Sequence[LeasedBatch]
     observed: Observed | None
 
 
 @dataclass(frozen=True)
-class Farm:
+class FarmView:
     """The page."""
 
     now: datetime
@@ -65,7 +70,7 @@ class Farm:
 
 def read(
     session: Session, asked: PageRequest, *, agent: str | None, state: DeviceState | None
-) -> Farm:
+) -> FarmView:
     """The farm, with one page of its devices.
 
     Args:
@@ -79,7 +84,7 @@ def read(
     """
     now = database_now(session)
     page = repository.devices(session, now, asked, agent=agent, state=state)
-    return Farm(
+    return FarmView(
         now=now,
         counts=repository.state_counts(session, now),
         agents=repository.agents(session, MOST_AGENTS),
@@ -98,7 +103,7 @@ def _lines(
         target_id: TargetIdentity.model_validate_json(identity).label
         for target_id, identity in known.items()
     }
-    batches: dict[str, list[Batch]] = {}
+    batches: dict[str, list[LeasedBatch]] = {}
     for batch in repository.batches(session, ids, now):
         batches.setdefault(batch.device_id, []).append(batch)
     visits = {visit.device_id: visit for visit in repository.last_visits(session, ids)}

@@ -33,7 +33,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Compared:
+class TableComparison:
     """Two targets, once both are chosen."""
 
     first: TargetIdentity
@@ -47,7 +47,7 @@ class ComparisonView:
     """The page."""
 
     offered: Sequence[Target]
-    compared: Compared | None
+    compared: TableComparison | None
 
 
 def read(session: Session, first_id: str, second_id: str) -> ComparisonView:
@@ -64,7 +64,9 @@ def read(session: Session, first_id: str, second_id: str) -> ComparisonView:
         for one in (first_id, second_id)
     )
     groups = comparison.compare(session, first_id, second_id, _FARTHEST)
-    return ComparisonView(offered, Compared(first, second, differences(first, second), groups))
+    return ComparisonView(
+        offered, TableComparison(first, second, differences(first, second), groups)
+    )
 
 
 def differences(first: TargetIdentity, second: TargetIdentity) -> list[Difference]:

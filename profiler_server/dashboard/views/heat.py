@@ -10,14 +10,14 @@ LEVELS = 8
 
 
 @dataclass(frozen=True)
-class Scale:
+class HeatScale:
     """Levels of equal width on a logarithmic scale: early blocks cost many times what late do."""
 
     low_ms: float
     high_ms: float
 
     @classmethod
-    def of(cls, values_ms: Iterable[float]) -> Scale | None:
+    def of(cls, values_ms: Iterable[float]) -> HeatScale | None:
         """From the least to the greatest value; None where there is none above 0."""
         above = [value for value in values_ms if value > 0]
         return cls(min(above), max(above)) if above else None
