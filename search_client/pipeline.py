@@ -75,6 +75,7 @@ def run(
     Raises:
         UserError: a stage could not be done; the message says what to do.
     """
+    _require_table(client, target, needed=not (resume or profile_missing))
     with claimed(folder, resume=resume, overwrite=overwrite):
         job = _begin(client, target, settings, data, folder, stages)
         return _every_stage(
@@ -133,6 +134,7 @@ def search_only(
     Raises:
         UserError: a stage could not be done; the message says what to do.
     """
+    _require_table(client, target, needed=not (resume or profile_missing))
     # Under torchrun the first process holds the folder for all.
     first = distributed.rank() == 0
     with claimed(folder, resume=resume, overwrite=overwrite) if first else nullcontext():
@@ -140,6 +142,12 @@ def search_only(
         needed = job.settings.searched_operators()
         prices = _prices(job, needed, profile_missing=profile_missing, resume=resume)
         return _search(job, prices, resume=resume, signals=True, observers=observers)
+
+
+def _require_table(client: ProfilerClient, target: Target, *, needed: bool) -> None:
+    """Raise `NoTable` where a search would end for want of one, before its images are read."""
+    if needed:
+        client.latest_snapshot(target.id)
 
 
 def _begin(

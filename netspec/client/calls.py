@@ -58,8 +58,12 @@ class Calls(JobCalls):
             )
         if wished is None:
             raise UnknownTarget(f"the profiler has several targets; choose by --target: {listed}")
-        problem = "no target" if not fitting else f"{len(fitting)} targets"
-        raise UnknownTarget(f"{problem} begins with {wished!r}; the profiler has: {listed}")
+        if fitting:
+            listed = "; ".join(f"{t.id} ({t.identity.label})" for t in fitting)
+            raise UnknownTarget(
+                f"{len(fitting)} targets begin with {wished!r}: {listed}; type more of the id"
+            )
+        raise UnknownTarget(f"no target begins with {wished!r}; the profiler has: {listed}")
 
     async def devices(self) -> list[Device]:
         """Every device that the profiler knows, by agent and serial."""

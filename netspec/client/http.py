@@ -136,6 +136,8 @@ class Exchange(ABC):
             kind = str(problem.get("type", "")).rsplit("/", 1)[-1]
             detail = str(problem.get("detail") or problem.get("title"))
         if answer.status_code == httpx2.codes.UNAUTHORIZED:
+            # How to make a valid one is said once, with the variable that takes it.
+            detail = detail.partition("; `profiler-server token create`")[0]
             detail = (
                 f"the profiler at {self.url} refused the token: {detail}; set {TOKEN_VARIABLE} to "
                 "a valid one (`profiler-server token create` prints one)"

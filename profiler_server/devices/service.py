@@ -188,6 +188,22 @@ def get_target(session: Session, target_id: str) -> Target:
     return _target(row, repository.counts_by_target(session, [row.id]).get(row.id, (0, 0)))
 
 
+def find_target(session: Session, beginning: str) -> str:
+    """Return the id of the only target whose id begins so; commands take what people type.
+
+    Raises:
+        Problem: `unknown-target`, naming the candidates, or what targets there are.
+    """
+    fitting = [row for row in repository.targets(session) if row.id.startswith(beginning)]
+    if len(fitting) > 1:
+        shown = "; ".join(f"{row.id} ({_identity(row).label})" for row in fitting[:_SHOWN_TARGETS])
+        raise Problem(
+            "unknown-target",
+            f"{len(fitting)} targets begin with {beginning!r}: {shown}; type more of the id",
+        )
+    return fitting[0].id if fitting else require_target(session, beginning).id
+
+
 def require_target(session: Session, target_id: str) -> TargetRow:
     """One target's row.
 

@@ -31,6 +31,8 @@ _INTRODUCTION = """\
 - 1: `device-agent doctor` found something that keeps the phone from being measured.
 - 2, and one line on stderr that says what: a person has to change something. So ends
   `search-client verify` of a file that strays.
+- 3, and one line on stderr: what was found is not to be relied on. No network of the space reaches
+  the latency, or `search-client validate` finds too many networks outside the stated interval.
 - 130, and one line on stderr: Ctrl-C ended it; a search, training or demo that SIGTERM ended, too,
   and the line says how to go on."""
 

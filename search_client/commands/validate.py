@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 from rich.markup import escape
@@ -85,11 +85,30 @@ def validate(
         write_plot(validations, plot)
     if as_json:
         print_json({"seed": seed, "validations": [_document(one) for one in validations]})
-        return
-    _print(validations)
-    console.print(f"These networks again: --seed {seed}", markup=False)
-    if plot is not None:
-        console.print(f"Plot: {plot}", markup=False)
+    else:
+        _print(validations)
+        console.print(f"These networks again: --seed {seed}", markup=False)
+        if plot is not None:
+            console.print(f"Plot: {plot}", markup=False)
+    if wrong := [one for one in validations if not one.interval_holds]:
+        raise IntervalFails(_advice(wrong))
+
+
+class IntervalFails(UserError):
+    """Measured networks lie outside the interval that a snapshot states, too many for chance."""
+
+    #: the command did its work, and what it found must not be trusted
+    exit_code: ClassVar[int] = 3
+
+
+def _advice(wrong: Sequence[Validation]) -> str:
+    shares = " and ".join(f"{one.coverage or 0:.0%} in {one.precision}" for one in wrong)
+    return (
+        f"only {shares} of the networks are within the snapshot's 95 % interval: do not rely on it "
+        "here; see that the device is as it was when it was profiled (doctor, heat, neighbours), "
+        "then measure more calibration networks near these with `search-client profile --set "
+        "profiling.calibration_networks=40`, which publishes a new table"
+    )
 
 
 def _document(validation: Validation) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -22,6 +23,9 @@ from search_client.stages.profile import measure
 _DRAWS = 50
 #: of the files that a plot may be written to
 PLOT_ENDINGS = (".svg", ".png")
+
+#: share of networks that an interval promises to hold, and the chance below which it does not
+_LEVEL, _CHANCE = 0.95, 0.01
 
 
 class Validated(BaseModel):
@@ -77,6 +81,16 @@ class Validation:
         """Share of the networks within their interval, None where there is none."""
         inside = [one.is_inside for one in self.networks if one.is_inside is not None]
         return sum(inside) / len(inside) if inside else None
+
+    @property
+    def interval_holds(self) -> bool:
+        """Whether so few networks inside can be chance, at 1 %, for an interval of 95 %."""
+        inside = [one.is_inside for one in self.networks if one.is_inside is not None]
+        count, hits = len(inside), sum(inside)
+        chance = sum(
+            comb(count, k) * _LEVEL**k * (1 - _LEVEL) ** (count - k) for k in range(hits + 1)
+        )
+        return chance >= _CHANCE
 
 
 def validate(

@@ -131,6 +131,7 @@ def test_a_token_that_is_wrong(lab: Lab) -> None:
     ):
         assert f"the profiler at {lab.url} refused the token" in said
         assert f"set {TOKEN_VARIABLE} to a valid one (`profiler-server token create`" in said
+        assert said.count("token create") == 1
 
 
 def test_no_token(lab: Lab, tmp_path: Path) -> None:

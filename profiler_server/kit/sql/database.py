@@ -141,6 +141,11 @@ def _parse(url: str) -> URL:
     expected = "expected sqlite:////absolute/file.db or postgresql+psycopg://user@host/name"
     try:
         parsed = make_url(url)
+        # Before its driver is looked for: nobody shall install what does not help.
+        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+            raise UserError(
+                f"the database {parsed.get_backend_name()} is not supported; {expected}"
+            )
         parsed.get_dialect().import_dbapi()
     except (ArgumentError, NoSuchModuleError) as error:
         raise UserError(f"{url!r} is no database URL; {expected}") from error
@@ -148,8 +153,6 @@ def _parse(url: str) -> URL:
         raise UserError(
             f"{parsed.drivername} needs the package {error.name}: pip install {error.name}"
         ) from error
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise UserError(f"{parsed.drivername} is not supported; {expected}")
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise UserError(f"an SQLite database must be a file; {expected}")
     return parsed

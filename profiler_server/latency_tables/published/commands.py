@@ -85,7 +85,9 @@ def import_table(
 
 
 def export_table(
-    target: Annotated[str, typer.Argument(help="The target's id.", show_default=False)],
+    target: Annotated[
+        str, typer.Argument(help="The target's id, or its beginning.", show_default=False)
+    ],
     format_: FormatOption,
     output: Annotated[
         Path | None, typer.Option(help="File to write.", show_default="standard output")
@@ -100,11 +102,12 @@ def export_table(
     Example:
       profiler-server export 0123456789abcdef --format proxylessnas --output table.yaml
     """
+    from profiler_server.devices.service import find_target  # noqa: PLC0415
     from profiler_server.latency_tables.published import files, store  # noqa: PLC0415
 
     with (
         open_database(database_url, task=f"export target {target}") as (database, _),
         database.read() as session,
     ):
-        document = store.export(session, target, format_, precision)
+        document = store.export(session, find_target(session, target), format_, precision)
     files.write(document, format_, output)

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def transfer_table(
-    source: Annotated[str, typer.Argument(help="The target that has a table, or `offers`.")],
+    source: Annotated[
+        str,
+        typer.Argument(help="The target that has a table, or `offers`; an id's beginning will do."),
+    ],
     target: Annotated[str, typer.Argument(help="The target that gets one.")],
     within: Annotated[
         float, typer.Option(min=0.01, max=100, help="Mean error, in percent, that is allowed.")
@@ -39,7 +42,7 @@ def transfer_table(
     """
     from netspec.wire import TransferRequest  # noqa: PLC0415
     from profiler_server.devices.predecessors import predecessors  # noqa: PLC0415
-    from profiler_server.devices.service import require_target  # noqa: PLC0415
+    from profiler_server.devices.service import find_target  # noqa: PLC0415
     from profiler_server.latency_tables.transfers import service  # noqa: PLC0415
 
     with (
@@ -47,11 +50,11 @@ def transfer_table(
         database.write() as session,
     ):
         if source == "offers":
-            require_target(session, target)
+            target = find_target(session, target)
             offers = predecessors(session, target)
             typer.echo("\n".join(offers) or f"{target} was never another target with entries")
             return
-        require_target(session, source)
+        source, target = find_target(session, source), find_target(session, target)
         request = TransferRequest(source_target_id=source, within_percent=within, measure=measure)
         done = service.carry_over(session, settings, target, request)
     if done.state == "measuring":

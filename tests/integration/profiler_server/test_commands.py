@@ -43,6 +43,7 @@ def run(*arguments: str) -> str:
     ("arguments", "said"),
     [
         (["serve", "--port", "0", "--database-url", "nonsense"], "no database URL"),
+        (["token", "list", "--database-url", "mysql://h/d"], "database mysql is not supported"),
         (["serve", "--host", "256.1.1.1"], "no address to listen on"),
         (["serve", "--host", "192.0.2.1"], "cannot listen on 192.0.2.1"),
         (["token", "list"], "profiler-server migrate"),
@@ -244,3 +245,19 @@ def test_help_has_examples() -> None:
     commands = [(name,) for name in group.commands if name != "token"]
     for arguments in ((), *commands, *(("token", name) for name in token.commands)):
         assert "profiler-server" in run(*arguments, "--help").split("xample", 1)[1], arguments
+
+
+def test_the_beginning_of_a_targets_id_will_do(api: Api, settings: Settings) -> None:
+    device = api.register(farm.registration())
+    target_id = farm.identity().id
+    url = ("--database-url", settings.database_url)
+    said = run("transfer", "offers", target_id[:5], *url)
+    assert said == f"{target_id} was never another target with entries\n"
+    with pytest.raises(UserError, match=f"no operator of target {target_id} has an entry"):
+        run("export", target_id[:5], "--format", "proxylessnas", *url)
+    with pytest.raises(UserError, match=f"no target 'zzz'; there are: {target_id}"):
+        run("transfer", "offers", "zzz", *url)
+    other = api.register(farm.registration("S2", "Pixel 2"))
+    assert other.id != device.id
+    with pytest.raises(UserError, match=f"2 targets begin with '': .*{target_id}.*type more"):
+        run("export", "", "--format", "proxylessnas", *url)

@@ -69,3 +69,18 @@ def test_a_plot_is_written_in_both_formats(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(UserError, match="taken cannot be made"):
         plot(validations, tmp_path / "taken" / "errors.png")
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside", "holds"),
+    [(0, 1, True), (0, 2, False), (2, 2, True), (1, 2, False), (16, 4, True), (15, 5, False)],
+)
+def test_an_interval_fails_where_chance_does_not_explain_what_is_outside(
+    inside: int, outside: int, holds: bool
+) -> None:
+    rows = (row(1.0, 1.0),) * inside + (row(1.0, 2.0),) * outside
+    assert Validation("0" * 64, CALIBRATION, rows).interval_holds is holds
+
+
+def test_without_interval_there_is_nothing_to_fail() -> None:
+    assert Validation("0" * 64, CALIBRATION, (row(1.0, 9.0, None),) * 9).interval_holds
