@@ -6,13 +6,18 @@ import typer
 
 from netspec.console import command
 from netspec.console.help import wrap_help
-from search_client.commands import devices, jobs, quantization
+from search_client.commands import devices, jobs
 from search_client.commands.compare import compare
 from search_client.commands.compare_runs import compare_runs
 from search_client.commands.demo import demo
 from search_client.commands.derive import derive
 from search_client.commands.latency import latency
 from search_client.commands.profile import profile
+from search_client.commands.quantization.evaluate import evaluate
+from search_client.commands.quantization.export import export
+from search_client.commands.quantization.quantize import quantize
+from search_client.commands.quantization.report import quantization_report
+from search_client.commands.quantization.verify import verify
 from search_client.commands.rank import rank
 from search_client.commands.search import search
 from search_client.commands.snapshot import snapshot
@@ -53,7 +58,18 @@ app.command("compare-runs", epilog="Example: search-client compare-runs runs/a r
 )
 app.command(epilog="Example: search-client validate --networks 20 --plot errors.svg")(validate)
 app.command(epilog="Example: search-client demo --data photos/ --run runs/photos")(demo)
-quantization.register(app)
+app.command(epilog="Example: search-client quantize --run runs/search --ptq --as quick")(quantize)
+app.command(epilog="Example: search-client export --run runs/search --form uint8")(export)
+app.command(
+    epilog="Example: search-client verify runs/search/searched.int8.tflite --run runs/search"
+)(verify)
+app.command(
+    epilog="Example: search-client evaluate runs/search/searched.int8.tflite --data photos/"
+)(evaluate)
+app.command(
+    "quantization-report",
+    epilog="Example: search-client quantization-report --recipe demo --classes 10 --json",
+)(quantization_report)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(devices.app, name="devices")
 

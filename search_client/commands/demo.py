@@ -37,7 +37,8 @@ def demo(
     Everything stays in the run's folder; a second demo in the same folder reuses
     the entries of the first. Ctrl-C stops all three processes and loses no visit.
     """
-    from search_client.demo.run import run_demo  # noqa: PLC0415
+    from search_client.demo.farm import farm_of_this_host  # noqa: PLC0415
+    from search_client.pipeline import run as run_pipeline  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.recipe import read_recipe  # noqa: PLC0415
     from search_client.report.terminal import print_report  # noqa: PLC0415
@@ -47,8 +48,21 @@ def demo(
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)
     make_folder(run)
+    stages = Stages()
     try:
-        report = run_demo(settings, data, run, port, Stages())
+        with farm_of_this_host(settings, data, run, port, stages) as (client, target, images):
+            report = run_pipeline(
+                client,
+                target,
+                settings,
+                images,
+                run,
+                stages,
+                profile_missing=True,
+                # A demo is run again and again; what it measured stays in its profiler.
+                overwrite=True,
+                signals=False,
+            )
     except KeyboardInterrupt:
         raise Interrupted(
             f"stopped; every visit made so far is kept in {run / 'profiler'}, "

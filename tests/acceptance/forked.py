@@ -27,7 +27,7 @@ _MAINS: dict[str, Callable[[], None]] = {
     "search-client": search_client.cli.main,
 }
 #: what commands import when they are called
-_LATE = ("profiler_server.serving", "search_client.search.tensorboard", "search_client.demo.run")
+_LATE = ("profiler_server.serving", "search_client.search.tensorboard", "search_client.demo.farm")
 ROOT = Path(__file__).parents[2]
 
 

@@ -23,7 +23,7 @@ from netspec.spaces import Space, Stage
 from netspec.tflite.contents import operators_of
 from netspec.wire import Entry, JobRequest, ModelSubject, Snapshot
 from search_client.cli import app
-from search_client.commands.quantization_options import data_folder, integers
+from search_client.commands.quantization.options import data_folder, integers
 from search_client.data.batches import central_crop
 from search_client.data.folders import NoClasses
 from search_client.deployment.accuracy import LabelsDiffer, evaluate_file
@@ -480,7 +480,9 @@ def test_evaluate_has_the_profiler_measure_the_file(
     run: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     profiler = FakeProfiler(snapshot({}))
-    monkeypatch.setattr("search_client.commands.evaluate.profiler_client", lambda _url: profiler)
+    monkeypatch.setattr(
+        "search_client.commands.quantization.evaluate.profiler_client", lambda _url: profiler
+    )
     model = run / "searched.int8.tflite"
     told = json.loads(
         command("evaluate", model, "--data", data, "--workers", "1", "--measure", "--json")
@@ -497,7 +499,7 @@ def test_the_report_on_int8_has_conversions_measured(
     conversions = conversions_of(mobilenet_v2(32, 0.25, 10))
     profiler = FakeProfiler(snapshot({**small_table(), **dict.fromkeys(conversions, 0.5)}))
     monkeypatch.setattr(
-        "search_client.commands.quantization_report.profiler_client", lambda _url: profiler
+        "search_client.commands.quantization.report.profiler_client", lambda _url: profiler
     )
     told = json.loads(
         command(

@@ -17,7 +17,7 @@ from search_client.commands.options import (
     console,
     profiler_client,
 )
-from search_client.commands.quantization_options import ModelFile, require_file
+from search_client.commands.quantization.options import ModelFile, require_file
 
 
 def evaluate(

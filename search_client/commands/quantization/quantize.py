@@ -11,7 +11,7 @@ import typer
 
 from netspec.errors import UserError
 from search_client.commands.options import Resume, console
-from search_client.commands.quantization_options import (
+from search_client.commands.quantization.options import (
     CompareImages,
     DataOf,
     NetworkName,

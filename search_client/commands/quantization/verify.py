@@ -9,7 +9,7 @@ from rich.table import Table
 
 from netspec.console.command import AsJson, print_json
 from search_client.commands.options import console
-from search_client.commands.quantization_options import (
+from search_client.commands.quantization.options import (
     DataOf,
     ModelFile,
     RunOf,

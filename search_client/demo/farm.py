@@ -1,9 +1,10 @@
-"""The main job on this machine alone: a server, an agent of this host, and the search."""
+"""A farm of this machine alone: a server, an agent of this host, and images to search on."""
 
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from netspec.client import ProfilerClient
@@ -13,20 +14,21 @@ from netspec.wire import Target
 from search_client.data.folders import stored_size
 from search_client.demo.companions import Companions, host_identity, profiler_and_agent
 from search_client.demo.photographs import write_photographs
-from search_client.pipeline import run
 from search_client.progress import Stages
 from search_client.recipe import Settings
-from search_client.report.content import Report
 
 TRAIN_IMAGES, TEST_IMAGES = 2_400, 1_000
 TARGET_TIMEOUT_S = 60.0
 _POLL_S = 0.2
 
 
-def run_demo(
+@contextmanager
+def farm_of_this_host(
     settings: Settings, data: Path | None, folder: Path, port: int, stages: Stages
-) -> Report:
-    """The main job with a server and an agent of its own; their data stays in `folder`.
+) -> Iterator[tuple[ProfilerClient, Target, Path]]:
+    """A client of a server with an agent of this host, the host's target, and the images.
+
+    Both processes end with the context; their data stays in `folder`.
 
     Args:
         settings: of the run.
@@ -36,7 +38,7 @@ def run_demo(
         stages: shows the progress.
 
     Raises:
-        UserError: a stage could not be done, or a process did not start.
+        UserError: a process did not start, or the agent registered no device.
     """
     data_dir = folder / "profiler"
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -48,19 +50,7 @@ def run_demo(
             client = ProfilerClient(companions.url, token, on_poll=companions.check)
             target = _host_target(client, companions, data_dir)
         stages.note(f"server at {companions.url}, target {target.id}, logs in {folder}")
-        with client:
-            return run(
-                client,
-                target,
-                settings,
-                images,
-                folder,
-                stages,
-                profile_missing=True,
-                # A demo is run again and again; what it measured stays in its profiler.
-                overwrite=True,
-                signals=False,
-            )
+        yield running.enter_context(client), target, images
 
 
 def _photographs(settings: Settings, folder: Path, stages: Stages) -> Path:

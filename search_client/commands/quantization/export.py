@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from search_client.commands.options import console
-from search_client.commands.quantization_options import (
+from search_client.commands.quantization.options import (
     CompareImages,
     DataOf,
     NetworkName,
