@@ -18,8 +18,6 @@ ROOMS = ("netspec", "profiler_server", "device_agent", "search_client")
 MOST_FLOORS = {"search_client": 11, "device_agent": 8}
 #: the most modules that a folder may hold, its `__init__.py` not counted
 MOST_MODULES = 16
-#: larger folders of before, which may shrink but not grow
-LARGER = {Path("profiler_server/dashboard"): 22}
 
 
 def box_of(path: Path, room: Path) -> str:
@@ -65,9 +63,8 @@ def breaches(root: Path) -> list[str]:
         if height > most:
             lines.append(f"{name}: {height} floors, at most {most} wanted")
     for folder, modules in sorted(_modules(root).items()):
-        limit = LARGER.get(folder, MOST_MODULES)
-        if modules > limit:
-            lines.append(f"{folder}: {modules} modules, at most {limit} wanted")
+        if modules > MOST_MODULES:
+            lines.append(f"{folder}: {modules} modules, at most {MOST_MODULES} wanted")
     return lines
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scripts import house
+from scripts.house_picture import picture
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,3 +54,7 @@ def test_a_folder_too_large_is_named(root: Path) -> None:
         (root / "search_client" / f"module{number}.py").write_text("")
     (line,) = house.breaches(root)
     assert line.startswith("search_client: 17 modules")
+
+
+def test_the_picture_is_fresh() -> None:
+    assert (ROOT / "docs" / "architecture.svg").read_text() == picture(ROOT)
