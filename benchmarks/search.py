@@ -32,7 +32,7 @@ from search_client.data.batches import Batch, PlainBatches, TrainingBatches
 from search_client.data.folders import ImageSet, read_folder, split_by_class, stored_size
 from search_client.demo.photographs import write_photographs
 from search_client.latency.expected import ExpectedLatency
-from search_client.latency.losses import Target
+from search_client.latency.losses import TargetLoss
 from search_client.latency.objective import Goal
 from search_client.networks.layers import FloatNetwork
 from search_client.search.architecture_step import ArchitectureSteps
@@ -127,7 +127,7 @@ def step_ratios(size: int, count: int, rounds: int) -> dict[str, float]:
     optimizer = steps.config.optimizer(steps.family.weights())
     gradients: tuple[Gradient, ...] = ("two", "full_v2")
     architecture = {
-        gradient: ArchitectureSteps(steps.family, goal, Target(), gradient, 1e-6, steps.config)
+        gradient: ArchitectureSteps(steps.family, goal, TargetLoss(), gradient, 1e-6, steps.config)
         for gradient in gradients
     }
     taken: dict[str, list[float]] = {name: [] for name in ("plain", "weight", *gradients)}
@@ -205,7 +205,9 @@ def memory_ratio(size: int, count: int) -> float:
             steps.supernet.alpha[block, choice] = 20.0
     gradients: tuple[Gradient, ...] = ("two", "full_v2")
     for gradient in gradients:
-        architecture = ArchitectureSteps(steps.family, goal, Target(), gradient, 1e-6, steps.config)
+        architecture = ArchitectureSteps(
+            steps.family, goal, TargetLoss(), gradient, 1e-6, steps.config
+        )
         step = partial(architecture.step, steps.batch, steps.generator, 0.0)
         step()
         peaks[gradient] = peak_bytes(step)
@@ -245,7 +247,7 @@ def target_misses(images: ImageSet, epochs: int) -> list[float]:
             TrainingBatches(training, 32, 32, seed=0),
             PlainBatches(held_out, 32, 32, shuffle_seed=0),
             SearchConfig(
-                latency_loss=Target(weight=1.0),
+                latency_loss=TargetLoss(weight=1.0),
                 gradient="full_v2",
                 warmup_epochs=1,
                 warmup_learning_rate=0.02,

@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a script beside the others, run as `python -m scripts.house`
-"""Checks how the house is built: circles and floors of each room, and the size of folders.
+"""Checks how the house is built: circles and floors of rooms, sizes of folders, names of classes.
 
 Run from the project's root. A room's boxes are its first-level packages and modules; a floor is a
 step of the longest chain of imports among them. Prints every breach.
@@ -65,6 +65,10 @@ def breaches(root: Path) -> list[str]:
     for folder, modules in sorted(_modules(root).items()):
         if modules > MOST_MODULES:
             lines.append(f"{folder}: {modules} modules, at most {MOST_MODULES} wanted")
+    for name, files in sorted(_classes(root).items()):
+        if len(files) > 1:
+            places = " and ".join(map(str, files))
+            lines.append(f"class {name} stands in {places}: name one of them anew")
     return lines
 
 
@@ -79,6 +83,21 @@ def _imported(tree: ast.Module) -> list[str]:
     return names
 
 
+def _classes(root: Path) -> dict[str, list[Path]]:
+    """Each public class name with the files that define it."""
+    files: dict[str, list[Path]] = {}
+    for room in ROOMS:
+        for path in sorted((root / room).rglob("*.py")):
+            names = {
+                node.name
+                for node in ast.walk(ast.parse(path.read_text()))
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+            }
+            for name in names:
+                files.setdefault(name, []).append(path.relative_to(root))
+    return files
+
+
 def _modules(root: Path) -> Counter[Path]:
     return Counter(
         path.parent.relative_to(root)
@@ -91,7 +110,9 @@ def _modules(root: Path) -> Counter[Path]:
 def main() -> int:
     """Prints the breaches; 1 if there is any."""
     lines = breaches(Path.cwd())
-    report = "\n".join(lines) or "the house: no circle, no floor too many, no folder too large"
+    report = "\n".join(lines) or (
+        "the house: no circle, no floor too many, no folder too large, no class name twice"
+    )
     sys.stdout.write(f"{report}\n")
     return 1 if lines else 0
 

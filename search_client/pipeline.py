@@ -13,7 +13,7 @@ from netspec.wire import Entry, Target
 from search_client.data.folders import Pictures
 from search_client.deployment.trained_network import Source
 from search_client.progress import Stages
-from search_client.recipe import Settings
+from search_client.recipe import Recipe
 from search_client.report.content import Report
 from search_client.report.page import write_report
 from search_client.runs.folder import claimed
@@ -33,7 +33,7 @@ class Run:
 
     client: ProfilerClient
     target: Target
-    settings: Settings
+    settings: Recipe
     training: Pictures
     test: Pictures
     #: where the images come from
@@ -46,7 +46,7 @@ class Run:
 def run(
     client: ProfilerClient,
     target: Target,
-    settings: Settings,
+    settings: Recipe,
     data: Path,
     folder: Path,
     stages: Stages,
@@ -119,7 +119,7 @@ def _every_stage(
 def search_only(
     client: ProfilerClient,
     target: Target,
-    settings: Settings,
+    settings: Recipe,
     data: Path,
     folder: Path,
     stages: Stages | None = None,
@@ -153,7 +153,7 @@ def _require_table(client: ProfilerClient, target: Target, *, needed: bool) -> N
 def _begin(
     client: ProfilerClient,
     target: Target,
-    settings: Settings,
+    settings: Recipe,
     data: Path,
     folder: Path,
     stages: Stages,

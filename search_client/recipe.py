@@ -60,7 +60,7 @@ class FurtherTarget(BaseModel):
     weight: Annotated[float, Field(gt=0)] = 1.0
 
 
-class Settings(BaseModel):
+class Recipe(BaseModel):
     """One run: profile, search, train, quantize, measure."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -100,7 +100,7 @@ class Settings(BaseModel):
     train: TrainConfig = TrainConfig()
     finetune: QatConfig = QatConfig()
 
-    def for_classes(self, classes: int) -> Settings:
+    def for_classes(self, classes: int) -> Recipe:
         """The same run for a data set's number of classes."""
         space = Space(**{**self.space.model_dump(), "classes": classes})
         return self.model_copy(update={"space": space})
@@ -148,7 +148,7 @@ class Settings(BaseModel):
         )
 
 
-def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Settings:
+def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     """The settings of a shipped recipe, by name, or of a TOML file.
 
     Args:
@@ -177,7 +177,7 @@ def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Settings:
     return _settings(values, overrides, f"recipe {name_or_path}")
 
 
-def with_overrides(settings: Settings, overrides: Sequence[str]) -> Settings:
+def with_overrides(settings: Recipe, overrides: Sequence[str]) -> Recipe:
     """Settings with some values replaced, as in `read_recipe`.
 
     Raises:
@@ -188,13 +188,13 @@ def with_overrides(settings: Settings, overrides: Sequence[str]) -> Settings:
     )
 
 
-def _settings(values: dict[str, Any], overrides: Sequence[str], where: str) -> Settings:
+def _settings(values: dict[str, Any], overrides: Sequence[str], where: str) -> Recipe:
     for override in overrides:
         _override(values, override)
     try:
-        return Settings.model_validate(values)
+        return Recipe.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(described(one, Settings) for one in error.errors())
+        problems = "; ".join(described(one, Recipe) for one in error.errors())
         raise BadRecipe(f"{where}: {problems}") from error
 
 

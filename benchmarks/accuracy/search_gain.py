@@ -47,7 +47,7 @@ from search_client.data.folders import Pictures
 from search_client.latency.prediction import predicted_ms
 from search_client.pipeline import search_only
 from search_client.progress import Stages
-from search_client.recipe import Settings, read_recipe
+from search_client.recipe import Recipe, read_recipe
 from search_client.runs.load import CHECKPOINT, LoadedRun, family_of, goal_of, read_run
 from search_client.runs.record import read_record
 from search_client.search.candidates import Candidate, OnTarget
@@ -125,7 +125,7 @@ class Experiment:
             self._images = (size, read_data(self.given.data, of_size, self.stages))
         return self._images[1]
 
-    def seeded(self, seed: int) -> Settings:
+    def seeded(self, seed: int) -> Recipe:
         """The settings of one seed."""
         search = self.settings.search.model_copy(update={"seed": seed})
         return self.settings.model_copy(update={"seed": seed, "search": search})

@@ -17,7 +17,7 @@ from device_agent.loop.attempt import Attempt, Bench
 from device_agent.loop.model_files import ModelFiles
 from device_agent.loop.server import Link
 from device_agent.measuring.anchor import AnchorWatch
-from device_agent.measuring.device import Asked, Device, Made
+from device_agent.measuring.device import Asked, Made, MeasuringDevice
 from device_agent.measuring.spool import Spool
 from device_agent.processes.stop import StopSignal
 from device_agent.runners.base import Measured
@@ -91,7 +91,7 @@ class Stages:
 class Watched:
     """A device, and the time inside the runs of its visits, anchors included."""
 
-    device: Device
+    device: MeasuringDevice
     inside_s: float = 0.0
     core: int | None = None
 
@@ -191,7 +191,7 @@ def table_lease(operators: int | None, rounds: int, target_id: str) -> Lease:
 
 
 def attempt(
-    device: Device, protocol: MeasurementProtocol, lease: Lease, folder: Path, models: Path
+    device: MeasuringDevice, protocol: MeasurementProtocol, lease: Lease, folder: Path, models: Path
 ) -> Session:
     """One attempt with a spool of its own."""
     recorder, stages, watched = Recorder(), Stages(), Watched(device)

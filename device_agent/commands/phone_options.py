@@ -10,7 +10,7 @@ from pathlib import Path
 from device_agent.benchmark_model.program import Program, read_program, with_libraries
 from device_agent.commands.runner import store
 from device_agent.errors import DeviceNotReady, PhoneUnusable
-from device_agent.measuring.device import Device
+from device_agent.measuring.device import MeasuringDevice
 from device_agent.processes.lock import phone_lock
 from device_agent.transports.base import SeenThrough, Way
 from netspec.protocol import Delegate, MeasurementProtocol
@@ -41,7 +41,7 @@ class PhoneOptions:
     @contextmanager
     def connected(
         self, serial: str, protocol: MeasurementProtocol, folder: Path
-    ) -> Iterator[Device]:
+    ) -> Iterator[MeasuringDevice]:
         """One phone, ready to be measured, and nobody else's meanwhile.
 
         Raises:

@@ -13,7 +13,7 @@ from device_agent.commands.protocol_options import ProtocolFile, ProtocolOptions
 from device_agent.commands.runner import Lock
 from device_agent.errors import NoSuchDevice
 from device_agent.host.identity import host_device, leave_core
-from device_agent.loop.session import Run, measure
+from device_agent.loop.session import DeviceSession, measure
 from device_agent.processes.lock import device_lock, file_name
 from device_agent.processes.status import served
 from device_agent.processes.stop import StopSignal
@@ -109,7 +109,7 @@ def run(
     """
     _refuse_idle(context, phones=bool(phone))
     asked = ProtocolOptions(protocol, runs, warmup_ms)
-    chosen = Run(
+    chosen = DeviceSession(
         profiler_url=profiler_url,
         token=load_token(profiler_url),
         protocol=asked.chosen(PHONE if phone else MeasurementProtocol()),
@@ -149,7 +149,7 @@ def _refuse_idle(context: typer.Context, *, phones: bool) -> None:
             )
 
 
-def _measure_phones(chosen: Run, options: PhoneOptions, asked: ProtocolOptions) -> None:
+def _measure_phones(chosen: DeviceSession, options: PhoneOptions, asked: ProtocolOptions) -> None:
     """One phone in this process, several in one each."""
     if (only := options.only) is not None:
         structlog.contextvars.bind_contextvars(device=only)

@@ -12,7 +12,7 @@ from device_agent.loop.attempt import Attempt, Bench
 from device_agent.loop.lease_keeper import LeaseLost
 from device_agent.loop.server import NoWork
 from device_agent.loop.uploader import Uploader
-from device_agent.measuring.device import Device
+from device_agent.measuring.device import MeasuringDevice
 from device_agent.processes.status import State
 from device_agent.processes.stop import StopRequested
 from device_agent.text import one_line
@@ -173,7 +173,7 @@ class Agent:
             )
 
 
-def registration(device: Device, protocol: MeasurementProtocol) -> DeviceRegistration:
+def registration(device: MeasuringDevice, protocol: MeasurementProtocol) -> DeviceRegistration:
     """How the agent presents a device."""
     return DeviceRegistration(
         agent=socket.gethostname(),

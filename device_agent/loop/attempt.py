@@ -15,7 +15,7 @@ from device_agent.loop.server import Link, blames_the_moment
 from device_agent.loop.uploader import Uploader
 from device_agent.measuring.anchor import AnchorWatch
 from device_agent.measuring.batch import Batch, check_method
-from device_agent.measuring.device import Device
+from device_agent.measuring.device import MeasuringDevice
 from device_agent.measuring.spool import Spool
 from device_agent.measuring.visits import Labels, Measuring
 from device_agent.processes.progress import Progress
@@ -38,7 +38,7 @@ _log = structlog.get_logger()
 class Bench:
     """What every attempt of an agent measures with."""
 
-    device: Device
+    device: MeasuringDevice
     protocol: MeasurementProtocol
     link: Link
     spool: Spool

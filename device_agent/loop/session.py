@@ -15,7 +15,7 @@ from device_agent.loop.attempt import Bench
 from device_agent.loop.model_files import ModelFiles
 from device_agent.loop.server import Link
 from device_agent.measuring.anchor import AnchorWatch
-from device_agent.measuring.device import Device
+from device_agent.measuring.device import MeasuringDevice
 from device_agent.measuring.notes import keep_left_behind
 from device_agent.measuring.spool import Spool, adopt_spool, spool_path
 from device_agent.processes.lock import file_name
@@ -28,7 +28,7 @@ from netspec.protocol import MeasurementProtocol
 
 
 @dataclass(frozen=True)
-class Run:
+class DeviceSession:
     """What every kind of run needs."""
 
     profiler_url: str
@@ -44,7 +44,7 @@ class Run:
         return self.folder / "status"
 
 
-def measure(chosen: Run, device: Device) -> None:
+def measure(chosen: DeviceSession, device: MeasuringDevice) -> None:
     """Measures on one device that this process holds, and gives it back in the end.
 
     Raises:
@@ -76,7 +76,7 @@ def measure(chosen: Run, device: Device) -> None:
             _say_what_is_left(spool)
 
 
-def _spool_of(chosen: Run, device: Device, link: Link) -> Path:
+def _spool_of(chosen: DeviceSession, device: MeasuringDevice, link: Link) -> Path:
     """The spool for this server, whatever it is reached by."""
     by_url = spool_path(chosen.folder, chosen.profiler_url, device.serial)
     server = link.register(registration(device, chosen.protocol)).server_id
@@ -87,7 +87,7 @@ def _spool_of(chosen: Run, device: Device, link: Link) -> Path:
     return path
 
 
-def _watch(chosen: Run, device: Device) -> AnchorWatch | None:
+def _watch(chosen: DeviceSession, device: MeasuringDevice) -> AnchorWatch | None:
     """A phone's reference outlives the agent; a computer's changes with its neighbours."""
     if chosen.protocol.anchor is None:
         return None
@@ -97,7 +97,7 @@ def _watch(chosen: Run, device: Device) -> AnchorWatch | None:
     return AnchorWatch(chosen.protocol.anchor, chosen.folder / name)
 
 
-def _give_back(device: Device) -> None:
+def _give_back(device: MeasuringDevice) -> None:
     try:
         device.close()
     except DeviceNotReady as error:

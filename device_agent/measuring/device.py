@@ -39,7 +39,7 @@ class Made:
     outcome: Measured | VisitFailed
 
 
-class Device(Protocol):
+class MeasuringDevice(Protocol):
     """Who it is, how visits are made on it, and how its conditions are observed.
 
     Every method raises `DeviceNotReady` when nothing can be measured on it now.

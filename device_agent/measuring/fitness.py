@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from device_agent.errors import DeviceNotReady
-from device_agent.measuring.device import Device
+from device_agent.measuring.device import MeasuringDevice
 from device_agent.measuring.gate import objections
 from netspec.protocol import MeasurementProtocol
 from netspec.wire import Conditions
@@ -31,7 +31,7 @@ class Fitness:
         go_on: a no ends every pause.
     """
 
-    device: Device
+    device: MeasuringDevice
     protocol: MeasurementProtocol
     go_on: Callable[[], bool]
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from device_agent.errors import DeviceNotReady
 from device_agent.measuring.acceptance import rejection
-from device_agent.measuring.device import Device, Made
+from device_agent.measuring.device import Made, MeasuringDevice
 from device_agent.measuring.spool import Spool
 from device_agent.runners.base import Measured
 from device_agent.text import one_line
@@ -65,7 +65,7 @@ class Note(BaseModel):
         )
 
 
-def keep_left_behind(device: Device, spool: Spool, protocol: MeasurementProtocol) -> int:
+def keep_left_behind(device: MeasuringDevice, spool: Spool, protocol: MeasurementProtocol) -> int:
     """Spools what an agent before this one had the device measure; how many visits there are.
 
     Visits for another server go to its spool, where that is known here.

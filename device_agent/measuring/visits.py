@@ -11,7 +11,7 @@ import structlog
 from device_agent.errors import DeviceNotReady, DeviceQuarantined, VisitFailed, VisitTimedOut
 from device_agent.measuring.anchor import AnchorWatch
 from device_agent.measuring.batch import Batch, Planned, operators_to_profile
-from device_agent.measuring.device import Asked, Device, Made
+from device_agent.measuring.device import Asked, Made, MeasuringDevice
 from device_agent.measuring.fitness import Fitness
 from device_agent.measuring.notes import Note
 from device_agent.measuring.spool import Spool
@@ -45,7 +45,7 @@ class Measuring:
     Between two anchors, visits are held back from the upload: the second one may reject them.
     """
 
-    device: Device
+    device: MeasuringDevice
     protocol: MeasurementProtocol
     spool: Spool
     batch: Batch

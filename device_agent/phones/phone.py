@@ -23,7 +23,7 @@ from device_agent.phones.profiling import methods_of
 from device_agent.phones.read_files import look_command, looked
 from device_agent.phones.readings import parse_battery, parse_thermal
 from device_agent.phones.results import UPTIME
-from device_agent.phones.script import Launch
+from device_agent.phones.script import ScriptedLaunch
 from device_agent.phones.stretch import StretchRunner
 from device_agent.transports.base import Transport
 from netspec.protocol import MeasurementProtocol, TargetIdentity
@@ -42,7 +42,7 @@ _LONGEST_VISIT_S = 2 * (2 * MAX_PHASE_S + _SPARE_S)
 class _Stretch:
     """A script that runs, or ran when the phone was lost."""
 
-    launch: Launch
+    launch: ScriptedLaunch
     plan: Plan
     #: of each of its visits, the index that the caller knows it by
     kept: list[int]
@@ -172,7 +172,7 @@ class Phone:
             [one.note for one in chosen],
             [one.operators for one in chosen],
         )
-        launch = Launch(
+        launch = ScriptedLaunch(
             folder=str(self._stretches.folder()),
             model_folder=str(MODELS),
             command=self._probed.command,

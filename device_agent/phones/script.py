@@ -49,7 +49,7 @@ _PROFILES = """  for profiled in {indexes}; do
 
 
 @dataclass(frozen=True)
-class Launch:
+class ScriptedLaunch:
     """How every visit of a stretch is made."""
 
     #: where the script's files lie, and where the models do
@@ -93,7 +93,7 @@ class ScriptVisit:
     profile: Said | None = None
 
 
-def script_text(launch: Launch, models: Sequence[str]) -> str:
+def script_text(launch: ScriptedLaunch, models: Sequence[str]) -> str:
     """The script that visits the models in this order."""
     return _TEMPLATE.format(
         folder=shlex.quote(launch.folder),
@@ -155,7 +155,7 @@ def _said(text: str, end: str) -> Said:
     return Said(int(rest.partition("\n")[0]), output)
 
 
-def _profiles(launch: Launch) -> str:
+def _profiles(launch: ScriptedLaunch) -> str:
     return _PROFILES.format(
         indexes=" ".join(map(str, launch.profiled)),
         mark=launch.mark,

@@ -12,7 +12,7 @@ import structlog
 
 from device_agent.errors import DeviceNotReady, TransportLost, VisitTimedOut
 from device_agent.phones.files import QUICK_S, STRETCHES
-from device_agent.phones.script import Launch, kill_command, script_text
+from device_agent.phones.script import ScriptedLaunch, kill_command, script_text
 from device_agent.text import one_line, printed
 from device_agent.transports.base import Transport
 
@@ -60,7 +60,7 @@ class StretchRunner:
         return STRETCHES / uuid4().hex
 
     def run(
-        self, launch: Launch, models: Sequence[str], go_on: Callable[[], bool]
+        self, launch: ScriptedLaunch, models: Sequence[str], go_on: Callable[[], bool]
     ) -> tuple[str, DeviceNotReady | VisitTimedOut | None]:
         """What the script wrote, and what kept it from its end, if anything did.
 
@@ -79,7 +79,7 @@ class StretchRunner:
         stuck = self._watch(launch, go_on, time.monotonic() + launch.least_s * len(models))
         return self._fetch(launch), stuck
 
-    def fetch_late(self, launch: Launch) -> str:
+    def fetch_late(self, launch: ScriptedLaunch) -> str:
         """What a script wrote whose phone was lost; the script is ended if it still runs."""
         self._shell(kill_command(launch.folder))
         try:
@@ -88,16 +88,16 @@ class StretchRunner:
             self._remove(launch)
             return ""
 
-    def _fetch(self, launch: Launch) -> str:
+    def _fetch(self, launch: ScriptedLaunch) -> str:
         results = PurePosixPath(launch.folder) / "results"
         text = printed(self._transport.pull(results, timeout_s=_FETCH_S))
         self._remove(launch)
         return text
 
-    def _remove(self, launch: Launch) -> None:
+    def _remove(self, launch: ScriptedLaunch) -> None:
         self._shell(f"rm -rf {shlex.quote(launch.folder)}")
 
-    def _start(self, launch: Launch, models: Sequence[str]) -> None:
+    def _start(self, launch: ScriptedLaunch, models: Sequence[str]) -> None:
         folder = PurePosixPath(launch.folder)
         make = f"mkdir -p {shlex.quote(launch.folder)} && command -v setsid"
         ready = self._transport.shell(make, timeout_s=QUICK_S)
@@ -114,7 +114,7 @@ class StretchRunner:
         self._shell(f"cd {launch.folder} && setsid sh script.sh > results 2>&1 < /dev/null &")
 
     def _watch(
-        self, launch: Launch, go_on: Callable[[], bool], soon_at: float
+        self, launch: ScriptedLaunch, go_on: Callable[[], bool], soon_at: float
     ) -> DeviceNotReady | VisitTimedOut | None:
         """Looks until the script is over; why it ended early, None where it did not."""
         # Without a number, the script is only about to begin.

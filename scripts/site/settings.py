@@ -16,7 +16,7 @@ from device_agent.transports import adb_server
 from netspec.console import connection
 from profiler_server.kit.settings import Settings as ServerSettings
 from scripts.site.markdown import code, page, table
-from search_client.recipe import Settings as Recipe
+from search_client.recipe import Recipe
 
 #: variables that are not fields of `ServerSettings`: programs, meaning, default
 _SHARED = {

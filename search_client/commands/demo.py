@@ -13,7 +13,7 @@ from netspec.console.outputs import make_folder
 from netspec.errors import Interrupted
 from search_client.commands.options import (
     Overrides,
-    Recipe,
+    RecipeOption,
     RunFolder,
     console,
 )
@@ -24,7 +24,7 @@ def demo(
         Path | None,
         typer.Option(help="Images of your own; by default ten photographs, cut into crops."),
     ] = None,
-    recipe: Recipe = "demo",
+    recipe: RecipeOption = "demo",
     run: RunFolder = Path("runs/demo"),
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="For the server; 0 takes any that is free.")

@@ -15,7 +15,7 @@ from netspec.console.connection import URL_VARIABLE
 from search_client.commands.completion import complete_recipe, complete_target
 
 if TYPE_CHECKING:
-    from search_client.recipe import Settings
+    from search_client.recipe import Recipe
     from search_client.search.derive import Derived
 
 console = Console()
@@ -64,7 +64,7 @@ LatencyRef = Annotated[
         "--latency-ref", help="Latency to aim at, as in 30ms; one for each target.", metavar="MS"
     ),
 ]
-Recipe = Annotated[
+RecipeOption = Annotated[
     str,
     typer.Option(help="A shipped recipe's name, or a TOML file.", autocompletion=complete_recipe),
 ]
@@ -75,7 +75,7 @@ def print_found(found: Derived, file: Path) -> None:
     print_json({**asdict(found), "network": found.network, "file": file})
 
 
-def overridden(settings: Settings, overrides: list[str] | None) -> Settings:
+def overridden(settings: Recipe, overrides: list[str] | None) -> Recipe:
     """Settings with some values replaced.
 
     Raises:

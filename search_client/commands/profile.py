@@ -11,7 +11,7 @@ from netspec.wire import ISOLATED, TaskMethod
 from search_client.commands.options import (
     Overrides,
     ProfilerUrl,
-    Recipe,
+    RecipeOption,
     TargetOption,
     console,
     profiler_client,
@@ -21,7 +21,7 @@ from search_client.commands.options import (
 def profile(
     profiler_url: ProfilerUrl = DEFAULT_URL,
     target: TargetOption = None,
-    recipe: Recipe = "proxylessnas",
+    recipe: RecipeOption = "proxylessnas",
     classes: Annotated[
         int, typer.Option(min=2, help="Of the data that will be searched on.")
     ] = 1000,

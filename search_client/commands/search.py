@@ -18,7 +18,7 @@ from search_client.commands.options import (
     Overrides,
     Overwrite,
     ProfilerUrl,
-    Recipe,
+    RecipeOption,
     Resume,
     RunFolder,
     SavedTable,
@@ -28,7 +28,7 @@ from search_client.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from search_client.recipe import Settings
+    from search_client.recipe import Recipe
 
 
 def search(
@@ -43,7 +43,7 @@ def search(
         ),
     ] = None,
     latency_ref: LatencyRef = None,
-    recipe: Recipe = "proxylessnas",
+    recipe: RecipeOption = "proxylessnas",
     run: RunFolder = Path("runs/search"),
     sizes: Annotated[
         str | None, typer.Option(help="Input sizes to choose among, as in 160,192,224.")
@@ -149,7 +149,7 @@ def search(
     console.print(f"Report: {run / 'report.html'}", markup=False)
 
 
-def _aimed(settings: Settings, targets: list[str | None], references: list[str]) -> Settings:
+def _aimed(settings: Recipe, targets: list[str | None], references: list[str]) -> Recipe:
     """Settings that aim at the targets and references of the command line.
 
     Raises:

@@ -19,7 +19,7 @@ from netspec.errors import UserError
 from netspec.operators import PRECISIONS, Precision
 from search_client.commands.options import (
     ProfilerUrl,
-    Recipe,
+    RecipeOption,
     TargetOption,
     console,
     profiler_client,
@@ -34,7 +34,7 @@ _SEEDS = 2**31
 def validate(
     profiler_url: ProfilerUrl = DEFAULT_URL,
     target: TargetOption = None,
-    recipe: Recipe = "proxylessnas",
+    recipe: RecipeOption = "proxylessnas",
     classes: Annotated[int, typer.Option(min=2, help="Of the table's classifiers.")] = 1000,
     networks: Annotated[int, typer.Option(min=2, max=200, help="To measure.")] = 20,
     precision: Annotated[

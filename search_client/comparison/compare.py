@@ -18,7 +18,7 @@ from search_client.data.folders import Pictures
 from search_client.latency.objective import Goal
 from search_client.latency.prediction import predicted_ms
 from search_client.progress import Stages
-from search_client.recipe import Settings
+from search_client.recipe import Recipe
 from search_client.runs.load import LoadedRun
 from search_client.search.candidates import OnTarget
 from search_client.search.evolution import evolution, random_search
@@ -55,7 +55,7 @@ _COMPARED = TypeAdapter(list[Compared])
 
 def compare(
     run: LoadedRun,
-    settings: Settings,
+    settings: Recipe,
     training: Pictures,
     test: Pictures,
     folder: Path,
@@ -109,7 +109,7 @@ def _trained(row: Compared, known: Mapping[str, float], recipe: dict[str, Any]) 
     return row.model_copy(update={"test_accuracy": accuracy, "trained_with": recipe})
 
 
-def _training(settings: Settings) -> dict[str, Any]:
+def _training(settings: Recipe) -> dict[str, Any]:
     """What decides how a network is trained from scratch."""
     return settings.model_dump(mode="json", include={"train", "batch_size", "seed"})
 
@@ -122,7 +122,7 @@ class _Comparison:
     """Runs the methods on one search's trained supernet."""
 
     def __init__(
-        self, run: LoadedRun, settings: Settings, training: Pictures, stages: Stages, images: int
+        self, run: LoadedRun, settings: Recipe, training: Pictures, stages: Stages, images: int
     ) -> None:
         """`images` held-out images score one network."""
         self.family, self.goal = run.family.to(device()), _goal(run, settings, stages).to(device())
@@ -193,7 +193,7 @@ class _Comparison:
         )
 
 
-def _goal(run: LoadedRun, settings: Settings, stages: Stages) -> Goal:
+def _goal(run: LoadedRun, settings: Recipe, stages: Stages) -> Goal:
     """The search's; where its space had no network on target, what it found instead."""
     found_ms = run.derive().latency_ms
     if abs(run.goal.over_reference(found_ms) - 1) <= settings.search.tolerance:
@@ -203,7 +203,7 @@ def _goal(run: LoadedRun, settings: Settings, stages: Stages) -> Goal:
     return run.goal.aimed_at(found_ms)
 
 
-def _mobilenets(table: LatencyTable, settings: Settings, stages: Stages) -> list[Compared]:
+def _mobilenets(table: LatencyTable, settings: Recipe, stages: Stages) -> list[Compared]:
     rows = []
     for network in settings.every_baseline(settings.precision):
         try:

@@ -14,7 +14,7 @@ from netspec.console.outputs import write_file
 from netspec.networks import Network
 from search_client.data.folders import Pictures
 from search_client.progress import Stages
-from search_client.recipe import Settings
+from search_client.recipe import Recipe
 from search_client.report.figures.canvas import LINE
 from search_client.runs.load import LoadedRun
 from search_client.search.candidates import Candidate, OnTarget
@@ -87,7 +87,7 @@ def random_networks(run: LoadedRun, count: int) -> list[Candidate]:
 
 def rank(
     run: LoadedRun,
-    settings: Settings,
+    settings: Recipe,
     training: Pictures,
     test: Pictures,
     folder: Path,

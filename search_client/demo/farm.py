@@ -15,7 +15,7 @@ from search_client.data.folders import stored_size
 from search_client.demo.companions import Companions, host_identity, profiler_and_agent
 from search_client.demo.photographs import write_photographs
 from search_client.progress import Stages
-from search_client.recipe import Settings
+from search_client.recipe import Recipe
 
 TRAIN_IMAGES, TEST_IMAGES = 2_400, 1_000
 TARGET_TIMEOUT_S = 60.0
@@ -24,7 +24,7 @@ _POLL_S = 0.2
 
 @contextmanager
 def farm_of_this_host(
-    settings: Settings, data: Path | None, folder: Path, port: int, stages: Stages
+    settings: Recipe, data: Path | None, folder: Path, port: int, stages: Stages
 ) -> Iterator[tuple[ProfilerClient, Target, Path]]:
     """A client of a server with an agent of this host, the host's target, and the images.
 
@@ -53,7 +53,7 @@ def farm_of_this_host(
         yield running.enter_context(client), target, images
 
 
-def _photographs(settings: Settings, folder: Path, stages: Stages) -> Path:
+def _photographs(settings: Recipe, folder: Path, stages: Stages) -> Path:
     if not folder.exists():
         # Renamed at the end: what a Ctrl-C leaves half written is no data.
         unfinished = folder.with_name(f"{folder.name}.unfinished")

@@ -36,7 +36,7 @@ class LabelsDiffer(UserError):
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class ClassificationAccuracy:
     """What a file got right."""
 
     images: int
@@ -57,7 +57,7 @@ def evaluate_file(
     data: Path,
     workers: int | None = None,
     on_image: Callable[[int, int], None] = lambda _done, _total: None,
-) -> Accuracy:
+) -> ClassificationAccuracy:
     """The accuracy of a file over the `test` or `val` part of a folder, or all of it.
 
     Images are cut as in training's evaluation: the central square, resized, its middle.
@@ -84,7 +84,7 @@ def evaluate_file(
         found.append(counts)
         on_image(sum(counts.images for counts in found), len(labelled))
     total = sum(counts.images for counts in found)
-    return Accuracy(
+    return ClassificationAccuracy(
         images=total,
         top1=sum(counts.top1 for counts in found) / total,
         top5=sum(counts.top5 for counts in found) / total,

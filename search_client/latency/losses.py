@@ -97,7 +97,7 @@ class Linear(BaseModel):
         return cross_entropy + self.weight * (expected_ms - reference_ms) / reference_ms
 
 
-class Target(BaseModel):
+class TargetLoss(BaseModel):
     """CE + weight * |E / R - 1|: pulls E towards R from both sides.
 
     Source: TuNAS (CVPR 2020), the absolute reward.
@@ -115,4 +115,4 @@ class Target(BaseModel):
         return cross_entropy + self.weight * (expected_ms / reference_ms - 1).abs()
 
 
-LatencyLoss = Annotated[LogRatio | Equation3 | Linear | Target, Field(discriminator="kind")]
+LatencyLoss = Annotated[LogRatio | Equation3 | Linear | TargetLoss, Field(discriminator="kind")]

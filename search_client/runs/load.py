@@ -12,7 +12,7 @@ from netspec.client import LatencyTable
 from search_client.latency.expected import ExpectedLatency
 from search_client.latency.objective import Aim, Goal
 from search_client.latency.prediction import calibration_of
-from search_client.recipe import Settings
+from search_client.recipe import Recipe
 from search_client.runs.record import RunRecord, read_record, read_tables
 from search_client.search.derive import Derived, Rule
 from search_client.search.history import History
@@ -57,7 +57,7 @@ class LoadedRun:
 
 
 def aims_of(
-    settings: Settings, tables: Sequence[LatencyTable], references_ms: Sequence[float]
+    settings: Recipe, tables: Sequence[LatencyTable], references_ms: Sequence[float]
 ) -> list[Aim]:
     """What a run aims at on each of its targets."""
     weights = [1.0, *(further.weight for further in settings.further_targets)]
@@ -68,7 +68,7 @@ def aims_of(
 
 
 def goal_of(
-    settings: Settings, tables: Sequence[LatencyTable], references_ms: Sequence[float]
+    settings: Recipe, tables: Sequence[LatencyTable], references_ms: Sequence[float]
 ) -> Goal:
     """The goal of a run's family under its targets' tables, calibrated where they can be.
 
@@ -93,7 +93,7 @@ def goal_of(
     return Goal(aims_of(settings, tables, references_ms), latencies, settings.combine)
 
 
-def family_of(settings: Settings) -> Family:
+def family_of(settings: Recipe) -> Family:
     """A fresh family of a run's space, drawn from the settings' seed."""
     torch.manual_seed(settings.seed)
     space = settings.space.with_precision(settings.precision)

@@ -16,7 +16,7 @@ from netspec.errors import UserError
 from netspec.networks import Network
 from netspec.wire import Snapshot
 from search_client.latency.objective import Aim, Goal
-from search_client.recipe import Settings
+from search_client.recipe import Recipe
 from search_client.search.derive import Derived, Rule
 from search_client.search.search import SearchResult
 from search_client.supernet.variants import Family
@@ -82,7 +82,7 @@ class RunRecord(_Record):
     """What a search was told and what it found."""
 
     started_at: AwareDatetime
-    settings: Settings
+    settings: Recipe
     #: path of the images
     data: str
     classes: tuple[str, ...]
@@ -96,7 +96,7 @@ class RunRecord(_Record):
 
 
 def record_of(
-    settings: Settings,
+    settings: Recipe,
     aims: Sequence[Aim],
     tables: Sequence[LatencyTable],
     data: Path,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from search_client.latency.losses import LatencyLoss, LogRatio, Target
+from search_client.latency.losses import LatencyLoss, LogRatio, TargetLoss
 from search_client.search.candidates import Limits
 from search_client.search.derive import Rule
 from search_client.search.sampling import Sampling
@@ -90,4 +90,4 @@ class SearchConfig(WeightConfig):
         """How the network is derived at the end."""
         if self.derive is not None:
             return self.derive
-        return "on_target" if isinstance(self.latency_loss, Target) else "argmax"
+        return "on_target" if isinstance(self.latency_loss, TargetLoss) else "argmax"

@@ -18,11 +18,11 @@ from search_client.data.folders import (
 from search_client.data.stored import Files, StoredImages
 from search_client.data.webdataset import has_shards, read_shards
 from search_client.progress import Stages
-from search_client.recipe import MEMORY_GB, WORKERS, Settings
+from search_client.recipe import MEMORY_GB, WORKERS, Recipe
 
 
 def read_data(
-    data: Path, settings: Settings, stages: Stages, classes: Sequence[str] = ()
+    data: Path, settings: Recipe, stages: Stages, classes: Sequence[str] = ()
 ) -> tuple[Pictures, Pictures]:
     """The training and test images of a run.
 

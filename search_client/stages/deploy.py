@@ -15,7 +15,7 @@ from search_client.deployment.export import export
 from search_client.deployment.parity import Parity
 from search_client.deployment.trained_network import NOWHERE, Source, TrainedNetwork
 from search_client.progress import Stages
-from search_client.recipe import Settings
+from search_client.recipe import Recipe
 from search_client.stages.quantize import QuantizeOptions, quantize_network
 from search_client.stages.train import train_network
 
@@ -40,7 +40,7 @@ def deploy(
     network: Network,
     training: ImageSet,
     test: ImageSet,
-    settings: Settings,
+    settings: Recipe,
     stages: Stages,
     source: Source = NOWHERE,
 ) -> Deployed:

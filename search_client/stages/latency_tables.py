@@ -12,7 +12,7 @@ from netspec.operators import Operator
 from netspec.wire import Snapshot, Target
 from search_client.latency.prediction import predicted_ms
 from search_client.progress import Stages
-from search_client.recipe import Settings
+from search_client.recipe import Recipe
 from search_client.runs.record import read_record, read_tables
 from search_client.stages.profile import profile
 from search_client.training import distributed
@@ -35,7 +35,7 @@ def target_of(client: ProfilerClient, wished: str | None) -> Target:
     return Target.model_validate_json(said)
 
 
-def measured(client: ProfilerClient, target: Target, settings: Settings, stages: Stages) -> Prices:
+def measured(client: ProfilerClient, target: Target, settings: Recipe, stages: Stages) -> Prices:
     """Prices of a run, measured and published as far as the table lacks them.
 
     Raises:
@@ -53,7 +53,7 @@ def measured(client: ProfilerClient, target: Target, settings: Settings, stages:
 
 
 def published(
-    client: ProfilerClient, target: Target, settings: Settings, needed: Sequence[Operator]
+    client: ProfilerClient, target: Target, settings: Recipe, needed: Sequence[Operator]
 ) -> Prices:
     """Prices by the newest tables.
 
@@ -78,7 +78,7 @@ def recorded(folder: Path, needed: Sequence[Operator]) -> Prices:
 
 
 def _with_further(
-    client: ProfilerClient, settings: Settings, table: LatencyTable, reused: int
+    client: ProfilerClient, settings: Recipe, table: LatencyTable, reused: int
 ) -> Prices:
     """The first target's table with those of the further targets."""
     further = settings.further_targets

@@ -21,14 +21,14 @@ from netspec.wire import (
     TaskMethod,
 )
 from search_client.progress import Stages, job_progress
-from search_client.recipe import Settings
+from search_client.recipe import Recipe
 
 #: calibration networks take from the aimed latency divided by this to as many times it
 CALIBRATION_FACTOR = 2.0
 
 
 @dataclass(frozen=True)
-class Profile:
+class ProfileStage:
     """A published table with how it came about."""
 
     table: LatencyTable
@@ -39,10 +39,10 @@ class Profile:
 def profile(
     client: ProfilerClient,
     target: Target,
-    settings: Settings,
+    settings: Recipe,
     stages: Stages,
     method: TaskMethod = ISOLATED,
-) -> Profile:
+) -> ProfileStage:
     """Measures a run's operators, and networks of its space to calibrate on; publishes.
 
     What has a fresh entry on the target is reused.
@@ -104,10 +104,10 @@ def profile(
     for fitted in snapshot.calibrations:
         stages.note(_wording(fitted))
     jobs += [operators, calibration]
-    return Profile(LatencyTable(snapshot), reused=sum(job.reused for job in jobs))
+    return ProfileStage(LatencyTable(snapshot), reused=sum(job.reused for job in jobs))
 
 
-def _calibration_networks(settings: Settings, values_ms: Mapping[str, float]) -> list[Network]:
+def _calibration_networks(settings: Recipe, values_ms: Mapping[str, float]) -> list[Network]:
     """Networks of the space around the latency that the search will aim at.
 
     How far a sum of operators is off depends on how much a network moves through the

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from netspec.client import LatencyTable
 from netspec.operators import PRECISIONS
 from netspec.wire import Entry, Target
-from search_client.recipe import Settings
+from search_client.recipe import Recipe
 from search_client.report.content import (
     DeployedModel,
     NetworkResult,
@@ -79,7 +79,7 @@ def network_result(
 
 def report_of(
     target: Target,
-    settings: Settings,
+    settings: Recipe,
     prices: Prices,
     found: SearchResult,
     results: Mapping[str, NetworkResult],
@@ -127,7 +127,7 @@ def report_of(
     )
 
 
-def search_record(settings: Settings, found: SearchResult) -> SearchRecord:
+def search_record(settings: Recipe, found: SearchResult) -> SearchRecord:
     """How the search went, for the size and width that it chose."""
     width = _width(settings, found.found.variant)
     return SearchRecord(
@@ -150,7 +150,7 @@ def search_record(settings: Settings, found: SearchResult) -> SearchRecord:
 
 
 def _probabilities(
-    settings: Settings, epoch: SearchEpoch, width: int
+    settings: Recipe, epoch: SearchEpoch, width: int
 ) -> tuple[tuple[float, ...], ...]:
     """An epoch's, where they are of the width that was chosen in the end."""
     likeliest = max(range(len(epoch.variants)), key=epoch.variants.__getitem__)
@@ -159,6 +159,6 @@ def _probabilities(
     return tuple(tuple(row) for row in epoch.probabilities)
 
 
-def _width(settings: Settings, variant: int) -> int:
+def _width(settings: Recipe, variant: int) -> int:
     """Index of a variant's width: sizes vary fastest."""
     return variant // max(1, len(settings.sizes))

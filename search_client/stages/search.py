@@ -11,7 +11,7 @@ from netspec.spaces import LEAST_MAP
 from search_client.data.batches import PlainBatches, TrainingBatches
 from search_client.data.folders import Pictures, split_by_class
 from search_client.progress import Advance, Stages
-from search_client.recipe import Settings
+from search_client.recipe import Recipe
 from search_client.report.wording import milliseconds
 from search_client.runs.load import CHECKPOINT, aims_of, family_of, goal_of
 from search_client.runs.record import continued, ended, read_record, record_of, write_record
@@ -34,7 +34,7 @@ PHASES: dict[SearchMethod, tuple[str, str]] = {
 
 
 def run_search(
-    settings: Settings,
+    settings: Recipe,
     tables: Sequence[LatencyTable],
     references_ms: Sequence[float],
     training: Pictures,
@@ -120,7 +120,7 @@ def _bar(bars: Mapping[str, Advance]) -> Callable[[int, int], None]:
     return lambda done, total: bars[SCORING](done, total, "scored on held-out images")
 
 
-def _warn_of_small_maps(settings: Settings, stages: Stages) -> None:
+def _warn_of_small_maps(settings: Recipe, stages: Stages) -> None:
     """Say where kernels to choose among compute nearly the same."""
     for space in settings.spaces(settings.precision):
         if cramped := space.cramped_blocks():
@@ -133,7 +133,7 @@ def _warn_of_small_maps(settings: Settings, stages: Stages) -> None:
 
 
 def batches_of(
-    settings: Settings, training: Pictures, size: int
+    settings: Recipe, training: Pictures, size: int
 ) -> tuple[TrainingBatches, PlainBatches]:
     """Batches for the weight steps, and held-out ones for the architecture steps."""
     remaining, held_out = split_by_class(training, settings.held_out, settings.seed)
@@ -154,7 +154,7 @@ def batches_of(
     )
 
 
-def _heading(settings: Settings, references_ms: Sequence[float]) -> str:
+def _heading(settings: Recipe, references_ms: Sequence[float]) -> str:
     references = " and ".join(map(latency_text, references_ms))
     variants = len(settings.spaces(settings.precision))
     several = f" in {variants} sizes and widths" if variants > 1 else ""

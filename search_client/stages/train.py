@@ -16,7 +16,7 @@ from search_client.data.folders import Pictures
 from search_client.deployment.trained_network import NOWHERE, Source, TrainedNetwork
 from search_client.networks.layers import FloatNetwork
 from search_client.progress import Stages
-from search_client.recipe import Settings
+from search_client.recipe import Recipe
 from search_client.training import distributed
 from search_client.training.checkpoints import Checkpoints, load
 from search_client.training.distributed import device
@@ -41,7 +41,7 @@ def train_network(
     network: Network,
     training: Pictures,
     test: Pictures,
-    settings: Settings,
+    settings: Recipe,
     stages: Stages,
     *,
     source: Source = NOWHERE,

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from netspec.operators import PRECISIONS
-from search_client.recipe import Settings, read_recipe
+from search_client.recipe import Recipe, read_recipe
 from search_client.report.content import NetworkResult, Report
 from tests.acceptance.commands import run, write_data, write_recipe
 
@@ -28,7 +28,7 @@ class Ran:
 
     ended: subprocess.CompletedProcess[str]
     folder: Path
-    settings: Settings
+    settings: Recipe
     report: Report
     #: accepted visits of each operator's content hash that the server has
     visits: dict[str, int]

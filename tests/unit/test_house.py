@@ -56,5 +56,12 @@ def test_a_folder_too_large_is_named(root: Path) -> None:
     assert line.startswith("search_client: 17 modules")
 
 
+def test_a_class_name_that_stands_twice_is_named(root: Path) -> None:
+    (root / "netspec" / "spaces.py").write_text("class Space: ...\nclass _Hidden: ...\n")
+    (root / "search_client" / "spaces.py").write_text("class Space: ...\nclass _Hidden: ...\n")
+    (line,) = house.breaches(root)
+    assert line.startswith("class Space stands in netspec/spaces.py and search_client/spaces.py")
+
+
 def test_the_picture_is_fresh() -> None:
     assert (ROOT / "docs" / "architecture.svg").read_text() == picture(ROOT)

@@ -14,7 +14,7 @@ from netspec.console.units import latency_text
 from netspec.wire import JobRequest, Snapshot
 from search_client.commands.options import (
     ProfilerUrl,
-    Recipe,
+    RecipeOption,
     SavedTable,
     TargetOption,
     console,
@@ -23,7 +23,7 @@ from search_client.commands.options import (
 
 if TYPE_CHECKING:
     from search_client.quantization.report import QuantizationReport
-    from search_client.recipe import Settings
+    from search_client.recipe import Recipe
 
 _SHOWN = 20
 
@@ -32,7 +32,7 @@ def quantization_report(
     profiler_url: ProfilerUrl = DEFAULT_URL,
     target: TargetOption = None,
     snapshot: SavedTable = None,
-    recipe: Recipe = "proxylessnas",
+    recipe: RecipeOption = "proxylessnas",
     classes: Annotated[int, typer.Option(min=2, help="Of the data.")] = 1000,
     profile_conversions: Annotated[
         bool,
@@ -70,7 +70,7 @@ def quantization_report(
 
 
 def _of_profiler(
-    url: str, wished: str | None, settings: Settings, *, profile_conversions: bool
+    url: str, wished: str | None, settings: Recipe, *, profile_conversions: bool
 ) -> Snapshot:
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.quantization.mixed_precision import conversions_of  # noqa: PLC0415

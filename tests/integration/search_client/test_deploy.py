@@ -15,14 +15,14 @@ from search_client.deployment.logits import to_pixels
 from search_client.deployment.parity import ParityFailed
 from search_client.progress import Stages
 from search_client.quantization.finetuning import QatConfig
-from search_client.recipe import Settings
+from search_client.recipe import Recipe
 from search_client.stages.deploy import Deployed, _at_size, deploy
 from search_client.training.loop import TrainConfig
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 
 SPACE = tiny_space()
 NETWORK = SPACE.network([0, 6])
-SETTINGS = Settings(
+SETTINGS = Recipe(
     space=SPACE,
     batch_size=20,
     train=TrainConfig(epochs=10, rising_epochs=0, learning_rate=0.05),

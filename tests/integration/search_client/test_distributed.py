@@ -17,7 +17,7 @@ from netspec.wire import Target
 from search_client.networks.layers import FloatNetwork
 from search_client.progress import Stages
 from search_client.quantization.network import QuantizedNetwork
-from search_client.recipe import Settings
+from search_client.recipe import Recipe
 from search_client.stages.latency_tables import measured
 from search_client.supernet.gates import Gradient
 from search_client.training import distributed
@@ -108,7 +108,7 @@ def test_several_processes_do_not_wait_for_measurements(monkeypatch: pytest.Monk
         target = Target(id=TARGET.target_id, identity=identity, entries=0, devices=1)
         stages = Stages(Console(quiet=True))
         with pytest.raises(UserError, match="run `search-client profile` first"):
-            measured(client, target, Settings(), stages)
+            measured(client, target, Recipe(), stages)
 
 
 def test_alone_nothing_is_exchanged() -> None:

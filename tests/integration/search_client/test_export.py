@@ -42,7 +42,7 @@ from search_client.deployment.trained_network import (
 from search_client.networks.layers import FloatNetwork
 from search_client.quantization.finetuning import QatConfig
 from search_client.quantization.mixed_precision import conversions_of
-from search_client.recipe import Settings
+from search_client.recipe import Recipe
 from search_client.training.checkpoints import BadCheckpoint, Checkpoints, State, Stopped, save
 from tests.integration.search_client.exported import CLASSES, NETWORK, trained_network
 from tests.made_up import operator_entry
@@ -381,7 +381,7 @@ def test_a_name_does_not_lead_out_of_the_run(
 
 
 def test_the_help_of_quantize_tells_the_defaults_there_are() -> None:
-    config, settings = QatConfig(), Settings()
+    config, settings = QatConfig(), Recipe()
     group = cast("TyperGroup", get_command(app))
     options = {
         option.name: cast("TyperOption", option) for option in group.commands["quantize"].params

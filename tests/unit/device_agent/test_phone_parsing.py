@@ -21,7 +21,7 @@ from device_agent.phones.readings import (
     zone_celsius,
 )
 from device_agent.phones.script import (
-    Launch,
+    ScriptedLaunch,
     finished_visits,
     kill_command,
     script_text,
@@ -105,7 +105,7 @@ def test_cpu_zones_are_known_by_name() -> None:
             if is_cpu_zone(kind)] == ["cpu-0-0-usr", "mtktscpu", "soc_thermal"]  # fmt: skip
 
 
-LAUNCH = Launch(
+LAUNCH = ScriptedLaunch(
     "/t/s", "/t/m", ("taskset", "80", "/t/r"), ("--num_runs=10",), ("/proc/uptime",), "@k"
 )
 WRITTEN = """@k begin 0

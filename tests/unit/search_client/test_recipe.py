@@ -12,7 +12,7 @@ from search_client.data.augmentation import Augment
 from search_client.latency.losses import LogRatio
 from search_client.recipe import (
     BadRecipe,
-    Settings,
+    Recipe,
     parse_ms,
     read_recipe,
     with_overrides,
@@ -50,7 +50,7 @@ def test_shipped_recipes_load() -> None:
 
 
 def test_an_empty_recipe_has_every_default(tmp_path: Path) -> None:
-    assert read_recipe(recipe(tmp_path, "")) == Settings()
+    assert read_recipe(recipe(tmp_path, "")) == Recipe()
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_what_is_no_latency_is_refused(text: str) -> None:
 
 
 def test_operators_are_those_of_every_size_width_and_baseline() -> None:
-    settings = Settings(sizes=(64, 96), widths=(0.5, 1.0), baselines=((80, 0.75),))
+    settings = Recipe(sizes=(64, 96), widths=(0.5, 1.0), baselines=((80, 0.75),))
     assert [(one.input_size, one.width) for one in settings.spaces("int8")] == [
         (64, 0.5),
         (96, 0.5),

@@ -13,7 +13,7 @@ from torch import nn
 from search_client.data.batches import PlainBatches, TrainingBatches
 from search_client.data.stored import Files, StoredImages
 from search_client.latency.expected import ExpectedLatency
-from search_client.latency.losses import Target
+from search_client.latency.losses import TargetLoss
 from search_client.latency.objective import Aim, Goal
 from search_client.networks.layers import FloatNetwork
 from search_client.quantization.finetuning import QatConfig, finetune_int8
@@ -46,7 +46,7 @@ class _StopsAt(Checkpoints):
 
 def _config(gradient: Gradient = "two") -> SearchConfig:
     return SearchConfig(
-        latency_loss=Target(weight=0.1),
+        latency_loss=TargetLoss(weight=0.1),
         gradient=gradient,
         warmup_epochs=1,
         joint_epochs=3,

@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.console import Console
 
 from netspec.client import LatencyTable
-from search_client.latency.losses import Target
+from search_client.latency.losses import TargetLoss
 from search_client.progress import Stages
-from search_client.recipe import Settings
+from search_client.recipe import Recipe
 from search_client.search.config import SearchConfig
 from search_client.search.search import SearchResult
 from search_client.stages.search import Observer, run_search
@@ -20,12 +20,12 @@ from tests.unit.search_client.tiny import tiny_images, tiny_space
 
 QUIET = Stages(Console(quiet=True))
 #: one epoch of warm-up and two of search, two weight steps each
-SETTINGS = Settings(
+SETTINGS = Recipe(
     batch_size=16,
     held_out=0.3,
     baseline_width=0.25,
     search=SearchConfig(
-        latency_loss=Target(),
+        latency_loss=TargetLoss(),
         gradient="full_v2",
         warmup_epochs=1,
         joint_epochs=2,
@@ -37,12 +37,12 @@ SETTINGS = Settings(
 ).model_copy(update={"space": tiny_space()})
 
 
-def changed(**values: object) -> Settings:
+def changed(**values: object) -> Recipe:
     """`SETTINGS` with other values."""
-    return Settings.model_validate({**SETTINGS.model_dump(), **values})
+    return Recipe.model_validate({**SETTINGS.model_dump(), **values})
 
 
-def tiny_table(settings: Settings = SETTINGS, scale: float | None = 1.0) -> LatencyTable:
+def tiny_table(settings: Recipe = SETTINGS, scale: float | None = 1.0) -> LatencyTable:
     """Larger kernels and expansions take longer; without a scale it has no calibration."""
     values = {
         operator: 1.0 + getattr(operator, "kernel", 1) * getattr(operator, "expand", 1) / 10
@@ -55,7 +55,7 @@ def tiny_table(settings: Settings = SETTINGS, scale: float | None = 1.0) -> Late
 
 def tiny_search(
     folder: Path,
-    settings: Settings = SETTINGS,
+    settings: Recipe = SETTINGS,
     tables: Sequence[LatencyTable] | None = None,
     references_ms: Sequence[float] = (10.0,),
     *,

@@ -4,7 +4,7 @@ from typing import cast
 import pytest
 
 from device_agent.errors import DeviceNotReady
-from device_agent.measuring.device import Device
+from device_agent.measuring.device import MeasuringDevice
 from device_agent.measuring.fitness import Fitness
 from netspec.protocol import CoolDown, MeasurementProtocol
 from netspec.wire import Conditions
@@ -30,7 +30,7 @@ class Phone:
 def fitness(phone: Phone, cool_down: CoolDown | None = None, stops_after: int = 100) -> Fitness:
     rules = cool_down or CoolDown(seconds=0, times=2, then="hand_back")
     protocol = MeasurementProtocol(cool_down=rules)
-    return Fitness(cast("Device", phone), protocol, lambda: phone.looks < stops_after)
+    return Fitness(cast("MeasuringDevice", phone), protocol, lambda: phone.looks < stops_after)
 
 
 def test_a_fit_device_is_looked_at_once() -> None:

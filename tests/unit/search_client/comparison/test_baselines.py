@@ -3,7 +3,7 @@ import torch
 from search_client.comparison.baselines import reinforce
 from search_client.data.batches import PlainBatches
 from search_client.latency.expected import ExpectedLatency
-from search_client.latency.losses import Target
+from search_client.latency.losses import TargetLoss
 from search_client.latency.objective import Aim, Goal
 from search_client.search.scoring import Scorer
 from search_client.supernet.variants import Family
@@ -32,7 +32,7 @@ def test_reinforce_moves_towards_less_loss_and_leaves_the_family_as_it_was() -> 
         family,
         _goal(3.0),
         _scorer(family),
-        form=Target(weight=100.0),
+        form=TargetLoss(weight=100.0),
         learning_rate=0.2,
         tolerance=0.01,
         images=1200,

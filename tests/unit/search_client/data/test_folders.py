@@ -16,7 +16,7 @@ from search_client.data.folders import (
     stored_size,
 )
 from search_client.progress import Stages
-from search_client.recipe import Settings
+from search_client.recipe import Recipe
 from search_client.stages.data import read_data
 from tests.unit.search_client.tiny import tiny_space
 
@@ -60,7 +60,7 @@ def test_class_folders_alone_are_split_the_same_way_by_every_run_and_command(
     assert torch.bincount(training.labels).tolist() == [8, 8]
     assert torch.bincount(test.labels).tolist() == [2, 2]
     for seed in (0, 3):
-        settings = Settings(space=space, seed=seed)
+        settings = Recipe(space=space, seed=seed)
         _, of_run = read_data(tmp_path, settings, Stages(Console(quiet=True)))
         assert isinstance(of_run, ImageSet)
         assert torch.equal(of_run.images, test.images)

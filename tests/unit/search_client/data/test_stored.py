@@ -14,7 +14,7 @@ from search_client.data.folders import ImageSet, NoClasses, split_by_class
 from search_client.data.stored import StoredImages
 from search_client.data.webdataset import read_shards
 from search_client.progress import Stages
-from search_client.recipe import Settings
+from search_client.recipe import Recipe
 from search_client.stages.data import in_memory, read_data
 
 STAGES = Stages(Console(quiet=True))
@@ -55,8 +55,8 @@ def _add(shard: tarfile.TarFile, name: str, content: bytes) -> None:
     shard.addfile(member, io.BytesIO(content))
 
 
-def _settings(memory_gb: float, workers: int = 0) -> Settings:
-    settings = Settings(memory_gb=memory_gb, workers=workers)
+def _settings(memory_gb: float, workers: int = 0) -> Recipe:
+    settings = Recipe(memory_gb=memory_gb, workers=workers)
     return settings.model_copy(
         update={"space": settings.space.model_copy(update={"input_size": 16})}
     )

@@ -3,7 +3,7 @@ import torch
 from pydantic import TypeAdapter
 
 from netspec.errors import UserError
-from search_client.latency.losses import Equation3, LatencyLoss, Linear, LogRatio, Target
+from search_client.latency.losses import Equation3, LatencyLoss, Linear, LogRatio, TargetLoss
 
 CE = torch.tensor(2.0)
 
@@ -20,9 +20,9 @@ CE = torch.tensor(2.0)
         (Equation3(alpha=0.2, beta=0.3, floor=0.01), 60.0, 0.1004755),
         (Linear(weight=0.1), 60.0, 1.975),
         (Linear(weight=0.1), 80.0, 2.0),
-        (Target(weight=0.1), 60.0, 2.025),
-        (Target(weight=0.1), 80.0, 2.0),
-        (Target(weight=0.1), 100.0, 2.025),
+        (TargetLoss(weight=0.1), 60.0, 2.025),
+        (TargetLoss(weight=0.1), 80.0, 2.0),
+        (TargetLoss(weight=0.1), 100.0, 2.025),
     ],
 )
 def test_worked_values_at_a_reference_of_80_ms(
@@ -34,7 +34,7 @@ def test_worked_values_at_a_reference_of_80_ms(
 @pytest.mark.parametrize(("expected_ms", "slope"), [(60.0, -1 / 80), (100.0, 1 / 80)])
 def test_target_pulls_from_both_sides(expected_ms: float, slope: float) -> None:
     expected = torch.tensor(expected_ms, requires_grad=True)
-    (gradient,) = torch.autograd.grad(Target(weight=1.0)(CE, expected, 80.0), expected)
+    (gradient,) = torch.autograd.grad(TargetLoss(weight=1.0)(CE, expected, 80.0), expected)
     assert gradient.item() == pytest.approx(slope)
 
 
@@ -52,10 +52,10 @@ def test_log_ratio_accepts_latencies_above_1_ms() -> None:
 
 def test_a_loss_is_known_by_its_kind() -> None:
     adapter: TypeAdapter[LatencyLoss] = TypeAdapter(LatencyLoss)
-    assert adapter.validate_python({"kind": "target"}) == Target(weight=1.0)
+    assert adapter.validate_python({"kind": "target"}) == TargetLoss(weight=1.0)
 
 
-@pytest.mark.parametrize("loss", [LogRatio(), Equation3(), Linear(), Target()])
+@pytest.mark.parametrize("loss", [LogRatio(), Equation3(), Linear(), TargetLoss()])
 @pytest.mark.parametrize("expected_ms", [60.0, 80.5, 160.0])
 def test_slopes_to_latency_are_those_of_differences_in_float64(
     loss: LatencyLoss, expected_ms: float

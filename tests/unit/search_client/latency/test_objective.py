@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from search_client.latency.expected import ExpectedLatency
-from search_client.latency.losses import Target
+from search_client.latency.losses import TargetLoss
 from search_client.latency.objective import Aim, Goal
 from search_client.supernet.variants import Family, variants_of
 from tests.unit.search_client.tiny import tiny_space
@@ -18,13 +18,13 @@ def test_worst_takes_the_target_that_is_farthest_above_its_reference() -> None:
     goal = Goal([Aim("a", 10.0), Aim("b", 20.0)], [[_latency(1)], [_latency(1)]])
     latency = torch.tensor([11.0, 30.0])
     assert goal.worst(latency) == 1
-    assert goal.loss(Target(weight=1.0), CE, latency).item() == pytest.approx(2.5)
+    assert goal.loss(TargetLoss(weight=1.0), CE, latency).item() == pytest.approx(2.5)
 
 
 def test_weighted_takes_the_mean_of_the_targets_losses() -> None:
     aims = [Aim("a", 10.0, weight=3.0), Aim("b", 20.0, weight=1.0)]
     goal = Goal(aims, [[_latency(1)], [_latency(1)]], "weighted")
-    loss = goal.loss(Target(weight=1.0), CE, torch.tensor([11.0, 30.0]))
+    loss = goal.loss(TargetLoss(weight=1.0), CE, torch.tensor([11.0, 30.0]))
     assert loss.item() == pytest.approx(2 + 0.75 * 0.1 + 0.25 * 0.5)
 
 

@@ -12,7 +12,7 @@ from search_client.comparison import compare as comparing
 from search_client.comparison.compare import Compared, compare
 from search_client.comparison.methods import Method
 from search_client.deployment.trained_network import Source, load_trained_network
-from search_client.recipe import FurtherTarget, Settings
+from search_client.recipe import FurtherTarget, Recipe
 from search_client.runs.load import read_run
 from search_client.runs.record import BadRun, read_record
 from search_client.search.history import SearchStep
@@ -80,7 +80,7 @@ def test_a_comparison_has_a_row_a_method_and_keeps_what_was_trained(tmp_path: Pa
 
 def _compare(
     folder: Path,
-    settings: Settings = SETTINGS,
+    settings: Recipe = SETTINGS,
     methods: Sequence[Method] = tuple(Method),
     *,
     trained: bool = False,

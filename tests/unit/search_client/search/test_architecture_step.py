@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from search_client.latency.expected import ExpectedLatency
-from search_client.latency.losses import Equation3, LatencyLoss, Linear, LogRatio, Target
+from search_client.latency.losses import Equation3, LatencyLoss, Linear, LogRatio, TargetLoss
 from search_client.latency.objective import Goal
 from search_client.search.architecture_step import ArchitectureSteps
 from search_client.supernet.gates import Gradient, draw, draw_of, reinforce_gradients
@@ -82,7 +82,7 @@ def _taken(family: Family, form: LatencyLoss, gradient: Gradient) -> Tensor:
 
 @pytest.mark.parametrize("gradient", ["two", "full_v2"])
 @pytest.mark.parametrize(
-    "form", [LogRatio(), Equation3(), Linear(), Target()], ids=lambda f: f.kind
+    "form", [LogRatio(), Equation3(), Linear(), TargetLoss()], ids=lambda f: f.kind
 )
 def test_a_step_has_the_gradient_of_explicit_gates_and_of_latency(
     form: LatencyLoss, gradient: Gradient

@@ -12,7 +12,7 @@ from search_client.data.folders import ImageSet
 from search_client.latency.expected import ExpectedLatency
 from search_client.latency.losses import Linear
 from search_client.latency.objective import Goal
-from search_client.recipe import Settings
+from search_client.recipe import Recipe
 from search_client.search import progress
 from search_client.search.config import SearchConfig
 from search_client.search.history import SearchStep
@@ -62,7 +62,7 @@ def test_each_phase_has_a_cosine_and_momentum_of_its_own(monkeypatch: pytest.Mon
 def test_architecture_steps_see_a_share_of_each_class_that_weight_steps_never_see() -> None:
     images = torch.arange(60, dtype=torch.uint8).reshape(60, 1, 1, 1).expand(60, 3, 18, 18)
     data = ImageSet(images.contiguous(), torch.arange(60) % 3, ("a", "b", "c"))
-    settings = Settings(batch_size=6, held_out=0.3).model_copy(update={"space": tiny_space()})
+    settings = Recipe(batch_size=6, held_out=0.3).model_copy(update={"space": tiny_space()})
     training, held_out = batches_of(settings, data, 16)
     shown = [
         {int(one[0, 0, 0]) for one in next(batches.data.read([torch.arange(len(batches.data))]))}

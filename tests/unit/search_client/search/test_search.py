@@ -6,7 +6,7 @@ import torch
 from netspec.errors import UserError
 from search_client.data.batches import PlainBatches, TrainingBatches
 from search_client.latency.expected import ExpectedLatency
-from search_client.latency.losses import LatencyLoss, Linear, LogRatio, Target
+from search_client.latency.losses import LatencyLoss, Linear, LogRatio, TargetLoss
 from search_client.latency.objective import Goal
 from search_client.search import progress
 from search_client.search.architecture_step import ArchitectureSteps
@@ -66,7 +66,7 @@ def test_a_dominant_latency_loss_finds_the_fastest_network(gradient: Gradient) -
 
 
 def test_target_lifts_a_latency_that_began_below_the_reference() -> None:
-    config = _config("full_v2", Target(weight=1000.0), joint_epochs=25)
+    config = _config("full_v2", TargetLoss(weight=1000.0), joint_epochs=25)
     _, result = _search(config, reference_ms=12.0)
     assert result.history.epochs[0].expected_ms < 11.0
     assert result.expected_ms[0] == pytest.approx(12.0, abs=0.6)
@@ -150,7 +150,7 @@ def test_a_search_in_bfloat16_has_the_gradients_of_float32_but_for_rounding(
 
 
 def test_the_entropys_weight_makes_a_short_search_decide() -> None:
-    config = _config("full_v2", Target(weight=0.1), joint_epochs=12)
+    config = _config("full_v2", TargetLoss(weight=0.1), joint_epochs=12)
     undecided = _search(config, reference_ms=8.0)[1].history.epochs[-1].entropy
     deciding = config.model_copy(update={"entropy_weight": 10.0})
     decided = _search(deciding, reference_ms=8.0)[1].history.epochs[-1].entropy

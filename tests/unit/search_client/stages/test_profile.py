@@ -8,7 +8,7 @@ from netspec.errors import ProfilerRefused
 from netspec.operators import PRECISIONS, MBConv, Operator, Precision
 from netspec.wire import Job, JobRequest, Target, TaskMethod
 from search_client.progress import Stages
-from search_client.recipe import Settings, read_recipe
+from search_client.recipe import Recipe, read_recipe
 from search_client.stages.profile import CALIBRATION_FACTOR, _calibration_networks, profile
 from tests import made_up
 
@@ -21,12 +21,12 @@ def cost_ms(operator: Operator) -> float:
     return 10 / speed
 
 
-def recipe(latency_ref_ms: float | None) -> Settings:
+def recipe(latency_ref_ms: float | None) -> Recipe:
     settings = read_recipe("demo").for_classes(10)
     return settings.model_copy(update={"latency_ref_ms": latency_ref_ms})
 
 
-def baseline_ms(settings: Settings, precision: Precision) -> float:
+def baseline_ms(settings: Recipe, precision: Precision) -> float:
     return sum(cost_ms(operator) for operator in settings.baseline(precision).operators)
 
 

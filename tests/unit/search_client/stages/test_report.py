@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from search_client.recipe import Settings
+from search_client.recipe import Recipe
 from search_client.search.derive import Derived
 from search_client.search.history import History, SearchEpoch
 from search_client.search.search import SearchResult
@@ -12,7 +12,7 @@ from search_client.stages.report import search_record
 from tests.unit.search_client.tiny import tiny_space
 
 #: sizes vary fastest: 16 and 24 px at width 0.25, then at 0.5
-SETTINGS = Settings(sizes=(16, 24), widths=(0.25, 0.5)).model_copy(update={"space": tiny_space()})
+SETTINGS = Recipe(sizes=(16, 24), widths=(0.25, 0.5)).model_copy(update={"space": tiny_space()})
 
 
 def _epoch(variants: list[float]) -> SearchEpoch:

@@ -14,7 +14,7 @@ from rich.console import Console
 from netspec.errors import UserError
 from search_client.latency.losses import LogRatio
 from search_client.progress import Stages
-from search_client.recipe import Settings
+from search_client.recipe import Recipe
 from search_client.runs.load import CHECKPOINT, read_run
 from search_client.runs.record import BadRun, read_record
 from search_client.search.candidates import Candidate
@@ -136,7 +136,7 @@ def test_a_search_with_shared_weights_ends_on_target_and_is_read_again(tmp_path:
     assert loaded.derive().choices == result.choices
 
 
-def _scoring(method: str, **values: object) -> Settings:
+def _scoring(method: str, **values: object) -> Recipe:
     search = {"method": method, "weights": "shared", "sampling": "on_target", "evaluations": 60}
     return changed(
         search={**SETTINGS.search.model_dump(), **search, "scoring_images": 8, **values},
