@@ -130,8 +130,9 @@ class Recipe(BaseModel):
 
     @property
     def input_size(self) -> int:
-        """The greatest input size of the spaces, px."""
-        return max(self.sizes, default=self.space.input_size)
+        """Return the greatest input size of spaces and baselines, px: images are kept for it."""
+        baselines = [size for size, _ in self.baselines]
+        return max([self.space.input_size, *self.sizes, *baselines])
 
     def every_baseline(self, precision: Precision) -> list[Network]:
         """The baseline and the further ones."""

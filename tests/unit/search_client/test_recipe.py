@@ -190,10 +190,17 @@ def test_operators_are_those_of_every_size_width_and_baseline() -> None:
         for space in settings.spaces(precision):
             assert operators >= set(space.operators())
         assert operators >= set(mobilenet_v2(80, 0.75, 1000, precision).operators)
-    assert settings.input_size == 96
+    # The first baseline has the input size of the space itself.
+    assert settings.input_size == 224
 
 
 def test_no_recipe_for_small_images_has_blocks_on_which_kernels_hardly_differ() -> None:
     for space in read_recipe("cifar").spaces("int8"):
         assert space.cramped_blocks() == 0
         assert space.fixed_end[0].input_size >= 4
+
+
+def test_images_are_kept_for_the_largest_network_baselines_included() -> None:
+    assert read_recipe("cifar").input_size == 48
+    assert read_recipe("cifar", ["baselines=[]"]).input_size == 32
+    assert read_recipe("cifar", ["baselines=[]", "sizes=[24, 40]"]).input_size == 40
