@@ -15,12 +15,11 @@ from netspec.client import LatencyTable, Offline
 from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
 from netspec.errors import MissingEntries, UserError
 from netspec.networks import Network
-from netspec.operators import PRECISIONS
 from search_client.cli import app
 from search_client.recipe import read_recipe
 from search_client.runs.record import read_record
 from tests.acceptance.commands import environment, write_data, write_recipe
-from tests.unit.search_client.tables import calibration, snapshot
+from tests.unit.search_client.tables import calibration, costs_around_the_baseline, snapshot
 
 CLASSES = 10
 CLUSTER = Path(__file__).parents[3] / "docs" / "how-to" / "cluster.md"
@@ -34,11 +33,7 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     recipe = write_recipe(tmp_path / "tiny.toml")
     settings = read_recipe(str(recipe)).for_classes(CLASSES)
-    costs = dict.fromkeys(settings.operators(), 0.1)
-    for precision in PRECISIONS:
-        aimed = settings.model_copy(update={"precision": precision, "latency_ref_ms": 1.0})
-        searched = aimed.searched_operators()
-        costs.update({operator: 0.1 + index / 100 for index, operator in enumerate(searched)})
+    costs = costs_around_the_baseline(settings)
     table = snapshot(costs, [calibration("float32", 1.1), calibration("int8", 1.2)])
     LatencyTable(table).save(tmp_path / "table.json")
     named = {"data": write_data(tmp_path / "data"), "recipe": recipe, "run": tmp_path / "run"}

@@ -15,6 +15,7 @@ import pytest
 
 from netspec.client import ProfilerClient
 from netspec.console.connection import TOKEN_VARIABLE
+from netspec.console.tokens import server_tokens
 from search_client.demo import companions as processes
 from search_client.demo.companions import Companion, CompanionFailed, Companions, profiler_and_agent
 from tests.acceptance.test_ctrl_c import companions
@@ -31,7 +32,7 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def registered(companions: Companions, data_dir: Path) -> bool:
-    token = (data_dir / "token").read_text(encoding="ascii").strip()
+    token = server_tokens(companions.url, data_dir)[0]
     with ProfilerClient(companions.url, token) as client:
         return any(target.devices for target in client.targets())
 

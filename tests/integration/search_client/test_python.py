@@ -11,7 +11,7 @@ from search_client.recipe import read_recipe
 from search_client.runs.record import read_record
 from tests.acceptance.commands import write_data, write_recipe
 from tests.docs.pages import all_blocks
-from tests.unit.search_client.tables import calibration, snapshot
+from tests.unit.search_client.tables import calibration, costs_around_the_baseline, snapshot
 
 CLASSES = 10
 
@@ -24,8 +24,7 @@ def test_the_docs_lines_search(
     monkeypatch.chdir(tmp_path)
     recipe = write_recipe(tmp_path / "tiny.toml")
     write_data(tmp_path / "photos")
-    operators = read_recipe(str(recipe)).for_classes(CLASSES).searched_operators()
-    costs = {operator: 0.1 + index / 100 for index, operator in enumerate(operators)}
+    costs = costs_around_the_baseline(read_recipe(str(recipe)).for_classes(CLASSES))
     LatencyTable(snapshot(costs, [calibration("int8", 1.2)])).save("table.json")
     text = block.text.replace("ProfilerClient()", 'ProfilerClient.of_file("table.json")')
     names: dict[str, object] = {}
