@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +22,7 @@ from search_client.supernet.variants import Family
 from search_client.training import distributed
 from search_client.training.checkpoints import BadCheckpoint, Checkpoints, State
 from search_client.training.schedules import cosine, set_learning_rate
-from search_client.training.step import Mean, device_of, weight_step
+from search_client.training.step import Mean, NotFinite, device_of, weight_step
 
 _HISTORY = TypeAdapter(History)
 
@@ -93,7 +94,11 @@ class Search:
         return (warmup, ("joint", config.joint_epochs, config.joint_learning_rate))
 
     def run(self, checkpoints: Checkpoints) -> None:
-        """Run from where it is to the end of the joint phase."""
+        """Run from where it is to the end of the joint phase.
+
+        Raises:
+            NotFinite: the loss is no finite number any more; nothing of that is saved.
+        """
         while self.position.phase < len(self.phases):
             phase, epochs, peak = self.phases[self.position.phase]
             while self.position.epoch < epochs:
@@ -110,9 +115,11 @@ class Search:
             step = position.epoch * per_epoch + position.step
             set_learning_rate(self.optimizer, cosine(step, total, peak))
             self._weight_step(batch)
+            self._check_finite(self.mean.loss, phase)
             every = self.config.weight_steps_per_architecture_step
             if phase == "joint" and position.epoch > 0 and (step + 1) % every == 0:
                 self._architecture_step((step + 1) / total)
+                self._check_finite(self.history.architecture_steps[-1].loss, phase)
             position.step += 1
             last = position.step == per_epoch
             self.reports.step(phase, step + 1, total, self.weight_steps, self.mean, now=last)
@@ -124,6 +131,15 @@ class Search:
         self.mean = Mean()
         position.epoch, position.step = position.epoch + 1, 0
         checkpoints.step(self.state)
+
+    def _check_finite(self, loss: float, phase: Phase) -> None:
+        if not math.isfinite(loss):
+            # A weight that is no number shows at the next step, which may be the next phase's.
+            raise NotFinite(
+                f"the search diverged: after {self.weight_steps:,} weight steps, in the {phase} "
+                "phase, its loss is no finite number; lower search.warmup_learning_rate or "
+                "search.joint_learning_rate, and start without --resume"
+            )
 
     def _weight_step(self, batch: Batch) -> None:
         family = self.family

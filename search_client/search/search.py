@@ -88,8 +88,9 @@ def search(
             the gradient.
 
     Raises:
-        UserError: the latency loss does not exist for the space's latencies, or the method runs
-            in one process only.
+        UserError: the latency loss does not exist for the space's latencies, the schedule has no
+            architecture step, or the method runs in one process only.
+        NotFinite: the search diverged.
         Stopped: the process was asked to end; the state is saved.
     """
     if config.method != "gradient" and distributed.world() > 1:
@@ -97,6 +98,8 @@ def search(
             f"search.method = {config.method} scores networks in one process; start it without "
             "torchrun, or search by the gradient"
         )
+    if config.method == "gradient":
+        check_steps(config, len(training))
     run = Search(family, goal, training, held_out, config, on_step)
     check_loss(goal, family, config.latency_loss)
     if resume is not None:
@@ -150,6 +153,23 @@ def _by_scores(
         blocks = torch.arange(len(found.choices))
         family.supernet(found.variant).alpha[blocks, torch.tensor(found.choices)] = DECIDED
     return scores()
+
+
+def check_steps(config: SearchConfig, per_epoch: int) -> None:
+    """See that a search by the gradient moves alpha at all, `per_epoch` weight steps an epoch.
+
+    Raises:
+        UserError: its network would be the one that alpha was drawn for.
+    """
+    every = config.weight_steps_per_architecture_step
+    # The first epoch of the joint phase has weight steps alone.
+    if config.joint_epochs * per_epoch // every == per_epoch // every:
+        raise UserError(
+            f"the search would end without one architecture step: {config.joint_epochs} joint "
+            f"epochs of {per_epoch} weight steps, one architecture step in {every}, none in the "
+            "first epoch; raise search.joint_epochs, or lower "
+            "search.weight_steps_per_architecture_step"
+        )
 
 
 def check_loss(goal: Goal, family: Family, loss: LatencyLoss) -> None:

@@ -24,6 +24,7 @@ from search_client.stages.latency_tables import recorded
 from search_client.stages.search import run_search
 from search_client.training.checkpoints import BadCheckpoint, Stopped
 from search_client.training.loop import TrainConfig
+from search_client.training.step import NotFinite
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 from tests.unit.search_client.tiny_run import SETTINGS, changed, tiny_search, tiny_table
 
@@ -187,3 +188,17 @@ def test_a_search_that_is_stopped_while_it_scores_does_not_score_again(
     assert resumed.choices == whole.choices
     # The first networks are known.
     assert looked[:3] == [0, 0, 0]
+
+
+def test_a_search_that_diverges_ends_at_once_with_a_sentence(tmp_path: Path) -> None:
+    hot = changed(search={**SETTINGS.search.model_dump(), "warmup_learning_rate": 1e30})
+    with pytest.raises(NotFinite, match=r"diverged: after 3 .* lower search.warmup_learning_rate"):
+        tiny_search(tmp_path, hot)
+    assert not (tmp_path / CHECKPOINT).exists()
+    assert read_record(tmp_path).found is None
+
+
+def test_a_search_without_an_architecture_step_is_refused(tmp_path: Path) -> None:
+    idle = changed(search={**SETTINGS.search.model_dump(), "joint_epochs": 1})
+    with pytest.raises(UserError, match="without one architecture step: 1 joint epochs of 2 "):
+        tiny_search(tmp_path, idle)
