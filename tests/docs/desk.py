@@ -27,7 +27,9 @@ SMALLER = [
     (r"rounds = 10\b", "rounds = 2"),
     (r"network_rounds = 20\b", "network_rounds = 3"),
     (r"calibration_networks = 5\b", "calibration_networks = 2"),
-    (r"(warmup_epochs|joint_epochs|^epochs) = \d+", r"\1 = 1"),
+    (r"(warmup_epochs|^epochs) = \d+", r"\1 = 1"),
+    # The first has weight steps alone.
+    (r"joint_epochs = \d+", "joint_epochs = 2"),
     (r"^(rising_epochs|frozen_epochs) = \d+", r"\1 = 0"),
     (r"\b55, 2000, 500\b", "55, 200, 100"),
     (r"--networks \d+", "--networks 2"),

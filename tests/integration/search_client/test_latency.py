@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -99,16 +100,27 @@ def test_the_same_from_an_event_loop(served: Farm, tmp_path: Path) -> None:
     assert asyncio.run(measured_ms()) > 0
 
 
+def run_undisturbed(name: str, *arguments: str | Path, **variables: str) -> CompletedProcess[str]:
+    """Run a command, again where this machine was too busy for its visits to be accepted."""
+    for _ in range(3):
+        said = run(name, *arguments, **variables)
+        if "visits are accepted" not in said.stderr:
+            break
+    return said
+
+
 def test_the_command_prints_it_for_people_and_for_programs(served: Farm, tmp_path: Path) -> None:
     file = block_file(tmp_path, "int8", size=32)
     token = token_of(served)
     given = {"PROFILER_URL": served.url, "PROFILER_TOKEN": token}
-    said = run("search-client", "latency", file, "--rounds", str(ROUNDS), "--json", **given)
+    said = run_undisturbed(
+        "search-client", "latency", file, "--rounds", str(ROUNDS), "--json", **given
+    )
     assert said.returncode == 0, said.stderr
     found = json.loads(said.stdout)
     assert 0 < found["low_ms"] <= found["value_ms"] <= found["high_ms"]
     target_id = found["target"]["id"]
-    said = run(
+    said = run_undisturbed(
         "search-client",
         "latency",
         file,
