@@ -38,6 +38,8 @@ SMALLER = [
     (r"--recipe demo\b", "--recipe first.toml"),
     (r"\bruns/(search|mine)\b", "runs/first"),
     (r"validate --networks", "validate --recipe first.toml --classes 10 --networks"),
+    # A table of so few visits may well miss its own interval: `validate` judges it by exit code 3.
+    (r"^(search-client validate .*)$", r"\1 || [ $? -eq 3 ]"),
     # A latency that a network of that space has.
     (r"derive (.*)--latency-ref \S+", r"derive \1--latency-ref $LATENCY"),
     # What the table of that recipe has.
