@@ -23,7 +23,7 @@ from device_agent.host.device import LocalDevice
 from device_agent.host.identity import host_device, leave_core
 from device_agent.loop.model_files import ModelFiles
 from device_agent.measuring.acceptance import rejection
-from device_agent.measuring.device import Asked
+from device_agent.measuring.device import VisitRequest
 from device_agent.measuring.rounds import interleaved_rounds
 from device_agent.runners.base import Measured
 from netspec.networks import Network, mobilenet_v2
@@ -169,20 +169,20 @@ def _visits(
     device: LocalDevice, models: ModelFiles, subjects: Sequence[Subject]
 ) -> Iterator[tuple[Subject, PlannedVisit]]:
     """One visit of each subject, in this order."""
-    asked = [Asked(models.path(subject)) for subject in subjects]
-    for made in device.visits(asked, lambda: True, lambda _: True):
-        if not isinstance(made.outcome, Measured):
-            raise made.outcome
-        seen, subject = made.outcome, subjects[made.index]
+    requests = [VisitRequest(models.path(subject)) for subject in subjects]
+    for result in device.visits(requests, lambda: True, lambda _: True):
+        if not isinstance(result.outcome, Measured):
+            raise result.outcome
+        seen, subject = result.outcome, subjects[result.index]
         yield (
             subject,
             PlannedVisit(
                 subject=subject.content_hash,
-                started_at=made.started_at,
+                started_at=result.started_at,
                 statistics=seen.statistics,
                 rejected=rejection(seen.statistics, seen.clean_share, PROTOCOL.acceptance),
                 runs_us=[ns / 1000 for ns in json.loads(seen.raw)["runs_ns"]],
-                before=made.before,
+                before=result.before,
             ),
         )
 

@@ -17,7 +17,7 @@ from device_agent.loop.attempt import Attempt, Bench
 from device_agent.loop.model_files import ModelFiles
 from device_agent.loop.server import Link
 from device_agent.measuring.anchor import AnchorWatch
-from device_agent.measuring.device import Asked, Made, MeasuringDevice
+from device_agent.measuring.device import MeasuringDevice, VisitRequest, VisitResult
 from device_agent.measuring.spool import Spool
 from device_agent.processes.stop import StopSignal
 from device_agent.runners.base import Measured
@@ -128,23 +128,23 @@ class Watched:
 
     def visits(
         self,
-        asked: Sequence[Asked],
+        requests: Sequence[VisitRequest],
         go_on: Callable[[], bool],
         wanted: Callable[[int], bool],
-    ) -> Iterator[Made]:
+    ) -> Iterator[VisitResult]:
         """Passed on, and counted."""
-        for made in self.device.visits(asked, go_on, wanted):
-            if isinstance(made.outcome, Measured):
-                self.inside_s += seconds_in_runs(made.outcome.raw)
-            yield made
+        for result in self.device.visits(requests, go_on, wanted):
+            if isinstance(result.outcome, Measured):
+                self.inside_s += seconds_in_runs(result.outcome.raw)
+            yield result
 
-    def late(self) -> Iterator[Made]:
+    def late(self) -> Iterator[VisitResult]:
         """Passed on."""
         return self.device.late()
 
-    def left_behind(self) -> Iterator[tuple[str, Made]]:
+    def leftovers(self) -> Iterator[tuple[str, VisitResult]]:
         """Passed on."""
-        return self.device.left_behind()
+        return self.device.leftovers()
 
     def rest(self) -> None:
         """Passed on."""

@@ -12,7 +12,7 @@ from device_agent.commands.runner import store
 from device_agent.errors import DeviceNotReady, PhoneUnusable
 from device_agent.measuring.device import MeasuringDevice
 from device_agent.processes.lock import phone_lock
-from device_agent.transports.base import SeenThrough, Way
+from device_agent.transports.base import PhoneRoute, Way
 from netspec.protocol import Delegate, MeasurementProtocol
 
 #: `--phone` for all that are plugged in
@@ -71,13 +71,13 @@ class PhoneOptions:
             program = store(self.lock).fetched(abis, self.delegate)
         return with_libraries(program, self.libraries)
 
-    def seen(self) -> Callable[[], list[SeenThrough]]:
+    def seen(self) -> Callable[[], list[PhoneRoute]]:
         """Looks for those named, and for those plugged in where all are wanted."""
         from device_agent.phones.connect import way_to  # noqa: PLC0415
-        from device_agent.phones.discovery import PluggedIn  # noqa: PLC0415
+        from device_agent.phones.discovery import PluggedPhones  # noqa: PLC0415
 
-        named = [SeenThrough(one, self.way or way_to(one)) for one in self.phones if one != ALL]
-        plugged_in = PluggedIn(self.way)
+        named = [PhoneRoute(one, self.way or way_to(one)) for one in self.phones if one != ALL]
+        plugged_in = PluggedPhones(self.way)
         return lambda: named + (plugged_in() if ALL in self.phones else [])
 
     def arguments(self) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from device_agent.cpu_time import BusyWatch
 from device_agent.errors import VisitFailed
-from device_agent.measuring.device import Asked, Made, applied_steps
+from device_agent.measuring.device import VisitRequest, VisitResult, applied_steps
 from device_agent.runners.base import Measured, Runner
 from device_agent.runners.host_profile import methods_of
 from netspec.protocol import MeasurementProtocol, TargetIdentity
@@ -24,7 +24,7 @@ class LocalDevice:
     identity: TargetIdentity
     runner: Runner
     #: conditions at this moment, cheap enough to be asked around every visit
-    look: Callable[[], Conditions]
+    conditions: Callable[[], Conditions]
     #: core of this machine that its visits need to themselves, None if they need none
     core: int | None
     protocol: MeasurementProtocol = field(default_factory=MeasurementProtocol)
@@ -47,35 +47,35 @@ class LocalDevice:
         """See `device.Device.observe`."""
         share = self.busy() if self.busy is not None else None
         steps = applied_steps(self.identity)
-        return self.look().model_copy(update={"busy_share": share, "steps": steps})
+        return self.conditions().model_copy(update={"busy_share": share, "steps": steps})
 
     def visits(
         self,
-        asked: Sequence[Asked],
+        requests: Sequence[VisitRequest],
         go_on: Callable[[], bool],
         wanted: Callable[[int], bool],
-    ) -> Iterator[Made]:
+    ) -> Iterator[VisitResult]:
         """See `device.Device.visits`.
 
         While one visit is measured, the one before is handed out: what becomes of it takes time on
         another core, not between visits.
         """
-        known: Made | None = None
-        before = self.look()
-        for index, one in enumerate(asked):
+        known: VisitResult | None = None
+        before = self.conditions()
+        for index, request in enumerate(requests):
             if not go_on():
                 break
             if not wanted(index):
                 continue
             started_at = datetime.now(UTC)
-            failed = self._begin(one)
+            failed = self._begin(request)
             try:
                 if known is not None:
                     yield known
             finally:
                 outcome = failed or self._finish()
-            after = self.look()
-            known = Made(index, started_at, before, _with_share(after, outcome), outcome)
+            after = self.conditions()
+            known = VisitResult(index, started_at, before, _with_share(after, outcome), outcome)
             before = after
             if isinstance(outcome, VisitFailed):
                 # Whether the task is wanted again hangs on it.
@@ -84,9 +84,9 @@ class LocalDevice:
         if known is not None:
             yield known
 
-    def _begin(self, one: Asked) -> VisitFailed | None:
+    def _begin(self, request: VisitRequest) -> VisitFailed | None:
         try:
-            self.runner.begin(one.model, self.protocol, one.operators)
+            self.runner.begin(request.model, self.protocol, request.operators)
         except VisitFailed as error:
             return error
         return None
@@ -97,11 +97,11 @@ class LocalDevice:
         except VisitFailed as error:
             return error
 
-    def late(self) -> Iterator[Made]:
+    def late(self) -> Iterator[VisitResult]:
         """Every visit is known as soon as it is made."""
         return iter(())
 
-    def left_behind(self) -> Iterator[tuple[str, Made]]:
+    def leftovers(self) -> Iterator[tuple[str, VisitResult]]:
         """A visit in flight ends with its agent."""
         return iter(())
 

@@ -48,7 +48,7 @@ def host_device(
         serial=serial(),
         identity=host_identity(protocol, pinned, python=python),
         runner=LiteRtRunner(pinned, python=python),
-        look=HostConditions(pinned),
+        conditions=HostConditions(pinned),
         core=pinned,
         protocol=protocol,
         busy=None if pinned is None else BusyWatch(pinned, protocol.gate.busy_window_s),

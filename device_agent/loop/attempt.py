@@ -14,10 +14,10 @@ from device_agent.loop.model_files import ModelFiles, WrongContent
 from device_agent.loop.server import Link, blames_the_moment
 from device_agent.loop.uploader import Uploader
 from device_agent.measuring.anchor import AnchorWatch
-from device_agent.measuring.batch import Batch, check_method
 from device_agent.measuring.device import MeasuringDevice
 from device_agent.measuring.spool import Spool
-from device_agent.measuring.visits import Labels, Measuring
+from device_agent.measuring.task_batch import TaskBatch, check_method
+from device_agent.measuring.visits import DeviceIds, Measuring
 from device_agent.processes.progress import Progress
 from device_agent.processes.status import StatusFile
 from device_agent.processes.stop import StopSignal
@@ -58,7 +58,7 @@ class Attempt:
         self._bench = bench
         self._registered = registered
         self._lease = lease
-        self._batch = Batch(lease)
+        self._batch = TaskBatch(lease)
         self._uploader = Uploader(bench.spool, bench.link)
         self._keeper = LeaseKeeper(bench.link, lease, registered.renew_every_s)
         self._measuring: Measuring | None = None
@@ -128,7 +128,7 @@ class Attempt:
             protocol=bench.protocol,
             spool=bench.spool,
             batch=batch,
-            labels=Labels(self._registered.id, self._lease.target_id),
+            ids=DeviceIds(self._registered.id, self._lease.target_id),
             progress=bench.progress,
             watch=bench.watch,
             status=bench.status,

@@ -16,8 +16,8 @@ from device_agent.loop.model_files import ModelFiles
 from device_agent.loop.server import Link
 from device_agent.measuring.anchor import AnchorWatch
 from device_agent.measuring.device import MeasuringDevice
-from device_agent.measuring.notes import keep_left_behind
 from device_agent.measuring.spool import Spool, adopt_spool, spool_path
+from device_agent.measuring.visit_label import keep_leftovers
 from device_agent.processes.lock import file_name
 from device_agent.processes.progress import LogProgress, Progress, TerminalProgress
 from device_agent.processes.status import StatusFile
@@ -68,7 +68,7 @@ def measure(chosen: DeviceSession, device: MeasuringDevice) -> None:
             status=status,
         )
         try:
-            keep_left_behind(device, spool, chosen.protocol)
+            keep_leftovers(device, spool, chosen.protocol)
             device.learn_methods()
             Agent(bench).run(until_idle=chosen.until_idle)
         finally:

@@ -16,7 +16,7 @@ from netspec.wire import Conditions, TaskMethod
 
 
 @dataclass(frozen=True)
-class Asked:
+class VisitRequest:
     """One visit of a stretch."""
 
     #: a file that was prepared
@@ -24,11 +24,11 @@ class Asked:
     #: of the model, where the visit shall carry a profile of them
     operators: Sequence[Operator] | None = None
     #: what it is for, kept beside its results; one line
-    note: str = ""
+    label: str = ""
 
 
 @dataclass(frozen=True)
-class Made:
+class VisitResult:
     """One visit of a stretch: what it gave, or why it gave nothing."""
 
     #: which of the stretch's visits
@@ -79,14 +79,14 @@ class MeasuringDevice(Protocol):
 
     def visits(
         self,
-        asked: Sequence[Asked],
+        requests: Sequence[VisitRequest],
         go_on: Callable[[], bool],
         wanted: Callable[[int], bool],
-    ) -> Iterator[Made]:
+    ) -> Iterator[VisitResult]:
         """Makes these visits in this order, each in a fresh process.
 
         Args:
-            asked: what to visit.
+            requests: what to visit.
             go_on: the first no ends the stretch, after the visit in flight; asked before each
                 visit, or at least every few seconds.
             wanted: whether a visit, by its index, is still wanted; asked when that costs nothing.
@@ -96,13 +96,13 @@ class MeasuringDevice(Protocol):
                 handed out by `late`.
         """
 
-    def late(self) -> Iterator[Made]:
+    def late(self) -> Iterator[VisitResult]:
         """After `wake`: the visits of the last stretch that nobody could fetch, if there are any.
 
         Their indexes are those of that stretch.
         """
 
-    def left_behind(self) -> Iterator[tuple[str, Made]]:
+    def leftovers(self) -> Iterator[tuple[str, VisitResult]]:
         """At the start: visits that an agent made which ended in the middle, with their notes.
 
         Each is handed out once.

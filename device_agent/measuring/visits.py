@@ -10,11 +10,11 @@ import structlog
 
 from device_agent.errors import DeviceNotReady, DeviceQuarantined, VisitFailed, VisitTimedOut
 from device_agent.measuring.anchor import AnchorWatch
-from device_agent.measuring.batch import Batch, Planned, operators_to_profile
-from device_agent.measuring.device import Asked, Made, MeasuringDevice
+from device_agent.measuring.device import MeasuringDevice, VisitRequest, VisitResult
 from device_agent.measuring.fitness import Fitness
-from device_agent.measuring.notes import Note
 from device_agent.measuring.spool import Spool
+from device_agent.measuring.task_batch import PlannedVisit, TaskBatch, operators_to_profile
+from device_agent.measuring.visit_label import VisitLabel
 from device_agent.processes.progress import Progress
 from device_agent.processes.status import StatusFile
 from device_agent.runners.base import Measured
@@ -31,7 +31,7 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Labels:
+class DeviceIds:
     """What every visit of a lease carries."""
 
     device_id: str
@@ -48,24 +48,24 @@ class Measuring:
     device: MeasuringDevice
     protocol: MeasurementProtocol
     spool: Spool
-    batch: Batch
-    labels: Labels
+    batch: TaskBatch
+    ids: DeviceIds
     progress: Progress
     watch: AnchorWatch | None
     #: whether the batch may go on; asked before each visit
     go_on: Callable[[], bool]
     cancelled: Callable[[], frozenset[str]]
-    fail: Callable[[Planned, VisitFailed], None]
+    fail: Callable[[PlannedVisit, VisitFailed], None]
     status: StatusFile | None = None
 
-    _held: list[tuple[Planned, Visit]] = field(default_factory=list)
+    _held: list[tuple[PlannedVisit, Visit]] = field(default_factory=list)
     _since_anchor: int = 0
     #: the last anchor's time over its reference; None before the first
     _ratio: float | None = None
     _slow: bool = False
     _steps: tuple[str, ...] = ()
     _advanced: int = 0
-    _plan: list[Planned | None] = field(default_factory=list)
+    _plan: list[PlannedVisit | None] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._fitness = Fitness(self.device, self.protocol, self.go_on)
@@ -100,41 +100,41 @@ class Measuring:
         The lease may be over; they are true all the same.
         """
         kept = 0
-        for made in self.device.late():
-            one = self._plan[made.index]
-            if one is not None and isinstance(made.outcome, Measured):
-                self.spool.append(self._as_visit(one, made, made.outcome))
+        for result in self.device.late():
+            planned = self._plan[result.index]
+            if planned is not None and isinstance(result.outcome, Measured):
+                self.spool.append(self._as_visit(planned, result, result.outcome))
                 kept += 1
         return kept
 
     def _visit(
-        self, stretch: Sequence[Planned], files: dict[str, Path], anchor: Path | None
+        self, stretch: Sequence[PlannedVisit], files: dict[str, Path], anchor: Path | None
     ) -> None:
         """One stretch, with anchors between; it ends early when an anchor asks to cool down."""
         if anchor is None:
-            plan: list[Planned | None] = list(stretch)
+            plan: list[PlannedVisit | None] = list(stretch)
         else:
             plan = list(self._with_anchors(stretch))
             files = {**files, _ANCHOR_ID: anchor}
         self._plan = plan
-        asked = [self._asked(one, files) for one in plan]
+        requests = [self._request(planned, files) for planned in plan]
         broken_off = False
 
         def go_on() -> bool:
             return self.go_on() and not broken_off
 
         def wanted(index: int) -> bool:
-            one = plan[index]
-            return one is None or (
-                not self.batch.failed(one.task) and one.task.task_id not in self.cancelled()
+            planned = plan[index]
+            return planned is None or (
+                not self.batch.failed(planned.task) and planned.task.task_id not in self.cancelled()
             )
 
-        for made in self.device.visits(asked, go_on, wanted):
-            one = plan[made.index]
-            if one is not None:
-                self._keep(one, made)
+        for result in self.device.visits(requests, go_on, wanted):
+            planned = plan[result.index]
+            if planned is not None:
+                self._keep(planned, result)
                 self._advance()
-            elif self._judge(made):
+            elif self._judge(result):
                 broken_off = self._fitness.may_cool_down
 
     def _advance(self) -> None:
@@ -143,38 +143,38 @@ class Measuring:
             self._advanced += 1
             self.progress.advance()
 
-    def _with_anchors(self, stretch: Sequence[Planned]) -> Iterator[Planned | None]:
+    def _with_anchors(self, stretch: Sequence[PlannedVisit]) -> Iterator[PlannedVisit | None]:
         """The visits with the anchor, None, first where it is not known to be good, and between."""
         assert self.protocol.anchor is not None  # noqa: S101 (there is a model of it)
         since = self._since_anchor
         if self._ratio is None or self._slow or not stretch:
             since = 0
             yield None
-        for one in stretch:
+        for planned in stretch:
             if since >= self.protocol.anchor.every:
                 since = 0
                 yield None
             since += 1
-            yield one
+            yield planned
 
-    def _keep(self, one: Planned, made: Made) -> None:
-        if isinstance(made.outcome, VisitFailed):
+    def _keep(self, planned: PlannedVisit, result: VisitResult) -> None:
+        if isinstance(result.outcome, VisitFailed):
             if self.status is not None:
                 self.status.count(failed=True)
-            if not self.batch.failed(one.task):
-                self.fail(one, made.outcome)
+            if not self.batch.failed(planned.task):
+                self.fail(planned, result.outcome)
             return
         self._since_anchor += 1
-        visit = self._as_visit(one, made, made.outcome)
-        self.batch.count(one.task, visit.rejected)
+        visit = self._as_visit(planned, result, result.outcome)
+        self.batch.count(planned.task, visit.rejected)
         if self.status is not None:
             self.status.count(rejected=bool(visit.rejected))
         hold = self.watch is not None and not visit.rejected
         self.spool.append(visit, held=hold)
         if hold:
-            self._held.append((one, visit))
+            self._held.append((planned, visit))
 
-    def _judge(self, made: Made) -> bool:
+    def _judge(self, result: VisitResult) -> bool:
         """Whether the anchor is slow; settles the visits since the last one.
 
         Raises:
@@ -183,15 +183,15 @@ class Measuring:
         """
         assert self.watch is not None  # noqa: S101 (there is a model of it)
         self._since_anchor = 0
-        if isinstance(made.outcome, VisitTimedOut):
-            raise DeviceNotReady(f"{self.device.serial} cannot run the anchor: {made.outcome}")
-        if isinstance(made.outcome, VisitFailed):
-            why = one_line(made.outcome)
+        if isinstance(result.outcome, VisitTimedOut):
+            raise DeviceNotReady(f"{self.device.serial} cannot run the anchor: {result.outcome}")
+        if isinstance(result.outcome, VisitFailed):
+            why = one_line(result.outcome)
             _log.warning("the anchor gave no number", why=why)
             self._ratio = 1.0
             self._release("")
             return False
-        verdict = self.watch.judge(made.outcome.statistics.p5_us)
+        verdict = self.watch.judge(result.outcome.statistics.p5_us)
         was_slow, self._slow = self._slow, verdict.state != "good"
         self._ratio = verdict.ratio
         reason = ""
@@ -210,29 +210,29 @@ class Measuring:
     def _release(self, rejected: str) -> None:
         """Visits since the last anchor may be uploaded, as rejected where there is a reason."""
         if rejected:
-            for one, _ in self._held:
-                self.batch.take_back(one.task, rejected)
+            for planned, _ in self._held:
+                self.batch.take_back(planned.task, rejected)
         self.spool.release([visit.id for _, visit in self._held], rejected)
         self._held.clear()
 
-    def _as_visit(self, one: Planned, made: Made, measured: Measured) -> Visit:
-        return self._note(one).visit(made, measured, self.protocol)
+    def _as_visit(self, planned: PlannedVisit, result: VisitResult, measured: Measured) -> Visit:
+        return self._label(planned).visit(result, measured, self.protocol)
 
-    def _asked(self, one: Planned | None, files: dict[str, Path]) -> Asked:
-        if one is None:
-            return Asked(files[_ANCHOR_ID])
-        note = self._note(one).model_dump_json()
-        return Asked(files[one.task.task_id], operators_to_profile(one.task), note)
+    def _request(self, planned: PlannedVisit | None, files: dict[str, Path]) -> VisitRequest:
+        if planned is None:
+            return VisitRequest(files[_ANCHOR_ID])
+        label = self._label(planned).model_dump_json()
+        return VisitRequest(files[planned.task.task_id], operators_to_profile(planned.task), label)
 
-    def _note(self, one: Planned) -> Note:
-        return Note(
+    def _label(self, planned: PlannedVisit) -> VisitLabel:
+        return VisitLabel(
             spool=self.spool.path.name,
-            task_id=one.task.task_id,
-            device_id=self.labels.device_id,
-            target_id=self.labels.target_id,
-            subject_hash=one.task.subject.content_hash,
-            round=one.round,
-            profiled=operators_to_profile(one.task) is not None,
+            task_id=planned.task.task_id,
+            device_id=self.ids.device_id,
+            target_id=self.ids.target_id,
+            subject_hash=planned.task.subject.content_hash,
+            round=planned.round,
+            profiled=operators_to_profile(planned.task) is not None,
             steps=self._steps,
             anchor_ratio=self._ratio,
         )

@@ -15,7 +15,7 @@ from device_agent.phones.properties import own_number
 from device_agent.text import one_line
 from device_agent.transports import transport_to
 from device_agent.transports.adb_server import server_address, server_phones, server_runs
-from device_agent.transports.base import SeenThrough, Transport, Way
+from device_agent.transports.base import PhoneRoute, Transport, Way
 from device_agent.transports.usb import NO_PERMISSION, usb_phones
 
 #: phones asked at the same time
@@ -44,7 +44,7 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class SeenPhone:
+class ListedPhone:
     """A phone, listed once however many ways lead to it."""
 
     #: what `run --phone` and `doctor` take
@@ -58,14 +58,14 @@ class SeenPhone:
     #: what is wrong and what to do, empty for a usable phone
     problem: str = ""
     #: the other ways to the same phone
-    also: tuple[SeenThrough, ...] = ()
+    also: tuple[PhoneRoute, ...] = ()
 
 
 @dataclass(frozen=True)
 class Discovery:
     """What was found, and where it was not possible to look."""
 
-    phones: tuple[SeenPhone, ...]
+    phones: tuple[ListedPhone, ...]
     notes: tuple[str, ...]
 
 
@@ -82,17 +82,17 @@ def discover(addresses: Sequence[str], folder: Path) -> Discovery:
         NoSuchDevice: an address is none.
     """
     notes: list[str] = []
-    seen = _plugged_in(notes)
-    seen += [SeenPhone(address, "tcp") for address in addresses]
+    phones = _plugged_in(notes)
+    phones += [ListedPhone(address, "tcp") for address in addresses]
     transports = [
-        None if phone.problem else transport_to(phone.serial, phone.way, folder) for phone in seen
+        None if phone.problem else transport_to(phone.serial, phone.way, folder) for phone in phones
     ]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        asked = list(pool.map(_asked, seen, transports))
-    return Discovery(tuple(listed_once(asked)), tuple(notes))
+        described = list(pool.map(_with_properties, phones, transports))
+    return Discovery(tuple(listed_once(described)), tuple(notes))
 
 
-class PluggedIn:
+class PluggedPhones:
     """Looks, again and again, for phones to measure on; what is wrong is said once.
 
     Args:
@@ -101,54 +101,54 @@ class PluggedIn:
 
     def __init__(self, way: Way | None) -> None:
         self._way = way
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
 
-    def __call__(self) -> list[SeenThrough]:
+    def __call__(self) -> list[PhoneRoute]:
         """The phones that are usable now, not asked anything."""
         notes: list[str] = []
-        seen = [phone for phone in _plugged_in(notes) if self._way in (None, phone.way)]
-        troubles = [f"{phone.serial} {phone.problem}" for phone in seen if phone.problem]
-        usable = [SeenThrough(phone.serial, phone.way) for phone in seen if not phone.problem]
+        phones = [phone for phone in _plugged_in(notes) if self._way in (None, phone.way)]
+        troubles = [f"{phone.serial} {phone.problem}" for phone in phones if phone.problem]
+        usable = [PhoneRoute(phone.serial, phone.way) for phone in phones if not phone.problem]
         if not usable:
             troubles += notes
             troubles.append("no phone to measure on: plug one in with USB debugging on")
         for trouble in troubles:
-            if trouble not in self._said:
-                self._said.add(trouble)
+            if trouble not in self._logged:
+                self._logged.add(trouble)
                 _log.warning("phones", why=one_line(trouble))
         return usable
 
 
-def listed_once(seen: Iterable[SeenPhone]) -> list[SeenPhone]:
+def listed_once(phones: Iterable[ListedPhone]) -> list[ListedPhone]:
     """Phones with the same number become one, with the best of its ways."""
-    groups: dict[str, list[SeenPhone]] = {}
-    for phone in seen:
+    groups: dict[str, list[ListedPhone]] = {}
+    for phone in phones:
         number = own_number(phone.number)
         key = f"number {number}" if number else f"{phone.way} {phone.serial}"
         groups.setdefault(key, []).append(phone)
     return [_best(group) for group in groups.values()]
 
 
-def _best(group: list[SeenPhone]) -> SeenPhone:
+def _best(group: list[ListedPhone]) -> ListedPhone:
     first, *others = sorted(group, key=_preference)
-    return replace(first, also=tuple(SeenThrough(phone.serial, phone.way) for phone in others))
+    return replace(first, also=tuple(PhoneRoute(phone.serial, phone.way) for phone in others))
 
 
-def _preference(phone: SeenPhone) -> int:
+def _preference(phone: ListedPhone) -> int:
     """The server where it holds the USB interface or a pairing, else straight to the phone."""
     if phone.way == "adb-server":
         return 3 if ":" in phone.serial else 0
     return 1 if phone.way == "usb" else 2
 
 
-def _plugged_in(notes: list[str]) -> list[SeenPhone]:
+def _plugged_in(notes: list[str]) -> list[ListedPhone]:
     """What the adb server has, and what is at USB beside that."""
-    seen = _at_server(notes)
-    held = {phone.serial for phone in seen}
-    return seen + [phone for phone in _at_usb(notes) if phone.serial not in held]
+    phones = _at_server(notes)
+    held = {phone.serial for phone in phones}
+    return phones + [phone for phone in _at_usb(notes) if phone.serial not in held]
 
 
-def _at_server(notes: list[str]) -> list[SeenPhone]:
+def _at_server(notes: list[str]) -> list[ListedPhone]:
     if not server_runs():
         host, port = server_address()
         notes.append(
@@ -161,7 +161,7 @@ def _at_server(notes: list[str]) -> list[SeenPhone]:
     except TransportLost as error:
         notes.append(f"the adb server's phones are not listed: {error}")
         return []
-    return [SeenPhone(serial, "adb-server", problem=_trouble(state)) for serial, state in listed]
+    return [ListedPhone(serial, "adb-server", problem=_trouble(state)) for serial, state in listed]
 
 
 def _trouble(state: str) -> str:
@@ -172,16 +172,18 @@ def _trouble(state: str) -> str:
     return _STATES.get(state, f"is in the state {state}, in which it cannot be measured")
 
 
-def _at_usb(notes: list[str]) -> list[SeenPhone]:
+def _at_usb(notes: list[str]) -> list[ListedPhone]:
     try:
         found = usb_phones()
     except AdbMissing as error:
         notes.append(f"USB is not looked at: {error}")
         return []
-    return [SeenPhone(phone.serial or phone.kind, "usb", problem=phone.problem) for phone in found]
+    return [
+        ListedPhone(phone.serial or phone.kind, "usb", problem=phone.problem) for phone in found
+    ]
 
 
-def _asked(phone: SeenPhone, transport: Transport | None) -> SeenPhone:
+def _with_properties(phone: ListedPhone, transport: Transport | None) -> ListedPhone:
     if transport is None:
         return phone
     with closing(transport):

@@ -80,7 +80,7 @@ class Examination:
 
     def checks(self) -> Iterator[Check]:
         """All of them, in an order in which the later ones build on the earlier."""
-        looks = (
+        checks = (
             self._shell,
             self._booted,
             self._android,
@@ -96,11 +96,11 @@ class Examination:
             self._pinning,
             self._clock,
         )
-        for look in looks:
+        for check in checks:
             try:
-                yield look()
+                yield check()
             except TransportLost as error:
-                name = look.__name__.lstrip("_")
+                name = check.__name__.lstrip("_")
                 advice = "see to the cable or the network, then look again"
                 yield Check(name, "bad", str(error), advice)
                 return

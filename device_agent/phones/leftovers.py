@@ -28,7 +28,7 @@ class Plan:
     target_id: str
     mark: str
     #: of each visit, what the caller gave
-    notes: list[str]
+    labels: list[str]
     #: of each visit, keys of the operators that are profiled
     keys: list[list[str] | None]
 
@@ -48,15 +48,15 @@ class Plan:
 def make_plan(
     target_id: str,
     mark: str,
-    notes: Sequence[str],
+    labels: Sequence[str],
     operators: Sequence[Sequence[Operator] | None],
 ) -> Plan:
     """The plan of a script; one note and one list of operators a visit."""
     keys = [None if one is None else [operator.key for operator in one] for one in operators]
-    return Plan(target_id, mark, list(notes), keys)
+    return Plan(target_id, mark, list(labels), keys)
 
 
-def left_stretches(transport: Transport) -> Iterator[tuple[Plan, str]]:
+def take_leftovers(transport: Transport) -> Iterator[tuple[Plan, str]]:
     """Ends the scripts that run, and takes from the phone what they wrote, with their plans.
 
     Scripts of agents that made no plans are removed.

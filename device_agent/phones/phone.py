@@ -15,16 +15,16 @@ from device_agent.benchmark_model.flags import (
 )
 from device_agent.cpu_time import busy_share, cpu_time
 from device_agent.errors import DeviceNotReady, VisitFailed, VisitTimedOut, WrongTarget
-from device_agent.measuring.device import Asked, Made, applied_steps
+from device_agent.measuring.device import VisitRequest, VisitResult, applied_steps
 from device_agent.phones.files import MODELS, QUICK_S, PhoneFiles
-from device_agent.phones.leftovers import Plan, left_stretches, make_plan
+from device_agent.phones.leftovers import Plan, make_plan, take_leftovers
 from device_agent.phones.probe import Choice, Probed, probe, take_clock
 from device_agent.phones.profiling import methods_of
-from device_agent.phones.read_files import look_command, looked
+from device_agent.phones.read_files import parse_values, read_command
 from device_agent.phones.readings import parse_battery, parse_thermal
 from device_agent.phones.results import UPTIME
 from device_agent.phones.script import ScriptedLaunch
-from device_agent.phones.stretch import StretchRunner
+from device_agent.phones.stretch import PhoneScripts
 from device_agent.transports.base import Transport
 from netspec.protocol import MeasurementProtocol, TargetIdentity
 from netspec.wire import ISOLATED, Conditions, TaskMethod
@@ -39,7 +39,7 @@ _LONGEST_VISIT_S = 2 * (2 * MAX_PHASE_S + _SPARE_S)
 
 
 @dataclass(frozen=True)
-class _Stretch:
+class _RunningScript:
     """A script that runs, or ran when the phone was lost."""
 
     launch: ScriptedLaunch
@@ -55,7 +55,7 @@ class Phone:
         transport: connected.
         choice: the runner, and how it is told to run models.
         protocol: how visits are made.
-        stretches: for tests: how scripts are run.
+        scripts: for tests: how scripts are run.
 
     Raises:
         DeviceNotReady: it went away, or cannot be used.
@@ -69,19 +69,19 @@ class Phone:
         transport: Transport,
         choice: Choice,
         protocol: MeasurementProtocol,
-        stretches: StretchRunner | None = None,
+        scripts: PhoneScripts | None = None,
     ) -> None:
         self._transport = transport
         self._choice = choice
         self._protocol = protocol
         self._files = PhoneFiles(transport)
-        self._stretches = stretches or StretchRunner(transport, _LONGEST_VISIT_S)
+        self._scripts = scripts or PhoneScripts(transport, _LONGEST_VISIT_S)
         self._flags = visit_flags(choice.program.kind, choice.delegate, choice.threads, protocol)
         self.methods: tuple[TaskMethod, ...] = (ISOLATED,)
         self._clock_is_ours = False
         self._names: Mapping[Path, str] = {}
-        self._lost: _Stretch | None = None
-        self._late: list[Made] = []
+        self._lost: _RunningScript | None = None
+        self._late: list[VisitResult] = []
         self._probed = self._probe()
 
     @property
@@ -139,14 +139,14 @@ class Phone:
             "dumpsys battery",
             "cat /proc/stat",
             f"sleep {window_s:g}; cat /proc/stat",
-            look_command(reader.zones),
+            read_command(reader.zones),
         )
         said = self._say(f"; echo {_NEXT}; ".join(questions), timeout_s=QUICK_S + window_s)
         answers = said.split(f"{_NEXT}\n")
         thermal, battery, before, after, zones = [*answers, *[""] * len(questions)][:5]
         seen = parse_thermal(thermal).model_dump(exclude_none=True)
         seen |= parse_battery(battery).model_dump(exclude_none=True)
-        celsius = reader.celsius(looked(zones))
+        celsius = reader.celsius(parse_values(zones))
         if celsius is not None:
             seen.setdefault("cpu_celsius", celsius)
         cores = self._probed.cores
@@ -156,44 +156,46 @@ class Phone:
 
     def visits(
         self,
-        asked: Sequence[Asked],
+        requests: Sequence[VisitRequest],
         go_on: Callable[[], bool],
         wanted: Callable[[int], bool],
-    ) -> Iterator[Made]:
+    ) -> Iterator[VisitResult]:
         """One script makes all of them; see `device.Device.visits`."""
-        kept = [index for index in range(len(asked)) if wanted(index)]
+        kept = [index for index in range(len(requests)) if wanted(index)]
         if not kept or not go_on():
             return
-        chosen = [asked[index] for index in kept]
+        chosen = [requests[index] for index in kept]
         mark = f"{_MARK} {uuid4().hex}"
         plan = make_plan(
             self.identity.id,
             mark,
-            [one.note for one in chosen],
-            [one.operators for one in chosen],
+            [request.label for request in chosen],
+            [request.operators for request in chosen],
         )
         launch = ScriptedLaunch(
-            folder=str(self._stretches.folder()),
+            folder=str(self._scripts.folder()),
             model_folder=str(MODELS),
             command=self._probed.command,
             flags=self._flags,
-            look=self._probed.reader.look,
+            condition_files=self._probed.reader.condition_files,
             mark=mark,
             least_s=(self._protocol.warmup_ms + self._protocol.measure_ms) / 1000,
             profile_flags=profile_flags(self._flags),
-            profiled=tuple(at for at, one in enumerate(chosen) if one.operators is not None),
+            profiled=tuple(
+                at for at, request in enumerate(chosen) if request.operators is not None
+            ),
             plan=plan.comment(),
         )
-        self._lost = _Stretch(launch, plan, kept)
-        names = [self._names[one.model] for one in chosen]
-        text, stuck = self._stretches.run(launch, names, go_on)
+        self._lost = _RunningScript(launch, plan, kept)
+        names = [self._names[request.model] for request in chosen]
+        text, stuck = self._scripts.run(launch, names, go_on)
         self._lost = None
         cut = stuck if isinstance(stuck, VisitTimedOut) else None
-        yield from self._made(text, plan, kept, cut)
+        yield from self._results(text, plan, kept, cut)
         if isinstance(stuck, DeviceNotReady):
             raise stuck
 
-    def late(self) -> Iterator[Made]:
+    def late(self) -> Iterator[VisitResult]:
         """See `device.Device.late`."""
         late, self._late = self._late, []
         return iter(late)
@@ -202,23 +204,23 @@ class Phone:
         """What the script wrote that ran when the phone was lost; it may still run: it is ended."""
         if self._lost is None:
             return
-        text = self._stretches.fetch_late(self._lost.launch)
+        text = self._scripts.fetch_late(self._lost.launch)
         lost, self._lost = self._lost, None
-        self._late = list(self._made(text, lost.plan, lost.kept))
+        self._late = list(self._results(text, lost.plan, lost.kept))
 
-    def left_behind(self) -> Iterator[tuple[str, Made]]:
-        """See `device.Device.left_behind`; what was measured as another target is left out."""
-        for found, text in left_stretches(self._transport):
+    def leftovers(self) -> Iterator[tuple[str, VisitResult]]:
+        """See `device.Device.leftovers`; what was measured as another target is left out."""
+        for found, text in take_leftovers(self._transport):
             if found.target_id == self.identity.id:
-                for made in self._made(text, found, range(len(found.notes))):
-                    yield found.notes[made.index], made
+                for result in self._results(text, found, range(len(found.labels))):
+                    yield found.labels[result.index], result
 
-    def _made(
+    def _results(
         self, text: str, plan: Plan, indexes: Sequence[int], cut: VisitFailed | None = None
-    ) -> Iterator[Made]:
+    ) -> Iterator[VisitResult]:
         uptime = self._say(f"cat {UPTIME}")
         reader = self._probed.reader
-        return reader.made(text, plan.mark, indexes, plan.operators, uptime, cut)
+        return reader.results(text, plan.mark, indexes, plan.operators, uptime, cut)
 
     def rest(self) -> None:
         """Gives the clock back; a phone that is away gets it back when it wakes."""

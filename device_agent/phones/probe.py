@@ -16,13 +16,13 @@ from device_agent.phones.properties import (
     parse_clusters,
     parse_properties,
 )
-from device_agent.phones.read_files import look_pattern, looked
+from device_agent.phones.read_files import parse_values, read_pattern_command
 from device_agent.phones.readings import is_cpu_zone
 from device_agent.phones.results import ResultsReader
 from device_agent.transports.base import Transport
 from netspec.protocol import ClockPolicy, Delegate, MeasurementProtocol, TargetIdentity
 
-_LIST_ZONES = look_pattern("/sys/class/thermal/thermal_zone*/type")
+_LIST_ZONES = read_pattern_command("/sys/class/thermal/thermal_zone*/type")
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _granted(clock: PhoneClock, protocol: MeasurementProtocol) -> ClockPolicy:
 
 
 def _cpu_zones(say: Callable[[str], str]) -> tuple[str, ...]:
-    zones = looked(say(_LIST_ZONES))
+    zones = parse_values(say(_LIST_ZONES))
     return tuple(
         f"{path.removesuffix('/type')}/temp" for path, kind in zones.items() if is_cpu_zone(kind)
     )

@@ -15,11 +15,10 @@ from device_agent.benchmark_model.output import parse_output
 from device_agent.benchmark_model.profile import parse_profile
 from device_agent.errors import DeviceNotReady, RunnerFailed, VisitFailed
 from device_agent.phones.files import MODELS, PhoneFiles
-from device_agent.phones.script import Said
 from device_agent.runners.kernels import times_of
 from device_agent.runners.probe_operator import ANCHOR_OPERATOR
 from device_agent.text import one_line
-from device_agent.transports.base import Transport
+from device_agent.transports.base import ShellResult, Transport
 from netspec.operators import Operator
 from netspec.protocol import Delegate
 from netspec.tflite import encode
@@ -32,26 +31,26 @@ _US_PER_MS = 1000
 _log = structlog.get_logger()
 
 
-def read_profile(said: Said, operators: Sequence[Operator], delegate: Delegate) -> Profile:
+def read_profile(launch: ShellResult, operators: Sequence[Operator], delegate: Delegate) -> Profile:
     """The profile that a launch printed.
 
     The tool prints means of the runs, in whole us.
 
     Args:
-        said: by the launch.
+        launch: of the runner.
         operators: of the network that ran; none of an uploaded model.
         delegate: that must have run it.
 
     Raises:
         VisitFailed: the launch failed, or its profile is not the network's.
     """
-    if said.exit_code:
+    if launch.exit_code:
         raise RunnerFailed(
-            f"benchmark_model ended with exit code {said.exit_code} when it was to profile"
+            f"benchmark_model ended with exit code {launch.exit_code} when it was to profile"
         )
-    output = parse_output(said.output)
-    require_delegation(said.output, delegate)
-    nodes = parse_profile(said.output)
+    output = parse_output(launch.output)
+    require_delegation(launch.output, delegate)
+    nodes = parse_profile(launch.output)
     means_us = np.array([[node.average_ms for node in nodes]]) * _US_PER_MS
     times_us, kernels = times_of(operators, [node.kind for node in nodes], means_us)
     return Profile(
@@ -66,7 +65,7 @@ def read_profile(said: Said, operators: Sequence[Operator], delegate: Delegate) 
 def methods_of(
     transport: Transport,
     files: PhoneFiles,
-    launch: Sequence[str],
+    command: Sequence[str],
     delegate: Delegate,
 ) -> tuple[TaskMethod, ...]:
     """How tasks can be measured with the phone's runner: it is tried with a small operator.
@@ -74,7 +73,7 @@ def methods_of(
     Args:
         transport: connected.
         files: the phone's.
-        launch: program and flags of a launch that profiles.
+        command: program and flags of a launch that profiles.
         delegate: that must run it.
     """
     try:
@@ -82,9 +81,9 @@ def methods_of(
             model = Path(folder) / "probe.tflite"
             model.write_bytes(encode([ANCHOR_OPERATOR]))
             name = files.push_models([model])[model]
-        command = f"{shlex.join([*launch, f'--graph={MODELS / name}'])} 2>&1"
-        said = transport.shell(command, timeout_s=_PROBE_S)
-        read_profile(Said(said.exit_code, said.output), [ANCHOR_OPERATOR], delegate)
+        line = f"{shlex.join([*command, f'--graph={MODELS / name}'])} 2>&1"
+        launch = transport.shell(line, timeout_s=_PROBE_S)
+        read_profile(launch, [ANCHOR_OPERATOR], delegate)
     except (VisitFailed, DeviceNotReady) as error:
         why = one_line(error)[:300]
         _log.warning("no profiles of operators", device=transport.serial, why=why)

@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from device_agent.phones.read_files import look_pattern
+from device_agent.phones.read_files import read_pattern_command
 from device_agent.text import clean
 
 _PROPERTY = re.compile(r"^\[(?P<name>[^\]]+)\]: \[(?P<value>.*)\]$", re.MULTILINE)
 _MAX_FREQUENCY = re.compile(r"/cpu(?P<core>[0-9]+)/cpufreq/cpuinfo_max_freq (?P<khz>[0-9]+)\s*$")
 #: what `parse_clusters` reads
-LIST_CLOCKS = look_pattern("/sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq")
+LIST_CLOCKS = read_pattern_command("/sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq")
 _SOCS = ("ro.soc.model", "ro.board.platform", "ro.hardware")
 _UNKNOWN = "unknown"
 #: what phones say that have no serial number of their own

@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Sequence
 
 
-def look_command(paths: Sequence[str]) -> str:
+def read_command(paths: Sequence[str]) -> str:
     """Prints a line `PATH VALUE` for each file: its first line, nothing where it cannot be read."""
-    return look_pattern(shlex.join(paths))
+    return read_pattern_command(shlex.join(paths))
 
 
-def look_pattern(pattern: str) -> str:
+def read_pattern_command(pattern: str) -> str:
     """The same for the files that a pattern of the shell's stands for."""
     return (
         f"for file in {pattern}; do "
@@ -19,7 +19,7 @@ def look_pattern(pattern: str) -> str:
     )
 
 
-def looked(text: str) -> dict[str, str]:
-    """Values by path, from the lines of a look."""
+def parse_values(text: str) -> dict[str, str]:
+    """Return the values by path from what such a command printed."""
     pairs = (line.partition(" ") for line in text.splitlines())
     return {path: value.strip() for path, _, value in pairs if path}

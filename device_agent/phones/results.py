@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from device_agent.benchmark_model.evidence import require_delegation
 from device_agent.benchmark_model.output import parse_output
 from device_agent.errors import DeviceNotReady, NoPercentiles, RunnerFailed, VisitFailed
-from device_agent.measuring.device import Made
+from device_agent.measuring.device import VisitResult
 from device_agent.phones.profiling import read_profile
 from device_agent.phones.readings import zone_celsius
 from device_agent.phones.script import ScriptVisit, finished_visits, visit_in_flight
@@ -42,11 +42,11 @@ class ResultsReader:
     zones: tuple[str, ...]
 
     @property
-    def look(self) -> tuple[str, ...]:
+    def condition_files(self) -> tuple[str, ...]:
         """Files that the script is to read around each visit."""
         return (UPTIME, _LOAD, self._clock, *self.zones)
 
-    def made(
+    def results(
         self,
         text: str,
         mark: str,
@@ -54,7 +54,7 @@ class ResultsReader:
         operators: Sequence[Sequence[Operator] | None],
         uptime: str,
         cut: VisitFailed | None = None,
-    ) -> Iterator[Made]:
+    ) -> Iterator[VisitResult]:
         """The visits in a text, as far as it came.
 
         Args:
@@ -70,7 +70,7 @@ class ResultsReader:
         """
         moment = _Moment(datetime.now(UTC), first_number(uptime))
         for visit in finished_visits(text, mark):
-            yield Made(
+            yield VisitResult(
                 index=indexes[visit.index],
                 started_at=moment.when(visit.before),
                 before=self._conditions(visit.before),
@@ -83,7 +83,7 @@ class ResultsReader:
                 raise DeviceNotReady(f"no visit was in flight, but {cut}")
             index, seen = in_flight
             before = self._conditions(seen)
-            yield Made(indexes[index], moment.when(seen), before, before, cut)
+            yield VisitResult(indexes[index], moment.when(seen), before, before, cut)
 
     def celsius(self, seen: Mapping[str, str]) -> float | None:
         """The greatest CPU temperature among what files say, None where none does."""
@@ -103,23 +103,23 @@ class ResultsReader:
             return error
 
     def _measured(self, visit: ScriptVisit, operators: Sequence[Operator] | None) -> Measured:
-        said = visit.said
+        launch = visit.launch
         try:
-            output = parse_output(said.output)
-            proof = require_delegation(said.output, self.delegate)
+            output = parse_output(launch.output)
+            proof = require_delegation(launch.output, self.delegate)
             statistics = output.statistics()
         except NoPercentiles:
             raise
         except VisitFailed as error:
-            if said.exit_code:
-                words = one_line(said.output)[-_MAX_WORDS:] or "nothing"
+            if launch.exit_code:
+                words = one_line(launch.output)[-_MAX_WORDS:] or "nothing"
                 raise RunnerFailed(
-                    f"benchmark_model ended with exit code {said.exit_code}; it said: {words}"
+                    f"benchmark_model ended with exit code {launch.exit_code}; it said: {words}"
                 ) from error
             raise
-        if said.exit_code:
-            raise RunnerFailed(f"benchmark_model ended with exit code {said.exit_code}")
-        raw = f"{proof}\n{said.output}"
+        if launch.exit_code:
+            raise RunnerFailed(f"benchmark_model ended with exit code {launch.exit_code}")
+        raw = f"{proof}\n{launch.output}"
         if operators is None or visit.profile is None:
             return Measured(statistics, raw[:_MAX_RAW])
         profile = read_profile(visit.profile, operators, self.delegate)

@@ -1,6 +1,6 @@
 """One script on the phone makes a whole stretch of visits, and what it wrote.
 
-While it runs, nothing is sent to the phone but a look at how far it is. Between visits it only
+While it runs, nothing is sent to the phone but the question how far it is. Between visits it only
 uses what the shell has built in, since each program started warms the phone up.
 """
 
@@ -10,7 +10,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from device_agent.phones.read_files import look_command, looked
+from device_agent.phones.read_files import parse_values, read_command
+from device_agent.transports.base import ShellResult
 
 #: another one after each restart of the phone
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -22,13 +23,13 @@ for model in {models}; do
   if [ -e stop ]; then break; fi
   echo $number > progress
   echo "{mark} begin $number"
-  {look}
+  {read_conditions}
   echo "{mark} run $number"
   {command} --graph={model_folder}/$model {flags} 2>&1
   code=$?
   echo
   echo "{mark} end $number $code"
-  {look}
+  {read_conditions}
 {profiles}  echo "{mark} done $number"
   number=$((number + 1))
 done
@@ -59,7 +60,7 @@ class ScriptedLaunch:
     command: tuple[str, ...]
     flags: tuple[str, ...]
     #: files read before and after each visit
-    look: tuple[str, ...]
+    condition_files: tuple[str, ...]
     #: begins every line of the script's own; the runner cannot know it
     mark: str
     #: what a visit takes at least, s
@@ -73,24 +74,16 @@ class ScriptedLaunch:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What one launch of the runner said, and how it ended."""
-
-    exit_code: int
-    output: str
-
-
-@dataclass(frozen=True)
 class ScriptVisit:
     """What the script wrote of one finished visit."""
 
     index: int
-    #: first lines of the files looked at
+    #: first lines of the condition files
     before: Mapping[str, str]
     after: Mapping[str, str]
-    said: Said
+    launch: ShellResult
     #: of the launch that profiled, None where there was none
-    profile: Said | None = None
+    profile: ShellResult | None = None
 
 
 def script_text(launch: ScriptedLaunch, models: Sequence[str]) -> str:
@@ -98,7 +91,7 @@ def script_text(launch: ScriptedLaunch, models: Sequence[str]) -> str:
     return _TEMPLATE.format(
         folder=shlex.quote(launch.folder),
         models=" ".join(map(shlex.quote, models)),
-        look=look_command(launch.look),
+        read_conditions=read_command(launch.condition_files),
         boot_id=_BOOT_ID,
         command=shlex.join(launch.command),
         model_folder=shlex.quote(launch.model_folder),
@@ -134,10 +127,10 @@ def finished_visits(text: str, mark: str) -> Iterator[ScriptVisit]:
         if found and ended and done:
             yield ScriptVisit(
                 index=int(number),
-                before=looked(before),
-                after=looked(after),
-                said=Said(int(code), output),
-                profile=_said(profile, f"\n{mark} profiled {number} ") if profiled else None,
+                before=parse_values(before),
+                after=parse_values(after),
+                launch=ShellResult(int(code), output),
+                profile=_result(profile, f"\n{mark} profiled {number} ") if profiled else None,
             )
 
 
@@ -147,12 +140,12 @@ def visit_in_flight(text: str, mark: str) -> tuple[int, dict[str, str]] | None:
     number, began, rest = section.partition("\n")
     if not began or f"{mark} done {number}\n" in rest:
         return None
-    return int(number), looked(rest.partition(f"{mark} run ")[0])
+    return int(number), parse_values(rest.partition(f"{mark} run ")[0])
 
 
-def _said(text: str, end: str) -> Said:
+def _result(text: str, end: str) -> ShellResult:
     output, _, rest = text.partition(end)
-    return Said(int(rest.partition("\n")[0]), output)
+    return ShellResult(int(rest.partition("\n")[0]), output)
 
 
 def _profiles(launch: ScriptedLaunch) -> str:

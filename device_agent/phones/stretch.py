@@ -28,7 +28,7 @@ _FETCH_S = 60.0
 _log = structlog.get_logger()
 
 
-class StretchRunner:
+class PhoneScripts:
     """Scripts on one phone, one at a time.
 
     Args:
@@ -118,22 +118,22 @@ class StretchRunner:
     ) -> DeviceNotReady | VisitTimedOut | None:
         """Looks until the script is over; why it ended early, None where it did not."""
         # Without a number, the script is only about to begin.
-        look = (
+        question = (
             f"cd {launch.folder} && pid=$(cat pid 2>/dev/null); if [ -e over ]; then echo over; "
             'elif [ -z "$pid" ] || kill -0 "$pid"; then echo "at $(cat progress)"; '
             "else echo dead; fi"
         )
-        asked_to_stop = False
+        stop_requested = False
         at, since = "at", time.monotonic()
         while True:
-            said = self._patiently(look)
-            if said == "over":
+            state = self._patiently(question)
+            if state == "over":
                 return None
-            if said != at:
-                at, since = said, time.monotonic()
-            if said == "dead":
+            if state != at:
+                at, since = state, time.monotonic()
+            if state == "dead":
                 # It may have come to its end between the two questions of one look.
-                if self._patiently(look) == "over":
+                if self._patiently(question) == "over":
                     return None
                 return DeviceNotReady(
                     f"{self._transport.serial} ended the script of its visits; did it restart?"
@@ -143,11 +143,11 @@ class StretchRunner:
                 return VisitTimedOut(
                     f"the visit took longer than {self._visit_timeout_s:g} s and was stopped"
                 )
-            if not asked_to_stop and not go_on():
+            if not stop_requested and not go_on():
                 self._patiently(f"echo stop > {launch.folder}/stop")
-                asked_to_stop = True
+                stop_requested = True
             left = soon_at - time.monotonic()
-            is_soon = left <= 0 or asked_to_stop
+            is_soon = left <= 0 or stop_requested
             self._sleep(SOON_POLL_S if is_soon else min(self._poll_s, max(left, SOON_POLL_S)))
 
     def _patiently(self, command: str) -> str:

@@ -15,7 +15,7 @@ import structlog
 from device_agent.errors import PhoneUnusable
 from device_agent.processes.status import StatusFile
 from device_agent.processes.stop import StopSignal
-from device_agent.transports.base import SeenThrough
+from device_agent.transports.base import PhoneRoute
 from netspec.console.parent import END_WITH_STDIN_VARIABLE
 
 #: between two looks at what is plugged in, s
@@ -56,8 +56,8 @@ class Supervisor:
         look_every_s: between two looks.
     """
 
-    seen: Callable[[], Sequence[SeenThrough]]
-    command: Callable[[SeenThrough], list[str]]
+    seen: Callable[[], Sequence[PhoneRoute]]
+    command: Callable[[PhoneRoute], list[str]]
     stop: StopSignal
     status_folder: Path
     look_every_s: float = LOOK_EVERY_S
@@ -81,7 +81,7 @@ class Supervisor:
         finally:
             self._end()
 
-    def _start(self, phone: SeenThrough, *, once: bool) -> None:
+    def _start(self, phone: PhoneRoute, *, once: bool) -> None:
         if phone.serial not in self._workers:
             self._workers[phone.serial] = _Worker(StatusFile(self.status_folder, phone.serial))
         worker = self._workers[phone.serial]

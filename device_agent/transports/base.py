@@ -11,7 +11,7 @@ Way = Literal["tcp", "usb", "adb-server"]
 
 
 @dataclass(frozen=True)
-class SeenThrough:
+class PhoneRoute:
     """A name of a phone, and the way that leads to it."""
 
     #: what `run --phone` and `doctor` take

@@ -19,7 +19,7 @@ from device_agent.measuring.spool import Spool
 from device_agent.phones.connect import reach
 from device_agent.phones.phone import Phone
 from device_agent.phones.probe import Choice
-from device_agent.phones.stretch import StretchRunner
+from device_agent.phones.stretch import PhoneScripts
 from device_agent.processes.stop import StopSignal
 from netspec.client.http import ProfilerHttp
 from netspec.protocol import PHONE, Anchor, CoolDown, MeasurementProtocol
@@ -79,8 +79,8 @@ def phone_bench(
     runner = FakeBenchmarkModel()
     runner.install(fake)
     transport = reach(fake.address, "tcp", folder)
-    stretches = StretchRunner(transport, 5.0, poll_s=0.01, patience_s=1.0, sleep=_nap)
-    device = Phone(transport, choice, protocol, stretches)
+    scripts = PhoneScripts(transport, 5.0, poll_s=0.01, patience_s=1.0, sleep=_nap)
+    device = Phone(transport, choice, protocol, scripts)
     peer = Peer(target_id=device.identity.id)
     stop = StopSignal()
     link = Link(

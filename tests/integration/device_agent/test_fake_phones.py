@@ -229,7 +229,7 @@ def hangs(
     bench: PhoneBench, monkeypatch: pytest.MonkeyPatch, chosen: Callable[[str], bool]
 ) -> None:
     """The runner never ends with models that are chosen by name."""
-    monkeypatch.setattr(bench.agent.bench.device._stretches, "_visit_timeout_s", 0.3)  # type: ignore[attr-defined]
+    monkeypatch.setattr(bench.agent.bench.device._scripts, "_visit_timeout_s", 0.3)  # type: ignore[attr-defined]
     bench.phone.pace = 1.0
     bench.phone.files.capacity = 2**40
 

@@ -134,13 +134,13 @@ INFO: count=
 
 def test_finished_visits_are_read_and_the_one_in_flight_left_out() -> None:
     first, second = finished_visits(WRITTEN, "@k")
-    assert (first.index, first.said.exit_code) == (0, 0)
+    assert (first.index, first.launch.exit_code) == (0, 0)
     assert first.before == {"/proc/uptime": "12.5 80.1"}
     assert first.after == {"/proc/uptime": "13.1 80.2"}
-    assert "still the runner's" in first.said.output
+    assert "still the runner's" in first.launch.output
     assert first.profile is None
-    assert (second.index, second.said.exit_code) == (1, 134)
-    assert second.said.output.strip() == "no newline at its end"
+    assert (second.index, second.launch.exit_code) == (1, 134)
+    assert second.launch.output.strip() == "no newline at its end"
 
 
 @settings(max_examples=40, deadline=None)
@@ -200,7 +200,7 @@ INFO: the profile
 
 def test_a_profile_stands_beside_its_visit() -> None:
     (visit,) = finished_visits(PROFILED, "@k")
-    assert visit.said.output.strip() == "plain"
+    assert visit.launch.output.strip() == "plain"
     assert visit.after == {"/proc/uptime": "13.1 80.2"}
     assert visit.profile is not None
     assert (visit.profile.exit_code, visit.profile.output.strip()) == (3, "INFO: the profile")

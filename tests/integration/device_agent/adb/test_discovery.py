@@ -12,10 +12,10 @@ from device_agent.cli import app
 from device_agent.commands import devices
 from device_agent.errors import AdbMissing, NoSuchDevice, RuntimeMissing, Unauthorised
 from device_agent.phones import discovery
-from device_agent.phones.discovery import PluggedIn, SeenPhone, discover
+from device_agent.phones.discovery import ListedPhone, PluggedPhones, discover
 from device_agent.transports import transport_to
 from device_agent.transports.adb_server import PORT_VARIABLE
-from device_agent.transports.base import SeenThrough
+from device_agent.transports.base import PhoneRoute
 from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
 from tests.integration.device_agent.adb.conftest import impatient
 from tests.phones.adbd import AdbdPhone
@@ -41,7 +41,7 @@ def test_phones_at_addresses_are_asked_who_they_are(
     gone.lose_power()
     addresses = [one.address, silent.address, gone.address, adbd_phone.address]
     found = discover(addresses, tmp_path)
-    assert found.phones[0] == SeenPhone(one.address, "tcp", "ONE", "Pixel 4", "12")
+    assert found.phones[0] == ListedPhone(one.address, "tcp", "ONE", "Pixel 4", "12")
     assert "did not end within 5 s" in found.phones[1].problem
     assert "no answer at" in found.phones[2].problem
     assert found.phones[3].model == "Pixel Test"
@@ -64,7 +64,7 @@ def test_a_phone_of_the_server_is_listed_once(fake_phones: FakePhones, tmp_path:
     found = discover([shared.address], tmp_path)
     mine = [phone for phone in found.phones if phone.number == "SHARED"]
     assert [(phone.serial, phone.way, phone.also) for phone in mine] == [
-        (shared.address, "tcp", (SeenThrough(shared.address, "adb-server"),))
+        (shared.address, "tcp", (PhoneRoute(shared.address, "adb-server"),))
     ]
     assert found.notes == ()
     shared.lose_power()
@@ -111,10 +111,10 @@ def test_usable_phones_are_taken_and_the_others_trouble_said_once(
     monkeypatch.setattr(discovery, "server_runs", lambda: True)
     monkeypatch.setattr(discovery, "server_phones", lambda _: list(states.items()))
     monkeypatch.setattr(discovery, "usb_phones", list)
-    look = PluggedIn(None)
-    assert look() == look() == [SeenThrough("A", "adb-server")]
+    look = PluggedPhones(None)
+    assert look() == look() == [PhoneRoute("A", "adb-server")]
     assert "".join(capsys.readouterr()).count("does not trust the adb server: unlock it") == 1
-    assert PluggedIn("usb")() == []
+    assert PluggedPhones("usb")() == []
     assert "no phone to measure on" in "".join(capsys.readouterr())
     states["B"] = "device"
     assert [phone.serial for phone in look()] == ["A", "B"]

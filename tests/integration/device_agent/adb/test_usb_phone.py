@@ -13,7 +13,7 @@ import usb1
 
 from device_agent.errors import TransportLost, Unauthorised
 from device_agent.phones import discovery
-from device_agent.phones.discovery import SeenPhone, discover
+from device_agent.phones.discovery import ListedPhone, discover
 from device_agent.transports import transport_to
 from device_agent.transports.adb_server import PORT_VARIABLE
 from device_agent.transports.libusb import usb_libraries
@@ -148,7 +148,7 @@ def test_an_untrusting_phone_at_usb(fake_phone: FakePhone, tmp_path: Path) -> No
 @pytest.mark.usefixtures("plugged")
 def test_usb_phones_are_found(tmp_path: Path) -> None:
     (phone,) = discover([], tmp_path).phones
-    assert phone == SeenPhone(SERIAL, "usb", "FAKE0000", "Pixel Test", "12")
+    assert phone == ListedPhone(SERIAL, "usb", "FAKE0000", "Pixel Test", "12")
 
 
 @pytest.mark.usefixtures("plugged")

@@ -11,7 +11,7 @@ from device_agent.processes import supervisor
 from device_agent.processes.status import DeviceStatus, read_statuses
 from device_agent.processes.stop import StopSignal
 from device_agent.processes.supervisor import Supervisor
-from device_agent.transports.base import SeenThrough
+from device_agent.transports.base import PhoneRoute
 from tests.waiting import wait_for
 
 _WRITES = "import sys, pathlib; pathlib.Path(sys.argv[1]).touch()"
@@ -24,7 +24,7 @@ def command(script: str, path: Path) -> list[str]:
 
 
 def test_every_phone_gets_a_process_and_all_are_waited_for(tmp_path: Path) -> None:
-    phones = [SeenThrough(name, "tcp") for name in ("a", "b", "c")]
+    phones = [PhoneRoute(name, "tcp") for name in ("a", "b", "c")]
     Supervisor(
         seen=lambda: phones,
         command=lambda one: command(_WRITES, tmp_path / one.serial),
@@ -37,7 +37,7 @@ def test_every_phone_gets_a_process_and_all_are_waited_for(tmp_path: Path) -> No
 
 def test_until_idle_tells_of_phones_that_were_not_measured(tmp_path: Path) -> None:
     made = Supervisor(
-        seen=lambda: [SeenThrough("well", "tcp"), SeenThrough("ill", "tcp")],
+        seen=lambda: [PhoneRoute("well", "tcp"), PhoneRoute("ill", "tcp")],
         command=lambda one: command(_WRITES if one.serial == "well" else _FAILS, tmp_path / "x"),
         stop=StopSignal(),
         status_folder=tmp_path / "status",
@@ -50,7 +50,7 @@ def test_until_idle_tells_of_phones_that_were_not_measured(tmp_path: Path) -> No
 def test_a_stop_ends_the_processes_and_waits_for_them(tmp_path: Path) -> None:
     stop = StopSignal()
     made = Supervisor(
-        seen=lambda: [SeenThrough("a", "usb")],
+        seen=lambda: [PhoneRoute("a", "usb")],
         command=lambda _: [sys.executable, "-c", _WAITS],
         stop=stop,
         status_folder=tmp_path / "status",
@@ -73,12 +73,12 @@ def test_a_process_that_fails_is_started_again_after_a_while(
     path = tmp_path / "tries"
     told: list[DeviceStatus] = []
 
-    def start(_: SeenThrough) -> list[str]:
+    def start(_: PhoneRoute) -> list[str]:
         told.extend(read_statuses(tmp_path / "status"))
         return command(_FAILS, path)
 
     made = Supervisor(
-        seen=lambda: [SeenThrough("a", "tcp")],
+        seen=lambda: [PhoneRoute("a", "tcp")],
         command=start,
         stop=stop,
         status_folder=tmp_path / "status",
@@ -86,13 +86,13 @@ def test_a_process_that_fails_is_started_again_after_a_while(
     )
     deadline = time.monotonic() + 30
 
-    def look() -> list[SeenThrough]:
+    def look() -> list[PhoneRoute]:
         worker = made._workers.get("a")
         enough = worker is not None and worker.failures == 3
         if enough:
             told.extend(read_statuses(tmp_path / "status"))
         stop.requested = enough or time.monotonic() > deadline
-        return [SeenThrough("a", "tcp")]
+        return [PhoneRoute("a", "tcp")]
 
     made.seen = look
     made.run(until_idle=False)
@@ -119,9 +119,9 @@ import sys
 from pathlib import Path
 from device_agent.processes.stop import StopSignal
 from device_agent.processes.supervisor import Supervisor
-from device_agent.transports.base import SeenThrough
+from device_agent.transports.base import PhoneRoute
 Supervisor(
-    seen=lambda: [SeenThrough("a", "tcp")],
+    seen=lambda: [PhoneRoute("a", "tcp")],
     command=lambda _: [sys.executable, "-c", sys.argv[1], sys.argv[2]],
     stop=StopSignal(),
     status_folder=Path(sys.argv[2]),

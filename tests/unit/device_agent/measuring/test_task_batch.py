@@ -2,13 +2,13 @@ from collections import Counter
 
 import pytest
 
-from device_agent.measuring.batch import Batch, Planned
+from device_agent.measuring.task_batch import PlannedVisit, TaskBatch
 from netspec.wire import TaskOutcome
 from tests.unit.device_agent.messages import lease
 
 
 def test_outcomes_tell_done_failed_and_unfinished() -> None:
-    batch = Batch(lease({"a": 2, "b": 1, "c": 3}))
+    batch = TaskBatch(lease({"a": 2, "b": 1, "c": 3}))
     a, b, c = batch.tasks
     batch.count(a)
     batch.count(a)
@@ -24,7 +24,7 @@ def test_outcomes_tell_done_failed_and_unfinished() -> None:
 
 
 def test_a_failure_outweighs_the_visits_made_before_it() -> None:
-    batch = Batch(lease({"a": 1}))
+    batch = TaskBatch(lease({"a": 1}))
     (task,) = batch.tasks
     batch.count(task)
     batch.fail(task, "x" * 5_000)
@@ -33,8 +33,8 @@ def test_a_failure_outweighs_the_visits_made_before_it() -> None:
     assert len(outcome.reason) == 2_000
 
 
-def all_of(batch: Batch) -> list[Planned]:
-    planned: list[Planned] = []
+def all_of(batch: TaskBatch) -> list[PlannedVisit]:
+    planned: list[PlannedVisit] = []
     while stretch := batch.stretch(1):
         planned += stretch
         for one in stretch:
@@ -44,21 +44,21 @@ def all_of(batch: Batch) -> list[Planned]:
 
 def test_stretches_hold_each_tasks_visits_in_an_order_of_the_lease() -> None:
     visits = {"a": 2, "b": 1, "c": 3, "d": 3, "e": 3}
-    planned = all_of(Batch(lease(visits)))
+    planned = all_of(TaskBatch(lease(visits)))
     assert Counter(one.task.task_id for one in planned) == visits
     assert [one.round for one in planned] == sorted(one.round for one in planned)
-    assert planned == all_of(Batch(lease(visits)))
-    assert planned != all_of(Batch(lease(visits, "another lease")))
+    assert planned == all_of(TaskBatch(lease(visits)))
+    assert planned != all_of(TaskBatch(lease(visits, "another lease")))
 
 
 def test_a_stretch_is_whole_rounds() -> None:
-    batch = Batch(lease({"a": 3, "b": 3}))
+    batch = TaskBatch(lease({"a": 3, "b": 3}))
     assert [len(batch.stretch(3)), len(batch.stretch(3))] == [4, 2]
 
 
 @pytest.mark.parametrize("visits", [1, 2, 3, 40])
 def test_what_was_rejected_is_visited_again_but_not_for_ever(visits: int) -> None:
-    batch = Batch(lease({"a": visits}))
+    batch = TaskBatch(lease({"a": visits}))
     made = 0
     while stretch := batch.stretch(1):
         for one in stretch:
@@ -74,7 +74,7 @@ def test_what_was_rejected_is_visited_again_but_not_for_ever(visits: int) -> Non
 
 
 def test_a_visit_that_is_taken_back_is_made_again() -> None:
-    batch = Batch(lease({"a": 1}))
+    batch = TaskBatch(lease({"a": 1}))
     (one,) = batch.stretch(1)
     batch.count(one.task)
     assert batch.stretch(1) == []
@@ -86,7 +86,7 @@ def test_a_visit_that_is_taken_back_is_made_again() -> None:
 
 
 def test_failed_and_cancelled_tasks_are_planned_no_more() -> None:
-    batch = Batch(lease({"a": 2, "b": 2, "c": 2}))
+    batch = TaskBatch(lease({"a": 2, "b": 2, "c": 2}))
     batch.fail(batch.tasks[0], "no")
     planned = batch.stretch(10, {"b"})
     assert {one.task.task_id for one in planned} == {"c"}

@@ -27,7 +27,7 @@ _SPARE = 2
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedVisit:
     """One visit to make."""
 
     task: LeasedTask
@@ -35,7 +35,7 @@ class Planned:
     round: int
 
 
-class Batch:
+class TaskBatch:
     """The tasks of one lease, the visits made of them, and how each ends."""
 
     def __init__(self, lease: Lease) -> None:
@@ -48,7 +48,7 @@ class Batch:
         self._rounds = deque(enumerate(self._shuffled(self._wanted())))
         self._next_round = len(self._rounds)
 
-    def stretch(self, at_least: int, dropped: Collection[str] = ()) -> list[Planned]:
+    def stretch(self, at_least: int, dropped: Collection[str] = ()) -> list[PlannedVisit]:
         """The next visits: whole rounds until there are enough; empty when all is done.
 
         When every round was gone through, tasks with rejected visits are visited again.
@@ -98,8 +98,8 @@ class Batch:
         """How each task ended: failed, done with all its visits, or unfinished."""
         return tuple(self._outcome(task) for task in self._tasks.values())
 
-    def _take(self, at_least: int, dropped: Collection[str]) -> list[Planned]:
-        planned: list[Planned] = []
+    def _take(self, at_least: int, dropped: Collection[str]) -> list[PlannedVisit]:
+        planned: list[PlannedVisit] = []
         while len(planned) < at_least and self._rounds:
             number, ids = self._rounds.popleft()
             planned += self._planned(number, ids, dropped)
@@ -127,9 +127,9 @@ class Batch:
     def _shuffled(self, wanted: dict[str, int]) -> list[list[str]]:
         return interleaved_rounds(wanted, f"{self._seed} {sum(self._made.values())}")
 
-    def _planned(self, number: int, ids: list[str], dropped: Collection[str]) -> list[Planned]:
+    def _planned(self, number: int, ids: list[str], dropped: Collection[str]) -> list[PlannedVisit]:
         return [
-            Planned(self._tasks[task_id], number)
+            PlannedVisit(self._tasks[task_id], number)
             for task_id in ids
             if task_id not in self._failures and task_id not in dropped
         ]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from device_agent.measuring.notes import keep_left_behind
+from device_agent.measuring.visit_label import keep_leftovers
 from device_agent.phones.files import STRETCHES
 from device_agent.phones.phone import Phone
 from netspec.protocol import MeasurementProtocol
@@ -34,7 +34,7 @@ def killed_agent(phone: FakePhone, folder: Path, at: int) -> None:
             if len(bench.runner.launched) >= at:
                 raise Killed
 
-        device._stretches._sleep = die
+        device._scripts._sleep = die
         in_network(bench, TASK)
         with pytest.raises(Killed):
             bench.run()
@@ -44,7 +44,7 @@ def killed_agent(phone: FakePhone, folder: Path, at: int) -> None:
 
 def left(bench: PhoneBench) -> int:
     """Visits that the new agent finds."""
-    return keep_left_behind(bench.agent.bench.device, bench.spool, NO_ANCHOR)
+    return keep_leftovers(bench.agent.bench.device, bench.spool, NO_ANCHOR)
 
 
 def test_the_next_agent_keeps_what_the_phone_measured(

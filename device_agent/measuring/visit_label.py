@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from device_agent.errors import DeviceNotReady
 from device_agent.measuring.acceptance import rejection
-from device_agent.measuring.device import Made, MeasuringDevice
+from device_agent.measuring.device import MeasuringDevice, VisitResult
 from device_agent.measuring.spool import Spool
 from device_agent.runners.base import Measured
 from device_agent.text import one_line
@@ -25,7 +25,7 @@ _MAX_REASON = 500
 _log = structlog.get_logger()
 
 
-class Note(BaseModel):
+class VisitLabel(BaseModel):
     """One visit before it is made."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,7 +43,9 @@ class Note(BaseModel):
     steps: tuple[str, ...]
     anchor_ratio: float | None
 
-    def visit(self, made: Made, measured: Measured, protocol: MeasurementProtocol) -> Visit:
+    def visit(
+        self, result: VisitResult, measured: Measured, protocol: MeasurementProtocol
+    ) -> Visit:
         """The visit, now that it was made."""
         rejected = rejection(measured.statistics, measured.clean_share, protocol.acceptance)
         known = {"steps": self.steps, "anchor_ratio": self.anchor_ratio}
@@ -54,10 +56,10 @@ class Note(BaseModel):
             target_id=self.target_id,
             subject_hash=self.subject_hash,
             round=self.round,
-            started_at=made.started_at,
+            started_at=result.started_at,
             statistics=measured.statistics,
-            before=made.before.model_copy(update=known),
-            after=made.after,
+            before=result.before.model_copy(update=known),
+            after=result.after,
             rejected=rejected[:_MAX_REASON],
             raw=measured.raw,
             # A file may be visited for another task, too, that did not ask for it.
@@ -65,16 +67,16 @@ class Note(BaseModel):
         )
 
 
-def keep_left_behind(device: MeasuringDevice, spool: Spool, protocol: MeasurementProtocol) -> int:
+def keep_leftovers(device: MeasuringDevice, spool: Spool, protocol: MeasurementProtocol) -> int:
     """Spools what an agent before this one had the device measure; how many visits there are.
 
     Visits for another server go to its spool, where that is known here.
     """
     kept = 0
     try:
-        for text, made in device.left_behind():
-            if isinstance(made.outcome, Measured) and (note := _read(text)) is not None:
-                kept += _append(note, note.visit(made, made.outcome, protocol), spool)
+        for text, result in device.leftovers():
+            if isinstance(result.outcome, Measured) and (label := _read(text)) is not None:
+                kept += _append(label, label.visit(result, result.outcome, protocol), spool)
     except DeviceNotReady as error:
         why = one_line(error)
         _log.warning("not all visits of the agent before were fetched", why=why)
@@ -83,23 +85,23 @@ def keep_left_behind(device: MeasuringDevice, spool: Spool, protocol: Measuremen
     return kept
 
 
-def _read(text: str) -> Note | None:
+def _read(text: str) -> VisitLabel | None:
     """The note; None where there is none, as of the anchor, or another version's agent wrote it."""
     try:
-        return Note.model_validate_json(text) if text else None
+        return VisitLabel.model_validate_json(text) if text else None
     except ValidationError as error:
         _log.warning("a visit of another version of the agent is dropped", why=one_line(error))
         return None
 
 
-def _append(note: Note, visit: Visit, spool: Spool) -> bool:
-    path = spool.path.with_name(note.spool)
+def _append(label: VisitLabel, visit: Visit, spool: Spool) -> bool:
+    path = spool.path.with_name(label.spool)
     if path == spool.path:
         spool.append(visit)
     elif path.exists():
         with Spool(path) as other:
             other.append(visit)
     else:
-        _log.warning("a visit for a server unknown here is dropped", task=note.task_id)
+        _log.warning("a visit for a server unknown here is dropped", task=label.task_id)
         return False
     return True
