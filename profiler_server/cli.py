@@ -135,13 +135,13 @@ def rederive(database_url: DatabaseUrl = None) -> None:
     Example: profiler-server rederive
     """
     from profiler_server.entries import derivation  # noqa: PLC0415
-    from profiler_server.entries import share_repository as shares  # noqa: PLC0415
+    from profiler_server.entries import derived_repository as derived  # noqa: PLC0415
 
     with (
         open_database(database_url, task="derive entries") as (database, _),
         database.write() as session,
     ):
-        before = shares.count_derived_entries(session)
+        before = derived.count_derived_entries(session)
         after = derivation.rederive(session)
     typer.echo(f"{after} entries derived ({before} before)")
 

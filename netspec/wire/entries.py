@@ -1,4 +1,4 @@
-"""What an entry is made of: its devices' shares and its visits."""
+"""What an entry is made of: its devices' estimates and its visits."""
 
 from __future__ import annotations
 

@@ -56,11 +56,11 @@ class DeviceGuard:
         Raises:
             Problem: `foreign-device`.
         """
-        asked = [one for one in device_ids if not self.knows(who, one)]
-        if not asked:
+        unknown = [one for one in device_ids if not self.knows(who, one)]
+        if not unknown:
             return
         with self._database.read() as session:
-            owners = repository.owners(session, asked)
+            owners = repository.owners(session, unknown)
         self.check_owners(who, owners)
 
     def remember(self, who: Principal, name: str) -> None:

@@ -37,7 +37,7 @@ def register_device(
 def list_devices(database: DatabaseDep, paging: PagingDep, _: Anyone) -> list[Device]:
     """Devices, by agent and serial."""
     with database.read() as session:
-        return paging.answer(service.list_devices(session, paging.asked))
+        return paging.answer(service.list_devices(session, paging.page_request))
 
 
 @router.get("/devices/{device_id}")
@@ -86,7 +86,7 @@ def release_device(
 def list_targets(database: DatabaseDep, paging: PagingDep, _: Anyone) -> list[Target]:
     """Targets with what their tables hold, oldest first."""
     with database.read() as session:
-        return paging.answer(service.list_targets(session, paging.asked))
+        return paging.answer(service.list_targets(session, paging.page_request))
 
 
 @router.get("/targets/{target_id}")

@@ -13,7 +13,7 @@ from netspec.wire import DeviceRegistration, TaskMethod
 from profiler_server.devices.rows import DeviceRow, DeviceTargetRow, ServerRow, TargetRow
 from profiler_server.kit.ids import new_id
 from profiler_server.kit.sql.bulk import insert_absent
-from profiler_server.kit.sql.many_values import among
+from profiler_server.kit.sql.many_values import is_in
 from profiler_server.kit.sql.pages import Page, PageRequest, read_page
 
 #: how exactly it is kept when an agent has spoken
@@ -64,10 +64,10 @@ def set_device_targets(session: Session, device_id: str, target_ids: Sequence[st
     )
 
 
-def devices(session: Session, asked: PageRequest) -> Page[DeviceRow]:
+def devices(session: Session, page_request: PageRequest) -> Page[DeviceRow]:
     """Devices, by agent and serial."""
     order = (DeviceRow.agent, DeviceRow.serial)
-    page = read_page(session, select(DeviceRow), order, asked)
+    page = read_page(session, select(DeviceRow), order, page_request)
     return page.with_items([row[0] for row in page.items])
 
 
@@ -157,7 +157,7 @@ def target_ids(session: Session, device_id: str) -> list[str]:
 def protocols(session: Session, device_ids: Iterable[str]) -> dict[str, str]:
     """The protocol, as JSON, of those of the ids that are devices."""
     rows = session.execute(
-        select(DeviceRow.id, DeviceRow.protocol).where(among(session, DeviceRow.id, device_ids))
+        select(DeviceRow.id, DeviceRow.protocol).where(is_in(session, DeviceRow.id, device_ids))
     )
     return dict(rows.all())
 
@@ -201,9 +201,9 @@ def known_targets(session: Session, target_ids: Collection[str]) -> set[str]:
     return set(session.scalars(select(TargetRow.id).where(TargetRow.id.in_(target_ids))))
 
 
-def page_of_targets(session: Session, asked: PageRequest) -> Page[TargetRow]:
+def page_of_targets(session: Session, page_request: PageRequest) -> Page[TargetRow]:
     """Targets, oldest first."""
-    page = read_page(session, select(TargetRow), (TargetRow.created_at, TargetRow.id), asked)
+    page = read_page(session, select(TargetRow), (TargetRow.created_at, TargetRow.id), page_request)
     return page.with_items([row[0] for row in page.items])
 
 

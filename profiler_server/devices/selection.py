@@ -74,7 +74,7 @@ def _offers(session: Session) -> list[Offer]:
 
 
 def _nothing(wanted: TargetSelector, method: TaskMethod, offers: list[Offer]) -> Problem:
-    asked = wanted.model_dump_json(exclude_none=True, exclude_defaults=True)
+    description = wanted.model_dump_json(exclude_none=True, exclude_defaults=True)
     known = list(dict.fromkeys(str(one) for one in offers))
     there_is = "no device has registered yet"
     if known:
@@ -83,7 +83,7 @@ def _nothing(wanted: TargetSelector, method: TaskMethod, offers: list[Offer]) ->
         there_is = f"there are: {shown}"
     return Problem(
         "nothing-selected",
-        f"no device with a target matches {asked} and can measure {method}; {there_is}. "
+        f"no device with a target matches {description} and can measure {method}; {there_is}. "
         "GET /v1/devices shows the labels; how visits are made is chosen where a device's agent is "
         "started: `device-agent run` with --runs, --warmup-ms, --threads, --delegate or "
         "--protocol makes another target",

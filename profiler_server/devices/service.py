@@ -65,13 +65,13 @@ def register(
     )
 
 
-def list_devices(session: Session, asked: PageRequest) -> Page[Device]:
+def list_devices(session: Session, page_request: PageRequest) -> Page[Device]:
     """Devices, by agent and serial.
 
     Raises:
         Problem: `invalid-request`: the cursor is not one of this list.
     """
-    page = repository.devices(session, asked)
+    page = repository.devices(session, page_request)
     return page.with_items(_devices(session, page.items))
 
 
@@ -167,13 +167,13 @@ def _device(row: DeviceRow, target_ids: Sequence[str]) -> Device:
     )
 
 
-def list_targets(session: Session, asked: PageRequest) -> Page[Target]:
+def list_targets(session: Session, page_request: PageRequest) -> Page[Target]:
     """Targets, oldest first.
 
     Raises:
         Problem: `invalid-request`: the cursor is not one of this list.
     """
-    page = repository.page_of_targets(session, asked)
+    page = repository.page_of_targets(session, page_request)
     counts = repository.counts_by_target(session, [row.id for row in page.items])
     return page.with_items([_target(row, counts.get(row.id, (0, 0))) for row in page.items])
 

@@ -17,7 +17,7 @@ from profiler_server.subjects.rows import SubjectRow
 
 
 @dataclass(frozen=True)
-class Look:
+class RecheckedSubject:
     """A subject of a recheck, with p5 of its accepted visits (us, ascending) before and since."""
 
     subject: SubjectRow
@@ -25,7 +25,9 @@ class Look:
     since: list[float]
 
 
-def looks(session: Session, job_id: str, since: datetime) -> Sequence[Look]:
+def rechecked_subjects(
+    session: Session, job_id: str, since: datetime
+) -> Sequence[RecheckedSubject]:
     """What was measured of the job's subjects, by their names."""
     of_job = TaskRow.job_id == job_id
     subjects = session.scalars(
@@ -34,7 +36,7 @@ def looks(session: Session, job_id: str, since: datetime) -> Sequence[Look]:
         .where(of_job)
         .order_by(SubjectRow.name, SubjectRow.hash)
     )
-    found = {subject.hash: Look(subject, [], []) for subject in subjects}
+    rechecked = {subject.hash: RecheckedSubject(subject, [], []) for subject in subjects}
     of_task = (VisitRow.subject_hash == TaskRow.subject_hash) & (
         VisitRow.target_id == TaskRow.target_id
     )
@@ -44,9 +46,9 @@ def looks(session: Session, job_id: str, since: datetime) -> Sequence[Look]:
         .where(of_job, VisitRow.rejected == "")
         .order_by(VisitRow.p5_us)
     ):
-        look = found[subject_hash]
-        (look.since if stored_at >= since else look.before).append(p5_us)
-    return list(found.values())
+        subject = rechecked[subject_hash]
+        (subject.since if stored_at >= since else subject.before).append(p5_us)
+    return list(rechecked.values())
 
 
 def verdict(session: Session, target_id: str) -> VerdictRow | None:

@@ -14,8 +14,8 @@ from profiler_server.devices import repository as devices
 from profiler_server.drift import repository
 from profiler_server.drift.judging import judge
 from profiler_server.drift.verdicts import VERDICT, TableVerdict
+from profiler_server.entries import derived_repository as derived
 from profiler_server.entries import repository as measurements
-from profiler_server.entries import share_repository as shares
 from profiler_server.entries.repository import EntryOfSubject
 from profiler_server.events import repository as events
 from profiler_server.events.rows import EventKind
@@ -143,7 +143,7 @@ def _measured_alone(
     their networks are measured again.
     """
     operators = [one for one in found if one[1].kind == "operator"]
-    visited = shares.visited(session, target_id, [subject.hash for _, subject in operators])
+    visited = derived.visited(session, target_id, [subject.hash for _, subject in operators])
     return [one for one in operators if one[1].hash in visited]
 
 

@@ -8,11 +8,11 @@ from operator import itemgetter
 from sqlalchemy.orm import Session
 
 from profiler_server.devices import repository as devices
+from profiler_server.entries import derived_repository as repository
 from profiler_server.entries import in_network, isolated
 from profiler_server.entries import profile_repository as profiles
-from profiler_server.entries import share_repository as repository
+from profiler_server.entries.device_samples import Samples
 from profiler_server.entries.profiled import ProfileSamples
-from profiler_server.entries.shares import Samples
 
 #: subjects whose visits are held in memory at a time
 _CHUNK = 500

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from profiler_server.devices.rows import DeviceRow
 from profiler_server.entries.repository import EntryOfSubject
 from profiler_server.entries.rows import DeviceEstimateRow, EntryRow, VisitRow
-from profiler_server.kit.sql.many_values import among
+from profiler_server.kit.sql.many_values import is_in
 from profiler_server.kit.sql.pages import Page, PageRequest, read_page
 from profiler_server.subjects.rows import SubjectRow
 
@@ -25,7 +25,7 @@ def device_estimates(
         .join(DeviceRow, DeviceRow.id == DeviceEstimateRow.device_id)
         .where(
             DeviceEstimateRow.target_id == target_id,
-            among(session, DeviceEstimateRow.subject_hash, subject_hashes),
+            is_in(session, DeviceEstimateRow.subject_hash, subject_hashes),
         )
         .order_by(DeviceEstimateRow.device_id)
     )
@@ -42,7 +42,7 @@ def rejected_visits(
         select(VisitRow.subject_hash, func.count())
         .where(
             VisitRow.target_id == target_id,
-            among(session, VisitRow.subject_hash, subject_hashes),
+            is_in(session, VisitRow.subject_hash, subject_hashes),
             VisitRow.rejected != "",
         )
         .group_by(VisitRow.subject_hash)
@@ -51,7 +51,7 @@ def rejected_visits(
 
 
 def disagreeing(
-    session: Session, target_id: str, at_least_percent: float, asked: PageRequest
+    session: Session, target_id: str, at_least_percent: float, page_request: PageRequest
 ) -> Page[EntryOfSubject]:
     """The entries whose devices differ by so much, by name."""
     query = (
@@ -59,16 +59,16 @@ def disagreeing(
         .join(SubjectRow, SubjectRow.hash == EntryRow.subject_hash)
         .where(EntryRow.target_id == target_id, EntryRow.disagreement_percent >= at_least_percent)
     )
-    page = read_page(session, query, (SubjectRow.name, SubjectRow.hash), asked)
+    page = read_page(session, query, (SubjectRow.name, SubjectRow.hash), page_request)
     return page.with_items([(row[0], row[1]) for row in page.items])
 
 
 def visits(
-    session: Session, target_id: str, subject_hash: str, asked: PageRequest
+    session: Session, target_id: str, subject_hash: str, page_request: PageRequest
 ) -> Page[VisitRow]:
     """The visits of a subject on a target, those that were left out too, in the order stored."""
     query = select(VisitRow).where(
         VisitRow.target_id == target_id, VisitRow.subject_hash == subject_hash
     )
-    page = read_page(session, query, (VisitRow.stored_at, VisitRow.digest), asked)
+    page = read_page(session, query, (VisitRow.stored_at, VisitRow.digest), page_request)
     return page.with_items([row[0] for row in page.items])

@@ -39,7 +39,7 @@ def detail(session: Session, target_id: str, subject_hash: str) -> EntryDetail:
 
 
 def disagreement(
-    session: Session, target_id: str, at_least_percent: float, asked: PageRequest
+    session: Session, target_id: str, at_least_percent: float, page_request: PageRequest
 ) -> Page[EntryDetail]:
     """The entries whose devices differ by so much, by name.
 
@@ -47,12 +47,12 @@ def disagreement(
         Problem: `unknown-target`, or `invalid-request`: the cursor is not one of this list.
     """
     require_target(session, target_id)
-    page = details.disagreeing(session, target_id, at_least_percent, asked)
+    page = details.disagreeing(session, target_id, at_least_percent, page_request)
     return page.with_items(_details(session, target_id, page.items))
 
 
 def visits(
-    session: Session, target_id: str, subject_hash: str, asked: PageRequest
+    session: Session, target_id: str, subject_hash: str, page_request: PageRequest
 ) -> Page[StoredVisit]:
     """The visits of a subject on a target, accepted or not, in the order stored.
 
@@ -60,7 +60,7 @@ def visits(
         Problem: `unknown-target`, or `invalid-request`: the cursor is not one of this list.
     """
     require_target(session, target_id)
-    page = details.visits(session, target_id, subject_hash, asked)
+    page = details.visits(session, target_id, subject_hash, page_request)
     return page.with_items([_stored(row) for row in page.items])
 
 
@@ -93,7 +93,7 @@ def _details(
 def _detail(
     found: EntryOfSubject, of_devices: Sequence[tuple[DeviceEstimateRow, DeviceRow]], rejected: int
 ) -> EntryDetail:
-    shares = [
+    estimates = [
         DeviceEstimate(
             device_id=device.id,
             agent=device.agent,
@@ -106,11 +106,11 @@ def _detail(
         )
         for row, device in of_devices
     ]
-    lows, highs = [one.low_ms for one in shares], [one.high_ms for one in shares]
+    lows, highs = [row.low_ms for row in estimates], [row.high_ms for row in estimates]
     return EntryDetail(
         target_id=found[0].target_id,
         entry=isolated.to_wire(found),
-        devices=tuple(shares),
+        devices=tuple(estimates),
         agree=max(lows, default=0.0) <= min(highs, default=0.0),
         rejected_visits=rejected,
     )

@@ -7,9 +7,9 @@ from collections.abc import Collection
 from sqlalchemy.orm import Session
 
 from netspec.wire import OperatorSubject, Visit
+from profiler_server.entries import derived_repository as derived
 from profiler_server.entries import isolated as entries
 from profiler_server.entries import profile_repository as profiles
-from profiler_server.entries import share_repository as shares
 from profiler_server.entries.profiled import PositionEstimates, ProfiledNetwork, ProfileSamples
 from profiler_server.entries.rows import InNetworkEstimateRow
 from profiler_server.kit.sql.bulk import Row
@@ -144,7 +144,7 @@ def merge_into_entries(session: Session, target_id: str) -> None:
         for key, merged in merge(isolated, in_network).items():
             if merged is not isolated.get(key):
                 rows.append(_row(target_id, inside[key], alone.get(key), merged))
-    shares.put_entries(session, target_id, rows)
+    derived.put_entries(session, target_id, rows)
 
 
 def _row(target_id: str, inside: InNetworkEstimateRow, alone: Row | None, merged: Priced) -> Row:
@@ -152,7 +152,7 @@ def _row(target_id: str, inside: InNetworkEstimateRow, alone: Row | None, merged
     row: Row = {
         "target_id": target_id,
         "subject_hash": inside.subject_hash,
-        "method": shares.IN_NETWORK,
+        "method": derived.IN_NETWORK,
         "fitted_from": None,
         "value_ms": merged.value_ms,
         "low_ms": low_ms,

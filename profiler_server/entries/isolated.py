@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 
 from netspec.statistics import Estimate, estimate_each
 from netspec.wire import ISOLATED, Entry
-from profiler_server.entries import share_repository as repository
+from profiler_server.entries import derived_repository as repository
+from profiler_server.entries.derived_repository import SamplesByDevice
+from profiler_server.entries.device_samples import DeviceSamples, Samples
 from profiler_server.entries.repository import EntryOfSubject
-from profiler_server.entries.share_repository import SamplesByDevice
-from profiler_server.entries.shares import DeviceSamples, Samples
 from profiler_server.kit.sql.bulk import Row
 
 
@@ -24,40 +24,40 @@ def extend(session: Session, target_id: str, new: Samples) -> None:
         target_id: what they are true for.
         new: the samples of the new visits alone.
     """
-    stored = repository.shares(session, target_id, new)
+    stored = repository.device_samples(session, target_id, new)
     in_entries = repository.visits_in_entries(session, target_id, new)
-    # Derived by an older version, which kept no shares: those are made of all visits.
-    without_shares = [
+    # Derived by an older version, which kept no samples: those are made of all visits.
+    without_samples = [
         subject_hash
         for subject_hash, visits in in_entries.items()
-        if sum(share.visits for share in stored.get(subject_hash, {}).values()) != visits
+        if sum(samples.visits for samples in stored.get(subject_hash, {}).values()) != visits
     ]
-    derive(session, target_id, without_shares)
+    derive(session, target_id, without_samples)
     changed = {
         subject_hash: {
             device_id: _joined(
                 stored.get(subject_hash, {}).get(device_id), DeviceSamples.of(samples)
             )
-            for device_id, samples in of_subject.items()
+            for device_id, samples in by_device.items()
         }
-        for subject_hash, of_subject in new.items()
-        if subject_hash not in without_shares
+        for subject_hash, by_device in new.items()
+        if subject_hash not in without_samples
     }
-    whole = {one: {**stored.get(one, {}), **shares} for one, shares in changed.items()}
-    _put(session, target_id, whole, changed)
+    by_subject = {one: {**stored.get(one, {}), **by_device} for one, by_device in changed.items()}
+    _put(session, target_id, by_subject, changed)
 
 
 def derive(session: Session, target_id: str, subject_hashes: Collection[str]) -> None:
     """Derives the subjects' entries from their visits."""
     if subject_hashes:
         samples = repository.samples(session, target_id, subject_hashes)
-        whole = {
+        by_subject = {
             subject_hash: {
-                device_id: DeviceSamples.of(own) for device_id, own in of_subject.items()
+                device_id: DeviceSamples.of(samples) for device_id, samples in by_device.items()
             }
-            for subject_hash, of_subject in samples.items()
+            for subject_hash, by_device in samples.items()
         }
-        _put(session, target_id, whole, whole)
+        _put(session, target_id, by_subject, by_subject)
 
 
 def _joined(stored: DeviceSamples | None, new: DeviceSamples) -> DeviceSamples:
@@ -65,12 +65,12 @@ def _joined(stored: DeviceSamples | None, new: DeviceSamples) -> DeviceSamples:
 
 
 def _put(
-    session: Session, target_id: str, whole: SamplesByDevice, changed: SamplesByDevice
+    session: Session, target_id: str, by_subject: SamplesByDevice, changed: SamplesByDevice
 ) -> None:
-    """Stores entries of whole subjects, and of their shares those that have changed."""
-    estimates = _of_devices(whole)
-    put = [(subject, device) for subject, shares in changed.items() for device in shares]
-    repository.put_shares(
+    """Stores entries of whole subjects, and of their devices' samples those that have changed."""
+    estimates = _device_estimates(by_subject)
+    put = [(subject, device) for subject, by_device in changed.items() for device in by_device]
+    repository.put_device_samples(
         session,
         [
             {
@@ -83,63 +83,70 @@ def _put(
             for subject, device in put
         ],
     )
-    repository.put_entries(session, target_id, _rows(target_id, whole, estimates))
+    repository.put_entries(session, target_id, _rows(target_id, by_subject, estimates))
 
 
 def isolated_rows(session: Session, target_id: str, subject_hashes: Collection[str]) -> list[Row]:
     """Rows of the isolated entries of those of the subjects that were visited by themselves."""
-    whole = repository.shares(session, target_id, subject_hashes)
-    return _rows(target_id, whole, _of_devices(whole))
+    by_subject = repository.device_samples(session, target_id, subject_hashes)
+    return _rows(target_id, by_subject, _device_estimates(by_subject))
 
 
-def _of_devices(whole: SamplesByDevice) -> dict[tuple[str, str], Estimate]:
+def _device_estimates(by_subject: SamplesByDevice) -> dict[tuple[str, str], Estimate]:
     """What each device says of each subject."""
-    every = [(subject, device) for subject, shares in whole.items() for device in shares]
-    own = estimate_each([whole[subject][device].p5_us for subject, device in every])
-    return dict(zip(every, own, strict=True))
+    every = [(subject, device) for subject, by_device in by_subject.items() for device in by_device]
+    samples = estimate_each([by_subject[subject][device].p5_us for subject, device in every])
+    return dict(zip(every, samples, strict=True))
 
 
 def _rows(
-    target_id: str, whole: SamplesByDevice, estimates: Mapping[tuple[str, str], Estimate]
+    target_id: str, by_subject: SamplesByDevice, estimates: Mapping[tuple[str, str], Estimate]
 ) -> list[Row]:
     totals = {
-        subject: reduce(DeviceSamples.joined, shares.values()) for subject, shares in whole.items()
+        subject: reduce(DeviceSamples.joined, by_device.values())
+        for subject, by_device in by_subject.items()
     }
     # The entry of a single device is its own estimate.
-    shared = [subject for subject, shares in whole.items() if len(shares) > 1]
-    of_shared = dict(zip(shared, estimate_each([totals[one].p5_us for one in shared]), strict=True))
+    several_devices = [subject for subject, by_device in by_subject.items() if len(by_device) > 1]
+    merged = dict(
+        zip(
+            several_devices,
+            estimate_each([totals[one].p5_us for one in several_devices]),
+            strict=True,
+        )
+    )
     rows = []
-    for subject, shares in whole.items():
-        of_devices = [estimates[subject, device] for device in shares]
+    for subject, by_device in by_subject.items():
+        device_estimates = [estimates[subject, device] for device in by_device]
         row: Row = {
             "target_id": target_id,
             "subject_hash": subject,
             "method": ISOLATED,
             "fitted_from": None,
-            "devices": len(shares),
-            "disagreement_percent": disagreement_percent(of_devices),
-            **_columns(of_shared.get(subject, of_devices[0]), totals[subject]),
+            "devices": len(by_device),
+            "disagreement_percent": disagreement_percent(device_estimates),
+            **_columns(merged.get(subject, device_estimates[0]), totals[subject]),
         }
         rows.append(row)
     return rows
 
 
-def _columns(estimate: Estimate, share: DeviceSamples) -> Row:
+def _columns(estimate: Estimate, samples: DeviceSamples) -> Row:
     return {
         "value_ms": estimate.value_ms,
         "low_ms": estimate.low_ms,
         "high_ms": estimate.high_ms,
         "visits": estimate.visits,
-        "measured_at": share.measured_at,
+        "measured_at": samples.measured_at,
     }
 
 
-def disagreement_percent(of_devices: Collection[Estimate]) -> float | None:
+def disagreement_percent(device_estimates: Collection[Estimate]) -> float | None:
     """By how much the highest of several devices' estimates exceeds the lowest.
 
     None for a single device, and where the lowest is 0 ms.
     """
-    values = [one.value_ms for one in of_devices]
+    values = [one.value_ms for one in device_estimates]
     if len(values) < 2 or min(values) == 0:  # noqa: PLR2004 - one device agrees with itself
         return None
     return 100 * (max(values) / min(values) - 1)

@@ -18,7 +18,7 @@ from profiler_server.entries.profiled import (
 )
 from profiler_server.entries.rows import InNetworkEstimateRow, ProfiledNetworkRow, VisitRow
 from profiler_server.kit.sql.bulk import Row, insert_or_replace
-from profiler_server.kit.sql.many_values import among
+from profiler_server.kit.sql.many_values import is_in
 from profiler_server.latency_model.in_network import Profiled
 from profiler_server.subjects.rows import SubjectRow
 
@@ -32,7 +32,7 @@ def samples(session: Session, target_id: str, network_hashes: Collection[str]) -
             VisitRow.subject_hash, VisitRow.device_id, VisitRow.started_at, VisitRow.profile
         ).where(
             VisitRow.target_id == target_id,
-            among(session, VisitRow.subject_hash, network_hashes),
+            is_in(session, VisitRow.subject_hash, network_hashes),
             VisitRow.profile.is_not(None),
             VisitRow.rejected == "",
         )
@@ -67,7 +67,7 @@ def networks(session: Session, subject_hashes: Collection[str]) -> dict[str, Net
     """Those of the subjects that are networks."""
     rows = session.execute(
         select(SubjectRow.hash, SubjectRow.document).where(
-            among(session, SubjectRow.hash, subject_hashes), SubjectRow.kind == "network"
+            is_in(session, SubjectRow.hash, subject_hashes), SubjectRow.kind == "network"
         )
     )
     return {key: NetworkSubject.model_validate_json(document) for key, document in rows}
@@ -86,7 +86,7 @@ def kept(
     rows = session.scalars(
         select(ProfiledNetworkRow).where(
             ProfiledNetworkRow.target_id == target_id,
-            among(session, ProfiledNetworkRow.subject_hash, network_hashes),
+            is_in(session, ProfiledNetworkRow.subject_hash, network_hashes),
         )
     )
     return {

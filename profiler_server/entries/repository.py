@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from netspec.wire import Visit
 from profiler_server.entries.rows import EntryRow, VisitRow
 from profiler_server.kit.sql.bulk import Row, insert_absent
-from profiler_server.kit.sql.many_values import among
+from profiler_server.kit.sql.many_values import is_in
 from profiler_server.subjects.rows import SubjectRow
 
 #: an entry with the subject that it is of
@@ -34,7 +34,7 @@ class JudgedVisit:
 def digests(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
     """The digests of those of the visits that are stored."""
     rows = session.execute(
-        select(VisitRow.id, VisitRow.digest).where(among(session, VisitRow.id, ids))
+        select(VisitRow.id, VisitRow.digest).where(is_in(session, VisitRow.id, ids))
     )
     return dict(rows.all())
 
@@ -88,7 +88,7 @@ def entries_of_subjects(
 ) -> list[EntryOfSubject]:
     """The target's entries of those of the subjects that have one, by name."""
     of_target = _joined().where(EntryRow.target_id == target_id)
-    return _entries(session, of_target.where(among(session, EntryRow.subject_hash, subject_hashes)))
+    return _entries(session, of_target.where(is_in(session, EntryRow.subject_hash, subject_hashes)))
 
 
 def _joined() -> Select[EntryRow, SubjectRow]:

@@ -25,7 +25,7 @@ def events(
     device_id: str | None,
     kind: EventKind | None,
     newest_first: bool,
-    asked: PageRequest,
+    page_request: PageRequest,
 ) -> Page[EventRow]:
     """The events about a job, about a device and of a kind; None: of any."""
     query = select(EventRow)
@@ -35,5 +35,5 @@ def events(
         query = query.where(EventRow.device_id == device_id)
     if kind is not None:
         query = query.where(EventRow.kind == kind)
-    page = read_page(session, query, (EventRow.id,), asked, descending=newest_first)
+    page = read_page(session, query, (EventRow.id,), page_request, descending=newest_first)
     return page.with_items([row[0] for row in page.items])

@@ -14,7 +14,7 @@ from profiler_server.kit.sql.pages import Page, PageRequest
 
 def list_events(
     session: Session,
-    asked: PageRequest,
+    page_request: PageRequest,
     *,
     job_id: str | None = None,
     device_id: str | None = None,
@@ -32,7 +32,7 @@ def list_events(
         device_id=device_id,
         kind=kind,
         newest_first=newest_first,
-        asked=asked,
+        page_request=page_request,
     )
     return page.with_items([_event(row) for row in page.items])
 

@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 from netspec.operators import PRECISIONS, Operator, Precision
 from netspec.wire import JobRequest, OperatorSubject, Subject
 from profiler_server.entries import repository as measurements
+from profiler_server.entries.derived_repository import FITTED
 from profiler_server.entries.priced_operators import priced, table_of
-from profiler_server.entries.share_repository import FITTED
 from profiler_server.jobs import plan_repository as repository
 from profiler_server.jobs import task_repository as tasks
 from profiler_server.jobs.repository import has_open_tasks, lock_job

@@ -44,7 +44,7 @@ def create_job(
 def list_jobs(database: DatabaseDep, paging: PagingDep, _: Anyone) -> list[Job]:
     """Jobs, newest first."""
     with database.read() as session:
-        return paging.answer(service.latest(session, paging.asked))
+        return paging.answer(service.latest(session, paging.page_request))
 
 
 @router.get("/{job_id}")
@@ -82,4 +82,4 @@ def list_entries(
 ) -> list[Entry]:
     """The entries of the job's subjects on one target, as far as there are any, by name."""
     with database.read() as session:
-        return paging.answer(service.entries_of(session, job_id, target_id, paging.asked))
+        return paging.answer(service.entries_of(session, job_id, target_id, paging.page_request))

@@ -11,7 +11,7 @@ from netspec.operators import Operator
 from netspec.wire import ISOLATED, OperatorSubject
 from profiler_server.jobs import repository
 from profiler_server.jobs.rows import JobRow, TaskRow
-from profiler_server.kit.sql.many_values import among
+from profiler_server.kit.sql.many_values import is_in
 from profiler_server.subjects.rows import SubjectRow
 
 
@@ -21,7 +21,7 @@ def planned_jobs(session: Session, task_ids: Collection[str]) -> Sequence[str]:
         select(JobRow.id)
         .join(TaskRow, TaskRow.job_id == JobRow.id)
         .where(
-            among(session, TaskRow.id, task_ids),
+            is_in(session, TaskRow.id, task_ids),
             JobRow.plan.is_not(None),
             JobRow.cancelled_at.is_(None),
         )
@@ -38,7 +38,7 @@ def operators(session: Session, job_id: str, hashes: Collection[str]) -> list[Op
         select(SubjectRow.document)
         .where(
             SubjectRow.kind == "operator",
-            SubjectRow.hash.in_(of_job) | among(session, SubjectRow.hash, hashes),
+            SubjectRow.hash.in_(of_job) | is_in(session, SubjectRow.hash, hashes),
         )
         .order_by(SubjectRow.name)
     )

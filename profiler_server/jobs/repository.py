@@ -24,7 +24,7 @@ from profiler_server.jobs.task_repository import lock
 from profiler_server.kit.ids import new_id
 from profiler_server.kit.sql.bulk import insert_absent
 from profiler_server.kit.sql.database import row_count
-from profiler_server.kit.sql.many_values import among
+from profiler_server.kit.sql.many_values import is_in
 from profiler_server.kit.sql.pages import Page, PageRequest, read_page
 from profiler_server.subjects.rows import SubjectRow
 
@@ -107,10 +107,10 @@ def has_open_tasks(session: Session, job_id: str) -> bool:
     return bool(session.scalar(select(is_open)))
 
 
-def latest_jobs(session: Session, asked: PageRequest) -> Page[JobRow]:
+def latest_jobs(session: Session, page_request: PageRequest) -> Page[JobRow]:
     """Jobs, newest first."""
     order = (JobRow.created_at, JobRow.id)
-    page = read_page(session, select(JobRow), order, asked, descending=True)
+    page = read_page(session, select(JobRow), order, page_request, descending=True)
     return page.with_items([row[0] for row in page.items])
 
 
@@ -142,11 +142,11 @@ def target_ids(session: Session, job_ids: Collection[str]) -> dict[str, list[str
 def retry(session: Session, job_id: str) -> int:
     """Returns the job's failed tasks to the queue, their failures forgotten; how many."""
     failed = lock(session, TaskRow.job_id == job_id, TaskRow.state == TaskState.FAILED)
-    session.execute(delete(TaskFailureRow).where(among(session, TaskFailureRow.task_id, failed)))
+    session.execute(delete(TaskFailureRow).where(is_in(session, TaskFailureRow.task_id, failed)))
     fresh = {"state": TaskState.QUEUED, "failures": 0, "reason": "", "retry_at": None}
     session.execute(
         update(TaskRow)
-        .where(among(session, TaskRow.id, failed))
+        .where(is_in(session, TaskRow.id, failed))
         .values(**fresh, lease_id=None)
         .execution_options(synchronize_session=False)
     )
@@ -202,7 +202,7 @@ def cancel(session: Session, job_id: str, now: datetime) -> bool:
 
 
 def entries_of_job(
-    session: Session, job_id: str, target_id: str, asked: PageRequest
+    session: Session, job_id: str, target_id: str, page_request: PageRequest
 ) -> Page[EntryOfSubject]:
     """The entries of a job's subjects on one of its targets, by name."""
     of_job = (TaskRow.subject_hash == EntryRow.subject_hash) & (
@@ -214,5 +214,5 @@ def entries_of_job(
         .join(TaskRow, of_job)
         .where(TaskRow.job_id == job_id, TaskRow.target_id == target_id)
     )
-    page = read_page(session, query, (SubjectRow.name, SubjectRow.hash), asked)
+    page = read_page(session, query, (SubjectRow.name, SubjectRow.hash), page_request)
     return page.with_items([(row[0], row[1]) for row in page.items])

@@ -93,13 +93,13 @@ def _target_ids(session: Session, request: JobRequest) -> list[str]:
     return [target_id]
 
 
-def latest(session: Session, asked: PageRequest) -> Page[Job]:
+def latest(session: Session, page_request: PageRequest) -> Page[Job]:
     """Jobs, newest first.
 
     Raises:
         Problem: `invalid-request`: the cursor is not one of this list.
     """
-    page = repository.latest_jobs(session, asked)
+    page = repository.latest_jobs(session, page_request)
     return page.with_items(_follow(session, page.items, database_now(session)))
 
 
@@ -149,7 +149,7 @@ def retry(session: Session, job_id: str) -> Job:
 
 
 def entries_of(
-    session: Session, job_id: str, target_id: str | None, asked: PageRequest
+    session: Session, job_id: str, target_id: str | None, page_request: PageRequest
 ) -> Page[Entry]:
     """The entries of every subject of the job that has one, reused ones included, by name.
 
@@ -157,7 +157,7 @@ def entries_of(
         session: a transaction.
         job_id: the job.
         target_id: one of its targets; None: the first.
-        asked: which page.
+        page_request: which page.
 
     Raises:
         Problem: `unknown-job`; `unknown-target`: it is none of the job's; or `invalid-request`: the
@@ -169,7 +169,7 @@ def entries_of(
         raise Problem(
             "unknown-target", f"job {job_id} has no target {target_id!r}; it has {', '.join(own)}"
         )
-    page = repository.entries_of_job(session, job_id, target_id or row.target_id, asked)
+    page = repository.entries_of_job(session, job_id, target_id or row.target_id, page_request)
     return page.with_items([isolated.to_wire(found) for found in page.items])
 
 

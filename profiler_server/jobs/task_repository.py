@@ -18,7 +18,7 @@ from profiler_server.entries.rows import VisitRow
 from profiler_server.jobs.rows import OPEN_STATES, JobRow, TaskFailureRow, TaskRow, TaskState
 from profiler_server.kit.sql.bulk import update_each
 from profiler_server.kit.sql.database import row_count
-from profiler_server.kit.sql.many_values import among
+from profiler_server.kit.sql.many_values import is_in
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def lock_open_of_subjects(
     """The open tasks, of any job, that measure the subjects on the target; locked."""
     rows = session.execute(
         _open_tasks(TaskRow.visits_done)
-        .where(TaskRow.target_id == target_id, among(session, TaskRow.subject_hash, subject_hashes))
+        .where(TaskRow.target_id == target_id, is_in(session, TaskRow.subject_hash, subject_hashes))
         .order_by(TaskRow.target_id, TaskRow.id)
         .with_for_update(of=TaskRow)
     )
@@ -107,7 +107,7 @@ def store_progress(
     finished = [task.task_id for task in tasks if not task.remaining]
     if finished:
         session.execute(
-            update(TaskRow).where(among(session, TaskRow.id, finished)).values(state=completed)
+            update(TaskRow).where(is_in(session, TaskRow.id, finished)).values(state=completed)
         )
     return finished
 
@@ -116,7 +116,7 @@ def lease(session: Session, task_ids: Collection[str], lease_id: str) -> int:
     """Gives queued tasks to a lease; how many were still queued."""
     result = session.execute(
         update(TaskRow)
-        .where(among(session, TaskRow.id, task_ids), TaskRow.state == TaskState.QUEUED)
+        .where(is_in(session, TaskRow.id, task_ids), TaskRow.state == TaskState.QUEUED)
         .values(state=TaskState.LEASED, lease_id=lease_id)
     )
     return row_count(result)

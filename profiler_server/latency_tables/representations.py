@@ -89,21 +89,21 @@ def wanted(request: Request) -> Representation:
     Raises:
         Problem: `invalid-request`: there is no such format; `not-acceptable`.
     """
-    asked = request.query_params.get("format") if request.scope["query_string"] else None
+    name = request.query_params.get("format") if request.scope["query_string"] else None
     headers = request.headers
-    return _wanted(asked, headers.get("Accept", "*/*"), headers.get("Accept-Encoding", ""))
+    return _wanted(name, headers.get("Accept", "*/*"), headers.get("Accept-Encoding", ""))
 
 
 # Clients send the same few headers again and again.
 @lru_cache(maxsize=256)
-def _wanted(asked: str | None, accept: str, accept_encoding: str) -> Representation:
-    if asked is not None:
+def _wanted(name: str | None, accept: str, accept_encoding: str) -> Representation:
+    if name is not None:
         try:
-            chosen = Format(asked)
+            chosen = Format(name)
         except ValueError as error:
             names = ", ".join(Format)
             raise Problem(
-                "invalid-request", f"query.format: {asked!r} is none of {names}"
+                "invalid-request", f"query.format: {name!r} is none of {names}"
             ) from error
     elif accept == "*/*":
         chosen = Format.JSON

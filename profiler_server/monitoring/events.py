@@ -31,7 +31,7 @@ def list_events(
     with database.read() as session:
         page = service.list_events(
             session,
-            paging.asked,
+            paging.page_request,
             job_id=job_id,
             device_id=device_id,
             kind=kind,

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from netspec.wire import OperatorSubject, Subject
 from profiler_server.kit.sql.bulk import Row, insert_absent
-from profiler_server.kit.sql.many_values import among
+from profiler_server.kit.sql.many_values import is_in
 from profiler_server.subjects.rows import SubjectRow
 from profiler_server.subjects.shapes import Shape
 
@@ -46,5 +46,5 @@ def _place(subject: Subject) -> Row:
 def known_subjects(session: Session, hashes: Collection[str]) -> set[str]:
     """Those of the hashes that are subjects."""
     return set(
-        session.scalars(select(SubjectRow.hash).where(among(session, SubjectRow.hash, hashes)))
+        session.scalars(select(SubjectRow.hash).where(is_in(session, SubjectRow.hash, hashes)))
     )

@@ -50,7 +50,7 @@ def list_visits(
 ) -> list[StoredVisit]:
     """A subject's visits on a target, those that were left out too, in the order stored."""
     with database.read() as session:
-        return paging.answer(details.visits(session, target_id, subject_hash, paging.asked))
+        return paging.answer(details.visits(session, target_id, subject_hash, paging.page_request))
 
 
 @router.get("/targets/{target_id}/disagreement")
@@ -65,5 +65,5 @@ def list_disagreement(
 ) -> list[EntryDetail]:
     """The entries that several devices have measured, with what each says, by name."""
     with database.read() as session:
-        found = details.disagreement(session, target_id, at_least_percent, paging.asked)
+        found = details.disagreement(session, target_id, at_least_percent, paging.page_request)
         return paging.answer(found)

@@ -16,10 +16,10 @@ from netspec.wire import Visit, VisitBatch, VisitReceipt, VisitReceipts
 from profiler_server.devices import repository as devices
 from profiler_server.entries import derivation, repository
 from profiler_server.entries import profile_repository as profiles
+from profiler_server.entries.device_samples import Sample, Samples
 from profiler_server.entries.in_network import misfit
 from profiler_server.entries.profiled import ProfileSample, ProfileSamples
 from profiler_server.entries.repository import JudgedVisit
-from profiler_server.entries.shares import Sample, Samples
 from profiler_server.jobs import progress
 from profiler_server.kit.sql.database import database_now
 from profiler_server.subjects import repository as subjects

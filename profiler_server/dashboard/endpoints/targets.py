@@ -90,10 +90,10 @@ def show_disagreement(
     cursor: Cursor = None,
 ) -> Response:
     """The entries whose devices differ, with what each says."""
-    asked = PageRequest(_DISAGREEMENTS_A_PAGE, cursor)
+    page_request = PageRequest(_DISAGREEMENTS_A_PAGE, cursor)
     with database.read() as session:
         target = devices.get_target(session, target_id)
-        page = details.disagreement(session, target_id, at_least_percent, asked)
+        page = details.disagreement(session, target_id, at_least_percent, page_request)
     return rendering.page(
         request,
         "disagreement.html.j2",

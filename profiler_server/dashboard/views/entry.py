@@ -51,12 +51,12 @@ def read(session: Session, target_id: str, subject_hash: str, cursor: str | None
     """
     row = require_target(session, target_id)
     detail = details.detail(session, target_id, subject_hash)
-    asked = PageRequest(_VISITS_A_PAGE, cursor)
+    page_request = PageRequest(_VISITS_A_PAGE, cursor)
     return EntryView(
         identity=TargetIdentity.model_validate_json(row.identity),
         detail=detail,
         history=histories.history(session, target_id, subject_hash),
-        visits=details.visits(session, target_id, subject_hash, asked),
+        visits=details.visits(session, target_id, subject_hash, page_request),
         serials={one.device_id: one.serial for one in detail.devices},
     )
 

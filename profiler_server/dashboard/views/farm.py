@@ -69,13 +69,13 @@ class FarmView:
 
 
 def read(
-    session: Session, asked: PageRequest, *, agent: str | None, state: DeviceState | None
+    session: Session, page_request: PageRequest, *, agent: str | None, state: DeviceState | None
 ) -> FarmView:
     """The farm, with one page of its devices.
 
     Args:
         session: a transaction.
-        asked: which page of devices.
+        page_request: which page of devices.
         agent: only its devices; None: of all.
         state: only devices in it; None: in any.
 
@@ -83,7 +83,7 @@ def read(
         Problem: `invalid-request`: the cursor is not one of this list.
     """
     now = database_now(session)
-    page = repository.devices(session, now, asked, agent=agent, state=state)
+    page = repository.devices(session, now, page_request, agent=agent, state=state)
     return FarmView(
         now=now,
         counts=repository.state_counts(session, now),

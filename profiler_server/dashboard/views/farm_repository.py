@@ -96,7 +96,7 @@ def count_agents(session: Session) -> int:
 def devices(
     session: Session,
     now: datetime,
-    asked: PageRequest,
+    page_request: PageRequest,
     *,
     agent: str | None,
     state: DeviceState | None,
@@ -108,7 +108,7 @@ def devices(
         query = query.where(DeviceRow.agent == agent)
     if state is not None:
         query = query.where(does == state.value)
-    page = read_page(session, query, (DeviceRow.agent, DeviceRow.serial), asked)
+    page = read_page(session, query, (DeviceRow.agent, DeviceRow.serial), page_request)
     return page.with_items([(row[0], DeviceState(row[1])) for row in page.items])
 
 

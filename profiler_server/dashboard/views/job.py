@@ -83,8 +83,8 @@ def read(session: Session, job_id: str, cursor: str | None = None) -> JobShown:
         Problem: `unknown-job`, or `invalid-request`: the cursor is not one of this list.
     """
     line = lines(session, [service.get(session, job_id)])[0]
-    asked = PageRequest(_EVENTS_A_PAGE, cursor)
-    log = events.list_events(session, asked, job_id=job_id, newest_first=True)
+    page_request = PageRequest(_EVENTS_A_PAGE, cursor)
+    log = events.list_events(session, page_request, job_id=job_id, newest_first=True)
     few = line.job.tasks + line.job.reused <= _MOST_ENTRIES
     measured = (
         service.entries_of(session, job_id, None, PageRequest(_MOST_ENTRIES)) if few else None

@@ -15,11 +15,11 @@ from profiler_server.devices import predecessors
 from profiler_server.devices.service import require_target
 from profiler_server.drift import verdicts
 from profiler_server.drift.verdicts import Alarm
-from profiler_server.entries.share_repository import FITTED
+from profiler_server.entries.derived_repository import FITTED
 from profiler_server.kit.sql.pages import Page, PageRequest
 from profiler_server.latency_tables.views import grid, grid_repository
 from profiler_server.latency_tables.views.grid import Grid
-from profiler_server.latency_tables.views.grid_repository import Cell, Wanted
+from profiler_server.latency_tables.views.grid_repository import Cell, CellFilter
 from profiler_server.subjects.shapes import Shape
 
 #: rows of a page; the most columns that there can be make each of them 96 cells wide
@@ -37,7 +37,7 @@ class TableView:
     identity: TargetIdentity
     #: those that operators of the table have
     precisions: Sequence[Precision]
-    wanted: Wanted
+    cell_filter: CellFilter
     grid: Grid
     #: None where no cell is above 0 ms
     scale: HeatScale | None
@@ -60,16 +60,16 @@ def read(session: Session, target_id: str, form: TableFilter) -> TableView:
     """
     row = require_target(session, target_id)
     present = tuple(one for one in PRECISIONS if grid_repository.has(session, target_id, one))
-    wanted = form.wanted(present)
-    found = grid.blocks(session, target_id, wanted, PageRequest(_SHAPES_A_PAGE, form.cursor))
+    cell_filter = form.cell_filter(present)
+    found = grid.blocks(session, target_id, cell_filter, PageRequest(_SHAPES_A_PAGE, form.cursor))
     others = grid_repository.other_cells(
-        session, target_id, wanted, PageRequest(_OTHERS_A_PAGE, form.others)
+        session, target_id, cell_filter, PageRequest(_OTHERS_A_PAGE, form.others)
     )
     return TableView(
         target_id=target_id,
         identity=TargetIdentity.model_validate_json(row.identity),
         precisions=present,
-        wanted=wanted,
+        cell_filter=cell_filter,
         grid=found,
         scale=HeatScale.of(cell.value_ms for cell in found.cells.values()),
         others=others.with_items([(Shape.parse(cell.shape), cell) for cell in others.items]),

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from netspec.operators import PRECISIONS, Kernel, Precision, Side, Stride
 from netspec.wire import Method
 from profiler_server.kit.sql.pages import MAX_CURSOR
-from profiler_server.latency_tables.views.grid_repository import Wanted
+from profiler_server.latency_tables.views.grid_repository import CellFilter
 
 KERNELS: tuple[int, ...] = get_args(Kernel)
 STRIDES: tuple[int, ...] = get_args(Stride)
@@ -37,9 +37,9 @@ class TableFilter(BaseModel):
     def _blank_is_none(cls, value: Any) -> Any:
         return None if value == "" else value
 
-    def wanted(self, present: tuple[Precision, ...]) -> Wanted:
+    def cell_filter(self, present: tuple[Precision, ...]) -> CellFilter:
         """What to read from a table that has these precisions: the first, if none is chosen."""
-        return Wanted(
+        return CellFilter(
             precision=self.precision or (*present, *PRECISIONS)[0],
             kernel=self.kernel,
             expand=self.expand,

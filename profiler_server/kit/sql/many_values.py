@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import QueryableAttribute, Session
 
 
-def among(
+def is_in(
     session: Session, column: QueryableAttribute[Any], values: Iterable[str | UUID]
 ) -> ColumnElement[bool]:
     """Whether a column of texts or UUIDs has one of the values."""

@@ -58,7 +58,7 @@ def read_page(
     session: Session,
     query: Select[*tuple[Any, ...]],
     order: Sequence[Column],
-    asked: PageRequest,
+    page_request: PageRequest,
     *,
     descending: bool = False,
 ) -> Page[Row[*tuple[Any, ...]]]:
@@ -68,22 +68,24 @@ def read_page(
         session: a transaction.
         query: without limit; its own order is dropped.
         order: columns that sort the list and together are unique; none may be NULL.
-        asked: which page.
+        page_request: which page.
         descending: whether the greatest comes first.
 
     Raises:
         Problem: `invalid-request`: the cursor is not one of this list.
     """
     query = query.add_columns(*order)
-    if asked.cursor is not None:
-        seen = tuple_(*map(literal, _decode(asked.cursor, order), (one.type for one in order)))
+    if page_request.cursor is not None:
+        seen = tuple_(
+            *map(literal, _decode(page_request.cursor, order), (one.type for one in order))
+        )
         columns = tuple_(*order)
         query = query.where(columns < seen if descending else columns > seen)
     query = query.order_by(None).order_by(
         *(column.desc() if descending else column for column in order)
     )
-    rows = session.execute(query.limit(asked.limit + 1)).all()
-    shown = rows[: asked.limit]
+    rows = session.execute(query.limit(page_request.limit + 1)).all()
+    shown = rows[: page_request.limit]
     more = len(rows) > len(shown)
     next_cursor = _encode(shown[-1][-len(order) :], order) if more else None
     return Page(shown, next_cursor)
@@ -151,7 +153,7 @@ class Paging:
     ) -> None:
         self._request = request
         self._response = response
-        self.asked = PageRequest(limit, cursor)
+        self.page_request = PageRequest(limit, cursor)
 
     def answer(self, page: Page[Item]) -> list[Item]:
         """The body; the header is set on the response."""

@@ -15,8 +15,8 @@ from netspec.protocol import TargetIdentity
 from netspec.validation import first_problem
 from netspec.wire import OperatorSubject
 from profiler_server.devices import repository as devices
+from profiler_server.entries import derived_repository as derived
 from profiler_server.entries import repository as measurements
-from profiler_server.entries import share_repository as shares
 from profiler_server.kit.sql.database import database_now
 from profiler_server.latency_tables.published.formats import FORMATS
 from profiler_server.latency_tables.published.formats.table import (
@@ -60,7 +60,7 @@ def store(session: Session, target: TargetIdentity, table: ReadTable) -> None:
         {
             "target_id": target.id,
             "subject_hash": price.operator.content_hash,
-            "method": shares.IMPORTED,
+            "method": derived.IMPORTED,
             "value_ms": price.value_ms,
             "low_ms": price.low_ms,
             "high_ms": price.high_ms,
@@ -69,7 +69,7 @@ def store(session: Session, target: TargetIdentity, table: ReadTable) -> None:
         }
         for price in table.prices
     ]
-    shares.put_entries(session, target.id, rows)
+    derived.put_entries(session, target.id, rows)
 
 
 def export(

@@ -11,8 +11,8 @@ from netspec.wire import JobRequest, TransferOfPrecision, TransferRequest
 from netspec.wire import Transfer as TransferAnswer
 from profiler_server.devices import repository as devices
 from profiler_server.devices.service import require_target
+from profiler_server.entries import derived_repository as derived
 from profiler_server.entries import repository as measurements
-from profiler_server.entries import share_repository as shares
 from profiler_server.entries.priced_operators import Table, priced, table_of
 from profiler_server.jobs import repository as jobs_of
 from profiler_server.jobs import service as jobs
@@ -59,7 +59,7 @@ def carry_over(
     agreeing = [one for one in found if one[1].mape_percent <= request.within_percent]
     for precision, one in agreeing:
         rows = [_row(source_id, target_id, theirs[precision], one, key) for key in one.transferred]
-        shares.put_entries(session, target_id, rows)
+        derived.put_entries(session, target_id, rows)
     return TransferAnswer(
         source_target_id=source_id,
         target_id=target_id,
@@ -86,7 +86,7 @@ def _tables(session: Session, target_id: str) -> dict[Precision, Table]:
         precision: {
             key: (operator, entry)
             for key, (operator, entry) in table_of(found, precision).items()
-            if entry.method != shares.FITTED and entry.value_ms > 0
+            if entry.method != derived.FITTED and entry.value_ms > 0
         }
         for precision in PRECISIONS
     }
@@ -147,7 +147,7 @@ def _row(
     return {
         "target_id": target_id,
         "subject_hash": operator.content_hash,
-        "method": shares.FITTED,
+        "method": derived.FITTED,
         "fitted_from": source_id,
         "value_ms": price.value_ms,
         "low_ms": low_ms,

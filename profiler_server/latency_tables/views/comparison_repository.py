@@ -9,7 +9,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session, aliased
 
 from profiler_server.entries.rows import EntryRow
-from profiler_server.kit.sql.many_values import among
+from profiler_server.kit.sql.many_values import is_in
 from profiler_server.subjects.rows import SubjectRow
 
 
@@ -29,7 +29,7 @@ def names(session: Session, subject_hashes: Collection[str]) -> dict[str, str]:
     """The subjects' names."""
     rows = session.execute(
         select(SubjectRow.hash, SubjectRow.name).where(
-            among(session, SubjectRow.hash, subject_hashes)
+            is_in(session, SubjectRow.hash, subject_hashes)
         )
     )
     return dict(rows.all())

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from profiler_server.kit.sql.pages import PageRequest
 from profiler_server.latency_tables.views import grid_repository as repository
-from profiler_server.latency_tables.views.grid_repository import Cell, Wanted
+from profiler_server.latency_tables.views.grid_repository import Cell, CellFilter
 from profiler_server.subjects.shapes import Shape
 
 #: kernel and expansion
@@ -28,17 +28,19 @@ class Grid:
     next_cursor: str | None
 
 
-def blocks(session: Session, target_id: str, wanted: Wanted, asked: PageRequest) -> Grid:
-    """A page of shapes, each with all its wanted entries.
+def blocks(
+    session: Session, target_id: str, cell_filter: CellFilter, page_request: PageRequest
+) -> Grid:
+    """A page of shapes, each with all its filtered entries.
 
     Raises:
         Problem: `invalid-request`: the cursor is not one of this list.
     """
-    page = repository.block_shapes(session, target_id, wanted, asked)
+    page = repository.block_shapes(session, target_id, cell_filter, page_request)
     shapes = {text: Shape.parse(text) for text in page.items}
     cells = {
         (shapes[cell.shape], (cell.kernel, cell.expand)): cell
-        for cell in repository.block_cells(session, target_id, wanted, page.items)
+        for cell in repository.block_cells(session, target_id, cell_filter, page.items)
         # An entry may have come between the two questions.
         if cell.shape in shapes and cell.kernel is not None and cell.expand is not None
     }

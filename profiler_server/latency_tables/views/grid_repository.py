@@ -19,8 +19,8 @@ from profiler_server.subjects.rows import SubjectRow
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which operators of a target are wanted; None: any."""
+class CellFilter:
+    """Which operators of a target a table shows; None: any."""
 
     precision: Precision
     kernel: int | None = None
@@ -56,41 +56,47 @@ def has(session: Session, target_id: str, precision: Precision) -> bool:
     return session.scalar(of_precision.limit(1)) is not None
 
 
-def block_shapes(session: Session, target_id: str, wanted: Wanted, asked: PageRequest) -> Page[str]:
-    """The shapes of MBConvs with a wanted entry, as networks run.
+def block_shapes(
+    session: Session, target_id: str, cell_filter: CellFilter, page_request: PageRequest
+) -> Page[str]:
+    """The shapes of MBConvs with a filtered entry, as networks run.
 
     Raises:
         Problem: `invalid-request`: the cursor is not one of this list.
     """
     shapes_ = select(func.count()).select_from(EntryRow).group_by(EntryRow.shape)
-    query = shapes_.where(*_conditions(target_id, wanted, blocks=True))
-    page = read_page(session, query, (EntryRow.shape,), asked)
+    query = shapes_.where(*_conditions(target_id, cell_filter, blocks=True))
+    page = read_page(session, query, (EntryRow.shape,), page_request)
     return page.with_items([row[-1] for row in page.items])
 
 
 def block_cells(
-    session: Session, target_id: str, wanted: Wanted, found: Sequence[str]
+    session: Session, target_id: str, cell_filter: CellFilter, found: Sequence[str]
 ) -> Sequence[Cell]:
-    """The wanted entries of MBConvs of these shapes, which follow each other in the table."""
+    """The filtered entries of MBConvs of these shapes, which follow each other in the table."""
     if not found:
         return []
     of_these = EntryRow.shape.between(found[0], found[-1])
-    conditions = _conditions(target_id, wanted, blocks=True)
+    conditions = _conditions(target_id, cell_filter, blocks=True)
     return [Cell(*row) for row in session.execute(select(*_CELL).where(*conditions, of_these))]
 
 
-def other_cells(session: Session, target_id: str, wanted: Wanted, asked: PageRequest) -> Page[Cell]:
-    """The wanted entries of operators other than MBConvs, by shape.
+def other_cells(
+    session: Session, target_id: str, cell_filter: CellFilter, page_request: PageRequest
+) -> Page[Cell]:
+    """The filtered entries of operators other than MBConvs, by shape.
 
     Raises:
         Problem: `invalid-request`: the cursor is not one of this list.
     """
-    query = select(*_CELL).where(*_conditions(target_id, wanted, blocks=False))
-    page = read_page(session, query, (EntryRow.shape, EntryRow.subject_hash), asked)
+    query = select(*_CELL).where(*_conditions(target_id, cell_filter, blocks=False))
+    page = read_page(session, query, (EntryRow.shape, EntryRow.subject_hash), page_request)
     return page.with_items([Cell(*row[: len(_CELL)]) for row in page.items])
 
 
-def measured_wholes(session: Session, target_id: str, asked: PageRequest) -> Page[EntryOfSubject]:
+def measured_wholes(
+    session: Session, target_id: str, page_request: PageRequest
+) -> Page[EntryOfSubject]:
     """The entries of networks and models, by name.
 
     Raises:
@@ -101,7 +107,7 @@ def measured_wholes(session: Session, target_id: str, asked: PageRequest) -> Pag
         .join(SubjectRow, SubjectRow.hash == EntryRow.subject_hash)
         .where(EntryRow.target_id == target_id, EntryRow.shape.is_(None))
     )
-    page = read_page(session, query, (SubjectRow.name, SubjectRow.hash), asked)
+    page = read_page(session, query, (SubjectRow.name, SubjectRow.hash), page_request)
     return page.with_items([(row[0], row[1]) for row in page.items])
 
 
@@ -119,15 +125,17 @@ _CELL: tuple[InstrumentedAttribute[Any], ...] = (
 )
 
 
-def _conditions(target_id: str, wanted: Wanted, *, blocks: bool) -> list[ColumnElement[bool]]:
-    ranges = shapes.texts(wanted.precision, blocks=blocks, input_size=wanted.input_size)
-    stride = None if wanted.stride is None else str(wanted.stride)
+def _conditions(
+    target_id: str, cell_filter: CellFilter, *, blocks: bool
+) -> list[ColumnElement[bool]]:
+    ranges = shapes.texts(cell_filter.precision, blocks=blocks, input_size=cell_filter.input_size)
+    stride = None if cell_filter.stride is None else str(cell_filter.stride)
     stored_stride = func.substr(EntryRow.shape, shapes.STRIDE_AT, 1)
     equal: list[tuple[ColumnElement[bool], object]] = [
-        (EntryRow.kernel == wanted.kernel, wanted.kernel),
-        (EntryRow.expand == wanted.expand, wanted.expand),
+        (EntryRow.kernel == cell_filter.kernel, cell_filter.kernel),
+        (EntryRow.expand == cell_filter.expand, cell_filter.expand),
         (stored_stride == stride, stride),
-        (EntryRow.method == wanted.method, wanted.method),
+        (EntryRow.method == cell_filter.method, cell_filter.method),
     ]
     return [
         EntryRow.target_id == target_id,

@@ -153,7 +153,7 @@ def derived(database: Database) -> list[tuple[object, ...]]:
     return rows
 
 
-def test_entries_without_shares_are_made_of_all_visits(
+def test_entries_without_samples_are_made_of_all_visits(
     api: Api, devices: tuple[str, str], lease: Lease, database: Database
 ) -> None:
     """As an older version has left them, or one that runs beside this."""

@@ -12,7 +12,7 @@ from profiler_server.kit.sql.pages import PageRequest
 from profiler_server.latency_tables import published_calibrations
 from profiler_server.latency_tables.views import comparison, grid, grid_repository
 from profiler_server.latency_tables.views.grid import Column, Grid
-from profiler_server.latency_tables.views.grid_repository import Cell, Wanted
+from profiler_server.latency_tables.views.grid_repository import Cell, CellFilter
 from profiler_server.subjects.rows import SubjectRow
 from profiler_server.subjects.shapes import Shape
 from tests.integration.profiler_server import farm, grids
@@ -23,15 +23,15 @@ SPACE = Space(input_size=64)
 TABLE = {operator: float(at + 1) for at, operator in enumerate(SPACE.operators())}
 
 
-def read(database: Database, target_id: str, wanted: Wanted, limit: int = 100) -> Grid:
+def read(database: Database, target_id: str, cell_filter: CellFilter, limit: int = 100) -> Grid:
     with database.read() as session:
-        return grid.blocks(session, target_id, wanted, PageRequest(limit))
+        return grid.blocks(session, target_id, cell_filter, PageRequest(limit))
 
 
 def test_a_spaces_blocks_are_rows_as_the_network_runs(database: Database) -> None:
     target = grids.put(database, TABLE)
     grids.put(database, TABLE, device_model="another")
-    found = read(database, target.id, Wanted("float32"))
+    found = read(database, target.id, CellFilter("float32"))
     expected = [SPACE.fixed_start[1], *(block.candidates[0] for block in SPACE.blocks)]
     assert found.shapes == list(dict.fromkeys(map(Shape.of, expected)))
     assert found.columns == [(3, 1), (3, 3), (3, 6), (5, 3), (5, 6), (7, 3), (7, 6)]
@@ -45,34 +45,36 @@ def test_a_spaces_blocks_are_rows_as_the_network_runs(database: Database) -> Non
 
 
 @pytest.mark.parametrize(
-    ("wanted", "count"),
+    ("cell_filter", "count"),
     [
         # twelve shapes are searched, each with six candidates
-        (Wanted("float32", kernel=5), 22),
-        (Wanted("float32", kernel=5, expand=3), 11),
-        (Wanted("float32", stride=2), 24),
-        (Wanted("float32", input_size=2), 12),
-        (Wanted("float32", input_size=2, stride=2), 0),
-        (Wanted("float32", method="imported"), 67),
-        (Wanted("float32", method="isolated"), 0),
-        (Wanted("int8"), 0),
+        (CellFilter("float32", kernel=5), 22),
+        (CellFilter("float32", kernel=5, expand=3), 11),
+        (CellFilter("float32", stride=2), 24),
+        (CellFilter("float32", input_size=2), 12),
+        (CellFilter("float32", input_size=2, stride=2), 0),
+        (CellFilter("float32", method="imported"), 67),
+        (CellFilter("float32", method="isolated"), 0),
+        (CellFilter("int8"), 0),
     ],
 )
-def test_filters_leave_what_is_wanted(database: Database, wanted: Wanted, count: int) -> None:
+def test_filters_leave_the_cells_they_name(
+    database: Database, cell_filter: CellFilter, count: int
+) -> None:
     target = grids.put(database, TABLE)
-    assert len(read(database, target.id, wanted).cells) == count
+    assert len(read(database, target.id, cell_filter).cells) == count
 
 
 def test_pages_have_whole_rows_and_all_of_them(database: Database) -> None:
     target = grids.put(database, TABLE)
-    whole = read(database, target.id, Wanted("float32"))
+    whole = read(database, target.id, CellFilter("float32"))
     cursor: str | None = None
     shapes: list[Shape] = []
     cells: dict[tuple[Shape, Column], Cell] = {}
     while True:
         with database.read() as session:
-            asked = PageRequest(5, cursor)
-            page = grid.blocks(session, target.id, Wanted("float32"), asked)
+            page_request = PageRequest(5, cursor)
+            page = grid.blocks(session, target.id, CellFilter("float32"), page_request)
         assert len(page.shapes) <= 5
         shapes += page.shapes
         cells.update(page.cells)
@@ -88,9 +90,11 @@ def test_other_operators_and_whole_networks_are_lists(api: Api, database: Databa
     api.file(farm.job(networks=[farm.network([3])], target_id=target.id))
     api.upload(farm.visits(api.claim(device), device, rounds=2))
     with database.read() as session:
-        first = grid_repository.other_cells(session, target.id, Wanted("float32"), PageRequest(2))
+        first = grid_repository.other_cells(
+            session, target.id, CellFilter("float32"), PageRequest(2)
+        )
         rest = grid_repository.other_cells(
-            session, target.id, Wanted("float32"), PageRequest(2, first.next_cursor)
+            session, target.id, CellFilter("float32"), PageRequest(2, first.next_cursor)
         )
         wholes = grid_repository.measured_wholes(session, target.id, PageRequest(5)).items
     kinds = [Shape.parse(cell.shape).kind for cell in (*first.items, *rest.items)]

@@ -1,4 +1,4 @@
-"""A device's share of an entry: the samples of its accepted visits."""
+"""A device's part of an entry: the samples of its accepted visits."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ class DeviceSamples:
 
     @classmethod
     def of(cls, samples: Iterable[Sample]) -> Self:
-        """The share of at least one sample."""
+        """The samples, of which there is at least one."""
         values, starts = zip(*samples, strict=True)
         return cls(np.sort(np.array(values, dtype=np.float64)), max(starts))
 
     @classmethod
     def load(cls, stored: bytes, measured_at: datetime) -> Self:
-        """A share from its stored form."""
+        """Read the samples from their stored form."""
         return cls(np.frombuffer(stored, dtype=_STORED), measured_at)
 
     def dump(self) -> bytes:
-        """Its stored form: little-endian float64."""
+        """The stored form: little-endian float64."""
         return self.p5_us.astype(_STORED).tobytes()
 
     @property

@@ -1,4 +1,4 @@
-"""SQL of what is derived from visits: devices' shares, and the entries made of them."""
+"""SQL of what is derived from visits: devices' samples, and the entries made of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from netspec.wire import Method
 from profiler_server.devices.rows import TargetRow
+from profiler_server.entries.device_samples import DeviceSamples, Sample, Samples
 from profiler_server.entries.rows import (
     DeviceEstimateRow,
     EntryRow,
@@ -16,9 +17,8 @@ from profiler_server.entries.rows import (
     ProfiledNetworkRow,
     VisitRow,
 )
-from profiler_server.entries.shares import DeviceSamples, Sample, Samples
 from profiler_server.kit.sql.bulk import Row, insert_or_replace
-from profiler_server.kit.sql.many_values import among
+from profiler_server.kit.sql.many_values import is_in
 from profiler_server.subjects.rows import SubjectRow
 
 #: method of the entries that come out of published tables
@@ -42,18 +42,20 @@ def samples(session: Session, target_id: str, subject_hashes: Collection[str]) -
             VisitRow.subject_hash, VisitRow.device_id, VisitRow.p5_us, VisitRow.started_at
         ).where(
             VisitRow.target_id == target_id,
-            among(session, VisitRow.subject_hash, subject_hashes),
+            is_in(session, VisitRow.subject_hash, subject_hashes),
             VisitRow.rejected == "",
         )
     )
     for subject_hash, device_id, p5_us, started_at in rows:
-        of_subject = found.setdefault(subject_hash, {})
-        of_subject.setdefault(device_id, []).append(Sample(p5_us, started_at))
+        by_device = found.setdefault(subject_hash, {})
+        by_device.setdefault(device_id, []).append(Sample(p5_us, started_at))
     return found
 
 
-def shares(session: Session, target_id: str, subject_hashes: Collection[str]) -> SamplesByDevice:
-    """The stored shares of the subjects."""
+def device_samples(
+    session: Session, target_id: str, subject_hashes: Collection[str]
+) -> SamplesByDevice:
+    """The stored samples of the subjects."""
     found: SamplesByDevice = {}
     rows = session.execute(
         select(
@@ -63,7 +65,7 @@ def shares(session: Session, target_id: str, subject_hashes: Collection[str]) ->
             DeviceEstimateRow.measured_at,
         ).where(
             DeviceEstimateRow.target_id == target_id,
-            among(session, DeviceEstimateRow.subject_hash, subject_hashes),
+            is_in(session, DeviceEstimateRow.subject_hash, subject_hashes),
         )
     )
     for subject_hash, device_id, p5_us, measured_at in rows:
@@ -76,7 +78,7 @@ def visited(session: Session, target_id: str, subject_hashes: Collection[str]) -
     rows = session.scalars(
         select(DeviceEstimateRow.subject_hash).where(
             DeviceEstimateRow.target_id == target_id,
-            among(session, DeviceEstimateRow.subject_hash, subject_hashes),
+            is_in(session, DeviceEstimateRow.subject_hash, subject_hashes),
         )
     )
     return set(rows)
@@ -85,11 +87,11 @@ def visited(session: Session, target_id: str, subject_hashes: Collection[str]) -
 def visits_in_entries(
     session: Session, target_id: str, subject_hashes: Collection[str]
 ) -> dict[str, int]:
-    """How many visits the subjects' entries are made of, as far as they are of shares alone."""
+    """How many visits the subjects' entries are made of, where those are samples of devices."""
     rows = session.execute(
         select(EntryRow.subject_hash, EntryRow.visits).where(
             EntryRow.target_id == target_id,
-            among(session, EntryRow.subject_hash, subject_hashes),
+            is_in(session, EntryRow.subject_hash, subject_hashes),
             EntryRow.method.not_in((IMPORTED, IN_NETWORK)),
         )
     )
@@ -107,8 +109,8 @@ def measured(session: Session) -> Iterator[tuple[str, str]]:
     yield from rows
 
 
-def put_shares(session: Session, rows: Sequence[Row]) -> None:
-    """Inserts shares with their estimates, or replaces those that are there."""
+def put_device_samples(session: Session, rows: Sequence[Row]) -> None:
+    """Inserts devices' samples with their estimates, or replaces those that are there."""
     insert_or_replace(session, DeviceEstimateRow, rows, ("target_id", "subject_hash", "device_id"))
 
 
@@ -133,7 +135,7 @@ def put_entries(session: Session, target_id: str, rows: Sequence[Row]) -> None:
             EntryRow.subject_hash,
         )
         .outerjoin(EntryRow, present)
-        .where(among(session, SubjectRow.hash, {row["subject_hash"] for row in rows}))
+        .where(is_in(session, SubjectRow.hash, {row["subject_hash"] for row in rows}))
     ):
         places[subject_hash] = {"shape": shape, "kernel": kernel, "expand": expand}
         new += stored is None
