@@ -10,7 +10,7 @@ from pathlib import Path
 from netspec.client import LatencyTable, ProfilerClient
 from netspec.operators import PRECISIONS, Operator
 from netspec.wire import Entry, Target
-from search_client.data.folders import Pictures
+from search_client.data.folders import LabelledImages
 from search_client.deployment.trained_network import Source
 from search_client.progress import Stages
 from search_client.recipe import Recipe
@@ -20,7 +20,7 @@ from search_client.runs.folder import claimed
 from search_client.search.search import SearchResult
 from search_client.stages.data import in_memory, read_data
 from search_client.stages.deploy import Deployed, deploy, file_name
-from search_client.stages.latency_tables import Prices, measured, published, recorded
+from search_client.stages.latency_tables import LatencyTables, measured, published, recorded
 from search_client.stages.profile import measure_models
 from search_client.stages.report import network_result, report_of
 from search_client.stages.search import Observer, run_search
@@ -34,8 +34,8 @@ class Run:
     client: ProfilerClient
     target: Target
     settings: Recipe
-    training: Pictures
-    test: Pictures
+    training: LabelledImages
+    test: LabelledImages
     #: where the images come from
     data: Path
     #: for files and the report
@@ -92,11 +92,11 @@ def _every_stage(
 ) -> Report:
     training, test, settings = in_memory(job.training), in_memory(job.test), job.settings
     folder, stages = job.folder, job.stages
-    prices = _prices(job, settings.operators(), profile_missing=profile_missing, resume=resume)
-    table = prices.tables[0]
+    tables = _tables(job, settings.operators(), profile_missing=profile_missing, resume=resume)
+    table = tables.by_target[0]
     for precision in PRECISIONS:
         table.calibration(precision)
-    found = _search(job, prices, resume=resume, signals=signals, observers=observers)
+    found = _search(job, tables, resume=resume, signals=signals, observers=observers)
     source = Source(folder.name, table.snapshot.id, str(job.data))
     networks = {"searched": found.network.with_precision("float32")}
     for index, network in enumerate(settings.every_baseline("float32")):
@@ -111,7 +111,7 @@ def _every_stage(
         role: network_result(role, one, table, entries, expected_ms.get(role))
         for role, one in deployed.items()
     }
-    report = report_of(job.target, settings, prices, found, results, stages.seconds)
+    report = report_of(job.target, settings, tables, found, results, stages.seconds)
     write_report(report, folder)
     return report
 
@@ -140,8 +140,8 @@ def search_only(
     with claimed(folder, resume=resume, overwrite=overwrite) if first else nullcontext():
         job = _begin(client, target, settings, data, folder, stages or Stages())
         needed = job.settings.searched_operators()
-        prices = _prices(job, needed, profile_missing=profile_missing, resume=resume)
-        return _search(job, prices, resume=resume, signals=True, observers=observers)
+        tables = _tables(job, needed, profile_missing=profile_missing, resume=resume)
+        return _search(job, tables, resume=resume, signals=True, observers=observers)
 
 
 def _require_table(client: ProfilerClient, target: Target, *, needed: bool) -> None:
@@ -163,7 +163,9 @@ def _begin(
     return Run(client, target, of_data, training, test, data, folder, stages)
 
 
-def _prices(job: Run, needed: Sequence[Operator], *, profile_missing: bool, resume: bool) -> Prices:
+def _tables(
+    job: Run, needed: Sequence[Operator], *, profile_missing: bool, resume: bool
+) -> LatencyTables:
     if resume:
         return recorded(job.folder, needed)
     if profile_missing:
@@ -172,14 +174,14 @@ def _prices(job: Run, needed: Sequence[Operator], *, profile_missing: bool, resu
 
 
 def _search(
-    job: Run, prices: Prices, *, resume: bool, signals: bool, observers: Sequence[Observer]
+    job: Run, tables: LatencyTables, *, resume: bool, signals: bool, observers: Sequence[Observer]
 ) -> SearchResult:
-    for table in prices.tables:
+    for table in tables.by_target:
         _tell_if_uncalibrated(job, table)
     return run_search(
         job.settings,
-        prices.tables,
-        prices.references_ms,
+        tables.by_target,
+        tables.references_ms,
         job.training,
         job.folder,
         job.stages,

@@ -43,7 +43,7 @@ from netspec.errors import MissingEntries
 from netspec.networks import Network, mobilenet_v2
 from netspec.wire import JobRequest, Target
 from search_client.comparison.ranking import scorer_of
-from search_client.data.folders import Pictures
+from search_client.data.folders import LabelledImages
 from search_client.latency.prediction import predicted_ms
 from search_client.pipeline import search_only
 from search_client.progress import Stages
@@ -116,9 +116,9 @@ class Experiment:
         self.reference_ms = predicted_ms(self.table, reference)
         self.settings = base.model_copy(update={"latency_ref_ms": self.reference_ms})
         self._runs: dict[int, LoadedRun] = {}
-        self._images: tuple[int, tuple[Pictures, Pictures]] | None = None
+        self._images: tuple[int, tuple[LabelledImages, LabelledImages]] | None = None
 
-    def images(self, size: int) -> tuple[Pictures, Pictures]:
+    def images(self, size: int) -> tuple[LabelledImages, LabelledImages]:
         """Training and test images, stored for one input size."""
         if self._images is None or self._images[0] != size:
             of_size = self.settings.model_copy(update={"sizes": (size,)})

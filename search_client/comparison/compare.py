@@ -14,7 +14,7 @@ from netspec.errors import MissingEntries
 from netspec.networks import Network
 from search_client.comparison.baselines import reinforce
 from search_client.comparison.methods import Method
-from search_client.data.folders import Pictures
+from search_client.data.folders import LabelledImages
 from search_client.latency.objective import Goal
 from search_client.latency.prediction import predicted_ms
 from search_client.progress import Stages
@@ -56,8 +56,8 @@ _COMPARED = TypeAdapter(list[Compared])
 def compare(
     run: LoadedRun,
     settings: Recipe,
-    training: Pictures,
-    test: Pictures,
+    training: LabelledImages,
+    test: LabelledImages,
     folder: Path,
     stages: Stages,
     *,
@@ -122,7 +122,12 @@ class _Comparison:
     """Runs the methods on one search's trained supernet."""
 
     def __init__(
-        self, run: LoadedRun, settings: Recipe, training: Pictures, stages: Stages, images: int
+        self,
+        run: LoadedRun,
+        settings: Recipe,
+        training: LabelledImages,
+        stages: Stages,
+        images: int,
     ) -> None:
         """`images` held-out images score one network."""
         self.family, self.goal = run.family.to(device()), _goal(run, settings, stages).to(device())

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from netspec.console.outputs import write_file
 from netspec.networks import Network
-from search_client.data.folders import Pictures
+from search_client.data.folders import LabelledImages
 from search_client.progress import Stages
 from search_client.recipe import Recipe
 from search_client.report.figures.canvas import LINE
@@ -59,7 +59,7 @@ def kendall_tau(x: Sequence[float], y: Sequence[float]) -> float:
     return float((signs[0] * signs[1]).sum() / norm) if norm else float("nan")
 
 
-def scorer_of(run: LoadedRun, training: Pictures) -> Scorer:
+def scorer_of(run: LoadedRun, training: LabelledImages) -> Scorer:
     """Scores by a run's supernet, on the run's own held-out images."""
     search = run.record.settings.search
     family = run.family.to(device())
@@ -88,8 +88,8 @@ def random_networks(run: LoadedRun, count: int) -> list[Candidate]:
 def rank(
     run: LoadedRun,
     settings: Recipe,
-    training: Pictures,
-    test: Pictures,
+    training: LabelledImages,
+    test: LabelledImages,
     folder: Path,
     stages: Stages,
     networks: int,

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from search_client.data.augmentation import USUAL, Augment, augmented
-from search_client.data.folders import Pictures, stored_size
+from search_client.data.folders import LabelledImages, stored_size
 
 Batch = tuple[Tensor, Tensor]
 
@@ -67,7 +67,7 @@ class TrainingBatches:
 
     def __init__(
         self,
-        data: Pictures,
+        data: LabelledImages,
         size: int,
         batch_size: int,
         seed: int,
@@ -112,7 +112,7 @@ class PlainBatches:
 
     def __init__(
         self,
-        data: Pictures,
+        data: LabelledImages,
         size: int,
         batch_size: int,
         shuffle_seed: int | None = None,
@@ -156,7 +156,7 @@ class PlainBatches:
             yield normalise(central_crop(images, self.size)), labels
 
 
-def _read(data: Pictures, orders: Sequence[Tensor], device: torch.device) -> Iterator[Batch]:
+def _read(data: LabelledImages, orders: Sequence[Tensor], device: torch.device) -> Iterator[Batch]:
     """Images (uint8) and labels on a device, one pair an order."""
     for images, order in zip(data.read(orders), orders, strict=True):
         labels = data.labels[order]

@@ -33,7 +33,7 @@ class NoClasses(UserError):
     """A data folder is not laid out as one folder a class."""
 
 
-class Pictures(Protocol):
+class LabelledImages(Protocol):
     """Labelled square images, in memory or read when they are asked for."""
 
     @property
@@ -57,7 +57,7 @@ class Pictures(Protocol):
         """Images at the indices of each order, uint8 [len(order), 3, S, S], RGB."""
 
 
-P = TypeVar("P", bound=Pictures)
+P = TypeVar("P", bound=LabelledImages)
 
 
 @dataclass(frozen=True)

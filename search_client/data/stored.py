@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from search_client.data.folders import square_of
 
 
-class Places(Protocol):
+class ImageSource(Protocol):
     """Where encoded images are."""
 
     def encoded(self, index: int) -> tuple[str, bytes]:
@@ -56,23 +56,23 @@ class TarMembers:
 
 
 class _Decoded(Dataset[Tensor]):
-    def __init__(self, places: Places, indices: Tensor, size: int) -> None:
-        self.places = places
+    def __init__(self, source: ImageSource, indices: Tensor, size: int) -> None:
+        self.source = source
         self.indices = indices
         self.size = size
 
     def __getitem__(self, index: int) -> Tensor:
-        name, content = self.places.encoded(int(self.indices[index]))
+        name, content = self.source.encoded(int(self.indices[index]))
         square = square_of(io.BytesIO(content), name, self.size)
         return torch.from_numpy(square.copy()).permute(2, 0, 1)
 
 
 @dataclass(frozen=True)
 class StoredImages:
-    """Labelled images on disk, as `Pictures`."""
+    """Labelled images on disk, as `LabelledImages`."""
 
-    places: Places
-    #: of these images, index into `places`
+    source: ImageSource
+    #: of these images, index into `source`
     indices: Tensor
     #: int64 [N], index into `classes`
     labels: Tensor
@@ -97,7 +97,7 @@ class StoredImages:
     def read(self, orders: Sequence[Tensor]) -> Iterator[Tensor]:
         """Images at the indices of each order, uint8 [len(order), 3, S, S], RGB."""
         loader: DataLoader[Tensor] = DataLoader(
-            _Decoded(self.places, self.indices, self.size),
+            _Decoded(self.source, self.indices, self.size),
             batch_sampler=[order.tolist() for order in orders],
             num_workers=self.workers,
             pin_memory=torch.cuda.is_available(),

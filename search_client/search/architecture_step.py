@@ -33,8 +33,8 @@ BASELINE_MEMORY = 0.9
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What an architecture step saw."""
+class StepOutcome:
+    """What an architecture step came to."""
 
     loss: float
     cross_entropy: float
@@ -50,9 +50,9 @@ class _Gates:
 
     cross_entropy: Tensor
     #: [blocks, most choices]
-    of_blocks: Tensor
+    block_gradients: Tensor
     #: [variants]
-    of_variants: Tensor
+    variant_gradients: Tensor
     accuracy: float
 
 
@@ -79,7 +79,7 @@ class ArchitectureSteps:
         #: REINFORCE's moving mean of the loss; None before the first step
         self.baseline: float | None = None
 
-    def step(self, batch: Batch, generator: torch.Generator, entropy_weight: float) -> Seen:
+    def step(self, batch: Batch, generator: torch.Generator, entropy_weight: float) -> StepOutcome:
         """One step on a held-out batch.
 
         Args:
@@ -99,9 +99,9 @@ class ArchitectureSteps:
         drawn = draw(supernet, self.gradient, generator)
         gates = self._gates(batch, active, variants[0], drawn, generator)
         if self.gradient == "reinforce":
-            seen = self._reinforce(gates, active, drawn)
+            outcome = self._reinforce(gates, active, drawn)
         else:
-            seen = self._differentiate(gates, active, variants[0], drawn, entropy_weight)
+            outcome = self._differentiate(gates, active, variants[0], drawn, entropy_weight)
         before = supernet.alpha.detach().clone(), family.beta.detach().clone()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -109,7 +109,7 @@ class ArchitectureSteps:
             keep_other_probabilities(supernet.alpha, before[0], drawn.involved)
             if len(family.variants) > 1:
                 keep_other_probabilities(family.beta[None], before[1][None], variants)
-        return seen
+        return outcome
 
     def _gates(
         self,
@@ -128,28 +128,33 @@ class ArchitectureSteps:
             if compared and index != active
         ]
         total = torch.zeros(())
-        of_blocks, of_variants = torch.zeros_like(supernet.alpha), torch.zeros_like(family.beta)
+        block_gradients, variant_gradients = (
+            torch.zeros_like(supernet.alpha),
+            torch.zeros_like(family.beta),
+        )
         mean = Mean()
         count = min(self.weights.micro_batches, len(labels))
         parts = zip(images.tensor_split(count), labels.tensor_split(count), strict=True)
-        for some, given in parts:
-            share = len(given) / len(labels)
-            loss, logits, blocks, of_logits = self._part(active, supernet, drawn, some, given)
+        for part, part_labels in parts:
+            share = len(part_labels) / len(labels)
+            loss, logits, blocks, logit_gradient = self._part(
+                active, supernet, drawn, part, part_labels
+            )
             total = total.to(loss.device) + loss.detach() * share
-            of_blocks += blocks * share
+            block_gradients += blocks * share
             if others:
-                of_variants[active] += inner_product(logits, of_logits) * share
+                variant_gradients[active] += inner_product(logits, logit_gradient) * share
                 for index, path in others:
                     with (
                         torch.no_grad(),
                         frozen_statistics(family.supernet(index)),
-                        self.weights.autocast(some.device),
+                        self.weights.autocast(part.device),
                     ):
-                        other = family(index, some, path)
-                    of_variants[index] += inner_product(other, of_logits) * share
-            mean.add(logits.detach(), given, loss)
-        distributed.average([total, of_blocks, of_variants])
-        return _Gates(total, of_blocks, of_variants, mean.accuracy)
+                        other = family(index, part, path)
+                    variant_gradients[index] += inner_product(other, logit_gradient) * share
+            mean.add(logits.detach(), part_labels, loss)
+        distributed.average([total, block_gradients, variant_gradients])
+        return _Gates(total, block_gradients, variant_gradients, mean.accuracy)
 
     def _part(
         self, active: int, supernet: Supernet, drawn: Draw, images: Tensor, labels: Tensor
@@ -162,38 +167,38 @@ class ArchitectureSteps:
                 loss = cross_entropy(logits, labels)
             if not trained:
                 return loss, logits, torch.zeros_like(supernet.alpha), torch.zeros_like(logits)
-            *outputs, of_logits = torch.autograd.grad(loss, [*boundaries[1:], logits])
+            *outputs, logit_gradient = torch.autograd.grad(loss, [*boundaries[1:], logits])
             with self.weights.autocast(images.device):
                 blocks = gate_gradients(supernet, drawn, boundaries, outputs)
-        return loss, logits.detach(), blocks, of_logits
+        return loss, logits.detach(), blocks, logit_gradient
 
     def _differentiate(
         self, gates: _Gates, active: int, variants: Tensor, drawn: Draw, entropy_weight: float
-    ) -> Seen:
+    ) -> StepOutcome:
         """Sets the gradients of alpha and beta."""
         family, supernet = self.family, self.family.supernet(active)
         many = len(family.variants) > 1
-        of_entropy = gates.cross_entropy.detach().requires_grad_()
+        cross_entropy = gates.cross_entropy.detach().requires_grad_()
         compared = drawn.involved if self.gradient == "two" else None
         loss = self.goal.loss(
-            self.form, of_entropy, self.goal.expected_ms(family, active, compared)
+            self.form, cross_entropy, self.goal.expected_ms(family, active, compared)
         )
         if entropy_weight > 0:
             loss = loss + entropy_weight * family.entropy()
-        inputs = [of_entropy, supernet.alpha, *([family.beta] if many else [])]
+        inputs = [cross_entropy, supernet.alpha, *([family.beta] if many else [])]
         scale, direct, *rest = torch.autograd.grad(loss, inputs)
-        through = alpha_gradients(gates.of_blocks * scale, supernet.alpha, drawn.involved)
+        through = alpha_gradients(gates.block_gradients * scale, supernet.alpha, drawn.involved)
         supernet.alpha.grad = torch.where(drawn.involved, through + direct, 0.0)
         if many:
             through = alpha_gradients(
-                gates.of_variants[None] * scale, family.beta[None], variants[None]
+                gates.variant_gradients[None] * scale, family.beta[None], variants[None]
             )[0]
             family.beta.grad = torch.where(variants, through + rest[0], 0.0)
         with torch.no_grad():
             expected_ms = self.goal.expected_ms(family, active)
-        return self._seen(gates, loss, expected_ms)
+        return self._outcome(gates, loss, expected_ms)
 
-    def _reinforce(self, gates: _Gates, active: int, drawn: Draw) -> Seen:
+    def _reinforce(self, gates: _Gates, active: int, drawn: Draw) -> StepOutcome:
         """Sets the gradients from the loss of the sampled network, its own latency included."""
         family, supernet = self.family, self.family.supernet(active)
         with torch.no_grad():
@@ -210,11 +215,11 @@ class ArchitectureSteps:
         if len(family.variants) > 1:
             every = torch.ones_like(family.beta[None], dtype=torch.bool)
             family.beta.grad = reinforce_gradients(family.beta[None], every, [active], advantage)[0]
-        return self._seen(gates, loss, expected_ms)
+        return self._outcome(gates, loss, expected_ms)
 
     @staticmethod
-    def _seen(gates: _Gates, loss: Tensor, expected_ms: Tensor) -> Seen:
-        return Seen(
+    def _outcome(gates: _Gates, loss: Tensor, expected_ms: Tensor) -> StepOutcome:
+        return StepOutcome(
             loss=loss.item(),
             cross_entropy=gates.cross_entropy.item(),
             accuracy=gates.accuracy,

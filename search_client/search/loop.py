@@ -162,7 +162,7 @@ class Search:
 
     def _architecture_step(self, progress: float) -> None:
         """Move alpha once; `progress` is the share of the joint phase that is done."""
-        seen = self.architecture.step(
+        outcome = self.architecture.step(
             self._moved(self._next_held_out()),
             self.generator,
             progress * self.config.entropy_weight,
@@ -170,10 +170,10 @@ class Search:
         self.history.architecture_steps.append(
             ArchitectureStep(
                 self.weight_steps,
-                seen.loss,
-                seen.cross_entropy,
-                seen.accuracy,
-                float(seen.expected_ms[self.goal.worst(seen.expected_ms)]),
+                outcome.loss,
+                outcome.cross_entropy,
+                outcome.accuracy,
+                float(outcome.expected_ms[self.goal.worst(outcome.expected_ms)]),
             )
         )
 

@@ -10,7 +10,7 @@ import torch
 from netspec.errors import UserError
 from search_client.data.folders import (
     ImageSet,
-    Pictures,
+    LabelledImages,
     parts_of,
     read_folder,
     stored_size,
@@ -23,7 +23,7 @@ from search_client.recipe import MEMORY_GB, WORKERS, Recipe
 
 def read_data(
     data: Path, settings: Recipe, stages: Stages, classes: Sequence[str] = ()
-) -> tuple[Pictures, Pictures]:
+) -> tuple[LabelledImages, LabelledImages]:
     """The training and test images of a run.
 
     Args:
@@ -53,7 +53,7 @@ def read_images(
     *,
     workers: int = WORKERS,
     memory_gb: float = MEMORY_GB,
-) -> tuple[Pictures, Pictures]:
+) -> tuple[LabelledImages, LabelledImages]:
     """The training and test images of a folder, stored for an input size (px).
 
     Args:
@@ -76,18 +76,18 @@ def read_images(
             return read_folder(data, size, advance)
 
 
-def in_memory(pictures: Pictures) -> ImageSet:
+def in_memory(images: LabelledImages) -> ImageSet:
     """Images that were read into memory.
 
     Raises:
         UserError: they were not.
     """
-    if not isinstance(pictures, ImageSet):
+    if not isinstance(images, ImageSet):
         raise UserError(
             "the whole run needs its images in memory: raise memory_gb (and give a folder, not "
             "shards), or take `search-client search --only-search` and `search-client train`"
         )
-    return pictures
+    return images
 
 
 def stored_folder(folder: Path, size: int, workers: int) -> tuple[StoredImages, StoredImages]:

@@ -19,24 +19,26 @@ from search_client.training import distributed
 
 
 @dataclass(frozen=True)
-class Prices:
-    """Of every target, the first one first."""
+class LatencyTables:
+    """The tables of every target and what the search aims at on each, the first target first."""
 
-    tables: tuple[LatencyTable, ...]
+    by_target: tuple[LatencyTable, ...]
     #: R, ms
     references_ms: tuple[float, ...]
     #: operators and networks of the first table that were not measured for this run
     reused: int
 
 
-def target_of(client: ProfilerClient, wished: str | None) -> Target:
+def target_of(client: ProfilerClient, name: str | None) -> Target:
     """`ProfilerClient.target`; of several processes one asks."""
-    said = distributed.same(lambda: client.target(wished).model_dump_json())
-    return Target.model_validate_json(said)
+    content = distributed.same(lambda: client.target(name).model_dump_json())
+    return Target.model_validate_json(content)
 
 
-def measured(client: ProfilerClient, target: Target, settings: Recipe, stages: Stages) -> Prices:
-    """Prices of a run, measured and published as far as the table lacks them.
+def measured(
+    client: ProfilerClient, target: Target, settings: Recipe, stages: Stages
+) -> LatencyTables:
+    """Measure and publish what the table of a run lacks.
 
     Raises:
         JobFailed: something could not be measured.
@@ -54,8 +56,8 @@ def measured(client: ProfilerClient, target: Target, settings: Recipe, stages: S
 
 def published(
     client: ProfilerClient, target: Target, settings: Recipe, needed: Sequence[Operator]
-) -> Prices:
-    """Prices by the newest tables.
+) -> LatencyTables:
+    """Take the newest tables.
 
     Raises:
         NoTable: a target has none.
@@ -66,30 +68,30 @@ def published(
     return _with_further(client, settings, table, len(needed))
 
 
-def recorded(folder: Path, needed: Sequence[Operator]) -> Prices:
-    """Prices by which the search in a folder began: it goes on as it was.
+def recorded(folder: Path, needed: Sequence[Operator]) -> LatencyTables:
+    """Read the tables by which the search in a folder began: it goes on as it was.
 
     Raises:
         BadRun: there is no such search.
     """
     record = read_record(folder)
     references_ms = tuple(target.reference_ms for target in record.targets)
-    return Prices(tuple(read_tables(record, folder)), references_ms, len(needed))
+    return LatencyTables(tuple(read_tables(record, folder)), references_ms, len(needed))
 
 
 def _with_further(
     client: ProfilerClient, settings: Recipe, table: LatencyTable, reused: int
-) -> Prices:
+) -> LatencyTables:
     """The first target's table with those of the further targets."""
     further = settings.further_targets
-    tables = [_newest(client, target_of(client, one.target).id) for one in further]
+    tables = [_newest(client, target_of(client, aim.target).id) for aim in further]
     reference_ms = settings.latency_ref_ms
     if reference_ms is None:
         reference_ms = predicted_ms(table, settings.baseline(settings.precision))
-    references_ms = (reference_ms, *(one.latency_ref_ms for one in further))
-    return Prices((table, *tables), references_ms, reused)
+    references_ms = (reference_ms, *(aim.latency_ref_ms for aim in further))
+    return LatencyTables((table, *tables), references_ms, reused)
 
 
 def _newest(client: ProfilerClient, target_id: str) -> LatencyTable:
-    said = distributed.same(lambda: client.latest_snapshot(target_id).model_dump_json())
-    return LatencyTable(Snapshot.model_validate_json(said))
+    content = distributed.same(lambda: client.latest_snapshot(target_id).model_dump_json())
+    return LatencyTable(Snapshot.model_validate_json(content))

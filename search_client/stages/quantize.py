@@ -11,7 +11,7 @@ from torch import Tensor
 
 from search_client.data.augmentation import USUAL, Augment
 from search_client.data.batches import PlainBatches, TrainingBatches, central_crop
-from search_client.data.folders import Pictures
+from search_client.data.folders import LabelledImages
 from search_client.deployment.trained_network import TrainedNetwork
 from search_client.networks.classes import with_background, with_classes
 from search_client.progress import Stages
@@ -55,7 +55,7 @@ def classes_changed(trained: TrainedNetwork, classes: Sequence[str], seed: int) 
 
 def quantize_network(
     trained: TrainedNetwork,
-    training: Pictures,
+    training: LabelledImages,
     options: QuantizeOptions,
     stages: Stages,
     *,
@@ -112,7 +112,7 @@ def quantize_network(
     return replace(trained, quantized=quantized)
 
 
-def comparison_images(images: Pictures, size: int, most: int) -> tuple[Tensor, Tensor]:
+def comparison_images(images: LabelledImages, size: int, most: int) -> tuple[Tensor, Tensor]:
     """At most so many images, evenly spread over a set, and their labels.
 
     Returns:

@@ -21,7 +21,7 @@ from search_client.report.content import (
 from search_client.search.history import SearchEpoch
 from search_client.search.search import SearchResult
 from search_client.stages.deploy import Deployed, file_name
-from search_client.stages.latency_tables import Prices
+from search_client.stages.latency_tables import LatencyTables
 
 #: packages whose versions a report holds
 PACKAGES = ("proxyless-farm", "torch", "ai-edge-litert", "numpy")
@@ -80,7 +80,7 @@ def network_result(
 def report_of(
     target: Target,
     settings: Recipe,
-    prices: Prices,
+    tables: LatencyTables,
     found: SearchResult,
     results: Mapping[str, NetworkResult],
     seconds: dict[str, float],
@@ -90,12 +90,12 @@ def report_of(
     Args:
         target: on which was measured.
         settings: of the run.
-        prices: what the search aimed at.
+        tables: what the search aimed at, and by which tables.
         found: where it ended.
         results: by role: the searched network, the baseline, the further ones.
         seconds: wall time by stage.
     """
-    record, snapshot = search_record(settings, found), prices.tables[0].snapshot
+    record, snapshot = search_record(settings, found), tables.by_target[0].snapshot
     keys = {
         operator.key
         for precision in PRECISIONS
@@ -108,8 +108,8 @@ def report_of(
         identity=target.identity,
         snapshot=snapshot.id,
         entries=len(snapshot.entries),
-        entries_reused=prices.reused,
-        latency_ref_ms=prices.references_ms[0],
+        entries_reused=tables.reused,
+        latency_ref_ms=tables.references_ms[0],
         searched=searched,
         baseline=baseline,
         further=tuple(further),

@@ -9,7 +9,7 @@ from netspec.client import LatencyTable
 from netspec.console.units import latency_text
 from netspec.spaces import LEAST_MAP
 from search_client.data.batches import PlainBatches, TrainingBatches
-from search_client.data.folders import Pictures, split_by_class
+from search_client.data.folders import LabelledImages, split_by_class
 from search_client.progress import Advance, Stages
 from search_client.recipe import Recipe
 from search_client.report.wording import milliseconds
@@ -37,7 +37,7 @@ def run_search(
     settings: Recipe,
     tables: Sequence[LatencyTable],
     references_ms: Sequence[float],
-    training: Pictures,
+    training: LabelledImages,
     folder: Path,
     stages: Stages,
     *,
@@ -133,7 +133,7 @@ def _warn_of_small_maps(settings: Recipe, stages: Stages) -> None:
 
 
 def batches_of(
-    settings: Recipe, training: Pictures, size: int
+    settings: Recipe, training: LabelledImages, size: int
 ) -> tuple[TrainingBatches, PlainBatches]:
     """Batches for the weight steps, and held-out ones for the architecture steps."""
     remaining, held_out = split_by_class(training, settings.held_out, settings.seed)

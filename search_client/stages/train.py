@@ -12,7 +12,7 @@ from torch import nn
 from netspec.networks import Network
 from netspec.operators import Precision
 from search_client.data.batches import PlainBatches, TrainingBatches
-from search_client.data.folders import Pictures
+from search_client.data.folders import LabelledImages
 from search_client.deployment.trained_network import NOWHERE, Source, TrainedNetwork
 from search_client.networks.layers import FloatNetwork
 from search_client.progress import Stages
@@ -39,8 +39,8 @@ def training_stage(
 
 def train_network(
     network: Network,
-    training: Pictures,
-    test: Pictures,
+    training: LabelledImages,
+    test: LabelledImages,
     settings: Recipe,
     stages: Stages,
     *,
@@ -92,7 +92,7 @@ def train_network(
     return model, accuracy
 
 
-def evaluate_network(trained: TrainedNetwork, images: Pictures) -> dict[Precision, float]:
+def evaluate_network(trained: TrainedNetwork, images: LabelledImages) -> dict[Precision, float]:
     """Top-1 accuracy (fraction) in each precision that a network has, on images of its size.
 
     Raises:

@@ -59,9 +59,9 @@ def test_a_search_that_was_sent_sigterm_ends_as_if_it_had_not_been(
 
 
 def test_a_search_goes_on_with_the_tables_and_references_that_it_began_with(stopped: Path) -> None:
-    prices = recorded(stopped, SETTINGS.searched_operators())
-    assert [table.snapshot for table in prices.tables] == [tiny_table().snapshot]
-    assert prices.references_ms == (10.0,)
+    tables = recorded(stopped, SETTINGS.searched_operators())
+    assert [table.snapshot for table in tables.by_target] == [tiny_table().snapshot]
+    assert tables.references_ms == (10.0,)
     with pytest.raises(BadRun, match=r"targets was .*1d1d.* and is .*2d2d"):
         tiny_search(stopped, tables=[tiny_table(scale=2.0)], resume=True)
 
