@@ -76,7 +76,9 @@ class PhoneOptions:
         from device_agent.phones.connect import way_to  # noqa: PLC0415
         from device_agent.phones.discovery import PluggedPhones  # noqa: PLC0415
 
-        named = [PhoneRoute(one, self.way or way_to(one)) for one in self.phones if one != ALL]
+        named = [
+            PhoneRoute(phone, self.way or way_to(phone)) for phone in self.phones if phone != ALL
+        ]
         plugged_in = PluggedPhones(self.way)
         return lambda: named + (plugged_in() if ALL in self.phones else [])
 

@@ -48,7 +48,7 @@ class DeviceStatus:
     changed_at: float = field(default_factory=time.time)
 
 
-_FIELDS = {one.name for one in fields(DeviceStatus)}
+_FIELDS = {field.name for field in fields(DeviceStatus)}
 
 
 class StatusFile:
@@ -119,12 +119,12 @@ def metrics(statuses: list[DeviceStatus]) -> str:
     ):
         metric = f"{_PREFIX}_{name}" + ("_total" if kind == "counter" else "")
         lines += [f"# HELP {metric} {text}", f"# TYPE {metric} {kind}"]
-        lines += [f"{metric}{_labels(one)} {getattr(one, name)}" for one in statuses]
+        lines += [f"{metric}{_labels(status)} {getattr(status, name)}" for status in statuses]
     metric = f"{_PREFIX}_state"
     lines += [f"# HELP {metric} 1 for the state that the device is in.", f"# TYPE {metric} gauge"]
     lines += [
-        f"{metric}{_labels(one, state=state)} {int(one.state == state)}"
-        for one in statuses
+        f"{metric}{_labels(status, state=state)} {int(status.state == state)}"
+        for status in statuses
         for state in _STATES
     ]
     return "\n".join(lines) + "\n"
@@ -173,7 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Answers one question."""
         statuses = read_statuses(self.status_folder)
         if self.path == "/healthz":
-            body = {"devices": [asdict(one) for one in statuses]}
+            body = {"devices": [asdict(status) for status in statuses]}
             self._answer(HTTPStatus.OK, json.dumps(body), "application/json")
         elif self.path == "/metrics":
             self._answer(HTTPStatus.OK, metrics(statuses), "text/plain; version=0.0.4")

@@ -53,17 +53,17 @@ DISTRIBUTIONS = (LITERT, TFLITE_RUNTIME)
 
 def find_runtime(distributions: Sequence[Distribution] = DISTRIBUTIONS) -> Runtime | None:
     """The first runtime that is installed whole, found without loading it."""
-    for one in distributions:
-        library = _library(one)
+    for distribution in distributions:
+        library = _library(distribution)
         if library is None:
             continue
         try:
-            version = importlib.metadata.version(one.name)
+            version = importlib.metadata.version(distribution.name)
         except importlib.metadata.PackageNotFoundError:
             continue
         with library.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return Runtime(f"{one.name} {version}", digest)
+        return Runtime(f"{distribution.name} {version}", digest)
     return None
 
 

@@ -154,7 +154,11 @@ class Snapshot(Message):
     @cached_property
     def values_ms(self) -> dict[str, float]:
         """Entry value (ms) by canonical key, corrected by its precision's calibration."""
-        factors = {key: factor for one in self.calibrations for key, factor in one.factors.items()}
+        factors = {
+            key: factor
+            for calibration in self.calibrations
+            for key, factor in calibration.factors.items()
+        }
         return {entry.name: entry.value_ms * factors.get(entry.name, 1.0) for entry in self.entries}
 
     def calibration(self, precision: Precision) -> Calibration | None:

@@ -50,7 +50,7 @@ def select_targets(session: Session, wanted: TargetSelector, method: TaskMethod)
         Problem: `nothing-selected`, naming what is offered.
     """
     offers = _offers(session)
-    selected = dict.fromkeys(one.target_id for one in offers if one.suits(wanted, method))
+    selected = dict.fromkeys(offer.target_id for offer in offers if offer.suits(wanted, method))
     if not selected:
         raise _nothing(wanted, method, offers)
     return list(selected)
@@ -75,7 +75,7 @@ def _offers(session: Session) -> list[Offer]:
 
 def _nothing(wanted: TargetSelector, method: TaskMethod, offers: list[Offer]) -> Problem:
     description = wanted.model_dump_json(exclude_none=True, exclude_defaults=True)
-    known = list(dict.fromkeys(str(one) for one in offers))
+    known = list(dict.fromkeys(str(offer) for offer in offers))
     there_is = "no device has registered yet"
     if known:
         more = len(known) - _SHOWN_OFFERS

@@ -27,7 +27,7 @@ def recheck(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     done = []
     with open_database(database_url, task="recheck tables") as (database, settings):
         with database.read() as session:
-            target_ids = [one.id for one in devices.targets(session)]
+            target_ids = [target.id for target in devices.targets(session)]
         for target_id in target_ids:
             # One after the other: a transaction that has locked one target must not want another.
             with database.write() as session:

@@ -110,9 +110,9 @@ def _request(session: Session, target_id: str, now: datetime) -> JobRequest | No
     found = measurements.entries_of_target(session, target_id)
     published = published_calibrations.latest(session, target_id)
     predicted = {
-        one.subject_hash
+        network.subject_hash
         for calibration in (published.calibrations if published else ())
-        for one in calibration.networks
+        for network in calibration.networks
     }
     operators = _due(_measured_alone(session, target_id, found), now)
     networks = _due([one for one in found if one[1].hash in predicted], now)
@@ -122,10 +122,11 @@ def _request(session: Session, target_id: str, now: datetime) -> JobRequest | No
         name=JOB_NAME,
         target_id=target_id,
         operators=tuple(
-            OperatorSubject.model_validate_json(one.document).operator for one in operators
+            OperatorSubject.model_validate_json(operator.document).operator
+            for operator in operators
         ),
         networks=tuple(
-            NetworkSubject.model_validate_json(one.document).network for one in networks
+            NetworkSubject.model_validate_json(network.document).network for network in networks
         ),
         rounds=ROUNDS,
         remeasure=True,
@@ -144,7 +145,7 @@ def _measured_alone(
     """
     operators = [one for one in found if one[1].kind == "operator"]
     visited = derived.visited(session, target_id, [subject.hash for _, subject in operators])
-    return [one for one in operators if one[1].hash in visited]
+    return [operator for operator in operators if operator[1].hash in visited]
 
 
 def _due(found: Collection[EntryOfSubject], now: datetime) -> list[SubjectRow]:

@@ -35,7 +35,7 @@ class Spread:
     @classmethod
     def of(cls, visits: Sequence[PastVisit]) -> Spread:
         """The spread of at least one visit."""
-        p5_us = np.sort([one.p5_us for one in visits])
+        p5_us = np.sort([visit.p5_us for visit in visits])
         least, median, p90, most = (np.percentile(p5_us, (0, 50, 90, 100)) / 1000).tolist()
         (entry,) = estimate_each([p5_us])
         return cls(len(visits), least, entry.value_ms, median, p90, most)
@@ -68,7 +68,7 @@ def history(session: Session, target_id: str, subject_hash: str) -> EntryHistory
     """How the subject's newest visits on the target have spread, and moved over time."""
     found = repository.latest_visits(session, target_id, subject_hash, MOST_VISITS + 1)
     visits = found[-MOST_VISITS:]
-    accepted = [one for one in visits if not one.rejected]
+    accepted = [visit for visit in visits if not visit.rejected]
     length = _HOUR
     if accepted and accepted[-1].started_at - accepted[0].started_at > _MOST_HOURS * _HOUR:
         length = _DAY

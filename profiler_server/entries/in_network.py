@@ -92,9 +92,9 @@ def _put_estimates(session: Session, target_id: str, operators: Collection[str])
     """Stores what all networks together say of these operators."""
     places = profiles.places(session, target_id)
     holding: dict[str, list[PositionEstimates]] = {}
-    for one in places:
-        for key in dict.fromkeys(one.profiled.operators):
-            holding.setdefault(key, []).append(one)
+    for place in places:
+        for key in dict.fromkeys(place.profiled.operators):
+            holding.setdefault(key, []).append(place)
     rows: list[Row] = [
         {
             "target_id": target_id,

@@ -107,14 +107,9 @@ def _rows(
         for subject, by_device in by_subject.items()
     }
     # The entry of a single device is its own estimate.
-    several_devices = [subject for subject, by_device in by_subject.items() if len(by_device) > 1]
-    merged = dict(
-        zip(
-            several_devices,
-            estimate_each([totals[one].p5_us for one in several_devices]),
-            strict=True,
-        )
-    )
+    shared = [subject for subject, by_device in by_subject.items() if len(by_device) > 1]
+    joint = estimate_each([totals[subject].p5_us for subject in shared])
+    merged = dict(zip(shared, joint, strict=True))
     rows = []
     for subject, by_device in by_subject.items():
         device_estimates = [estimates[subject, device] for device in by_device]
@@ -146,7 +141,7 @@ def disagreement_percent(device_estimates: Collection[Estimate]) -> float | None
 
     None for a single device, and where the lowest is 0 ms.
     """
-    values = [one.value_ms for one in device_estimates]
+    values = [estimate.value_ms for estimate in device_estimates]
     if len(values) < 2 or min(values) == 0:  # noqa: PLR2004 - one device agrees with itself
         return None
     return 100 * (max(values) / min(values) - 1)

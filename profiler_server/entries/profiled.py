@@ -43,9 +43,11 @@ class ProfiledNetwork:
         """Of at least one sample."""
         return cls(
             operators=operators,
-            operators_us=np.sort(np.array([one.operators_us for one in samples], np.float64).T),
-            devices=frozenset(one.device_id for one in samples),
-            measured_at=max(one.started_at for one in samples),
+            operators_us=np.sort(
+                np.array([sample.operators_us for sample in samples], np.float64).T
+            ),
+            devices=frozenset(sample.device_id for sample in samples),
+            measured_at=max(sample.started_at for sample in samples),
         )
 
     def joined(self, other: ProfiledNetwork) -> ProfiledNetwork:

@@ -41,7 +41,7 @@ def digests(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
 
 def store_visits(session: Session, visits: Iterable[JudgedVisit], stored_at: datetime) -> int:
     """Inserts visits; those whose id is there are left out. How many were inserted."""
-    return insert_absent(session, VisitRow, [_columns(one, stored_at) for one in visits])
+    return insert_absent(session, VisitRow, [_columns(visit, stored_at) for visit in visits])
 
 
 def _columns(judged: JudgedVisit, stored_at: datetime) -> Row:

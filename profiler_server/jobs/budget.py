@@ -77,7 +77,7 @@ def first_step(
         request: has a budget.
         subjects: of the request.
     """
-    wanted = [one.operator for one in subjects if isinstance(one, OperatorSubject)]
+    wanted = [subject.operator for subject in subjects if isinstance(subject, OperatorSubject)]
     known = _known(session, target_id)
     unknown = [one for one in wanted if one not in known]
     plan = BudgetPlan(
@@ -90,7 +90,9 @@ def first_step(
     picked = _step(plan, wanted, unknown, known)
     later = set(unknown) - picked.operators
     kept = [
-        one for one in subjects if not (isinstance(one, OperatorSubject) and one.operator in later)
+        subject
+        for subject in subjects
+        if not (isinstance(subject, OperatorSubject) and subject.operator in later)
     ]
     return kept, picked
 
@@ -179,7 +181,7 @@ def _step(
 
 
 def _of(operators: Sequence[Operator], precision: Precision) -> list[Operator]:
-    return [one for one in operators if one.precision == precision]
+    return [operator for operator in operators if operator.precision == precision]
 
 
 def _shares(request: JobRequest) -> dict[str, float]:

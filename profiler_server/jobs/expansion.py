@@ -26,8 +26,10 @@ def subjects_of(request: JobRequest) -> list[Subject]:
     operators += request.operators
     networks += request.networks
     if request.precisions:
-        operators = [one.with_precision(p) for p in request.precisions for one in operators]
-        networks = [one.with_precision(p) for p in request.precisions for one in networks]
+        operators = [
+            operator.with_precision(p) for p in request.precisions for operator in operators
+        ]
+        networks = [network.with_precision(p) for p in request.precisions for network in networks]
     everything: list[Subject] = [
         *(OperatorSubject(operator=operator) for operator in operators),
         *(NetworkSubject(network=network) for network in networks),

@@ -30,8 +30,8 @@ def describe(error: RequestValidationError) -> str:
 
 def _without_echoes(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The errors but those of lists that are too short only because of what is wrong in them."""
-    above = {one["loc"][:depth] for one in errors for depth in range(len(one["loc"]))}
-    return [one for one in errors if one["type"] != _TOO_SHORT or one["loc"] not in above]
+    above = {error["loc"][:depth] for error in errors for depth in range(len(error["loc"]))}
+    return [error for error in errors if error["type"] != _TOO_SHORT or error["loc"] not in above]
 
 
 def _described(one: Mapping[str, Any]) -> str:

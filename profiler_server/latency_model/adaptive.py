@@ -37,7 +37,7 @@ def next_operators(
     seen = [operator for operator, _ in measured]
     few = len(seen) < LEAST_ENTRIES
     picked = _spread_out(candidates, seen, count, least=count if few else 0)
-    left = [one for one in candidates if one not in picked]
+    left = [candidate for candidate in candidates if candidate not in picked]
     wanted = min(count - len(picked), len(left))
     if few or wanted <= 0:
         return picked

@@ -59,8 +59,10 @@ def in_network_estimates(networks: Sequence[Profiled]) -> dict[str, InNetwork]:
 
 
 def _mean(places: Sequence[Estimate]) -> InNetwork:
-    values = np.array([one.value_ms for one in places])
-    own = np.array([max(one.high_ms - one.value_ms, one.value_ms - one.low_ms) for one in places])
+    values = np.array([place.value_ms for place in places])
+    own = np.array(
+        [max(place.high_ms - place.value_ms, place.value_ms - place.low_ms) for place in places]
+    )
     between = values.std(ddof=1) if len(values) > 1 else 0.0
     value = float(values.mean())
     half = float(
@@ -70,6 +72,6 @@ def _mean(places: Sequence[Estimate]) -> InNetwork:
         value_ms=value,
         low_ms=max(0.0, value - half),
         high_ms=value + half,
-        visits=sum(one.visits for one in places),
+        visits=sum(place.visits for place in places),
         appearances=len(places),
     )

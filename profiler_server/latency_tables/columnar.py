@@ -50,7 +50,9 @@ def _table(snapshot: Snapshot) -> pa.Table:
         "target_id": snapshot.target_id,
         "created_at": snapshot.created_at.isoformat(),
         "identity": snapshot.identity.model_dump_json(),
-        "calibrations": json.dumps([one.model_dump(mode="json") for one in snapshot.calibrations]),
+        "calibrations": json.dumps(
+            [calibration.model_dump(mode="json") for calibration in snapshot.calibrations]
+        ),
     }
     columns = {name: [getattr(entry, name) for entry in snapshot.entries] for name in COLUMNS}
     return pa.table(columns, schema=pa.schema(list(types.items()), metadata=metadata))

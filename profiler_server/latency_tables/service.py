@@ -166,7 +166,9 @@ def _obstacle(subject: NetworkSubject, values: Mapping[str, float]) -> str:
     operators = subject.network.operators
     if subject.precision is None:
         return "mixes precisions"
-    missing = sorted({one.key for one in operators if one.content_hash not in values})
+    missing = sorted(
+        {operator.key for operator in operators if operator.content_hash not in values}
+    )
     if missing:
         return f"has {len(missing)} operators without entry, the first is {missing[0]}"
     if values[subject.content_hash] <= 0 or _sum_ms(subject, values) <= 0:

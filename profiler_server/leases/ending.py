@@ -56,7 +56,11 @@ def end_released(
     # The outcomes come in the agent's order.
     held = tasks.lock_held(session, lease.id)
     has_visits = repository.has_visits(session, lease)
-    failed = {one.task_id: one for one in outcomes if one.state == "failed" and one.task_id in held}
+    failed = {
+        outcome.task_id: outcome
+        for outcome in outcomes
+        if outcome.state == "failed" and outcome.task_id in held
+    }
     if has_visits or failed:
         _rest(settings, device, now, fruitless=not has_visits)
     back = sum(

@@ -113,5 +113,5 @@ def texts(
     numbers = [PRECISIONS.index(precision) * 10 + _KINDS.index(kind) for kind in kinds]
     if input_size is None:
         return [(f"{numbers[0]:02d}", f"{numbers[-1] + 1:02d}")]
-    starts = [one * 10_000 + _LARGEST_SIDE - input_size for one in numbers]
-    return [(f"{one:06d}", f"{one + 1:06d}") for one in starts]
+    starts = [number * 10_000 + _LARGEST_SIDE - input_size for number in numbers]
+    return [(f"{start:06d}", f"{start + 1:06d}") for start in starts]

@@ -95,13 +95,15 @@ def _with_known_parts(
     known_targets: Collection[str],
     known_devices: Collection[str],
 ) -> dict[UUID, ReceivedVisit]:
-    known_subjects = subjects.known_subjects(session, {one.visit.subject_hash for one in visits})
+    known_subjects = subjects.known_subjects(
+        session, {visit.visit.subject_hash for visit in visits}
+    )
     return {
-        one.visit.id: one
-        for one in visits
-        if one.visit.device_id in known_devices
-        and one.visit.target_id in known_targets
-        and one.visit.subject_hash in known_subjects
+        visit.visit.id: visit
+        for visit in visits
+        if visit.visit.device_id in known_devices
+        and visit.visit.target_id in known_targets
+        and visit.visit.subject_hash in known_subjects
     }
 
 

@@ -83,7 +83,7 @@ def _print(job: Job, *, as_json: bool) -> None:
         f"  {job.state}; {tasks}, {job.reused} reused; {visits}",
         f"  on {', '.join(job.target_ids)}; filed {job.created_at:%Y-%m-%d %H:%M} UTC",
     ]
-    lines += [f"  {one.subject}: {one.reason}" for one in job.failures[:_MOST_FAILURES]]
+    lines += [f"  {failure.subject}: {failure.reason}" for failure in job.failures[:_MOST_FAILURES]]
     left = len(job.failures) - _MOST_FAILURES
     lines += [f"  and {left} more failures; all with --json"] if left > 0 else []
     for line in lines:

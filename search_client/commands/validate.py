@@ -84,13 +84,15 @@ def validate(
 
         write_plot(validations, plot)
     if as_json:
-        print_json({"seed": seed, "validations": [_document(one) for one in validations]})
+        print_json(
+            {"seed": seed, "validations": [_document(validation) for validation in validations]}
+        )
     else:
         _print(validations)
         console.print(f"These networks again: --seed {seed}", markup=False)
         if plot is not None:
             console.print(f"Plot: {plot}", markup=False)
-    if wrong := [one for one in validations if not one.interval_holds]:
+    if wrong := [validation for validation in validations if not validation.interval_holds]:
         raise IntervalFails(_advice(wrong))
 
 
@@ -119,7 +121,8 @@ def _document(validation: Validation) -> dict[str, Any]:
         "error": asdict(validation.error),
         "interval_coverage": validation.coverage,
         "networks": [
-            {**one.model_dump(), "error_percent": one.error_percent} for one in validation.networks
+            {**network.model_dump(), "error_percent": network.error_percent}
+            for network in validation.networks
         ],
     }
 
@@ -129,16 +132,16 @@ def _print(validations: Sequence[Validation]) -> None:
         rows = Table("network", title=f"{validation.precision}: {validation.calibration.model}")
         for column in ("predicted", "95 % interval", "measured", "error %"):
             rows.add_column(column, justify="right")
-        for one in validation.networks:
+        for network in validation.networks:
             interval = "not known"
-            if one.low_ms is not None and one.high_ms is not None:
-                interval = f"{latency_text(one.low_ms)} to {latency_text(one.high_ms)}"
+            if network.low_ms is not None and network.high_ms is not None:
+                interval = f"{latency_text(network.low_ms)} to {latency_text(network.high_ms)}"
             rows.add_row(
-                escape(one.name),
-                latency_text(one.predicted_ms),
+                escape(network.name),
+                latency_text(network.predicted_ms),
                 interval,
-                latency_text(one.measured_ms),
-                f"{one.error_percent:+.1f}",
+                latency_text(network.measured_ms),
+                f"{network.error_percent:+.1f}",
             )
         console.print(rows)
         console.print(_summary(validation), markup=False)

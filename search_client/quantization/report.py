@@ -147,7 +147,9 @@ def _space_gain(table: LatencyTable, space: Space) -> SpaceGain:
     slower = candidates = 0
     for block in int8.blocks:
         costs = table.values_ms(block.candidates)
-        floats = table.values_ms([one.with_precision("float32") for one in block.candidates])
+        floats = table.values_ms(
+            [candidate.with_precision("float32") for candidate in block.candidates]
+        )
         fast = [cost for cost, other in zip(costs, floats, strict=True) if cost <= other]
         zero = [0.0] * int(block.skippable)
         # Where all candidates are slower, the search cannot avoid them.
@@ -176,5 +178,7 @@ def _network_gain(table: LatencyTable, network: Network) -> NetworkGain:
         int8_ms=choice.int8_ms,
         mixed_ms=choice.mixed_ms,
         float_blocks=choice.blocks,
-        missing=tuple(sorted(one.key for one in conversions if one.key not in values_ms)),
+        missing=tuple(
+            sorted(conversion.key for conversion in conversions if conversion.key not in values_ms)
+        ),
     )

@@ -148,7 +148,7 @@ def _check_alike(first: _Run, other: _Run) -> None:
 
 def _results(report: Report) -> list[tuple[Role, NetworkResult]]:
     baselines = (report.baseline, *report.further)
-    return [("searched", report.searched), *(("MobileNetV2", one) for one in baselines)]
+    return [("searched", report.searched), *(("MobileNetV2", baseline) for baseline in baselines)]
 
 
 def _networks(

@@ -17,7 +17,7 @@ def render_runs(compared: ComparedRuns) -> str:
         .get_template(_TEMPLATE)
         .render(
             compared=compared,
-            runs=len({one.run for one in compared.networks}),
+            runs=len({network.run for network in compared.networks}),
             headline=unbroken(headline(compared)),
             figure=accuracy_against_latency(compared),
             interval=wording.interval,
@@ -30,8 +30,8 @@ def headline(compared: ComparedRuns) -> str:
     front = compared.front
     ends = [front[0], *front[1:][-1:]]
     told = " to ".join(
-        f"{wording.percent(100 * one.accuracy)} at {wording.milliseconds(one.measured_ms)} ms"
-        for one in ends
+        f"{wording.percent(100 * end.accuracy)} at {wording.milliseconds(end.measured_ms)} ms"
+        for end in ends
     )
     searched = sum(one.role == "searched" for one in front)
     return (

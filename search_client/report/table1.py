@@ -26,7 +26,10 @@ def table1_rows(report: Report) -> tuple[Table1Row, ...]:
     space = report.search.space
     searched = _row("searched", f"{space.input_size}-{space.width:g}", report.searched)
     baselines = (report.baseline, *report.further)
-    return (searched, *(_row("MobileNetV2", setting_of(one), one) for one in baselines))
+    return (
+        searched,
+        *(_row("MobileNetV2", setting_of(baseline), baseline) for baseline in baselines),
+    )
 
 
 def _row(model: str, setting: str, result: NetworkResult) -> Table1Row:

@@ -86,7 +86,9 @@ def extreme(family: Family, *, largest: bool) -> Candidate:
     )
     choices = []
     for block in spaces[variant].blocks:
-        sizes = [sign * one.middle_channels * one.kernel**2 for one in block.candidates]
+        sizes = [
+            sign * candidate.middle_channels * candidate.kernel**2 for candidate in block.candidates
+        ]
         choices.append(sizes.index(max(sizes)))
         if block.skippable and not largest:
             choices[-1] = len(block.candidates)

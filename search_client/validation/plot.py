@@ -31,7 +31,7 @@ def plot(validations: Sequence[Validation], file: Path) -> None:
 def _draw(validations: Sequence[Validation], image: io.BytesIO, kind: str) -> None:
     figure = Figure(figsize=(_SIDE_INCHES, _SIDE_INCHES), dpi=100, layout="constrained")
     axes = figure.subplots()
-    everything = [one for validation in validations for one in validation.networks]
+    everything = [network for validation in validations for network in validation.networks]
     values = [ms for one in everything for ms in (one.predicted_ms, one.measured_ms)]
     ends = (0.95 * min(values), 1.05 * max(values))
     lower, upper = ([(1 + sign * _BAND) * end for end in ends] for sign in (-1, 1))
@@ -40,12 +40,12 @@ def _draw(validations: Sequence[Validation], image: io.BytesIO, kind: str) -> No
     for validation in validations:
         rows = validation.networks
         bars = [
-            [one.predicted_ms - (one.low_ms or one.predicted_ms) for one in rows],
-            [(one.high_ms or one.predicted_ms) - one.predicted_ms for one in rows],
+            [row.predicted_ms - (row.low_ms or row.predicted_ms) for row in rows],
+            [(row.high_ms or row.predicted_ms) - row.predicted_ms for row in rows],
         ]
         axes.errorbar(
-            [one.measured_ms for one in rows],
-            [one.predicted_ms for one in rows],
+            [row.measured_ms for row in rows],
+            [row.predicted_ms for row in rows],
             yerr=bars,
             fmt="o",
             markersize=5,

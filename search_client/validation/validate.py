@@ -71,21 +71,21 @@ class Validation:
     def error(self) -> Accuracy:
         """Over all networks."""
         return accuracy(
-            [one.name for one in self.networks],
-            np.array([one.predicted_ms for one in self.networks]),
-            np.array([one.measured_ms for one in self.networks]),
+            [network.name for network in self.networks],
+            np.array([network.predicted_ms for network in self.networks]),
+            np.array([network.measured_ms for network in self.networks]),
         )
 
     @property
     def coverage(self) -> float | None:
         """Share of the networks within their interval, None where there is none."""
-        inside = [one.is_inside for one in self.networks if one.is_inside is not None]
+        inside = [network.is_inside for network in self.networks if network.is_inside is not None]
         return sum(inside) / len(inside) if inside else None
 
     @property
     def interval_holds(self) -> bool:
         """Whether so few networks inside can be chance, at 1 %, for an interval of 95 %."""
-        inside = [one.is_inside for one in self.networks if one.is_inside is not None]
+        inside = [network.is_inside for network in self.networks if network.is_inside is not None]
         count, hits = len(inside), sum(inside)
         chance = sum(
             comb(count, k) * _LEVEL**k * (1 - _LEVEL) ** (count - k) for k in range(hits + 1)

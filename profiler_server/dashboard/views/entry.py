@@ -57,17 +57,17 @@ def read(session: Session, target_id: str, subject_hash: str, cursor: str | None
         detail=detail,
         history=histories.history(session, target_id, subject_hash),
         visits=details.visits(session, target_id, subject_hash, page_request),
-        serials={one.device_id: one.serial for one in detail.devices},
+        serials={device.device_id: device.serial for device in detail.devices},
     )
 
 
 def figure(view: EntryView) -> dict[str, Any]:
     """Each visit over time, a colour a device; what does not count is a cross."""
     groups: dict[tuple[bool, str], list[tuple[str, float]]] = {}
-    for one in view.history.visits:
-        rejected = bool(one.rejected)
-        name = "rejected" if rejected else view.serials.get(one.device_id, one.device_id)
-        point = (one.started_at.isoformat(timespec="seconds"), round(one.p5_us / 1000, 6))
+    for visit in view.history.visits:
+        rejected = bool(visit.rejected)
+        name = "rejected" if rejected else view.serials.get(visit.device_id, visit.device_id)
+        point = (visit.started_at.isoformat(timespec="seconds"), round(visit.p5_us / 1000, 6))
         groups.setdefault((rejected, name), []).append(point)
     return {
         "data": [

@@ -73,7 +73,9 @@ def read(session: Session, target_id: str, cursor: str | None) -> NetworksView:
         target_id=target_id,
         identity=TargetIdentity.model_validate_json(row.identity),
         snapshot_id=None if published is None else published.snapshot_id,
-        calibrations=[] if published is None else [_view(one) for one in published.calibrations],
+        calibrations=[]
+        if published is None
+        else [_view(calibration) for calibration in published.calibrations],
         wholes=grid_repository.measured_wholes(
             session, target_id, PageRequest(_WHOLES_A_PAGE, cursor)
         ),
@@ -83,8 +85,13 @@ def read(session: Session, target_id: str, cursor: str | None) -> NetworksView:
 
 def _view(calibration: Calibration) -> CalibrationView:
     lines = [
-        NetworkLine(one.name, one.subject_hash, calibration.predict_ms(one.sum_ms), one.measured_ms)
-        for one in calibration.networks
+        NetworkLine(
+            network.name,
+            network.subject_hash,
+            calibration.predict_ms(network.sum_ms),
+            network.measured_ms,
+        )
+        for network in calibration.networks
     ]
     return CalibrationView(calibration, sorted(lines, key=lambda one: -abs(one.error_percent)))
 
@@ -94,8 +101,8 @@ def figure(shown: Sequence[CalibrationView]) -> dict[str, Any]:
     ends = [
         value
         for view in shown
-        for one in view.networks
-        for value in (one.predicted_ms, one.measured_ms)
+        for network in view.networks
+        for value in (network.predicted_ms, network.measured_ms)
     ]
     signs: dict[Precision, str] = {"float32": "circle", "int8": "diamond"}
     traces: list[dict[str, Any]] = [
@@ -104,9 +111,9 @@ def figure(shown: Sequence[CalibrationView]) -> dict[str, Any]:
             "mode": "markers",
             "name": view.calibration.precision,
             "marker": {"symbol": signs[view.calibration.precision], "size": 8},
-            "x": [round(one.measured_ms, 4) for one in view.networks],
-            "y": [round(one.predicted_ms, 4) for one in view.networks],
-            "text": [one.name for one in view.networks],
+            "x": [round(network.measured_ms, 4) for network in view.networks],
+            "y": [round(network.predicted_ms, 4) for network in view.networks],
+            "text": [network.name for network in view.networks],
             "hovertemplate": "%{text}<br>measured %{x} ms<br>predicted %{y} ms",
         }
         for view in shown

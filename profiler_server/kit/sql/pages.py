@@ -96,7 +96,7 @@ def _list_name(order: Sequence[Column]) -> int:
 
 
 def _encode(values: Sequence[Any], order: Sequence[Column]) -> str:
-    plain = [one.isoformat() if isinstance(one, datetime) else one for one in values]
+    plain = [value.isoformat() if isinstance(value, datetime) else value for value in values]
     document = json.dumps([_list_name(order), *plain], separators=(",", ":"))
     return base64.urlsafe_b64encode(document.encode()).decode().rstrip("=")
 

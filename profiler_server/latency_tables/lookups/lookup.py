@@ -137,7 +137,10 @@ def operator_factors(calibration: Calibration, operators: Sequence[Operator]) ->
     for key, factor in calibration.factors.items():
         of_group.setdefault(group(operator_from_key(key)), []).append(factor)
     usual = {name: statistics.median(factors) for name, factors in of_group.items()}
-    return [calibration.factors.get(one.key, usual.get(group(one), 1.0)) for one in operators]
+    return [
+        calibration.factors.get(operator.key, usual.get(group(operator), 1.0))
+        for operator in operators
+    ]
 
 
 def _predicted(

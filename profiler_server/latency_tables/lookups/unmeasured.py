@@ -46,7 +46,7 @@ class OperatorModels:
         if len(prices) < LEAST_ENTRIES or not operators:
             return {}
         model = self._model(prices)
-        known = [one for one in dict.fromkeys(operators) if model.knows(one)]
+        known = [operator for operator in dict.fromkeys(operators) if model.knows(operator)]
         return {
             operator.key: PredictedLatency(
                 value_ms=found.value_ms, low_ms=found.low_ms, high_ms=found.high_ms

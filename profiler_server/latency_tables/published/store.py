@@ -83,7 +83,7 @@ def export(
     """
     row = devices.target(session, target_id)
     if row is None:
-        known = ", ".join(one.id for one in devices.targets(session)) or "none"
+        known = ", ".join(target.id for target in devices.targets(session)) or "none"
         raise UserError(f"no target {target_id!r}; there are: {known}")
     format_ = FORMATS[format_name]
     prices = tuple(
@@ -100,7 +100,7 @@ def export(
     if not prices:
         of = f" in {precision}" if precision else ""
         raise UserError(f"no operator of target {target_id} has an entry{of}; measure some first")
-    if not format_.names_precision and len({one.operator.precision for one in prices}) > 1:
+    if not format_.names_precision and len({price.operator.precision for price in prices}) > 1:
         raise UserError(
             f"{format_name} names no precision and the table has both; "
             "say --precision float32 or int8"

@@ -62,8 +62,8 @@ def transfer_table(
             f"job {done.job_id} measures a sample on {target}; run this again when it is done"
         )
         return
-    for one in done.precisions:
-        typer.echo(_said(one))
+    for precision in done.precisions:
+        typer.echo(_said(precision))
     if done.state == "refused":
         raise UserError(_refusal(done, within))
 
@@ -77,7 +77,7 @@ def _said(one: TransferOfPrecision) -> str:
 
 
 def _refusal(done: Transfer, within: float) -> str:
-    worst = max(one.mape_percent for one in done.precisions)
+    worst = max(precision.mape_percent for precision in done.precisions)
     return (
         f"{done.source_target_id} and {done.target_id} differ by {worst:.1f} % after scaling, more "
         f"than {within:g} %; measure {done.target_id} by itself, or allow more with --within"

@@ -30,7 +30,9 @@ def accuracy_against_latency(compared: ComparedRuns) -> Markup:
         axes = figure.subplots()
         _front(axes, front)
         for role, (mark, colour) in _MARKS.items():
-            _marks(axes, [one for one in networks if one.role == role], role, mark, colour)
+            _marks(
+                axes, [network for network in networks if network.role == role], role, mark, colour
+            )
         axes.margins(0.12, 0.15)
         axes.set_xlabel(f"measured latency, ms ({compared.precision})")
         axes.set_ylabel("top-1, %")
@@ -63,10 +65,10 @@ def _front(axes: Axes, front: Sequence[RunNetwork]) -> None:
 
 
 def _marks(axes: Axes, networks: Sequence[RunNetwork], role: str, mark: str, colour: str) -> None:
-    for one in networks:
+    for network in networks:
         axes.plot(
-            (one.measured_low_ms, one.measured_high_ms),
-            (100 * one.accuracy, 100 * one.accuracy),
+            (network.measured_low_ms, network.measured_high_ms),
+            (100 * network.accuracy, 100 * network.accuracy),
             color=colour,
             linewidth=1.4,
         )
@@ -88,7 +90,8 @@ def _marks(axes: Axes, networks: Sequence[RunNetwork], role: str, mark: str, col
 def _numbers(axes: Axes, networks: Sequence[RunNetwork]) -> None:
     """A number at every mark, where it touches neither a mark nor another number."""
     middles = [
-        tuple(axes.transData.transform((one.measured_ms, 100 * one.accuracy))) for one in networks
+        tuple(axes.transData.transform((network.measured_ms, 100 * network.accuracy)))
+        for network in networks
     ]
     taken = [(float(x), float(y)) for x, y in middles]
     for number, (x, y) in enumerate(tuple(taken), start=1):
