@@ -1,7 +1,7 @@
 """What an agent's processes are doing, for people and for Prometheus.
 
 Every process keeps one small file; whoever was asked to listen answers from all of them, so one
-port tells of all phones. Format: Prometheus text exposition 0.0.4.
+port tells of all phones.
 """
 
 from __future__ import annotations
@@ -10,29 +10,34 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import structlog
+from prometheus_client import generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from device_agent.errors import PortTaken
 from device_agent.processes.lock import file_name
 
 State = Literal["starting", "idle", "measuring", "waiting", "quarantined"]
 
-_STATES: tuple[State, ...] = ("starting", "idle", "measuring", "waiting", "quarantined")
-_PREFIX = "device_agent"
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class DeviceStatus:
+class DeviceStatus(BaseModel):
     """One device, as its process last saw it."""
+
+    # An agent of another version may say more.
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     device: str
     target: str = ""
@@ -44,11 +49,8 @@ class DeviceStatus:
     failed: int = 0
     #: in the spool
     waiting_visits: int = 0
-    pid: int = field(default_factory=os.getpid)
-    changed_at: float = field(default_factory=time.time)
-
-
-_FIELDS = {field.name for field in fields(DeviceStatus)}
+    pid: int = Field(default_factory=os.getpid)
+    changed_at: float = Field(default_factory=time.time)
 
 
 class StatusFile:
@@ -62,26 +64,26 @@ class StatusFile:
     def __init__(self, folder: Path, device: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / f"{file_name(device)}.json"
-        self._status = DeviceStatus(device)
+        self._status = DeviceStatus(device=device)
         self._lock = threading.Lock()
         self._write()
 
     def change(self, **changes: Any) -> None:
         """Sets fields of the status."""
         with self._lock:
-            self._status = replace(self._status, changed_at=time.time(), **changes)
+            self._status = self._status.model_copy(update={"changed_at": time.time(), **changes})
             self._write()
 
     def count(self, *, rejected: bool = False, failed: bool = False) -> None:
         """One more visit; its place on disk is taken at the next change."""
         with self._lock:
             status = self._status
-            self._status = replace(
-                status,
-                visits=status.visits + (not failed),
-                rejected=status.rejected + rejected,
-                failed=status.failed + failed,
-            )
+            counts = {
+                "visits": status.visits + (not failed),
+                "rejected": status.rejected + rejected,
+                "failed": status.failed + failed,
+            }
+            self._status = status.model_copy(update=counts)
 
     def close(self) -> None:
         """The device is no longer looked after."""
@@ -89,7 +91,7 @@ class StatusFile:
 
     def _write(self) -> None:
         partial = self._path.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(self._status)), encoding="utf-8")
+        partial.write_text(self._status.model_dump_json(), encoding="utf-8")
         partial.replace(self._path)
 
 
@@ -98,36 +100,36 @@ def read_statuses(folder: Path) -> list[DeviceStatus]:
     found: list[DeviceStatus] = []
     for path in sorted(folder.glob("*.json")):
         try:
-            said = json.loads(path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+            status = DeviceStatus.model_validate_json(path.read_bytes())
+        except (FileNotFoundError, ValidationError):
             continue  # its process has just ended, or a power cut left the file empty
-        # An agent of another version may say more, or less.
-        status = DeviceStatus(**{name: said[name] for name in _FIELDS & said.keys()})
         if _lives(status.pid):
             found.append(status)
     return found
 
 
-def metrics(statuses: list[DeviceStatus]) -> str:
-    """The statuses as Prometheus reads them."""
-    lines: list[str] = []
-    for name, kind, text in (
-        ("visits", "counter", "Visits made."),
-        ("rejected", "counter", "Visits that must not enter an estimate."),
-        ("failed", "counter", "Visits that gave no number."),
-        ("waiting_visits", "gauge", "Visits in the spool."),
-    ):
-        metric = f"{_PREFIX}_{name}" + ("_total" if kind == "counter" else "")
-        lines += [f"# HELP {metric} {text}", f"# TYPE {metric} {kind}"]
-        lines += [f"{metric}{_labels(status)} {getattr(status, name)}" for status in statuses]
-    metric = f"{_PREFIX}_state"
-    lines += [f"# HELP {metric} 1 for the state that the device is in.", f"# TYPE {metric} gauge"]
-    lines += [
-        f"{metric}{_labels(status, state=state)} {int(status.state == state)}"
-        for status in statuses
-        for state in _STATES
-    ]
-    return "\n".join(lines) + "\n"
+@dataclass(frozen=True)
+class _Figures(Collector):
+    statuses: Sequence[DeviceStatus]
+
+    def collect(self) -> Iterator[Metric]:
+        """One family a figure."""
+        for family, figure, text in (
+            (CounterMetricFamily, "visits", "Visits made."),
+            (CounterMetricFamily, "rejected", "Visits that must not enter an estimate."),
+            (CounterMetricFamily, "failed", "Visits that gave no number."),
+            (GaugeMetricFamily, "waiting_visits", "Visits in the spool."),
+        ):
+            metric = family(f"device_agent_{figure}", text, labels=["device", "target"])
+            for status in self.statuses:
+                metric.add_metric([status.device, status.target], getattr(status, figure))
+            yield metric
+        text = "1 for the state that the device is in."
+        states = GaugeMetricFamily("device_agent_state", text, labels=["device", "target", "state"])
+        for status in self.statuses:
+            for state in get_args(State):
+                states.add_metric([status.device, status.target, state], status.state == state)
+        yield states
 
 
 @contextmanager
@@ -173,35 +175,23 @@ class _Handler(BaseHTTPRequestHandler):
         """Answers one question."""
         statuses = read_statuses(self.status_folder)
         if self.path == "/healthz":
-            body = {"devices": [asdict(status) for status in statuses]}
-            self._answer(HTTPStatus.OK, json.dumps(body), "application/json")
+            body = json.dumps({"devices": [status.model_dump() for status in statuses]})
+            self._answer(HTTPStatus.OK, body.encode(), "application/json")
         elif self.path == "/metrics":
-            self._answer(HTTPStatus.OK, metrics(statuses), "text/plain; version=0.0.4")
+            figures = generate_latest(_Figures(statuses))
+            self._answer(HTTPStatus.OK, figures, CONTENT_TYPE_PLAIN_0_0_4)
         else:
-            self._answer(HTTPStatus.NOT_FOUND, "there are /healthz and /metrics\n", "text/plain")
+            self._answer(HTTPStatus.NOT_FOUND, b"there are /healthz and /metrics\n", "text/plain")
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the library's name)
         """Questions are not logged."""
 
-    def _answer(self, status: HTTPStatus, text: str, kind: str) -> None:
-        body = text.encode()
+    def _answer(self, status: HTTPStatus, body: bytes, kind: str) -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-
-def _labels(one: DeviceStatus, **more: str) -> str:
-    pairs = {"device": one.device, "target": one.target, **more}
-    escaped = (
-        f'{name}="{value}"'
-        for name, value in (
-            (name, value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n"))
-            for name, value in pairs.items()
-        )
-    )
-    return "{" + ",".join(escaped) + "}"
 
 
 def _lives(pid: int) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
+from torch.nn import functional
 
 from netspec.errors import UserError
 
@@ -25,6 +26,8 @@ TEST_NAMES = ("test", "val")
 #: fraction that becomes the test part of a folder that has none
 TEST_FRACTION = 0.2
 _SPLIT_SEED = 0
+#: images that are made larger or smaller at a time
+_RESIZED_AT_ONCE = 500
 #: side of a stored image over that of the crop that a network sees. Source: 256 / 224, ImageNet.
 MARGIN = 256 / 224
 
@@ -52,6 +55,9 @@ class LabelledImages(Protocol):
 
     def relabelled(self, labels: Tensor, classes: tuple[str, ...]) -> Self:
         """Return the same images with other labels, int64 [N], of other classes."""
+
+    def at_size(self, size: int) -> Self:
+        """Return the same images kept at another side, px."""
 
     def read(self, orders: Sequence[Tensor]) -> Iterator[Tensor]:
         """Images at the indices of each order, uint8 [len(order), 3, S, S], RGB."""
@@ -81,6 +87,19 @@ class ImageSet:
     def relabelled(self, labels: Tensor, classes: tuple[str, ...]) -> ImageSet:
         """Return the same images with other labels, int64 [N], of other classes."""
         return ImageSet(self.images, labels, classes)
+
+    def at_size(self, size: int) -> ImageSet:
+        """Return the same images kept at another side, px."""
+        if self.images.shape[-1] == size:
+            return self
+        resized = [
+            functional.interpolate(part.float(), (size, size), mode="bilinear", antialias=True)
+            .round_()
+            .clamp_(0, 255)
+            .to(torch.uint8)
+            for part in torch.split(self.images, _RESIZED_AT_ONCE)
+        ]
+        return ImageSet(torch.cat(resized), self.labels, self.classes)
 
     def read(self, orders: Sequence[Tensor]) -> Iterator[Tensor]:
         """Images at the indices of each order, uint8 [len(order), 3, S, S], RGB."""

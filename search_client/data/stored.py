@@ -94,6 +94,10 @@ class StoredImages:
         """Return the same images with other labels, int64 [N], of other classes."""
         return replace(self, labels=labels, classes=classes)
 
+    def at_size(self, size: int) -> Self:
+        """Return the same images kept at another side, px."""
+        return replace(self, size=size)
+
     def read(self, orders: Sequence[Tensor]) -> Iterator[Tensor]:
         """Images at the indices of each order, uint8 [len(order), 3, S, S], RGB."""
         loader: DataLoader[Tensor] = DataLoader(

@@ -138,6 +138,11 @@ def trained_network_path(folder: Path, name: str) -> Path:
     return folder / f"{name}{SUFFIX}"
 
 
+def unfinished_path(weights: Path) -> Path:
+    """Return the file of a training's checkpoint, beside that of the network it will write."""
+    return weights.with_suffix(".unfinished.pt")
+
+
 def trained_network_name(path: Path) -> str:
     """Return NAME of `FOLDER/NAME.network.pt`, or of `FOLDER/NAME.pt`."""
     return path.name.removesuffix(SUFFIX) if path.name.endswith(SUFFIX) else path.stem

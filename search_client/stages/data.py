@@ -8,13 +8,7 @@ from pathlib import Path
 import torch
 
 from netspec.errors import UserError
-from search_client.data.folders import (
-    ImageSet,
-    LabelledImages,
-    parts_of,
-    read_folder,
-    stored_size,
-)
+from search_client.data.folders import LabelledImages, parts_of, read_folder, stored_size
 from search_client.data.stored import Files, StoredImages
 from search_client.data.webdataset import has_shards, read_shards
 from search_client.progress import Stages
@@ -74,20 +68,6 @@ def read_images(
             return stored_folder(data, size, workers)
         with stages.bar("images") as advance:
             return read_folder(data, size, advance)
-
-
-def in_memory(images: LabelledImages) -> ImageSet:
-    """Images that were read into memory.
-
-    Raises:
-        UserError: they were not.
-    """
-    if not isinstance(images, ImageSet):
-        raise UserError(
-            "the whole run needs its images in memory: raise memory_gb (and give a folder, not "
-            "shards), or take `search-client search --only-search` and `search-client train`"
-        )
-    return images
 
 
 def stored_folder(folder: Path, size: int, workers: int) -> tuple[StoredImages, StoredImages]:

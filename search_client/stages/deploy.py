@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import torch
-from torch.nn import functional
+from pathlib import Path
 
 from netspec.networks import Network
 from netspec.operators import PRECISIONS, Precision
-from search_client.data.batches import central_crop
-from search_client.data.folders import ImageSet, stored_size
+from search_client.data.folders import LabelledImages, stored_size
 from search_client.deployment.export import export
 from search_client.deployment.parity import Parity
-from search_client.deployment.trained_network import NOWHERE, Source, TrainedNetwork
+from search_client.deployment.trained_network import (
+    NOWHERE,
+    Source,
+    TrainedNetwork,
+    read_trained_network,
+    unfinished_path,
+)
 from search_client.progress import Stages
 from search_client.recipe import Recipe
-from search_client.stages.quantize import QuantizeOptions, quantize_network
-from search_client.stages.train import train_network
+from search_client.stages.quantize import QuantizeOptions, comparison_images, quantize_network
+from search_client.stages.train import evaluate_network, train_network
 
-#: images resized at a time
-_CHUNK = 500
+#: test images that files are compared with torch on, at most: 1.5 GB at 224 px
+MOST_COMPARED = 10_000
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,17 @@ class Deployed:
 
 def deploy(
     network: Network,
-    training: ImageSet,
-    test: ImageSet,
+    training: LabelledImages,
+    test: LabelledImages,
     settings: Recipe,
     stages: Stages,
     source: Source = NOWHERE,
+    *,
+    saved: Path,
+    resume: bool = False,
+    signals: bool = True,
 ) -> Deployed:
-    """Trains a network from scratch, finetunes it as int8 and encodes both.
+    """Train a network from scratch, finetune it as int8 and encode both.
 
     Args:
         network: what to train.
@@ -53,27 +60,60 @@ def deploy(
         settings: how.
         stages: shows the progress.
         source: for the files' metadata.
+        saved: file for the trained network; checkpoints lie beside it.
+        resume: go on with what an interrupted call left in and beside that file.
+        signals: on SIGTERM and SIGINT what is trained is saved before the process ends.
 
     Raises:
+        Stopped: the process was asked to end; the state is saved.
         ParityFailed: a file does not compute what torch computes.
     """
-    training, test = (_at_size(part, network.input_size) for part in (training, test))
-    model, accuracy = train_network(network, training, test, settings, stages)
-    options = QuantizeOptions(
-        settings.finetune,
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        augment=settings.train.augment,
-    )
-    trained = TrainedNetwork(training.classes, source, model)
-    trained = quantize_network(trained, training, options, stages)
+    size = network.input_size
+    training, test = (part.at_size(stored_size(size)) for part in (training, test))
+    unfinished, finetuning = unfinished_path(saved), _finetuning_path(saved)
+    trained = read_trained_network(saved) if resume and saved.exists() else None
+    if trained is None or (trained.network, trained.source) != (network, source):
+        model, accuracy = train_network(
+            network,
+            training,
+            test,
+            settings,
+            stages,
+            source=source,
+            weights=saved,
+            resume=resume and unfinished.exists(),
+            signals=signals,
+        )
+        trained = TrainedNetwork(training.classes, source, model)
+    else:
+        accuracy = evaluate_network(trained, test)["float32"]
+    if trained.quantized is None:
+        options = QuantizeOptions(
+            settings.finetune,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            augment=settings.train.augment,
+            checkpoint_minutes=settings.checkpoint_minutes,
+        )
+        trained = quantize_network(
+            trained,
+            training,
+            options,
+            stages,
+            checkpoint=finetuning,
+            resume=resume and finetuning.exists(),
+            signals=signals,
+        )
+        trained.write(saved)
+    for checkpoint in (unfinished, finetuning):
+        checkpoint.unlink(missing_ok=True)
     files: dict[Precision, bytes] = {}
     parity: dict[Precision, Parity] = {}
-    images = central_crop(test.images, network.input_size)
+    compared = comparison_images(test, size, MOST_COMPARED)
     with stages.stage("export", f"Export {network.name} and compare with torch"):
         for precision in PRECISIONS:
             with stages.bar(f"{precision} parity") as advance:
-                exported = export(trained, precision, images, test.labels, advance)
+                exported = export(trained, precision, *compared, advance)
             files[precision] = exported.content
             parity[precision] = exported.verification.parity["xnnpack"]
     stages.note(
@@ -88,16 +128,11 @@ def file_name(role: str, precision: Precision) -> str:
     return f"{role}.{precision}.tflite"
 
 
-def _at_size(data: ImageSet, size: int) -> ImageSet:
-    """Images as they are stored for an input size (px); a run stores them for its greatest."""
-    wanted = stored_size(size)
-    if data.images.shape[-1] == wanted:
-        return data
-    resized = [
-        functional.interpolate(part.float(), (wanted, wanted), mode="bilinear", antialias=True)
-        .round_()
-        .clamp_(0, 255)
-        .to(torch.uint8)
-        for part in torch.split(data.images, _CHUNK)
-    ]
-    return ImageSet(torch.cat(resized), data.labels, data.classes)
+def discard(saved: Path) -> None:
+    """Remove a trained network's file and its checkpoints, where there are any."""
+    for path in (saved, unfinished_path(saved), _finetuning_path(saved)):
+        path.unlink(missing_ok=True)
+
+
+def _finetuning_path(saved: Path) -> Path:
+    return unfinished_path(saved.with_suffix(".int8.pt"))

@@ -61,6 +61,7 @@ def quantize_network(
     *,
     checkpoint: Path | None = None,
     resume: bool = False,
+    signals: bool = True,
 ) -> TrainedNetwork:
     """The network with int8 weights and ranges, finetuned or post-training.
 
@@ -71,6 +72,7 @@ def quantize_network(
         stages: shows the progress.
         checkpoint: file for the state of a finetuning; to be removed once its result is written.
         resume: go on from the checkpoint.
+        signals: on SIGTERM and SIGINT a finetuning saves itself before it ends.
 
     Raises:
         Stopped: the process was asked to end; the state is saved.
@@ -98,6 +100,7 @@ def quantize_network(
         shard=distributed.shard(),
     )
     state = load(checkpoint) if resume and checkpoint is not None else None
+    torch.manual_seed(seed)
     heading = f"Finetune {trained.network.name} as int8"
     with training_stage(stages, "quantize", heading, "finetuning") as show:
         quantized, _ = finetune_int8(
@@ -106,7 +109,7 @@ def quantize_network(
             options.finetuning,
             show,
             network,
-            checkpoints=Checkpoints(checkpoint, options.checkpoint_minutes),
+            checkpoints=Checkpoints(checkpoint, options.checkpoint_minutes, signals=signals),
             resume=state,
         )
     return replace(trained, quantized=quantized)

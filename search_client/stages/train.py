@@ -12,8 +12,13 @@ from torch import nn
 from netspec.networks import Network
 from netspec.operators import Precision
 from search_client.data.batches import PlainBatches, TrainingBatches
-from search_client.data.folders import LabelledImages
-from search_client.deployment.trained_network import NOWHERE, Source, TrainedNetwork
+from search_client.data.folders import LabelledImages, stored_size
+from search_client.deployment.trained_network import (
+    NOWHERE,
+    Source,
+    TrainedNetwork,
+    unfinished_path,
+)
 from search_client.networks.layers import FloatNetwork
 from search_client.progress import Stages
 from search_client.recipe import Recipe
@@ -47,6 +52,7 @@ def train_network(
     source: Source = NOWHERE,
     weights: Path | None = None,
     resume: bool = False,
+    signals: bool = True,
 ) -> tuple[FloatNetwork, float]:
     """Trains a network in float32 by a run's recipe.
 
@@ -59,6 +65,7 @@ def train_network(
         source: where the network comes from, for its file.
         weights: file for the trained network; its checkpoint lies beside it.
         resume: go on from the checkpoint.
+        signals: on SIGTERM and SIGINT the training saves itself before it ends.
 
     Returns:
         the network in evaluation mode, and its top-1 accuracy (fraction) on the test images.
@@ -67,8 +74,9 @@ def train_network(
         Stopped: the process was asked to end; the state is saved.
     """
     size = network.input_size
+    # A run's images are kept for the greatest of its networks.
     batches = TrainingBatches(
-        training,
+        training.at_size(stored_size(size)),
         size,
         distributed.share(settings.batch_size),
         settings.seed,
@@ -78,12 +86,14 @@ def train_network(
     )
     torch.manual_seed(settings.seed)
     model = FloatNetwork(network, settings.train.dropout).to(device())
-    unfinished = None if weights is None else weights.with_suffix(".unfinished.pt")
+    unfinished = None if weights is None else unfinished_path(weights)
     state = load(unfinished) if resume and unfinished is not None else None
-    checkpoints = Checkpoints(unfinished, settings.checkpoint_minutes)
+    checkpoints = Checkpoints(unfinished, settings.checkpoint_minutes, signals=signals)
     with training_stage(stages, "train", f"Train {network.name}", "training") as show:
         train(model, batches, settings.train, show, checkpoints=checkpoints, resume=state)
-        plain = PlainBatches(test, size, EVALUATION_BATCH, device=device())
+        plain = PlainBatches(
+            test.at_size(stored_size(size)), size, EVALUATION_BATCH, device=device()
+        )
         accuracy = evaluate(model, plain)
     stages.note(f"float accuracy {accuracy:.1%}")
     if weights is not None and unfinished is not None and distributed.rank() == 0:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
+from starlette.datastructures import FormData
 
 from netspec.wire import JobRequest
 from profiler_server.auth.service import Principal
@@ -17,7 +18,6 @@ from profiler_server.dashboard.dependencies import Anyone, JobsWriter
 from profiler_server.dashboard.sessions import nonce
 from profiler_server.dashboard.views import job as job_view
 from profiler_server.dashboard.views import job_form
-from profiler_server.dashboard.views.job_form import BadForm
 from profiler_server.devices import service as devices
 from profiler_server.idempotency.service import once
 from profiler_server.jobs import service
@@ -69,54 +69,50 @@ async def file_job(
     fields: dict[str, Any] = {name: str(form.get(name, "")) for name in job_form.DEFAULTS}
     fields["precisions"] = tuple(map(str, form.getlist("precisions")))
     try:
-        wanted = job_form.request_of(fields)
-        job_id = await run_in_threadpool(
-            file,
-            database,
-            settings,
-            viewer.principal,
-            wanted,
-            str(form.get("request_id") or nonce()),
-        )
-    except BadForm as error:
-        why, status = str(error), int(HTTPStatus.UNPROCESSABLE_ENTITY)
+        job = job_form.request_of(fields)
+        job_id = await run_in_threadpool(file, database, settings, viewer.principal, job, form)
     except Problem as problem:
-        why, status = problem.detail, problem.status
-    else:
-        signal.notify()
-        return to_job(request, job_id)
-    return await run_in_threadpool(_form, request, database, fields, why, status)
+        return await run_in_threadpool(_form, request, database, fields, problem)
+    signal.notify()
+    return to_job(request, job_id)
 
 
 def file(
-    database: Database, settings: Settings, who: Principal, wanted: JobRequest, request_id: str
+    database: Database, settings: Settings, who: Principal, job: JobRequest, form: FormData
 ) -> str:
     """Files a job for whoever is signed in, once for each form; its id."""
     with database.write() as session:
         answer = once(
             session,
             who.token_id,
-            f"form-{request_id}",
-            wanted,
-            lambda: service.create(session, settings, wanted),
+            f"form-{form.get('request_id') or nonce()}",
+            job,
+            lambda: service.create(session, settings, job),
         )
     return str(json.loads(answer.document)["id"])
 
 
-def _form(
-    request: Request, database: Database, fields: dict[str, Any], why: str = "", status: int = 200
+def form_page(
+    request: Request, database: Database, template: str, problem: Problem | None, **values: Any
 ) -> Response:
+    """A form with the targets to choose from, and what was wrong with it when it was sent."""
     with database.read() as session:
         targets = devices.list_targets(session, PageRequest(MAX_LIMIT))
     return rendering.page(
         request,
-        "job_form.html.j2",
-        status,
-        fields=fields,
+        template,
+        200 if problem is None else problem.status,
         targets=targets.items,
         request_id=nonce(),
-        why=why,
+        why="" if problem is None else problem.detail,
+        **values,
     )
+
+
+def _form(
+    request: Request, database: Database, fields: dict[str, Any], problem: Problem | None = None
+) -> Response:
+    return form_page(request, database, "job_form.html.j2", problem, fields=fields)
 
 
 @router.get("/{job_id}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -13,16 +12,12 @@ from starlette.datastructures import FormData, UploadFile
 
 from netspec.validation import first_problem
 from netspec.wire import MAX_MODEL_BYTES, JobRequest, ModelSubject
-from profiler_server.dashboard import rendering
 from profiler_server.dashboard.dependencies import JobsWriter
-from profiler_server.dashboard.endpoints.jobs import file, to_job
-from profiler_server.dashboard.sessions import nonce
+from profiler_server.dashboard.endpoints.jobs import file, form_page, to_job
 from profiler_server.dashboard.views.job_form import BadForm
-from profiler_server.devices import service as devices
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import Database
-from profiler_server.kit.sql.pages import MAX_LIMIT, PageRequest
 from profiler_server.uploaded_models import service as models
 
 #: the path of the form, as the limit of bodies knows it
@@ -59,22 +54,15 @@ async def measure_model(
     form = await request.form()
     target_id, rounds = str(form.get("target_id", "")), str(form.get("rounds", ""))
     try:
-        wanted, content = await _request_of(form)
-        await run_in_threadpool(_store, database, wanted.models[0].sha256, content)
-        request_id = str(form.get("request_id") or nonce())
-        job_id = await run_in_threadpool(
-            file, database, settings, viewer.principal, wanted, request_id
-        )
-    except BadForm as error:
-        why, status = str(error), int(HTTPStatus.UNPROCESSABLE_ENTITY)
+        job, content = await _request_of(form)
+        await run_in_threadpool(_store, database, job.models[0].sha256, content)
+        job_id = await run_in_threadpool(file, database, settings, viewer.principal, job, form)
     except Problem as problem:
-        why, status = problem.detail, problem.status
-    else:
-        signal.notify()
-        return to_job(request, job_id)
+        return await run_in_threadpool(_form, request, database, target_id, rounds, problem)
     finally:
         await form.close()
-    return await run_in_threadpool(_form, request, database, target_id, rounds, why, status)
+    signal.notify()
+    return to_job(request, job_id)
 
 
 async def _request_of(form: FormData) -> tuple[JobRequest, bytes]:
@@ -113,19 +101,14 @@ def _form(
     database: Database,
     target_id: str,
     rounds: str,
-    why: str = "",
-    status: int = 200,
+    problem: Problem | None = None,
 ) -> Response:
-    with database.read() as session:
-        targets = devices.list_targets(session, PageRequest(MAX_LIMIT))
-    return rendering.page(
+    return form_page(
         request,
+        database,
         "model_form.html.j2",
-        status,
-        targets=targets.items,
+        problem,
         target_id=target_id,
         rounds=rounds,
         most_mb=MAX_MODEL_BYTES // 2**20,
-        request_id=nonce(),
-        why=why,
     )

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from netspec.errors import UserError
 from netspec.validation import first_problem
 from netspec.wire import JobRequest
+from profiler_server.kit.problems import Problem
 
 #: what the form holds before anybody has written into it
 DEFAULTS: Mapping[str, Any] = {
@@ -34,8 +34,11 @@ DEFAULTS: Mapping[str, Any] = {
 _OF_DOCUMENT = ("spaces", "operators", "networks", "models")
 
 
-class BadForm(UserError):
+class BadForm(Problem):
     """What was written into the form makes no job."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("invalid-request", detail)
 
 
 def request_of(fields: Mapping[str, Any]) -> JobRequest:

@@ -96,6 +96,7 @@ def quantize(
         read_trained_network,
         trained_network_name,
         trained_network_path,
+        unfinished_path,
     )
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.quantization.finetuning import QatConfig  # noqa: PLC0415
@@ -123,7 +124,7 @@ def quantize(
     if name is None:
         name = network if weights is None else trained_network_name(weights)
     saved = trained_network_path(run, name)
-    checkpoint = saved.with_suffix(".unfinished.pt")
+    checkpoint = unfinished_path(saved)
     with distributed.joined():
         stages = Stages(quiet=distributed.rank() > 0)
         if weights is None:

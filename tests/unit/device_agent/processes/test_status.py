@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from device_agent.errors import PortTaken
-from device_agent.processes.status import StatusFile, metrics, read_statuses, served
+from device_agent.processes.status import StatusFile, read_statuses, served
 
 
 def test_every_living_process_is_told_of(tmp_path: Path) -> None:
@@ -42,12 +42,12 @@ def test_a_dead_process_is_not_told_of(tmp_path: Path) -> None:
 def test_metrics_are_prometheus_text(tmp_path: Path) -> None:
     made = StatusFile(tmp_path, 'a "b"\\')
     made.change(state="idle", target="t")
-    text = metrics(read_statuses(tmp_path))
+    with served(tmp_path, 0) as port:
+        text = httpx2.get(f"http://127.0.0.1:{port}/metrics").text
     assert "# TYPE device_agent_visits_total counter" in text
-    assert 'device_agent_visits_total{device="a \\"b\\"\\\\",target="t"} 0' in text
-    assert 'target="t",state="idle"} 1' in text
-    assert 'target="t",state="measuring"} 0' in text
-    assert text.endswith("\n")
+    assert 'device_agent_visits_total{device="a \\"b\\"\\\\",target="t"} 0.0\n' in text
+    assert 'device_agent_state{device="a \\"b\\"\\\\",state="idle",target="t"} 1.0\n' in text
+    assert 'device_agent_state{device="a \\"b\\"\\\\",state="measuring",target="t"} 0.0\n' in text
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from search_client.data.stored import StoredImages
 from search_client.data.webdataset import read_shards
 from search_client.progress import Stages
 from search_client.recipe import Recipe
-from search_client.stages.data import in_memory, read_data
+from search_client.stages.data import read_data
 
 STAGES = Stages(Console(quiet=True))
 
@@ -134,10 +134,15 @@ def test_what_is_no_shard_is_refused(tmp_path: Path, content: bytes) -> None:
         read_shards(folder, 18, 0)
 
 
-def test_the_whole_run_asks_for_images_in_memory(tmp_path: Path) -> None:
-    training, _ = read_data(_folder(tmp_path / "data"), _settings(0.0), STAGES)
-    with pytest.raises(UserError, match="raise memory_gb"):
-        in_memory(training)
+def test_images_are_kept_at_another_size_on_disk_and_in_memory(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "data")
+    for memory_gb in (0.0, 1.0):
+        training, _ = read_data(folder, _settings(memory_gb), STAGES)
+        resized = training.at_size(37)
+        (images,) = resized.read([torch.arange(len(training))])
+        assert images.shape == (len(training), 3, 37, 37)
+        assert images.dtype == torch.uint8
+        assert resized.labels.equal(training.labels)
 
 
 def test_other_classes_than_the_searchs_are_refused(tmp_path: Path) -> None:
