@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from netspec.operators import content_hash
+from netspec.validation import FrozenModel
 
 Delegate = Literal["none", "xnnpack", "gpu", "nnapi"]
 ClockPolicy = Literal["free", "fixed_performance", "locked"]
@@ -18,13 +19,7 @@ TargetId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Step(BaseModel):
-    """A part of the protocol."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Gate(_Step):
+class Gate(FrozenModel):
     """What must hold before a stretch. What a device does not say, it is not held against."""
 
     #: Android's thermal status: 0 is none, from 1 on the device throttles
@@ -37,7 +32,7 @@ class Gate(_Step):
     busy_window_s: Annotated[float, Field(gt=0, le=10)] = 0.05
 
 
-class CoolDown(_Step):
+class CoolDown(FrozenModel):
     """What happens when the gate stays closed or the anchor is slow."""
 
     seconds: Annotated[float, Field(ge=0, le=3600)]
@@ -47,7 +42,7 @@ class CoolDown(_Step):
     then: Literal["hand_back", "measure"]
 
 
-class Anchor(_Step):
+class Anchor(FrozenModel):
     """A small operator of known speed, visited between the others: is the device still itself?"""
 
     #: visits between two anchors
@@ -58,7 +53,7 @@ class Anchor(_Step):
     quarantine_ratio: Annotated[float, Field(gt=1)] | None = None
 
 
-class Acceptance(_Step):
+class Acceptance(FrozenModel):
     """When one visit may enter an estimate."""
 
     #: share of its runs that had the core to themselves, where the runner can tell
@@ -67,7 +62,7 @@ class Acceptance(_Step):
     max_spread: Annotated[float, Field(gt=1)] = 2.0
 
 
-class MeasurementProtocol(_Step):
+class MeasurementProtocol(FrozenModel):
     """How one visit is made. Its hash is part of the target.
 
     Visits are short because many short visits in shuffled rounds repeat better
@@ -111,14 +106,12 @@ PHONE = MeasurementProtocol(
 )
 
 
-class TargetIdentity(BaseModel):
+class TargetIdentity(FrozenModel):
     """The controlled variables of a measurement: what a latency is true for.
 
     All else that is observed (temperature, battery, serial, agent) is recorded
     with the visit and never keyed.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     device_model: Text
     soc: Text

@@ -1,4 +1,4 @@
-"""What pydantic has found wrong, in words that suit whoever wrote the value."""
+"""Strict models, and what pydantic has found wrong in words that suit whoever wrote the value."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from netspec.suggestions import did_you_mean
 
 _QUOTED = re.compile(r"'([^']*)'")
 #: characters of a wrong value that a message repeats
 _LONGEST_VALUE = 40
+
+
+class FrozenModel(BaseModel):
+    """A model that is immutable, and strict about unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def first_problem(error: ValidationError, model: type[BaseModel] | None = None) -> str:

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from netspec.errors import UserError
 from netspec.networks import Network, mobilenet_v2
 from netspec.operators import PRECISIONS, Operator, Precision, Side
 from netspec.spaces import Space
 from netspec.suggestions import did_you_mean
-from netspec.validation import described
+from netspec.validation import FrozenModel, described
 from search_client.latency.objective import Combine
 from search_client.quantization.finetuning import QatConfig
 from search_client.recipes import RECIPES, shipped_recipes
@@ -35,10 +35,8 @@ class BadRecipe(UserError):
     """A recipe cannot be found or read, or says something that does not exist."""
 
 
-class Profiling(BaseModel):
+class Profiling(FrozenModel):
     """What is measured before the search."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: visits of each operator, in shuffled rounds
     rounds: Annotated[int, Field(ge=1, le=1_000)] = 20
@@ -48,10 +46,8 @@ class Profiling(BaseModel):
     calibration_networks: Annotated[int, Field(ge=2, le=100)] = 5
 
 
-class FurtherTarget(BaseModel):
+class FurtherTarget(FrozenModel):
     """One more target that a search aims at."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: target id, or its beginning
     target: Annotated[str, Field(min_length=1)]
@@ -60,10 +56,8 @@ class FurtherTarget(BaseModel):
     weight: Annotated[float, Field(gt=0)] = 1.0
 
 
-class Recipe(BaseModel):
+class Recipe(FrozenModel):
     """One run: profile, search, train, quantize, measure."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: `classes` is replaced by the data's
     space: Space = Space()

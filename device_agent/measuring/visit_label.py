@@ -9,7 +9,7 @@ from __future__ import annotations
 from uuid import uuid4
 
 import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from device_agent.errors import DeviceNotReady
 from device_agent.measuring.acceptance import rejection
@@ -18,6 +18,7 @@ from device_agent.measuring.spool import Spool
 from device_agent.runners.base import Measured
 from device_agent.text import one_line
 from netspec.protocol import MeasurementProtocol
+from netspec.validation import FrozenModel
 from netspec.wire import Visit
 
 _MAX_REASON = 500
@@ -25,10 +26,8 @@ _MAX_REASON = 500
 _log = structlog.get_logger()
 
 
-class VisitLabel(BaseModel):
+class VisitLabel(FrozenModel):
     """One visit before it is made."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: name of the spool that it goes to, which is one server's
     spool: str

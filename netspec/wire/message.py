@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from netspec.validation import FrozenModel
 
 #: limits that server and clients agree on
 MAX_VISITS_PER_BATCH = 1_000
@@ -20,7 +22,5 @@ Fence = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
-class Message(BaseModel):
-    """Immutable, and strict about unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Message(FrozenModel):
+    """What server, agents and clients send each other."""

@@ -11,10 +11,10 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
 from netspec.operators import PRECISIONS, Operator, Precision
+from netspec.validation import FrozenModel
 from netspec.wire import JobRequest, OperatorSubject, Subject
 from profiler_server.entries import repository as measurements
 from profiler_server.entries.derived_repository import FITTED
@@ -34,10 +34,8 @@ STEP_SHARE = 0.1
 LEAST_STEP = 8
 
 
-class BudgetPlan(BaseModel):
+class BudgetPlan(FrozenModel):
     """What a job may still pick."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: hashes of operators that are not picked yet
     candidates: tuple[str, ...]

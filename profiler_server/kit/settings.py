@@ -6,18 +6,17 @@ import os
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from netspec.console.connection import data_dir
 from netspec.errors import UserError
+from netspec.validation import FrozenModel
 
 _PREFIX = "PROFILER_"
 
 
-class Settings(BaseModel):
+class Settings(FrozenModel):
     """What can be set, each field by `PROFILER_<FIELD>`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: `sqlite:///FILE` or `postgresql+psycopg://...`
     database_url: Annotated[str, Field(min_length=1)]

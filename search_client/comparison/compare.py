@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import TypeAdapter
 
 from netspec.client import LatencyTable
 from netspec.console.units import latency_text
 from netspec.errors import MissingEntries
 from netspec.networks import Network
+from netspec.validation import FrozenModel
 from search_client.comparison.baselines import reinforce
 from search_client.comparison.methods import Method
 from search_client.data.folders import LabelledImages
@@ -30,10 +31,8 @@ from search_client.training.distributed import device
 FILE = "compare.json"
 
 
-class Compared(BaseModel):
+class Compared(FrozenModel):
     """One network of the comparison."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: how it was come by
     method: str

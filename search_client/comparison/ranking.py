@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import TypeAdapter
 
 from netspec.console.outputs import write_file
 from netspec.networks import Network
+from netspec.validation import FrozenModel
 from search_client.data.folders import LabelledImages
 from search_client.progress import Stages
 from search_client.recipe import Recipe
@@ -32,10 +33,8 @@ _SEED = 10_000
 _SIDE_INCHES = 5
 
 
-class Ranked(BaseModel):
+class Ranked(FrozenModel):
     """One random network on target."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     network: Network
     #: top-1 (fraction) of held-out images with the supernet's weights

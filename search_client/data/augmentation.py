@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
+
+from netspec.validation import FrozenModel
 
 #: greatest ratio of a random crop's sides
 GREATEST_ASPECT = 4 / 3
 
 
-class Augment(BaseModel):
+class Augment(FrozenModel):
     """How far training images may be changed; half of them are flipped, too."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     least_area: float = Field(
         default=0.35, gt=0, le=1, description="of a crop, as a fraction of the stored image"

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from netspec.errors import UserError
 from netspec.tflite.contents import metadata_of
-from netspec.validation import first_problem
+from netspec.validation import FrozenModel, first_problem
 from search_client.data.batches import CHANNEL_MEAN, CHANNEL_STD
 from search_client.deployment.trained_network import TrainedNetwork
 
@@ -25,11 +25,7 @@ class BadMetadata(UserError):
     """A file's metadata cannot be read."""
 
 
-class _Content(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ModelInput(_Content):
+class ModelInput(FrozenModel):
     """How an RGB image becomes the input tensor [1, size, size, 3].
 
     int8: pixel - 128; uint8: pixel; float32: (pixel / 255 - mean) / std by channel. The mean
@@ -42,7 +38,7 @@ class ModelInput(_Content):
     std: tuple[float, float, float] | None
 
 
-class Metadata(_Content):
+class Metadata(FrozenModel):
     """The JSON object."""
 
     format: Literal[1] = 1

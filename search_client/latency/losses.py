@@ -5,22 +5,21 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from netspec.errors import UserError
+from netspec.validation import FrozenModel
 
 Weight = Annotated[float, Field(gt=0)]
 
 
-class LogRatio(BaseModel):
+class LogRatio(FrozenModel):
     """CE * alpha * (ln E / ln R) ^ beta, with E and R in ms: what ProxylessNAS ran.
 
     A ratio of logs, so it depends on the unit and needs E and R above 1 ms. Its
     pull never ends: E goes on falling below R. Source: `mul#log` of the released code.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: chooses this form
     kind: Literal["log_ratio"] = "log_ratio"
@@ -53,7 +52,7 @@ class LogRatio(BaseModel):
             )
 
 
-class Equation3(BaseModel):
+class Equation3(FrozenModel):
     """CE * alpha * max(ln(E / R), floor) ^ beta: what the paper of 2019 prints, made defined.
 
     As printed it is 0 at E = R, whatever the cross-entropy, has an infinite slope there, and
@@ -61,8 +60,6 @@ class Equation3(BaseModel):
     latency no longer pulls and the cross-entropy decides alone.
     Source: ProxylessNAS (ICLR 2019), equation 3.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: chooses this form
     kind: Literal["equation3"] = "equation3"
@@ -79,13 +76,11 @@ class Equation3(BaseModel):
         return cross_entropy * self.alpha * logarithm**self.beta
 
 
-class Linear(BaseModel):
+class Linear(FrozenModel):
     """CE + weight * (E - R) / R: a pull of constant force towards less latency.
 
     Source: `add#linear` of the released training code of ProxylessNAS.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: chooses this form
     kind: Literal["linear"] = "linear"
@@ -97,13 +92,11 @@ class Linear(BaseModel):
         return cross_entropy + self.weight * (expected_ms - reference_ms) / reference_ms
 
 
-class TargetLoss(BaseModel):
+class TargetLoss(FrozenModel):
     """CE + weight * |E / R - 1|: pulls E towards R from both sides.
 
     Source: TuNAS (CVPR 2020), the absolute reward.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: chooses this form
     kind: Literal["target"] = "target"

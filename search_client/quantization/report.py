@@ -5,21 +5,16 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict
-
 from netspec.client import LatencyTable
 from netspec.networks import Network
 from netspec.operators import MBConv, operator_from_key
 from netspec.spaces import Space
+from netspec.validation import FrozenModel
 from netspec.wire import Snapshot
 from search_client.quantization.mixed_precision import conversions_of, fastest_mix
 
 
-class _Content(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class OperatorPrecisions(_Content):
+class OperatorPrecisions(FrozenModel):
     """One operator of the table in both precisions."""
 
     #: canonical key in int8
@@ -33,7 +28,7 @@ class OperatorPrecisions(_Content):
         return self.int8_ms / self.float32_ms if self.float32_ms else float("inf")
 
 
-class KernelSummary(_Content):
+class KernelSummary(FrozenModel):
     """All MBConv operators of one kernel size."""
 
     #: px
@@ -45,7 +40,7 @@ class KernelSummary(_Content):
     ratio: float
 
 
-class SpaceGain(_Content):
+class SpaceGain(FrozenModel):
     """What a search in int8 gains where it avoids candidates that are slower than in float32."""
 
     #: mean int8 latency over all networks of the space, calibrated where a calibration exists
@@ -57,7 +52,7 @@ class SpaceGain(_Content):
     candidates: int
 
 
-class NetworkGain(_Content):
+class NetworkGain(FrozenModel):
     """What mixed precision gains for one network; sums of entries."""
 
     name: str
@@ -69,7 +64,7 @@ class NetworkGain(_Content):
     missing: tuple[str, ...]
 
 
-class QuantizationReport(_Content):
+class QuantizationReport(FrozenModel):
     """What a snapshot tells of int8 on its target."""
 
     target: str

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime
 
 from netspec.networks import Network
 from netspec.operators import Precision
 from netspec.protocol import TargetIdentity
 from netspec.spaces import Space
+from netspec.validation import FrozenModel
 from netspec.wire import Calibration, Entry
 
 SearchPhase = Literal["warm-up", "joint"]
 
 
-class _Content(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DeployedModel(_Content):
+class DeployedModel(FrozenModel):
     """One network as a `.tflite` file in one precision, predicted and measured."""
 
     precision: Precision
@@ -38,7 +35,7 @@ class DeployedModel(_Content):
     operator_ms: tuple[float, ...]
 
 
-class NetworkResult(_Content):
+class NetworkResult(FrozenModel):
     """A network taken through training, quantization-aware finetuning and measurement."""
 
     network: Network
@@ -61,7 +58,7 @@ class NetworkResult(_Content):
     models: tuple[DeployedModel, ...]
 
 
-class SearchPoint(_Content):
+class SearchPoint(FrozenModel):
     """One moment of the search."""
 
     #: weight steps so far
@@ -78,7 +75,7 @@ class SearchPoint(_Content):
     probabilities: tuple[tuple[float, ...], ...]
 
 
-class SearchRecord(_Content):
+class SearchRecord(FrozenModel):
     """How the search went and what it chose."""
 
     space: Space
@@ -90,7 +87,7 @@ class SearchRecord(_Content):
     choices: tuple[int, ...]
 
 
-class Report(_Content):
+class Report(FrozenModel):
     """A whole run."""
 
     created_at: AwareDatetime

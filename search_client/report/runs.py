@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from netspec.errors import UserError
 from netspec.operators import Precision
+from netspec.validation import FrozenModel
 from search_client.report.content import NetworkResult, Report
 
 REPORT = "report.json"
@@ -22,10 +23,8 @@ class RunsDiffer(UserError):
     """Runs cannot stand side by side."""
 
 
-class RunNetwork(BaseModel):
+class RunNetwork(FrozenModel):
     """One deployed network of one run."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: name of the run's folder
     run: str
@@ -43,10 +42,8 @@ class RunNetwork(BaseModel):
     on_front: bool = False
 
 
-class ComparedRuns(BaseModel):
+class ComparedRuns(FrozenModel):
     """Networks of several runs on one target, fastest first."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     target: str
     #: the target in words

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, ValidationError
 
 from netspec.client import LatencyTable
 from netspec.errors import UserError
 from netspec.networks import Network
+from netspec.validation import FrozenModel
 from netspec.wire import Snapshot
 from search_client.latency.objective import Aim, Goal
 from search_client.recipe import Recipe
@@ -45,11 +46,7 @@ class BadRun(UserError):
     """A folder holds no search, or another one."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TargetRecord(_Record):
+class TargetRecord(FrozenModel):
     """One target that a search aimed at."""
 
     target: str
@@ -63,7 +60,7 @@ class TargetRecord(_Record):
     expected_ms: float | None = None
 
 
-class FoundRecord(_Record):
+class FoundRecord(FrozenModel):
     """A network that a search ended with."""
 
     rule: Rule
@@ -78,7 +75,7 @@ class FoundRecord(_Record):
     network: Network
 
 
-class RunRecord(_Record):
+class RunRecord(FrozenModel):
     """What a search was told and what it found."""
 
     started_at: AwareDatetime

@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from netspec.costs import macs, parameters
 from netspec.networks import Network
+from netspec.validation import FrozenModel
 from search_client.latency.objective import Goal
 from search_client.search.derive import NoNetworkOnTarget
 from search_client.supernet.variants import Family
@@ -33,10 +34,8 @@ class Candidate(NamedTuple):
     choices: Choices
 
 
-class Limits(BaseModel):
+class Limits(FrozenModel):
     """What no network of a search may exceed, whatever it gains."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     mega_macs: float | None = Field(
         default=None, gt=0, description="million multiply-accumulates of an image; none: no limit"

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import SGD, Optimizer
 
 from netspec.errors import UserError
+from netspec.validation import FrozenModel
 from search_client.data.augmentation import USUAL, Augment
 from search_client.data.batches import Batch
 
@@ -26,10 +27,8 @@ class NotFinite(UserError):
     """A network's numbers are infinite or no numbers at all."""
 
 
-class StepConfig(BaseModel):
+class StepConfig(FrozenModel):
     """How a step moves weights, wherever they are. Source: ProxylessNAS, released code."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     momentum: float = Field(default=0.9, ge=0, lt=1, description="Nesterov's")
     weight_decay: float = Field(default=4e-5, ge=0, description="of every weight, a step")

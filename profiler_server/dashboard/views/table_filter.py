@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from netspec.operators import PRECISIONS, Kernel, Precision, Side, Stride
+from netspec.validation import FrozenModel
 from netspec.wire import Method
 from profiler_server.kit.sql.pages import MAX_CURSOR
 from profiler_server.latency_tables.views.grid_repository import CellFilter
@@ -16,10 +17,8 @@ STRIDES: tuple[int, ...] = get_args(Stride)
 METHODS: tuple[Method, ...] = get_args(Method)
 
 
-class TableFilter(BaseModel):
+class TableFilter(FrozenModel):
     """Query of a table's page; a field that is left blank filters nothing."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     precision: Precision | None = None
     kernel: Annotated[int, Field(ge=1, le=11)] | None = None
