@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, cast
+from typing import Annotated
 
-from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
 from profiler_server.auth import repository
 from profiler_server.auth.scopes import Scope
 from profiler_server.auth.service import TRUSTED_S, Principal
+from profiler_server.kit.dependencies import of_application
 from profiler_server.kit.http.caching import BriefCache
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import Database, database_now
@@ -88,8 +88,4 @@ def _foreign(device_ids: Collection[str]) -> Problem:
     )
 
 
-async def _guard(request: Request) -> DeviceGuard:
-    return cast("DeviceGuard", request.app.state.device_guard)
-
-
-DeviceGuardDep = Annotated[DeviceGuard, Depends(_guard)]
+DeviceGuardDep = Annotated[DeviceGuard, of_application("device_guard")]

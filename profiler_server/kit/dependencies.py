@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
@@ -11,18 +11,15 @@ from profiler_server.kit.sql.database import Database
 from profiler_server.kit.work_signal import WorkSignal
 
 
-async def _database(request: Request) -> Database:
-    return cast("Database", request.app.state.database)
+def of_application(name: str) -> Any:
+    """A dependency that is what the application has under this name of its state."""
+
+    async def get(request: Request) -> Any:
+        return getattr(request.app.state, name)
+
+    return Depends(get)
 
 
-async def _settings(request: Request) -> Settings:
-    return cast("Settings", request.app.state.settings)
-
-
-async def _work_signal(request: Request) -> WorkSignal:
-    return cast("WorkSignal", request.app.state.work_signal)
-
-
-DatabaseDep = Annotated[Database, Depends(_database)]
-SettingsDep = Annotated[Settings, Depends(_settings)]
-WorkSignalDep = Annotated[WorkSignal, Depends(_work_signal)]
+DatabaseDep = Annotated[Database, of_application("database")]
+SettingsDep = Annotated[Settings, of_application("settings")]
+WorkSignalDep = Annotated[WorkSignal, of_application("work_signal")]

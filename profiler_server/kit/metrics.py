@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated
 
-from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+from profiler_server.kit.dependencies import of_application
 
 CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8; escaping=underscores"
 
@@ -56,8 +57,4 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-async def _metrics(request: Request) -> Metrics:
-    return cast("Metrics", request.app.state.metrics)
-
-
-MetricsDep = Annotated[Metrics, Depends(_metrics)]
+MetricsDep = Annotated[Metrics, of_application("metrics")]

@@ -26,11 +26,11 @@ from profiler_server.latency_tables.dependencies import (
     FreshLatenciesDep,
     OperatorModelsDep,
     SnapshotAnswersDep,
-    snapshot_answers_of,
 )
 from profiler_server.latency_tables.lookups import lookup
 from profiler_server.latency_tables.lookups.operator_query import OperatorInQuery
 from profiler_server.latency_tables.representations import MEDIA_TYPES, Format
+from profiler_server.latency_tables.snapshot_answers import SnapshotAnswers
 
 
 class _LatestRoute(Route):
@@ -45,7 +45,7 @@ class _LatestRoute(Route):
 
 def _unchanged(request: Request) -> Response | None:
     """304, if the target's latest snapshot was asked for a moment ago; never waits."""
-    answers = snapshot_answers_of(request)
+    answers: SnapshotAnswers = request.app.state.snapshot_answers
     snapshot_id = answers.latest.get(request.path_params["target_id"])
     if snapshot_id is None or not TABLES_READER.trusts(request):
         return None

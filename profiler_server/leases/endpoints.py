@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from netspec.wire import Lease, LeaseRelease, LeaseRenewal, LeaseRequest, LeaseStatus
 from profiler_server.auth.dependencies import Agent
 from profiler_server.auth.ownership import DeviceGuardDep
-from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
+from profiler_server.kit.dependencies import (
+    DatabaseDep,
+    SettingsDep,
+    WorkSignalDep,
+    of_application,
+)
 from profiler_server.kit.http.routes import Route
 from profiler_server.kit.sql.database import Database
 from profiler_server.leases import service
 from profiler_server.leases.ownership import check_lease
 from profiler_server.leases.waiting import WaitingRoom
 
-
-async def _waiting_room(request: Request) -> WaitingRoom:
-    return cast("WaitingRoom", request.app.state.waiting_room)
-
-
-WaitingRoomDep = Annotated[WaitingRoom, Depends(_waiting_room)]
+WaitingRoomDep = Annotated[WaitingRoom, of_application("waiting_room")]
 
 router = APIRouter(prefix="/v1/leases", tags=["leases"], route_class=Route)
 
