@@ -14,8 +14,8 @@ def latency_text(value_ms: float, digits: int = _DIGITS) -> str:
     ('9.58 us', '4.28 ms', '123 ms')
     """
     if abs(float(f"{value_ms:.{digits - 1}e}")) < 1:
-        return f"{_significant(value_ms * 1000, digits)} us"
-    return f"{_significant(value_ms, digits)} ms"
+        return f"{significant(value_ms * 1000, digits)} us"
+    return f"{significant(value_ms, digits)} ms"
 
 
 def duration_text(seconds: float) -> str:
@@ -33,7 +33,7 @@ def duration_text(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def _significant(value: float, digits: int) -> str:
+def significant(value: float, digits: int = _DIGITS) -> str:
     """Return a number with so many significant digits, without an exponent."""
     if value == 0:
         return "0"

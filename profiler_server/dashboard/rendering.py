@@ -9,6 +9,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from netspec.console.units import significant
 from profiler_server.dashboard import assets, formatting, wording
 from profiler_server.dashboard.dependencies import FORM_FIELD, Viewer
 from profiler_server.dashboard.navigation import NAVIGATION
@@ -80,7 +81,7 @@ _environment.filters.update(
     ago=formatting.ago,
     duration=formatting.duration,
     plain=formatting.plain,
-    digits=wording.digits,
+    digits=significant,
     precision=wording.precision,
     percent=wording.percent,
     signed_percent=wording.signed_percent,

@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 from netspec.errors import InvalidSpec
 from netspec.operators import operator_from_key
 from profiler_server.subjects.shapes import Shape
-
-_MOST_DECIMALS = 6
-
-
-def digits(value: float) -> str:
-    """Three significant digits, never in powers of ten."""
-    if value == 0:
-        return "0"
-    decimals = 2 - math.floor(math.log10(abs(value)))
-    return f"{value:.{min(max(decimals, 0), _MOST_DECIMALS)}f}"
 
 
 def percent(value: float | None) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from netspec.console.units import duration_text
 from netspec.operators import PRECISIONS, Precision, operator_from_key
 from netspec.wire import Entry
 from search_client.report import wording
@@ -71,7 +72,7 @@ def page_environment() -> Environment:
         "ms": wording.milliseconds,
         "percent": wording.percent,
         "signed": wording.signed_percent,
-        "duration": wording.duration,
+        "duration": duration_text,
     }
     return environment
 

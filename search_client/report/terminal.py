@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from netspec.console.units import duration_text
 from search_client.report.content import Report
-from search_client.report.wording import duration, headline, milliseconds, percent, result_rows
+from search_client.report.wording import headline, milliseconds, percent, result_rows
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -48,9 +49,9 @@ def _facts(report: Report) -> str:
     aim = f"reference {milliseconds(report.latency_ref_ms)} ms ({report.search.precision})"
     if expected is not None:
         aim += f", E[LAT] {milliseconds(expected)} ms"
-    stages = ", ".join(f"{stage} {duration(value)}" for stage, value in report.seconds.items())
+    stages = ", ".join(f"{stage} {duration_text(value)}" for stage, value in report.seconds.items())
     return (
         f"{aim}; greatest prediction error {percent(report.prediction_error_percent)}; "
         f"{report.entries} entries, {report.entries_reused} of them reused.\n"
-        f"Wall time {duration(sum(report.seconds.values()))}: {stages}."
+        f"Wall time {duration_text(sum(report.seconds.values()))}: {stages}."
     )

@@ -36,14 +36,6 @@ def signed_percent(value: float) -> str:
     return f"{rounded:+.1f} %" if rounded else "0.0 %"
 
 
-def duration(seconds: float) -> str:
-    """Wall time, given in s."""
-    if seconds < 60:  # noqa: PLR2004 - seconds in a minute
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s"
-
-
 def operator_label(operator: Operator) -> str:
     """An operator as the papers' figures name it, for instance `MB6 5x5`."""
     if isinstance(operator, MBConv):

@@ -11,6 +11,7 @@ from matplotlib.colors import LogNorm, Normalize, to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from netspec.console.units import significant
 from netspec.operators import Precision
 from netspec.spaces import Block
 from search_client.report.content import Report
@@ -61,7 +62,7 @@ def table_heatmap(report: Report, precision: Precision) -> Markup:
             y = _HEAD + index * _ROW
             _row_label(axes, index, block, y)
             colours = ["none" if math.isnan(value) else _colour(norm, value) for value in row]
-            texts = ["n/a" if math.isnan(value) else _three_digits(scale * value) for value in row]
+            texts = ["n/a" if math.isnan(value) else significant(scale * value) for value in row]
             if block.skippable:
                 colours.append(LINE)
                 texts.append("0")
@@ -99,8 +100,3 @@ def _cell(axes: Axes, at: tuple[float, float], width: float, colour: str, text: 
 
 def _outline(axes: Axes, x: float, y: float, width: float) -> None:
     axes.add_patch(Rectangle((x, y), width, _ROW, fc="none", ec=INK, linewidth=2.4, zorder=3))
-
-
-def _three_digits(value: float) -> str:
-    decimals = 2 - math.floor(math.log10(value)) if value > 0 else 0
-    return f"{value:.{min(max(decimals, 0), 4)}f}"

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from netspec.console.units import significant
 from netspec.operators import Precision
 from search_client.report.content import NetworkResult, Report
 from search_client.report.figures.canvas import (
@@ -130,7 +131,7 @@ def operator_bars(report: Report, result: NetworkResult, role: str) -> Markup:
                 axes.text(
                     value + 0.012 * scale * greatest_ms,
                     y,
-                    f"{value:.3g}" if value < 100 else f"{value:.0f}",  # noqa: PLR2004
+                    significant(value),
                     size=8.5,
                     va="center_baseline",
                     color=MUTED,

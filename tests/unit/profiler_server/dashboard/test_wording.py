@@ -9,22 +9,6 @@ from profiler_server.subjects.shapes import Shape
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (0.0, "0"),
-        (0.000012345, "0.000012"),
-        (0.0123456, "0.0123"),
-        (1.0, "1.00"),
-        (12.34, "12.3"),
-        (123.4, "123"),
-        (123456.7, "123457"),
-    ],
-)
-def test_three_digits_are_shown(value: float, shown: str) -> None:
-    assert wording.digits(value) == shown
-
-
-@pytest.mark.parametrize(
     ("value", "shown"), [(0.0, "+0.0 %"), (-0.04, "+0.0 %"), (-1.25, "−1.2 %"), (3.14, "+3.1 %")]
 )
 def test_errors_have_a_sign_and_nothing_has_a_plus(value: float, shown: str) -> None:

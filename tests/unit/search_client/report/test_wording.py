@@ -29,12 +29,6 @@ def test_an_error_that_rounds_to_zero_has_no_sign() -> None:
     assert wording.signed_percent(1.2) == "+1.2 %"
 
 
-def test_durations_carry_their_unit() -> None:
-    assert wording.duration(31.72) == "31.7 s"
-    assert wording.duration(125) == "2 min 05 s"
-    assert wording.duration(119.8) == "2 min 00 s"
-
-
 def test_operators_are_named_as_in_the_papers() -> None:
     block = MBConv(input_size=28, in_channels=40, out_channels=80, kernel=5, expand=6, stride=2)
     stem = StemConv(input_size=64, in_channels=3, out_channels=16, stride=2)
