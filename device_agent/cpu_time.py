@@ -46,27 +46,25 @@ class BusyWatch:
     """Share of a core's time that is used while the agent only waits.
 
     Args:
-        core: looked at.
+        core: that is watched.
         window_s: how long.
-        stat: the file.
     """
 
-    def __init__(self, core: int, window_s: float, stat: Path = Path("/proc/stat")) -> None:
+    def __init__(self, core: int, window_s: float) -> None:
         self._core = core
         self._window_s = window_s
-        self._stat = stat
 
     def __call__(self) -> float | None:
         """Waits for the window, and tells."""
-        before = self._look()
+        before = self._read()
         if before is None:
             return None
         time.sleep(self._window_s)
-        return busy_share(before, self._look())
+        return busy_share(before, self._read())
 
-    def _look(self) -> CpuTime | None:
+    def _read(self) -> CpuTime | None:
         try:
-            text = self._stat.read_text(encoding="ascii")
+            text = Path("/proc/stat").read_text(encoding="ascii")
         except OSError:
             return None  # not Linux, or not ours to read
         return cpu_time(text, [self._core])

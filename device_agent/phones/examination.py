@@ -27,7 +27,7 @@ from device_agent.phones.readings import parse_battery, parse_thermal
 from device_agent.text import one_line
 from device_agent.transports.base import Transport
 from netspec.errors import UserError
-from netspec.protocol import PHONE, MeasurementProtocol
+from netspec.protocol import PHONE
 
 Verdict = Literal["ok", "warning", "bad"]
 
@@ -63,18 +63,15 @@ class Examination:
     Args:
         transport: connected.
         program: gives the runner that is to run on the phone, by the phone's ABIs.
-        protocol: whose gate the phone has to pass.
     """
 
     def __init__(
         self,
         transport: Transport,
         program: Callable[[tuple[str, ...]], Program],
-        protocol: MeasurementProtocol = PHONE,
     ) -> None:
         self._transport = transport
         self._program = program
-        self._protocol = protocol
         self._properties: PhoneProperties
         self._cores: tuple[int, ...] = ()
 
@@ -188,7 +185,7 @@ class Examination:
             return Check("thermal", "warning", "neither thermal status nor temperatures", advice)
         celsius = "" if seen.cpu_celsius is None else f", CPU at {seen.cpu_celsius:g} C"
         found = f"thermal status {seen.thermal_status}{celsius}"
-        if objections(seen, self._protocol.gate):
+        if objections(seen, PHONE.gate):
             return Check("thermal", "bad", found, f"too warm: {_COOL}")
         return Check("thermal", "ok", found)
 
@@ -199,7 +196,7 @@ class Examination:
             return Check("battery", "warning", "the phone says nothing of a battery", advice)
         celsius = "" if seen.battery_celsius is None else f", {seen.battery_celsius:g} C"
         found = f"{seen.battery_percent:g} %{celsius}"
-        if against := objections(seen, self._protocol.gate):
+        if against := objections(seen, PHONE.gate):
             return Check("battery", "bad", found, f"{'; '.join(against)}: charge it, let it cool")
         return Check("battery", "ok", found)
 

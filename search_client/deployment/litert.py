@@ -37,17 +37,12 @@ class TFLiteClassifier:
     """
 
     def __init__(
-        self,
-        model: bytes,
-        kernels: Kernels = "xnnpack",
-        threads: int = 1,
-        *,
-        keep_layers: bool = False,
+        self, model: bytes, kernels: Kernels = "xnnpack", *, keep_layers: bool = False
     ) -> None:
         try:
             self._interpreter = Interpreter(
                 model_content=model,
-                num_threads=threads,
+                num_threads=1,
                 experimental_op_resolver_type=RESOLVERS[kernels],
                 experimental_preserve_all_tensors=keep_layers,
             )
