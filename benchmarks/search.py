@@ -38,7 +38,7 @@ from search_client.networks.layers import FloatNetwork
 from search_client.search.architecture_step import ArchitectureSteps
 from search_client.search.config import SearchConfig
 from search_client.search.search import search
-from search_client.supernet.gates import Gradient, sample_path
+from search_client.supernet.binary_gates import Gradient, sample_path
 from search_client.supernet.supernet import Supernet
 from search_client.supernet.variants import Family
 from search_client.training.step import Mean, WeightConfig, weight_step

@@ -22,7 +22,7 @@ from search_client.search.search import SearchResult
 from search_client.stages.data import read_data
 from search_client.stages.deploy import Deployed, deploy, discard, file_name
 from search_client.stages.latency_tables import LatencyTables, measured, published, recorded
-from search_client.stages.profile import measure_models
+from search_client.stages.measure import measure_models
 from search_client.stages.report import network_result, report_of
 from search_client.stages.search import Observer, run_search
 from search_client.training import distributed

@@ -54,7 +54,7 @@ from search_client.search.candidates import Candidate, OnTarget
 from search_client.search.evolution import random_search
 from search_client.stages.data import read_data
 from search_client.stages.latency_tables import published
-from search_client.stages.profile import measure
+from search_client.stages.measure import measure
 from search_client.stages.train import train_network
 from search_client.supernet.variants import Family
 from search_client.training.distributed import device

@@ -34,10 +34,10 @@ def profile(
     """Measure a recipe's space on a target and publish its calibrated table."""
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.recipe import read_recipe  # noqa: PLC0415
-    from search_client.stages.profile import profile as run_profile  # noqa: PLC0415
+    from search_client.stages.measure import measure_space  # noqa: PLC0415
 
     settings = read_recipe(recipe, overrides or []).for_classes(classes)
     with profiler_client(profiler_url) as client:
-        profiled = run_profile(client, client.target(target), settings, Stages(), method)
+        profiled = measure_space(client, client.target(target), settings, Stages(), method)
     snapshot = profiled.table.snapshot
     console.print(f"Published {len(snapshot.entries)} entries as snapshot {snapshot.id}")

@@ -11,7 +11,7 @@ from torch.optim import Adam
 from search_client.data.batches import Batch
 from search_client.latency.losses import LatencyLoss
 from search_client.latency.objective import Goal
-from search_client.supernet.gates import (
+from search_client.supernet.binary_gates import (
     Draw,
     Gradient,
     alpha_gradients,

@@ -10,7 +10,7 @@ from search_client.latency.losses import LatencyLoss, LogRatio, TargetLoss
 from search_client.search.candidates import Limits
 from search_client.search.derive import Rule
 from search_client.search.sampling import Sampling
-from search_client.supernet.gates import Gradient
+from search_client.supernet.binary_gates import Gradient
 from search_client.supernet.variants import Weights
 from search_client.training.step import WeightConfig
 

@@ -10,7 +10,7 @@ import torch
 
 from search_client.latency.objective import Goal
 from search_client.search.candidates import Candidate, OnTarget
-from search_client.supernet.gates import draw_of, sample_path
+from search_client.supernet.binary_gates import draw_of, sample_path
 from search_client.supernet.variants import Family
 
 Sampling = Literal["probabilities", "fair", "sandwich", "on_target"]

@@ -14,7 +14,7 @@ from search_client.latency.prediction import predicted_ms
 from search_client.progress import Stages
 from search_client.recipe import Recipe
 from search_client.runs.record import read_record, read_tables
-from search_client.stages.profile import profile
+from search_client.stages.measure import measure_space
 from search_client.training import distributed
 
 
@@ -50,8 +50,8 @@ def measured(
             "then search without --profile-missing"
         )
     with stages.stage("profile", f"Profile the space on {target.identity.label}"):
-        profiled = profile(client, target, settings, stages)
-    return _with_further(client, settings, profiled.table, profiled.reused)
+        space = measure_space(client, target, settings, stages)
+    return _with_further(client, settings, space.table, space.reused)
 
 
 def published(

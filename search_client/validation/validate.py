@@ -17,7 +17,7 @@ from netspec.sampling import random_network
 from netspec.spaces import Space
 from netspec.wire import Calibration, JobRequest, Target
 from search_client.progress import Stages
-from search_client.stages.profile import measure
+from search_client.stages.measure import measure
 
 #: draws for each network that is wanted, before a space counts as too small
 _DRAWS = 50

@@ -43,7 +43,7 @@ def evaluate(
     """
     from search_client.deployment.accuracy import evaluate_file  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
-    from search_client.stages.profile import measure_models  # noqa: PLC0415
+    from search_client.stages.measure import measure_models  # noqa: PLC0415
 
     require_file(model)
     if model.suffix == ".pt":

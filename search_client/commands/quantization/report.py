@@ -74,7 +74,7 @@ def _of_profiler(
 ) -> Snapshot:
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.quantization.mixed_precision import conversions_of  # noqa: PLC0415
-    from search_client.stages.profile import measure  # noqa: PLC0415
+    from search_client.stages.measure import measure  # noqa: PLC0415
 
     with profiler_client(url) as client:
         chosen = client.target(wished)

@@ -17,7 +17,7 @@ from search_client.networks.layers import FloatNetwork
 from search_client.quantization.finetuning import QatConfig, finetune_int8
 from search_client.search.config import SearchConfig
 from search_client.search.loop import Search
-from search_client.supernet.gates import Gradient
+from search_client.supernet.binary_gates import Gradient
 from search_client.supernet.variants import Family
 from search_client.training import distributed
 from search_client.training.checkpoints import Checkpoints, save

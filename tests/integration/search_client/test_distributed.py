@@ -19,7 +19,7 @@ from search_client.progress import Stages
 from search_client.quantization.network import QuantizedNetwork
 from search_client.recipe import Recipe
 from search_client.stages.latency_tables import measured
-from search_client.supernet.gates import Gradient
+from search_client.supernet.binary_gates import Gradient
 from search_client.training import distributed
 from search_client.training.checkpoints import load
 from tests.integration.search_client import search_process

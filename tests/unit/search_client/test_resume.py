@@ -20,7 +20,7 @@ from search_client.quantization.finetuning import QatConfig, finetune_int8
 from search_client.quantization.network import QuantizedNetwork
 from search_client.search.config import SearchConfig
 from search_client.search.search import SearchResult, search
-from search_client.supernet.gates import Gradient
+from search_client.supernet.binary_gates import Gradient
 from search_client.supernet.variants import Family
 from search_client.training.checkpoints import BadCheckpoint, Checkpoints, State, Stopped, load
 from search_client.training.loop import TrainConfig, _Training, train

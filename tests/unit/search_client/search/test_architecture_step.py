@@ -15,7 +15,7 @@ from search_client.latency.expected import ExpectedLatency
 from search_client.latency.losses import Equation3, LatencyLoss, Linear, LogRatio, TargetLoss
 from search_client.latency.objective import Goal
 from search_client.search.architecture_step import ArchitectureSteps
-from search_client.supernet.gates import Gradient, draw, draw_of, reinforce_gradients
+from search_client.supernet.binary_gates import Gradient, draw, draw_of, reinforce_gradients
 from search_client.supernet.supernet import Supernet, frozen_statistics
 from search_client.supernet.variants import Family
 from search_client.training.step import WeightConfig

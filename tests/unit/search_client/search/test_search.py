@@ -14,7 +14,7 @@ from search_client.search.config import SearchConfig
 from search_client.search.history import SearchStep
 from search_client.search.loop import Search
 from search_client.search.search import SearchResult, search
-from search_client.supernet.gates import Gradient
+from search_client.supernet.binary_gates import Gradient
 from search_client.supernet.variants import Family
 from search_client.training.step import WeightConfig
 from tests.unit.search_client.tiny import tiny_images, tiny_space

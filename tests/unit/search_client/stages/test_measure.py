@@ -9,7 +9,7 @@ from netspec.operators import PRECISIONS, MBConv, Operator, Precision
 from netspec.wire import Job, JobRequest, Target, TaskMethod
 from search_client.progress import Stages
 from search_client.recipe import Recipe, read_recipe
-from search_client.stages.profile import CALIBRATION_FACTOR, _calibration_networks, profile
+from search_client.stages.measure import CALIBRATION_FACTOR, _calibration_networks, measure_space
 from tests import made_up
 
 
@@ -69,7 +69,7 @@ def test_networks_are_profiled_first_where_that_is_asked_for(method: TaskMethod)
     recorder = Recorder()
     target = Target(id="ab" * 8, identity=made_up.identity(), entries=0, devices=1)
     with pytest.raises(ProfilerRefused, match="no device can measure so"):
-        profile(
+        measure_space(
             cast("ProfilerClient", recorder),
             target,
             settings,
@@ -94,7 +94,7 @@ def test_more_sizes_and_widths_than_a_job_has_spaces_are_measured(method: TaskMe
     recorder = Recorder()
     target = Target(id="ab" * 8, identity=made_up.identity(), entries=0, devices=1)
     with pytest.raises(ProfilerRefused):
-        profile(
+        measure_space(
             cast("ProfilerClient", recorder),
             target,
             settings,

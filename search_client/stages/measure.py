@@ -28,7 +28,7 @@ CALIBRATION_FACTOR = 2.0
 
 
 @dataclass(frozen=True)
-class ProfileStage:
+class MeasuredSpace:
     """A published table with how it came about."""
 
     table: LatencyTable
@@ -36,13 +36,13 @@ class ProfileStage:
     reused: int
 
 
-def profile(
+def measure_space(
     client: ProfilerClient,
     target: Target,
     settings: Recipe,
     stages: Stages,
     method: TaskMethod = ISOLATED,
-) -> ProfileStage:
+) -> MeasuredSpace:
     """Measures a run's operators, and networks of its space to calibrate on; publishes.
 
     What has a fresh entry on the target is reused.
@@ -59,7 +59,7 @@ def profile(
         JobFailed: something could not be measured.
         ProfilerRefused: no device of the target can measure by the method.
     """
-    space, wished = settings.space, settings.profiling
+    space, amounts = settings.space, settings.profiling
     spaces = tuple(one for precision in PRECISIONS for one in settings.spaces(precision))
     baselines = [
         network for precision in PRECISIONS for network in settings.every_baseline(precision)
@@ -72,7 +72,7 @@ def profile(
             target_id=target.id,
             spaces=spaces[start : start + MOST_SPACES],
             networks=networks if start == 0 else (),
-            rounds=wished.network_rounds,
+            rounds=amounts.network_rounds,
             method=method,
         )
         jobs.append(measure(client, request, "profiled networks", stages))
@@ -82,7 +82,7 @@ def profile(
             name=f"operators of proxylessnas {space.input_size}-{space.width:g}",
             target_id=target.id,
             operators=settings.operators(),
-            rounds=wished.rounds,
+            rounds=amounts.rounds,
         ),
         "operators",
         stages,
@@ -95,7 +95,7 @@ def profile(
             name="calibration networks",
             target_id=target.id,
             networks=tuple(calibrating),
-            rounds=wished.network_rounds,
+            rounds=amounts.network_rounds,
         ),
         "calibration networks",
         stages,
@@ -104,7 +104,7 @@ def profile(
     for fitted in snapshot.calibrations:
         stages.note(_wording(fitted))
     jobs += [operators, calibration]
-    return ProfileStage(LatencyTable(snapshot), reused=sum(job.reused for job in jobs))
+    return MeasuredSpace(LatencyTable(snapshot), reused=sum(job.reused for job in jobs))
 
 
 def _calibration_networks(settings: Recipe, values_ms: Mapping[str, float]) -> list[Network]:

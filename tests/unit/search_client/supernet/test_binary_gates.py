@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from search_client.supernet.gates import (
+from search_client.supernet.binary_gates import (
     Draw,
     alpha_gradients,
     draw,
