@@ -71,7 +71,8 @@ class Agent:
                 self._quarantine(registered, str(error))
                 registered, asleep = None, True
             except (ProfilerUnreachable, ProfilerRefused, LeaseLost, DeviceNotReady) as error:
-                if until_idle and _is_quarantine(error):
+                refusal = error.kind if isinstance(error, ProfilerRefused) else ""
+                if until_idle and refusal == "device-quarantined":
                     _log.error("in quarantine", why=str(error))
                     return
                 registered = None
@@ -182,7 +183,3 @@ def registration(device: MeasuringDevice, protocol: MeasurementProtocol) -> Devi
         protocol=protocol,
         methods=device.methods,
     )
-
-
-def _is_quarantine(error: Exception) -> bool:
-    return isinstance(error, ProfilerRefused) and error.kind == "device-quarantined"

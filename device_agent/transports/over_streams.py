@@ -73,7 +73,8 @@ class StreamTransport:
                 sync.send_file(stream, content, part, mode, path)
                 sync.quit_service(stream)
         except (DeviceFull, FileRefused):
-            self._remove_parts(path)
+            # The refusal is what the caller hears of.
+            self.shell(_rm_parts(path), timeout_s=_USABLE_WITHIN_S, merged=True)
             raise
         moved = self.shell(
             f"{shlex.join(['chmod', f'{mode:o}', str(part)])} && "
@@ -138,10 +139,6 @@ class StreamTransport:
             raise TransportLost(
                 f"{self.serial} refuses the service `{_shortened(service)}`"
             ) from error
-
-    def _remove_parts(self, path: PurePosixPath) -> None:
-        """Removes what a refused transfer left; the refusal is what the caller hears of."""
-        self.shell(_rm_parts(path), timeout_s=_USABLE_WITHIN_S, merged=True)
 
 
 def _rm_parts(path: PurePosixPath) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -78,7 +77,8 @@ def list_tokens(
         table.add_column(title, no_wrap=title == "id")
     for row in rows:
         times = (row.created_at, row.expires_at, row.last_used_at, row.revoked_at)
-        table.add_row(row.id, row.name, row.scopes, *(_shown(time) for time in times))
+        shown = ("" if time is None else f"{time:%Y-%m-%d %H:%M}" for time in times)
+        table.add_row(row.id, row.name, row.scopes, *shown)
     console = Console()
     if not console.is_terminal:
         # A pipe has no width: nothing shall be cut off.
@@ -110,7 +110,3 @@ def _plain(row: TokenRow) -> dict[str, str | list[str] | None]:
         "scopes": row.scopes.split(),
         **{name: time.isoformat() if (time := getattr(row, name)) else None for name in times},
     }
-
-
-def _shown(time: datetime | None) -> str:
-    return "" if time is None else f"{time:%Y-%m-%d %H:%M}"

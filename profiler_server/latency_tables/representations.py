@@ -141,10 +141,6 @@ def _pyarrow_version() -> str:
         ) from error
 
 
-def _json(document: str) -> bytes:
-    return document.encode()
-
-
 def _csv(document: str) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text)
@@ -154,7 +150,7 @@ def _csv(document: str) -> bytes:
 
 
 _WRITERS: dict[Format, Callable[[str], bytes]] = {
-    Format.JSON: _json,
+    Format.JSON: str.encode,
     Format.CSV: _csv,
     Format.ARROW: lambda document: columnar.arrow(Snapshot.model_validate_json(document)),
     Format.PARQUET: lambda document: columnar.parquet(Snapshot.model_validate_json(document)),

@@ -79,13 +79,14 @@ def page_environment() -> Environment:
 
 def render_page(report: Report) -> str:
     """The HTML page of a report."""
+    rows = groupby(wording.result_rows(report), key=lambda row: row.role)
     return (
         page_environment()
         .get_template(_TEMPLATE)
         .render(
             report=report,
             headline=unbroken(wording.headline(report)),
-            networks=_by_network(wording.result_rows(report)),
+            networks=[tuple(network) for _, network in rows],
             table1=table1_rows(report),
             identity=_identity(report),
             figures=_figures(report),
@@ -94,10 +95,6 @@ def render_page(report: Report) -> str:
             interval=wording.interval,
         )
     )
-
-
-def _by_network(rows: Sequence[wording.ResultRow]) -> tuple[tuple[wording.ResultRow, ...], ...]:
-    return tuple(tuple(group) for _, group in groupby(rows, key=lambda row: row.role))
 
 
 def unbroken(text: str) -> str:

@@ -78,8 +78,9 @@ def on_target(family: Family, goal: Goal, tolerance: float) -> Derived:
         if choices is not None:
             found.append(derived(family, goal, variant, choices, "on_target"))
     if not found:
+        references = " and ".join(f"{aim.reference_ms:g} ms" for aim in goal.aims)
         raise NoNetworkOnTarget(
-            f"no network of the space is within {tolerance:.1%} of {_wording(goal)}; "
+            f"no network of the space is within {tolerance:.1%} of {references}; "
             "allow a greater tolerance, or ask for a latency between the space's least and greatest"
         )
     return max(found, key=lambda one: one.log_probability)
@@ -179,7 +180,3 @@ def relative_costs(goal: Goal, variant: int) -> tuple[Floats, Floats]:
         weights /= weights.sum()
         return np.tensordot(weights, costs, axes=1)[None], (weights @ fixed)[None]
     return costs, fixed
-
-
-def _wording(goal: Goal) -> str:
-    return " and ".join(f"{aim.reference_ms:g} ms" for aim in goal.aims)

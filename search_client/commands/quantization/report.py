@@ -118,9 +118,11 @@ def _show(report: QuantizationReport) -> None:
             f"{space.candidates} candidates that are slower than in float32"
         )
     for network in report.networks:
+        blocks = ",".join(map(str, network.float_blocks))
+        kept = f"operators {blocks}" if blocks else "nothing"
         console.print(
             f"{network.name}: int8 {latency_text(network.int8_ms)}; fastest mix "
-            f"{latency_text(network.mixed_ms)}, with {_blocks(network.float_blocks)} in float32",
+            f"{latency_text(network.mixed_ms)}, with {kept} in float32",
             markup=False,
         )
         if network.missing:
@@ -128,7 +130,3 @@ def _show(report: QuantizationReport) -> None:
                 f"{len(network.missing)} conversions have no entry, so mixes that need them were "
                 "left out; measure them with --profile-conversions"
             )
-
-
-def _blocks(blocks: tuple[int, ...]) -> str:
-    return "operators " + ",".join(map(str, blocks)) if blocks else "nothing"

@@ -68,7 +68,8 @@ def table_heatmap(report: Report, precision: Precision) -> Markup:
                 texts.append("0")
             for column, (colour, text) in enumerate(zip(colours, texts, strict=True)):
                 _cell(axes, (_LABELS + column * cell, y), cell, colour, text)
-            _outline(axes, _LABELS + report.search.choices[index] * cell, y, cell)
+            corner = (_LABELS + report.search.choices[index] * cell, y)
+            axes.add_patch(Rectangle(corner, cell, _ROW, fc="none", ec=INK, lw=2.4, zorder=3))
 
     label = (
         f"Latency of each candidate of each block in {precision}, {unit}; "
@@ -96,7 +97,3 @@ def _cell(axes: Axes, at: tuple[float, float], width: float, colour: str, text: 
     axes.text(
         at[0] + width / 2, at[1] + _ROW / 2, text, ha="center", va="center", size=10, color=ink
     )
-
-
-def _outline(axes: Axes, x: float, y: float, width: float) -> None:
-    axes.add_patch(Rectangle((x, y), width, _ROW, fc="none", ec=INK, linewidth=2.4, zorder=3))
