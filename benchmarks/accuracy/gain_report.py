@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
-from scipy.stats import ttest_ind
-
-from search_client.comparison.ranking import kendall_tau
+from scipy.stats import kendalltau, ttest_ind
 
 #: of the difference from the search's mean, by the arm it is measured against
 GAINS = {
@@ -43,7 +41,7 @@ def report(rows: Sequence[Mapping[str, Any]], plot: Path | None = None) -> dict[
         if row["content_hash"] in scores
     ]
     if len(pairs) > 1:
-        tau = kendall_tau(*map(list, zip(*pairs, strict=True)))
+        tau = float(kendalltau(*zip(*pairs, strict=True)).statistic)
         found["kendall_tau"] = None if math.isnan(tau) else round(tau, 3)
     found |= _latencies(rows, arms)
     if plot is not None and arms:

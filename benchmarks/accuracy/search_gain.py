@@ -42,7 +42,7 @@ from netspec.console.connection import DEFAULT_URL
 from netspec.errors import MissingEntries
 from netspec.networks import Network, mobilenet_v2
 from netspec.wire import JobRequest, Target
-from search_client.comparison.ranking import scorer_of
+from search_client.comparison.baselines import scorer_of
 from search_client.data.folders import LabelledImages
 from search_client.latency.prediction import predicted_ms
 from search_client.pipeline import search_only
@@ -195,7 +195,7 @@ class Experiment:
             training, _ = self.images(run.family.input_size)
             with self.stages.bar(f"random search {seed}") as bar:
                 best = random_search(
-                    scorer_of(run, training),
+                    scorer_of(run, run.record.settings, training, search.scoring_images),
                     space,
                     search.evaluations,
                     lambda done: bar(done, search.evaluations),
@@ -270,7 +270,8 @@ class Experiment:
         known = {row["content_hash"] for row in self.results.of("score")}
         run = self.run(0)
         training, _ = self.images(run.family.input_size)
-        scorer = scorer_of(run, training)
+        own = run.record.settings
+        scorer = scorer_of(run, own, training, own.search.scoring_images)
         for candidate in self.drawn():
             network = run.family.network(*candidate)
             if network.content_hash in known:

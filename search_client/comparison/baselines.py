@@ -1,4 +1,4 @@
-"""REINFORCE on a trained supernet: what the gradient is compared with, beside other searchers."""
+"""What the gradient is compared with: scores of a trained supernet, and REINFORCE on them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,30 @@ from collections.abc import Callable
 import torch
 
 from search_client.data.batches import generator_of
+from search_client.data.folders import LabelledImages
 from search_client.latency.losses import LatencyLoss
 from search_client.latency.objective import Goal
+from search_client.recipe import Recipe
+from search_client.runs.load import LoadedRun
 from search_client.search.architecture_step import ArchitectureSteps
 from search_client.search.reachable import nearest_to_target
-from search_client.search.scoring import Scored, Scorer
+from search_client.search.scoring import Scored, Scorer, first_images
+from search_client.stages.search import batches_of
 from search_client.supernet.supernet import ALPHA_STD
 from search_client.supernet.variants import Family
+from search_client.training.distributed import device
 from search_client.training.step import WeightConfig, device_of
+
+
+def scorer_of(run: LoadedRun, settings: Recipe, training: LabelledImages, images: int) -> Scorer:
+    """Scores by a run's supernet, on so many of the run's own held-out images."""
+    family = run.family.to(device())
+    weights, held_out = batches_of(settings, training, family.input_size)
+    return Scorer(
+        family,
+        first_images(held_out.epoch(0), images),
+        first_images(weights.epoch(0), settings.search.recalibration_images),
+    )
 
 
 def reinforce(
@@ -50,10 +66,10 @@ def reinforce(
                 fresh = torch.randn(parameter.shape, generator=generator) * ALPHA_STD
                 parameter.copy_(fresh)
         steps = ArchitectureSteps(family, goal, form, "reinforce", learning_rate, WeightConfig())
-        device, seen, number = device_of(family), 0, 0
+        place, seen, number = device_of(family), 0, 0
         while seen < images:
             some, labels = scorer.batches[number % len(scorer.batches)]
-            steps.step((some.to(device), labels.to(device)), generator, entropy_weight=0.0)
+            steps.step((some.to(place), labels.to(place)), generator, entropy_weight=0.0)
             seen, number = seen + len(labels), number + 1
             on_images(min(seen, images))
         found = nearest_to_target(family, goal, tolerance)

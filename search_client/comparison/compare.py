@@ -13,7 +13,7 @@ from netspec.console.units import latency_text
 from netspec.errors import MissingEntries
 from netspec.networks import Network
 from netspec.validation import FrozenModel
-from search_client.comparison.baselines import reinforce
+from search_client.comparison.baselines import reinforce, scorer_of
 from search_client.comparison.methods import Method
 from search_client.data.folders import LabelledImages
 from search_client.latency.objective import Goal
@@ -23,8 +23,7 @@ from search_client.recipe import Recipe
 from search_client.runs.load import LoadedRun
 from search_client.search.candidates import OnTarget
 from search_client.search.evolution import evolution, random_search
-from search_client.search.scoring import Scored, Scorer, first_images
-from search_client.stages.search import batches_of
+from search_client.search.scoring import Scored
 from search_client.stages.train import train_network
 from search_client.training.distributed import device
 
@@ -133,16 +132,12 @@ class _Comparison:
         self.run = run
         self.settings = settings
         self.stages = stages
-        weights, held_out = batches_of(settings, training, self.family.input_size)
         search = settings.search
-        self.scorer = Scorer(
-            self.family,
-            first_images(held_out.epoch(0), images),
-            first_images(weights.epoch(0), search.recalibration_images),
-        )
-        steps = run.architecture_steps
+        self.scorer = scorer_of(run, settings, training, images)
         #: held-out images that each method may look at
-        self.budget = steps * held_out.batch_size or search.evaluations * self.scorer.images
+        self.budget = (
+            run.architecture_steps * settings.batch_size or search.evaluations * self.scorer.images
+        )
         self.space = OnTarget(
             self.family, self.goal, search.tolerance, settings.seed, search.limits
         )

@@ -6,23 +6,21 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from matplotlib.figure import Figure
 from pydantic import TypeAdapter
+from scipy.stats import kendalltau
 
 from netspec.console.outputs import write_file
 from netspec.networks import Network
 from netspec.validation import FrozenModel
+from search_client.comparison.baselines import scorer_of
 from search_client.data.folders import LabelledImages
 from search_client.progress import Stages
 from search_client.recipe import Recipe
 from search_client.report.figures.canvas import LINE
 from search_client.runs.load import LoadedRun
 from search_client.search.candidates import Candidate, OnTarget
-from search_client.search.scoring import Scorer, first_images
-from search_client.stages.search import batches_of
 from search_client.stages.train import train_network
-from search_client.training.distributed import device
 
 FILE = "rank.json"
 PLOT = "rank.svg"
@@ -46,28 +44,6 @@ class Ranked(FrozenModel):
 
 
 _RANKED = TypeAdapter(list[Ranked])
-
-
-def kendall_tau(x: Sequence[float], y: Sequence[float]) -> float:
-    """Kendall's tau-b of two rankings of the same things: 1 the same, -1 reversed.
-
-    NaN where one of them is constant.
-    """
-    signs = [np.sign(np.subtract.outer(values, values)) for values in (np.array(x), np.array(y))]
-    norm = np.sqrt((signs[0] ** 2).sum() * (signs[1] ** 2).sum())
-    return float((signs[0] * signs[1]).sum() / norm) if norm else float("nan")
-
-
-def scorer_of(run: LoadedRun, training: LabelledImages) -> Scorer:
-    """Scores by a run's supernet, on the run's own held-out images."""
-    search = run.record.settings.search
-    family = run.family.to(device())
-    weights, held_out = batches_of(run.record.settings, training, family.input_size)
-    return Scorer(
-        family,
-        first_images(held_out.epoch(0), search.scoring_images),
-        first_images(weights.epoch(0), search.recalibration_images),
-    )
 
 
 def random_networks(run: LoadedRun, count: int) -> list[Candidate]:
@@ -109,7 +85,8 @@ def rank(
     path = folder / FILE
     known = _RANKED.validate_json(path.read_bytes()) if path.is_file() else []
     trained = {row.network.content_hash: row.test_accuracy for row in known}
-    scorer = scorer_of(run, training)
+    own = run.record.settings
+    scorer = scorer_of(run, own, training, own.search.scoring_images)
     rows: list[Ranked] = []
     for candidate in random_networks(run, networks):
         network = run.family.network(*candidate)
@@ -132,8 +109,9 @@ def rank(
 
 
 def tau_of(rows: Sequence[Ranked]) -> float:
-    """Kendall's tau between score and accuracy."""
-    return kendall_tau([row.score for row in rows], [row.test_accuracy for row in rows])
+    """Kendall's tau-b between score and accuracy; NaN where one of them is constant."""
+    scores, accuracies = ([row.score for row in rows], [row.test_accuracy for row in rows])
+    return float(kendalltau(scores, accuracies).statistic)
 
 
 def verdict(tau: float) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from scipy.stats import binom
 
 from netspec.client import LatencyTable, ProfilerClient
 from netspec.errors import UserError
@@ -15,6 +14,7 @@ from netspec.operators import Precision
 from netspec.prediction_error import Accuracy, accuracy
 from netspec.sampling import random_network
 from netspec.spaces import Space
+from netspec.validation import FrozenModel
 from netspec.wire import Calibration, JobRequest, Target
 from search_client.progress import Stages
 from search_client.stages.measure import measure
@@ -28,10 +28,8 @@ PLOT_ENDINGS = (".svg", ".png")
 _LEVEL, _CHANCE = 0.95, 0.01
 
 
-class Validated(BaseModel):
+class Validated(FrozenModel):
     """One network, predicted and measured."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     predicted_ms: float
@@ -86,11 +84,7 @@ class Validation:
     def interval_holds(self) -> bool:
         """Whether so few networks inside can be chance, at 1 %, for an interval of 95 %."""
         inside = [network.is_inside for network in self.networks if network.is_inside is not None]
-        count, hits = len(inside), sum(inside)
-        chance = sum(
-            comb(count, k) * _LEVEL**k * (1 - _LEVEL) ** (count - k) for k in range(hits + 1)
-        )
-        return chance >= _CHANCE
+        return bool(binom.cdf(sum(inside), len(inside), _LEVEL) >= _CHANCE)
 
 
 def validate(

@@ -1,26 +1,16 @@
 from pathlib import Path
 
 import pytest
-from scipy.stats import kendalltau
 
 from search_client.comparison.ranking import (
     FILE,
     PLOT,
-    kendall_tau,
     rank,
     verdict,
 )
 from search_client.runs.load import read_run
 from tests.unit.search_client.tiny import tiny_images
 from tests.unit.search_client.tiny_run import QUIET, SETTINGS, changed, tiny_search
-
-
-@pytest.mark.parametrize(
-    ("x", "y"),
-    [([1, 2, 3, 4], [1, 2, 3, 4]), ([1, 2, 3], [3, 2, 1]), ([1, 2, 2, 4, 5], [3, 1, 4, 4, 9])],
-)
-def test_tau_is_that_of_scipy(x: list[float], y: list[float]) -> None:
-    assert kendall_tau(x, y) == pytest.approx(kendalltau(x, y).statistic)
 
 
 def test_a_tau_below_a_half_is_said_to_be_too_small() -> None:
