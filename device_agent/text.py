@@ -5,17 +5,17 @@ from __future__ import annotations
 _MAX_TEXT = 200
 
 
-def printed(said: bytes | bytearray) -> str:
+def printed(content: bytes | bytearray) -> str:
     r"""UTF-8 as text; bytes that are none, and NUL, as `\xNN`.
 
     JSON holds a NUL character, but PostgreSQL's text does not.
     """
-    return said.decode("utf-8", errors="backslashreplace").replace("\0", r"\x00")
+    return content.decode("utf-8", errors="backslashreplace").replace("\0", r"\x00")
 
 
-def one_line(said: object) -> str:
+def one_line(text: object) -> str:
     """Its text with single spaces, for a log or a message of one line."""
-    return " ".join(str(said).split())
+    return " ".join(str(text).split())
 
 
 def clean(text: str) -> str:

@@ -26,25 +26,25 @@ def first_problem(error: ValidationError, model: type[BaseModel] | None = None) 
     return described(error.errors()[0], model)
 
 
-def described(one: Mapping[str, Any], model: type[BaseModel] | None = None) -> str:
+def described(problem: Mapping[str, Any], model: type[BaseModel] | None = None) -> str:
     """One item of a validation error: where, if it is of a field, and what.
 
     Args:
-        one: of `ValidationError.errors()`.
+        problem: of `ValidationError.errors()`.
         model: what was validated; names that are there are suggested for one that is not.
     """
-    where = ".".join(str(part) for part in one["loc"])
-    what = _what(one, model)
+    where = ".".join(str(part) for part in problem["loc"])
+    what = _what(problem, model)
     return f"{where}: {what}" if where else what
 
 
-def _what(one: Mapping[str, Any], model: type[BaseModel] | None) -> str:
-    context = one.get("ctx", {})
-    match one["type"]:
+def _what(problem: Mapping[str, Any], model: type[BaseModel] | None) -> str:
+    context = problem.get("ctx", {})
+    match problem["type"]:
         case "missing":
             return "is missing"
         case "extra_forbidden":
-            *tables, name = map(str, one["loc"])
+            *tables, name = map(str, problem["loc"])
             names = set(_names(model, tables)) if model else set()
             return "there is no such value" + (f"; {did_you_mean(name, names)}" if names else "")
         case "union_tag_not_found":
@@ -54,22 +54,22 @@ def _what(one: Mapping[str, Any], model: type[BaseModel] | None) -> str:
             known = did_you_mean(str(context["tag"]), tags)
             kind = _unquoted(context["discriminator"])
             return f"there is no {kind} {context['tag']!r}; {known}"
-        case "literal_error" | "enum" if isinstance(one.get("input"), str):
+        case "literal_error" | "enum" if isinstance(problem.get("input"), str):
             expected = _QUOTED.findall(context["expected"])
-            return f"is {one['input']!r}; {did_you_mean(one['input'], expected)}"
-    return _wording(one)
+            return f"is {problem['input']!r}; {did_you_mean(problem['input'], expected)}"
+    return _wording(problem)
 
 
 def _unquoted(name: str) -> str:
     return name.strip("'")
 
 
-def _wording(one: Mapping[str, Any]) -> str:
+def _wording(problem: Mapping[str, Any]) -> str:
     # What our own checks say is a sentence already.
-    what = str(one["msg"]).removeprefix("Value error, ")
+    what = str(problem["msg"]).removeprefix("Value error, ")
     if not what.startswith("Input should "):
         return what
-    value = repr(one["input"])
+    value = repr(problem["input"])
     shown = value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}..."
     return f"{what.replace('Input should be', 'expected', 1)}, got {shown}"
 

@@ -76,10 +76,10 @@ class Fitness:
                 break
         return steps
 
-    def _steps(self, seen: Conditions, against: tuple[str, ...]) -> tuple[str, ...]:
+    def _steps(self, conditions: Conditions, against: tuple[str, ...]) -> tuple[str, ...]:
         gate = ("gate " + ("; ".join(against) or "open"))[:_MAX_STEP]
         cooled = (f"cooled down {self._cool_downs} times",) if self._cool_downs else ()
-        return (*seen.steps, gate, *cooled)
+        return (*conditions.steps, gate, *cooled)
 
     def _rest(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

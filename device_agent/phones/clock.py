@@ -105,10 +105,10 @@ class PhoneClock:
             made.append(change)
         return True
 
-    def _note(self, made: Sequence[_Change]) -> None:
+    def _note(self, changes: Sequence[_Change]) -> None:
         """Writes the journal; without changes there is none."""
-        lines = shlex.join(change.undo for change in made)
-        command = f"printf '%s\\n' {lines} > {JOURNAL}" if made else f"rm -f {JOURNAL}"
+        lines = shlex.join(change.undo for change in changes)
+        command = f"printf '%s\\n' {lines} > {JOURNAL}" if changes else f"rm -f {JOURNAL}"
         if self._shell(command) is None:
             raise DeviceNotReady(f"{self._transport.serial} lets nobody write {JOURNAL}")
 

@@ -51,9 +51,9 @@ def parse_properties(text: str) -> PhoneProperties:
     )
 
 
-def own_number(said: str) -> str:
+def own_number(number: str) -> str:
     """A phone's serial number; empty where it says one that many phones say."""
-    return "" if said.strip() in _NO_NUMBERS else said.strip()
+    return "" if number.strip() in _NO_NUMBERS else number.strip()
 
 
 def parse_clusters(text: str) -> dict[int, int]:

@@ -85,9 +85,9 @@ class ResultsReader:
             before = self._conditions(seen)
             yield VisitResult(indexes[index], moment.when(seen), before, before, cut)
 
-    def celsius(self, seen: Mapping[str, str]) -> float | None:
+    def celsius(self, values: Mapping[str, str]) -> float | None:
         """The greatest CPU temperature among what files say, None where none does."""
-        readings = [zone_celsius(seen[zone]) for zone in self.zones if zone in seen]
+        readings = [zone_celsius(values[zone]) for zone in self.zones if zone in values]
         return max((value for value in readings if value is not None), default=None)
 
     @property
@@ -125,12 +125,12 @@ class ResultsReader:
         profile = read_profile(visit.profile, operators, self.delegate)
         return Measured(statistics, (raw + visit.profile.output)[:_MAX_RAW], profile=profile)
 
-    def _conditions(self, seen: Mapping[str, str]) -> Conditions:
-        khz = first_number(seen.get(self._clock))
+    def _conditions(self, values: Mapping[str, str]) -> Conditions:
+        khz = first_number(values.get(self._clock))
         return Conditions(
-            cpu_celsius=self.celsius(seen),
+            cpu_celsius=self.celsius(values),
             cpu_mhz=None if khz is None else khz / 1000,
-            load_1m=first_number(seen.get(_LOAD)),
+            load_1m=first_number(values.get(_LOAD)),
         )
 
 
@@ -142,9 +142,9 @@ class _Moment:
     #: None where the phone does not say
     uptime_s: float | None
 
-    def when(self, seen: Mapping[str, str]) -> datetime:
+    def when(self, values: Mapping[str, str]) -> datetime:
         """When the phone looked into its files."""
-        began_s = first_number(seen.get(UPTIME))
+        began_s = first_number(values.get(UPTIME))
         if self.uptime_s is None or began_s is None:
             return self.at
         return self.at - timedelta(seconds=max(0.0, self.uptime_s - began_s))

@@ -113,12 +113,16 @@ class _Child:
         return self._status
 
 
-def _failure(order: VisitOrder, result: bytes | None, status: int, said: str) -> dict[str, object]:
+def _failure(
+    order: VisitOrder, result: bytes | None, status: int, output: str
+) -> dict[str, object]:
     if result is None:
         message = f"the visit took longer than {order.timeout_s:g} s and was stopped"
         return {"error": "VisitTimedOut", "message": message}
     ending = _ending(os.waitstatus_to_exitcode(status))
-    message = f"the process that made the visit {ending}" + (f"; it said: {said}" if said else "")
+    message = f"the process that made the visit {ending}" + (
+        f"; it said: {output}" if output else ""
+    )
     return {"error": "RunnerFailed", "message": message}
 
 

@@ -25,7 +25,7 @@ _log = structlog.get_logger()
 
 
 def read_profile(
-    operators: Sequence[Operator], seen: dict[str, Any]
+    operators: Sequence[Operator], visit: dict[str, Any]
 ) -> tuple[Profile, dict[str, Any]]:
     """The profile, and what of it is kept as raw text.
 
@@ -33,15 +33,15 @@ def read_profile(
 
     Args:
         operators: of the network that ran; none of an uploaded model.
-        seen: what `profiled_runs.profile_runs` gave.
+        visit: what `profiled_runs.profile_runs` gave.
 
     Raises:
         ProfileMismatch: the kernels are not the operators' layers.
     """
-    kinds: list[str] = seen["kinds"]
-    kernels_us = np.array(seen["kernels_us"], dtype=np.float64)
+    kinds: list[str] = visit["kinds"]
+    kernels_us = np.array(visit["kernels_us"], dtype=np.float64)
     times_us, kernels = times_of(operators, kinds, kernels_us)
-    runs_us = np.array(seen["runs_ns"], dtype=np.float64) / 1000
+    runs_us = np.array(visit["runs_ns"], dtype=np.float64) / 1000
     profile = Profile(
         operators_us=tuple(low_run(times_us).tolist()),
         statistic="p5",

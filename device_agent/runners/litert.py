@@ -158,14 +158,14 @@ def _raise_failure(answer: dict[str, Any]) -> None:
         raise _FAILURES[answer["error"]](answer["message"])
 
 
-def _raw_text(seen: dict[str, Any], log: str) -> str:
+def _raw_text(visit: dict[str, Any], log: str) -> str:
     """What was seen as JSON, with as many single runs as the wire has room for."""
-    seen = {**seen, "log": log}
-    text = json.dumps(seen, separators=(",", ":"))
+    visit = {**visit, "log": log}
+    text = json.dumps(visit, separators=(",", ":"))
     while len(text) > _MAX_RAW:
-        kept = len(seen["runs_ns"]) // 2
-        seen = {**seen, "runs_ns": seen["runs_ns"][:kept], "runs_ns_cut_to": kept}
-        text = json.dumps(seen, separators=(",", ":"))
+        kept = len(visit["runs_ns"]) // 2
+        visit = {**visit, "runs_ns": visit["runs_ns"][:kept], "runs_ns_cut_to": kept}
+        text = json.dumps(visit, separators=(",", ":"))
     return text
 
 

@@ -81,9 +81,9 @@ def main() -> None:
     json.dump(None if found is None else asdict(found), sys.stdout)
 
 
-def _library(one: Distribution) -> Path | None:
-    spec = importlib.util.find_spec(one.package)
-    for pattern in one.libraries:
+def _library(distribution: Distribution) -> Path | None:
+    spec = importlib.util.find_spec(distribution.package)
+    for pattern in distribution.libraries:
         for folder in (spec.submodule_search_locations if spec else None) or ():
             for path in sorted(Path(folder).glob(pattern)):
                 return path

@@ -40,14 +40,14 @@ class Calls(JobCalls):
         """Every target that the profiler knows, oldest first."""
         return await self._all(Target, "/v1/targets")
 
-    async def target(self, wished: str | None = None) -> Target:
-        """The target whose id begins with `wished`; None: the only one there is.
+    async def target(self, name: str | None = None) -> Target:
+        """The target whose id begins with `name`; None: the only one there is.
 
         Raises:
             UnknownTarget: none or several fit; the message lists what exists.
         """
         targets = await self.targets()
-        fitting = [t for t in targets if wished is None or t.id.startswith(wished)]
+        fitting = [t for t in targets if name is None or t.id.startswith(name)]
         if len(fitting) == 1:
             return fitting[0]
         listed = "; ".join(f"{t.id} ({t.identity.label})" for t in targets)
@@ -56,14 +56,14 @@ class Calls(JobCalls):
                 f"the profiler at {self._http.url} has no targets yet; start `device-agent run` "
                 "on the machine with the devices"
             )
-        if wished is None:
+        if name is None:
             raise UnknownTarget(f"the profiler has several targets; choose by --target: {listed}")
         if fitting:
             listed = "; ".join(f"{t.id} ({t.identity.label})" for t in fitting)
             raise UnknownTarget(
-                f"{len(fitting)} targets begin with {wished!r}: {listed}; type more of the id"
+                f"{len(fitting)} targets begin with {name!r}: {listed}; type more of the id"
             )
-        raise UnknownTarget(f"no target begins with {wished!r}; the profiler has: {listed}")
+        raise UnknownTarget(f"no target begins with {name!r}; the profiler has: {listed}")
 
     async def devices(self) -> list[Device]:
         """Every device that the profiler knows, by agent and serial."""
@@ -128,14 +128,14 @@ class Calls(JobCalls):
             raise NoTable(str(error)) from error
         return self._kept(answer.content)
 
-    async def table(self, wished: str | None = None) -> LatencyTable:
-        """The newest table of the target whose id begins with `wished`; None: of the only one.
+    async def table(self, name: str | None = None) -> LatencyTable:
+        """The newest table of the target whose id begins with `name`; None: of the only one.
 
         Raises:
             UnknownTarget: none or several fit.
             NoTable: none was published.
         """
-        found = await self.target(wished)
+        found = await self.target(name)
         return LatencyTable(await self.latest_snapshot(found.id))
 
     async def publish(self, target_id: str, calibrate_on: Sequence[str] | None = None) -> Snapshot:
@@ -208,7 +208,7 @@ def _if_none_of(snapshot_ids: Sequence[str]) -> dict[str, str]:
     return {"If-None-Match": ", ".join(f'"{one}"' for one in snapshot_ids)} if snapshot_ids else {}
 
 
-def _where(**given: Any) -> dict[str, str]:
+def _where(**parameters: Any) -> dict[str, str]:
     """Query parameters; those that are not given, or False, are left out."""
     said = {True: "true"}
-    return {name: said.get(value, value) for name, value in given.items() if value}
+    return {name: said.get(value, value) for name, value in parameters.items() if value}

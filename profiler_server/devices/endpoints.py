@@ -60,7 +60,7 @@ def label_device(
 @router.post("/devices/{device_id}:quarantine")
 def quarantine_device(
     device_id: str,
-    wanted: QuarantineRequest,
+    quarantine: QuarantineRequest,
     database: DatabaseDep,
     guard: DeviceGuardDep,
     who: Agent,
@@ -68,7 +68,7 @@ def quarantine_device(
     """Gives a device no more work until it is released, and stops what it does."""
     guard.check_devices(who, [device_id])
     with database.write() as session:
-        return service.quarantine(session, device_id, wanted.reason)
+        return service.quarantine(session, device_id, quarantine.reason)
 
 
 @router.post("/devices/{device_id}:release")

@@ -29,10 +29,10 @@ class Offer:
     #: warm-up of each visit, at least, ms
     warmup_ms: float
 
-    def suits(self, wanted: TargetSelector, method: TaskMethod) -> bool:
+    def suits(self, selector: TargetSelector, method: TaskMethod) -> bool:
         """Whether the device has the labels and the method, and the target is of the kind."""
-        able = method in self.methods and wanted.labels.items() <= self.labels.items()
-        return able and wanted.matches(self.identity, self.runs, self.warmup_ms)
+        able = method in self.methods and selector.labels.items() <= self.labels.items()
+        return able and selector.matches(self.identity, self.runs, self.warmup_ms)
 
     def __str__(self) -> str:
         """For people: what a selector can name."""
@@ -43,16 +43,16 @@ class Offer:
         )
 
 
-def select_targets(session: Session, wanted: TargetSelector, method: TaskMethod) -> list[str]:
+def select_targets(session: Session, selector: TargetSelector, method: TaskMethod) -> list[str]:
     """The targets that are selected and can be measured by the method, oldest first.
 
     Raises:
         Problem: `nothing-selected`, naming what is offered.
     """
     offers = _offers(session)
-    selected = dict.fromkeys(offer.target_id for offer in offers if offer.suits(wanted, method))
+    selected = dict.fromkeys(offer.target_id for offer in offers if offer.suits(selector, method))
     if not selected:
-        raise _nothing(wanted, method, offers)
+        raise _nothing(selector, method, offers)
     return list(selected)
 
 
@@ -73,8 +73,8 @@ def _offers(session: Session) -> list[Offer]:
     return offers
 
 
-def _nothing(wanted: TargetSelector, method: TaskMethod, offers: list[Offer]) -> Problem:
-    description = wanted.model_dump_json(exclude_none=True, exclude_defaults=True)
+def _nothing(selector: TargetSelector, method: TaskMethod, offers: list[Offer]) -> Problem:
+    description = selector.model_dump_json(exclude_none=True, exclude_defaults=True)
     known = list(dict.fromkeys(str(offer) for offer in offers))
     there_is = "no device has registered yet"
     if known:

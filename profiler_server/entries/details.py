@@ -80,18 +80,19 @@ def visit(session: Session, target_id: str, subject_hash: str, visit_id: UUID) -
 
 
 def _details(
-    session: Session, target_id: str, found: Sequence[EntryOfSubject]
+    session: Session, target_id: str, entries: Sequence[EntryOfSubject]
 ) -> list[EntryDetail]:
-    hashes = [subject.hash for _, subject in found]
+    hashes = [subject.hash for _, subject in entries]
     of_devices = details.device_estimates(session, target_id, hashes)
     rejected = details.rejected_visits(session, target_id, hashes)
     return [
-        _detail(one, of_devices.get(one[1].hash, []), rejected.get(one[1].hash, 0)) for one in found
+        _detail(entry, of_devices.get(entry[1].hash, []), rejected.get(entry[1].hash, 0))
+        for entry in entries
     ]
 
 
 def _detail(
-    found: EntryOfSubject, of_devices: Sequence[tuple[DeviceEstimateRow, DeviceRow]], rejected: int
+    entry: EntryOfSubject, of_devices: Sequence[tuple[DeviceEstimateRow, DeviceRow]], rejected: int
 ) -> EntryDetail:
     estimates = [
         DeviceEstimate(
@@ -108,8 +109,8 @@ def _detail(
     ]
     lows, highs = [row.low_ms for row in estimates], [row.high_ms for row in estimates]
     return EntryDetail(
-        target_id=found[0].target_id,
-        entry=isolated.to_wire(found),
+        target_id=entry[0].target_id,
+        entry=isolated.to_wire(entry),
         devices=tuple(estimates),
         agree=max(lows, default=0.0) <= min(highs, default=0.0),
         rejected_visits=rejected,

@@ -147,9 +147,9 @@ def disagreement_percent(device_estimates: Collection[Estimate]) -> float | None
     return 100 * (max(values) / min(values) - 1)
 
 
-def to_wire(found: EntryOfSubject) -> Entry:
+def to_wire(entry: EntryOfSubject) -> Entry:
     """The message of a stored entry."""
-    row, subject = found
+    row, subject = entry
     return Entry.model_validate(
         {
             "subject_hash": subject.hash,

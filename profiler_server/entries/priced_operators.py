@@ -14,10 +14,10 @@ from profiler_server.latency_model.design import Priced
 Table = dict[str, tuple[Operator, Entry]]
 
 
-def table_of(found: Iterable[EntryOfSubject], precision: Precision) -> Table:
+def table_of(entries: Iterable[EntryOfSubject], precision: Precision) -> Table:
     """The operators among a target's entries that have this precision."""
     table: Table = {}
-    for row, subject in found:
+    for row, subject in entries:
         if subject.kind == "operator" and subject.precision == precision:
             operator = OperatorSubject.model_validate_json(subject.document).operator
             table[operator.key] = (operator, isolated.to_wire((row, subject)))

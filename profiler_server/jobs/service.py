@@ -229,9 +229,9 @@ def _state(row: JobRow, tasks: dict[TaskState, int]) -> JobState:
     return "failed" if tasks[TaskState.FAILED] else "done"
 
 
-def _eta_s(row: JobRow, made: int, left: int, now: datetime) -> float | None:
-    if left == 0:
+def _eta_s(row: JobRow, done: int, remaining: int, now: datetime) -> float | None:
+    if remaining == 0:
         return 0.0
-    if row.started_at is None or made <= 0:
+    if row.started_at is None or done <= 0:
         return None
-    return left * (now - row.started_at).total_seconds() / made
+    return remaining * (now - row.started_at).total_seconds() / done

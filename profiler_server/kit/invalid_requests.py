@@ -34,8 +34,8 @@ def _without_echoes(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, An
     return [error for error in errors if error["type"] != _TOO_SHORT or error["loc"] not in above]
 
 
-def _described(one: Mapping[str, Any]) -> str:
-    if one["type"] == _NO_JSON:
-        where, why = one["loc"][-1], one.get("ctx", {}).get("error", one["msg"])
+def _described(problem: Mapping[str, Any]) -> str:
+    if problem["type"] == _NO_JSON:
+        where, why = problem["loc"][-1], problem.get("ctx", {}).get("error", problem["msg"])
         return f"body: no JSON at character {where}: {why}"
-    return described(one)
+    return described(problem)

@@ -37,8 +37,8 @@ def publish(session: Session, target_id: str, request: PublishRequest) -> tuple[
         Problem: `unknown-target`, `empty-table` or `not-calibratable`.
     """
     identity = TargetIdentity.model_validate_json(require_target(session, target_id).identity)
-    found = measurements.entries_of_target(session, target_id)
-    table = tuple(isolated.to_wire(one) for one in found if one[1].kind == "operator")
+    entries = measurements.entries_of_target(session, target_id)
+    table = tuple(isolated.to_wire(entry) for entry in entries if entry[1].kind == "operator")
     if not table:
         raise Problem(
             "empty-table",
@@ -51,7 +51,7 @@ def publish(session: Session, target_id: str, request: PublishRequest) -> tuple[
         identity=identity,
         created_at=now,
         entries=table,
-        calibrations=_calibrations(found, request.calibrate_on),
+        calibrations=_calibrations(entries, request.calibrate_on),
     )
     snapshot_id = content_hash(draft.model_dump(mode="json", exclude={"id", "created_at"}))
     stored = repository.document(session, snapshot_id)
@@ -123,38 +123,40 @@ def latency(session: Session, target_id: str, operator: Operator) -> Entry:
 
 
 def _calibrations(
-    found: Sequence[EntryOfSubject], calibrate_on: Sequence[str] | None
+    entries: Sequence[EntryOfSubject], calibrate_on: Sequence[str] | None
 ) -> tuple[Calibration, ...]:
-    values = {row.subject_hash: row.value_ms for row, _ in found}
+    values = {row.subject_hash: row.value_ms for row, _ in entries}
     measured = {
         subject.hash: NetworkSubject.model_validate_json(subject.document)
-        for _, subject in found
+        for _, subject in entries
         if subject.kind == "network"
     }
     if calibrate_on is not None:
         _check_calibratable(calibrate_on, measured, values)
         measured = {one: measured[one] for one in sorted(set(calibrate_on))}
-    messages = {one[1].hash: isolated.to_wire(one) for one in found}
+    messages = {one[1].hash: isolated.to_wire(one) for one in entries}
     networks: dict[Precision, list[tuple[NetworkSubject, Entry]]] = {}
     for key, subject in sorted(measured.items(), key=lambda item: (item[1].name, item[0])):
         if subject.precision is not None and not _obstacle(subject, values):
             networks.setdefault(subject.precision, []).append((subject, messages[key]))
     return tuple(
-        calibration.fit(precision, table_of(found, precision), networks[precision])
+        calibration.fit(precision, table_of(entries, precision), networks[precision])
         for precision in PRECISIONS
         if precision in networks
     )
 
 
 def _check_calibratable(
-    wished: Sequence[str], measured: Mapping[str, NetworkSubject], values: Mapping[str, float]
+    subject_hashes: Sequence[str],
+    measured: Mapping[str, NetworkSubject],
+    values: Mapping[str, float],
 ) -> None:
     obstacles = []
-    for one in wished:
-        subject = measured.get(one)
+    for subject_hash in subject_hashes:
+        subject = measured.get(subject_hash)
         why = "is not measured" if subject is None else _obstacle(subject, values)
         if why:
-            obstacles.append(f"{one if subject is None else subject.name} {why}")
+            obstacles.append(f"{subject_hash if subject is None else subject.name} {why}")
     if obstacles:
         raise Problem(
             "not-calibratable",

@@ -70,9 +70,9 @@ RecipeOption = Annotated[
 ]
 
 
-def print_found(found: Derived, file: Path) -> None:
+def print_found(derived: Derived, file: Path) -> None:
     """Prints a network that was taken out of a search, and where it is, as JSON."""
-    print_json({**asdict(found), "network": found.network, "file": file})
+    print_json({**asdict(derived), "network": derived.network, "file": file})
 
 
 def overridden(settings: Recipe, overrides: list[str] | None) -> Recipe:

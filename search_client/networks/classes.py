@@ -65,30 +65,30 @@ def with_background(
 
 
 def with_classes(
-    model: FloatNetwork, classes: Sequence[str], wanted: Sequence[str], seed: int
+    model: FloatNetwork, classes: Sequence[str], new_classes: Sequence[str], seed: int
 ) -> FloatNetwork:
     """A network for other classes, 1001 -> N: those it knows are kept, others start untrained.
 
     Args:
         model: trained; stays as it is.
         classes: its labels, in order.
-        wanted: the new labels, in order.
+        new_classes: the new labels, in order.
         seed: of the weights of classes that are new.
 
     Raises:
         BadClasses: fewer than two classes are wanted, or one of them twice.
     """
-    if len(wanted) < 2 or len(set(wanted)) < len(wanted):  # noqa: PLR2004 - nothing to tell apart
+    if len(new_classes) < 2 or len(set(new_classes)) < len(new_classes):  # noqa: PLR2004 - nothing to tell apart
         raise BadClasses(
-            f"{len(wanted)} classes with {len(set(wanted))} different names are wanted; "
+            f"{len(new_classes)} classes with {len(set(new_classes))} different names are wanted; "
             "expected 2 or more, each once"
         )
     dense = classifier_of(model)
     generator = torch.Generator().manual_seed(seed)
-    weight = torch.randn(len(wanted), dense.in_features, generator=generator) * NEW_STD
-    bias = torch.zeros(len(wanted))
+    weight = torch.randn(len(new_classes), dense.in_features, generator=generator) * NEW_STD
+    bias = torch.zeros(len(new_classes))
     known = {name: index for index, name in enumerate(classes)}
-    for row, name in enumerate(wanted):
+    for row, name in enumerate(new_classes):
         if name in known:
             weight[row] = dense.weight.detach()[known[name]]
             bias[row] = dense.bias.detach()[known[name]]

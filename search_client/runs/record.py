@@ -158,21 +158,22 @@ def _differing(before: Any, now: Any, name: str = "") -> list[str]:
     return [] if before == now else [f"{name} was {before} and is {now}"]
 
 
-def found_record(found: Derived, goal: Goal, family: Family) -> FoundRecord:
+def found_record(derived: Derived, goal: Goal, family: Family) -> FoundRecord:
     """A derived network as a record."""
-    space = family.variants[found.variant].space
+    space = family.variants[derived.variant].space
     ratios = [
-        latency / aim.reference_ms for latency, aim in zip(found.latency_ms, goal.aims, strict=True)
+        latency / aim.reference_ms
+        for latency, aim in zip(derived.latency_ms, goal.aims, strict=True)
     ]
     return FoundRecord(
-        rule=found.rule,
+        rule=derived.rule,
         input_size=space.input_size,
         width=space.width,
-        choices=tuple(found.choices),
-        log_probability=found.log_probability,
-        latency_ms=found.latency_ms,
+        choices=tuple(derived.choices),
+        log_probability=derived.log_probability,
+        latency_ms=derived.latency_ms,
         miss_percent=100 * (max(ratios) - 1),
-        network=found.network,
+        network=derived.network,
     )
 
 

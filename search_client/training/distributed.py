@@ -83,11 +83,11 @@ def agree(module: nn.Module) -> None:
                 dist.broadcast(tensor, src=0)
 
 
-def any_process(here: bool) -> bool:
+def any_process(condition: bool) -> bool:
     """Whether something is so in any process, for instance that it was asked to stop."""
     if world() == 1:
-        return here
-    flag = torch.tensor(int(here), device=_device())
+        return condition
+    flag = torch.tensor(int(condition), device=_device())
     dist.all_reduce(flag, dist.ReduceOp.MAX)
     return bool(flag)
 

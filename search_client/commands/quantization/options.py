@@ -34,16 +34,16 @@ CompareImages = Annotated[
 ModelFile = Annotated[Path, typer.Argument(help="A .tflite file.", metavar="MODEL")]
 
 
-def data_folder(given: Path | None, trained: TrainedNetwork | None) -> Path:
+def data_folder(folder: Path | None, trained: TrainedNetwork | None) -> Path:
     """The folder of images: as given, else the one that the network was trained on.
 
     Raises:
         UserError: neither is known.
     """
     known = trained.source.data if trained is not None else ""
-    if given is None and not known:
+    if folder is None and not known:
         raise UserError("the run does not say where its images are; give their folder with --data")
-    return given or Path(known)
+    return folder or Path(known)
 
 
 def require_file(model: Path) -> None:

@@ -58,12 +58,12 @@ def verify(
     _show(found, as_json=as_json)
 
 
-def _show(found: Verification, *, as_json: bool) -> None:
+def _show(verification: Verification, *, as_json: bool) -> None:
     if as_json:
-        print_json(found)
+        print_json(verification)
         return
     table = Table("kernels", "top-1", "agreement", "with ties", "max difference", "output steps")
-    for kernels, parity in found.parity.items():
+    for kernels, parity in verification.parity.items():
         table.add_row(
             kernels,
             f"{parity.accuracy:.2%}",
@@ -73,4 +73,4 @@ def _show(found: Verification, *, as_json: bool) -> None:
             "" if parity.max_steps is None else str(parity.max_steps),
         )
     console.print(table)
-    console.print(f"The file computes what torch computes, on {found.images} images.")
+    console.print(f"The file computes what torch computes, on {verification.images} images.")
