@@ -8,10 +8,11 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
+from netspec.client import ProfilerClient
 from netspec.console.command import AsJson, print_json
 from netspec.console.connection import DEFAULT_URL
 from netspec.wire import Device
-from search_client.commands.options import ProfilerUrl, console, profiler_client
+from search_client.commands.options import ProfilerUrl, console
 
 app = typer.Typer(help="Look at the profiler's devices, and release them.", no_args_is_help=True)
 
@@ -19,7 +20,7 @@ app = typer.Typer(help="Look at the profiler's devices, and release them.", no_a
 @app.command("list", epilog="Example: search-client devices list --json")
 def list_devices(profiler_url: ProfilerUrl = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List devices by agent and serial, and what keeps them from work."""
-    with profiler_client(profiler_url) as client:
+    with ProfilerClient(profiler_url) as client:
         devices = client.devices()
     if as_json:
         print_json(devices)
@@ -49,7 +50,7 @@ def release(
     as_json: AsJson = False,
 ) -> None:
     """End a device's quarantine, and its rest; needs an administrator's token."""
-    with profiler_client(profiler_url) as client:
+    with ProfilerClient(profiler_url) as client:
         device = client.release(client.find_device(device_id).id)
     if as_json:
         print_json(device)

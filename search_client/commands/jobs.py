@@ -8,10 +8,11 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
+from netspec.client import ProfilerClient
 from netspec.console.command import AsJson, print_json
 from netspec.console.connection import DEFAULT_URL
 from netspec.wire import Job
-from search_client.commands.options import ProfilerUrl, console, profiler_client
+from search_client.commands.options import ProfilerUrl, console
 
 app = typer.Typer(help="Look at the profiler's jobs, and end or repeat them.", no_args_is_help=True)
 
@@ -30,7 +31,7 @@ def list_jobs(
     as_json: AsJson = False,
 ) -> None:
     """List jobs, the newest first."""
-    with profiler_client(profiler_url) as client:
+    with ProfilerClient(profiler_url) as client:
         jobs = client.jobs()[:limit]
     if as_json:
         print_json(jobs)
@@ -54,21 +55,21 @@ def list_jobs(
 @app.command(epilog="Example: search-client jobs show 5f0c")
 def show(job_id: JobId, profiler_url: ProfilerUrl = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show one job, how far it is, and what failed."""
-    with profiler_client(profiler_url) as client:
+    with ProfilerClient(profiler_url) as client:
         _print(client.find_job(job_id), as_json=as_json)
 
 
 @app.command(epilog="Example: search-client jobs cancel 5f0c")
 def cancel(job_id: JobId, profiler_url: ProfilerUrl = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Cancel a job; visits that were made stay."""
-    with profiler_client(profiler_url) as client:
+    with ProfilerClient(profiler_url) as client:
         _print(client.cancel(client.find_job(job_id).id), as_json=as_json)
 
 
 @app.command(epilog="Example: search-client jobs retry 5f0c")
 def retry(job_id: JobId, profiler_url: ProfilerUrl = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Return a job's failed tasks to the queue, as if they had never failed."""
-    with profiler_client(profiler_url) as client:
+    with ProfilerClient(profiler_url) as client:
         _print(client.retry(client.find_job(job_id).id), as_json=as_json)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
-from netspec.client import ModelLatency
+from netspec.client import ModelLatency, ProfilerClient
 from netspec.client.model_calls import ROUNDS, read_model
 from netspec.console.command import AsJson, print_json
 from netspec.console.connection import DEFAULT_URL
@@ -18,7 +18,6 @@ from search_client.commands.options import (
     ProfilerUrl,
     TargetOption,
     console,
-    profiler_client,
 )
 from search_client.progress import Stages, job_progress
 
@@ -47,7 +46,7 @@ def latency(
     """
     read_model(model)
     stages = Stages()
-    with profiler_client(profiler_url) as client, stages.bar("visits") as advance:
+    with ProfilerClient(profiler_url) as client, stages.bar("visits") as advance:
         measured = client.measure(model, target, rounds=rounds, on_progress=job_progress(advance))
     if as_json:
         print_json(measured)

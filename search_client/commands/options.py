@@ -86,19 +86,10 @@ def overridden(settings: Recipe, overrides: list[str] | None) -> Recipe:
     return with_overrides(settings, overrides or [])
 
 
-def profiler_client(profiler_url: str) -> ProfilerClient:
-    """A client with this machine's token.
-
-    Raises:
-        UserError: there is no token.
-    """
-    return ProfilerClient(profiler_url)
-
-
 def client_of(profiler_url: str, snapshot: Path | None) -> ProfilerClient:
     """A client of a saved snapshot, or else of the profiler.
 
     Raises:
         UserError: there is no such snapshot, or no token.
     """
-    return profiler_client(profiler_url) if snapshot is None else ProfilerClient.of_file(snapshot)
+    return ProfilerClient(profiler_url) if snapshot is None else ProfilerClient.of_file(snapshot)

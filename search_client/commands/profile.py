@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from netspec.client import ProfilerClient
 from netspec.console.connection import DEFAULT_URL
 from netspec.wire import ISOLATED, TaskMethod
 from search_client.commands.options import (
@@ -14,7 +15,6 @@ from search_client.commands.options import (
     RecipeOption,
     TargetOption,
     console,
-    profiler_client,
 )
 
 
@@ -37,7 +37,7 @@ def profile(
     from search_client.stages.measure import measure_space  # noqa: PLC0415
 
     settings = read_recipe(recipe, overrides or []).for_classes(classes)
-    with profiler_client(profiler_url) as client:
+    with ProfilerClient(profiler_url) as client:
         profiled = measure_space(client, client.target(target), settings, Stages(), method)
     snapshot = profiled.table.snapshot
     console.print(f"Published {len(snapshot.entries)} entries as snapshot {snapshot.id}")

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from netspec.client import ProfilerClient
 from netspec.console.connection import DEFAULT_URL
-from search_client.commands.options import ProfilerUrl, TargetOption, console, profiler_client
+from search_client.commands.options import ProfilerUrl, TargetOption, console
 
 
 def snapshot(
@@ -20,7 +21,7 @@ def snapshot(
 
     `search` and `quantization-report` take it by --snapshot, Python by `LatencyTable.from_file`.
     """
-    with profiler_client(profiler_url) as client:
+    with ProfilerClient(profiler_url) as client:
         table = client.table(target)
     table.save(output)
     found = table.snapshot

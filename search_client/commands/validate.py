@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from netspec.client import ProfilerClient
 from netspec.console.command import AsJson, print_json
 from netspec.console.connection import DEFAULT_URL
 from netspec.console.units import latency_text
@@ -22,7 +23,6 @@ from search_client.commands.options import (
     RecipeOption,
     TargetOption,
     console,
-    profiler_client,
 )
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def validate(
         raise UserError(f"{plot} is neither .svg nor .png; name a plot with one of these endings")
     settings = read_recipe(recipe).for_classes(classes)
     stages = Stages()
-    with profiler_client(profiler_url) as client:
+    with ProfilerClient(profiler_url) as client:
         chosen = client.target(target)
         validations = [
             run_validation(

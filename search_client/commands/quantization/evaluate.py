@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from netspec.client import ProfilerClient
 from netspec.console.command import AsJson, print_json
 from netspec.console.connection import DEFAULT_URL
 from netspec.console.units import latency_text
@@ -15,7 +16,6 @@ from search_client.commands.options import (
     ProfilerUrl,
     TargetOption,
     console,
-    profiler_client,
 )
 from search_client.commands.quantization.options import ModelFile, require_file
 
@@ -54,7 +54,7 @@ def evaluate(
         found = evaluate_file(model, data, workers, advance)
     told: dict[str, Any] = asdict(found)
     if measure:
-        with profiler_client(profiler_url) as client:
+        with ProfilerClient(profiler_url) as client:
             subject = client.upload_model(model.read_bytes(), model.name)
             chosen = client.target(target)
             entries = measure_models(client, chosen, [subject], rounds=rounds, stages=stages)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column, Table
 
-from netspec.client import LatencyTable
+from netspec.client import LatencyTable, ProfilerClient
 from netspec.console.command import AsJson, print_json
 from netspec.console.connection import DEFAULT_URL
 from netspec.console.units import latency_text
@@ -18,7 +18,6 @@ from search_client.commands.options import (
     SavedTable,
     TargetOption,
     console,
-    profiler_client,
 )
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def _of_profiler(
     from search_client.quantization.mixed_precision import conversions_of  # noqa: PLC0415
     from search_client.stages.measure import measure  # noqa: PLC0415
 
-    with profiler_client(url) as client:
+    with ProfilerClient(url) as client:
         chosen = client.target(wished)
         if profile_conversions:
             request = JobRequest(

@@ -481,7 +481,7 @@ def test_evaluate_has_the_profiler_measure_the_file(
 ) -> None:
     profiler = FakeProfiler(snapshot({}))
     monkeypatch.setattr(
-        "search_client.commands.quantization.evaluate.profiler_client", lambda _url: profiler
+        "search_client.commands.quantization.evaluate.ProfilerClient", lambda _url: profiler
     )
     model = run / "searched.int8.tflite"
     told = json.loads(
@@ -499,7 +499,7 @@ def test_the_report_on_int8_has_conversions_measured(
     conversions = conversions_of(mobilenet_v2(32, 0.25, 10))
     profiler = FakeProfiler(snapshot({**small_table(), **dict.fromkeys(conversions, 0.5)}))
     monkeypatch.setattr(
-        "search_client.commands.quantization.report.profiler_client", lambda _url: profiler
+        "search_client.commands.quantization.report.ProfilerClient", lambda _url: profiler
     )
     told = json.loads(
         command(
