@@ -4,12 +4,18 @@ from typing import cast
 import pytest
 from rich.console import Console
 
-from netspec.client import NoTable, ProfilerClient
+from netspec.client import LatencyTable, NoTable, ProfilerClient
 from netspec.wire import Target
+from search_client import pipeline
+from search_client.deployment.trained_network import trained_network_path
 from search_client.pipeline import run, search_only
 from search_client.progress import Stages
 from search_client.recipe import read_recipe
+from search_client.stages.deploy import Deployed
 from tests import made_up
+from tests.unit.search_client.tables import calibration
+from tests.unit.search_client.tiny import tiny_images
+from tests.unit.search_client.tiny_run import QUIET, changed, tiny_search, tiny_table
 
 
 class WithoutTable:
@@ -34,3 +40,40 @@ def test_a_missing_table_is_told_before_images_are_read_or_a_folder_is_made(
             Stages(Console(quiet=True)),
         )
     assert list(tmp_path.iterdir()) == []
+
+
+class Reached(Exception):
+    """The first network is to be trained."""
+
+
+@pytest.mark.parametrize(("epochs", "goes_on"), [(1, True), (2, False)])
+def test_a_resumed_run_takes_up_what_its_own_recipe_trained(
+    epochs: int, goes_on: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calibrations = (calibration("float32", 1.0), calibration("int8", 1.0))
+    snapshot = tiny_table().snapshot.model_copy(update={"calibrations": calibrations})
+    tiny_search(tmp_path, tables=[LatencyTable(snapshot)])
+    for role in ("searched", "baseline"):
+        trained_network_path(tmp_path, role).touch()
+
+    def deploy(*_: object, saved: Path, resume: bool, **_more: object) -> Deployed:
+        assert (saved.exists(), resume) == (goes_on, goes_on)
+        raise Reached
+
+    monkeypatch.setattr(pipeline, "deploy", deploy)
+    job = pipeline._Job(
+        cast("ProfilerClient", None),
+        Target(id="ab" * 8, identity=made_up.identity(), entries=0, devices=1),
+        changed(train={"epochs": epochs, "learning_rate": 0.02}),
+        Path("d"),
+        tmp_path,
+        QUIET,
+        profile_missing=False,
+        resume=True,
+        overwrite=False,
+        signals=False,
+        observers=(),
+    )
+    with pytest.raises(Reached):
+        pipeline._every_stage(job, tiny_images(48), tiny_images(12))
+    assert trained_network_path(tmp_path, "baseline").exists() is goes_on
