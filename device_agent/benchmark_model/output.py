@@ -131,9 +131,9 @@ def parse_output(text: str) -> ToolOutput:
         )
     warmup, measured = phases
     old = _OLD_SUMMARY.search(text)
-    said = old or _SUMMARY.search(text)
-    if said is not None:
-        _check_summary(float(said["inference"]), measured, text, _AGREE_US)
+    summary = old or _SUMMARY.search(text)
+    if summary is not None:
+        _check_summary(float(summary["inference"]), measured, text, _AGREE_US)
     else:
         _check_litert_summary(measured, text)
     percentiles = measured.p5_us is not None
@@ -141,7 +141,7 @@ def parse_output(text: str) -> ToolOutput:
         era="oldest" if old else "percentiles" if percentiles else "no_percentiles",
         warmup=warmup,
         measured=measured,
-        init_us=None if said is None else float(said["init"]),
+        init_us=None if summary is None else float(summary["init"]),
     )
 
 
@@ -183,10 +183,10 @@ def _check_order(phase: Phase, line: str, text: str) -> None:
 
 
 def _check_litert_summary(measured: Phase, text: str) -> None:
-    said = _LITERT_SUMMARY.search(text)
-    if said is None or int(said["runs"]) != measured.count:
+    summary = _LITERT_SUMMARY.search(text)
+    if summary is None or int(summary["runs"]) != measured.count:
         raise UnparsableOutput("benchmark_model did not get to its summary", text)
-    _check_summary(float(said["inference"]) * 1000, measured, text, _LITERT_AGREE_US)
+    _check_summary(float(summary["inference"]) * 1000, measured, text, _LITERT_AGREE_US)
 
 
 def _check_summary(mean_us: float, measured: Phase, text: str, slack_us: float) -> None:

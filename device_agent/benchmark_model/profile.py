@@ -34,9 +34,9 @@ def parse_profile(text: str) -> tuple[ProfiledNode, ...]:
     Raises:
         UnparsableOutput: there is no such table, or a row does not fit it.
     """
-    _, found, section = text.partition(_SECTION)
+    _, heading, section = text.partition(_SECTION)
     table = _TABLE.search(section)
-    if not found or table is None:
+    if not heading or table is None:
         raise UnparsableOutput("benchmark_model printed no profile of the regular runs", text)
     columns = [name.strip("[]").lower() for name in _COLUMN.findall(table["header"])]
     return tuple(_node(row, columns, text) for row in table["rows"].splitlines() if row.strip())

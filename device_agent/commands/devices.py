@@ -45,32 +45,34 @@ def devices(
     from device_agent.phones.discovery import discover  # noqa: PLC0415
 
     host, problem = _host(core)
-    found = discover(phone or (), data_dir())
+    discovery = discover(phone or (), data_dir())
     if as_json:
-        said = {
+        document = {
             "host": host.identity if host else None,
             "host_problem": problem,
-            **asdict(found),
+            **asdict(discovery),
         }
-        print_json(said)
+        print_json(document)
         return
     console = Console()
     if host:
         console.print(_host_table(host))
     else:
         console.print(f"[yellow]This machine:[/] {escape(problem)}", soft_wrap=True)
-    if found.phones:
+    if discovery.phones:
         table = Table(
             Column("phone", overflow="fold"), "model", "Android", "through", "state", title="Phones"
         )
-        for seen in found.phones:
-            ways = ", ".join([seen.way, *(f"{other.way} ({other.serial})" for other in seen.also)])
-            state = f"[red]{escape(seen.problem)}[/]" if seen.problem else "[green]ok[/]"
-            table.add_row(escape(seen.serial), escape(seen.model), seen.android, ways, state)
+        for listed in discovery.phones:
+            ways = ", ".join(
+                [listed.way, *(f"{other.way} ({other.serial})" for other in listed.also)]
+            )
+            state = f"[red]{escape(listed.problem)}[/]" if listed.problem else "[green]ok[/]"
+            table.add_row(escape(listed.serial), escape(listed.model), listed.android, ways, state)
         console.print(table)
     else:
         console.print("No phones are seen.")
-    for note in found.notes:
+    for note in discovery.notes:
         console.print(f"[dim]{escape(note)}[/]", soft_wrap=True)
 
 

@@ -94,7 +94,7 @@ def serial() -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", f"host-{socket.gethostname()}")[:_MAX_TEXT]
 
 
-def choose_core(wished: int | None) -> int | None:
+def choose_core(core: int | None) -> int | None:
     """The core to measure on; None where the system cannot pin.
 
     The last one by default: interrupts and other programs crowd the first.
@@ -103,16 +103,16 @@ def choose_core(wished: int | None) -> int | None:
         NoSuchCore: the wished core is not ours to use, or this system cannot pin.
     """
     if sys.platform != "linux":
-        if wished is not None:
+        if core is not None:
             raise NoSuchCore(f"{sys.platform} cannot pin a process to a core; leave --core out")
         return None
     cores = sorted(os.sched_getaffinity(0))
-    if wished is not None and wished not in cores:
+    if core is not None and core not in cores:
         raise NoSuchCore(
-            f"core {wished} is not one that this process may use; choose one of "
+            f"core {core} is not one that this process may use; choose one of "
             f"{', '.join(map(str, cores))}"
         )
-    return cores[-1] if wished is None else wished
+    return cores[-1] if core is None else core
 
 
 def leave_core(core: int | None) -> None:
@@ -181,15 +181,15 @@ def runtime_of(python: Path | None) -> Runtime:
         RuntimeMissing: it holds none, or is none.
     """
     if python is None:
-        found = find_runtime((LITERT,))
-        if found is None:
+        runtime = find_runtime((LITERT,))
+        if runtime is None:
             raise RuntimeMissing(
                 "ai-edge-litert is not installed, or incomplete: install it with "
                 "`pip install ai-edge-litert`"
             )
-        return found
+        return runtime
     try:
-        said = subprocess.run(  # noqa: S603 (the user's own Python)
+        output = subprocess.run(  # noqa: S603 (the user's own Python)
             [str(python), "-P", "-m", "device_agent.runners.runtime"],
             env=runner_environment(),
             capture_output=True,
@@ -202,7 +202,7 @@ def runtime_of(python: Path | None) -> Runtime:
             f"{python} cannot be asked for its runtime ({error}); give the path of a Python 3.11 "
             "or later"
         ) from error
-    answer = json.loads(said)
+    answer = json.loads(output)
     if answer is None:
         raise RuntimeMissing(
             f"{python} holds neither ai-edge-litert nor tflite-runtime; install one for it"

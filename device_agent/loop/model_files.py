@@ -87,10 +87,10 @@ class ModelFiles:
                 return encode(subject.network.operators)
             case ModelSubject():
                 content = self._download(subject.sha256)
-                found = hashlib.sha256(content).hexdigest()
-                if found != subject.sha256:
+                digest = hashlib.sha256(content).hexdigest()
+                if digest != subject.sha256:
                     raise WrongContent(
-                        f"model {subject.name!r} has SHA-256 {found}, expected {subject.sha256}; "
+                        f"model {subject.name!r} has SHA-256 {digest}, expected {subject.sha256}; "
                         "upload it again"
                     )
                 return content

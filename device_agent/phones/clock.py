@@ -44,10 +44,10 @@ class PhoneClock:
 
     def give_back(self) -> bool:
         """Undoes what the journal lists, the last change first; whether there was anything."""
-        there = self._shell(f"cat {JOURNAL}")
-        if there is None:
+        journal = self._shell(f"cat {JOURNAL}")
+        if journal is None:
             return False
-        undo = there.splitlines()[::-1]
+        undo = journal.splitlines()[::-1]
         # One that fails must not keep the others from being undone, nor be forgotten.
         tries = "; ".join(f"{{ {line}; }} || left=1" for line in undo)
         if self._shell(f'left=; {tries}; [ -z "$left" ] && rm -f {JOURNAL}') is None:
@@ -95,14 +95,14 @@ class PhoneClock:
 
     def _apply(self, changes: Sequence[_Change]) -> bool:
         """Makes all changes or none; each is in the journal before it is made."""
-        made: list[_Change] = []
+        changes_made: list[_Change] = []
         for change in changes:
-            self._note([*made, change])
+            self._note([*changes_made, change])
             if self._shell(change.do) is None:
-                self._note(made)
+                self._note(changes_made)
                 self.give_back()
                 return False
-            made.append(change)
+            changes_made.append(change)
         return True
 
     def _note(self, changes: Sequence[_Change]) -> None:

@@ -103,11 +103,11 @@ class Examination:
                 return
 
     def _shell(self) -> Check:
-        said = self._transport.shell("echo out; echo err >&2; exit 7", timeout_s=QUICK_S)
-        if said.exit_code != 7 or not said.output.startswith("out"):  # noqa: PLR2004 - as asked
-            found = f"`echo out; exit 7` ended with {said.exit_code} and {said.output!r}"
-            return Check("shell", "bad", found, "restart the phone")
-        streams = "both streams" if said.errors else "streams merged (before Android 7)"
+        result = self._transport.shell("echo out; echo err >&2; exit 7", timeout_s=QUICK_S)
+        if result.exit_code != 7 or not result.output.startswith("out"):  # noqa: PLR2004 - as asked
+            state = f"`echo out; exit 7` ended with {result.exit_code} and {result.output!r}"
+            return Check("shell", "bad", state, "restart the phone")
+        streams = "both streams" if result.errors else "streams merged (before Android 7)"
         return Check("shell", "ok", f"commands run and say how they ended; {streams}")
 
     def _booted(self) -> Check:
@@ -120,13 +120,13 @@ class Examination:
         text = self._say("getprop")
         self._properties = parse_properties(text)
         release = self._say("getprop ro.build.version.release").strip() or "unknown"
-        found = f"{self._properties.model}, Android {release} (API {self._properties.sdk})"
+        state = f"{self._properties.model}, Android {release} (API {self._properties.sdk})"
         if self._properties.sdk < _OLDEST_SDK:
-            return Check("android", "bad", found, f"API {_OLDEST_SDK} or later is needed")
+            return Check("android", "bad", state, f"API {_OLDEST_SDK} or later is needed")
         if self._properties.sdk < _THERMAL_SDK:
             advice = f"before API {_THERMAL_SDK} phones do not say that they throttle: keep it cool"
-            return Check("android", "warning", found, advice)
-        return Check("android", "ok", found)
+            return Check("android", "warning", state, advice)
+        return Check("android", "ok", state)
 
     def _abi(self) -> Check:
         abis = self._properties.abis
@@ -144,16 +144,16 @@ class Examination:
         return Check("runner", "ok", f"{program.name} for {abi}, {size:.1f} MiB")
 
     def _space(self) -> Check:
-        said = self._say(f"df -k {TMP}")
-        fields = said.splitlines()[-1].split() if said.strip() else []
+        table = self._say(f"df -k {TMP}")
+        fields = table.splitlines()[-1].split() if table.strip() else []
         if len(fields) < 4 or not fields[3].isdigit():  # noqa: PLR2004 - device, total, used, free
             return Check("space", "warning", "`df` does not say what is free", f"see `df {TMP}`")
         free = int(fields[3]) * 1024
-        found = f"{free // _MIB} MiB free in {TMP}"
+        state = f"{free // _MIB} MiB free in {TMP}"
         if free < DEFAULT_MAX_BYTES:
             advice = f"free {DEFAULT_MAX_BYTES // _MIB} MiB: delete files, photos or apps"
-            return Check("space", "bad", found, advice)
-        return Check("space", "ok", found)
+            return Check("space", "bad", state, advice)
+        return Check("space", "ok", state)
 
     def _programs(self) -> Check:
         advice = f"{TMP} must let the shell write and run programs; is this a work profile's phone?"
@@ -163,42 +163,47 @@ class Examination:
             return Check("programs", "bad", str(error), "delete files from the phone")
         except FileRefused as error:
             return Check("programs", "bad", str(error), advice)
-        said = self._transport.shell(str(_PROBE_PATH), timeout_s=QUICK_S, merged=True)
+        result = self._transport.shell(str(_PROBE_PATH), timeout_s=QUICK_S, merged=True)
         self._transport.shell(shlex.join(["rm", "-f", str(_PROBE_PATH)]), timeout_s=QUICK_S)
-        if said.output.strip() != "ran":
+        if result.output.strip() != "ran":
             return Check(
-                "programs", "bad", f"a program in {TMP} does not run: {_line(said.output)}", advice
+                "programs",
+                "bad",
+                f"a program in {TMP} does not run: {_line(result.output)}",
+                advice,
             )
         if not self._say("command -v setsid").strip():
-            found = "the phone has no `setsid`, without which no script outlives its connection"
-            return Check("programs", "bad", found, "take a phone with Android 6 or later")
+            problem = "the phone has no `setsid`, without which no script outlives its connection"
+            return Check("programs", "bad", problem, "take a phone with Android 6 or later")
         return Check("programs", "ok", f"{TMP} takes programs and runs them")
 
     def _thermal(self) -> Check:
-        seen = parse_thermal(self._say("dumpsys thermalservice"))
-        if seen.thermal_status is None:
+        conditions = parse_thermal(self._say("dumpsys thermalservice"))
+        if conditions.thermal_status is None:
             zones = self._say("cat /sys/class/thermal/thermal_zone*/temp")
             if any(char.isdigit() for char in zones):
                 advice = "keep the phone cool: it does not say when it throttles"
                 return Check("thermal", "warning", "temperatures, but no thermal status", advice)
             advice = "the phone cannot say that it throttles: measure short, and compare often"
             return Check("thermal", "warning", "neither thermal status nor temperatures", advice)
-        celsius = "" if seen.cpu_celsius is None else f", CPU at {seen.cpu_celsius:g} C"
-        found = f"thermal status {seen.thermal_status}{celsius}"
-        if objections(seen, PHONE.gate):
-            return Check("thermal", "bad", found, f"too warm: {_COOL}")
-        return Check("thermal", "ok", found)
+        celsius = "" if conditions.cpu_celsius is None else f", CPU at {conditions.cpu_celsius:g} C"
+        state = f"thermal status {conditions.thermal_status}{celsius}"
+        if objections(conditions, PHONE.gate):
+            return Check("thermal", "bad", state, f"too warm: {_COOL}")
+        return Check("thermal", "ok", state)
 
     def _battery(self) -> Check:
-        seen = parse_battery(self._say("dumpsys battery"))
-        if seen.battery_percent is None:
+        conditions = parse_battery(self._say("dumpsys battery"))
+        if conditions.battery_percent is None:
             advice = "fine for a board without one"
             return Check("battery", "warning", "the phone says nothing of a battery", advice)
-        celsius = "" if seen.battery_celsius is None else f", {seen.battery_celsius:g} C"
-        found = f"{seen.battery_percent:g} %{celsius}"
-        if against := objections(seen, PHONE.gate):
-            return Check("battery", "bad", found, f"{'; '.join(against)}: charge it, let it cool")
-        return Check("battery", "ok", found)
+        celsius = (
+            "" if conditions.battery_celsius is None else f", {conditions.battery_celsius:g} C"
+        )
+        state = f"{conditions.battery_percent:g} %{celsius}"
+        if against := objections(conditions, PHONE.gate):
+            return Check("battery", "bad", state, f"{'; '.join(against)}: charge it, let it cool")
+        return Check("battery", "ok", state)
 
     def _power_saving(self) -> Check:
         if self._say("settings get global low_power").strip() == "1":
@@ -230,10 +235,10 @@ class Examination:
         if not self._cores:
             return Check("pinning", "warning", "no cores to pin to", "see `cores`")
         command = f"taskset {mask(self._cores)} echo pinned"
-        said = self._transport.shell(command, timeout_s=QUICK_S, merged=True)
-        if said.output.strip() != "pinned":
+        result = self._transport.shell(command, timeout_s=QUICK_S, merged=True)
+        if result.output.strip() != "pinned":
             advice = "visits will not be pinned: the phone's shell lacks a working `taskset`"
-            return Check("pinning", "bad", f"`{command}` gave {_line(said.output)}", advice)
+            return Check("pinning", "bad", f"`{command}` gave {_line(result.output)}", advice)
         return Check("pinning", "ok", f"taskset pins to {mask(self._cores)}")
 
     def _clock(self) -> Check:

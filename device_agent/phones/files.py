@@ -43,8 +43,8 @@ class PhoneFiles:
     def push_runner(self, program: Program) -> PurePosixPath:
         """The program on the phone, its libraries beside it; the runner before it is removed."""
         path = RUNNERS / _name(program.sha256) / "benchmark_model"
-        there = self._transport.shell(f"ls {path}", timeout_s=QUICK_S)
-        if there.exit_code:
+        listed = self._transport.shell(f"ls {path}", timeout_s=QUICK_S)
+        if listed.exit_code:
             make = f"rm -rf {RUNNERS}/* && mkdir -p {path.parent}"
             self._must(make, "make a folder for the runner")
             # The program last: where it is, all is.
@@ -63,11 +63,13 @@ class PhoneFiles:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             names[path] = f"{_name(digest)}.tflite"
-        there = self._sizes()
-        if used := there.keys() & names.values():
+        sizes = self._sizes()
+        if used := sizes.keys() & names.values():
             self._must(f"cd {MODELS} && touch {shlex.join(sorted(used))}", "note what it uses")
-        missing = {name: path for path, name in names.items() if name not in there}
-        self._evict(there, set(names.values()), sum(one.stat().st_size for one in missing.values()))
+        missing = {name: path for path, name in names.items() if name not in sizes}
+        self._evict(
+            sizes, set(names.values()), sum(model.stat().st_size for model in missing.values())
+        )
         for name, path in missing.items():
             # One at a time: a batch of networks would fill the agent's memory.
             content = path.read_bytes()
@@ -87,10 +89,10 @@ class PhoneFiles:
         pairs = (line.split() for line in listed.splitlines())
         return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}  # noqa: PLR2004
 
-    def _evict(self, there: Mapping[str, int], keep: Collection[str], room: int) -> None:
-        size = sum(there.values()) + room
+    def _evict(self, sizes: Mapping[str, int], keep: Collection[str], room: int) -> None:
+        size = sum(sizes.values()) + room
         victims: list[str] = []
-        for name, own in there.items():
+        for name, own in sizes.items():
             if size <= self._max_bytes:
                 break
             if name not in keep:

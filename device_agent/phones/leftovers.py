@@ -52,7 +52,10 @@ def make_plan(
     operators: Sequence[Sequence[Operator] | None],
 ) -> Plan:
     """The plan of a script; one note and one list of operators a visit."""
-    keys = [None if one is None else [operator.key for operator in one] for one in operators]
+    keys = [
+        None if profiled is None else [operator.key for operator in profiled]
+        for profiled in operators
+    ]
     return Plan(target_id, mark, list(labels), keys)
 
 
@@ -65,9 +68,9 @@ def take_leftovers(transport: Transport) -> Iterator[tuple[Plan, str]]:
     for name in listed.output.split() if not listed.exit_code else ():
         folder = STRETCHES / name
         transport.shell(kill_command(str(folder)), timeout_s=QUICK_S)
-        script, results = (_text(transport, folder / one) for one in ("script.sh", "results"))
-        _, found, line = script.rpartition(_PLAN)
-        if found and (plan := _plan(line)):
+        script, results = (_text(transport, folder / file) for file in ("script.sh", "results"))
+        _, separator, line = script.rpartition(_PLAN)
+        if separator and (plan := _plan(line)):
             yield plan, results
         transport.shell(f"rm -rf {folder}", timeout_s=QUICK_S)
 

@@ -141,18 +141,18 @@ class Phone:
             f"sleep {window_s:g}; cat /proc/stat",
             read_command(reader.zones),
         )
-        said = self._say(f"; echo {_NEXT}; ".join(questions), timeout_s=QUICK_S + window_s)
-        answers = said.split(f"{_NEXT}\n")
+        output = self._say(f"; echo {_NEXT}; ".join(questions), timeout_s=QUICK_S + window_s)
+        answers = output.split(f"{_NEXT}\n")
         thermal, battery, before, after, zones = [*answers, *[""] * len(questions)][:5]
-        seen = parse_thermal(thermal).model_dump(exclude_none=True)
-        seen |= parse_battery(battery).model_dump(exclude_none=True)
+        readings = parse_thermal(thermal).model_dump(exclude_none=True)
+        readings |= parse_battery(battery).model_dump(exclude_none=True)
         celsius = reader.celsius(parse_values(zones))
         if celsius is not None:
-            seen.setdefault("cpu_celsius", celsius)
+            readings.setdefault("cpu_celsius", celsius)
         cores = self._probed.cores
         share = busy_share(cpu_time(before, cores), cpu_time(after, cores))
         steps = applied_steps(self.identity)
-        return Conditions.model_validate({**seen, "busy_share": share, "steps": steps})
+        return Conditions.model_validate({**readings, "busy_share": share, "steps": steps})
 
     def visits(
         self,
@@ -210,10 +210,10 @@ class Phone:
 
     def leftovers(self) -> Iterator[tuple[str, VisitResult]]:
         """See `device.Device.leftovers`; what was measured as another target is left out."""
-        for found, text in take_leftovers(self._transport):
-            if found.target_id == self.identity.id:
-                for result in self._results(text, found, range(len(found.labels))):
-                    yield found.labels[result.index], result
+        for plan, text in take_leftovers(self._transport):
+            if plan.target_id == self.identity.id:
+                for result in self._results(text, plan, range(len(plan.labels))):
+                    yield plan.labels[result.index], result
 
     def _results(
         self, text: str, plan: Plan, indexes: Sequence[int], cut: VisitFailed | None = None

@@ -36,18 +36,18 @@ class PhoneProperties:
 
 def parse_properties(text: str) -> PhoneProperties:
     """From the output of `getprop` without arguments; what is missing is `unknown`."""
-    said = {match["name"]: match["value"].strip() for match in _PROPERTY.finditer(text)}
-    maker, model = said.get("ro.product.manufacturer", ""), said.get("ro.product.model", "")
+    values = {match["name"]: match["value"].strip() for match in _PROPERTY.finditer(text)}
+    maker, model = values.get("ro.product.manufacturer", ""), values.get("ro.product.model", "")
     name = model if model.lower().startswith(maker.lower()) else f"{maker} {model}"
-    abis = said.get("ro.product.cpu.abilist") or said.get("ro.product.cpu.abi", "")
-    sdk = said.get("ro.build.version.sdk", "")
+    abis = values.get("ro.product.cpu.abilist") or values.get("ro.product.cpu.abi", "")
+    sdk = values.get("ro.build.version.sdk", "")
     return PhoneProperties(
         model=clean(name) or _UNKNOWN,
-        soc=clean(next((said[key] for key in _SOCS if said.get(key)), "")) or _UNKNOWN,
-        build=clean(said.get("ro.build.fingerprint", "")) or _UNKNOWN,
+        soc=clean(next((values[key] for key in _SOCS if values.get(key)), "")) or _UNKNOWN,
+        build=clean(values.get("ro.build.fingerprint", "")) or _UNKNOWN,
         abis=tuple(abi.strip() for abi in abis.split(",") if abi.strip()),
         sdk=int(sdk) if sdk.isdigit() else 0,
-        number=own_number(said.get("ro.serialno", "")),
+        number=own_number(values.get("ro.serialno", "")),
     )
 
 

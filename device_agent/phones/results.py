@@ -81,9 +81,9 @@ class ResultsReader:
             in_flight = visit_in_flight(text, mark)
             if in_flight is None:
                 raise DeviceNotReady(f"no visit was in flight, but {cut}")
-            index, seen = in_flight
-            before = self._conditions(seen)
-            yield VisitResult(indexes[index], moment.when(seen), before, before, cut)
+            index, values = in_flight
+            before = self._conditions(values)
+            yield VisitResult(indexes[index], moment.when(values), before, before, cut)
 
     def celsius(self, values: Mapping[str, str]) -> float | None:
         """The greatest CPU temperature among what files say, None where none does."""

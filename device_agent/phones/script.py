@@ -117,14 +117,14 @@ def kill_command(folder: str) -> str:
 def finished_visits(text: str, mark: str) -> Iterator[ScriptVisit]:
     """The visits in what the script wrote, as far as it came; one in flight is left out."""
     for section in text.split(f"{mark} begin ")[1:]:
-        head, found, tail = section.partition(f"\n{mark} run ")
+        head, began, tail = section.partition(f"\n{mark} run ")
         number, _, before = head.partition("\n")
         _, _, run = tail.partition("\n")
         output, ended, rest = run.partition(f"\n{mark} end {number} ")
         code, _, rest = rest.partition("\n")
         rest, done, _ = rest.partition(f"{mark} done {number}\n")
         after, profiled, profile = rest.partition(f"{mark} profile {number}\n")
-        if found and ended and done:
+        if began and ended and done:
             yield ScriptVisit(
                 index=int(number),
                 before=parse_values(before),

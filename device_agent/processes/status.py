@@ -97,15 +97,15 @@ class StatusFile:
 
 def read_statuses(folder: Path) -> list[DeviceStatus]:
     """The devices whose processes live, by name."""
-    found: list[DeviceStatus] = []
+    statuses: list[DeviceStatus] = []
     for path in sorted(folder.glob("*.json")):
         try:
             status = DeviceStatus.model_validate_json(path.read_bytes())
         except (FileNotFoundError, ValidationError):
             continue  # its process has just ended, or a power cut left the file empty
         if _lives(status.pid):
-            found.append(status)
-    return found
+            statuses.append(status)
+    return statuses
 
 
 @dataclass(frozen=True)

@@ -109,17 +109,17 @@ class LiteRtRunner:
             self.close()
             raise
         _raise_failure(answer)
-        seen = json.loads(answer["result"])
-        _raise_failure(seen)
-        runs_ns = np.array(seen["runs_ns"], dtype=np.float64)
+        visit = json.loads(answer["result"])
+        _raise_failure(visit)
+        runs_ns = np.array(visit["runs_ns"], dtype=np.float64)
         profile = None
         if self._operators is not None:
-            profile, seen["profile"] = read_profile(self._operators, seen["profile"])
+            profile, visit["profile"] = read_profile(self._operators, visit["profile"])
         return Measured(
             statistics=VisitStatistics.of(runs_ns / 1000),
-            raw=_raw_text(seen, answer["log"]),
-            clean_share=seen["clean_share"],
-            busy_share=seen["busy_share"],
+            raw=_raw_text(visit, answer["log"]),
+            clean_share=visit["clean_share"],
+            busy_share=visit["busy_share"],
             profile=profile,
         )
 
@@ -243,5 +243,5 @@ class _ForkServer:
         code = self._process.wait()
         self._log.seek(0)
         lines = printed(self._log.read()).strip().splitlines()
-        said = f": {lines[-1]}" if lines else ""
-        return RunnerFailed(f"the runner's fork server ended with code {code}{said}")
+        last = f": {lines[-1]}" if lines else ""
+        return RunnerFailed(f"the runner's fork server ended with code {code}{last}")

@@ -69,16 +69,16 @@ def find_runtime(distributions: Sequence[Distribution] = DISTRIBUTIONS) -> Runti
 
 def interpreter_class() -> Any:
     """`Interpreter` of the runtime that `find_runtime` finds."""
-    for one in DISTRIBUTIONS:
-        if _library(one) is not None:
-            return importlib.import_module(f"{one.package}.interpreter").Interpreter
+    for distribution in DISTRIBUTIONS:
+        if _library(distribution) is not None:
+            return importlib.import_module(f"{distribution.package}.interpreter").Interpreter
     raise ImportError("no TensorFlow Lite runtime is installed")
 
 
 def main() -> None:
     """Says what this Python holds."""
-    found = find_runtime()
-    json.dump(None if found is None else asdict(found), sys.stdout)
+    runtime = find_runtime()
+    json.dump(None if runtime is None else asdict(runtime), sys.stdout)
 
 
 def _library(distribution: Distribution) -> Path | None:

@@ -145,9 +145,9 @@ class ServerConnection:
         return phones.get(self.serial, _ABSENT)
 
     def _connect_server(self, deadline: Deadline) -> None:
-        said = self._ask_server(f"host:connect:{self.serial}", deadline)
-        if not said.startswith(_THERE):
-            raise TransportLost(f"the adb server says: {one_line(said)}")
+        answer = self._ask_server(f"host:connect:{self.serial}", deadline)
+        if not answer.startswith(_THERE):
+            raise TransportLost(f"the adb server says: {one_line(answer)}")
 
     def _ask_server(self, command: str, deadline: Deadline) -> str:
         """What it answers, which is prose also where it refuses."""

@@ -62,18 +62,18 @@ class DirectConnection:
     def connect(self, deadline: Deadline) -> None:
         """Connects, and proves that this machine holds its key."""
         self._pipe.deadline = deadline
-        asked: list[bool] = []
+        signatures: list[bool] = []
         try:
             self._device.connect(
                 rsa_keys=[self._key],
                 transport_timeout_s=deadline.left(),
                 read_timeout_s=deadline.left(),
                 auth_timeout_s=deadline.left(),
-                auth_callback=lambda _: asked.append(True),
+                auth_callback=lambda _: signatures.append(True),
             )
         except (*_ADB_SHELL_ERRORS, exceptions.DeviceAuthError, TransportLost) as error:
             self.close()
-            if asked:
+            if signatures:
                 raise Unauthorised(
                     f"{self.serial} does not trust this machine yet: unlock the phone and confirm "
                     "`Allow USB debugging?` with `Always allow`; if it does not ask, revoke its "
@@ -108,8 +108,8 @@ class DirectConnection:
                 f"{self.serial} is paired over Wi-Fi and speaks TLS, which needs an adb server: "
                 f"`adb connect {self.serial}`, and --way adb-server"
             )
-        said = one_line(error)[:_SHOWN]
-        return TransportLost(f"{self.serial} answers what is not adb's protocol: {said}")
+        reason = one_line(error)[:_SHOWN]
+        return TransportLost(f"{self.serial} answers what is not adb's protocol: {reason}")
 
 
 class _DirectStream:

@@ -36,7 +36,7 @@ def v2_command(command: str, *, merged: bool) -> str:
 def v2_result(stream: Stream) -> ShellResult:
     """Reads packets up to the exit code."""
     reader = Reader(stream)
-    said = {_OUTPUT: bytearray(), _ERRORS: bytearray()}
+    streams = {_OUTPUT: bytearray(), _ERRORS: bytearray()}
     while True:
         kind, length = _HEADER.unpack(reader.exactly(_HEADER.size))
         if kind not in (_OUTPUT, _ERRORS, _EXIT) or length > _MAX_PACKET:
@@ -44,8 +44,8 @@ def v2_result(stream: Stream) -> ShellResult:
         content = reader.exactly(length)
         if kind == _EXIT:
             code = content[0] if content else 255
-            return ShellResult(code, printed(said[_OUTPUT]), printed(said[_ERRORS]))
-        said[kind] += content
+            return ShellResult(code, printed(streams[_OUTPUT]), printed(streams[_ERRORS]))
+        streams[kind] += content
 
 
 def v1_command(command: str) -> str:

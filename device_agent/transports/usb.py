@@ -93,7 +93,9 @@ class UsbPipe(Pipe):
         self.close()
         libraries = usb_libraries()
         usb1 = libraries.usb1
-        phone = next((seen for seen in usb_phones() if seen.serial == self._serial), None)
+        phone = next(
+            (candidate for candidate in usb_phones() if candidate.serial == self._serial), None
+        )
         if phone is None:
             raise TransportLost(
                 f"no phone {self._serial} at USB; plug it in, with USB debugging on"

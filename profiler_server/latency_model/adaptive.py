@@ -34,15 +34,15 @@ def next_operators(
         count: how many are wanted; there are never more than candidates.
         weights: how often a network contains each candidate, 1 each by default.
     """
-    seen = [operator for operator, _ in measured]
-    few = len(seen) < LEAST_ENTRIES
-    picked = _spread_out(candidates, seen, count, least=count if few else 0)
+    known = [operator for operator, _ in measured]
+    few = len(known) < LEAST_ENTRIES
+    picked = _spread_out(candidates, known, count, least=count if few else 0)
     left = [candidate for candidate in candidates if candidate not in picked]
     wanted = min(count - len(picked), len(left))
     if few or wanted <= 0:
         return picked
     share = dict(zip(candidates, weights or np.ones(len(candidates)), strict=True))
-    model = OperatorModel(seen, [priced for _, priced in measured])
+    model = OperatorModel(known, [priced for _, priced in measured])
     # What was just picked will be known by then; the first of its kind teaches nothing of others.
     soon = [one for one in picked if model.knows(one)]
     left = [one for one in left if model.knows(one)]
@@ -102,10 +102,10 @@ def _doubt_ms(covariance: Array, values: Array, shares: Array) -> float:
 
 
 def _spread_out(
-    candidates: Sequence[Operator], seen: Sequence[Operator], count: int, least: int
+    candidates: Sequence[Operator], known: Sequence[Operator], count: int, least: int
 ) -> list[Operator]:
     """One of each new group, then the farthest from all others until there are `least`."""
-    groups = {group(operator) for operator in seen}
+    groups = {group(operator) for operator in known}
     picked: list[Operator] = []
     for operator in candidates:
         if group(operator) not in groups and len(picked) < count:
@@ -114,7 +114,7 @@ def _spread_out(
     wanted = min(least, len(candidates))
     if len(picked) >= wanted:
         return picked
-    rows = features([*candidates, *seen])
+    rows = features([*candidates, *known])
     rows = (rows - rows.mean(axis=0)) / np.maximum(rows.std(axis=0), 1e-9)
     near = [candidates.index(one) for one in picked] + list(range(len(candidates), len(rows)))
     nearest = np.min([np.linalg.norm(rows - rows[at], axis=1) for at in near], axis=0)

@@ -174,10 +174,10 @@ def design(networks: Sequence[MeasuredNetwork], entries: Mapping[str, OperatorPr
 
 def _cells(prices: Sequence[OperatorPrice]) -> tuple[Indices, Array]:
     """See `Design.cells` and `Design.likeness`."""
-    found = sorted({(price.group, price.output_size) for price in prices})
-    index = {cell: at for at, cell in enumerate(found)}
-    groups = np.array([group for group, _ in found])
-    octaves = np.log2([size for _, size in found])
+    cells = sorted({(price.group, price.output_size) for price in prices})
+    index = {cell: at for at, cell in enumerate(cells)}
+    groups = np.array([group for group, _ in cells])
+    octaves = np.log2([size for _, size in cells])
     likeness = np.exp(-0.5 * ((octaves[:, None] - octaves) / REACH_OCTAVES) ** 2)
     likeness[groups[:, None] != groups] = 0.0
     return np.array([index[price.group, price.output_size] for price in prices]), likeness

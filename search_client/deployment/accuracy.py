@@ -79,15 +79,15 @@ def evaluate_file(
     rows = _rows(tuple(files), None if metadata is None else metadata.labels, classifier.classes)
     labelled = [(path, rows[name]) for name, paths in files.items() for path in paths]
     chunks = [labelled[start : start + _CHUNK] for start in range(0, len(labelled), _CHUNK)]
-    found: list[_Counts] = []
+    counted: list[_Counts] = []
     for counts in _run(content, chunks, workers or os.cpu_count() or 1):
-        found.append(counts)
-        on_image(sum(counts.images for counts in found), len(labelled))
-    total = sum(counts.images for counts in found)
+        counted.append(counts)
+        on_image(sum(counts.images for counts in counted), len(labelled))
+    total = sum(counts.images for counts in counted)
     return ClassificationAccuracy(
         images=total,
-        top1=sum(counts.top1 for counts in found) / total,
-        top5=sum(counts.top5 for counts in found) / total,
+        top1=sum(counts.top1 for counts in counted) / total,
+        top5=sum(counts.top5 for counts in counted) / total,
     )
 
 

@@ -66,5 +66,5 @@ def torch_logits(model: nn.Module, images: Tensor) -> Float32Array:
     model.eval()
     device = next(model.parameters()).device
     logits = [model(normalise(part).to(device)).cpu() for part in torch.split(images, _BATCH)]
-    found: Float32Array = torch.cat(logits).numpy()
-    return found
+    joined: Float32Array = torch.cat(logits).numpy()
+    return joined

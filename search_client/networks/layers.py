@@ -174,7 +174,11 @@ class FloatNetwork(nn.Module):
 
 def norm_eps(model: nn.Module) -> dict[str, float]:
     """What each BatchNorm adds to its variances, by its name: no part of a state."""
-    norms = ((name, one) for name, one in model.named_modules() if isinstance(one, nn.BatchNorm2d))
+    norms = (
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.BatchNorm2d)
+    )
     return {name: norm.eps for name, norm in norms}
 
 

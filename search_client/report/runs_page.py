@@ -29,12 +29,12 @@ def headline(compared: ComparedRuns) -> str:
     """How many networks nothing beats, and the ends of their front."""
     front = compared.front
     ends = [front[0], *front[1:][-1:]]
-    told = " to ".join(
+    range_ = " to ".join(
         f"{wording.percent(100 * end.accuracy)} at {wording.milliseconds(end.measured_ms)} ms"
         for end in ends
     )
-    searched = sum(one.role == "searched" for one in front)
+    searched = sum(network.role == "searched" for network in front)
     return (
         f"{len(front)} of {len(compared.networks)} networks are on the front, "
-        f"{searched} of them searched: {told}."
+        f"{searched} of them searched: {range_}."
     )

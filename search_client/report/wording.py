@@ -89,7 +89,7 @@ def result_rows(report: Report) -> tuple[ResultRow, ...]:
 
 def networks_of(report: Report) -> tuple[tuple[str, NetworkResult], ...]:
     """Every network with its role: searched, baseline, further MobileNetV2 by their settings."""
-    further = ((setting_of(one), one) for one in report.further)
+    further = ((setting_of(result), result) for result in report.further)
     return ("searched", report.searched), ("baseline", report.baseline), *further
 
 

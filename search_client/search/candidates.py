@@ -132,7 +132,9 @@ class OnTarget:
             parent = parents[int(self.rng.integers(len(parents)))]
             child = self.mutant(parent)
             if attempt % 2:
-                fitting = [one for one in parents if one.variant == parent.variant]
+                fitting = [
+                    candidate for candidate in parents if candidate.variant == parent.variant
+                ]
                 child = self.crossed(parent, fitting[int(self.rng.integers(len(fitting)))])
             if child != parent and self.within(child):
                 return child

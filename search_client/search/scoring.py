@@ -82,10 +82,10 @@ class Scorer:
 def first_images(batches: Iterable[Batch], images: int) -> list[Batch]:
     """Whole batches until there are so many images."""
     taken: list[Batch] = []
-    seen = 0
+    count = 0
     for batch in batches:
-        if seen >= images:
+        if count >= images:
             break
-        seen += len(batch[1])
+        count += len(batch[1])
         taken.append(batch)
     return taken

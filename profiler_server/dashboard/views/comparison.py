@@ -60,8 +60,8 @@ def read(session: Session, first_id: str, second_id: str) -> ComparisonView:
     if not (first_id and second_id):
         return ComparisonView(offered, None)
     first, second = (
-        TargetIdentity.model_validate_json(require_target(session, one).identity)
-        for one in (first_id, second_id)
+        TargetIdentity.model_validate_json(require_target(session, target_id).identity)
+        for target_id in (first_id, second_id)
     )
     groups = comparison.compare(session, first_id, second_id, _FARTHEST)
     return ComparisonView(

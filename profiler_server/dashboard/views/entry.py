@@ -91,9 +91,9 @@ def figure(view: EntryView) -> dict[str, Any]:
 
 def observed(conditions: Conditions) -> Sequence[str]:
     """What was observed around a visit, in words; what the device does not say is left out."""
-    found = []
+    observations = []
     for name, word, unit in _OBSERVED:
         value = getattr(conditions, name)
         if value is not None:
-            found.append(f"{word} {value:.4g} {unit}".strip())
-    return found
+            observations.append(f"{word} {value:.4g} {unit}".strip())
+    return observations

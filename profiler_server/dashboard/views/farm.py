@@ -129,13 +129,13 @@ def _observed(visit: LastVisit | None) -> Observed | None:
     if visit is None:
         return None
     # The later observation, where there is one.
-    seen = {
+    observed = {
         **Conditions.model_validate_json(visit.before).model_dump(exclude_none=True),
         **Conditions.model_validate_json(visit.after).model_dump(exclude_none=True),
     }
     return Observed(
         at=visit.started_at,
-        cpu_celsius=seen.get("cpu_celsius"),
-        battery_celsius=seen.get("battery_celsius"),
-        battery_percent=seen.get("battery_percent"),
+        cpu_celsius=observed.get("cpu_celsius"),
+        battery_celsius=observed.get("battery_celsius"),
+        battery_percent=observed.get("battery_percent"),
     )

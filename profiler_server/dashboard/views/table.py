@@ -59,9 +59,11 @@ def read(session: Session, target_id: str, form: TableFilter) -> TableView:
         Problem: `unknown-target`, or `invalid-request`: a cursor is not one of this list.
     """
     row = require_target(session, target_id)
-    present = tuple(one for one in PRECISIONS if grid_repository.has(session, target_id, one))
+    present = tuple(
+        precision for precision in PRECISIONS if grid_repository.has(session, target_id, precision)
+    )
     cell_filter = form.cell_filter(present)
-    found = grid.blocks(session, target_id, cell_filter, PageRequest(_SHAPES_A_PAGE, form.cursor))
+    blocks = grid.blocks(session, target_id, cell_filter, PageRequest(_SHAPES_A_PAGE, form.cursor))
     others = grid_repository.other_cells(
         session, target_id, cell_filter, PageRequest(_OTHERS_A_PAGE, form.others)
     )
@@ -70,8 +72,8 @@ def read(session: Session, target_id: str, form: TableFilter) -> TableView:
         identity=TargetIdentity.model_validate_json(row.identity),
         precisions=present,
         cell_filter=cell_filter,
-        grid=found,
-        scale=HeatScale.of(cell.value_ms for cell in found.cells.values()),
+        grid=blocks,
+        scale=HeatScale.of(cell.value_ms for cell in blocks.cells.values()),
         others=others.with_items([(Shape.parse(cell.shape), cell) for cell in others.items]),
         alarm=verdicts.alarm(session, target_id),
         predecessors=() if present else predecessors.predecessors(session, target_id),

@@ -45,17 +45,17 @@ def accuracy_against_latency(compared: ComparedRuns) -> Markup:
         _numbers(axes, networks)
 
     best = "; ".join(
-        f"{one.run}, {one.role}: {percent(100 * one.accuracy)} at "
-        f"{milliseconds(one.measured_ms)} ms"
-        for one in front
+        f"{best_network.run}, {best_network.role}: {percent(100 * best_network.accuracy)} at "
+        f"{milliseconds(best_network.measured_ms)} ms"
+        for best_network in front
     )
     return draw("front", f"Accuracy against latency. On the front: {best}", _SIZE, paint)
 
 
 def _front(axes: Axes, front: Sequence[RunNetwork]) -> None:
     axes.step(
-        [one.measured_ms for one in front],
-        [100 * one.accuracy for one in front],
+        [network.measured_ms for network in front],
+        [100 * network.accuracy for network in front],
         where="post",
         color=MUTED,
         linewidth=1.2,

@@ -86,11 +86,11 @@ def predicted_against_measured(report: Report, precision: Precision) -> Markup:
             axis.set_major_locator(MaxNLocator(5))
         axes.legend(loc="upper left")
 
-    told = "; ".join(
+    pairs = "; ".join(
         f"{role} predicted {milliseconds(predicted)} ms, measured {milliseconds(measured)} ms"
         for role, _, measured, predicted in deployed
     )
-    label = f"Predicted against measured latency in {precision}: {told}"
+    label = f"Predicted against measured latency in {precision}: {pairs}"
     return draw(f"prediction-{precision}", label, _SCATTER_SIZE, paint)
 
 
