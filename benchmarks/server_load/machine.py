@@ -47,8 +47,11 @@ def service(kind: str, replicas: int = 1) -> Iterator[Service]:
         if kind == "postgresql":
             postgres = stack.enter_context(running(_POSTGRESQL))
             settings["PROFILER_DATABASE_URL"] = stack.enter_context(postgres.database())
+        program, options = ("-m", "profiler_server"), ("--log-level", "info")
         started = [
-            stack.enter_context(Server(folder, options=("--log-level", "info"), variables=settings))
+            stack.enter_context(
+                Server(folder, program=program, options=options, variables=settings)
+            )
             for _ in range(replicas)
         ]
         yield Service(tuple(started), server_tokens(started[0].url, folder)[0])

@@ -23,6 +23,7 @@ def reachable(module: str, name: str) -> set[str]:
     return seen
 
 
+@cache
 def is_ours(module: str) -> bool:
     return module.split(".", maxsplit=1)[0] in ROOMS and _source(module) is not None
 
@@ -40,26 +41,28 @@ def _tree(module: str) -> ast.Module:
     return ast.parse(source.read_text(encoding="utf-8"))
 
 
-def _imported(tree: ast.AST) -> dict[str, tuple[str, str]]:
+@cache
+def _imported(module: str) -> dict[str, tuple[str, str]]:
     """What each name stands for that an import binds: a module and a name in it."""
     return {
         alias.asname or alias.name: (node.module, alias.name)
-        for node in ast.walk(tree)
+        for node in ast.walk(_tree(module))
         if isinstance(node, ast.ImportFrom) and node.module
         for alias in node.names
     }
 
 
-def _used(module: str, name: str) -> list[tuple[str, str]]:
-    tree = _tree(module)
-    defined = {
-        node.name: node
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-    }
+@cache
+def _defined(module: str) -> dict[str, ast.AST]:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return {node.name: node for node in _tree(module).body if isinstance(node, kinds)}
+
+
+@cache
+def _used(module: str, name: str) -> tuple[tuple[str, str], ...]:
+    imported, defined = _imported(module), _defined(module)
     if name not in defined:
-        return [_imported(tree)[name]] if name in _imported(tree) else []
-    imported = _imported(tree)
+        return (imported[name],) if name in imported else ()
     used: list[tuple[str, str]] = []
     for node in ast.walk(defined[name]):
         if isinstance(node, ast.Name) and node.id in imported:
@@ -69,4 +72,4 @@ def _used(module: str, name: str) -> list[tuple[str, str]]:
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             package, inside = imported.get(node.value.id, ("", ""))
             used.append((f"{package}.{inside}", node.attr))
-    return used
+    return tuple(used)

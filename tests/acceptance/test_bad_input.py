@@ -15,8 +15,8 @@ from netspec.console.tokens import server_address, server_tokens
 from netspec.operators import MBConv
 from netspec.wire import JobRequest
 from search_client.recipe import read_recipe
-from tests.acceptance.commands import run, started, write_data, write_recipe
-from tests.acceptance.forked import Commands, forked_commands
+from tests import forked
+from tests.acceptance.commands import environment, run, started, write_data, write_recipe
 from tests.waiting import wait_for
 
 #: nothing listens on the discard port
@@ -30,7 +30,6 @@ class Lab:
     folder: Path
     url: str
     target_id: str
-    commands: Commands
 
     @property
     def variables(self) -> dict[str, str]:
@@ -38,7 +37,8 @@ class Lab:
 
     def fails(self, name: str, *arguments: str | Path, **variables: str) -> str:
         """The line that says why a command did not work, after its progress."""
-        ended = self.commands.run(name, *arguments, **{**self.variables, **variables})
+        variables = environment(**{**self.variables, **variables})
+        ended = forked.run(name, *arguments, variables=variables)
         assert ended.returncode == 2, ended
         assert "Traceback" not in ended.stdout + ended.stderr
         assert ended.stderr.endswith("\n")
@@ -61,24 +61,21 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     write_data(folder / "data")
     write_recipe(folder / "tiny.toml")
     variables = {DATA_DIR_VARIABLE: str(data_dir)}
-    with (
-        forked_commands(folder) as commands,
-        started("profiler-server", "serve", "--port", "0", log=log, **variables),
-    ):
+    with started("profiler-server", "serve", "--port", "0", log=log, **variables):
         # "profiler-server at URL", then a line about the token
         said = wait_for(lambda: log.read_text(encoding="utf-8").partition("\n")[0])
         url = said.split()[-1]
         token = wait_for(lambda: server_tokens(url, data_dir))[0]
         agent = ["device-agent", "run", "--until-idle", "--profiler-url", url]
         with ProfilerClient(url, token) as client:
-            assert commands.run(*agent, **variables).returncode == 0
+            assert forked.run(*agent, variables=environment(**variables)).returncode == 0
             (target,) = client.targets()
             operator = MBConv(input_size=8, in_channels=9, out_channels=9, expand=3, residual=True)
             request = JobRequest(name="one", target_id=target.id, operators=(operator,), rounds=1)
             client.create_job(request)
-            assert commands.run(*agent, **variables).returncode == 0
+            assert forked.run(*agent, variables=environment(**variables)).returncode == 0
             client.publish(target.id)
-        yield Lab(folder, url, target.id, commands)
+        yield Lab(folder, url, target.id)
 
 
 def test_an_unknown_target(lab: Lab) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +16,8 @@ from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VA
 from netspec.console.tokens import server_tokens
 from netspec.protocol import MeasurementProtocol
 from netspec.wire import Job, JobRequest
-
-_TIMEOUT_S = 60.0
+from tests.forked import Program
+from tests.waiting import wait_for
 
 
 @dataclass
@@ -29,8 +27,8 @@ class Farm:
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
     url: str = ""
-    _server: subprocess.Popen[str] | None = None
-    _agents: list[subprocess.Popen[str]] = field(default_factory=list)
+    _server: Program | None = None
+    _agents: list[Program] = field(default_factory=list)
 
     @property
     def _environment(self) -> dict[str, str]:
@@ -44,37 +42,28 @@ class Farm:
     def start_server(self) -> None:
         """Starts the server; a second time, on the port of the first."""
         port = self.url.rsplit(":", 1)[-1] or "0"
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", "profiler_server", "serve", "--port", port],
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._server.stdout is not None
-        line = self._server.stdout.readline()
+        server = Program("profiler-server", "serve", "--port", port, variables=self._environment)
+        self._server = server
+        wait_for(lambda: "\n" in server.stdout)
+        line = server.stdout.splitlines()[0]
         assert line.startswith("profiler-server at "), line
         self.url = line.split()[-1]
 
     def kill_server(self) -> None:
         if self._server is not None:
-            _end(self._server)
+            self._server.close()
 
-    def start_agent(self, *arguments: str) -> subprocess.Popen[str]:
-        agent = subprocess.Popen(
-            [sys.executable, "-m", "device_agent", "run", "--profiler-url", self.url, *arguments],
-            env=self._environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def start_agent(self, *arguments: str) -> Program:
+        given = ("run", "--profiler-url", self.url, *arguments)
+        agent = Program("device-agent", *given, variables=self._environment)
         self._agents.append(agent)
         return agent
 
     def run_agent(self, *arguments: str) -> str:
         """Runs an agent until there is no work left; its log."""
-        agent = self.start_agent("--until-idle", *arguments)
-        _, log = agent.communicate(timeout=_TIMEOUT_S)
-        assert agent.returncode == 0, log
-        return log
+        ended = self.start_agent("--until-idle", *arguments).wait()
+        assert ended.returncode == 0, ended.stderr
+        return ended.stderr
 
     def register_host(self) -> None:
         """Makes this machine's target known, as an agent does that starts."""
@@ -84,7 +73,7 @@ class Farm:
 
     def close(self) -> None:
         for agent in self._agents:
-            _end(agent)
+            agent.close()
         self.kill_server()
 
     def http(self) -> ProfilerHttp:
@@ -118,11 +107,3 @@ class Farm:
                 if database.execute(tables).fetchone()[0]:
                     total += int(database.execute("SELECT count(*) FROM visits").fetchone()[0])
         return total
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    process.kill()
-    process.wait()
-    for stream in (process.stdout, process.stderr):
-        if stream is not None:
-            stream.close()

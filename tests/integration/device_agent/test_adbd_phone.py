@@ -100,7 +100,7 @@ def test_an_agent_that_ends_in_the_middle_leaves_the_phone_as_it_was(
     stretches = adbd_phone.root / "data/local/tmp/proxyless-farm/stretches"
     wait_for(lambda: list(stretches.glob("*/progress")))
     agent.send_signal(number)
-    _, log = agent.communicate(timeout=60)
+    log = agent.wait().stderr
     if number == signal.SIGTERM:
         assert agent.returncode == 0, log
         assert farm.visits_stored() == farm.job(job).visits_done > 0

@@ -15,6 +15,7 @@ from netspec.errors import ProfilerRefused
 from netspec.networks import Network
 from netspec.protocol import MeasurementProtocol
 from netspec.wire import JobRequest, ModelSubject, TargetSelector
+from tests.forked import run
 from tests.integration.device_agent.models import block, undelegated_bytes
 from tests.integration.device_agent.processes import Farm
 from tests.waiting import wait_for
@@ -107,7 +108,7 @@ def test_a_signal_in_the_middle_of_a_batch_loses_nothing(
     agent = farm.start_agent()
     wait_for(lambda: farm.visits_spooled() > 5)
     agent.send_signal(number)
-    _, log = agent.communicate(timeout=30)
+    log = agent.wait().stderr
     assert agent.returncode == 0, log
     made = farm.visits_stored()
     assert 5 < made < 3 * MANY
@@ -119,7 +120,7 @@ def test_a_signal_in_the_middle_of_a_batch_loses_nothing(
     next_agent = farm.start_agent()
     wait_for(lambda: farm.visits_stored() + farm.visits_spooled() > made)
     next_agent.send_signal(number)
-    next_agent.communicate(timeout=30)
+    next_agent.wait()
     assert farm.job(job).visits_done == farm.visits_stored() > made
 
 
@@ -129,7 +130,6 @@ def test_visits_of_a_killed_agent_are_uploaded_by_the_next(farm: Farm) -> None:
     agent = farm.start_agent()
     wait_for(lambda: farm.visits_spooled() > 5)
     agent.kill()
-    agent.communicate()
     made = farm.visits_spooled() + farm.visits_stored()
     assert farm.visits_spooled() > 0
     with farm.http() as http:
@@ -149,7 +149,7 @@ def test_a_server_that_is_restarted_gets_every_visit(farm: Farm) -> None:
     before = farm.visits_stored()
     wait_for(lambda: farm.visits_spooled() > 20)
     farm.start_server()
-    _, log = agent.communicate(timeout=60)
+    log = agent.wait().stderr
     assert agent.returncode == 0, log
     assert before < 120
     assert farm.job(job).state == "done"
@@ -164,7 +164,7 @@ def test_a_cancelled_job_is_dropped(farm: Farm) -> None:
     wait_for(lambda: farm.visits_spooled() > 0)
     with farm.http() as http:
         http.request("POST", f"/v1/jobs/{job.id}:cancel")
-    _, log = agent.communicate(timeout=30)
+    log = agent.wait().stderr
     assert agent.returncode == 0, log
     assert farm.visits_stored() < 3_000
     assert farm.visits_spooled() == 0
@@ -173,10 +173,9 @@ def test_a_cancelled_job_is_dropped(farm: Farm) -> None:
 def test_a_second_agent_on_the_device_is_turned_away(farm: Farm) -> None:
     first = farm.start_agent()
     wait_for(lambda: list(farm.folder.glob("agent-*.lock")))
-    assert first.stderr is not None
-    assert "registered" in first.stderr.readline()
+    wait_for(lambda: "registered" in first.stderr)
     second = farm.start_agent()
-    _, said = second.communicate(timeout=30)
+    said = second.wait().stderr
     assert second.returncode == 2
     assert len(said.strip().splitlines()) == 1
     assert f"another agent (process {first.pid})" in said
@@ -184,14 +183,7 @@ def test_a_second_agent_on_the_device_is_turned_away(farm: Farm) -> None:
 
 def command(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {DATA_DIR_VARIABLE: str(folder), "PATH": "", **variables}
-    return subprocess.run(
-        [sys.executable, "-m", "device_agent", *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return run("device-agent", *arguments, variables=environment)
 
 
 @pytest.mark.parametrize(

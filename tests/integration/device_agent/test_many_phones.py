@@ -1,14 +1,13 @@
 """One agent, several phones: a process each, phones that come and go, and what users get wrong."""
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
+from tests.forked import Program, run
 from tests.integration.device_agent.phone_farm import add, ask, options
 from tests.integration.device_agent.processes import Farm
 from tests.phones.fake_phone import FakePhone
@@ -33,7 +32,7 @@ def test_one_agent_serves_several_phones_and_tells_of_them(
     wait_for(lambda: all(farm.job(job).state == "done" for job in jobs))
     assert health(port).keys() == {phone.address for phone in phones}
     agent.send_signal(signal.SIGTERM)
-    _, log = agent.communicate(timeout=60)
+    log = agent.wait().stderr
     assert agent.returncode == 0, log
     assert "Traceback" not in log
     assert farm.visits_stored() == 9
@@ -55,20 +54,14 @@ def test_a_phone_that_comes_later_is_served_too(
     phones[1].power_on()
     wait_for(lambda: farm.job(jobs[1]).state == "done")
     agent.send_signal(signal.SIGTERM)
-    _, log = agent.communicate(timeout=60)
+    log = agent.wait().stderr
     assert agent.returncode == 0, log
 
 
 def say(folder: Path, *arguments: str) -> str:
     """The one line of a command that ends with exit code 2."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "device_agent", *arguments],
-        env={DATA_DIR_VARIABLE: str(folder), TOKEN_VARIABLE: "t", "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    given = {DATA_DIR_VARIABLE: str(folder), TOKEN_VARIABLE: "t", "PATH": "/usr/bin:/bin"}
+    ended = run("device-agent", *arguments, variables=given)
     assert ended.returncode == 2, ended.stderr
     (line,) = ended.stderr.strip().splitlines()
     assert "Traceback" not in ended.stdout
@@ -80,14 +73,13 @@ def test_one_phone_under_two_names_is_measured_by_one_agent(
 ) -> None:
     phone = add(fake_phones, 1)
     first = farm.start_agent(*options(tmp_path, phone))
-    assert first.stderr is not None
-    assert "registered" in first.stderr.readline()
+    wait_for(lambda: "registered" in first.stderr)
     alias = phone.address.replace("127.0.0.1", "localhost")
     for command in (["run", "--phone", alias], ["doctor", alias]):
         said = say(farm.folder, *command)
         assert f"another agent (process {first.pid}) measures on phone-FAKE1" in said
     first.send_signal(signal.SIGTERM)
-    first.communicate(timeout=60)
+    first.wait()
     assert first.returncode == 0
 
 
@@ -95,7 +87,7 @@ def test_a_signal_while_a_phone_is_looked_at_leaves_it_as_it_was(
     farm: Farm, fake_phones: FakePhones, tmp_path: Path
 ) -> None:
     phone = add(fake_phones, 1)
-    agents: list[subprocess.Popen[str]] = []
+    agents: list[Program] = []
     tried: list[list[str]] = []
 
     def stop() -> None:
@@ -105,7 +97,7 @@ def test_a_signal_while_a_phone_is_looked_at_leaves_it_as_it_was(
 
     phone.when_called["cmd"] = stop
     agents.append(farm.start_agent(*options(tmp_path, phone)))
-    _, log = agents[0].communicate(timeout=60)
+    log = agents[0].wait().stderr
     assert agents[0].returncode == 0, log
     assert [call[-1] for call in tried] == ["true", "false"]
     assert not phone.state.fixed_performance

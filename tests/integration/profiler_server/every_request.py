@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from netspec.wire import PublishRequest
 from profiler_server.app import create_app
@@ -58,20 +59,31 @@ def document() -> dict[str, Any]:
         return made
 
 
-schema = schemathesis.openapi.from_dict(
-    document(),
-    config=SchemathesisConfig.from_dict(
-        {"seed": 1, "generation": {"mode": "all", "deterministic": True, "database": "none"}}
-    ),
-)
+def requests(*, systematic: bool) -> OpenApiSchema:
+    """The document's requests, valid and invalid.
+
+    Args:
+        systematic: also each value at and beyond each bound, by itself: thousands of requests.
+    """
+    schema = schemathesis.openapi.from_dict(
+        document(),
+        config=SchemathesisConfig.from_dict(
+            {
+                "seed": 1,
+                "generation": {"mode": "all", "deterministic": True, "database": "none"},
+                "phases": {"coverage": {"enabled": systematic}},
+            }
+        ),
+    )
+    schema.hook(map_path_parameters)
+    schema.hook(map_body)
+    return schema
 
 
-@schema.hook
 def map_path_parameters(_context: object, path_parameters: Any) -> Any:
     return with_known(path_parameters)
 
 
-@schema.hook
 def map_body(_context: object, body: Any) -> Any:
     body = with_known(body)
     if isinstance(body, dict) and "wait_s" in body:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
-
-START_TIMEOUT_S = 30
+from tests.forked import Program, PythonProgram, run
+from tests.waiting import wait_for
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -25,14 +22,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs `profiler-server ARGUMENTS` to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "profiler_server", *arguments],
-        env=environment(folder),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run("profiler-server", *arguments, variables=environment(folder))
 
 
 class Server:
@@ -41,7 +31,7 @@ class Server:
     Args:
         folder: the data folder.
         port: 0: any that is free.
-        program: Python's arguments for another program that takes the same ones.
+        program: Python's arguments for one that takes the same ones, in an interpreter of its own.
         options: more options of `serve`.
         variables: more of the environment, for instance settings.
     """
@@ -51,73 +41,48 @@ class Server:
         folder: Path,
         port: int = 0,
         *,
-        program: Sequence[str] = ("-m", "profiler_server"),
+        program: Sequence[str] = (),
         options: Sequence[str] = (),
         variables: Mapping[str, str] | None = None,
     ) -> None:
-        # Into a file: a full pipe that nobody reads would stop the server.
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        self._process = subprocess.Popen(
-            [sys.executable, *program, "serve", "--port", str(port), *options],
-            env={**environment(folder), **(variables or {})},
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            # unbuffered: what is read ahead, select does not see
-            bufsize=0,
-        )
+        words = ("serve", "--port", str(port), *options)
+        given = {**environment(folder), **(variables or {})}
+        if program:
+            self._program: Program = PythonProgram("python", *program, *words, variables=given)
+        else:
+            self._program = Program("profiler-server", *words, variables=given)
+        self.pid = self._program.pid
         try:
-            self.url = self._line().removeprefix("profiler-server at ")
-            self.about_token = self._line()
+            wait_for(self._announced)
         except BaseException:
-            self._end()
+            self._program.close()
             raise
+        first, self.about_token, *_ = self._program.stdout.splitlines()
+        self.url = first.removeprefix("profiler-server at ")
         self.port = int(self.url.rsplit(":", 1)[1])
-        self.pid = self._process.pid
 
-    def _line(self) -> str:
-        assert self._process.stdout is not None
-        ready, _, _ = select.select([self._process.stdout], [], [], START_TIMEOUT_S)
-        assert ready, "the server is silent"
-        line = self._process.stdout.readline()
-        if not line:
-            self._process.wait(START_TIMEOUT_S)
-            raise RuntimeError(f"the server did not start: {self.errors}")
-        return bytes(line).decode().strip()
+    def _announced(self) -> bool:
+        """Whether it has said where it is and what token there is."""
+        assert self._program.returncode is None, f"the server did not start: {self.errors}"
+        return self._program.stdout.count("\n") > 1
 
     @property
     def errors(self) -> str:
         """What it has written to stderr."""
-        # Not by seeking: the process writes where the shared file position is.
-        return os.pread(self._errors.fileno(), 2**24, 0).decode()
+        return self._program.stderr
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end()
-
-    def _end(self) -> None:
-        if self._process.poll() is None:
-            self.kill()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-        self._errors.close()
-
-    def send(self, number: signal.Signals) -> None:
-        """Sends a signal."""
-        self._process.send_signal(number)
+        self._program.close()
 
     def stop(self, number: signal.Signals) -> tuple[int, str]:
         """Sends a signal; the exit code and what was written to stderr."""
-        self.send(number)
-        self._process.wait(timeout=20)
-        return self._process.returncode, self.errors
-
-    def died(self, timeout_s: float = 20) -> int:
-        """Waits for its end; the exit code."""
-        return self._process.wait(timeout_s)
+        self._program.send_signal(number)
+        ended = self._program.wait(timeout_s=20)
+        return ended.returncode, ended.stderr
 
     def kill(self) -> None:
         """`kill -9`."""
-        self._process.kill()
-        self._process.wait()
+        self._program.kill()

@@ -7,8 +7,10 @@ from typing import Any
 import schemathesis
 from hypothesis import HealthCheck, settings
 
-from tests.integration.profiler_server.every_request import api_on_sqlite, check, schema  # noqa: F401
+from tests.integration.profiler_server.every_request import api_on_sqlite, check, requests  # noqa: F401
 from tests.integration.profiler_server.service import Api
+
+schema = requests(systematic=False)
 
 
 @schema.parametrize()

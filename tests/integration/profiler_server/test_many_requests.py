@@ -12,11 +12,12 @@ from tests.integration.profiler_server.every_request import (
     api_on_postgresql,  # noqa: F401
     api_on_sqlite,  # noqa: F401
     check,
-    schema,
+    requests,
 )
 from tests.integration.profiler_server.service import Api
 
 pytestmark = pytest.mark.nightly
+schema = requests(systematic=True)
 
 
 @schema.parametrize()

@@ -7,7 +7,6 @@ the imports behind it, so that a test can afford dozens of them.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -25,11 +24,10 @@ from profiler_server import serving
 from profiler_server.app import create_app
 from profiler_server.kit import logs
 from profiler_server.kit.settings import Settings
+from tests.forked import processes
 
 _START_TIMEOUT_S = 60
 _END_TIMEOUT_S = 20
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload([__name__])
 
 
 @dataclass(frozen=True)
@@ -70,10 +68,10 @@ class Mortal:
         number: signal.Signals = signal.SIGKILL,
         hook: Callable[[], None] | None = None,
     ) -> None:
-        self._fuse = Fuse(_processes.Value("i", 0), number)
+        self._fuse = Fuse(processes.Value("i", 0), number)
         self.log = settings.server_key_file.with_suffix(".log")
-        receiver, sender = _processes.Pipe(duplex=False)
-        self._process = _processes.Process(
+        receiver, sender = processes.Pipe(duplex=False)
+        self._process = processes.Process(
             target=_serve, args=(settings, port, self._fuse, sender, self.log, hook), daemon=True
         )
         self._process.start()
