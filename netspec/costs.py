@@ -5,23 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from netspec.layers import layers_of
-from netspec.operators import Operator
+from netspec.layers import sized
+from netspec.operators import Operator, named_layers
 
 
 def macs(operator: Operator) -> int:
     """Multiply-accumulates of the convolutions and dense layers, for one image."""
-    total, size = 0, operator.input_size
-    for layer in layers_of(operator):
-        size = 1 if layer.kind == "mean" else -(-size // layer.stride)
-        if layer.has_weights:
-            total += size * size * math.prod(layer.weight_shape)
-    return total
+    return sum(
+        side**2 * math.prod(layer.weight_shape)
+        for layer, _, side in sized(operator.layers, operator.input_size)
+        if layer.has_weights
+    )
 
 
 def parameters(operators: Iterable[Operator]) -> int:
     """Weights and biases, as a deployed file holds them."""
-    layers = (layer for operator in operators for layer in layers_of(operator))
     return sum(
-        math.prod(layer.weight_shape) + layer.out_channels for layer in layers if layer.has_weights
+        math.prod(layer.weight_shape) + layer.out_channels
+        for _, layer in named_layers(tuple(operators))
+        if layer.has_weights
     )

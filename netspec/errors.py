@@ -3,6 +3,7 @@
 UserError                   something the person at the terminal can put right
 ├── InvalidSpec             an operator, network or space that cannot exist
 ├── EncodingError           a network that cannot be written as a `.tflite` file
+├── UnknownLayer            a kind of layer that a part of the program does not know
 ├── Interrupted             a command that was asked to end, and kept what it had
 ├── MissingEntries          a table that lacks operators it was asked for
 ├── ProfilerUnreachable     nobody answers at the profiler's URL
@@ -42,6 +43,16 @@ class InvalidSpec(UserError, ValueError):
 
 class EncodingError(UserError):
     """A network, its weights or its ranges cannot be written as a `.tflite` file."""
+
+
+class UnknownLayer(UserError):
+    """A kind of layer that a part of the program does not know: refused, never left out."""
+
+    def __init__(self, part: str, kind: str, name: str) -> None:
+        super().__init__(
+            f"{part} knows no layers of the kind {kind!r}, which {name} is; build the operator "
+            "from the kinds in `netspec.layers`, or teach it this one"
+        )
 
 
 class MissingEntries(UserError):

@@ -7,17 +7,27 @@ bias int32 with scale = input scale * weight scale.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from netspec.layers import ActivationRange, Float32Array
+from netspec.layers import ActivationRange, Float32Array, Layer, LayerKind
 
 INT8_MIN, INT8_MAX = -128, 127
 WEIGHT_MAX = 127
 #: scales below this make requantization multipliers that runtimes refuse
 SMALLEST_SCALE = 1e-7
+#: kinds whose codes mean what those of their input mean
+_KEEPING_SCALE: frozenset[LayerKind] = frozenset(
+    ("average_pool", "max_pool", "global_max", "pad", "relu", "relu6")
+)
+#: kinds whose range is always the same; 255/256 makes the scale 1/256
+FIXED_RANGES: Mapping[LayerKind, ActivationRange] = {
+    "sigmoid": ActivationRange(0.0, 255 / 256),
+    "hard_sigmoid": ActivationRange(0.0, 1.0),
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,16 @@ def affine_of(activation_range: ActivationRange) -> Affine:
     scale = np.float32(max((high - low) / (INT8_MAX - INT8_MIN), SMALLEST_SCALE))
     zero_point = int(np.clip(np.rint(INT8_MIN - low / float(scale)), INT8_MIN, INT8_MAX))
     return Affine(float(scale), zero_point)
+
+
+def keeps_scale(layer: Layer) -> bool:
+    """Whether a layer's output has the scale and zero point of its input."""
+    return layer.kind in _KEEPING_SCALE
+
+
+def has_own_range(layer: Layer) -> bool:
+    """Whether the range of a layer's output is to be observed: no rule says what it is."""
+    return not keeps_scale(layer) and layer.kind not in FIXED_RANGES
 
 
 def weight_scales(weight: Float32Array, channel_axis: int) -> Float32Array:

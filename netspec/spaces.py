@@ -112,15 +112,15 @@ class Space(BaseModel):
             stride=self.stem_stride,
             precision=self.precision,
         )
+        out_channels = round_channels(16 * self.width)
         first = MBConv(
             input_size=stem.output_size,
             in_channels=stem.out_channels,
-            out_channels=round_channels(16 * self.width),
+            out_channels=out_channels,
             expand=1,
+            residual=stem.out_channels == out_channels,
             precision=self.precision,
         )
-        if first.in_channels == first.out_channels:
-            first = first.model_copy(update={"residual": True})
         return stem, first
 
     @cached_property

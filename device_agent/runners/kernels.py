@@ -14,20 +14,35 @@ import numpy as np
 import numpy.typing as npt
 
 from device_agent.errors import ProfileMismatch
-from netspec.layers import Layer, LayerKind, layers_of
+from netspec.errors import UnknownLayer
+from netspec.layers import Layer, LayerKind
 from netspec.operators import Operator
 from netspec.wire import MAX_KERNEL_NAME
 
-#: how XNNPACK, and TFLite's own kernels, call what runs a layer
-_KERNELS: dict[LayerKind, re.Pattern[str]] = {
+_CONV = re.compile(r"Convolution|Fully Connected|CONV_2D")
+_ADD, _MULTIPLY = re.compile(r"Add|ADD"), re.compile(r"Multiply|MUL")
+_MEAN = re.compile(r"Mean|Pooling|MEAN")
+#: how XNNPACK, and TFLite's own kernels, call what runs a layer, one after the other
+_KERNELS: dict[LayerKind, tuple[re.Pattern[str], ...]] = {
     # A convolution of 1x1 px is a matrix product.
-    "conv": re.compile(r"Convolution|Fully Connected|CONV_2D"),
+    "conv": (_CONV,),
     # Kernels that XNNPACK has no depthwise form for run as grouped convolutions.
-    "depthwise": re.compile(r"Convolution|DEPTHWISE_CONV_2D"),
-    "mean": re.compile(r"Mean|Pooling|MEAN"),
-    "dense": re.compile(r"Fully Connected|FULLY_CONNECTED"),
-    "add": re.compile(r"Add|ADD"),
-    "convert": re.compile(r"Convert|QUANTIZE"),
+    "depthwise": (re.compile(r"Convolution|DEPTHWISE_CONV_2D"),),
+    "mean": (_MEAN,),
+    "global_average": (_MEAN,),
+    "global_max": (re.compile(r"Max Pooling|MAX_POOL_2D"),),
+    "average_pool": (re.compile(r"Average Pooling|AVERAGE_POOL_2D"),),
+    "max_pool": (re.compile(r"Max Pooling|MAX_POOL_2D"),),
+    "dense": (re.compile(r"Fully Connected|FULLY_CONNECTED"),),
+    "add": (_ADD,),
+    "multiply": (_MULTIPLY,),
+    "relu": (re.compile(r"Clamp|ReLU|RELU"),),
+    "relu6": (re.compile(r"Clamp|ReLU|RELU6"),),
+    "hard_swish": (re.compile(r"HardSwish|HARD_SWISH"),),
+    "hard_sigmoid": (_ADD, _MULTIPLY),
+    "sigmoid": (re.compile(r"Sigmoid|LOGISTIC"),),
+    "pad": (re.compile(r"Pad|PAD"),),
+    "convert": (re.compile(r"Convert|QUANTIZE"),),
 }
 #: what moves values, and belongs to the layer before it
 _MOVES = re.compile(r"Reshape|Copy|Transpose|RESHAPE")
@@ -44,29 +59,37 @@ def operators_of_kernels(operators: Sequence[Operator], kinds: Sequence[str]) ->
     Raises:
         ProfileMismatch: a kernel is none of the next layer's, or there are too few or too many.
     """
-    layers = [
-        (index, layer) for index, operator in enumerate(operators) for layer in layers_of(operator)
+    expected = [
+        (index, layer, pattern)
+        for index, operator in enumerate(operators)
+        for layer in operator.layers
+        for pattern in _patterns(layer)
     ]
     found: list[int] = []
-    following = iter(layers)
     done = 0
     for kind in kinds:
         if _MOVES.search(kind):
-            found.append(layers[max(0, done - 1)][0])
+            found.append(expected[max(0, done - 1)][0])
             continue
-        index, layer = next(following, (None, None))
-        if index is None or layer is None:
-            raise _too(kinds, layers, "more")
-        if not _KERNELS[layer.kind].search(kind):
+        if done == len(expected):
+            raise _too(kinds, len(expected), "more")
+        index, layer, pattern = expected[done]
+        if not pattern.search(kind):
             raise ProfileMismatch(
                 f"the profile shows a kernel {kind!r} where layer {layer.name} of "
                 f"{operators[index].key} ran; measure this target with the method `isolated`"
             )
         found.append(index)
         done += 1
-    if done < len(layers):
-        raise _too(kinds, layers, "fewer")
+    if done < len(expected):
+        raise _too(kinds, len(expected), "fewer")
     return tuple(found)
+
+
+def _patterns(layer: Layer) -> tuple[re.Pattern[str], ...]:
+    if layer.kind not in _KERNELS:
+        raise UnknownLayer("the reader of profiles", layer.kind, layer.name)
+    return _KERNELS[layer.kind]
 
 
 def times_of(
@@ -110,9 +133,9 @@ def summed(
     return times
 
 
-def _too(kinds: Sequence[str], layers: Sequence[tuple[int, Layer]], how: str) -> ProfileMismatch:
+def _too(kinds: Sequence[str], expected: int, how: str) -> ProfileMismatch:
     return ProfileMismatch(
-        f"the profile shows {how} kernels ({len(kinds)}) than the network has layers "
-        f"({len(layers)}): the runtime fuses them, or does not look into its delegate; "
+        f"the profile shows {how} kernels ({len(kinds)}) than the network's layers need "
+        f"({expected}): the runtime fuses them, or does not look into its delegate; "
         "measure this target with the method `isolated`"
     )

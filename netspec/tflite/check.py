@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from netspec.errors import EncodingError
-from netspec.layers import INPUT, ActivationRange, Layer, LayerWeights, Parameters, layers_of
+from netspec.layers import INPUT, ActivationRange, Layer, LayerWeights, Parameters
 from netspec.operators import Convert, Operator
 
 #: flatbuffers' offsets are 32 bits, signed: less than 2 GiB, bytes
@@ -47,7 +47,7 @@ def check_size(operators: Sequence[Operator]) -> None:
     held = sum(
         math.prod(layer.weight_shape) * (1 if operator.precision == "int8" else 4)
         for operator in operators
-        for layer in layers_of(operator)
+        for layer in operator.layers
         if layer.has_weights
     )
     if held >= _LARGEST_FILE:

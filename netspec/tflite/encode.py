@@ -7,51 +7,40 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from netspec.errors import EncodingError
-from netspec.layers import INPUT, Float32Array, Layer, Parameters, layer_name, layers_of
-from netspec.operators import Activation, Convert, Operator, Precision
+from netspec.layers import (
+    INPUT,
+    ActivationRange,
+    Float32Array,
+    Layer,
+    Parameters,
+    layer_name,
+    walk,
+)
+from netspec.operators import Convert, Operator, Precision
 from netspec.quantization import (
+    FIXED_RANGES,
+    INT8_MAX,
     INT8_MIN,
     Affine,
     affine_of,
+    keeps_scale,
     quantize_bias,
     quantize_weight,
     weight_scales,
 )
+from netspec.tflite.builtins import (
+    DEQUANTIZE_HALF,
+    QUANTIZE,
+    Builtin,
+    addition,
+    builtin_of,
+    multiplication,
+)
 from netspec.tflite.check import check_chain, check_size, checked_range, checked_weights
-from netspec.tflite.graph import Graph
+from netspec.tflite.graph import Constant, Graph
 from netspec.tflite.seeded_weights import seeded_parameters
-
-_FUSED: dict[Activation | None, int] = {
-    None: schema.ActivationFunctionType.NONE,
-    "relu": schema.ActivationFunctionType.RELU,
-    "relu6": schema.ActivationFunctionType.RELU6,
-}
-#: versions of the builtin operators that first took (float32, int8) tensors; those of
-#: conversions are (from int8, to int8). Source: `op_version.cc` of TensorFlow Lite.
-_VERSIONS = {
-    schema.BuiltinOperator.CONV_2D: (1, 3),
-    schema.BuiltinOperator.DEPTHWISE_CONV_2D: (1, 3),
-    schema.BuiltinOperator.FULLY_CONNECTED: (1, 4),
-    schema.BuiltinOperator.MEAN: (1, 2),
-    schema.BuiltinOperator.ADD: (1, 2),
-    schema.BuiltinOperator.QUANTIZE: (1, 1),
-    schema.BuiltinOperator.DEQUANTIZE: (2, 2),
-}
-_QUANTIZE = (
-    schema.BuiltinOperator.QUANTIZE,
-    schema.BuiltinOptions.QuantizeOptions,
-    schema.QuantizeOptionsT(),
-)
-_DEQUANTIZE = (
-    schema.BuiltinOperator.DEQUANTIZE,
-    schema.BuiltinOptions.DequantizeOptions,
-    schema.DequantizeOptionsT(),
-)
-#: version of DEQUANTIZE that first took float16 tensors
-_DEQUANTIZE_HALF = 3
 
 
 @dataclass(frozen=True)
@@ -125,43 +114,93 @@ class _Encoding:
     def run(self, operators: Sequence[Operator]) -> bytes:
         first = operators[0]
         shape = (1, first.input_size, first.input_size, first.in_channels)
-        begin = self._activation(INPUT, shape, _entering_precision(first))
+        begin = self._activation(INPUT, shape, self._observed(INPUT, _entering_precision(first)))
         tensor = begin
         if self.options.codes == "uint8":
             begin = self._unsigned(tensor, f"{INPUT}/uint8")
-            self._convert(begin.index, tensor.index)
+            self._builtin(QUANTIZE, [begin], tensor)
         for index, operator in enumerate(operators):
-            entering = tensor
-            for layer in layers_of(operator):
-                name = layer_name(index, layer)
-                tensor = self._layer(name, layer, operator.precision, tensor, entering)
+
+            def layer_of(
+                layer: Layer,
+                sources: Sequence[_Tensor],
+                index: int = index,
+                precision: Precision = operator.precision,
+            ) -> _Tensor:
+                return self._layer(layer_name(index, layer), layer, precision, sources)
+
+            tensor = walk(operator.layers, tensor, layer_of)
         end = tensor
         if self.options.codes == "uint8":
             end = self._unsigned(tensor, "output/uint8")
-            self._convert(tensor.index, end.index)
+            self._builtin(QUANTIZE, [tensor], end)
         return self.graph.finish(begin.index, end.index, self.options.metadata)
 
     def _layer(
-        self, name: str, layer: Layer, precision: Precision, source: _Tensor, entering: _Tensor
+        self, name: str, layer: Layer, precision: Precision, sources: Sequence[_Tensor]
     ) -> _Tensor:
-        """Add one layer; `entering` is the operator's own input, the other term of an `add`."""
-        inputs = [source.index]
+        """Add one layer."""
+        shape, inputs = sources[0].shape, [*sources]
         if layer.has_weights:
-            inputs += self._constants(name, layer, source)
-        elif layer.kind == "add":
-            inputs.append(entering.index)
-        elif layer.kind == "mean":
-            axes = np.array([1, 2], np.int32)
-            inputs.append(self.graph.add_constant(f"{name}/axes", axes))
-        output = self._activation(name, _output_shape(layer, source.shape), precision)
-        code, options_type, options = _builtin(layer, precision)
-        version = _VERSIONS[code][int(precision == "int8")]
-        self.graph.add_operator(code, version, inputs, output.index, options_type, options)
+            inputs += self._constants(name, layer, sources[0])
+        elif layer.kind in ("mean", "global_average"):
+            inputs.append(self._constant(f"{name}/axes", np.array([1, 2], np.int32)))
+        elif layer.kind == "pad":
+            around = np.array([(0, 0), layer.padding, layer.padding, (0, 0)], np.int32)
+            inputs.append(self._constant(f"{name}/paddings", around))
+        if keeps_scale(layer):
+            affine = sources[0].affine
+        elif precision == "int8" and layer.kind in FIXED_RANGES:
+            affine = affine_of(FIXED_RANGES[layer.kind])
+        else:
+            affine = self._observed(name, precision)
+        if layer.kind == "hard_sigmoid":
+            return self._hard_sigmoid(name, precision, sources[0], affine)
+        output = self._activation(name, _output_shape(layer, shape), affine)
+        self._builtin(builtin_of(layer, shape[1], precision), inputs, output)
         return output
 
-    def _activation(self, name: str, shape: tuple[int, ...], precision: Precision) -> _Tensor:
-        affine = affine_of(checked_range(name, self.parameters)) if precision == "int8" else None
+    def _hard_sigmoid(
+        self, name: str, precision: Precision, x: _Tensor, affine: Affine | None
+    ) -> _Tensor:
+        """Add relu6(x + 3) / 6, as converters write it."""
+        six = None if affine is None else affine_of(ActivationRange(0.0, 6.0))
+        cut = self._activation(f"{name}/relu6", x.shape, six)
+        output = self._activation(name, x.shape, affine)
+        three = self._number(f"{name}/three", 3.0, precision)
+        sixth = self._number(f"{name}/sixth", 1 / 6, precision)
+        self._builtin(addition(precision, "relu6"), [x, three], cut)
+        self._builtin(multiplication(precision), [cut, sixth], output)
+        return output
+
+    def _observed(self, name: str, precision: Precision) -> Affine | None:
+        return affine_of(checked_range(name, self.parameters)) if precision == "int8" else None
+
+    def _activation(self, name: str, shape: tuple[int, ...], affine: Affine | None) -> _Tensor:
         return _Tensor(self.graph.add_activation(name, shape, affine), shape, affine)
+
+    def _constant(
+        self, name: str, data: Constant, scales: Float32Array | None = None, axis: int = 0
+    ) -> _Tensor:
+        index = self.graph.add_constant(name, data, scales, axis)
+        return _Tensor(index, data.shape, None)
+
+    def _number(self, name: str, value: float, precision: Precision) -> _Tensor:
+        """A positive number that is added to, or multiplies, a whole tensor."""
+        if precision == "float32":
+            return self._constant(name, np.array([value], np.float32))
+        scale = np.array([value / INT8_MAX], np.float32)
+        return self._constant(name, np.array([INT8_MAX], np.int8), scale)
+
+    def _builtin(self, builtin: Builtin, inputs: Sequence[_Tensor], output: _Tensor) -> None:
+        self.graph.add_operator(
+            builtin.code,
+            builtin.version,
+            [tensor.index for tensor in inputs],
+            output.index,
+            builtin.options_type,
+            builtin.options,
+        )
 
     def _unsigned(self, signed: _Tensor, name: str) -> _Tensor:
         """A tensor of the same reals whose codes are uint8."""
@@ -174,30 +213,22 @@ class _Encoding:
         index = self.graph.add_activation(name, signed.shape, shifted, unsigned=True)
         return _Tensor(index, signed.shape, shifted)
 
-    def _convert(self, source: int, output: int) -> None:
-        code, kind, options = _QUANTIZE
-        self.graph.add_operator(code, _VERSIONS[code][1], [source], output, kind, options)
-
-    def _constants(self, name: str, layer: Layer, source: _Tensor) -> list[int]:
+    def _constants(self, name: str, layer: Layer, source: _Tensor) -> list[_Tensor]:
         """Add the layer's weight and bias."""
         given = checked_weights(name, layer, self.parameters)
-        add = self.graph.add_constant
         if source.affine is None:
-            if self.options.half_weights:
-                return [
-                    self._half(f"{name}/weight", given.weight),
-                    self._half(f"{name}/bias", given.bias),
-                ]
+            add = self._half if self.options.half_weights else self._constant
             return [add(f"{name}/weight", given.weight), add(f"{name}/bias", given.bias)]
         axis = layer.channel_axis
         scales = weight_scales(given.weight, axis)
+        weight = quantize_weight(given.weight, scales, axis)
         bias = quantize_bias(given.bias, source.affine.scale, scales)
         return [
-            add(f"{name}/weight", quantize_weight(given.weight, scales, axis), scales, axis),
-            add(f"{name}/bias", bias, np.float32(source.affine.scale) * scales),
+            self._constant(f"{name}/weight", weight, scales, axis),
+            self._constant(f"{name}/bias", bias, np.float32(source.affine.scale) * scales),
         ]
 
-    def _half(self, name: str, data: Float32Array) -> int:
+    def _half(self, name: str, data: Float32Array) -> _Tensor:
         """Add a constant as float16 with the DEQUANTIZE that makes it float32."""
         with np.errstate(over="ignore"):
             half = data.astype(np.float16)
@@ -205,37 +236,14 @@ class _Encoding:
             raise EncodingError(
                 f"{name} has numbers beyond 65504, the greatest float16; keep float32 weights"
             )
-        stored = self.graph.add_constant(f"{name}/float16", half)
-        expanded = self.graph.add_activation(name, data.shape, None)
-        code, kind, options = _DEQUANTIZE
-        self.graph.add_operator(code, _DEQUANTIZE_HALF, [stored], expanded, kind, options)
+        stored = self._constant(f"{name}/float16", half)
+        expanded = self._activation(name, data.shape, None)
+        self._builtin(DEQUANTIZE_HALF, [stored], expanded)
         return expanded
 
 
 def _output_shape(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
-    if layer.kind in ("mean", "dense"):
+    if layer.is_flat:
         return (1, layer.out_channels)
-    side = -(-shape[1] // layer.stride)
+    side = layer.output_side(shape[1])
     return (1, side, side, layer.out_channels)
-
-
-def _builtin(layer: Layer, precision: Precision) -> tuple[int, int, object]:
-    """The layer's builtin operator with the type and value of its options."""
-    operators, options = schema.BuiltinOperator, schema.BuiltinOptions
-    same, fused = schema.Padding.SAME, _FUSED[layer.activation]
-    match layer.kind:
-        case "conv":
-            conv = schema.Conv2DOptionsT(same, layer.stride, layer.stride, fused)
-            return operators.CONV_2D, options.Conv2DOptions, conv
-        case "depthwise":
-            depthwise = schema.DepthwiseConv2DOptionsT(same, layer.stride, layer.stride, 1, fused)
-            return operators.DEPTHWISE_CONV_2D, options.DepthwiseConv2DOptions, depthwise
-        case "dense":
-            dense = schema.FullyConnectedOptionsT(fused)
-            return operators.FULLY_CONNECTED, options.FullyConnectedOptions, dense
-        case "mean":
-            return operators.MEAN, options.ReducerOptions, schema.ReducerOptionsT(keepDims=False)
-        case "add":
-            return operators.ADD, options.AddOptions, schema.AddOptionsT(fused)
-        case "convert":
-            return _QUANTIZE if precision == "int8" else _DEQUANTIZE

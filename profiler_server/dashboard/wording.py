@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netspec.errors import InvalidSpec
-from netspec.operators import operator_from_key
+from netspec.operators import Operator, operator_from_key
 from profiler_server.subjects.shapes import Shape
 
 
@@ -23,21 +23,36 @@ def precision(known: str | None, kind: str) -> str:
     return known or ("as in the file" if kind == "model" else "mixed")
 
 
-def sizes(shape: Shape) -> str:
+def sizes(of: Shape | Operator) -> str:
     """Input and output: side in px and channels."""
-    before = f"{shape.input_size}²×{shape.in_channels}"  # noqa: RUF001 - a sign
-    return f"{before} → {shape.output_size}²×{shape.out_channels}"  # noqa: RUF001 - a sign
+    before = f"{of.input_size}²×{of.in_channels}"  # noqa: RUF001 - a sign
+    return f"{before} → {of.output_size}²×{of.out_channels}"  # noqa: RUF001 - a sign
 
 
 def manner(shape: Shape) -> str:
-    """What else tells a row's operators from another row's, empty for the usual."""
+    """What else tells a row's MBConvs from another row's, empty for the usual."""
     could_add = shape.stride == 1 and shape.in_channels == shape.out_channels
-    parts = [
-        f"stride {shape.stride}" if shape.stride > 1 else "",
-        "no residual" if shape.kind == "mbconv" and could_add and not shape.residual else "",
-        shape.activation if shape.activation not in (None, "relu6") else "",
-    ]
-    return ", ".join(part for part in parts if part)
+    parts = (
+        _option("stride", shape.stride),
+        _option("residual", shape.residual or not could_add),
+        _option("activation", shape.activation or "relu6"),
+    )
+    return ", ".join(filter(None, parts))
+
+
+def _option(name: str, value: object) -> str:
+    """A field of an operator in words, empty where it is usual."""
+    words = name.replace("_", " ")
+    match name, value:
+        case ("stride", 1) | ("activation", "relu6"):
+            return ""
+        case "residual", _:
+            return "" if value else "no residual"
+        case "activation", _:
+            return str(value).replace("_", " ")
+        case _, bool():
+            return words if value else f"no {words}"
+    return f"{words} {value}"
 
 
 def subject_title(name: str) -> str:
@@ -46,11 +61,11 @@ def subject_title(name: str) -> str:
         operator = operator_from_key(name)
     except InvalidSpec:
         return name
-    shape = Shape.of(operator)
-    columns = (
-        f"{word} {getattr(operator, word)}"
-        for word in ("kernel", "expand")
-        if hasattr(operator, word)
-    )
-    kind = "MBConv" if shape.kind == "mbconv" else shape.kind.capitalize()
-    return ", ".join(part for part in (f"{kind} {sizes(shape)}", *columns, manner(shape)) if part)
+    options = {field: getattr(operator, field) for field in operator.key_fields}
+    if "residual" in options and (operator.input_size, operator.in_channels) != (
+        operator.output_size,
+        operator.out_channels,
+    ):
+        del options["residual"]
+    words = (_option(field, value) for field, value in options.items())
+    return ", ".join([f"{operator.title} {sizes(operator)}", *filter(None, words)])

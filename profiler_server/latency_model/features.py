@@ -5,21 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 
-from netspec.operators import (
-    Classifier,
-    Convert,
-    HeadConv,
-    MBConv,
-    Operator,
-    Precision,
-    StemConv,
-)
+from netspec.errors import UnknownLayer
+from netspec.layers import LayerKind, sized
+from netspec.operators import Operator, Precision
 from profiler_server.latency_model.design import Array, OperatorPrice, Priced
 
 _BYTES: dict[Precision, int] = {"float32": 4, "int8": 1}
+#: kinds whose output takes the place of their first input: it moves no values
+_IN_PLACE: frozenset[LayerKind] = frozenset(
+    ("add", "multiply", "relu", "relu6", "hard_swish", "hard_sigmoid", "sigmoid")
+)
+#: kinds whose layers are counted; these are all
+_KINDS: tuple[LayerKind, ...] = get_args(LayerKind)
 #: names of the columns of `features`
 COLUMNS = (
     "log pointwise MACs",
@@ -29,13 +30,9 @@ COLUMNS = (
     "log widest channels",
     "log output side",
     "stride 2",
-    "residual",
     "log kernel",
     "kernel 7 and beyond",
-    "stem",
-    "head",
-    "classifier",
-    "convert",
+    *(f"{kind} layers" for kind in _KINDS),
 )
 #: kernels from here on leave the fast paths of common runtimes
 _LARGE_KERNEL = 7
@@ -45,7 +42,7 @@ _LARGE_KERNEL = 7
 class Work:
     """What one run of an operator does."""
 
-    #: multiply-accumulates of dense and 1x1 convolutions and of the classifier
+    #: multiply-accumulates of all but depthwise convolutions
     pointwise_macs: int
     #: of the depthwise convolution
     depthwise_macs: int
@@ -60,40 +57,32 @@ class Work:
 
 
 def work(operator: Operator) -> Work:
-    """The operator's work, counted from its shapes; biases are left out."""
-    area_in, area_out = operator.input_size**2, operator.output_size**2
-    ins, outs = operator.in_channels, operator.out_channels
-    ends = area_in * ins + area_out * outs
-    match operator:
-        case MBConv():
-            middle = operator.middle_channels
-            taps = operator.kernel**2 * middle
-            expansion = ins * middle if operator.expand > 1 else 0
-            inner = area_in * middle * (2 if operator.expand > 1 else 0) + 2 * area_out * middle
-            return Work(
-                pointwise_macs=area_in * expansion + area_out * middle * outs,
-                depthwise_macs=area_out * taps,
-                weights=expansion + taps + middle * outs,
-                activations=ends + inner + (area_in * ins if operator.residual else 0),
-            )
-        case StemConv():
-            taps = operator.kernel**2 * ins * outs
-            return Work(area_out * taps, 0, taps, ends)
-        case HeadConv():
-            return Work(area_in * ins * outs, 0, ins * outs, ends)
-        case Classifier():
-            return Work(ins * outs, 0, ins * outs, ends)
-        case Convert():
-            return Work(0, 0, 0, ends)
+    """The operator's work, counted layer by layer; biases are left out.
+
+    Raises:
+        UnknownLayer: a layer is of a kind that nobody has counted.
+    """
+    pointwise = depthwise = weights = activations = 0
+    for layer, before, after in sized(operator.layers, operator.input_size):
+        if layer.kind not in _KINDS:
+            raise UnknownLayer("the latency model", layer.kind, layer.name)
+        parameters = math.prod(layer.weight_shape) if layer.has_weights else 0
+        weights += parameters
+        if layer.kind == "depthwise":
+            depthwise += after**2 * parameters
+        else:
+            pointwise += after**2 * parameters
+        if layer.kind == "add":
+            activations += after**2 * layer.out_channels
+        elif layer.kind not in _IN_PLACE:
+            activations += before**2 * layer.in_channels + after**2 * layer.out_channels
+    return Work(pointwise, depthwise, weights, activations)
 
 
 def group(operator: Operator) -> str:
-    """Operators whose entries are off together: those of one kind and kernel size."""
-    match operator:
-        case MBConv():
-            return f"mbconv kernel {operator.kernel}"
-        case _:
-            return operator.kind
+    """Operators whose entries are off together: those of one kind and depthwise kernel."""
+    kernels = [layer.kernel for layer in operator.layers if layer.kind == "depthwise"]
+    return f"{operator.kind} kernel {max(kernels)}" if kernels else operator.kind
 
 
 def weight_bytes(operator: Operator) -> int:
@@ -118,20 +107,18 @@ def features(operators: Sequence[Operator]) -> Array:
 
 
 def _row(operator: Operator) -> tuple[float, ...]:
-    does = work(operator)
-    size = _BYTES[operator.precision]
-    widest = operator.middle_channels if isinstance(operator, MBConv) else operator.out_channels
-    kernel = getattr(operator, "kernel", 1)
+    does, layers = work(operator), operator.layers
+    kinds = [layer.kind for layer in layers]
+    kernel = operator.largest_kernel
     return (
         math.log1p(does.pointwise_macs),
         math.log1p(does.depthwise_macs),
         math.log1p(weight_bytes(operator)),
-        math.log1p(does.activations * size),
-        math.log(widest),
+        math.log1p(does.activations * _BYTES[operator.precision]),
+        math.log(max(layer.out_channels for layer in layers)),
         math.log(operator.output_size),
-        float(getattr(operator, "stride", 1) == 2),  # noqa: PLR2004
-        float(getattr(operator, "residual", False)),
+        float(operator.total_stride > 1),
         math.log(kernel),
         float(kernel >= _LARGE_KERNEL),
-        *(float(isinstance(operator, kind)) for kind in (StemConv, HeadConv, Classifier, Convert)),
+        *(float(kinds.count(kind)) for kind in _KINDS),
     )

@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Self, get_args
 
-from netspec.operators import PRECISIONS, Activation, MBConv, Operator, Precision, StemConv
+from netspec.operators import PRECISIONS, Activation, Operator, Precision
 
-Kind = Literal["mbconv", "stem", "head", "classifier", "convert"]
+#: kinds with a digit of their own; MBConvs make the grid, all others a list
+Kind = Literal["mbconv", "stem", "head", "classifier", "convert", "other"]
 
 _KINDS: tuple[Kind, ...] = get_args(Kind)
+_OTHER: Kind = "other"
 _ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 _LARGEST_SIDE = 4096
 #: how many digits a shape's text has
@@ -42,12 +44,12 @@ class Shape:
         """The operator's shape."""
         return cls(
             precision=operator.precision,
-            kind=operator.kind,
+            kind=next((kind for kind in _KINDS if kind == operator.kind), _OTHER),
             input_size=operator.input_size,
-            stride=operator.stride if isinstance(operator, StemConv | MBConv) else 1,
+            stride=operator.total_stride,
             in_channels=operator.in_channels,
             out_channels=operator.out_channels,
-            residual=isinstance(operator, MBConv) and operator.residual,
+            residual=operator.adds_input,
             activation=getattr(operator, "activation", None),
         )
 
@@ -90,8 +92,8 @@ class Shape:
 
     @property
     def output_size(self) -> int:
-        """Side of the output, px (SAME padding; a classifier pools to one)."""
-        return 1 if self.kind == "classifier" else -(-self.input_size // self.stride)
+        """Side of an MBConv's output, px (SAME padding)."""
+        return -(-self.input_size // self.stride)
 
 
 def precision_of(text: str) -> Precision:

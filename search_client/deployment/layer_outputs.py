@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from netspec.layers import Float32Array
+from netspec.layers import Float32Array, layer_name
 from search_client.networks.layers import FloatNetwork, OperatorModule
 from search_client.quantization.network import QuantizedNetwork, QuantizedOperator
 
@@ -46,11 +46,7 @@ def _named_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     if not isinstance(model, FloatNetwork | QuantizedNetwork):
         raise TypeError(f"expected a float or quantized network, got {type(model).__name__}")
     for index, operator in enumerate(model.operators):
-        if isinstance(operator, QuantizedOperator):
-            layers = operator.layers.items()
-        elif isinstance(operator, OperatorModule):
-            layers = operator.chain.named_children()  # type: ignore[assignment]
-            if operator.residual:
-                yield f"{index}.add", operator
-        for name, module in layers:
-            yield f"{index}.{name}", module
+        held = cast("OperatorModule | QuantizedOperator", operator)
+        modules = held.chain if isinstance(held, OperatorModule) else held.layers
+        for layer in held.graph:
+            yield layer_name(index, layer), modules[layer.name]

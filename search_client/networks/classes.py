@@ -15,7 +15,6 @@ from torch import Tensor
 
 from netspec.errors import UserError
 from netspec.networks import Network
-from netspec.operators import Classifier
 from search_client.networks.layers import DenseLayer, FloatNetwork, norm_eps, set_norm_eps
 
 BACKGROUND = "background"
@@ -97,17 +96,22 @@ def with_classes(
 
 def classifier_of(model: FloatNetwork) -> DenseLayer:
     """The fully connected layer at the end of a network."""
-    return cast("DenseLayer", model.operators[-1].get_submodule("chain.dense"))
+    return cast("DenseLayer", model.get_submodule(_dense_path(model.network)))
+
+
+def _dense_path(network: Network) -> str:
+    operators = network.operators
+    return f"operators.{len(operators) - 1}.chain.{operators[-1].layers[-1].name}"
 
 
 def _with_classifier(model: FloatNetwork, weight: Tensor, bias: Tensor) -> FloatNetwork:
     network = model.network
-    last = cast("Classifier", network.operators[-1])
-    replaced = Classifier(**{**last.model_dump(), "out_channels": len(bias)})
+    last = network.operators[-1]
+    replaced = type(last)(**{**last.model_dump(), "out_channels": len(bias)})
     changed = Network(name=network.name, operators=(*network.operators[:-1], replaced))
     result = FloatNetwork(changed, classifier_of(model).dropout)
     state = model.state_dict()
-    dense = f"operators.{len(network.operators) - 1}.chain.dense"
+    dense = _dense_path(network)
     state |= {f"{dense}.weight": weight, f"{dense}.bias": bias}
     result.load_state_dict(state)
     set_norm_eps(result, norm_eps(model))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import cast
 
@@ -12,15 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from netspec.layers import (
+    INPUT,
     Float32Array,
     Layer,
     LayerWeights,
     layer_name,
-    layers_of,
     same_padding,
+    walk,
 )
 from netspec.networks import Network
-from netspec.operators import Activation, Operator
+from netspec.operators import Operator
+from search_client.networks.weightless import activate, weightless
 
 #: Source: ProxylessNAS, its released training code.
 NORM_EPS = 1e-3
@@ -33,14 +34,6 @@ _TFLITE_AXES = {"conv": (0, 2, 3, 1), "depthwise": (1, 2, 3, 0), "dense": (0, 1)
 def channels_last(x: Tensor) -> Tensor:
     """The same [N, C, H, W] laid out NHWC, in which convolutions train up to twice as fast."""
     return x.contiguous(memory_format=torch.channels_last)
-
-
-def activate(x: Tensor, activation: Activation | None, *, inplace: bool = False) -> Tensor:
-    """The fused activation of a layer; None leaves `x` as it is."""
-    if activation is None:
-        return x
-    function = functional.relu6 if activation == "relu6" else functional.relu
-    return function(x, inplace=inplace)
 
 
 def to_tflite_layout(layer: Layer, weight: Tensor) -> Float32Array:
@@ -57,13 +50,20 @@ def to_torch_layout(layer: Layer, weight: Float32Array) -> Tensor:
 
 
 def convolve(x: Tensor, layer: Layer, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """A convolution with SAME padding of `x` [N, C, H, H], without its activation."""
-    before, after = same_padding(x.shape[-1], layer.kernel, layer.stride)
+    """A convolution of `x` [N, C, H, H] as its layer pads it, without its activation."""
+    before, after = layer.padding or same_padding(x.shape[-1], layer.kernel, layer.stride)
     if before != after:
         x = functional.pad(x, (before, after, before, after))
     padding = before if before == after else 0
-    groups = layer.out_channels if layer.kind == "depthwise" else 1
+    groups = layer.out_channels if layer.kind == "depthwise" else layer.groups
     return functional.conv2d(x, weight, bias, layer.stride, padding, groups=groups)
+
+
+def _fresh_weight(layer: Layer) -> nn.Parameter:
+    inputs = 1 if layer.kind == "depthwise" else layer.in_channels // layer.groups
+    weight = nn.Parameter(torch.empty(layer.out_channels, inputs, layer.kernel, layer.kernel))
+    nn.init.kaiming_normal_(weight, mode="fan_out")
+    return weight
 
 
 class ConvLayer(nn.Module):
@@ -72,12 +72,8 @@ class ConvLayer(nn.Module):
     def __init__(self, layer: Layer) -> None:
         super().__init__()
         self.layer = layer
-        inputs = 1 if layer.kind == "depthwise" else layer.in_channels
-        self.weight = nn.Parameter(
-            torch.empty(layer.out_channels, inputs, layer.kernel, layer.kernel)
-        )
+        self.weight = _fresh_weight(layer)
         self.norm = nn.BatchNorm2d(layer.out_channels, eps=NORM_EPS, momentum=NORM_MOMENTUM)
-        nn.init.kaiming_normal_(self.weight, mode="fan_out")
 
     def forward(self, x: Tensor) -> Tensor:
         """The activated output."""
@@ -94,12 +90,22 @@ class ConvLayer(nn.Module):
         return weight, norm.bias.detach().double() - mean.double() * gain
 
 
-class Pool(nn.Module):
-    """Mean over the image: [N, C, H, W] to [N, C]."""
+class BiasedConv(nn.Module):
+    """Convolution with a bias in place of BatchNorm: [N, C, H, H] to [N, C', H', H']."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__()
+        self.layer = layer
+        self.weight = _fresh_weight(layer)
+        self.bias = nn.Parameter(torch.zeros(layer.out_channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The pooled features."""
-        return x.mean((2, 3))
+        """The activated output."""
+        return activate(convolve(x, self.layer, self.weight, self.bias), self.layer.activation)
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Weight [O, I, k, k] and bias [O]."""
+        return self.weight, self.bias
 
 
 class DenseLayer(nn.Linear):
@@ -107,17 +113,52 @@ class DenseLayer(nn.Linear):
 
     def __init__(self, layer: Layer, dropout: float) -> None:
         super().__init__(layer.in_channels, layer.out_channels)
+        self.layer = layer
         self.dropout = dropout
         nn.init.normal_(self.weight, std=0.01)
         nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The logits."""
-        return super().forward(functional.dropout(x, self.dropout, self.training))
+        """The activated output."""
+        y = super().forward(functional.dropout(x, self.dropout, self.training))
+        return activate(y, self.layer.activation)
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Weight [O, I] and bias [O]."""
+        return self.weight, self.bias
+
+
+WeightedModule = ConvLayer | BiasedConv | DenseLayer
+
+
+class WeightlessLayer(nn.Module):
+    """A layer without weights, with its activation."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """The activated output."""
+        return activate(weightless(self.layer, inputs), self.layer.activation)
+
+
+def _module(layer: Layer, dropout: float) -> WeightedModule | WeightlessLayer:
+    if not layer.has_weights:
+        return WeightlessLayer(layer)
+    if layer.kind == "dense":
+        return DenseLayer(layer, dropout)
+    return ConvLayer(layer) if layer.normalised else BiasedConv(layer)
+
+
+def residual_branches(operator: Operator) -> set[str]:
+    """Names of the layers whose output the operator's input is added to."""
+    sums = (one for one in operator.layers if one.kind == "add" and INPUT in one.inputs)
+    return {name for layer in sums for name in layer.inputs} - {INPUT}
 
 
 class OperatorModule(nn.Module):
-    """One operator; its children bear the names of the layers.
+    """One operator; the children of `chain` bear the names of its layers.
 
     A residual operator begins as the identity: the gain of its last BatchNorm is 0.
     Source: Goyal et al., Accurate, Large Minibatch SGD (2017), section 5.1.
@@ -125,29 +166,19 @@ class OperatorModule(nn.Module):
 
     def __init__(self, operator: Operator, dropout: float = 0.0) -> None:
         super().__init__()
-        modules: OrderedDict[str, nn.Module] = OrderedDict()
-        self.residual = False
-        for layer in layers_of(operator):
-            match layer.kind:
-                case "conv" | "depthwise":
-                    modules[layer.name] = ConvLayer(layer)
-                case "mean":
-                    modules[layer.name] = Pool()
-                case "dense":
-                    modules[layer.name] = DenseLayer(layer, dropout)
-                case "add":
-                    self.residual = True
-                case "convert":
-                    pass  # float32 is all that a network in training knows
-        self.chain = nn.Sequential(modules)
-        if self.residual:
-            last = cast("ConvLayer", next(reversed(modules.values())))
-            nn.init.zeros_(last.norm.weight)
+        self.graph = operator.layers
+        self.chain = nn.ModuleDict({layer.name: _module(layer, dropout) for layer in self.graph})
+        for name in residual_branches(operator):
+            branch = self.chain[name]
+            if isinstance(branch, ConvLayer):
+                nn.init.zeros_(branch.norm.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """The operator's output for `x` [N, C, H, W]."""
-        y: Tensor = self.chain(x)
-        return x + y if self.residual else y
+        return walk(self.graph, x, self._layer)
+
+    def _layer(self, layer: Layer, inputs: list[Tensor]) -> Tensor:
+        return cast("Tensor", self.chain[layer.name](*inputs))
 
 
 class FloatNetwork(nn.Module):
@@ -190,20 +221,14 @@ def set_norm_eps(model: nn.Module, eps: Mapping[str, float]) -> None:
 
 def folded_parameters(model: FloatNetwork) -> dict[str, LayerWeights]:
     """The network's weights by layer name, BatchNorm's running statistics folded in."""
-    folded: dict[str, LayerWeights] = {}
-    for index, operator in enumerate(model.network.operators):
-        chain = cast("OperatorModule", model.operators[index]).chain
-        for layer in layers_of(operator):
-            if not layer.has_weights:
-                continue
-            module = chain.get_submodule(layer.name)
-            if isinstance(module, ConvLayer):
-                weight, bias = module.folded()
-            else:
-                dense = cast("DenseLayer", module)
-                weight, bias = dense.weight, dense.bias
-            folded[layer_name(index, layer)] = LayerWeights(
-                weight=to_tflite_layout(layer, weight),
-                bias=bias.detach().cpu().numpy().astype(np.float32),
-            )
-    return folded
+    parameters: dict[str, LayerWeights] = {}
+    for index, module in enumerate(model.operators):
+        operator = cast("OperatorModule", module)
+        for layer in operator.graph:
+            if layer.has_weights:
+                weight, bias = cast("WeightedModule", operator.chain[layer.name]).folded()
+                parameters[layer_name(index, layer)] = LayerWeights(
+                    weight=to_tflite_layout(layer, weight),
+                    bias=bias.detach().cpu().numpy().astype(np.float32),
+                )
+    return parameters

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from netspec.operators import Activation
+from netspec.layers import FusedActivation
 from netspec.quantization import INT8_MAX, INT8_MIN, SMALLEST_SCALE, WEIGHT_MAX
-from search_client.networks.layers import activate
+from search_client.networks.weightless import activate
 from search_client.training.step import NotFinite
 
 #: least and greatest value that an activation lets pass
-LIMITS: dict[Activation | None, tuple[float, float]] = {
+LIMITS: dict[FusedActivation | None, tuple[float, float]] = {
     None: (-torch.inf, torch.inf),
     "relu": (0.0, torch.inf),
     "relu6": (0.0, 6.0),
@@ -32,7 +32,7 @@ class _Activation(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, scale: float, zero_point: int, activation: Activation | None
+        ctx: Any, x: Tensor, scale: float, zero_point: int, activation: FusedActivation | None
     ) -> Tensor:
         least, greatest = INT8_MIN - zero_point, INT8_MAX - zero_point
         low, high = LIMITS[activation]
@@ -50,7 +50,7 @@ class _Activation(Function):
 
 
 def fake_quantize(
-    x: Tensor, scale: Tensor, zero_point: Tensor, activation: Activation | None = None
+    x: Tensor, scale: Tensor, zero_point: Tensor, activation: FusedActivation | None = None
 ) -> Tensor:
     """The activation of `x`, rounded to the int8 codes of an affine range.
 

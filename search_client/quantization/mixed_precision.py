@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from netspec.errors import InvalidSpec
 from netspec.networks import Network
-from netspec.operators import PRECISIONS, Convert, MBConv, Operator, Precision
+from netspec.operators import PRECISIONS, Convert, Operator, Precision
 
 
 def conversion_before(operator: Operator, precision: Precision) -> Convert:
@@ -30,19 +30,17 @@ def with_float_blocks(network: Network, blocks: Collection[int]) -> Network:
 
     Args:
         network: of one precision.
-        blocks: indices of its MBConv operators, counted from 0 among all operators.
+        blocks: indices of its blocks, counted from 0 among all operators.
 
     Raises:
         InvalidSpec: an index is of no block.
     """
     plain = network.with_precision("int8").operators
     wrong = sorted(
-        index
-        for index in blocks
-        if not (0 <= index < len(plain) and isinstance(plain[index], MBConv))
+        index for index in blocks if not (0 <= index < len(plain) and plain[index].place == "block")
     )
     if wrong:
-        able = [index for index, operator in enumerate(plain) if isinstance(operator, MBConv)]
+        able = [index for index, operator in enumerate(plain) if operator.place == "block"]
         raise InvalidSpec(
             f"operators {wrong} of {network.name} are no blocks; those from {able[0]} to "
             f"{able[-1]} can be kept in float32"
@@ -81,7 +79,7 @@ def conversions_of(network: Network) -> tuple[Convert, ...]:
 
 def _borders(operators: tuple[Operator, ...], index: int) -> bool:
     """Whether the precision may change before an operator: a block stands on either side."""
-    return any(isinstance(operators[side], MBConv) for side in (index - 1, index))
+    return any(operators[side].place == "block" for side in (index - 1, index))
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ def _cheapest(
 ) -> tuple[float, tuple[int, ...]] | None:
     """The least sum up to an operator that runs in a precision, and its float32 blocks."""
     own_ms = values_ms.get(operator.with_precision(precision).key)
-    if own_ms is None or (precision == "float32" and not isinstance(operator, MBConv)):
+    if own_ms is None or (precision == "float32" and operator.place != "block"):
         return None
     kept = (index,) if precision == "float32" else ()
     found = []

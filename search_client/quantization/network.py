@@ -25,82 +25,81 @@ from netspec.layers import (
     LayerWeights,
     Parameters,
     layer_name,
-    layers_of,
+    walk,
 )
 from netspec.networks import Network
 from netspec.operators import Convert, Operator
+from netspec.quantization import FIXED_RANGES, keeps_scale
 from search_client.networks.layers import (
     ConvLayer,
-    DenseLayer,
     FloatNetwork,
     OperatorModule,
-    activate,
+    WeightedModule,
     channels_last,
     convolve,
     to_tflite_layout,
 )
+from search_client.networks.weightless import activate, weightless
 from search_client.quantization.fake_quantize import (
+    fake_quantize,
     fake_quantize_bias,
     fake_quantize_folded,
     fake_quantize_weight,
     scales_of,
 )
 from search_client.quantization.pixels import PIXEL_RANGE, PixelInput, fold_normalisation
-from search_client.quantization.ranges import FakeQuantizedActivation
+from search_client.quantization.ranges import Activations, FakeQuantizedActivation
 
 
 class QuantizedLayer(nn.Module):
     """A layer with its activation and, in int8, the range of what leaves it."""
 
-    def __init__(self, layer: Layer, trained: ConvLayer | DenseLayer | None, *, int8: bool) -> None:
+    def __init__(self, layer: Layer, trained: WeightedModule | None, *, int8: bool) -> None:
         super().__init__()
         self.layer = layer
+        self.int8 = int8
         self.norm_frozen = False
-        self.output = FakeQuantizedActivation(layer.activation) if int8 else None
+        #: None in float32, and where the codes are those of the input
+        self.output = _range_of(layer) if int8 else None
         self.norm: nn.BatchNorm2d | None = None
         if trained is not None:
             self.weight = nn.Parameter(trained.weight.detach().clone())
         if isinstance(trained, ConvLayer):
             self.norm = copy.deepcopy(trained.norm)
-        elif isinstance(trained, DenseLayer):
+        elif trained is not None:
             self.bias = nn.Parameter(trained.bias.detach().clone())
 
-    def forward(
-        self, x: Tensor, operator_input: Tensor, input_scale: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
-        """The output, fake-quantized in int8, and the scale of its codes.
+    def forward(self, *inputs: Activations) -> Activations:
+        """The output, fake-quantized in int8.
 
         Args:
-            x: the output of the layer before.
-            operator_input: the input of the operator, which `add` adds.
-            input_scale: of the codes of `x`; None where it has none.
+            inputs: in the order of `Layer.inputs`.
         """
-        match self.layer.kind:
-            case "add":
-                y = x + operator_input
-            case "mean":
-                y = x.mean((2, 3))
-            case "convert":
-                y = x
-            case _:
-                y = self._weighted(x, input_scale)
-        if self.output is None:
-            return activate(y, self.layer.activation), None
-        return cast("tuple[Tensor, Tensor]", self.output(y))
-
-    def _weighted(self, x: Tensor, input_scale: Tensor | None) -> Tensor:
-        if self.norm is not None and self.training and not self.norm_frozen:
-            weight = self.weight if self.output is None else _rounded(self.weight)
-            return cast("Tensor", self.norm(convolve(x, self.layer, weight)))
-        if self.output is None:
-            weight, bias = self.folded()
+        layer, x = self.layer, inputs[0]
+        if layer.has_weights:
+            y = self._weighted(x)
         else:
+            y = weightless(layer, [one.values for one in inputs])
+        if not self.int8:
+            return Activations(activate(y, layer.activation))
+        if self.output is not None:
+            return cast("Activations", self.output(y))
+        scale, zero_point = cast("tuple[Tensor, Tensor]", x[1:])
+        return x._replace(values=fake_quantize(y, scale, zero_point))
+
+    def _weighted(self, x: Activations) -> Tensor:
+        if self.norm is not None and self.training and not self.norm_frozen:
+            weight = _rounded(self.weight) if self.int8 else self.weight
+            return cast("Tensor", self.norm(convolve(x.values, self.layer, weight)))
+        if self.int8:
             gain, bias = self._gain_and_bias()
             weight, scales = fake_quantize_folded(self.weight, gain)
-            bias = fake_quantize_bias(bias, cast("Tensor", input_scale) * scales)
+            bias = fake_quantize_bias(bias, cast("Tensor", x.scale) * scales)
+        else:
+            weight, bias = self.folded()
         if self.layer.kind == "dense":
-            return functional.linear(x, weight, bias)
-        return convolve(x, self.layer, weight, bias)
+            return functional.linear(x.values, weight, bias)
+        return convolve(x.values, self.layer, weight, bias)
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight [O, ...] and bias [O] with the running statistics folded in, differentiable."""
@@ -122,6 +121,14 @@ class QuantizedLayer(nn.Module):
         return LayerWeights(to_tflite_layout(self.layer, weight), bias.detach().cpu().numpy())
 
 
+def _range_of(layer: Layer) -> FakeQuantizedActivation | None:
+    if keeps_scale(layer):
+        return None
+    if layer.kind in FIXED_RANGES:
+        return FakeQuantizedActivation.fixed(FIXED_RANGES[layer.kind])
+    return FakeQuantizedActivation(layer.activation)
+
+
 def _rounded(weight: Tensor) -> Tensor:
     return fake_quantize_weight(weight, scales_of(weight))
 
@@ -131,22 +138,26 @@ class QuantizedOperator(nn.Module):
 
     def __init__(self, operator: Operator, trained: OperatorModule | None) -> None:
         super().__init__()
-        self.layers = nn.ModuleDict()
-        held = {} if trained is None else dict(trained.chain.named_children())
-        for layer in layers_of(operator):
-            module = held.get(layer.name) if layer.has_weights else None
-            self.layers[layer.name] = QuantizedLayer(
-                layer,
-                cast("ConvLayer | DenseLayer | None", module),
-                int8=operator.precision == "int8",
-            )
+        self.graph = operator.layers
+        self.layers = nn.ModuleDict(
+            {
+                layer.name: QuantizedLayer(
+                    layer,
+                    cast("WeightedModule", trained.chain[layer.name])
+                    if trained is not None and layer.has_weights
+                    else None,
+                    int8=operator.precision == "int8",
+                )
+                for layer in self.graph
+            }
+        )
 
-    def forward(self, x: Tensor, input_scale: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """The operator's output, and the scale of its codes where it has any."""
-        y, scale = x, input_scale
-        for layer in self.layers.values():
-            y, scale = layer(y, x, scale)
-        return y, scale
+    def forward(self, x: Activations) -> Activations:
+        """The operator's output."""
+        return walk(self.graph, x, self._layer)
+
+    def _layer(self, layer: Layer, inputs: list[Activations]) -> Activations:
+        return cast("Activations", self.layers[layer.name](*inputs))
 
 
 class QuantizedNetwork(nn.Module):
@@ -169,7 +180,7 @@ class QuantizedNetwork(nn.Module):
         #: None where the stem is float32 and takes normalised images
         self.input = PixelInput() if network.operators[0].precision == "int8" else None
         if self.input is not None:
-            stem = next(self.layers())
+            stem = next(layer for layer in self.layers() if layer.layer.has_weights)
             fold_normalisation(stem.weight, cast("nn.BatchNorm2d", stem.norm))
 
     @classmethod
@@ -186,12 +197,11 @@ class QuantizedNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The logits."""
-        x, scale = channels_last(x), None
-        if self.input is not None:
-            x, scale = self.input(x)
+        x = channels_last(x)
+        flowing = Activations(x) if self.input is None else cast("Activations", self.input(x))
         for operator in self.operators:
-            x, scale = operator(x, scale)
-        return x
+            flowing = operator(flowing)
+        return flowing.values
 
     def layers(self) -> Iterator[QuantizedLayer]:
         """Every layer in order of execution."""

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from netspec.layers import ActivationRange
 from netspec.quantization import affine_of
 from search_client.data.batches import CHANNEL_MEAN, CHANNEL_STD
+from search_client.quantization.ranges import Activations
 
 PIXEL_MAX = 255
 #: the pixel that stands for 0, nearest to the mean of the mean colour
@@ -26,7 +27,8 @@ _STD = float(np.mean(CHANNEL_STD))
 PIXEL_RANGE = ActivationRange(
     -PIXEL_ZERO / (PIXEL_MAX * _STD), (PIXEL_MAX - PIXEL_ZERO) / (PIXEL_MAX * _STD)
 )
-STEP = affine_of(PIXEL_RANGE).scale
+_AFFINE = affine_of(PIXEL_RANGE)
+STEP = _AFFINE.scale
 
 
 class PixelInput(nn.Module):
@@ -40,10 +42,14 @@ class PixelInput(nn.Module):
         self.register_buffer("std", _by_channel(CHANNEL_STD), persistent=False)
 
     @torch.no_grad()
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The real values of the nearest pixels, and their scale."""
+    def forward(self, x: Tensor) -> Activations:
+        """The nearest pixels."""
         pixels = x.mul(self.std).add_(self.mean).mul_(PIXEL_MAX).round_().clamp_(0, PIXEL_MAX)
-        return pixels.sub_(PIXEL_ZERO).mul_(STEP), torch.tensor(STEP, device=x.device)
+        return Activations(
+            pixels.sub_(PIXEL_ZERO).mul_(STEP),
+            torch.tensor(STEP, device=x.device),
+            torch.tensor(_AFFINE.zero_point, dtype=torch.int32, device=x.device),
+        )
 
 
 def _by_channel(values: tuple[float, ...]) -> Tensor:

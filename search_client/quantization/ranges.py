@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple, Self
+
 import torch
 from torch import Tensor, nn
 
-from netspec.layers import ActivationRange
-from netspec.operators import Activation
+from netspec.layers import ActivationRange, FusedActivation
 from netspec.quantization import INT8_MAX, INT8_MIN, SMALLEST_SCALE
 from search_client.quantization.fake_quantize import LIMITS, fake_quantize
 
 #: weight of a new batch in the moving range. Source: TensorFlow's `moving_average_quantize`
 #: keeps 0.999 over many epochs; short finetuning needs a shorter memory.
 MOMENTUM = 0.05
+
+
+class Activations(NamedTuple):
+    """What flows between layers: real values, and the int8 codes that they were rounded to."""
+
+    values: Tensor
+    #: real = scale * (code - zero_point); None for float32
+    scale: Tensor | None = None
+    zero_point: Tensor | None = None
 
 
 def affine_tensors(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,7 +43,7 @@ class FakeQuantizedActivation(nn.Module):
     the activation. It stays in evaluation mode and after `freeze`.
     """
 
-    def __init__(self, activation: Activation | None = None) -> None:
+    def __init__(self, activation: FusedActivation | None = None) -> None:
         super().__init__()
         self.activation = activation
         self.frozen = False
@@ -41,6 +51,15 @@ class FakeQuantizedActivation(nn.Module):
         self.high: Tensor
         self.register_buffer("low", torch.tensor(torch.nan))
         self.register_buffer("high", torch.tensor(torch.nan))
+
+    @classmethod
+    def fixed(cls, held: ActivationRange) -> Self:
+        """A range that no batch moves."""
+        module = cls()
+        module.low.fill_(held.low)
+        module.high.fill_(held.high)
+        module.freeze()
+        return module
 
     def freeze(self) -> None:
         """Keep the range from now on."""
@@ -56,15 +75,16 @@ class FakeQuantizedActivation(nn.Module):
         self.low.copy_(torch.where(first, low, self.low.lerp(low, MOMENTUM)))
         self.high.copy_(torch.where(first, high, self.high.lerp(high, MOMENTUM)))
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """`x`, activated, as int8 represents it; and the scale of its codes.
+    def forward(self, x: Tensor) -> Activations:
+        """`x`, activated, as int8 represents it.
 
         Gradients pass where neither the activation nor the range saturates.
         """
         if self.training and not self.frozen:
             self.observe(x)
         scale, zero_point = affine_tensors(self.low, self.high)
-        return fake_quantize(x, scale, zero_point, self.activation), scale
+        rounded = fake_quantize(x, scale, zero_point, self.activation)
+        return Activations(rounded, scale, zero_point)
 
     def observed(self) -> ActivationRange:
         """The range, widened to hold 0; something must have been observed."""

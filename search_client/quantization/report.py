@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from netspec.client import LatencyTable
 from netspec.networks import Network
-from netspec.operators import MBConv, operator_from_key
+from netspec.operators import operator_from_key
 from netspec.spaces import Space
 from netspec.validation import FrozenModel
 from netspec.wire import Snapshot
@@ -29,7 +29,7 @@ class OperatorPrecisions(FrozenModel):
 
 
 class KernelSummary(FrozenModel):
-    """All MBConv operators of one kernel size."""
+    """All blocks of one kernel size."""
 
     #: px
     kernel: int
@@ -110,7 +110,7 @@ def _both_precisions(values_ms: dict[str, float]) -> list[OperatorPrecisions]:
     rows = []
     for key, int8_ms in values_ms.items():
         operator = operator_from_key(key)
-        if operator.precision != "int8" or operator.kind == "convert":
+        if operator.precision != "int8" or operator.place == "conversion":
             continue
         float32_ms = values_ms.get(operator.with_precision("float32").key)
         if float32_ms is not None:
@@ -122,8 +122,8 @@ def _by_kernel(rows: Sequence[OperatorPrecisions]) -> tuple[KernelSummary, ...]:
     by_kernel: dict[int, list[OperatorPrecisions]] = {}
     for row in rows:
         operator = operator_from_key(row.key)
-        if isinstance(operator, MBConv):
-            by_kernel.setdefault(operator.kernel, []).append(row)
+        if operator.place == "block":
+            by_kernel.setdefault(operator.largest_kernel, []).append(row)
     return tuple(
         KernelSummary(
             kernel=kernel,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from netspec.operators import MBConv, Operator, Precision, StemConv
+from netspec.operators import Operator, Precision
 from search_client.report.content import DeployedModel, NetworkResult, Report
 
 _MOST_DECIMALS = 6
@@ -36,23 +36,12 @@ def signed_percent(value: float) -> str:
     return f"{rounded:+.1f} %" if rounded else "0.0 %"
 
 
-def operator_label(operator: Operator) -> str:
-    """An operator as the papers' figures name it, for instance `MB6 5x5`."""
-    if isinstance(operator, MBConv):
-        return f"MB{operator.expand} {operator.kernel}x{operator.kernel}"
-    if isinstance(operator, StemConv):
-        return f"Conv {operator.kernel}x{operator.kernel}"
-    if operator.kind == "convert":
-        return f"to {operator.precision}"
-    return "Conv 1x1" if operator.kind == "head" else "Pool FC"
-
-
 def shape_label(operator: Operator) -> str:
     """Input side (px), channels and stride, for instance `28 px, 40→80, /2`."""
-    stride = getattr(operator, "stride", 1)
+    stride = operator.total_stride
     return (
         f"{operator.input_size} px, {operator.in_channels}→{operator.out_channels}"
-        f"{', /2' if stride > 1 else ''}"
+        f"{f', /{stride}' if stride > 1 else ''}"
     )
 
 

@@ -1,5 +1,8 @@
 """Outputs of candidates that run without a graph: fewer passes, and small ones.
 
+That is for inverted bottlenecks, whatever operator they come from: expand, depthwise, project, and
+perhaps an addition. Candidates of any other layers run the plain way.
+
 In training mode BatchNorm needs a convolution's whole output before it can normalise it. For a
 pointwise convolution mean and variance of the output follow from mean and covariance of the
 input: Var(W x) = diag(W Cov(x) W'). So BatchNorm folds into the weights beforehand, and all
@@ -21,12 +24,12 @@ from itertools import groupby
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from netspec.layers import Layer, same_padding
-from netspec.operators import Activation
-from search_client.networks.layers import ConvLayer, OperatorModule, activate
+from netspec.layers import INPUT, FusedActivation, Layer, same_padding
+from search_client.networks.layers import ConvLayer, OperatorModule
+from search_client.networks.weightless import activate
 from search_client.supernet.block_input import BlockInput, rows_of
 
 #: most that a group of the middle's channels takes
@@ -35,38 +38,97 @@ GROUP_BYTES = 2**24
 GROUP_CHANNELS = 16
 #: a gain nearer to 0 counts as this: what it scales is as good as constant
 LEAST_GAIN = 1e-12
+#: layers of an inverted bottleneck beside expansion and addition
+_FILTER_AND_PROJECT = 2
 
-_GREATEST: dict[Activation | None, float] = {"relu6": 6.0, "relu": math.inf}
+_GREATEST: dict[FusedActivation | None, float] = {"relu6": 6.0, "relu": math.inf}
+
+
+@dataclass(frozen=True)
+class _Bottleneck:
+    """What inverted bottlenecks must have in common to run as one."""
+
+    #: names of the layers; None: nothing is expanded
+    expand: str | None
+    depthwise: str
+    project: str
+    kernel: int
+    stride: int
+    #: of the expanding and of the depthwise layer
+    activations: tuple[FusedActivation | None, FusedActivation | None]
+    residual: bool
+
+    @classmethod
+    def of(cls, layers: Sequence[Layer]) -> _Bottleneck | None:
+        """What the layers are as an inverted bottleneck; None: something else."""
+        chain = [*layers]
+        residual = chain[-1].kind == "add"
+        if residual and set(chain.pop().inputs) != {INPUT, chain[-1].name}:
+            return None
+        expand = chain.pop(0) if _is_pointwise(chain[0]) else None
+        if len(chain) != _FILTER_AND_PROJECT:
+            return None
+        depthwise, project = chain
+        names = [INPUT, *(layer.name for layer in (expand, depthwise) if layer is not None)]
+        follow = [layer for layer in (expand, depthwise, project) if layer is not None]
+        if (
+            any(layer.inputs != (name,) for layer, name in zip(follow, names, strict=True))
+            or depthwise.kind != "depthwise"
+            or depthwise.padding is not None
+            or depthwise.activation is None
+            or not _is_pointwise(project)
+            or project.activation is not None
+        ):
+            return None
+        return cls(
+            expand=None if expand is None else expand.name,
+            depthwise=depthwise.name,
+            project=project.name,
+            kernel=depthwise.kernel,
+            stride=depthwise.stride,
+            activations=(None if expand is None else expand.activation, depthwise.activation),
+            residual=residual,
+        )
+
+
+def _is_pointwise(layer: Layer) -> bool:
+    window = (layer.kernel, layer.stride, layer.groups)
+    return layer.kind == "conv" and window == (1, 1, 1) and layer.normalised
 
 
 def outputs(modules: Sequence[OperatorModule], given: BlockInput) -> Iterator[Tensor]:
     """What candidates in training mode make of a block's input; statistics stay.
 
-    Neighbours whose kernels are alike run as one, which takes fewer and larger operations.
+    Neighbours of one form run as one, which takes fewer and larger operations.
 
     Args:
-        modules: MBConvs of one block that project.
+        modules: candidates of one block.
         given: the input.
     """
-    for _, alike in groupby(modules, _kind):
-        yield from _together(list(alike), given)
-
-
-def _kind(module: OperatorModule) -> tuple[int, bool]:
-    layers = dict(module.chain.named_children())
-    return cast("ConvLayer", layers["depthwise"]).layer.kernel, "expand" in layers
+    for form, alike in groupby(modules, lambda module: _Bottleneck.of(module.graph)):
+        if form is None:
+            yield from (_plain(module, given.x) for module in alike)
+        else:
+            yield from _together(form, list(alike), given)
 
 
 @torch.no_grad()
-def _together(modules: Sequence[OperatorModule], given: BlockInput) -> list[Tensor]:
-    """Outputs of candidates of one kind."""
-    x, depthwise = given.x, _Layers.of(modules, "depthwise")
-    projections = [module.chain.get_submodule("project") for module in modules]
-    matrices = [cast("ConvLayer", layer).weight.flatten(1).T for layer in projections]
-    side = math.ceil(x.shape[-1] / depthwise.layer.stride)
+def _plain(module: OperatorModule, x: Tensor) -> Tensor:
+    return cast("Tensor", module(x))
+
+
+@torch.no_grad()
+def _together(
+    form: _Bottleneck, modules: Sequence[OperatorModule], given: BlockInput
+) -> list[Tensor]:
+    """Outputs of candidates of one form."""
+    x, depthwise = given.x, _Layers.of(modules, form.depthwise)
+    projections = [cast("ConvLayer", module.chain[form.project]) for module in modules]
+    matrices = [layer.weight.flatten(1).T for layer in projections]
+    side = math.ceil(x.shape[-1] / form.stride)
     places = len(x) * side * side
     results = [x.new_empty(places, matrix.shape[1]) for matrix in matrices]
-    for channels, middle in _middles(modules, depthwise, given):
+    for channels, middle in _middles(form, modules, depthwise, given):
         cut, gain = _normalised(depthwise, channels, middle)
         rows, first = rows_of(cut), 0
         for matrix, result in zip(matrices, results, strict=True):
@@ -76,17 +138,13 @@ def _together(modules: Sequence[OperatorModule], given: BlockInput) -> list[Tens
                 scaled = matrix[low - first : high - first] * gain[here, None]
                 result.addmm_(rows[:, here], scaled, beta=0.0 if low == first else 1.0)
             first += len(matrix)
-    shaped = (result.view(len(x), side, side, -1).permute(0, 3, 1, 2) for result in results)
-    return [
-        _finished(module, cast("ConvLayer", layer).norm, y, x)
-        for module, layer, y in zip(modules, projections, shaped, strict=True)
-    ]
-
-
-def _finished(module: OperatorModule, norm: nn.BatchNorm2d, y: Tensor, x: Tensor) -> Tensor:
-    """A candidate's output from its projection's."""
-    y = functional.batch_norm(y, None, None, norm.weight, norm.bias, training=True, eps=norm.eps)
-    return y.add_(x) if module.residual else y
+    finished = []
+    for layer, result in zip(projections, results, strict=True):
+        norm, y = layer.norm, result.view(len(x), side, side, -1).permute(0, 3, 1, 2)
+        gain, bias = norm.weight, norm.bias
+        y = functional.batch_norm(y, None, None, gain, bias, training=True, eps=norm.eps)
+        finished.append(y.add_(x) if form.residual else y)
+    return finished
 
 
 @dataclass(frozen=True)
@@ -103,7 +161,7 @@ class _Layers:
     @classmethod
     def of(cls, modules: Sequence[OperatorModule], name: str) -> _Layers:
         """The layer of that name."""
-        layers = [cast("ConvLayer", module.chain.get_submodule(name)) for module in modules]
+        layers = [cast("ConvLayer", module.chain[name]) for module in modules]
         first = layers[0]
         if len(layers) == 1:
             return cls(
@@ -119,7 +177,7 @@ class _Layers:
 
 
 def _middles(
-    modules: Sequence[OperatorModule], depthwise: _Layers, given: BlockInput
+    form: _Bottleneck, modules: Sequence[OperatorModule], depthwise: _Layers, given: BlockInput
 ) -> Iterator[tuple[slice, Tensor]]:
     """Groups of channels, and the depthwise convolution's output for each."""
     layer, x = depthwise.layer, given.x
@@ -128,8 +186,8 @@ def _middles(
     # oneDNN pads alike on both sides only; padding the narrow input beforehand costs less.
     beforehand = (0, 0) if padding[0] == padding[1] else padding
     expansion = None
-    if _kind(modules[0])[1]:
-        expansion = _Expansion(_Layers.of(modules, "expand"), given, beforehand)
+    if form.expand is not None:
+        expansion = _Expansion(_Layers.of(modules, form.expand), given, beforehand)
     else:
         x = _padded(x, beforehand)
     per_channel = len(x) * x.shape[2] * x.shape[3] * x.element_size()

@@ -14,28 +14,34 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from netspec.layers import Layer, layers_of
+from netspec.errors import UnknownLayer
+from netspec.layers import Layer, walk
 from netspec.operators import Operator
 from netspec.spaces import Space
 from search_client.networks.layers import (
     NORM_EPS,
+    BiasedConv,
     ConvLayer,
     DenseLayer,
     OperatorModule,
-    activate,
     convolve,
+    residual_branches,
 )
+from search_client.networks.weightless import activate, weightless
 
 
 class _LargestConv(nn.Module):
-    """Weight and BatchNorm of one convolution at its largest; statistics are the batch's."""
+    """Weight and BatchNorm of one convolution at its largest; statistics are the batch's.
+
+    Where no BatchNorm follows, there is the bias alone.
+    """
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         super().__init__()
         inputs = max(1 if one.kind == "depthwise" else one.in_channels for one in layers)
         outputs, kernel = max(one.out_channels for one in layers), max(one.kernel for one in layers)
         self.weight = nn.Parameter(torch.empty(outputs, inputs, kernel, kernel))
-        self.gain = nn.Parameter(torch.ones(outputs))
+        self.gain = nn.Parameter(torch.ones(outputs)) if layers[0].normalised else None
         self.bias = nn.Parameter(torch.zeros(outputs))
         nn.init.kaiming_normal_(self.weight, mode="fan_out")
 
@@ -48,18 +54,24 @@ class _LargestConv(nn.Module):
 
     def forward(self, x: Tensor, layer: Layer) -> Tensor:
         """The activated output [N, out_channels, H', W'] of one slice."""
-        gain, bias = self.gain[: layer.out_channels], self.bias[: layer.out_channels]
-        y = convolve(x, layer, self.kernel(layer))
+        weight, bias = self.kernel(layer), self.bias[: layer.out_channels]
+        if self.gain is None:
+            return activate(convolve(x, layer, weight, bias), layer.activation)
+        y, gain = convolve(x, layer, weight), self.gain[: layer.out_channels]
         y = functional.batch_norm(y, None, None, gain, bias, training=True, eps=NORM_EPS)
         return activate(y, layer.activation)
 
     @torch.no_grad()
     def copy_to(self, module: nn.Module, layer: Layer) -> None:
         """Give a layer of a network of its own this slice."""
-        target = cast("ConvLayer", module)
+        target = cast("ConvLayer | BiasedConv", module)
         target.weight.copy_(self.kernel(layer))
-        target.norm.weight.copy_(self.gain[: layer.out_channels])
-        target.norm.bias.copy_(self.bias[: layer.out_channels])
+        bias = self.bias[: layer.out_channels]
+        if isinstance(target, BiasedConv):
+            target.bias.copy_(bias)
+        else:
+            target.norm.weight.copy_(cast("Tensor", self.gain)[: layer.out_channels])
+            target.norm.bias.copy_(bias)
 
 
 class _LargestDense(nn.Module):
@@ -72,39 +84,56 @@ class _LargestDense(nn.Module):
 
     def forward(self, x: Tensor, layer: Layer) -> Tensor:
         """The logits from the first channels."""
-        weight = self.largest.weight[:, : layer.in_channels]
-        return functional.linear(x, weight, self.largest.bias)
+        return activate(functional.linear(x, *self._slice(layer)), layer.activation)
+
+    def _slice(self, layer: Layer) -> tuple[Tensor, Tensor]:
+        outputs, inputs = layer.out_channels, layer.in_channels
+        return self.largest.weight[:outputs, :inputs], self.largest.bias[:outputs]
 
     @torch.no_grad()
     def copy_to(self, module: nn.Module, layer: Layer) -> None:
         """Give a layer of a network of its own this slice."""
         target = cast("DenseLayer", module)
-        target.weight.copy_(self.largest.weight[:, : layer.in_channels])
-        target.bias.copy_(self.largest.bias)
+        weight, bias = self._slice(layer)
+        target.weight.copy_(weight)
+        target.bias.copy_(bias)
 
 
 class LargestOperator(nn.Module):
     """What all operators at one position of a space are slices of."""
 
     def __init__(self, operators: Iterable[Operator]) -> None:
-        """Draws weights from torch's global generator; all operators are of one kind."""
+        """Draws weights from torch's global generator; layers of one name are of one kind.
+
+        Raises:
+            UnknownLayer: slices of a layer would be no layers of its kind.
+        """
         super().__init__()
         layers: dict[str, list[Layer]] = {}
-        residual = True
+        residual: list[set[str]] = []
         for operator in operators:
-            own = layers_of(operator)
-            residual = residual and any(layer.kind == "add" for layer in own)
-            for layer in own:
-                layers.setdefault(layer.name, []).append(layer)
+            residual.append(residual_branches(operator))
+            for layer in operator.layers:
+                if layer.has_weights:
+                    layers.setdefault(layer.name, []).append(layer)
         self.layers = nn.ModuleDict()
         for name, alike in layers.items():
-            if alike[0].kind in ("conv", "depthwise"):
-                self.layers[name] = _LargestConv(alike)
-            elif alike[0].kind == "dense":
-                self.layers[name] = _LargestDense(alike)
-        if residual:
-            # As in `OperatorModule`: begins as the identity.
-            nn.init.zeros_(cast("_LargestConv", list(self.layers.values())[-1]).gain)
+            kinds = {(one.kind, one.normalised, one.groups) for one in alike}
+            if len(kinds) > 1 or alike[0].groups > 1:
+                raise UnknownLayer("the sharing of weights", _kinds_of(alike), f"layer {name}")
+            largest = _LargestDense if alike[0].kind == "dense" else _LargestConv
+            self.layers[name] = largest(alike)
+        for name in set.intersection(*residual):
+            branch = dict(self.layers.items()).get(name)
+            if isinstance(branch, _LargestConv) and branch.gain is not None:
+                # As in `OperatorModule`: begins as the identity.
+                nn.init.zeros_(branch.gain)
+
+
+def _kinds_of(layers: Sequence[Layer]) -> str:
+    groups = ("in groups" if layer.groups > 1 else "" for layer in layers)
+    kinds = {f"{layer.kind} {how}".strip() for layer, how in zip(layers, groups, strict=True)}
+    return " or ".join(sorted(kinds))
 
 
 class SlicedOperator(nn.Module):
@@ -112,29 +141,26 @@ class SlicedOperator(nn.Module):
 
     def __init__(self, operator: Operator, largest: LargestOperator) -> None:
         super().__init__()
-        self.layers = layers_of(operator)
-        self.residual = any(layer.kind == "add" for layer in self.layers)
+        self.graph = operator.layers
         # In a tuple, so that the parameters are not registered once for every candidate.
         self._largest = (largest,)
 
     def forward(self, x: Tensor) -> Tensor:
         """The operator's output for `x` [N, C, H, W], normalised by the batch."""
-        y = x
-        for layer in self.layers:
-            if layer.kind == "mean":
-                y = y.mean((2, 3))
-            elif layer.kind != "add":
-                y = self._largest[0].layers[layer.name](y, layer)
-        return x + y if self.residual else y
+        return walk(self.graph, x, self._layer)
+
+    def _layer(self, layer: Layer, inputs: list[Tensor]) -> Tensor:
+        if layer.has_weights:
+            return cast("Tensor", self._largest[0].layers[layer.name](inputs[0], layer))
+        return activate(weightless(layer, inputs), layer.activation)
 
     def copy_to(self, module: OperatorModule) -> None:
         """Give an operator of a network of its own this slice's weights."""
-        for layer in self.layers:
+        for layer in self.graph:
             if layer.has_weights:
                 source = self._largest[0].layers[layer.name]
-                cast("_LargestConv | _LargestDense", source).copy_to(
-                    module.chain.get_submodule(layer.name), layer
-                )
+                target = module.chain[layer.name]
+                cast("_LargestConv | _LargestDense", source).copy_to(target, layer)
 
 
 class SharedWeights(nn.Module):

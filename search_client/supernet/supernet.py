@@ -10,7 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from netspec.spaces import Space
-from search_client.networks.layers import OperatorModule, channels_last
+from search_client.networks.layers import (
+    BiasedConv,
+    ConvLayer,
+    OperatorModule,
+    channels_last,
+)
 from search_client.supernet import inactive_paths
 from search_client.supernet.block_input import BlockInput
 from search_client.supernet.shared_weights import SharedWeights
@@ -18,13 +23,9 @@ from search_client.supernet.shared_weights import SharedWeights
 #: standard deviation of the first architecture parameters
 ALPHA_STD = 1e-3
 
-_EXPAND, _DEPTHWISE, _PROJECT = (
-    f"chain.{layer}.weight" for layer in ("expand", "depthwise", "project")
-)
-
 
 @torch.no_grad()
-def align(candidates: Sequence[nn.Module]) -> None:
+def align(candidates: Sequence[OperatorModule]) -> None:
     """Let the candidates of a block begin as one function, that of the smallest.
 
     Larger kernels begin as the smallest kernel within zeros, wider middles as the narrowest
@@ -32,25 +33,34 @@ def align(candidates: Sequence[nn.Module]) -> None:
     a block's output channels mean depends on the choice, and where there is no residual
     nothing behind the block can learn before all its candidates have come to agree. Over ten
     blocks and some hundred steps that is the difference between chance and half the images right.
+
+    Candidates of different layers cannot be one function; those of the same ones are aligned.
     """
-    weights = [dict(candidate.named_parameters()) for candidate in candidates]
-    for expanding in (False, True):
-        group = [held for held in weights if (_EXPAND in held) == expanding]
-        if not group:
-            continue
-        smallest = min(group, key=lambda held: held[_DEPTHWISE].shape[::3])
-        middle, _, _, kernel = smallest[_DEPTHWISE].shape
-        for held in group:
-            if held is smallest:
-                continue
-            margin = (held[_DEPTHWISE].shape[-1] - kernel) // 2
-            window = slice(margin, margin + kernel)
-            held[_DEPTHWISE][:middle].zero_()
-            held[_DEPTHWISE][:middle, :, window, window] = smallest[_DEPTHWISE]
-            held[_PROJECT].zero_()
-            held[_PROJECT][:, :middle] = smallest[_PROJECT]
-            if expanding:
-                held[_EXPAND][:middle] = smallest[_EXPAND]
+    forms: dict[tuple[object, ...], list[list[Tensor]]] = {}
+    for candidate in candidates:
+        form = tuple((layer.name, layer.kind, layer.inputs) for layer in candidate.graph)
+        forms.setdefault(form, []).append(_kernels(candidate))
+    for alike in forms.values():
+        smallest = min(alike, key=lambda weights: sum(weight.numel() for weight in weights))
+        for weights in alike:
+            if weights is not smallest:
+                for weight, core in zip(weights, smallest, strict=True):
+                    _embed(core, weight)
+
+
+def _kernels(candidate: OperatorModule) -> list[Tensor]:
+    """The weights of its convolutions, [O, I, k, k] each."""
+    modules = (candidate.chain[layer.name] for layer in candidate.graph)
+    return [module.weight for module in modules if isinstance(module, ConvLayer | BiasedConv)]
+
+
+def _embed(core: Tensor, weight: Tensor) -> None:
+    """Let the first output channels of a weight be those of a smaller one, within zeros."""
+    outputs, inputs, _, kernel = core.shape
+    margin = (weight.shape[-1] - kernel) // 2
+    window = slice(margin, margin + kernel)
+    weight[:outputs].zero_()
+    weight[:outputs, :inputs, window, window] = core
 
 
 class Supernet(nn.Module):
@@ -77,7 +87,7 @@ class Supernet(nn.Module):
                 for block in space.blocks
             )
             for candidates in self.blocks:
-                align(list(cast("nn.ModuleList", candidates)))
+                align([cast("OperatorModule", one) for one in cast("nn.ModuleList", candidates)])
             self.end = nn.ModuleList(OperatorModule(operator) for operator in space.fixed_end)
         most = max(block.choices for block in space.blocks)
         #: architecture parameters [blocks, most choices]; a block uses its first `choices`

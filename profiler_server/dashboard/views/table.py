@@ -20,7 +20,6 @@ from profiler_server.kit.sql.pages import Page, PageRequest
 from profiler_server.latency_tables.views import grid, grid_repository
 from profiler_server.latency_tables.views.grid import Grid
 from profiler_server.latency_tables.views.grid_repository import Cell, CellFilter
-from profiler_server.subjects.shapes import Shape
 
 #: rows of a page; the most columns that there can be make each of them 96 cells wide
 _SHAPES_A_PAGE = 20
@@ -41,8 +40,8 @@ class TableView:
     grid: Grid
     #: None where no cell is above 0 ms
     scale: HeatScale | None
-    #: operators other than MBConvs, with their shapes
-    others: Page[tuple[Shape, Cell]]
+    #: operators other than MBConvs, with their keys
+    others: Page[tuple[str, Cell]]
     alarm: Alarm | None
     #: where the table is empty: ids of what the target was before an update, newest first
     predecessors: Sequence[str]
@@ -74,7 +73,7 @@ def read(session: Session, target_id: str, form: TableFilter) -> TableView:
         cell_filter=cell_filter,
         grid=blocks,
         scale=HeatScale.of(cell.value_ms for cell in blocks.cells.values()),
-        others=others.with_items([(Shape.parse(cell.shape), cell) for cell in others.items]),
+        others=others,
         alarm=verdicts.alarm(session, target_id),
         predecessors=() if present else predecessors.predecessors(session, target_id),
     )

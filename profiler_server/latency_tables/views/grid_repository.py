@@ -83,15 +83,19 @@ def block_cells(
 
 def other_cells(
     session: Session, target_id: str, cell_filter: CellFilter, page_request: PageRequest
-) -> Page[Cell]:
-    """The filtered entries of operators other than MBConvs, by shape.
+) -> Page[tuple[str, Cell]]:
+    """The filtered entries of operators other than MBConvs with their keys, by shape.
 
     Raises:
         Problem: `invalid-request`: the cursor is not one of this list.
     """
-    query = select(*_CELL).where(*_conditions(target_id, cell_filter, blocks=False))
+    query = (
+        select(SubjectRow.name, *_CELL)
+        .join(SubjectRow, SubjectRow.hash == EntryRow.subject_hash)
+        .where(*_conditions(target_id, cell_filter, blocks=False))
+    )
     page = read_page(session, query, (EntryRow.shape, EntryRow.subject_hash), page_request)
-    return page.with_items([Cell(*row[: len(_CELL)]) for row in page.items])
+    return page.with_items([(row[0], Cell(*row[1 : 1 + len(_CELL)])) for row in page.items])
 
 
 def measured_wholes(

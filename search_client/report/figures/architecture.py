@@ -12,18 +12,18 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from netspec.networks import Network
-from netspec.operators import MBConv, Operator
+from netspec.operators import Operator
 from netspec.spaces import Space
 from search_client.report.figures.canvas import (
     FIXED_COLOUR,
     INK,
     MUTED,
+    block_colour,
     draw,
     operator_colour,
     pixel_axes,
     text_colour_on,
 )
-from search_client.report.wording import operator_label
 
 _LEGEND = 26
 _TALLEST = 150
@@ -102,9 +102,7 @@ def _architecture(name: str, subject: str, steps: Sequence[_Step], scale: Scale)
                 _block(axes, steps[index], (x, middle), widths[index], scale)
                 x += widths[index]
 
-    labels = ", ".join(
-        "skipped" if step.skipped else operator_label(step.operator) for step in steps
-    )
+    labels = ", ".join("skipped" if step.skipped else step.operator.label for step in steps)
     total = sum(gaps) + sum(widths) + 2 * _MARGIN
     return draw(name, f"{subject}, from input to output: {labels}", (total, height), paint)
 
@@ -123,9 +121,9 @@ def _block(axes: Axes, step: _Step, at: tuple[float, float], width: float, scale
         box = Rectangle(corner, width, height, fc="none", ec=MUTED, lw=1.2, ls=(0, (3, 2)))
         text, ink = "skipped", MUTED
     else:
-        colour = _colour(step.operator)
+        colour = operator_colour(step.operator)
         box = Rectangle(corner, width, height, fc=colour)
-        text, ink = operator_label(step.operator), text_colour_on(colour)
+        text, ink = step.operator.label, text_colour_on(colour)
     axes.add_patch(box)
     axes.text(
         x + width / 2, middle, text, rotation=90, ha="center", va="center", size=10.5, color=ink
@@ -146,21 +144,15 @@ def _shape(axes: Axes, x: float, middle: float, shape: tuple[int, int]) -> None:
     )
 
 
-def _colour(operator: Operator) -> str:
-    if isinstance(operator, MBConv):
-        return operator_colour(operator.kernel, operator.expand)
-    return FIXED_COLOUR
-
-
 def _legend(axes: Axes, steps: Sequence[_Step]) -> None:
     kernels = sorted(
         {
-            step.operator.kernel
+            step.operator.largest_kernel
             for step in steps
-            if isinstance(step.operator, MBConv) and not step.skipped
+            if step.operator.place == "block" and not step.skipped
         }
     )
-    swatches = [(f"{kernel}x{kernel} kernel", operator_colour(kernel, 6)) for kernel in kernels]
+    swatches = [(f"{kernel}x{kernel} kernel", block_colour(kernel, 6)) for kernel in kernels]
     swatches.append(("stem, head, classifier", FIXED_COLOUR))
     x: float = _MARGIN
     for text, colour in swatches:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from netspec.operators import Precision
+from netspec.operators import Operator, Precision
 
 # The page gives these three in light and dark.
 INK = "#1b2027"
@@ -79,12 +79,22 @@ _TAG = re.compile(r"<[^>]+>")
 _LONG_DECIMALS = re.compile(r"(?<=\d)(\.\d\d)\d+")
 
 
-def operator_colour(kernel: int, expand: int) -> str:
-    """Colour (hex) of an MBConv: hue by kernel, lighter below expand 6 and darker above."""
+def operator_colour(operator: Operator) -> str:
+    """Colour (hex) of an operator: that of its kernel and expansion where it is a block."""
+    if operator.place != "block":
+        return FIXED_COLOUR
+    return block_colour(operator.largest_kernel, operator.expansion)
+
+
+def block_colour(kernel: int, expand: float) -> str:
+    """Colour (hex) of a block: hue by kernel, lighter below expansion 6 and darker above."""
     towards_white = 0.75 * (_FULL_COLOUR_EXPAND - expand) / _FULL_COLOUR_EXPAND
     end = 1.0 if towards_white >= 0 else 0.0
     share = min(abs(towards_white), 0.7)
-    mixed = [(1 - share) * part + share * end for part in to_rgb(_KERNEL_COLOURS[kernel])]
+    mixed = [
+        (1 - share) * part + share * end
+        for part in to_rgb(_KERNEL_COLOURS.get(kernel, FIXED_COLOUR))
+    ]
     return "#" + "".join(f"{round(255 * part):02x}" for part in mixed)
 
 

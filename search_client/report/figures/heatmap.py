@@ -23,7 +23,7 @@ from search_client.report.figures.canvas import (
     pixel_axes,
     text_colour_on,
 )
-from search_client.report.wording import operator_label, shape_label
+from search_client.report.wording import shape_label
 
 _WIDTH = 490
 _LABELS = 142
@@ -50,7 +50,7 @@ def table_heatmap(report: Report, precision: Precision) -> Markup:
 
     def paint(figure: Figure) -> None:
         axes = pixel_axes(figure)
-        columns = [operator_label(operator) for operator in blocks[0].candidates]
+        columns = [operator.label for operator in blocks[0].candidates]
         if any(block.skippable for block in blocks):
             columns.append("Zero")
         cell = (_WIDTH - _LABELS - 2) / len(columns)

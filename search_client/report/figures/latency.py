@@ -22,7 +22,6 @@ from search_client.report.figures.canvas import (
 from search_client.report.wording import (
     milliseconds,
     networks_of,
-    operator_label,
     shape_label,
 )
 
@@ -160,7 +159,7 @@ def operator_bars(report: Report, result: NetworkResult, role: str) -> Markup:
 
 
 def _labels(result: NetworkResult) -> list[tuple[str, str]]:
-    return [(operator_label(each), shape_label(each)) for each in result.network.operators]
+    return [(each.label, shape_label(each)) for each in result.network.operators]
 
 
 def _operator_names(

@@ -21,7 +21,7 @@ from search_client.report.figures.canvas import (
     draw,
     operator_colour,
 )
-from search_client.report.wording import milliseconds, operator_label
+from search_client.report.wording import milliseconds
 
 _SIZE = (500, 330)
 _BLOCK_SIZE = (240, 140)
@@ -105,15 +105,13 @@ def block_probabilities(search: SearchRecord) -> tuple[Markup, ...]:
 
 def choice_names(block: Block) -> tuple[str, ...]:
     """What a block can choose, in the order of its probabilities."""
-    names = tuple(operator_label(operator) for operator in block.candidates)
+    names = tuple(operator.label for operator in block.candidates)
     return (*names, "Zero") if block.skippable else names
 
 
 def choice_colours(block: Block) -> tuple[str, ...]:
     """Colours (hex) of `choice_names`."""
-    colours = tuple(
-        operator_colour(operator.kernel, operator.expand) for operator in block.candidates
-    )
+    colours = tuple(operator_colour(operator) for operator in block.candidates)
     return (*colours, ZERO_COLOUR) if block.skippable else colours
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from netspec.operators import Classifier, MBConv
+from netspec.operators import Classifier, MBConv, operator_from_key
 from netspec.spaces import Space
 from profiler_server.entries.rows import EntryRow
 from profiler_server.kit.sql import schema
@@ -97,8 +97,10 @@ def test_other_operators_and_whole_networks_are_lists(api: Api, database: Databa
             session, target.id, CellFilter("float32"), PageRequest(2, first.next_cursor)
         )
         wholes = grid_repository.measured_wholes(session, target.id, PageRequest(5)).items
-    kinds = [Shape.parse(cell.shape).kind for cell in (*first.items, *rest.items)]
+    found = (*first.items, *rest.items)
+    kinds = [Shape.parse(cell.shape).kind for _, cell in found]
     assert kinds == ["stem", "head", "classifier"]
+    assert [operator_from_key(key).kind for key, _ in found] == kinds
     assert rest.next_cursor is None
     assert [(entry.value_ms, subject.name) for entry, subject in wholes] == [(1.0, "net")]
 

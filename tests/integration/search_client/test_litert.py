@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from netspec.layers import Float32Array, Parameters, named_layers
+from netspec.layers import Float32Array, Parameters
+from netspec.operators import named_layers
 from netspec.quantization import affine_of
 from netspec.tflite import FileOptions, encode
 from search_client.data.batches import normalise

@@ -3,9 +3,8 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from netspec.layers import named_layers
 from netspec.networks import Network, mobilenet_v2, round_channels
-from netspec.operators import Classifier, HeadConv, MBConv, Precision, StemConv
+from netspec.operators import Classifier, HeadConv, MBConv, Precision, StemConv, named_layers
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 
 from netspec.errors import EncodingError
-from netspec.layers import LayerWeights, Parameters, layer_name, layers_of
+from netspec.layers import LayerWeights, Parameters, layer_name
 from netspec.networks import mobilenet_v2
 from netspec.operators import Convert, MBConv, operator_from_key
 from netspec.tflite import FileOptions, encode
@@ -24,7 +24,7 @@ def crossing(precision: str) -> Convert:
 @given(converts())
 def test_a_conversion_is_an_operator_with_a_key_and_one_layer(convert: Convert) -> None:
     assert operator_from_key(convert.key) == convert
-    (layer,) = layers_of(convert)
+    (layer,) = convert.layers
     assert (layer.name, layer.kind, layer.has_weights) == ("convert", "convert", False)
 
 
@@ -65,7 +65,7 @@ def test_float16_halves_the_constants_and_expands_each_once() -> None:
 
 def test_float16_has_an_end() -> None:
     parameters = seeded_parameters([BLOCK])
-    name = layer_name(0, layers_of(BLOCK)[0])
+    name = layer_name(0, BLOCK.layers[0])
     held = parameters.weights[name]
     huge = LayerWeights(held.weight, np.full_like(held.bias, 70_000))
     wrong = Parameters({**parameters.weights, name: huge}, {})

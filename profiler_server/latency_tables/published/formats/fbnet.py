@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from netspec.operators import Classifier, Convert, MBConv, Operator, Precision, StemConv
+from netspec.operators import Classifier, Convert, HeadConv, MBConv, Operator, Precision, StemConv
 from netspec.validation import first_problem
 from profiler_server.latency_tables.published.formats.table import (
     Price,
@@ -225,6 +225,8 @@ def _spell(operator: Operator) -> dict[str, Any]:
         raise Unrepresentable("the format prices no conversions between precisions")
     if isinstance(operator, Classifier):
         return _spell_fully_connected(operator)
+    if not isinstance(operator, StemConv | HeadConv):
+        raise Unrepresentable(f"the format knows no {operator.title}")
     if operator.precision != "int8" or operator.activation != "relu":
         raise Unrepresentable("the format fuses relu only, and only into int8 convolutions")
     kernel, stride = (

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from netspec.operators import Classifier, MBConv, Operator, Precision
+from netspec.operators import Classifier, HeadConv, MBConv, Operator, Precision, StemConv
 from profiler_server.latency_tables.published.formats import keyed
 from profiler_server.latency_tables.published.formats.keyed import LayerKey
 from profiler_server.latency_tables.published.formats.table import Unrepresentable, make_operator
@@ -66,7 +66,9 @@ def _layer(operator: Operator) -> LayerKey:
         if operator.input_size != 1:
             raise Unrepresentable("the format's Logits does not pool")
         return LayerKey.spelling(operator, "Logits", {})
-    raise Unrepresentable("the format's other convolutions have hard swish")
+    if isinstance(operator, StemConv | HeadConv):
+        raise Unrepresentable("the format's other convolutions have hard swish")
+    raise Unrepresentable(f"the format knows no {operator.title}")
 
 
 FORMAT = keyed.format_of(keyed.StdRecord, "std", _operator, _layer)

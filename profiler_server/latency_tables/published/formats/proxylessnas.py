@@ -48,6 +48,8 @@ def _operator(layer: LayerKey, precision: Precision) -> Operator:
 def _layer(operator: Operator) -> LayerKey:
     if isinstance(operator, Convert):
         raise Unrepresentable("the format knows one precision and no conversions")
+    if not isinstance(operator, StemConv | MBConv | HeadConv | Classifier):
+        raise Unrepresentable(f"the format knows no {operator.title}")
     if not isinstance(operator, Classifier) and operator.activation != "relu6":
         raise Unrepresentable("the format means relu6")
     return LayerKey.spelling(operator, *_spell(operator))

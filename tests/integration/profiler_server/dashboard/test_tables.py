@@ -65,7 +65,7 @@ def test_a_table_has_a_row_a_shape_and_a_column_a_candidate(
     )
     first = SPACE.fixed_start[1]
     assert f"{target.id}/entries/{first.content_hash}" in page.links
-    assert "Stem k3 64²×3 → 32²×32, stride 2 1.00 0.900–1.10 3 imported" in page.rows
+    assert "Stem 64²×3 → 32²×32, kernel 3, stride 2 1.00 0.900–1.10 3 imported" in page.rows
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from netspec.layers import INPUT, ActivationRange, named_layers
+from netspec.layers import INPUT, ActivationRange
 from netspec.networks import mobilenet_v2
-from netspec.operators import Classifier, HeadConv, MBConv, StemConv
+from netspec.operators import Classifier, HeadConv, MBConv, StemConv, named_layers
 from netspec.tflite.seeded_weights import MOMENTS, PRE_ACTIVATION_STD, seeded_parameters
 
 STEM = StemConv(input_size=16, in_channels=3, out_channels=16, stride=2)

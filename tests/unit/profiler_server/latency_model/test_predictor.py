@@ -40,7 +40,8 @@ def test_work_by_hand() -> None:
     head = work(HeadConv(input_size=4, in_channels=3, out_channels=5))
     assert (head.macs, head.weights) == (16 * 15, 15)
     last = work(Classifier(input_size=4, in_channels=3, out_channels=5))
-    assert (last.macs, last.activations) == (15, 48 + 5)
+    # the pooled numbers are written and read
+    assert (last.macs, last.activations) == (15, 48 + 3 + 3 + 5)
     convert = work(Convert(input_size=4, in_channels=3, out_channels=3, precision="int8"))
     assert (convert.macs, convert.weights, convert.activations) == (0, 0, 96)
 

@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from netspec.layers import Layer
-from netspec.operators import Activation
+from netspec.layers import FusedActivation, Layer
 from netspec.quantization import INT8_MAX, INT8_MIN, quantize_bias, quantize_weight, weight_scales
-from search_client.networks.layers import activate, to_tflite_layout, to_torch_layout
+from search_client.networks.layers import to_tflite_layout, to_torch_layout
+from search_client.networks.weightless import activate
 from search_client.quantization.fake_quantize import (
     fake_quantize,
     fake_quantize_bias,
@@ -39,7 +39,7 @@ def value_and_gradient(rounded: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     seed=st.integers(0, 1000),
 )
 def test_numbers_and_gradients_are_those_of_torchs_own_operation(
-    low: float, high: float, activation: Activation | None, seed: int
+    low: float, high: float, activation: FusedActivation | None, seed: int
 ) -> None:
     ends = {None: (low, high), "relu": (0.0, high), "relu6": (0.0, min(high, 6.0))}[activation]
     scale, zero_point = affine_tensors(torch.tensor(ends[0]), torch.tensor(ends[1]))

@@ -2,14 +2,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-from netspec.layers import INPUT, Layer, named_layers
+from netspec.layers import INPUT, Layer
 from netspec.networks import Network
-from netspec.operators import Convert, MBConv
+from netspec.operators import Convert, MBConv, named_layers
 from search_client.data.batches import TrainingBatches
 from search_client.networks.layers import ConvLayer, FloatNetwork
 from search_client.quantization.fake_quantize import fake_quantize_weight, scales_of
 from search_client.quantization.finetuning import calibrate
 from search_client.quantization.network import QuantizedLayer, QuantizedNetwork
+from search_client.quantization.ranges import Activations
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 
 LAYER = Layer("conv", "conv", 4, 6, kernel=3, activation="relu6")
@@ -28,7 +29,7 @@ def trained_layer() -> ConvLayer:
 def test_the_range_is_that_of_the_activated_output() -> None:
     module = QuantizedLayer(Layer("add", "add", 1, 1, activation="relu6"), None, int8=True)
     x = torch.tensor([-4.0, 3.0, 9.0]).reshape(1, 1, 1, 3)
-    y, _ = module(x, torch.zeros(1, 1, 1, 3), torch.tensor(0.1))
+    y = module(Activations(x), Activations(torch.zeros(1, 1, 1, 3))).values
     assert module.output is not None
     observed = module.output.observed()
     assert (observed.low, observed.high) == (0.0, 6.0)
@@ -53,7 +54,7 @@ def test_a_live_norm_gives_what_folding_the_batchs_statistics_would() -> None:
         live.output.observe(wanted)
         live.output.freeze()
         step = (live.output.high / 255).item()
-        y, _ = live(x, x, torch.tensor(0.01))
+        y = live(Activations(x, torch.tensor(0.01))).values
     # a value at a tie may fall to either side of it
     assert (y - wanted.clamp(0, 6)).abs().max() <= 0.51 * step
 
@@ -64,7 +65,7 @@ def test_the_statistics_of_a_live_norm_follow_the_rounded_convolution() -> None:
     assert trained.norm.running_mean is not None
     before = trained.norm.running_mean.clone()
     x = torch.randn(16, 4, 9, 9) * 2 + 1
-    live(x, x, torch.tensor(0.01))
+    live(Activations(x, torch.tensor(0.01)))
     given = functional.conv2d(
         x, fake_quantize_weight(trained.weight, scales_of(trained.weight)), padding=1
     ).mean((0, 2, 3))
@@ -88,14 +89,14 @@ def test_a_frozen_norm_and_evaluation_use_what_is_exported(frozen: bool) -> None
     scales = scales_of(weight)
     bias = torch.round(torch.from_numpy(weights.bias) / (scale * scales)) * scale * scales
     wanted = functional.conv2d(x, fake_quantize_weight(weight, scales), bias, padding=1)
-    assert (layer(x, x, scale)[0] - wanted.clamp(0, 5)).abs().max() <= 0.51 * 5 / 255
+    assert (layer(Activations(x, scale)).values - wanted.clamp(0, 5)).abs().max() <= 0.51 * 5 / 255
 
 
 def test_gradients_reach_weights_gains_and_shifts_through_the_frozen_fold() -> None:
     layer = QuantizedLayer(LAYER, trained_layer(), int8=True).train()
     layer.norm_frozen = True
     x = torch.randn(2, 4, 5, 5)
-    layer(x, x, torch.tensor(0.02))[0].sum().backward()
+    layer(Activations(x, torch.tensor(0.02))).values.sum().backward()
     assert layer.norm is not None
     for parameter in (layer.weight, layer.norm.weight, layer.norm.bias):
         assert parameter.grad is not None
@@ -159,4 +160,4 @@ def test_blocks_kept_in_float_are_neither_rounded_nor_given_ranges(model: FloatN
     assert without == {name for name, _ in named_layers(operators) if name[0] in "23"}
     x = torch.randn(2, block.in_channels, block.input_size, block.input_size)
     of_float = model.operators[2](x)
-    assert torch.allclose(network.eval().operators[3](x, None)[0], of_float, atol=1e-4)
+    assert torch.allclose(network.eval().operators[3](Activations(x)).values, of_float, atol=1e-4)

@@ -22,7 +22,8 @@ def test_the_codes_of_the_input_are_the_pixels_less_128() -> None:
 
 def test_every_pixel_survives_normalisation() -> None:
     pixels = torch.arange(256).repeat(3, 1).reshape(1, 3, 16, 16)
-    real, scale = PixelInput()(normalise(pixels))
+    real, scale, zero_point = PixelInput()(normalise(pixels))
+    assert zero_point == affine_of(PIXEL_RANGE).zero_point
     assert torch.equal(real, (pixels - 114) * scale)
 
 

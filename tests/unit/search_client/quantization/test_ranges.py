@@ -23,7 +23,8 @@ def test_scale_and_zero_point_are_netspecs_to_the_bit(one: float, other: float) 
 def test_values_are_rounded_as_netspec_rounds_them() -> None:
     activation = FakeQuantizedActivation()
     x = torch.linspace(-3.0, 5.0, 1001)
-    rounded, scale = activation(x)
+    rounded, scale, _ = activation(x)
+    assert scale is not None
     affine = affine_of(ActivationRange(-3.0, 5.0))
     assert scale.item() == affine.scale
     wanted = affine.dequantize(affine.quantize(x.numpy()))
@@ -49,7 +50,7 @@ def test_a_range_stays_in_evaluation_and_once_frozen(still: str) -> None:
         activation.freeze()
     else:
         activation.eval()
-    rounded, _ = activation(torch.tensor([0.5, 9.0]))
+    rounded = activation(torch.tensor([0.5, 9.0])).values
     assert activation.observed() == ActivationRange(0.0, 1.0)
     assert rounded[1].item() == pytest.approx(1.0)
 
@@ -62,6 +63,6 @@ def test_the_exported_range_holds_zero() -> None:
 
 def test_a_range_ends_where_the_activation_does() -> None:
     activation = FakeQuantizedActivation("relu6")
-    rounded, _ = activation(torch.tensor([-3.0, 2.0, 9.0]))
+    rounded = activation(torch.tensor([-3.0, 2.0, 9.0])).values
     assert activation.observed() == ActivationRange(0.0, 6.0)
     assert rounded.tolist() == pytest.approx([0.0, 2.0, 6.0], abs=0.012)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from netspec.spaces import Space
 from search_client.report.figures.architecture import Scale, searched_architecture
-from search_client.report.figures.canvas import INK, draw, operator_colour, text_colour_on
+from search_client.report.figures.canvas import INK, block_colour, draw, text_colour_on
 from search_client.report.figures.heatmap import table_heatmap
 from search_client.report.figures.latency import operator_bars, predicted_against_measured
 from search_client.report.figures.search import (
@@ -23,11 +23,11 @@ def texts(svg: str) -> list[str]:
 
 
 def test_expansion_changes_the_shade_and_kernel_the_hue() -> None:
-    assert operator_colour(3, 6) == "#2f6fb0"
+    assert block_colour(3, 6) == "#2f6fb0"
     # halfway to expand 0 the share of white is 0.375
-    assert operator_colour(3, 3) == "#7da5ce"
-    assert len({operator_colour(kernel, 6) for kernel in (1, 3, 5, 7, 9, 11)}) == 6
-    assert len({operator_colour(3, expand) for expand in range(1, 13)}) == 12
+    assert block_colour(3, 3) == "#7da5ce"
+    assert len({block_colour(kernel, 6) for kernel in (1, 3, 5, 7, 9, 11)}) == 6
+    assert len({block_colour(3, expand) for expand in range(1, 13)}) == 12
 
 
 def test_text_contrasts_with_its_fill() -> None:

@@ -34,7 +34,7 @@ def test_operators_are_named_as_in_the_papers() -> None:
     stem = StemConv(input_size=64, in_channels=3, out_channels=16, stride=2)
     head = HeadConv(input_size=7, in_channels=320, out_channels=1280)
     classifier = Classifier(input_size=7, in_channels=1280, out_channels=10)
-    names = [wording.operator_label(each) for each in (stem, block, head, classifier)]
+    names = [each.label for each in (stem, block, head, classifier)]
     assert names == ["Conv 3x3", "MB6 5x5", "Conv 1x1", "Pool FC"]
     assert wording.shape_label(block) == "28 px, 40→80, /2"
     assert wording.shape_label(head) == "7 px, 320→1280"

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netspec.layers import Layer, layer_name, layers_of, named_layers, same_padding
-from netspec.operators import Classifier, HeadConv, MBConv, StemConv
+from netspec.layers import INPUT, Layer, layer_name, same_padding
+from netspec.operators import Classifier, HeadConv, MBConv, StemConv, named_layers
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,11 @@ def test_same_padding_gives_ceil_of_size_by_stride(size: int, kernel: int, strid
 
 def test_mbconv_expands_filters_projects_and_adds() -> None:
     block = MBConv(input_size=8, in_channels=16, out_channels=16, kernel=5, expand=3, residual=True)
-    assert layers_of(block) == (
+    assert block.layers == (
         Layer("expand", "conv", 16, 48, activation="relu6"),
-        Layer("depthwise", "depthwise", 48, 48, 5, 1, "relu6"),
-        Layer("project", "conv", 48, 16),
-        Layer("add", "add", 16, 16),
+        Layer("depthwise", "depthwise", 48, 48, 5, 1, "relu6", inputs=("expand",)),
+        Layer("project", "conv", 48, 16, inputs=("depthwise",)),
+        Layer("add", "add", 16, 16, inputs=("project", INPUT)),
     )
 
 
@@ -62,20 +62,20 @@ def test_mbconv_expands_filters_projects_and_adds() -> None:
 )
 def test_mbconv_has_only_the_layers_it_needs(expand: int, residual: bool, names: list[str]) -> None:
     block = MBConv(input_size=8, in_channels=16, out_channels=16, expand=expand, residual=residual)
-    assert [layer.name for layer in layers_of(block)] == names
+    assert [layer.name for layer in block.layers] == names
 
 
 def test_the_other_operators() -> None:
     stem = StemConv(
         input_size=8, in_channels=3, out_channels=16, kernel=5, stride=2, activation="relu"
     )
-    assert layers_of(stem) == (Layer("conv", "conv", 3, 16, 5, 2, "relu"),)
+    assert stem.layers == (Layer("conv", "conv", 3, 16, 5, 2, "relu"),)
     head = HeadConv(input_size=4, in_channels=16, out_channels=32)
-    assert layers_of(head) == (Layer("conv", "conv", 16, 32, 1, 1, "relu6"),)
+    assert head.layers == (Layer("conv", "conv", 16, 32, 1, 1, "relu6"),)
     classifier = Classifier(input_size=4, in_channels=32, out_channels=10)
-    assert layers_of(classifier) == (
+    assert classifier.layers == (
         Layer("pool", "mean", 32, 32),
-        Layer("dense", "dense", 32, 10),
+        Layer("dense", "dense", 32, 10, inputs=("pool",), normalised=False),
     )
 
 

@@ -1,0 +1,55 @@
+"""Operators: the things that a latency table prices, each kind in a file of its own.
+
+An operator declares its fields, its key and its layers; everything else follows from these. Who
+adds a kind writes one class of `OperatorBase` and names it in `registered`, or in the entry points
+of a package of their own.
+"""
+
+from netspec.layers import Activation
+from netspec.operators.base import (
+    PRECISIONS,
+    Channels,
+    Kernel,
+    OperatorBase,
+    Place,
+    Precision,
+    Side,
+    Stride,
+    StridedOperator,
+    content_hash,
+    named_layers,
+    require_residual_shapes,
+)
+from netspec.operators.classifier import Classifier
+from netspec.operators.convert import Convert
+from netspec.operators.head import HeadConv
+from netspec.operators.keys import operator_from_key
+from netspec.operators.mbconv import MBConv
+from netspec.operators.registered import registered_operators
+from netspec.operators.stem import StemConv
+from netspec.operators.union import OPERATOR, Operator
+
+__all__ = [
+    "OPERATOR",
+    "PRECISIONS",
+    "Activation",
+    "Channels",
+    "Classifier",
+    "Convert",
+    "HeadConv",
+    "Kernel",
+    "MBConv",
+    "Operator",
+    "OperatorBase",
+    "Place",
+    "Precision",
+    "Side",
+    "StemConv",
+    "Stride",
+    "StridedOperator",
+    "content_hash",
+    "named_layers",
+    "operator_from_key",
+    "registered_operators",
+    "require_residual_shapes",
+]

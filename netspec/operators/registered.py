@@ -1,0 +1,44 @@
+"""Every kind of operator that there is: the project's own, and those of installed packages.
+
+A package registers its classes in its own metadata, as entry points of the group `GROUP`:
+
+    [project.entry-points."netspec.operators"]
+    shuffle = "my_operators:ShuffleBlock"
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+from netspec.errors import InvalidSpec
+from netspec.operators.base import OperatorBase
+from netspec.operators.classifier import Classifier
+from netspec.operators.convert import Convert
+from netspec.operators.head import HeadConv
+from netspec.operators.mbconv import MBConv
+from netspec.operators.stem import StemConv
+
+GROUP = "netspec.operators"
+
+_OWN: tuple[type[OperatorBase], ...] = (StemConv, MBConv, HeadConv, Classifier, Convert)
+
+
+def registered_operators() -> tuple[type[OperatorBase], ...]:
+    """The classes of all kinds, the project's own first.
+
+    Raises:
+        InvalidSpec: an entry point names no operator, or a kind that there is already.
+    """
+    kinds = {operator.kind_name(): operator for operator in _OWN}
+    for entry in entry_points(group=GROUP):
+        operator = entry.load()
+        where = f"the entry point {entry.name} = {entry.value} of the group {GROUP}"
+        if not (isinstance(operator, type) and issubclass(operator, OperatorBase)):
+            raise InvalidSpec(f"{where} is no operator; expected a class of OperatorBase")
+        known = kinds.setdefault(operator.kind_name(), operator)
+        if known is not operator:
+            raise InvalidSpec(
+                f"{where} is of the kind {operator.kind_name()!r}, which {known.__name__} has; "
+                "give it a kind of its own"
+            )
+    return tuple(kinds.values())
