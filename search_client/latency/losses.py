@@ -1,4 +1,4 @@
-"""How latency joins the cross-entropy: four forms, named by what they compute."""
+"""How latency joins the cross-entropy: four forms, named by what they compute, and own ones."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from netspec.errors import UserError
 from netspec.validation import FrozenModel
+from search_client.latency.own_loss import OwnLoss
 
 Weight = Annotated[float, Field(gt=0)]
 
@@ -108,4 +109,6 @@ class TargetLoss(FrozenModel):
         return cross_entropy + self.weight * (expected_ms / reference_ms - 1).abs()
 
 
-LatencyLoss = Annotated[LogRatio | Equation3 | Linear | TargetLoss, Field(discriminator="kind")]
+LatencyLoss = Annotated[
+    LogRatio | Equation3 | Linear | TargetLoss | OwnLoss, Field(discriminator="kind")
+]

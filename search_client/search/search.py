@@ -13,6 +13,7 @@ from netspec.networks import Network
 from search_client.data.batches import Batches
 from search_client.latency.losses import LatencyLoss, LogRatio
 from search_client.latency.objective import Goal
+from search_client.latency.own_loss import OwnLoss
 from search_client.search.candidates import Candidate, OnTarget
 from search_client.search.config import SearchConfig
 from search_client.search.derive import Derived, Rule, most_likely, on_target
@@ -178,6 +179,9 @@ def check_loss(goal: Goal, family: Family, loss: LatencyLoss) -> None:
     Raises:
         UserError: it does not.
     """
+    if isinstance(loss, OwnLoss):
+        for aim in goal.aims:
+            loss.check(aim.reference_ms)
     if not isinstance(loss, LogRatio):
         return
     for target, aim in enumerate(goal.aims):

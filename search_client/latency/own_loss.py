@@ -1,0 +1,130 @@
+"""A latency loss of one's own: a function of this process, or of an installed package.
+
+A package names its function as an entry point; nothing else that a recipe or a run's record says
+is imported, so that reading one never runs a stranger's code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Annotated, Literal, Protocol, TypeVar, cast
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from netspec.errors import UserError
+from netspec.suggestions import did_you_mean
+from netspec.validation import FrozenModel
+
+#: of entry points whose functions are latency losses
+GROUP = "search_client.latency_losses"
+_EXAMPLE_CROSS_ENTROPY = 2.0
+
+
+class LatencyLossFunction(Protocol):
+    """How latency joins the cross-entropy."""
+
+    def __call__(
+        self,
+        cross_entropy: Tensor,
+        expected_ms: Tensor,
+        reference_ms: float,
+        /,
+        **values: float,
+    ) -> Tensor:
+        """The loss (scalar), differentiable to both tensors.
+
+        Args:
+            cross_entropy: scalar.
+            expected_ms: E[LAT], scalar, ms.
+            reference_ms: R, ms.
+            values: those of the recipe.
+        """
+
+
+F = TypeVar("F", bound=Callable[..., Tensor])
+_registered: dict[str, LatencyLossFunction] = {}
+
+
+def latency_loss(name: str) -> Callable[[F], F]:
+    """Register a function as a latency loss of this process, by a name that recipes give."""
+
+    def register(function: F) -> F:
+        _registered[name] = cast("LatencyLossFunction", function)
+        return function
+
+    return register
+
+
+@cache
+def _installed(name: str) -> LatencyLossFunction | None:
+    found = tuple(entry_points(group=GROUP, name=name))
+    return cast("LatencyLossFunction", found[0].load()) if found else None
+
+
+class OwnLoss(FrozenModel):
+    """A function of your own, of cross-entropy, E[LAT] and R: see `docs/how-to/your-loss.md`."""
+
+    #: chooses this form
+    kind: Literal["own"] = "own"
+    #: of the function, as it was registered or as its package's entry point says
+    name: Annotated[str, Field(min_length=1)]
+    #: given to the function by name
+    values: dict[str, float] = Field(default_factory=dict)
+
+    def __call__(self, cross_entropy: Tensor, expected_ms: Tensor, reference_ms: float) -> Tensor:
+        """The loss (scalar)."""
+        return self._function()(cross_entropy, expected_ms, reference_ms, **self.values)
+
+    def _function(self) -> LatencyLossFunction:
+        function = _registered.get(self.name)
+        if function is None:
+            try:
+                function = _installed(self.name)
+            except Exception as error:
+                # A package's module raises what it likes when it is imported.
+                raise UserError(
+                    f"the latency loss {self.name!r} cannot be imported from its package "
+                    f"({type(error).__name__}: {error}); put the package right"
+                ) from error
+        if function is None:
+            names = sorted({*_registered, *(point.name for point in entry_points(group=GROUP))})
+            known = did_you_mean(self.name, names) if names else "there are none"
+            raise UserError(
+                f"there is no latency loss {self.name!r} ({known}): register a function by "
+                f"search_client.latency.own_loss.latency_loss, or install a package with an entry "
+                f"point in {GROUP}"
+            )
+        return function
+
+    def check(self, reference_ms: float) -> None:
+        """See that the function does what a search needs, at E = R.
+
+        Args:
+            reference_ms: R.
+
+        Raises:
+            UserError: there is no such function, it does not take the values, or it gives no
+                finite scalar that has a gradient to both.
+        """
+        cross_entropy = torch.tensor(_EXAMPLE_CROSS_ENTROPY, requires_grad=True)
+        expected_ms = torch.tensor(reference_ms, requires_grad=True)
+        function = self._function()
+        try:
+            loss = function(cross_entropy, expected_ms, reference_ms, **self.values)
+            gradients = torch.autograd.grad([loss], [cross_entropy, expected_ms])
+        except Exception as error:
+            # Somebody else's code raises what it likes.
+            raise UserError(
+                f"the latency loss {self.name!r} failed on cross-entropy {_EXAMPLE_CROSS_ENTROPY:g}"
+                f" and E[LAT] = R = {reference_ms:g} ms ({type(error).__name__}: {error}); it has "
+                "to give a scalar tensor that depends on both"
+            ) from error
+        if not all(bool(value.isfinite()) for value in (loss, *gradients)):
+            raise UserError(
+                f"the latency loss {self.name!r} or its gradient is no finite number on "
+                f"cross-entropy {_EXAMPLE_CROSS_ENTROPY:g} and E[LAT] = R = {reference_ms:g} ms"
+            )
