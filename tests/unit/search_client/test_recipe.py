@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from netspec.client import LatencyTable
 from netspec.errors import UserError
 from netspec.networks import mobilenet_v2
 from netspec.operators import PRECISIONS
@@ -10,6 +11,7 @@ from netspec.spaces import PROXYLESS_STAGES
 from search_client.cli import app
 from search_client.data.augmentation import Augment
 from search_client.latency.losses import LogRatio
+from search_client.latency.prediction import predicted_ms
 from search_client.recipe import (
     BadRecipe,
     Recipe,
@@ -18,6 +20,11 @@ from search_client.recipe import (
     with_overrides,
 )
 from search_client.recipes import shipped_recipes
+from search_client.runs.load import family_of, goal_of
+from search_client.search.reachable import check_reachable
+from search_client.search.search import check_loss, check_steps
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 def recipe(folder: Path, text: str) -> str:
@@ -47,6 +54,16 @@ def test_shipped_recipes_load() -> None:
     assert paper.train.augment == Augment(
         least_area=0.08, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1
     )
+
+
+def test_the_example_can_be_searched_on_its_snapshot() -> None:
+    settings = read_recipe(str(EXAMPLES / "desktop-96px.toml")).for_classes(10)
+    table = LatencyTable.from_file(EXAMPLES / "desktop-96px.snapshot.json")
+    reference_ms = predicted_ms(table, settings.baseline(settings.precision))
+    goal, family = goal_of(settings, [table], [reference_ms]), family_of(settings)
+    check_loss(goal, family, settings.search.latency_loss)
+    check_reachable(family, goal, settings.search.tolerance)
+    check_steps(settings.search, per_epoch=20)
 
 
 def test_an_empty_recipe_has_every_default(tmp_path: Path) -> None:
