@@ -139,7 +139,7 @@ def step_ratios(size: int, count: int, rounds: int) -> dict[str, float]:
         }
         for gradient in gradients:
             step = architecture[gradient].step
-            runs[gradient] = partial(step, steps.batch, steps.generator, 0.0)
+            runs[gradient] = partial(step, [steps.batch], steps.generator, 0.0)
         for name, run in runs.items():
             seconds = timed_s(run)
             if number > 0:
@@ -208,7 +208,7 @@ def memory_ratio(size: int, count: int) -> float:
         architecture = ArchitectureSteps(
             steps.family, goal, TargetLoss(), gradient, 1e-6, steps.config
         )
-        step = partial(architecture.step, steps.batch, steps.generator, 0.0)
+        step = partial(architecture.step, [steps.batch], steps.generator, 0.0)
         step()
         peaks[gradient] = peak_bytes(step)
     held = 2 * weights

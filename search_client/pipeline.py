@@ -17,6 +17,7 @@ from search_client.recipe import Recipe
 from search_client.report.content import Report
 from search_client.report.page import write_report
 from search_client.runs.folder import claimed
+from search_client.runs.load import read_run
 from search_client.runs.record import read_record
 from search_client.search.search import SearchResult
 from search_client.stages.data import read_data
@@ -161,6 +162,7 @@ def _every_stage(job: _Job, training: LabelledImages, test: LabelledImages) -> R
     if not goes_on:
         for path in saved.values():
             discard(path)
+    supernet = read_run(folder) if settings.train.start == "supernet" else None
     deployed = {
         role: deploy(
             network,
@@ -172,6 +174,8 @@ def _every_stage(job: _Job, training: LabelledImages, test: LabelledImages) -> R
             saved=saved[role],
             resume=goes_on,
             signals=job.signals,
+            # MobileNetV2 is in no supernet.
+            supernet=supernet if role == "searched" else None,
         )
         for role, network in networks.items()
     }

@@ -16,6 +16,7 @@ from netspec.operators import PRECISIONS, Operator, Precision, Side
 from netspec.spaces import Space
 from netspec.suggestions import did_you_mean
 from netspec.validation import FrozenModel, described
+from search_client.data.unreadable import SHARE
 from search_client.latency.objective import Combine
 from search_client.quantization.finetuning import QatConfig
 from search_client.recipes import RECIPES, shipped_recipes
@@ -87,6 +88,8 @@ class Recipe(FrozenModel):
     workers: Annotated[int, Field(ge=0, le=256)] = WORKERS
     #: images are kept in memory where all of them take at most so many GB
     memory_gb: Annotated[float, Field(ge=0)] = MEMORY_GB
+    #: share of the images that may be unreadable; they are named and left out
+    unreadable_share: Annotated[float, Field(ge=0, lt=1)] = SHARE
     #: time between two checkpoints, minutes
     checkpoint_minutes: Annotated[float, Field(gt=0)] = CHECKPOINT_MINUTES
     profiling: Profiling = Profiling()

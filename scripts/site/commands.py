@@ -33,6 +33,8 @@ _INTRODUCTION = """\
   `search-client verify` of a file that strays.
 - 3, and one line on stderr: what was found is not to be relied on. No network of the space reaches
   the latency, or `search-client validate` finds too many networks outside the stated interval.
+- 4, and one line on stderr: the numbers of a search, training or finetuning were not finite, at
+  smaller learning rates, too.
 - 130, and one line on stderr: Ctrl-C ended it; a search, training or demo that SIGTERM ended, too,
   and the line says how to go on."""
 

@@ -35,12 +35,14 @@ def train(
     overrides: Overrides = None,
     resume: Resume = False,
 ) -> None:
-    """Train a search's network from scratch, by the search's recipe.
+    """Train a search's network, by the search's recipe.
 
+    From scratch or, with train.start = "supernet", from the weights that the search trained.
     Ctrl-C and SIGTERM save the training; --resume goes on from there.
     """
     from search_client.deployment.trained_network import Source  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
+    from search_client.runs.load import read_run  # noqa: PLC0415
     from search_client.runs.record import NETWORK, read_record  # noqa: PLC0415
     from search_client.stages.data import read_data  # noqa: PLC0415
     from search_client.stages.train import train_network  # noqa: PLC0415
@@ -63,6 +65,7 @@ def train(
             source=Source(run.name, record.targets[0].snapshot, str(data)),
             weights=weights,
             resume=resume,
+            supernet=read_run(run) if settings.train.start == "supernet" else None,
         )
         if distributed.rank() == 0:
             console.print(f"Trained network: {weights}", markup=False)

@@ -69,7 +69,7 @@ def reinforce(
         place, seen, number = device_of(family), 0, 0
         while seen < images:
             some, labels = scorer.batches[number % len(scorer.batches)]
-            steps.step((some.to(place), labels.to(place)), generator, entropy_weight=0.0)
+            steps.step([(some.to(place), labels.to(place))], generator, entropy_weight=0.0)
             seen, number = seen + len(labels), number + 1
             on_images(min(seen, images))
         found = nearest_to_target(family, goal, tolerance)

@@ -135,9 +135,8 @@ class _Comparison:
         search = settings.search
         self.scorer = scorer_of(run, settings, training, images)
         #: held-out images that each method may look at
-        self.budget = (
-            run.architecture_steps * settings.batch_size or search.evaluations * self.scorer.images
-        )
+        steps = run.architecture_steps * search.architecture_batches
+        self.budget = steps * settings.batch_size or search.evaluations * self.scorer.images
         self.space = OnTarget(
             self.family, self.goal, search.tolerance, settings.seed, search.limits
         )

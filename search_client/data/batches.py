@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from netspec.errors import UserError
 from search_client.data.augmentation import USUAL, Augment, augmented
 from search_client.data.folders import LabelledImages, stored_size
 
@@ -80,6 +81,7 @@ class TrainingBatches:
         self.data = data
         self.size = size
         self.rank, self.processes = shard
+        _check_count(data, self.processes)
         self.batch_size = min(batch_size, len(data) // self.processes)
         self.seed = seed
         self.augment = augment
@@ -127,6 +129,7 @@ class PlainBatches:
         self.shuffle_seed = shuffle_seed
         self.device = torch.device(device)
         self.rank, self.processes = shard
+        _check_count(data, self.processes)
         #: epochs that iterating has given
         self.iterations = 0
 
@@ -156,8 +159,15 @@ class PlainBatches:
             yield normalise(central_crop(images, self.size)), labels
 
 
+def _check_count(data: LabelledImages, processes: int) -> None:
+    if len(data) < processes:
+        raise UserError(
+            f"{len(data)} images are not enough for {processes} processes: each needs one; give "
+            "more images, or another held_out"
+        )
+
+
 def _read(data: LabelledImages, orders: Sequence[Tensor], device: torch.device) -> Iterator[Batch]:
     """Images (uint8) and labels on a device, one pair an order."""
-    for images, order in zip(data.read(orders), orders, strict=True):
-        labels = data.labels[order]
+    for images, labels in data.read(orders):
         yield images.to(device, non_blocking=True), labels.to(device, non_blocking=True)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import math
+import struct
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from netspec.errors import UserError
+from search_client.data.unreadable import SHARE, UnreadableImages
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 Square = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
 #: by class, both sorted by name
@@ -28,6 +36,8 @@ TEST_FRACTION = 0.2
 _SPLIT_SEED = 0
 #: images that are made larger or smaller at a time
 _RESIZED_AT_ONCE = 500
+#: images hashed at a time
+_HASHED = 1_000
 #: side of a stored image over that of the crop that a network sees. Source: 256 / 224, ImageNet.
 MARGIN = 256 / 224
 
@@ -59,8 +69,18 @@ class LabelledImages(Protocol):
     def at_size(self, size: int) -> Self:
         """Return the same images kept at another side, px."""
 
-    def read(self, orders: Sequence[Tensor]) -> Iterator[Tensor]:
-        """Images at the indices of each order, uint8 [len(order), 3, S, S], RGB."""
+    def read(self, orders: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images at the indices of each order, uint8 [N, 3, S, S], RGB, and their labels [N].
+
+        N is the order's length, less the images that cannot be read.
+        """
+
+    def fingerprint(self) -> str:
+        """What tells these images and labels from others: how it is made, and a hash (hex)."""
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """Names of images that were left out so far, because they cannot be read."""
 
 
 P = TypeVar("P", bound=LabelledImages)
@@ -75,6 +95,8 @@ class ImageSet:
     #: int64 [N], index into `classes`
     labels: Tensor
     classes: tuple[str, ...]
+    #: names of images that were left out, because they cannot be read
+    unreadable: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Number of images."""
@@ -82,11 +104,11 @@ class ImageSet:
 
     def subset(self, indices: Tensor) -> ImageSet:
         """The images at some indices."""
-        return ImageSet(self.images[indices], self.labels[indices], self.classes)
+        return replace(self, images=self.images[indices], labels=self.labels[indices])
 
     def relabelled(self, labels: Tensor, classes: tuple[str, ...]) -> ImageSet:
         """Return the same images with other labels, int64 [N], of other classes."""
-        return ImageSet(self.images, labels, classes)
+        return replace(self, labels=labels, classes=classes)
 
     def at_size(self, size: int) -> ImageSet:
         """Return the same images kept at another side, px."""
@@ -99,12 +121,26 @@ class ImageSet:
             .to(torch.uint8)
             for part in torch.split(self.images, _RESIZED_AT_ONCE)
         ]
-        return ImageSet(torch.cat(resized), self.labels, self.classes)
+        return replace(self, images=torch.cat(resized))
 
-    def read(self, orders: Sequence[Tensor]) -> Iterator[Tensor]:
-        """Images at the indices of each order, uint8 [len(order), 3, S, S], RGB."""
+    def read(self, orders: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images at the indices of each order, uint8 [N, 3, S, S], RGB, and their labels [N]."""
         for order in orders:
-            yield self.images[order]
+            yield self.images[order], self.labels[order]
+
+    def fingerprint(self) -> str:
+        """The SHA-256 of classes, labels and pixels."""
+        made = hashed_labels(self.classes, self.labels)
+        for part in torch.split(self.images, _HASHED):
+            made.update(part.permute(0, 2, 3, 1).contiguous().numpy().data)
+        return f"pixels {made.hexdigest()}"
+
+
+def hashed_labels(classes: tuple[str, ...], labels: Tensor) -> _Hash:
+    """A SHA-256 of what a set of images is labelled with, to be continued by the images."""
+    made = sha256(repr(classes).encode())
+    made.update(labels.contiguous().numpy().data)
+    return made
 
 
 def stored_size(input_size: int) -> int:
@@ -119,7 +155,7 @@ def split_by_class(data: P, fraction: float, seed: int) -> tuple[P, P]:
         what remains, and what was taken; which images is decided by `seed`.
 
     Raises:
-        UserError: a class has fewer than two images.
+        UserError: a class has fewer than two images, or would keep none.
     """
     generator = torch.Generator().manual_seed(seed)
     taken, remaining = [], []
@@ -130,6 +166,13 @@ def split_by_class(data: P, fraction: float, seed: int) -> tuple[P, P]:
                 f"class {name!r} has {len(indices)} images, but a split needs at least 2; add more"
             )
         count = max(1, round(fraction * len(indices)))
+        if count == len(indices):
+            fewest = int(torch.bincount(data.labels).min())
+            fits = math.floor(1e4 * (fewest - 1) / fewest) / 1e4
+            raise UserError(
+                f"held_out = {fraction:g} takes all {count} images of class {name!r}, and leaves "
+                f"none to train on; at most {fits:g} fits"
+            )
         shuffled = indices[torch.randperm(len(indices), generator=generator)]
         taken.append(shuffled[:count])
         remaining.append(shuffled[count:])
@@ -137,7 +180,11 @@ def split_by_class(data: P, fraction: float, seed: int) -> tuple[P, P]:
 
 
 def read_folder(
-    folder: Path, size: int, on_image: Callable[[int, int], None]
+    folder: Path,
+    size: int,
+    on_image: Callable[[int, int], None],
+    share: float = SHARE,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> tuple[ImageSet, ImageSet]:
     """The training and test images of a data folder.
 
@@ -148,24 +195,24 @@ def read_folder(
         folder: holds the classes, or the parts that do.
         size: side of the stored images, px.
         on_image: called with images read and images in all.
+        share: of the images that may be unreadable; they are left out.
+        tell: hears of each of them.
 
     Raises:
-        UserError: the folder has no classes, the parts differ in theirs, or a file is no image.
+        UserError: the folder has no classes, the parts differ in theirs, or too many files are no
+            images.
     """
     if not folder.is_dir():
         raise NoClasses(f"there is no data folder {folder}; {_EXPECTED}")
     parts = parts_of(folder)
     if parts is None:
         files = classes_in(folder)
-        everything = _read(files, tuple(files), size, on_image, done=0, total=_count(files))
-        return split_by_class(everything, TEST_FRACTION, _SPLIT_SEED)
-    train_files, test_files = parts
-    classes = tuple(train_files)
-    total = _count(train_files) + _count(test_files)
-    return (
-        _read(train_files, classes, size, on_image, done=0, total=total),
-        _read(test_files, classes, size, on_image, done=_count(train_files), total=total),
-    )
+        left_out = UnreadableImages(_count(files), share, tell)
+        everything = _read([files], size, on_image, left_out)
+        return split_by_class(everything[0], TEST_FRACTION, _SPLIT_SEED)
+    left_out = UnreadableImages(sum(map(_count, parts)), share, tell)
+    training, test = _read(parts, size, on_image, left_out)
+    return training, test
 
 
 _EXPECTED = (
@@ -228,26 +275,46 @@ def _count(files: ImageFiles) -> int:
 
 
 def _read(
-    files: ImageFiles,
-    classes: Sequence[str],
+    parts: Sequence[ImageFiles],
     size: int,
     on_image: Callable[[int, int], None],
-    *,
-    done: int,
-    total: int,
-) -> ImageSet:
-    labelled = [(path, label) for label, name in enumerate(classes) for path in files[name]]
-    images = np.empty((len(labelled), size, size, 3), np.uint8)
-    with ThreadPoolExecutor() as pool:
-        squares = pool.map(lambda entry: read_square(entry[0], size), labelled)
-        for index, square in enumerate(squares):
-            images[index] = square
-            on_image(done + index + 1, total)
-    return ImageSet(
-        images=torch.from_numpy(images).permute(0, 3, 1, 2),
-        labels=torch.tensor([label for _, label in labelled]),
-        classes=tuple(classes),
-    )
+    left_out: UnreadableImages,
+) -> list[ImageSet]:
+    """The images of some parts, which have the same classes."""
+    classes = tuple(parts[0])
+    done, total = 0, sum(map(_count, parts))
+    sets = []
+    for files in parts:
+        labelled = [(path, label) for label, name in enumerate(classes) for path in files[name]]
+        images = np.empty((len(labelled), size, size, 3), np.uint8)
+        labels: list[int] = []
+        before = len(left_out.reasons)
+        with ThreadPoolExecutor() as pool:
+            squares = pool.map(lambda entry: _square_or_error(entry[0], size), labelled)
+            for (path, label), square in zip(labelled, squares, strict=True):
+                done += 1
+                if isinstance(square, UserError):
+                    left_out.add(str(path), str(square))
+                else:
+                    images[len(labels)] = square
+                    labels.append(label)
+                on_image(done, total)
+        sets.append(
+            ImageSet(
+                images=torch.from_numpy(images[: len(labels)]).permute(0, 3, 1, 2),
+                labels=torch.tensor(labels),
+                classes=classes,
+                unreadable=tuple(left_out.reasons)[before:],
+            )
+        )
+    return sets
+
+
+def _square_or_error(path: Path, size: int) -> Square | UserError:
+    try:
+        return read_square(path, size)
+    except UserError as error:
+        return error
 
 
 def read_square(path: Path, size: int) -> Square:
@@ -257,6 +324,18 @@ def read_square(path: Path, size: int) -> Square:
         UserError: the file is no image that Pillow reads.
     """
     return square_of(path, str(path), size)
+
+
+#: what Pillow raises at content that is damaged, by what the damage is
+_DAMAGES = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 
 
 def square_of(source: Path | BinaryIO, name: str, size: int) -> Square:
@@ -273,7 +352,7 @@ def square_of(source: Path | BinaryIO, name: str, size: int) -> Square:
     try:
         with Image.open(source) as image:
             rgb = image.convert("RGB")
-    except (UnidentifiedImageError, OSError) as error:
+    except _DAMAGES as error:
         raise UserError(f"{name} is no image ({error}); replace or remove it") from error
     side = min(rgb.size)
     left, top = (rgb.width - side) // 2, (rgb.height - side) // 2

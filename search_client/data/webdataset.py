@@ -8,7 +8,7 @@ Source: the WebDataset format, https://github.com/webdataset/webdataset.
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 from netspec.errors import UserError
 from search_client.data.folders import SUFFIXES, TEST_NAMES
 from search_client.data.stored import StoredImages, TarMembers
+from search_client.data.unreadable import SHARE, UnreadableImages
 
 #: file of class names, one a line, in the order of the labels
 CLASSES = "classes.txt"
@@ -32,13 +33,21 @@ def has_shards(folder: Path) -> bool:
     return bool(shards_in(folder, "train"))
 
 
-def read_shards(folder: Path, size: int, workers: int) -> tuple[StoredImages, StoredImages]:
+def read_shards(
+    folder: Path,
+    size: int,
+    workers: int,
+    share: float = SHARE,
+    tell: Callable[[str], None] = lambda _: None,
+) -> tuple[StoredImages, StoredImages]:
     """The training and test images of a folder of `train-*.tar` and `test-*.tar` (or `val-*`).
 
     Args:
         folder: holds the shards, and `classes.txt` where the classes have names.
         size: side of the decoded squares, px.
         workers: processes that decode.
+        share: of the images that may be unreadable; they are left out.
+        tell: hears of each of them.
 
     Raises:
         UserError: a shard is no tar file, an image has no label, or a part is missing.
@@ -48,9 +57,16 @@ def read_shards(folder: Path, size: int, workers: int) -> tuple[StoredImages, St
         raise UserError(f"{folder} has train-*.tar but neither test-*.tar nor val-*.tar; add one")
     parts = [_index(shards_in(folder, name)) for name in ("train", test)]
     classes = _classes(folder, 1 + max(max(labels) for _, labels in parts))
+    left_out = UnreadableImages(sum(len(labels) for _, labels in parts), share, tell)
     training, testing = (
         StoredImages(
-            places, torch.arange(len(labels)), torch.tensor(labels), classes, size, workers
+            places,
+            torch.arange(len(labels)),
+            torch.tensor(labels),
+            classes,
+            size,
+            workers,
+            left_out,
         )
         for places, labels in parts
     )

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from hashlib import sha256
 from itertools import islice
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
-from torch.nn import functional
 
 from netspec.networks import Network
 from search_client.data.batches import Batch, Batches
 from search_client.networks.layers import FloatNetwork
 from search_client.quantization.network import QuantizedNetwork
-from search_client.training.checkpoints import Checkpoints, State
+from search_client.training.checkpoints import Checkpoints, State, state_hash
+from search_client.training.distillation import distilling
 from search_client.training.loop import Epoch, LoopConfig, TrainStep, train
 from search_client.training.step import device_of
 
 #: batches that set the ranges before the first weight moves
 CALIBRATION_BATCHES = 10
-#: softens both networks' choices in distillation. Source: Hinton et al. (2015), section 2.
-TEMPERATURE = 2.0
 
 
 class QatConfig(LoopConfig):
@@ -45,15 +41,6 @@ class QatConfig(LoopConfig):
     )
 
 
-def state_hash(model: nn.Module) -> str:
-    """SHA-256 (hex) of a model's parameters and statistics."""
-    found = sha256()
-    for name, value in model.state_dict().items():
-        found.update(name.encode())
-        found.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()
-
-
 @torch.no_grad()
 def calibrate(
     network: QuantizedNetwork, batches: Iterable[Batch], count: int = CALIBRATION_BATCHES
@@ -73,14 +60,6 @@ def calibrate(
         layer.norm_frozen = before
 
 
-def distilled(logits: Tensor, teacher: Tensor) -> Tensor:
-    """How far choices [N, classes] are from a teacher's: mean KL divergence, softened (scalar)."""
-    student = functional.log_softmax(logits / TEMPERATURE, dim=1)
-    wanted = functional.log_softmax(teacher / TEMPERATURE, dim=1)
-    divergence = functional.kl_div(student, wanted, reduction="batchmean", log_target=True)
-    return divergence * TEMPERATURE**2
-
-
 def finetune_int8(
     model: FloatNetwork,
     batches: Batches,
@@ -90,6 +69,7 @@ def finetune_int8(
     *,
     checkpoints: Checkpoints | None = None,
     resume: State | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> tuple[QuantizedNetwork, list[Epoch]]:
     """Finetune a trained network under fake quantization; `model` stays as it is.
 
@@ -101,6 +81,7 @@ def finetune_int8(
         network: the same operators in mixed precision; None: all int8.
         checkpoints: saves the finetuning as it goes.
         resume: a state that they saved.
+        tell: as of `train`.
 
     Raises:
         Stopped: the process was asked to end; the state is saved.
@@ -114,21 +95,17 @@ def finetune_int8(
     def freeze(epoch: int) -> None:
         _freeze(quantized, config, epoch)
 
-    def distil(loss: Tensor, images: Tensor, logits: Tensor) -> Tensor:
-        with torch.no_grad():
-            teacher = model(images)
-        return loss.lerp(distilled(logits, teacher), config.distillation)
-
     history = train(
         quantized,
         batches,
         config,
         on_step,
         freeze,
-        change=distil if config.distillation else None,
+        change=distilling(model, config.distillation),
         origin=state_hash(model),
         checkpoints=checkpoints,
         resume=resume,
+        tell=tell,
     )
     # A state that was saved at the very end is resumed without any epoch.
     freeze(config.epochs - 1)

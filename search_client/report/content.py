@@ -39,6 +39,10 @@ class NetworkResult(FrozenModel):
     """A network taken through training, quantization-aware finetuning and measurement."""
 
     network: Network
+    #: what the training of the float network began from: drawn weights, or the supernet's
+    start: Literal["scratch", "supernet"] = "scratch"
+    #: of that training; None: as many as the recipe says
+    epochs: int | None = None
     #: E[LAT] at the end of the search, for the searched network alone
     expected_ms: float | None
     predicted_ms: dict[Precision, float]
@@ -85,6 +89,9 @@ class SearchRecord(FrozenModel):
     points: tuple[SearchPoint, ...]
     #: choice of each block of the network found
     choices: tuple[int, ...]
+    architecture_steps: int = 0
+    #: of the gradient of alpha in one architecture step; None where there were fewer than two
+    gradient_snr: float | None = None
 
 
 class Report(FrozenModel):

@@ -93,6 +93,7 @@ def render_page(report: Report) -> str:
             entries=_entries(report.table),
             precisions=PRECISIONS,
             interval=wording.interval,
+            signal=wording.signal,
         )
     )
 

@@ -9,6 +9,9 @@ from netspec.operators import Operator, Precision
 from search_client.report.content import DeployedModel, NetworkResult, Report
 
 _MOST_DECIMALS = 6
+#: signal to noise of a whole search below which it may as well have been drawn: at 3, chance alone
+#: moves alpha a third as far
+LEAST_SIGNAL = 3.0
 
 
 def milliseconds(value: float) -> str:
@@ -107,6 +110,27 @@ def _row(report: Report, role: str, result: NetworkResult, model: DeployedModel)
         difference=(
             f"{result.int8_max_steps} {steps}" if int8 else f"{result.float32_max_difference:.1e}"
         ),
+    )
+
+
+def signal(snr: float, steps: int) -> str:
+    """What the signal to noise of alpha's gradient says of a search.
+
+    Args:
+        snr: of one architecture step.
+        steps: architecture steps; their sum's signal to noise is sqrt(steps) times that of one.
+    """
+    summed = snr * math.sqrt(steps)
+    said = (
+        f"The gradient of alpha had a signal to noise of {snr:.2g} a step, {summed:.2g} over "
+        f"{steps} architecture steps"
+    )
+    if summed >= LEAST_SIGNAL:
+        return f"{said}."
+    return (
+        f"{said}: too small to mean anything, chance moved alpha as far as the accuracy did. Give "
+        "more architecture steps, search.architecture_batches or larger batches, or let scores "
+        "decide (search.method = evolution)."
     )
 
 

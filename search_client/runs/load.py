@@ -9,11 +9,14 @@ from pathlib import Path
 import torch
 
 from netspec.client import LatencyTable
+from netspec.errors import UserError
+from netspec.networks import Network
 from search_client.latency.expected import ExpectedLatency
 from search_client.latency.objective import Aim, Goal
 from search_client.latency.prediction import calibration_of
 from search_client.recipe import Recipe
 from search_client.runs.record import RunRecord, read_record, read_tables
+from search_client.search.candidates import Candidate, candidate_of
 from search_client.search.derive import Derived, Rule
 from search_client.search.history import History
 from search_client.search.loop import history_of
@@ -54,6 +57,31 @@ class LoadedRun:
         if rule is None and tolerance is None and search.rule == "on_target":
             return nearest_to_target(self.family, self.goal, search.tolerance)
         return derive(self.family, self.goal, rule or search.rule, tolerance or search.tolerance)
+
+    def candidate(self, network: Network) -> Candidate:
+        """The choices that make a network, in any precision; those of the search for its own.
+
+        Raises:
+            UserError: it is no network of the run's space.
+        """
+        family = self.family
+        precision = self.record.settings.precision
+        content_hash = network.with_precision(precision).content_hash
+        for found in filter(None, (self.record.found, self.record.most_likely)):
+            if found.network.content_hash != content_hash:
+                continue
+            for index, variant in enumerate(family.variants):
+                space = variant.space
+                if (space.input_size, space.width) == (found.input_size, found.width):
+                    return Candidate(index, found.choices)
+        candidate = candidate_of(family, network)
+        if candidate is None:
+            raise UserError(
+                f"{network.name} is no network of the space that was searched, so its supernet has "
+                "no weights for it; give one that `search-client derive` took out of this run, or "
+                "--set train.start=scratch"
+            )
+        return candidate
 
 
 def aims_of(

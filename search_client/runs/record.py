@@ -16,6 +16,7 @@ from netspec.errors import UserError
 from netspec.networks import Network
 from netspec.validation import FrozenModel
 from netspec.wire import Snapshot
+from search_client.data.folders import LabelledImages
 from search_client.latency.objective import Aim, Goal
 from search_client.recipe import Recipe
 from search_client.search.derive import Derived, Rule
@@ -37,6 +38,7 @@ FREE = frozenset(
         "memory_gb",
         "profiling",
         "train",
+        "unreadable_share",
         "workers",
     }
 )
@@ -83,6 +85,14 @@ class RunRecord(FrozenModel):
     #: path of the images
     data: str
     classes: tuple[str, ...]
+    #: of the training images, see `LabelledImages.fingerprint`; empty in records of before
+    fingerprint: str = ""
+    #: names of images that were left out, because they cannot be read
+    unreadable: tuple[str, ...] = ()
+    #: weight steps after which numbers were not finite, so that the search went back
+    went_back: tuple[int, ...] = ()
+    #: signal to noise of alpha's gradient in one architecture step, over all of them
+    gradient_snr: float | None = None
     targets: tuple[TargetRecord, ...]
     #: processes that searched together
     processes: int
@@ -97,7 +107,7 @@ def record_of(
     aims: Sequence[Aim],
     tables: Sequence[LatencyTable],
     data: Path,
-    classes: Sequence[str],
+    training: LabelledImages,
 ) -> RunRecord:
     """The record of a search that begins."""
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
@@ -105,7 +115,9 @@ def record_of(
         started_at=datetime.now(UTC),
         settings=settings,
         data=str(data),
-        classes=tuple(classes),
+        classes=training.classes,
+        fingerprint=training.fingerprint(),
+        unreadable=training.unreadable,
         targets=tuple(
             TargetRecord(
                 target=aim.target,
@@ -186,6 +198,8 @@ def ended(record: RunRecord, result: SearchResult, goal: Goal, family: Family) -
     return record.model_copy(
         update={
             "targets": targets,
+            "went_back": tuple(result.history.went_back),
+            "gradient_snr": result.history.gradient_snr,
             "found": found_record(result.found, goal, family),
             "most_likely": found_record(result.most_likely, goal, family),
         }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -21,7 +23,6 @@ from search_client.supernet.binary_gates import (
     inner_product,
     keep_other_probabilities,
     reinforce_gradients,
-    sample_path,
 )
 from search_client.supernet.supernet import Supernet, frozen_statistics
 from search_client.supernet.variants import Family
@@ -34,14 +35,27 @@ BASELINE_MEMORY = 0.9
 
 @dataclass(frozen=True)
 class StepOutcome:
-    """What an architecture step came to."""
+    """What an architecture step came to, as a mean over its batches."""
 
     loss: float
     cross_entropy: float
-    #: fraction, of the sampled path
+    #: fraction, of the sampled paths
     accuracy: float
     #: on each target, before the step, ms
     expected_ms: Tensor
+    #: gradient of the cross-entropy to every alpha, through the gates, [choices of all supernets];
+    #: of the whole loss where no gradient passes through the network
+    signal: Tensor
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    """The gradient by one held-out batch; tensors by index into `Family.architecture`."""
+
+    outcome: StepOutcome
+    gradients: dict[int, Tensor]
+    #: bool: of which choices a step may change the odds
+    compared: dict[int, Tensor]
 
 
 @dataclass(frozen=True)
@@ -79,37 +93,54 @@ class ArchitectureSteps:
         #: REINFORCE's moving mean of the loss; None before the first step
         self.baseline: float | None = None
 
-    def step(self, batch: Batch, generator: torch.Generator, entropy_weight: float) -> StepOutcome:
-        """One step on a held-out batch.
+    def step(
+        self, batches: Sequence[Batch], generator: torch.Generator, entropy_weight: float
+    ) -> StepOutcome:
+        """One step by the mean gradient of held-out batches, each on a path of its own.
 
         Args:
-            batch: on the family's device.
-            generator: draws the path.
+            batches: on the family's device.
+            generator: draws the paths.
             entropy_weight: of the entropy in the loss, now.
         """
         family = self.family
         family.begin_training()
+        before = [parameter.detach().clone() for parameter in family.architecture()]
+        estimates = [self._estimate(batch, generator, entropy_weight) for batch in batches]
+        for index, parameter in enumerate(family.architecture()):
+            gradients = [
+                estimate.gradients[index] for estimate in estimates if index in estimate.gradients
+            ]
+            if gradients:
+                parameter.grad = torch.stack(gradients).sum(dim=0) / len(batches)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.gradient == "two":
+            for index, parameter in enumerate(family.architecture()):
+                compared = [
+                    estimate.compared[index] for estimate in estimates if index in estimate.compared
+                ]
+                if compared:
+                    involved = torch.stack(compared).any(dim=0)
+                    rows = map(torch.atleast_2d, (parameter, before[index], involved))
+                    keep_other_probabilities(*rows)
+        return _mean(estimates)
+
+    def _estimate(self, batch: Batch, generator: torch.Generator, weight: float) -> _Estimate:
+        """The gradient by one batch."""
+        family = self.family
         (active,), variants = draw_of(
             family.beta[None],
             torch.ones_like(family.beta[None], dtype=torch.bool),
             self.gradient,
             generator,
         )
-        supernet = family.supernet(active)
-        drawn = draw(supernet, self.gradient, generator)
-        gates = self._gates(batch, active, variants[0], drawn, generator)
+        numbers = generator.get_state()
+        drawn = draw(family.supernet(active), self.gradient, generator)
+        gates = self._gates(batch, active, variants[0], drawn, numbers)
         if self.gradient == "reinforce":
-            outcome = self._reinforce(gates, active, drawn)
-        else:
-            outcome = self._differentiate(gates, active, variants[0], drawn, entropy_weight)
-        before = supernet.alpha.detach().clone(), family.beta.detach().clone()
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        if self.gradient == "two":
-            keep_other_probabilities(supernet.alpha, before[0], drawn.involved)
-            if len(family.variants) > 1:
-                keep_other_probabilities(family.beta[None], before[1][None], variants)
-        return outcome
+            return self._reinforce(gates, active, drawn)
+        return self._differentiate(gates, active, variants[0], drawn, weight)
 
     def _gates(
         self,
@@ -117,13 +148,17 @@ class ArchitectureSteps:
         active: int,
         variants: Tensor,
         drawn: Draw,
-        generator: torch.Generator,
+        numbers: Tensor,
     ) -> _Gates:
-        """Runs the drawn path; means over the batch's parts and over all processes."""
+        """Runs the drawn path; means over the batch's parts and over all processes.
+
+        Other variants run what they draw by the same random numbers, so that two sizes are
+        compared on one path.
+        """
         images, labels = batch
         supernet, family = self.family.supernet(active), self.family
         others = [
-            (index, sample_path(family.supernet(index), generator))
+            (index, self._path(index, numbers))
             for index, compared in enumerate(variants.tolist())
             if compared and index != active
         ]
@@ -156,6 +191,12 @@ class ArchitectureSteps:
         distributed.average([total, block_gradients, variant_gradients])
         return _Gates(total, block_gradients, variant_gradients, mean.accuracy)
 
+    def _path(self, variant: int, numbers: Tensor) -> list[int]:
+        """The path that a variant draws from a generator in a given state."""
+        generator = torch.Generator()
+        generator.set_state(numbers)
+        return draw(self.family.supernet(variant), self.gradient, generator).path
+
     def _part(
         self, active: int, supernet: Supernet, drawn: Draw, images: Tensor, labels: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -174,8 +215,8 @@ class ArchitectureSteps:
 
     def _differentiate(
         self, gates: _Gates, active: int, variants: Tensor, drawn: Draw, entropy_weight: float
-    ) -> StepOutcome:
-        """Sets the gradients of alpha and beta."""
+    ) -> _Estimate:
+        """The gradients of alpha and beta through the gates, and through E[LAT] and entropy."""
         family, supernet = self.family, self.family.supernet(active)
         many = len(family.variants) > 1
         cross_entropy = gates.cross_entropy.detach().requires_grad_()
@@ -188,18 +229,22 @@ class ArchitectureSteps:
         inputs = [cross_entropy, supernet.alpha, *([family.beta] if many else [])]
         scale, direct, *rest = torch.autograd.grad(loss, inputs)
         through = alpha_gradients(gates.block_gradients * scale, supernet.alpha, drawn.involved)
-        supernet.alpha.grad = torch.where(drawn.involved, through + direct, 0.0)
+        index = family.variants[active].supernet
+        gradients = {index: torch.where(drawn.involved, through + direct, 0.0)}
+        involved = {index: drawn.involved}
         if many:
-            through = alpha_gradients(
+            of_beta = alpha_gradients(
                 gates.variant_gradients[None] * scale, family.beta[None], variants[None]
             )[0]
-            family.beta.grad = torch.where(variants, through + rest[0], 0.0)
+            # The last one of `Family.architecture`.
+            gradients[len(family.supernets)] = torch.where(variants, of_beta + rest[0], 0.0)
+            involved[len(family.supernets)] = variants
         with torch.no_grad():
             expected_ms = self.goal.expected_ms(family, active)
-        return self._outcome(gates, loss, expected_ms)
+        return self._estimated(gates, loss, expected_ms, gradients, involved, {index: through})
 
-    def _reinforce(self, gates: _Gates, active: int, drawn: Draw) -> StepOutcome:
-        """Sets the gradients from the loss of the sampled network, its own latency included."""
+    def _reinforce(self, gates: _Gates, active: int, drawn: Draw) -> _Estimate:
+        """The gradients from the loss of the sampled network, its own latency included."""
         family, supernet = self.family, self.family.supernet(active)
         with torch.no_grad():
             path_ms = self.goal.path_ms(active, drawn.path)
@@ -209,19 +254,43 @@ class ArchitectureSteps:
         advantage = value - (value if self.baseline is None else self.baseline)
         memory = 0.0 if self.baseline is None else BASELINE_MEMORY
         self.baseline = memory * (self.baseline or 0.0) + (1 - memory) * value
-        supernet.alpha.grad = reinforce_gradients(
-            supernet.alpha, supernet.exists, drawn.path, advantage
-        )
+        index = family.variants[active].supernet
+        of_alpha = reinforce_gradients(supernet.alpha, supernet.exists, drawn.path, advantage)
+        gradients = {index: of_alpha}
         if len(family.variants) > 1:
             every = torch.ones_like(family.beta[None], dtype=torch.bool)
-            family.beta.grad = reinforce_gradients(family.beta[None], every, [active], advantage)[0]
-        return self._outcome(gates, loss, expected_ms)
+            of_beta = reinforce_gradients(family.beta[None], every, [active], advantage)[0]
+            gradients[len(family.supernets)] = of_beta
+        return self._estimated(gates, loss, expected_ms, gradients, {}, {index: of_alpha})
 
-    @staticmethod
-    def _outcome(gates: _Gates, loss: Tensor, expected_ms: Tensor) -> StepOutcome:
-        return StepOutcome(
+    def _estimated(
+        self,
+        gates: _Gates,
+        loss: Tensor,
+        expected_ms: Tensor,
+        gradients: dict[int, Tensor],
+        compared: dict[int, Tensor],
+        signal: dict[int, Tensor],
+    ) -> _Estimate:
+        *alphas, _ = self.family.architecture()
+        rows = [signal.get(index, torch.zeros_like(alpha)) for index, alpha in enumerate(alphas)]
+        outcome = StepOutcome(
             loss=loss.item(),
             cross_entropy=gates.cross_entropy.item(),
             accuracy=gates.accuracy,
             expected_ms=expected_ms.detach(),
+            signal=torch.cat([row.flatten() for row in rows]),
         )
+        return _Estimate(outcome, gradients, compared)
+
+
+def _mean(estimates: Sequence[_Estimate]) -> StepOutcome:
+    """What a step came to, over its batches."""
+    outcomes = [estimate.outcome for estimate in estimates]
+    return StepOutcome(
+        loss=fmean(outcome.loss for outcome in outcomes),
+        cross_entropy=fmean(outcome.cross_entropy for outcome in outcomes),
+        accuracy=fmean(outcome.accuracy for outcome in outcomes),
+        expected_ms=outcomes[0].expected_ms,
+        signal=torch.stack([outcome.signal for outcome in outcomes]).mean(dim=0),
+    )

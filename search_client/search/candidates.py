@@ -34,6 +34,30 @@ class Candidate(NamedTuple):
     choices: Choices
 
 
+def candidate_of(family: Family, network: Network) -> Candidate | None:
+    """The choices that make a network, whatever its precision; None where none do.
+
+    Where one of several alike blocks is skipped, it is taken to be the last.
+    """
+    for index, variant in enumerate(family.variants):
+        space = variant.space
+        left = list(network.with_precision(space.precision).operators)
+        del left[: len(space.fixed_start)]
+        choices = []
+        for block in space.blocks:
+            if left and left[0] in block.candidates:
+                choices.append(block.candidates.index(left.pop(0)))
+            elif block.skippable:
+                choices.append(len(block.candidates))
+            else:
+                break
+        else:
+            made = family.network(index, choices)
+            if made.content_hash == network.with_precision(space.precision).content_hash:
+                return Candidate(index, tuple(choices))
+    return None
+
+
 class Limits(FrozenModel):
     """What no network of a search may exceed, whatever it gains."""
 

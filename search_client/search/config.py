@@ -61,6 +61,12 @@ class SearchConfig(WeightConfig):
         description="of the candidates of a block: `separate`, as in the paper, or `shared`: "
         "slices of one largest operator, which all widths share, too",
     )
+    largest_epochs: int = Field(
+        default=0,
+        ge=0,
+        description="first epochs of the warm-up that train the largest network alone, of which "
+        "all others are slices; with shared weights",
+    )
     warmup_epochs: int = Field(default=40, ge=0, description="of weight steps alone")
     warmup_learning_rate: float = Field(default=0.05, gt=0, description="falls by a cosine to 0")
     joint_epochs: int = Field(default=120, ge=1, description="the first has weight steps alone")
@@ -68,12 +74,25 @@ class SearchConfig(WeightConfig):
     weight_steps_per_architecture_step: int = Field(
         default=5, ge=1, description="in the joint phase, but for its first epoch"
     )
+    architecture_batches: int = Field(
+        default=1,
+        ge=1,
+        description="held-out batches, each on a path of its own, whose mean gradient an "
+        "architecture step takes",
+    )
     architecture_learning_rate: float = Field(default=1e-3, gt=0, description="Adam's, constant")
     entropy_weight: float = Field(
         default=0.0,
         ge=0,
         description="weight that the entropy of the choices has in the loss at the end; it rises "
         "from 0 over the joint phase, so that a short search decides, too; ProxylessNAS has none",
+    )
+    entropy_from: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of the joint phase before the entropy's weight rises: while alpha knows "
+        "little, it would freeze what chance has begun",
     )
     derive: Rule | None = Field(
         default=None,

@@ -31,11 +31,13 @@ class SearchStep:
     entropy: float
     #: images of weight steps a second, of all processes, since the last report
     images_per_s: float
+    #: of one architecture step's gradient of alpha, over all so far; None before the second step
+    gradient_snr: float | None = None
 
 
 @dataclass(frozen=True)
 class ArchitectureStep:
-    """What one architecture step saw on its held-out batch."""
+    """What one architecture step saw on its held-out batches."""
 
     #: done before it, in both phases
     weight_steps: int
@@ -66,6 +68,8 @@ class SearchEpoch:
     probabilities: list[list[float]]
     #: probability of each variant
     variants: list[float] = field(default_factory=lambda: [1.0])
+    #: of one architecture step's gradient of alpha, over all so far; None before the second step
+    gradient_snr: float | None = None
 
 
 @dataclass
@@ -74,3 +78,10 @@ class History:
 
     epochs: list[SearchEpoch] = field(default_factory=list)
     architecture_steps: list[ArchitectureStep] = field(default_factory=list)
+    #: weight steps after which numbers were not finite, so that the search went back
+    went_back: list[int] = field(default_factory=list)
+
+    @property
+    def gradient_snr(self) -> float | None:
+        """Return that of one architecture step, over all; None where there were too few."""
+        return self.epochs[-1].gradient_snr if self.epochs else None

@@ -17,10 +17,12 @@ from search_client.search.candidates import Candidate
 from search_client.search.config import SearchConfig
 from search_client.search.history import ArchitectureStep, History, Phase, SearchStep
 from search_client.search.progress import Reports, epoch_of
-from search_client.search.sampling import PathSampler
+from search_client.search.sampling import PathSampler, extreme
+from search_client.search.signal import SignalToNoise
 from search_client.supernet.variants import Family
 from search_client.training import distributed
 from search_client.training.checkpoints import BadCheckpoint, Checkpoints, State
+from search_client.training.rollback import STEPS, Rollback, finite
 from search_client.training.schedules import cosine, set_learning_rate
 from search_client.training.step import Mean, NotFinite, device_of, weight_step
 
@@ -52,6 +54,7 @@ class Search:
         held_out: Batches,
         config: SearchConfig,
         on_step: Callable[[SearchStep], None] = lambda _: None,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Args as in `search`."""
         self.family = family
@@ -74,10 +77,13 @@ class Search:
         self.paths = PathSampler(family, goal, config.sampling)
         self.position = _Position()
         self.mean = Mean()
+        #: of alpha's gradient, over all architecture steps
+        self.signal = SignalToNoise()
         self.history = History()
         self.weight_steps = 0
         self.optimizer = config.optimizer(family.weights())
         self._held_out: Iterator[Batch] | None = None
+        self.rollback = Rollback(self, tell)
         distributed.agree(family)
 
     @property
@@ -97,12 +103,18 @@ class Search:
         """Run from where it is to the end of the joint phase.
 
         Raises:
-            NotFinite: the loss is no finite number any more; nothing of that is saved.
+            NotFinite: the loss is no finite number, also after the search went back three times
+                to its last good step, with half the learning rate; nothing of that is saved.
         """
         while self.position.phase < len(self.phases):
             phase, epochs, peak = self.phases[self.position.phase]
             while self.position.epoch < epochs:
-                self._epoch(phase, epochs, peak, checkpoints)
+                try:
+                    self._epoch(phase, epochs, peak, checkpoints)
+                except NotFinite as error:
+                    reached = self.weight_steps
+                    self.rollback.back(error)
+                    self.history.went_back.append(reached)
             self.position = _Position(phase=self.position.phase + 1)
             self.optimizer = self.config.optimizer(self.family.weights())
 
@@ -111,9 +123,10 @@ class Search:
         position, per_epoch = self.position, len(self.training)
         total = epochs * per_epoch
         number = position.epoch + (self.config.warmup_epochs if phase == "joint" else 0)
+        self.rollback.keep()
         for batch in self.training.epoch(number, position.step):
             step = position.epoch * per_epoch + position.step
-            set_learning_rate(self.optimizer, cosine(step, total, peak))
+            set_learning_rate(self.optimizer, self.rollback.rate * cosine(step, total, peak))
             self._weight_step(batch)
             self._check_finite(self.mean.loss, phase)
             every = self.config.weight_steps_per_architecture_step
@@ -122,31 +135,41 @@ class Search:
                 self._check_finite(self.history.architecture_steps[-1].loss, phase)
             position.step += 1
             last = position.step == per_epoch
-            self.reports.step(phase, step + 1, total, self.weight_steps, self.mean, now=last)
+            # The last update of all has no loss after it that would show it.
+            if last or position.step % STEPS == 0:
+                self._check_finite(0.0 if finite(self.family) else math.nan, phase)
+                self.rollback.keep()
+            self.reports.step(
+                phase,
+                step + 1,
+                total,
+                self.weight_steps,
+                self.mean,
+                gradient_snr=self.signal.value,
+                now=last,
+            )
             if not last:
                 checkpoints.step(self.state)
         self.history.epochs.append(
-            epoch_of(self.family, self.goal, phase, self.weight_steps, self.mean)
+            epoch_of(self.family, self.goal, phase, self.weight_steps, self.mean, self.signal.value)
         )
         self.mean = Mean()
         position.epoch, position.step = position.epoch + 1, 0
         checkpoints.step(self.state)
 
     def _check_finite(self, loss: float, phase: Phase) -> None:
-        if not math.isfinite(loss):
+        if distributed.any_process(not math.isfinite(loss)):
             # A weight that is no number shows at the next step, which may be the next phase's.
             raise NotFinite(
                 f"the search diverged: after {self.weight_steps:,} weight steps, in the {phase} "
-                "phase, its loss is no finite number; lower search.warmup_learning_rate or "
-                "search.joint_learning_rate, and start without --resume"
+                "phase, loss or weights are no finite numbers; lower search.warmup_learning_rate "
+                "or search.joint_learning_rate, and start without --resume"
             )
 
     def _weight_step(self, batch: Batch) -> None:
         family = self.family
         family.begin_training()
-        first, *further = [
-            partial(_logits, family, path) for path in self.paths.draw(self.generator)
-        ]
+        first, *further = [partial(_logits, family, path) for path in self._paths()]
         weight_step(
             first,
             self._moved(batch),
@@ -160,13 +183,26 @@ class Search:
         self.weight_steps += 1
         self.reports.count(len(batch[1]) * distributed.world())
 
+    def _paths(self) -> list[Candidate]:
+        """What the next weight step trains."""
+        if self.position.phase == 0 and self.position.epoch < self.config.largest_epochs:
+            return [extreme(self.family, largest=True)]
+        return self.paths.draw(self.generator)
+
     def _architecture_step(self, progress: float) -> None:
         """Move alpha once; `progress` is the share of the joint phase that is done."""
+        config = self.config
+        risen = max(0.0, progress - config.entropy_from) / (1 - config.entropy_from)
+        first = len(self.history.architecture_steps) * config.architecture_batches
         outcome = self.architecture.step(
-            self._moved(self._next_held_out()),
+            [
+                self._moved(self._held_out_batch(first + index))
+                for index in range(config.architecture_batches)
+            ],
             self.generator,
-            progress * self.config.entropy_weight,
+            risen * config.entropy_weight,
         )
+        self.signal.add(outcome.signal)
         self.history.architecture_steps.append(
             ArchitectureStep(
                 self.weight_steps,
@@ -177,8 +213,8 @@ class Search:
             )
         )
 
-    def _next_held_out(self) -> Batch:
-        epoch, step = divmod(len(self.history.architecture_steps), len(self.held_out))
+    def _held_out_batch(self, number: int) -> Batch:
+        epoch, step = divmod(number, len(self.held_out))
         if self._held_out is None or step == 0:
             self._held_out = self.held_out.epoch(epoch, step)
         return next(self._held_out)
@@ -197,7 +233,9 @@ class Search:
             "position": [self.position.phase, self.position.epoch, self.position.step],
             "weight_steps": self.weight_steps,
             "mean": self.mean.state(),
+            "signal": self.signal.state(),
             "history": _HISTORY.dump_json(self.history).decode(),
+            "went_back": self.rollback.times,
         }
 
     def load_state(self, state: State) -> None:
@@ -221,7 +259,12 @@ class Search:
         self.position = _Position(*state["position"])
         self.weight_steps = state["weight_steps"]
         self.mean = Mean.of_state(state["mean"])
+        # A state of before has none.
+        if "signal" in state:
+            self.signal = SignalToNoise.of_state(state["signal"])
         self.history = history_of(state)
+        self.rollback.times = state.get("went_back", 0)
+        self._held_out = None
 
     def _moved(self, batch: Batch) -> Batch:
         return batch[0].to(self.device), batch[1].to(self.device)

@@ -39,7 +39,15 @@ class Reports:
         self._images += images
 
     def step(
-        self, phase: Phase, done: int, total: int, weight_steps: int, mean: Mean, *, now: bool
+        self,
+        phase: Phase,
+        done: int,
+        total: int,
+        weight_steps: int,
+        mean: Mean,
+        *,
+        gradient_snr: float | None,
+        now: bool,
     ) -> None:
         """A weight step was made.
 
@@ -49,6 +57,7 @@ class Reports:
             total: steps of the phase in all.
             weight_steps: steps of both phases.
             mean: of the epoch so far.
+            gradient_snr: of alpha, over all architecture steps so far.
             now: tell it at once.
         """
         since = time.monotonic() - self._reported
@@ -68,13 +77,19 @@ class Reports:
                 reference_ms=self.goal.aims[worst].reference_ms,
                 entropy=self.family.entropy().item(),
                 images_per_s=self._images / max(since, 1e-6),
+                gradient_snr=gradient_snr,
             )
         )
         self._reported, self._images = time.monotonic(), 0
 
 
 def epoch_of(
-    family: Family, goal: Goal, phase: Phase, weight_steps: int, mean: Mean
+    family: Family,
+    goal: Goal,
+    phase: Phase,
+    weight_steps: int,
+    mean: Mean,
+    gradient_snr: float | None,
 ) -> SearchEpoch:
     """What an epoch of weight steps came to.
 
@@ -84,6 +99,7 @@ def epoch_of(
         phase: the epoch's.
         weight_steps: made so far, in both phases.
         mean: over the epoch.
+        gradient_snr: of alpha, over all architecture steps so far.
     """
     likeliest = int(family.beta.argmax())
     p = family.supernet(likeliest).probabilities()
@@ -98,4 +114,5 @@ def epoch_of(
         entropy=family.entropy().item(),
         probabilities=[row[: block.choices] for row, block in zip(p.tolist(), blocks, strict=True)],
         variants=family.variant_probabilities().tolist(),
+        gradient_snr=gradient_snr,
     )

@@ -73,6 +73,7 @@ def search(
     checkpoints: Checkpoints | None = None,
     resume: State | None = None,
     on_network: Callable[[int, int], None] = lambda _done, _total: None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> SearchResult:
     """Search a space: warm-up, then the joint phase, then one network.
 
@@ -87,10 +88,12 @@ def search(
         resume: a state that they saved.
         on_network: called with the networks that were scored, and all, by other methods than
             the gradient.
+        tell: hears when the search goes back to its last good step, with half the learning rate.
 
     Raises:
         UserError: the latency loss does not exist for the space's latencies, the schedule has no
-            architecture step, or the method runs in one process only.
+            architecture step, the method runs in one process only, or a setting needs shared
+            weights.
         NotFinite: the search diverged.
         Stopped: the process was asked to end; the state is saved.
     """
@@ -101,7 +104,12 @@ def search(
         )
     if config.method == "gradient":
         check_steps(config, len(training))
-    run = Search(family, goal, training, held_out, config, on_step)
+    if config.largest_epochs and config.weights == "separate":
+        raise UserError(
+            "search.largest_epochs trains the network that all others are slices of, but with "
+            "search.weights = separate none is; set it to 0, or search.weights to shared"
+        )
+    run = Search(family, goal, training, held_out, config, on_step, tell)
     check_loss(goal, family, config.latency_loss)
     if resume is not None:
         run.load_state(resume)

@@ -42,6 +42,8 @@ def curves(folder: Path | None) -> Iterator[Callable[[SearchStep], None]]:
             "architecture/entropy": step.entropy,
             "speed/images_per_s": step.images_per_s,
         }
+        if step.gradient_snr is not None:
+            values["architecture/gradient_snr"] = step.gradient_snr
         for name, value in values.items():
             writer.add_scalar(name, value, step.weight_steps)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -10,6 +10,7 @@ import torch
 from netspec.errors import UserError
 from search_client.data.folders import LabelledImages, parts_of, read_folder, stored_size
 from search_client.data.stored import Files, StoredImages
+from search_client.data.unreadable import SHARE, UnreadableImages
 from search_client.data.webdataset import has_shards, read_shards
 from search_client.progress import Stages
 from search_client.recipe import MEMORY_GB, WORKERS, Recipe
@@ -30,7 +31,12 @@ def read_data(
         UserError: the folder cannot be read as images, or has other classes.
     """
     training, test = read_images(
-        data, settings.input_size, stages, workers=settings.workers, memory_gb=settings.memory_gb
+        data,
+        settings.input_size,
+        stages,
+        workers=settings.workers,
+        memory_gb=settings.memory_gb,
+        unreadable_share=settings.unreadable_share,
     )
     if classes and training.classes != tuple(classes):
         raise UserError(
@@ -47,6 +53,7 @@ def read_images(
     *,
     workers: int = WORKERS,
     memory_gb: float = MEMORY_GB,
+    unreadable_share: float = SHARE,
 ) -> tuple[LabelledImages, LabelledImages]:
     """The training and test images of a folder, stored for an input size (px).
 
@@ -56,6 +63,7 @@ def read_images(
         stages: shows the progress.
         workers: processes that decode images which are not kept in memory.
         memory_gb: images are kept in memory where all of them take at most so many GB.
+        unreadable_share: of the images that may be unreadable; each is told, and left out.
 
     Raises:
         UserError: the folder cannot be read as images.
@@ -63,15 +71,19 @@ def read_images(
     size = stored_size(input_size)
     with stages.stage("data", f"Read images from {data}"):
         if has_shards(data):
-            return read_shards(data, size, workers)
+            return read_shards(data, size, workers, unreadable_share, stages.note)
         if _bytes(data, size) > memory_gb * 1e9:
-            return stored_folder(data, size, workers)
+            return stored_folder(data, size, workers, unreadable_share, stages.note)
         with stages.bar("images") as advance:
-            return read_folder(data, size, advance)
+            return read_folder(data, size, advance, unreadable_share, stages.note)
 
 
-def stored_folder(folder: Path, size: int, workers: int) -> tuple[StoredImages, StoredImages]:
+def stored_folder(
+    folder: Path, size: int, workers: int, share: float, tell: Callable[[str], None]
+) -> tuple[StoredImages, StoredImages]:
     """The images of a folder with `train` and `test` (or `val`), left on disk.
+
+    At most a share of them may be unreadable; `tell` hears of each.
 
     Raises:
         UserError: the folder is laid out otherwise.
@@ -84,11 +96,14 @@ def stored_folder(folder: Path, size: int, workers: int) -> tuple[StoredImages, 
         )
     classes = tuple(parts[0])
     made = []
+    files = sum(len(paths) for part in parts for paths in part.values())
+    left_out = UnreadableImages(files, share, tell)
     for part in parts:
         paths = tuple(str(path) for name in classes for path in part[name])
         labels = torch.tensor([label for label, name in enumerate(classes) for _ in part[name]])
         indices = torch.arange(len(paths))
-        made.append(StoredImages(Files(paths), indices, labels, classes, size, workers))
+        places = Files(paths)
+        made.append(StoredImages(places, indices, labels, classes, size, workers, left_out))
     return made[0], made[1]
 
 

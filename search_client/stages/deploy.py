@@ -19,8 +19,10 @@ from search_client.deployment.trained_network import (
 )
 from search_client.progress import Stages
 from search_client.recipe import Recipe
+from search_client.runs.load import LoadedRun
 from search_client.stages.quantize import QuantizeOptions, comparison_images, quantize_network
 from search_client.stages.train import evaluate_network, train_network
+from search_client.training.loop import Start
 
 #: test images that files are compared with torch on, at most: 1.5 GB at 224 px
 MOST_COMPARED = 10_000
@@ -37,6 +39,9 @@ class Deployed:
     #: under XNNPACK, as it is deployed; the other kernel sets were compared, too
     parity: dict[Precision, Parity]
     trained: TrainedNetwork
+    #: epochs of the float network's training
+    epochs: int
+    start: Start = "scratch"
 
 
 def deploy(
@@ -50,8 +55,9 @@ def deploy(
     saved: Path,
     resume: bool = False,
     signals: bool = True,
+    supernet: LoadedRun | None = None,
 ) -> Deployed:
-    """Train a network from scratch, finetune it as int8 and encode both.
+    """Train a network, finetune it as int8 and encode both.
 
     Args:
         network: what to train.
@@ -63,6 +69,7 @@ def deploy(
         saved: file for the trained network; checkpoints lie beside it.
         resume: go on with what an interrupted call left in and beside that file.
         signals: on SIGTERM and SIGINT what is trained is saved before the process ends.
+        supernet: the search whose weights it starts from; None: it starts from scratch.
 
     Raises:
         Stopped: the process was asked to end; the state is saved.
@@ -83,6 +90,7 @@ def deploy(
             weights=saved,
             resume=resume and unfinished.exists(),
             signals=signals,
+            supernet=supernet,
         )
         trained = TrainedNetwork(training.classes, source, model)
     else:
@@ -120,7 +128,10 @@ def deploy(
         f"int8 accuracy {parity['int8'].accuracy:.1%}, agrees with fake quantization on "
         f"{parity['int8'].top1_agreement:.2%} of the images"
     )
-    return Deployed(network, accuracy, files, parity, trained)
+    if supernet is None:
+        return Deployed(network, accuracy, files, parity, trained, settings.train.epochs)
+    epochs = settings.train.inheriting().epochs
+    return Deployed(network, accuracy, files, parity, trained, epochs, "supernet")
 
 
 def file_name(role: str, precision: Precision) -> str:

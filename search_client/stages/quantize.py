@@ -21,7 +21,7 @@ from search_client.quantization.post_training import quantize_post_training
 from search_client.recipe import CHECKPOINT_MINUTES
 from search_client.stages.train import training_stage
 from search_client.training import distributed
-from search_client.training.checkpoints import Checkpoints, load
+from search_client.training.checkpoints import Checkpoints
 from search_client.training.distributed import device
 
 
@@ -99,7 +99,9 @@ def quantize_network(
         device=device(),
         shard=distributed.shard(),
     )
-    state = load(checkpoint) if resume and checkpoint is not None else None
+    data = "" if checkpoint is None else training.fingerprint()
+    checkpoints = Checkpoints(checkpoint, options.checkpoint_minutes, data=data, signals=signals)
+    state = checkpoints.resumed(stages.note) if resume else None
     torch.manual_seed(seed)
     heading = f"Finetune {trained.network.name} as int8"
     with training_stage(stages, "quantize", heading, "finetuning") as show:
@@ -109,8 +111,9 @@ def quantize_network(
             options.finetuning,
             show,
             network,
-            checkpoints=Checkpoints(checkpoint, options.checkpoint_minutes, signals=signals),
+            checkpoints=checkpoints,
             resume=state,
+            tell=stages.note,
         )
     return replace(trained, quantized=quantized)
 
@@ -123,5 +126,5 @@ def comparison_images(images: LabelledImages, size: int, most: int) -> tuple[Ten
     """
     count = min(most, len(images))
     chosen = torch.linspace(0, len(images) - 1, count).round().long()
-    (pixels,) = images.read([chosen])
-    return central_crop(pixels, size), images.labels[chosen]
+    ((pixels, labels),) = images.read([chosen])
+    return central_crop(pixels, size), labels

@@ -64,6 +64,8 @@ def network_result(
     int8, float32 = deployed.parity["int8"], deployed.parity["float32"]
     return NetworkResult(
         network=deployed.network,
+        start=deployed.start,
+        epochs=deployed.epochs,
         expected_ms=expected_ms,
         predicted_ms={model.precision: model.predicted_ms for model in models},
         measured_ms={model.precision: model.measured_ms for model in models},
@@ -146,6 +148,8 @@ def search_record(settings: Recipe, found: SearchResult) -> SearchRecord:
             for epoch in found.history.epochs
         ),
         choices=tuple(found.choices),
+        architecture_steps=len(found.history.architecture_steps),
+        gradient_snr=found.history.gradient_snr,
     )
 
 

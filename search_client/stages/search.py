@@ -10,9 +10,10 @@ from netspec.console.units import latency_text
 from netspec.spaces import LEAST_MAP
 from search_client.data.batches import PlainBatches, TrainingBatches
 from search_client.data.folders import LabelledImages, split_by_class
+from search_client.latency.objective import Goal
 from search_client.progress import Advance, Stages
 from search_client.recipe import Recipe
-from search_client.report.wording import milliseconds
+from search_client.report.wording import milliseconds, signal
 from search_client.runs.load import CHECKPOINT, aims_of, family_of, goal_of
 from search_client.runs.record import continued, ended, read_record, record_of, write_record
 from search_client.search.config import SearchMethod
@@ -20,7 +21,7 @@ from search_client.search.history import SearchStep
 from search_client.search.reachable import check_reachable
 from search_client.search.search import SearchResult, check_loss, search
 from search_client.training import distributed
-from search_client.training.checkpoints import Checkpoints, load
+from search_client.training.checkpoints import Checkpoints
 
 Observer = Callable[[SearchStep], None]
 
@@ -65,10 +66,17 @@ def run_search(
         UnreachableLatency: no network of the space is as fast, or as slow, as a reference.
     """
     aims = aims_of(settings, tables, references_ms)
-    record = record_of(settings, aims, tables, data, training.classes)
+    record = record_of(settings, aims, tables, data, training)
+    checkpoints = Checkpoints(
+        folder / CHECKPOINT,
+        settings.checkpoint_minutes,
+        data=record.fingerprint,
+        signals=signals,
+    )
     state = None
     if resume:
-        record, state = continued(read_record(folder), record), load(folder / CHECKPOINT)
+        record = continued(read_record(folder), record)
+        state = checkpoints.resumed(stages.note)
     family = family_of(settings).to(distributed.device())
     goal = goal_of(settings, tables, references_ms).to(distributed.device())
     # Before anything in the folder changes.
@@ -80,7 +88,6 @@ def run_search(
         (folder / CHECKPOINT).unlink(missing_ok=True)
     if first:
         write_record(record, tables, folder)
-    checkpoints = Checkpoints(folder / CHECKPOINT, settings.checkpoint_minutes, signals=signals)
     batches = batches_of(settings, training, family.input_size)
     if first:
         _warn_of_small_maps(settings, stages)
@@ -96,10 +103,25 @@ def run_search(
                 observer(step)
 
         result = search(
-            family, goal, *batches, settings.search, show, checkpoints, state, _bar(bars)
+            family,
+            goal,
+            *batches,
+            settings.search,
+            show,
+            checkpoints,
+            state,
+            _bar(bars),
+            stages.note,
         )
     if first:
+        record = record.model_copy(update={"unreadable": training.unreadable})
         write_record(ended(record, result, goal, family), tables, folder)
+    _tell(result, goal, settings, stages)
+    return result
+
+
+def _tell(result: SearchResult, goal: Goal, settings: Recipe, stages: Stages) -> None:
+    """Say what a search came to, and where that is not to be relied on."""
     expected = ", ".join(map(latency_text, result.expected_ms))
     likeliest = ", ".join(map(latency_text, result.most_likely.latency_ms))
     latency = ", ".join(map(latency_text, result.found.latency_ms))
@@ -107,13 +129,14 @@ def run_search(
         f"E[LAT] {expected}; most likely network {likeliest}; "
         f"found {result.network.name}: {latency}"
     )
+    if (snr := result.history.gradient_snr) is not None:
+        stages.note(signal(snr, len(result.history.architecture_steps)))
     off = goal.over_reference(result.found.latency_ms) - 1
     if result.found.rule == "on_target" and abs(off) > settings.search.tolerance:
         stages.note(
             f"no network of the space is within {settings.search.tolerance:.1%} of the reference: "
             f"this is the nearest, {abs(off):.1%} {'above' if off > 0 else 'below'}"
         )
-    return result
 
 
 def _bar(bars: Mapping[str, Advance]) -> Callable[[int, int], None]:

@@ -1,4 +1,4 @@
-"""Training a run's network from scratch as a stage: batches, checkpoints, test accuracy."""
+"""Training a run's network as a stage: batches, checkpoints, test accuracy."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ from search_client.deployment.trained_network import (
 from search_client.networks.layers import FloatNetwork
 from search_client.progress import Stages
 from search_client.recipe import Recipe
+from search_client.runs.load import LoadedRun
+from search_client.stages.inherit import inherit
 from search_client.training import distributed
-from search_client.training.checkpoints import Checkpoints, load
+from search_client.training.checkpoints import Checkpoints, state_hash
 from search_client.training.distributed import device
 from search_client.training.loop import TrainStep, train
-from search_client.training.step import evaluate
+from search_client.training.step import LossChange, evaluate
 
 EVALUATION_BATCH = 250
 
@@ -53,6 +55,7 @@ def train_network(
     weights: Path | None = None,
     resume: bool = False,
     signals: bool = True,
+    supernet: LoadedRun | None = None,
 ) -> tuple[FloatNetwork, float]:
     """Trains a network in float32 by a run's recipe.
 
@@ -66,11 +69,13 @@ def train_network(
         weights: file for the trained network; its checkpoint lies beside it.
         resume: go on from the checkpoint.
         signals: on SIGTERM and SIGINT the training saves itself before it ends.
+        supernet: the search whose weights it starts from; None: it starts from scratch.
 
     Returns:
         the network in evaluation mode, and its top-1 accuracy (fraction) on the test images.
 
     Raises:
+        UserError: the supernet has no such network.
         Stopped: the process was asked to end; the state is saved.
     """
     size = network.input_size
@@ -85,14 +90,36 @@ def train_network(
         shard=distributed.shard(),
     )
     torch.manual_seed(settings.seed)
-    model = FloatNetwork(network, settings.train.dropout).to(device())
+    config, origin = settings.train, ""
+    change: LossChange | None = None
+    if supernet is None:
+        model = FloatNetwork(network, config.dropout).to(device())
+    else:
+        start = inherit(supernet, network, batches, settings)
+        config, model, change = config.inheriting(), start.model, start.change
+        origin = state_hash(model)
     unfinished = None if weights is None else unfinished_path(weights)
-    state = load(unfinished) if resume and unfinished is not None else None
-    checkpoints = Checkpoints(unfinished, settings.checkpoint_minutes, signals=signals)
-    with training_stage(stages, "train", f"Train {network.name}", "training") as show:
-        train(model, batches, settings.train, show, checkpoints=checkpoints, resume=state)
-        plain = PlainBatches(
-            test.at_size(stored_size(size)), size, EVALUATION_BATCH, device=device()
+    data = "" if unfinished is None else training.fingerprint()
+    checkpoints = Checkpoints(unfinished, settings.checkpoint_minutes, data=data, signals=signals)
+    state = checkpoints.resumed(stages.note) if resume else None
+    plain = PlainBatches(test.at_size(stored_size(size)), size, EVALUATION_BATCH, device=device())
+    heading = f"{'Train' if supernet is None else 'Finetune'} {network.name}"
+    with training_stage(stages, "train", heading, "training") as show:
+        if supernet is not None:
+            stages.note(
+                f"with the supernet's weights it is right on {evaluate(model, plain):.1%} of the "
+                f"test images; {config.epochs} of {settings.train.epochs} epochs follow"
+            )
+        train(
+            model,
+            batches,
+            config,
+            show,
+            change=change,
+            origin=origin,
+            checkpoints=checkpoints,
+            resume=state,
+            tell=stages.note,
         )
         accuracy = evaluate(model, plain)
     stages.note(f"float accuracy {accuracy:.1%}")

@@ -6,11 +6,13 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
 import torch
+from torch import nn
 
 from netspec.errors import Interrupted, UserError
 from search_client.training import distributed
@@ -59,6 +61,15 @@ def load(path: Path) -> State:
     return state
 
 
+def state_hash(model: nn.Module) -> str:
+    """SHA-256 (hex) of a model's parameters and statistics."""
+    found = sha256()
+    for name, value in model.state_dict().items():
+        found.update(name.encode())
+        found.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
+
+
 class Checkpoints:
     """Saves a run's state at its steps: every so often, and before it ends on a signal.
 
@@ -70,11 +81,21 @@ class Checkpoints:
         path: Path | None,
         every_minutes: float = 10.0,
         *,
+        data: str = "",
         signals: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Without a path nothing is saved; without `signals` they end the process as always."""
+        """Without a path nothing is saved; without `signals` they end the process as always.
+
+        Args:
+            path: of the file.
+            every_minutes: between two saves.
+            data: fingerprint of the images that the run trains on; only they go on with it.
+            signals: whether SIGTERM and SIGINT save first.
+            clock: seconds.
+        """
         self.path = path
+        self.data = data
         self.signals = signals
         self._every_s = 60 * every_minutes
         self._clock = clock
@@ -103,6 +124,33 @@ class Checkpoints:
             raise KeyboardInterrupt
         self._signal = signal.Signals(number).name
 
+    def resumed(self, tell: Callable[[str], None]) -> State | None:
+        """Read what was saved, to go on with it; None without a path.
+
+        Args:
+            tell: hears what differs and does not matter but for bits: versions.
+
+        Raises:
+            BadCheckpoint: there is none, it cannot be read, or it is of other images.
+        """
+        if self.path is None:
+            return None
+        state = load(self.path)
+        saved = state.get("data", "")
+        # Images in memory are told by pixels, others by names and sizes.
+        comparable = saved.partition(" ")[0] == self.data.partition(" ")[0]
+        if comparable and saved != self.data:
+            raise BadCheckpoint.saved_by("a run on other images", "the same --data")
+        if saved and not comparable:
+            tell("Whether the images are the same was not compared: memory_gb is another")
+        before = state.get("torch_version", torch.__version__)
+        if before != torch.__version__:
+            tell(
+                f"Warning: saved by torch {before}, and goes on with {torch.__version__}: not bit "
+                "for bit what the former would have come to"
+            )
+        return state
+
     def step(self, state: Callable[[], State]) -> None:
         """Saves if it is time to.
 
@@ -127,5 +175,5 @@ class Checkpoints:
     def save(self, state: State) -> None:
         """Saves now."""
         if self.path is not None and distributed.rank() == 0:
-            save(state, self.path)
+            save({**state, "data": self.data, "torch_version": str(torch.__version__)}, self.path)
         self._saved = self._clock()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import Literal, Self, cast
 
 import numpy as np
 import torch
@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD
 
+from netspec.validation import FrozenModel
 from search_client.data.batches import Batch, Batches
 from search_client.training import distributed
 from search_client.training.checkpoints import BadCheckpoint, Checkpoints, State
+from search_client.training.rollback import STEPS, Rollback, finite
 from search_client.training.schedules import cosine, set_learning_rate
 from search_client.training.step import (
     LossChange,
@@ -28,6 +30,9 @@ from search_client.training.step import (
     device_of,
     weight_step,
 )
+
+#: what a training begins from
+Start = Literal["scratch", "supernet"]
 
 
 class LoopConfig(StepConfig):
@@ -65,14 +70,49 @@ class LoopConfig(StepConfig):
         return optimizer
 
 
+class InheritConfig(FrozenModel):
+    """How a network is finetuned that starts from a supernet's weights."""
+
+    epochs_share: float = Field(
+        default=0.25, gt=0, le=1, description="of `train.epochs`, rounded up"
+    )
+    learning_rate_share: float = Field(
+        default=0.5, gt=0, le=1, description="of `train.learning_rate`"
+    )
+    distillation: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="share in the loss of what the supernet's largest network answers",
+    )
+
+
 class TrainConfig(WeightConfig, LoopConfig):
     """How a float network is trained.
 
     Defaults: ProxylessNAS on ImageNet, but for `augment` and `decay_norms`.
     """
 
+    start: Start = Field(
+        default="scratch",
+        description="of the network that a search found: drawn weights, or those that the "
+        "`supernet` has for it; every other network starts from scratch",
+    )
+    inherit: InheritConfig = Field(
+        default=InheritConfig(), description="how the weights of the supernet are finetuned"
+    )
     dropout: float = Field(default=0.0, ge=0, lt=1, description="of pooled features")
     compile: bool = Field(default=False, description="by torch.compile, which needs a C++ compiler")
+
+    def inheriting(self) -> Self:
+        """The same for weights that are trained already: fewer epochs, smaller steps."""
+        epochs = math.ceil(self.inherit.epochs_share * self.epochs)
+        changed = {
+            "epochs": epochs,
+            "learning_rate": self.inherit.learning_rate_share * self.learning_rate,
+            "rising_epochs": min(self.rising_epochs, epochs - 1),
+        }
+        return self.model_copy(update=changed)
 
 
 class Diverged(NotFinite):
@@ -126,6 +166,7 @@ def train(
     origin: str = "",
     checkpoints: Checkpoints | None = None,
     resume: State | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> list[Epoch]:
     """Train all parameters of a model that maps images to logits, on its own device.
 
@@ -139,19 +180,24 @@ def train(
         origin: what the training begins from, if not from drawn weights; a resume needs the same.
         checkpoints: saves the training as it goes.
         resume: a state that they saved.
+        tell: hears when the training goes back to its last good step, with half the learning rate.
 
     Raises:
         Stopped: the process was asked to end; the state is saved.
-        Diverged: the loss or a weight is no finite number; nothing of it is saved.
+        Diverged: the loss or a weight is no finite number, also after it went back three times;
+            nothing of it is saved.
     """
-    run = _Training(model, batches, config, change, origin)
+    run = _Training(model, batches, config, change, origin, tell)
     if resume is not None:
         run.load_state(resume)
     saved = checkpoints or Checkpoints(None)
     with saved.watching():
         while run.epoch < config.epochs:
             on_epoch(run.epoch)
-            run.run_epoch(on_step, saved)
+            try:
+                run.run_epoch(on_step, saved)
+            except NotFinite as error:
+                run.go_back(error)
     run.finish()
     return run.history
 
@@ -166,6 +212,7 @@ class _Training:
         config: LoopConfig,
         change: LossChange | None = None,
         origin: str = "",
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.model = model.train()
         self.batches = batches
@@ -188,34 +235,56 @@ class _Training:
         self.step = 0
         self.mean = Mean()
         self.history: list[Epoch] = []
+        self.rollback = Rollback(self, tell)
 
     def run_epoch(self, on_step: Callable[[TrainStep], None], checkpoints: Checkpoints) -> None:
         """What is left of the current epoch."""
         per_epoch = len(self.batches)
         total = self.config.epochs * per_epoch
         rising = self.config.rising_epochs * per_epoch
+        self.rollback.keep()
         for batch in self.batches.epoch(self.epoch, self.step):
             done = self.epoch * per_epoch + self.step
-            set_learning_rate(
-                self.optimizer, cosine(done, total, self.config.learning_rate, rising)
-            )
-            try:
-                self._train(batch)
-            except NotFinite as error:
-                raise Diverged.after(done, total, self.config.learning_rate) from error
+            rate = cosine(done, total, self.config.learning_rate, rising)
+            set_learning_rate(self.optimizer, self.rollback.rate * rate)
+            self._train(batch)
             self.step += 1
-            if not math.isfinite(self.mean.loss):
-                raise Diverged.after(done + 1, total, self.config.learning_rate)
+            # The last update of an epoch has no loss after it that would show it.
+            kept = self.step % STEPS == 0 or self.step == per_epoch
+            if distributed.any_process(not math.isfinite(self.mean.loss)) or (
+                kept and not finite(self.model)
+            ):
+                raise self._diverged()
+            if kept and self.step < per_epoch:
+                self.rollback.keep()
             on_step(TrainStep(done + 1, total, self.mean.loss, self.mean.accuracy))
             if self.step < per_epoch:
                 checkpoints.step(self.state)
-        if not all(value.isfinite().all() for value in self.model.state_dict().values()):
-            # The last update has no loss after it that would show it.
-            raise Diverged.after((self.epoch + 1) * per_epoch, total, self.config.learning_rate)
         self.history.append(Epoch(self.mean.loss, self.mean.accuracy))
         self.mean = Mean()
         self.epoch, self.step = self.epoch + 1, 0
         checkpoints.step(self.state)
+
+    def go_back(self, error: NotFinite) -> None:
+        """Return to the last good step.
+
+        Raises:
+            Diverged: it was three times already, or other processes wait within their step.
+        """
+        if isinstance(error, Diverged):
+            self.rollback.back(error)
+        elif distributed.world() > 1:
+            raise self._diverged() from error
+        else:
+            self.rollback.back(self._diverged())
+
+    def _diverged(self) -> Diverged:
+        per_epoch = len(self.batches)
+        return Diverged.after(
+            self.epoch * per_epoch + self.step,
+            self.config.epochs * per_epoch,
+            self.config.learning_rate,
+        )
 
     def _train(self, batch: Batch) -> None:
         images, labels = batch[0].to(self.device), batch[1].to(self.device)
@@ -267,6 +336,7 @@ class _Training:
             "position": [self.epoch, self.step],
             "mean": self.mean.state(),
             "history": _EPOCHS.dump_json(self.history).decode(),
+            "went_back": self.rollback.times,
         }
 
     def load_state(self, state: State) -> None:
@@ -295,3 +365,4 @@ class _Training:
         self.epoch, self.step = state["position"]
         self.mean = Mean.of_state(state["mean"])
         self.history = _EPOCHS.validate_json(state["history"])
+        self.rollback.times = state.get("went_back", 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -25,6 +25,9 @@ LossChange = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 class NotFinite(UserError):
     """A network's numbers are infinite or no numbers at all."""
+
+    #: apart from mistakes of whoever asked: the same command with other settings may go through
+    exit_code: ClassVar[int] = 4
 
 
 class StepConfig(FrozenModel):

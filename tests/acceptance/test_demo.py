@@ -34,12 +34,20 @@ class Ran:
     visits: dict[str, int]
 
 
-def demo(folder: Path) -> Ran:
+def demo(folder: Path, *options: str) -> Ran:
     """Runs a demo in a folder that has data and a recipe."""
     recipe, run_folder = folder / "tiny.toml", folder / "run"
-    given: list[str | Path] = ["--data", folder / "data", "--recipe", recipe, "--run", run_folder]
+    given: list[str | Path] = [
+        "--data",
+        folder / "data",
+        "--recipe",
+        recipe,
+        "--run",
+        run_folder,
+        *options,
+    ]
     # It needs no folder but its own: a home may be read-only, or none.
-    ended = run("search-client", "demo", *given, HOME=str(recipe / "home"))
+    ended = run("search-client", "demo", *given, *options, HOME=str(recipe / "home"))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
     report = Report.model_validate_json((run_folder / "report.json").read_bytes())
@@ -69,7 +77,7 @@ def first(folder: Path) -> Ran:
 @pytest.fixture(scope="module")
 def second(folder: Path, first: Ran) -> Ran:
     assert first.report
-    return demo(folder)
+    return demo(folder, "--set", "train.start=supernet", "--set", "train.inherit.epochs_share=0.5")
 
 
 def test_every_operator_is_measured_and_in_the_table(first: Ran) -> None:
@@ -197,3 +205,13 @@ def test_a_second_demo_reuses_every_entry_and_says_so(first: Ran, second: Ran) -
     assert second.report.target == first.report.target
     assert second.report.created_at > first.report.created_at
     assert second.report.table == first.report.table
+
+
+def test_a_demos_network_may_start_from_the_supernets_weights(first: Ran, second: Ran) -> None:
+    assert (first.report.searched.start, first.report.searched.epochs) == ("scratch", 2)
+    assert (second.report.searched.start, second.report.searched.epochs) == ("supernet", 1)
+    assert (second.report.baseline.start, second.report.baseline.epochs) == ("scratch", 2)
+    said = " ".join(second.ended.stderr.split())
+    assert "of the test images; 1 of 2 epochs follow" in said
+    page = (second.folder / "report.html").read_text(encoding="utf-8")
+    assert "started from the supernet's weights" in page

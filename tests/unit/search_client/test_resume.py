@@ -12,6 +12,7 @@ from torch import nn
 
 from search_client.data.batches import PlainBatches, TrainingBatches
 from search_client.data.stored import Files, StoredImages
+from search_client.data.unreadable import UnreadableImages
 from search_client.latency.expected import ExpectedLatency
 from search_client.latency.losses import TargetLoss
 from search_client.latency.objective import Aim, Goal
@@ -159,9 +160,9 @@ def _on_disk(folder: Path) -> StoredImages:
     for index, image in enumerate(images.images):
         paths.append(str(folder / f"{index}.png"))
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(paths[-1])
-    return StoredImages(
-        Files(tuple(paths)), torch.arange(24), images.labels, images.classes, size=18, workers=0
-    )
+    source, left_out = Files(tuple(paths)), UnreadableImages(24)
+    every = torch.arange(24)
+    return StoredImages(source, every, images.labels, images.classes, 18, 0, left_out)
 
 
 def _interrupted(

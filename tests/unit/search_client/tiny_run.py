@@ -61,6 +61,7 @@ def tiny_search(
     *,
     resume: bool = False,
     observers: Sequence[Observer] = (),
+    console: Console | None = None,
 ) -> SearchResult:
     """A search that leaves its record in a folder."""
     return run_search(
@@ -69,7 +70,7 @@ def tiny_search(
         references_ms,
         tiny_images(48),
         folder,
-        QUIET,
+        QUIET if console is None else Stages(console),
         data=Path("d"),
         resume=resume,
         observers=observers,

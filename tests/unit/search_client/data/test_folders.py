@@ -81,6 +81,17 @@ def test_a_class_of_one_image_cannot_be_split() -> None:
         split_by_class(data, 0.5, seed=0)
 
 
+@pytest.mark.parametrize("fraction", [0.99, 0.84])
+def test_a_share_that_leaves_none_to_train_on_is_refused_with_what_fits(fraction: float) -> None:
+    labels = torch.tensor([0] * 3 + [1] * 50)
+    data = ImageSet(torch.zeros(53, 3, 1, 1, dtype=torch.uint8), labels, ("a", "b"))
+    with pytest.raises(UserError, match=r"takes all 3 images of class 'a',.* most 0\.6666 fits"):
+        split_by_class(data, fraction, seed=0)
+    remaining, taken = split_by_class(data, 0.6666, seed=0)
+    assert torch.bincount(remaining.labels).tolist() == [1, 17]
+    assert len(taken) == 35
+
+
 @pytest.mark.parametrize(
     ("files", "said"),
     [

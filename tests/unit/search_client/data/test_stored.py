@@ -1,5 +1,7 @@
 import io
 import tarfile
+from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +73,8 @@ def test_images_on_disk_are_those_in_memory(tmp_path: Path) -> None:
     assert stored.classes == kept.classes == ("cat", "dog")
     for one, other in ((kept, stored), (kept_test, stored_test)):
         order = torch.arange(len(one)).flip(0)
-        assert next(one.read([order])).equal(next(other.read([order])))
+        for mine, theirs in zip(next(one.read([order])), next(other.read([order])), strict=True):
+            assert mine.equal(theirs)
         assert one.labels.equal(other.labels)
 
 
@@ -89,15 +92,16 @@ def test_workers_give_the_batches_that_one_process_gives(tmp_path: Path) -> None
 def test_shards_are_read_by_key_and_split_by_class(tmp_path: Path) -> None:
     training, test = read_data(_shards(tmp_path / "data"), _settings(1.0), STAGES)
     assert (len(training), len(test), training.classes) == (12, 4, ("cat", "dog"))
-    (images,) = training.read([torch.arange(12)])
+    ((images, labels),) = training.read([torch.arange(12)])
+    assert labels.equal(training.labels)
     # label 1 is 100 brighter; images of one shard differ by tens, shards by one
     assert images[:, 0, 0, 0].tolist() == [0, 100, 10, 110, 20, 120, 1, 101, 11, 111, 21, 121]
     assert training.labels.tolist() == [0, 1] * 6
     remaining, held_out = split_by_class(training, 0.5, seed=0)
     assert torch.bincount(held_out.labels).tolist() == [3, 3]
     assert len(remaining) == 6
-    (taken,) = held_out.read([torch.arange(6)])
-    assert ((taken[:, 0, 0, 0] >= 100).long() == held_out.labels).all()
+    ((taken, labels),) = held_out.read([torch.arange(6)])
+    assert ((taken[:, 0, 0, 0] >= 100).long() == labels).all()
 
 
 def test_a_shard_without_labels_is_refused(tmp_path: Path) -> None:
@@ -139,7 +143,7 @@ def test_images_are_kept_at_another_size_on_disk_and_in_memory(tmp_path: Path) -
     for memory_gb in (0.0, 1.0):
         training, _ = read_data(folder, _settings(memory_gb), STAGES)
         resized = training.at_size(37)
-        (images,) = resized.read([torch.arange(len(training))])
+        ((images, _),) = resized.read([torch.arange(len(training))])
         assert images.shape == (len(training), 3, 37, 37)
         assert images.dtype == torch.uint8
         assert resized.labels.equal(training.labels)
@@ -148,3 +152,82 @@ def test_images_are_kept_at_another_size_on_disk_and_in_memory(tmp_path: Path) -
 def test_other_classes_than_the_searchs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cat, dog, but the search was made on owl"):
         read_data(_folder(tmp_path / "data"), _settings(1.0), STAGES, ["owl"])
+
+
+#: damages of a PNG: not one at all, cut off, with a broken chunk
+_DAMAGES = [
+    lambda path: path.write_bytes(b"no image"),
+    lambda path: path.write_bytes(path.read_bytes()[:40]),
+    lambda path: path.write_bytes(path.read_bytes().replace(b"IDAT", b"IDAX")),
+]
+
+
+@pytest.mark.parametrize(
+    ("memory_gb", "workers", "damage"),
+    [(0.0, 1, _DAMAGES[0]), (1.0, 0, _DAMAGES[0]), *((0.0, 0, damage) for damage in _DAMAGES)],
+)
+def test_an_unreadable_image_is_named_once_left_out_and_counted(
+    tmp_path: Path, memory_gb: float, workers: int, damage: Callable[[Path], object]
+) -> None:
+    folder = _folder(tmp_path / "data")
+    damage(folder / "train" / "dog" / "2.png")
+    said = StringIO()
+    stages = Stages(Console(file=said, width=200))
+    settings = _settings(memory_gb, workers).model_copy(update={"unreadable_share": 0.1})
+    training, _ = read_data(folder, settings, stages)
+    batches = TrainingBatches(training, 16, 4, seed=1)
+    for epoch in range(2):
+        shown = [labels for _, labels in batches.epoch(epoch)]
+        # Of 12 images 11 are shown, or the 8 that fill batches of those that are in memory.
+        assert sum(map(len, shown)) == (8 if memory_gb else 11)
+        assert sum(int(labels.sum()) for labels in shown) <= 5 + int(memory_gb > 0)
+    (name,) = training.unreadable
+    assert name.endswith("train/dog/2.png")
+    assert " ".join(said.getvalue().split()).count("Left out: ") == 1
+    remaining, _ = split_by_class(training, 0.2, seed=0)
+    assert remaining.unreadable == training.unreadable
+
+
+@pytest.mark.parametrize("memory_gb", [0.0, 1.0])
+def test_more_unreadable_images_than_the_share_end_the_reading(
+    tmp_path: Path, memory_gb: float
+) -> None:
+    folder = _folder(tmp_path / "data")
+    for name in ("cat/1.png", "dog/2.png"):
+        (folder / "train" / name).write_bytes(b"no image")
+    settings = _settings(memory_gb).model_copy(update={"unreadable_share": 0.1})
+    with pytest.raises(UserError, match=r"2 of 16 images cannot be read, and at most .* 0\.1 may"):
+        list(TrainingBatches(read_data(folder, settings, STAGES)[0], 16, 4, seed=1).epoch(0))
+
+
+@pytest.mark.parametrize("make", [_folder, _shards])
+def test_a_fingerprint_is_of_the_images_and_their_labels(
+    tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    folder = make(tmp_path / "data")
+    for memory_gb in (0.0, 1.0):
+        before = read_data(folder, _settings(memory_gb), STAGES)[0].fingerprint()
+        moved = folder.rename(tmp_path / f"moved {memory_gb}")
+        same, test = read_data(moved, _settings(memory_gb), STAGES)
+        assert same.fingerprint() == before
+        order = torch.arange(len(same))
+        others = [
+            test,
+            same.subset(order[1:]),
+            same.subset(order.flip(0)),
+            same.relabelled(1 - same.labels, same.classes),
+            same.relabelled(same.labels, ("cat", "wolf")),
+        ]
+        assert len({same.fingerprint(), *(other.fingerprint() for other in others)}) == 6
+        folder = moved
+
+
+@pytest.mark.parametrize("memory_gb", [0.0, 1.0])
+def test_another_image_of_the_same_name_has_another_fingerprint(
+    tmp_path: Path, memory_gb: float
+) -> None:
+    folder = _folder(tmp_path / "data")
+    before = read_data(folder, _settings(memory_gb), STAGES)[0].fingerprint()
+    noise = np.random.default_rng(0).integers(255, size=(20, 20, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "train" / "cat" / "3.png")
+    assert read_data(folder, _settings(memory_gb), STAGES)[0].fingerprint() != before

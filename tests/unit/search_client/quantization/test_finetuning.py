@@ -7,9 +7,10 @@ from torch.nn import functional
 
 from search_client.data.batches import PlainBatches, TrainingBatches
 from search_client.networks.layers import FloatNetwork
-from search_client.quantization.finetuning import QatConfig, calibrate, distilled, finetune_int8
+from search_client.quantization.finetuning import QatConfig, calibrate, finetune_int8
 from search_client.quantization.network import QuantizedNetwork
 from search_client.quantization.post_training import quantize_post_training
+from search_client.training.distillation import distilled
 from search_client.training.loop import Diverged, TrainConfig, train
 from search_client.training.schedules import cosine
 from search_client.training.step import NotFinite, evaluate

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import partialmethod
 from itertools import product
 from typing import cast
 
@@ -11,10 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from search_client.data.batches import Batch
 from search_client.latency.expected import ExpectedLatency
 from search_client.latency.losses import Equation3, LatencyLoss, Linear, LogRatio, TargetLoss
-from search_client.latency.objective import Goal
-from search_client.search.architecture_step import ArchitectureSteps
+from search_client.latency.objective import Aim, Goal
+from search_client.search.architecture_step import ArchitectureSteps, StepOutcome
 from search_client.supernet.binary_gates import Gradient, draw, draw_of, reinforce_gradients
 from search_client.supernet.supernet import Supernet, frozen_statistics
 from search_client.supernet.variants import Family
@@ -76,7 +79,7 @@ def _taken(family: Family, form: LatencyLoss, gradient: Gradient) -> Tensor:
         lambda *_: held.append(cast("Tensor", alpha.grad).clone())
     )
     generator = torch.Generator().manual_seed(SEED)
-    steps.step(BATCH, generator, 0.0)
+    steps.step([BATCH], generator, 0.0)
     return held[0]
 
 
@@ -138,7 +141,7 @@ def test_one_step_of_two_by_hand() -> None:
     steps.optimizer.register_step_pre_hook(
         lambda *_: gradients.append(cast("Tensor", supernet.alpha.grad).clone())
     )
-    steps.step(BATCH, torch.Generator().manual_seed(SEED), 0.0)
+    steps.step([BATCH], torch.Generator().manual_seed(SEED), 0.0)
     for block, gradient in enumerate(gradients[0].tolist()):
         pair = [choice for choice, value in enumerate(gradient) if value != 0.0]
         assert len(pair) == 2
@@ -170,3 +173,74 @@ def test_reinforce_is_the_gradient_of_the_mean_loss_over_all_paths() -> None:
         moved = reinforce_gradients(alpha.detach(), exists, [one, other], advantage)
         got += chances[one, other].item() * moved
     assert torch.allclose(got, wanted, atol=1e-12)
+
+
+def _moved_by(
+    family: Family, batches: Sequence[Batch], gradient: Gradient
+) -> tuple[list[Tensor], StepOutcome]:
+    """Gradients that Adam would use, and what the step came to."""
+    steps = ArchitectureSteps(family, _goal_of(family), Linear(), gradient, 0.0, WeightConfig())
+    held: list[Tensor] = []
+    steps.optimizer.register_step_pre_hook(
+        lambda *_: held.extend(
+            torch.zeros_like(one) if one.grad is None else one.grad.clone()
+            for one in family.architecture()
+        )
+    )
+    outcome = steps.step(batches, torch.Generator().manual_seed(SEED), 0.0)
+    return held, outcome
+
+
+def _goal_of(family: Family) -> Goal:
+    latency = ExpectedLatency(2.0, torch.tensor([COSTS_MS, COSTS_MS])).double()
+    return Goal([Aim("a", REFERENCE_MS)], [[latency] * len(family.variants)])
+
+
+@pytest.mark.parametrize("gradient", ["two", "full_v2", "reinforce"])
+def test_several_batches_give_the_mean_of_their_gradients(gradient: Gradient) -> None:
+    family = _family()
+    other = (BATCH[0].flip(0) * 0.7, BATCH[1])
+    generator = torch.Generator().manual_seed(SEED)
+    steps = ArchitectureSteps(family, _goal_of(family), Linear(), gradient, 0.0, WeightConfig())
+    apart = [steps._estimate(batch, generator, 0.0) for batch in (BATCH, other)]
+    (got, *_), outcome = _moved_by(family, [BATCH, other], gradient)
+    assert torch.allclose(got, (apart[0].gradients[0] + apart[1].gradients[0]) / 2)
+    assert outcome.loss == pytest.approx(sum(one.outcome.loss for one in apart) / 2)
+    wanted = torch.stack([one.outcome.signal for one in apart]).mean(dim=0)
+    assert torch.allclose(outcome.signal, wanted)
+
+
+def test_two_keeps_the_odds_of_what_no_batch_compared() -> None:
+    family = _family()
+    alpha = family.supernet(0).alpha
+    before = alpha.detach().clone()
+    steps = ArchitectureSteps(family, _goal_of(family), Linear(), "two", 0.05, WeightConfig())
+    steps.step([BATCH, BATCH, BATCH], torch.Generator().manual_seed(SEED), 0.0)
+    for old, new in zip(before, alpha.detach(), strict=True):
+        rested = old == new
+        assert 2 <= (~rested).sum() <= 6
+        # Their probabilities are those of before, too.
+        before_step, after_step = (torch.softmax(values, dim=0) for values in (old, new))
+        assert torch.allclose(before_step[rested], after_step[rested])
+
+
+def test_sizes_are_compared_on_one_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    family = Family(tiny_space(), sizes=(16, 24), widths=(0.25, 0.5)).double()
+    ran: list[tuple[int, tuple[int, ...]]] = []
+    forward, trace = Family.forward, Family.trace
+
+    def follow(
+        self: Family, variant: int, images: Tensor, path: Sequence[int], *, traced: bool
+    ) -> object:
+        ran.append((variant, tuple(path)))
+        return (trace if traced else forward)(self, variant, images, path)
+
+    monkeypatch.setattr(Family, "forward", partialmethod(follow, traced=False))
+    monkeypatch.setattr(Family, "trace", partialmethod(follow, traced=True))
+    _moved_by(family, [BATCH], "full_v2")
+    assert [variant for variant, _ in ran] == [ran[0][0], *(v for v in range(4) if v != ran[0][0])]
+    paths = dict(ran)
+    # Sizes of one width share alpha; widths drew by the same numbers from nearly the same one.
+    assert paths[0] == paths[1]
+    assert paths[2] == paths[3]

@@ -115,7 +115,7 @@ def test_an_architecture_step_trains_what_was_evaluated(deep: bool) -> None:
     (family.supernet(0) if deep else family).eval()
     steps = ArchitectureSteps(family, _goal(), Linear(), "two", 0.0, WeightConfig())
     batch = torch.randn(2, 3, 16, 16), torch.tensor([0, 1])
-    steps.step(batch, torch.Generator(), 0.0)
+    steps.step([batch], torch.Generator(), 0.0)
     assert all(module.training for module in family.modules())
 
 
@@ -141,7 +141,7 @@ def test_a_search_in_bfloat16_has_the_gradients_of_float32_but_for_rounding(
         steps.optimizer.register_step_pre_hook(
             lambda *_, alpha=alpha, held=held: held.append(alpha.grad.clone())
         )
-        steps.step((images, labels), torch.Generator().manual_seed(0), 0.0)
+        steps.step([(images, labels)], torch.Generator().manual_seed(0), 0.0)
         gradients[arithmetic] = held[-1]
     exact = gradients["float32"]
     assert exact.abs().max() > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from search_client.stages.search import run_search
 from search_client.training.checkpoints import BadCheckpoint, Stopped
 from search_client.training.loop import TrainConfig
 from search_client.training.step import NotFinite
+from tests.unit.search_client import tiny_run
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 from tests.unit.search_client.tiny_run import SETTINGS, changed, tiny_search, tiny_table
 
@@ -192,7 +194,7 @@ def test_a_search_that_is_stopped_while_it_scores_does_not_score_again(
 
 def test_a_search_that_diverges_ends_at_once_with_a_sentence(tmp_path: Path) -> None:
     hot = changed(search={**SETTINGS.search.model_dump(), "warmup_learning_rate": 1e30})
-    with pytest.raises(NotFinite, match=r"diverged: after 3 .* lower search.warmup_learning_rate"):
+    with pytest.raises(NotFinite, match=r"diverged: after 2 .* lower search.warmup_learning_rate"):
         tiny_search(tmp_path, hot)
     assert not (tmp_path / CHECKPOINT).exists()
     assert read_record(tmp_path).found is None
@@ -202,3 +204,41 @@ def test_a_search_without_an_architecture_step_is_refused(tmp_path: Path) -> Non
     idle = changed(search={**SETTINGS.search.model_dump(), "joint_epochs": 1})
     with pytest.raises(UserError, match="without one architecture step: 1 joint epochs of 2 "):
         tiny_search(tmp_path, idle)
+
+
+def test_other_images_are_not_gone_on_with(stopped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (stopped / "run.json").read_bytes()
+    assert read_record(stopped).fingerprint == tiny_images(48).fingerprint()
+    with monkeypatch.context() as patch:
+        # As many of them, of the same classes.
+        patch.setattr(tiny_run, "tiny_images", partial(tiny_images, seed=1))
+        with pytest.raises(BadCheckpoint, match="a run on other images"):
+            tiny_search(stopped, resume=True)
+    assert (stopped / "run.json").read_bytes() == before
+    tiny_search(stopped, resume=True)
+
+
+def test_the_record_says_how_clear_the_gradient_was(tmp_path: Path) -> None:
+    said = StringIO()
+    result = tiny_search(tmp_path, console=Console(file=said, width=500))
+    record = read_record(tmp_path)
+    assert record.gradient_snr == result.history.epochs[-1].gradient_snr
+    assert record.gradient_snr is not None
+    assert f"a signal to noise of {record.gradient_snr:.2g} a step" in said.getvalue()
+    assert (record.unreadable, record.went_back) == ((), ())
+
+
+def test_training_the_largest_network_first_needs_shared_weights(tmp_path: Path) -> None:
+    values = {**SETTINGS.search.model_dump(), "largest_epochs": 1}
+    with pytest.raises(UserError, match=r"set it to 0, or search\.weights to shared"):
+        tiny_search(tmp_path / "separate", changed(search=values))
+    tiny_search(tmp_path / "shared", changed(search={**values, "weights": "shared"}))
+
+
+@pytest.mark.parametrize("gradient", ["two", "full_v2", "reinforce"])
+def test_every_gradient_searches_shared_weights(tmp_path: Path, gradient: str) -> None:
+    values = {**SETTINGS.search.model_dump(), "weights": "shared", "gradient": gradient}
+    settings = changed(search={**values, "architecture_batches": 2}, sizes=(16, 24))
+    result = tiny_search(tmp_path, settings)
+    assert len(result.history.architecture_steps) == 2
+    assert result.found.latency_ms[0] == pytest.approx(10.0, rel=0.05)

@@ -71,3 +71,36 @@ def test_without_a_path_nothing_is_saved_or_caught() -> None:
         assert signal.getsignal(signal.SIGTERM) is before
         checkpoints.step(_state)
         checkpoints.save(_state())
+
+
+def test_a_checkpoint_is_of_its_images(tmp_path: Path) -> None:
+    path, told = tmp_path / "a.pt", list[str]()
+    Checkpoints(path, data="pixels 12").save({"epoch": 3})
+    assert Checkpoints(None).resumed(told.append) is None
+    state = Checkpoints(path, data="pixels 12").resumed(told.append)
+    assert state is not None
+    assert state["epoch"] == 3
+    with pytest.raises(BadCheckpoint, match="a run on other images; give the same --data"):
+        Checkpoints(path, data="pixels 13").resumed(told.append)
+    assert told == []
+    Checkpoints(path, data="files 12").resumed(told.append)
+    assert "was not compared: memory_gb" in told[0]
+
+
+def test_another_torch_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, told = tmp_path / "a.pt", list[str]()
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.__version__", "1.0.0")
+        Checkpoints(path).save({"epoch": 3})
+    Checkpoints(path).resumed(told.append)
+    (warning,) = told
+    assert warning.startswith(
+        f"Warning: saved by torch 1.0.0, and goes on with {torch.__version__}:"
+    )
+
+
+def test_a_checkpoint_of_before_goes_on(tmp_path: Path) -> None:
+    path, told = tmp_path / "a.pt", list[str]()
+    save({"epoch": 3}, path)
+    assert Checkpoints(path, data="pixels 12").resumed(told.append) == {"epoch": 3}
+    assert told == []

@@ -1,14 +1,17 @@
+import math
 from pathlib import Path
 
 import pytest
 import torch
+from torch.optim import Optimizer
 
 from search_client.data.batches import PlainBatches, TrainingBatches
 from search_client.networks.layers import FloatNetwork
 from search_client.training.checkpoints import Checkpoints, load
 from search_client.training.loop import Diverged, TrainConfig, TrainStep, train
+from search_client.training.schedules import cosine, set_learning_rate
 from search_client.training.step import evaluate
-from tests.unit.search_client.tiny import tiny_images, tiny_space
+from tests.unit.search_client.tiny import BreakingBatches, tiny_images, tiny_space
 
 
 def test_a_network_learns_and_reports_every_step() -> None:
@@ -94,6 +97,43 @@ def test_a_training_that_diverges_says_so_and_saves_nothing(
         train(model, batches, config, lambda _: None, checkpoints=Checkpoints(path, 1e-9))
     assert f"of {epochs} loss or weights are no finite numbers" in str(raised.value)
     assert not path.exists() or load(path)["position"][0] < epochs
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_training_goes_back_to_its_last_good_step_with_half_the_learning_rate(
+    times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[float] = []
+
+    def follow(optimizer: Optimizer, rate: float) -> None:
+        rates.append(rate)
+        set_learning_rate(optimizer, rate)
+
+    monkeypatch.setattr("search_client.training.loop.set_learning_rate", follow)
+    torch.manual_seed(0)
+    model = FloatNetwork(tiny_space().network([0, 0]))
+    told: list[str] = []
+    steps: list[TrainStep] = []
+    history = train(model, BreakingBatches(times), _config(), steps.append, tell=told.append)
+    plain = [cosine(step, 6, 0.02) for step in range(6)]
+    again = [half * rate for half in (0.5, 0.25, 0.125)[:times] for rate in plain[3:5]]
+    # From the beginning of the epoch in which it was: two steps of it, and in the end the third.
+    assert rates == pytest.approx([*plain[:5], *again, 0.5**times * plain[5]])
+    assert [step.done for step in steps] == [1, 2, 3, *[4] * times, 4, 5, 6]
+    assert len(told) == times
+    assert "after step 5 of 6" in told[0]
+    assert "1/2 of the recipe's learning rate" in told[0]
+    assert len(history) == 2
+    assert all(math.isfinite(epoch.loss) for epoch in history)
+
+
+def test_a_training_that_went_back_three_times_ends() -> None:
+    told: list[str] = []
+    model = FloatNetwork(tiny_space().network([0, 0]))
+    with pytest.raises(Diverged, match="tried 3 times more from the last good step") as raised:
+        train(model, BreakingBatches(4), _config(), lambda _: None, tell=told.append)
+    assert len(told) == 3
+    assert raised.value.exit_code == 4
 
 
 @pytest.mark.nightly
