@@ -18,7 +18,7 @@ from netspec.wire import ISOLATED, Conditions, TaskMethod
 
 @dataclass
 class LocalDevice:
-    """A device whose runner is called directly, see `device.Device`."""
+    """A device whose runner is called directly, see `MeasuringDevice`."""
 
     serial: str
     identity: TargetIdentity
@@ -30,11 +30,11 @@ class LocalDevice:
     protocol: MeasurementProtocol = field(default_factory=MeasurementProtocol)
     #: share of that core's time that others take, None where nobody can tell
     busy: BusyWatch | None = None
-    #: see `device.Device.methods`
+    #: see `MeasuringDevice.methods`
     methods: tuple[TaskMethod, ...] = (ISOLATED,)
 
     def learn_methods(self) -> None:
-        """See `device.Device.learn_methods`."""
+        """See `MeasuringDevice.learn_methods`."""
         self.methods = methods_of(self.runner, self.protocol)
 
     def wake(self) -> None:
@@ -44,7 +44,7 @@ class LocalDevice:
         """The models are where they are visited."""
 
     def observe(self) -> Conditions:
-        """See `device.Device.observe`."""
+        """See `MeasuringDevice.observe`."""
         share = self.busy() if self.busy is not None else None
         steps = applied_steps(self.identity)
         return self.conditions().model_copy(update={"busy_share": share, "steps": steps})
@@ -55,7 +55,7 @@ class LocalDevice:
         go_on: Callable[[], bool],
         wanted: Callable[[int], bool],
     ) -> Iterator[VisitResult]:
-        """See `device.Device.visits`.
+        """See `MeasuringDevice.visits`.
 
         While one visit is measured, the one before is handed out: what becomes of it takes time on
         another core, not between visits.

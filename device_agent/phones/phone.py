@@ -49,7 +49,7 @@ class _RunningScript:
 
 
 class Phone:
-    """A phone that answers, see `device.Device`. Making it settles what it is measured as.
+    """A phone that answers, see `MeasuringDevice`. Making it settles what it is measured as.
 
     Args:
         transport: connected.
@@ -86,11 +86,11 @@ class Phone:
 
     @property
     def identity(self) -> TargetIdentity:
-        """See `device.Device`."""
+        """See `MeasuringDevice`."""
         return self._probed.identity
 
     def learn_methods(self) -> None:
-        """See `device.Device`."""
+        """See `MeasuringDevice`."""
         choice = self._choice
         if can_profile(choice.program.kind, choice.delegate):
             launch = (*self._probed.command, *profile_flags(self._flags))
@@ -98,7 +98,7 @@ class Phone:
 
     @property
     def serial(self) -> str:
-        """See `device.Device`."""
+        """See `MeasuringDevice`."""
         return self._transport.serial
 
     def wake(self) -> None:
@@ -160,7 +160,7 @@ class Phone:
         go_on: Callable[[], bool],
         wanted: Callable[[int], bool],
     ) -> Iterator[VisitResult]:
-        """One script makes all of them; see `device.Device.visits`."""
+        """One script makes all of them; see `MeasuringDevice.visits`."""
         kept = [index for index in range(len(requests)) if wanted(index)]
         if not kept or not go_on():
             return
@@ -196,7 +196,7 @@ class Phone:
             raise stuck
 
     def late(self) -> Iterator[VisitResult]:
-        """See `device.Device.late`."""
+        """See `MeasuringDevice.late`."""
         late, self._late = self._late, []
         return iter(late)
 
@@ -209,7 +209,7 @@ class Phone:
         self._late = list(self._results(text, lost.plan, lost.kept))
 
     def leftovers(self) -> Iterator[tuple[str, VisitResult]]:
-        """See `device.Device.leftovers`; what was measured as another target is left out."""
+        """See `MeasuringDevice.leftovers`; what was measured as another target is left out."""
         for plan, text in take_leftovers(self._transport):
             if plan.target_id == self.identity.id:
                 for result in self._results(text, plan, range(len(plan.labels))):
