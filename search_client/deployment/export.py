@@ -16,6 +16,7 @@ from search_client.deployment.metadata import NAME, Form, describe
 from search_client.deployment.parity import Verification, first_difference, require, verify
 from search_client.deployment.trained_network import TrainedNetwork
 from search_client.networks.layers import folded_parameters
+from search_client.quantization.network import QuantizedNetwork
 
 FORMS: tuple[Form, ...] = ("int8", "uint8", "float32", "float16")
 
@@ -40,11 +41,7 @@ def model_file(trained: TrainedNetwork, form: Form) -> bytes:
         EncodingError: the network cannot be written.
     """
     if form in ("int8", "uint8"):
-        quantized = trained.quantized
-        if quantized is None:
-            raise NotQuantized(
-                f"{trained.network.name} is not quantized; run `search-client quantize` first"
-            )
+        quantized = _quantized(trained)
         network, parameters = quantized.network, quantized.parameters_for_export()
     else:
         network = trained.network.with_precision("float32")
@@ -64,8 +61,10 @@ def torch_twin(trained: TrainedNetwork, form: Form) -> nn.Module:
     Raises:
         NotQuantized: int8 or uint8 is asked of a network that was not quantized.
     """
-    if form in ("float32", "float16"):
-        return trained.model
+    return trained.model if form in ("float32", "float16") else _quantized(trained)
+
+
+def _quantized(trained: TrainedNetwork) -> QuantizedNetwork:
     if trained.quantized is None:
         raise NotQuantized(
             f"{trained.network.name} is not quantized; run `search-client quantize` first"
