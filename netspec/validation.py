@@ -16,9 +16,9 @@ _LONGEST_VALUE = 40
 
 
 class FrozenModel(BaseModel):
-    """A model that is immutable, and strict about unknown fields."""
+    """A model that is immutable, strict about unknown fields, and of finite numbers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def first_problem(error: ValidationError, model: type[BaseModel] | None = None) -> str:
@@ -33,7 +33,7 @@ def described(problem: Mapping[str, Any], model: type[BaseModel] | None = None) 
         problem: of `ValidationError.errors()`.
         model: what was validated; names that are there are suggested for one that is not.
     """
-    where = ".".join(str(part) for part in problem["loc"])
+    where = ".".join(_clipped(str(part)) for part in problem["loc"])
     what = _what(problem, model)
     return f"{where}: {what}" if where else what
 
@@ -51,12 +51,11 @@ def _what(problem: Mapping[str, Any], model: type[BaseModel] | None) -> str:
             return f"{_unquoted(context['discriminator'])} is missing"
         case "union_tag_invalid":
             tags = _QUOTED.findall(context["expected_tags"])
-            known = did_you_mean(str(context["tag"]), tags)
-            kind = _unquoted(context["discriminator"])
-            return f"there is no {kind} {context['tag']!r}; {known}"
+            tag, kind = _clipped(str(context["tag"])), _unquoted(context["discriminator"])
+            return f"there is no {kind} {tag!r}; {did_you_mean(tag, tags)}"
         case "literal_error" | "enum" if isinstance(problem.get("input"), str):
-            expected = _QUOTED.findall(context["expected"])
-            return f"is {problem['input']!r}; {did_you_mean(problem['input'], expected)}"
+            expected, value = _QUOTED.findall(context["expected"]), _clipped(problem["input"])
+            return f"is {value!r}; {did_you_mean(value, expected)}"
     return _wording(problem)
 
 
@@ -69,9 +68,12 @@ def _wording(problem: Mapping[str, Any]) -> str:
     what = str(problem["msg"]).removeprefix("Value error, ")
     if not what.startswith("Input should "):
         return what
-    value = repr(problem["input"])
-    shown = value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}..."
-    return f"{what.replace('Input should be', 'expected', 1)}, got {shown}"
+    got = f", got {_clipped(repr(problem['input']))}" if "input" in problem else ""
+    return f"{what.replace('Input should be', 'expected', 1)}{got}"
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 
 def _names(model: type[BaseModel], tables: Sequence[str]) -> Iterator[str]:

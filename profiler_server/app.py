@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from profiler_server.auth import tokens
+from profiler_server.auth.guesses import TokenGuesses
 from profiler_server.auth.ownership import DeviceGuard
 from profiler_server.auth.rate_limit import RateLimit
 from profiler_server.auth.service import TokenChecker
@@ -18,7 +19,6 @@ from profiler_server.dashboard import app as dashboard
 from profiler_server.devices.endpoints import router as devices
 from profiler_server.jobs.endpoints import router as jobs
 from profiler_server.kit import health, problems
-from profiler_server.kit.http.body_limit import BodyLimit
 from profiler_server.kit.http.compression import Compression
 from profiler_server.kit.http.requests import Observe, Requests
 from profiler_server.kit.http.routes import operation_id
@@ -56,7 +56,12 @@ def create_app(settings: Settings) -> FastAPI:
     metadata()
     # A stopped replica must not keep agents from renewing their leases.
     frozen_after_s = max(_LEAST_FROZEN_S, settings.lease_ttl_s / 2)
-    database = Database(settings.database_url, frozen_after_s=frozen_after_s)
+    server_key = tokens.server_key(settings.server_key_file)
+    database = Database(
+        settings.database_url,
+        frozen_after_s=frozen_after_s,
+        cursor_key=tokens.key_for("cursors", server_key),
+    )
 
     signal = WorkSignal()
     waiting_room = WaitingRoom(database, settings, signal)
@@ -79,8 +84,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = database
-    server_key = tokens.server_key(settings.server_key_file)
     app.state.token_checker = TokenChecker(database, server_key)
+    app.state.token_guesses = TokenGuesses()
     app.state.work_signal = signal
     app.state.waiting_room = waiting_room
     app.state.device_guard = DeviceGuard(database)
@@ -92,7 +97,6 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     outages.install(app)
     app.add_middleware(Compression)
-    app.add_middleware(BodyLimit, most_bytes=settings.max_body_mb * 2**20)
     app.router.routes.extend(FREQUENT_ROUTES)
     # The first are asked for most often, and routes are tried one after the other.
     for router in (

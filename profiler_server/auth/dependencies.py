@@ -6,54 +6,40 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
 
+from profiler_server.auth.guesses import TokenGuesses
 from profiler_server.auth.rate_limit import RateLimit
 from profiler_server.auth.scopes import Scope
 from profiler_server.auth.service import Principal, TokenChecker, refused
+from profiler_server.auth.tokens import is_well_formed
 from profiler_server.kit.http.requests import add_headers
+from profiler_server.kit.http.routes import HeaderCheck
 from profiler_server.kit.problems import Problem
 
-_bearer = HTTPBearer(auto_error=False, description="`profiler-server token create` makes one")
-_SCHEME = "Bearer "
+_SCHEME = "bearer"
 
 
-class Requires:
+class Requires(SecurityBase, HeaderCheck):
     """A token with one of the scopes; `admin` has them all."""
+
+    model = HTTPBearer(description="`profiler-server token create` makes one")
+    scheme_name = "HTTPBearer"
 
     def __init__(self, *any_of: Scope) -> None:
         self._any_of = any_of
 
-    async def __call__(
-        self,
-        request: Request,
-        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-    ) -> Principal:
+    async def __call__(self, request: Request) -> Principal:
         """Who asks.
 
         Raises:
             Problem: `invalid-token`, `missing-scope` or `rate-limited`.
         """
-        if credentials is None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != _SCHEME:
             raise refused("the request has no `Authorization: Bearer TOKEN` header")
-        checker = _checker(request)
-        token = credentials.credentials
-        principal = checker.trusted(token)
-        if principal is None:
-            principal = await run_in_threadpool(checker.check, token)
-        return self.admit(request, principal)
-
-    def trusts(self, request: Request) -> bool:
-        """Whether the token was checked a moment ago and allows this; never waits.
-
-        Raises:
-            Problem: `missing-scope` or `rate-limited`.
-        """
-        header = request.headers.get("Authorization", "")
-        if not header.startswith(_SCHEME):
-            return False
-        principal = _checker(request).trusted(header.removeprefix(_SCHEME))
-        return principal is not None and bool(self.admit(request, principal))
+        return self.admit(request, await identified(request, token.strip()))
 
     def admit(self, request: Request, principal: Principal) -> Principal:
         """Lets a checked token do this once more.
@@ -76,11 +62,28 @@ class Requires:
         return principal
 
 
+#: a route asks before the body is read, and the framework once more
 _COUNTED = "profiler.counted"
 
 
-def _checker(request: Request) -> TokenChecker:
-    return cast("TokenChecker", request.app.state.token_checker)
+async def identified(request: Request, token: str) -> Principal:
+    """Who has the token.
+
+    Raises:
+        Problem: `invalid-token`, or `rate-limited` after too many that were not.
+    """
+    checker = cast("TokenChecker", request.app.state.token_checker)
+    principal = checker.trusted(token)
+    if principal is not None:
+        return principal
+    if not is_well_formed(token):
+        raise refused("it is not a token of this service (mistyped or cut off?)")
+    guesses = cast("TokenGuesses", request.app.state.token_guesses)
+    address = request.client.host if request.client else ""
+    guesses.begin(token, address)
+    principal = await run_in_threadpool(checker.check, token)
+    guesses.succeed(token, address)
+    return principal
 
 
 def _take(request: Request, limit: RateLimit, principal: Principal) -> None:
@@ -96,9 +99,7 @@ def _take(request: Request, limit: RateLimit, principal: Principal) -> None:
         )
 
 
-TABLES_READER = Requires(Scope.TABLES_READ)
-
-TablesReader = Annotated[Principal, Depends(TABLES_READER)]
+TablesReader = Annotated[Principal, Depends(Requires(Scope.TABLES_READ))]
 JobsWriter = Annotated[Principal, Depends(Requires(Scope.JOBS_WRITE))]
 Agent = Annotated[Principal, Depends(Requires(Scope.AGENT))]
 Admin = Annotated[Principal, Depends(Requires(Scope.ADMIN))]

@@ -59,6 +59,11 @@ class RateLimit:
         wanted = self._burst - level if allowed else 1 - level
         return Allowance(allowed, int(level), math.ceil(wanted / self._per_s))
 
+    def give_back(self, token_id: str) -> None:
+        """Returns a request to the bucket that it was taken out of."""
+        level, since = self._buckets.get(token_id, (float(self._burst), self._clock()))
+        self._buckets[token_id] = (level + 1, since)
+
     def _forget(self, now: float) -> None:
         def fills(bucket: tuple[float, float]) -> bool:
             level, since = bucket

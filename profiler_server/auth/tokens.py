@@ -65,6 +65,11 @@ def server_key(path: Path) -> bytes:
     return key
 
 
+def key_for(purpose: str, server_key: bytes) -> bytes:
+    """A key of its own for each use of the server's."""
+    return hmac.new(server_key, purpose.encode(), hashlib.sha256).digest()
+
+
 def _checksum(random: str) -> str:
     number = zlib.crc32(random.encode())
     digits = ""

@@ -12,8 +12,10 @@ from profiler_server.dashboard.rendering import PATH
 from profiler_server.dashboard.sessions import Sessions
 from profiler_server.kit.http.body_limit import BodyLimit
 
-#: bytes of a form; a job's description is its longest field
-_MOST_FORM_BYTES = 2**20
+#: bytes of a form, also of the one for signing in, which anybody may send
+_MOST_FORM_BYTES = 8_192
+#: bytes of those with a long field: a job's description, a model
+_LONGER_FORMS = {"/jobs/new": 2**20, models.UPLOAD: models.MOST_BYTES}
 
 
 def mount(app: FastAPI, server_key: bytes) -> None:
@@ -27,9 +29,7 @@ def mount(app: FastAPI, server_key: bytes) -> None:
     inner.state = app.state
     inner.state.sessions = Sessions(server_key)
     problems.install(inner)
-    inner.add_middleware(
-        BodyLimit, most_bytes=_MOST_FORM_BYTES, larger={models.UPLOAD: models.MOST_BYTES}
-    )
+    inner.add_middleware(BodyLimit, most_bytes=_MOST_FORM_BYTES, larger=_LONGER_FORMS)
     for router in ROUTERS:
         inner.include_router(router)
     assets.install(inner)

@@ -18,7 +18,7 @@ from profiler_server.kit.sql.pages import PagingDep
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=Route)
 
 
-@router.post("", status_code=201, response_model=Job)
+@router.post("", status_code=201, response_model=Job, max_body_size=8 * 2**20)
 def create_job(
     request: JobRequest,
     database: DatabaseDep,

@@ -14,11 +14,6 @@ _NO_JSON, _TOO_SHORT = "json_invalid", "too_short"
 _SHOWN_ERRORS = 20
 
 
-def is_no_json(error: RequestValidationError) -> bool:
-    """Whether the body could not be read at all."""
-    return any(one["type"] == _NO_JSON for one in error.errors())
-
-
 def describe(error: RequestValidationError) -> str:
     """What is wrong with a request, field by field."""
     errors = _without_echoes(error.errors())
@@ -36,6 +31,5 @@ def _without_echoes(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, An
 
 def _described(problem: Mapping[str, Any]) -> str:
     if problem["type"] == _NO_JSON:
-        where, why = problem["loc"][-1], problem.get("ctx", {}).get("error", problem["msg"])
-        return f"body: no JSON at character {where}: {why}"
+        return f"body: no JSON in UTF-8: {problem['ctx']['error']}"
     return described(problem)

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from netspec.errors import InvalidSpec
-from profiler_server.kit.invalid_requests import describe, is_no_json
+from profiler_server.kit.invalid_requests import describe
 
 #: every kind of problem: its HTTP status and its title
 KINDS: dict[str, tuple[int, str]] = {
@@ -38,8 +38,8 @@ KINDS: dict[str, tuple[int, str]] = {
     "not-calibrated": (409, "There is no calibration for this network"),
     "not-transferable": (409, "Too little is measured on both targets"),
     "not-acceptable": (406, "The answer cannot be had in this format"),
+    "request-timeout": (408, "The request came too slowly"),
     "body-too-large": (413, "The body is too large"),
-    "model-too-large": (413, "The model is too large"),
     "unsupported-media-type": (415, "The body is in a format that is not read here"),
     "invalid-request": (422, "The request is not valid"),
     "idempotency-key-reused": (422, "The Idempotency-Key stands for another request"),
@@ -51,6 +51,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "hash-mismatch": (422, "The body has another hash"),
     "not-a-model": (422, "The body is no .tflite file"),
     "rate-limited": (429, "Too many requests"),
+    "head-too-large": (431, "The request's headers are too large"),
     "internal-error": (500, "The server failed"),
     "not-ready": (503, "The server is not ready"),
     "database-unavailable": (503, "The database does not answer"),
@@ -63,7 +64,6 @@ _KIND_OF_STATUS = {
     405: "method-not-allowed",
     413: "body-too-large",
 }
-_PACKED = "expected a body as it is, got one with a Content-Encoding; send it without"
 _METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 MEDIA_TYPE = "application/problem+json"
 
@@ -81,15 +81,14 @@ class ProblemBody(BaseModel):
     instance: str | None = None
 
 
-class Problem(Exception):
+class Problem(HTTPException):
     """An answer other than success; `kind` is one of `KINDS`."""
 
     def __init__(self, kind: str, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(detail)
         self.kind = kind
         self.status, self.title = KINDS[kind]
-        self.detail = detail
-        self.headers = dict(headers or {})
+        # What the framework takes for its own passes through where it catches all else.
+        super().__init__(self.status, detail, headers)
 
 
 #: request, problem and headers to an answer
@@ -123,28 +122,16 @@ class _Handlers:
         self._answer = answer
 
     async def of_domain(self, request: Request, error: Problem) -> Response:
-        return self._of_kind(request, error.kind, error.detail, error.headers)
+        return self._of_kind(request, error.kind, error.detail, dict(error.headers or {}))
 
     async def of_vocabulary(self, request: Request, error: InvalidSpec) -> Response:
         return self._of_kind(request, "invalid-request", str(error))
 
     async def of_validation(self, request: Request, error: RequestValidationError) -> Response:
-        if is_no_json(error) and _is_packed(request):
-            return self._of_kind(request, "unsupported-media-type", _PACKED)
-        if _is_other_than_json(request, error):
-            given = request.headers.get("Content-Type") or "no Content-Type"
-            detail = f"expected a body with Content-Type: application/json, got {given}"
-            return self._of_kind(request, "unsupported-media-type", detail)
         return self._of_kind(request, "invalid-request", describe(error))
 
     async def of_framework(self, request: Request, error: HTTPException) -> Response:
         headers, detail = dict(error.headers or {}), str(error.detail)
-        if error.status_code == HTTPStatus.BAD_REQUEST:
-            # Bytes that are no text; other bodies that are no JSON are found later.
-            if _is_packed(request):
-                return self._of_kind(request, "unsupported-media-type", _PACKED)
-            detail = f"{detail}; expected JSON in UTF-8"
-            return self._of_kind(request, "invalid-request", detail, headers)
         kind = _KIND_OF_STATUS.get(error.status_code)
         if kind is None:
             body = ProblemBody(
@@ -193,15 +180,3 @@ def _allowed(request: Request) -> list[str]:
         return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
     return [method for method in _METHODS if answers(method)]
-
-
-def _is_packed(request: Request) -> bool:
-    return request.headers.get("Content-Encoding", "identity") != "identity"
-
-
-def _is_other_than_json(request: Request, error: RequestValidationError) -> bool:
-    # The framework hands on the bytes of what it does not take for JSON.
-    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    is_json = media_type.endswith(("/json", "+json"))
-    of_body = any(one["loc"][:1] == ("body",) for one in error.errors())
-    return of_body and bool(error.body) and not is_json

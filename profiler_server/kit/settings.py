@@ -18,8 +18,8 @@ _PREFIX = "PROFILER_"
 class Settings(FrozenModel):
     """What can be set, each field by `PROFILER_<FIELD>`."""
 
-    #: `sqlite:///FILE` or `postgresql+psycopg://...`
-    database_url: Annotated[str, Field(min_length=1)]
+    #: `sqlite:///FILE` or `postgresql+psycopg://...`; may hold a password
+    database_url: Annotated[str, Field(min_length=1, repr=False)]
     #: holds the key of the token hashes; replicas share it
     server_key_file: Path
     #: visits younger than this many days are not made again
@@ -34,8 +34,6 @@ class Settings(FrozenModel):
     rate_limit_per_s: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
     #: requests that a token may make at once after a rest
     rate_limit_burst: Annotated[int, Field(ge=1, le=1_000_000)] = 100
-    #: MiB that the body of a request may have; that of a full batch of visits has about 64
-    max_body_mb: Annotated[int, Field(ge=1, le=4_096)] = 128
     #: MiB of rendered snapshots that a process keeps
     cache_mb: Annotated[int, Field(ge=0, le=65_536)] = 64
     #: seconds between SIGTERM, when `/readyz` begins to fail, and the end of listening

@@ -81,7 +81,7 @@ def renew_lease(
         return service.renew(session, settings, lease_id, renewal)
 
 
-@router.post("/{lease_id}:release", status_code=204)
+@router.post("/{lease_id}:release", status_code=204, max_body_size=8 * 2**20)
 def release_lease(
     lease_id: str,
     released: LeaseRelease,

@@ -47,7 +47,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "retry_job": ("unknown-job", "job-finished"),
     "list_entries": ("unknown-job", "unknown-target"),
     "list_events": (),
-    "put_model": ("model-too-large", "hash-mismatch", "not-a-model"),
+    "put_model": ("hash-mismatch", "not-a-model"),
     "get_model": ("unknown-model",),
     "claim_lease": ("unknown-device", "foreign-device", "device-quarantined"),
     "renew_lease": ("unknown-lease", "foreign-device", "lease-lost"),
@@ -71,6 +71,8 @@ def kinds_of(path: str, operation: dict[str, Any]) -> list[str]:
     kinds = {"internal-error", *OWN.get(operation["operationId"], ())}
     if path.startswith("/v1"):
         kinds.update(_WITH_TOKEN)
+    if any(one["name"] == "cursor" for one in operation.get("parameters", ())):
+        kinds.add("bad-request")
     body = operation.get("requestBody")
     if body is not None:
         kinds.update(_WITH_BODY)

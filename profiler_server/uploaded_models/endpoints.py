@@ -27,13 +27,12 @@ _BODY = {
 }
 
 
-@router.put("/{sha256}", status_code=204, openapi_extra=_BODY)
+@router.put("/{sha256}", status_code=204, openapi_extra=_BODY, max_body_size=MAX_MODEL_BYTES)
 async def put_model(
     sha256: Hash, request: Request, database: DatabaseDep, _: JobsWriter
 ) -> Response:
     """Uploads a `.tflite` file; 201 if it is new, 204 if it was there."""
-    content = await _limited_body(request)
-    is_new = await run_in_threadpool(_store, database, sha256, content)
+    is_new = await run_in_threadpool(_store, database, sha256, await request.body())
     return Response(status_code=201 if is_new else 204)
 
 
@@ -47,15 +46,6 @@ def get_model(sha256: Hash, request: Request, database: DatabaseDep, _: Anyone) 
             return Response(status_code=304, headers=headers)
         content = service.load(session, sha256)
     return Response(content, headers=headers, media_type="application/octet-stream")
-
-
-async def _limited_body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_MODEL_BYTES:
-            raise service.too_large()
-    return bytes(body)
 
 
 def _store(database: Database, sha256: str, content: bytes) -> bool:

@@ -7,17 +7,10 @@ from collections.abc import Collection
 
 from sqlalchemy.orm import Session
 
-from netspec.wire import MAX_MODEL_BYTES, MODEL_IDENTIFIER
+from netspec.wire import MODEL_IDENTIFIER
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import database_now
 from profiler_server.uploaded_models import repository
-
-
-def too_large() -> Problem:
-    """The problem with a file over the limit."""
-    return Problem(
-        "model-too-large", f"a model has at most {MAX_MODEL_BYTES} bytes; upload a smaller one"
-    )
 
 
 def store(session: Session, sha256: str, content: bytes) -> bool:

@@ -11,16 +11,16 @@ from profiler_server.auth.dependencies import Agent, TablesReader
 from profiler_server.auth.ownership import DeviceGuardDep
 from profiler_server.entries import details
 from profiler_server.kit.dependencies import DatabaseDep
-from profiler_server.kit.http.json_bodies import parsed_at_once
+from profiler_server.kit.http.routes import Route
 from profiler_server.kit.sql.pages import PagingDep
 from profiler_server.visits import service
 
-router = APIRouter(prefix="/v1", tags=["measurements"], route_class=parsed_at_once(VisitBatch))
+router = APIRouter(prefix="/v1", tags=["measurements"], route_class=Route)
 
 SubjectHash = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="The content hash")]
 
 
-@router.post("/visits:batch")
+@router.post("/visits:batch", max_body_size=16 * 2**20)
 def upload_visits(
     batch: VisitBatch, database: DatabaseDep, guard: DeviceGuardDep, who: Agent
 ) -> VisitReceipts:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
-from profiler_server.auth.service import TokenChecker
+from profiler_server.auth.dependencies import identified
 from profiler_server.dashboard import cookies, rendering
 from profiler_server.dashboard.dependencies import check_form, sessions_of
 from profiler_server.dashboard.login_page import login_page
@@ -39,9 +38,8 @@ async def sign_in(
         why = f"The browser has sent no cookie: allow cookies{secure}, then sign in again."
         return login_page(request, next_page, why, HTTPStatus.FORBIDDEN)
     await check_form(request, cookie)
-    checker = cast("TokenChecker", request.app.state.token_checker)
     try:
-        principal = await run_in_threadpool(checker.check, token.strip())
+        principal = await identified(request, token.strip())
     except Problem as problem:
         why = f"The token was not taken: {problem.detail}."
         return login_page(request, next_page, why, problem.status)

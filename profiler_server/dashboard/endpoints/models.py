@@ -91,7 +91,7 @@ async def _request_of(form: FormData) -> tuple[JobRequest, bytes]:
 
 def _store(database: Database, sha256: str, content: bytes) -> None:
     if len(content) > MAX_MODEL_BYTES:
-        raise models.too_large()
+        raise Problem("body-too-large", f"a model has at most {MAX_MODEL_BYTES} bytes")
     with database.write() as session:
         models.store(session, sha256, content)
 

@@ -1,35 +1,161 @@
-"""Large JSON bodies, parsed and checked in one step.
+"""JSON bodies: parsed and checked in one step, off the event loop, within bounds.
 
-The framework makes Python objects of the JSON, in the event loop, and messages of those.
+The framework would make Python objects of the JSON, in the event loop, messages of those, and a
+report of everything that is wrong with them.
 """
 
 from __future__ import annotations
 
+import asyncio
+import re
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
-from fastapi import Request, Response
-from fastapi.concurrency import run_in_threadpool
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
+from pydantic_core import SchemaValidator
 
-from profiler_server.kit.http.routes import Handler, Route
+from profiler_server.kit.problems import Problem
+
+#: bytes; to parse so little takes less time than to ask another thread
+_AT_ONCE = 4_096
+#: arrays and objects of a body, and values: a pair of brackets takes 2 bytes of a body and some
+#: hundred of memory
+_MOST_CONTAINERS, _MOST_VALUES = 100_000, 1_000_000
+#: names in one object: each that no message has takes thousands of bytes; so many colons need no
+#: closer look
+_MOST_NAMES, _FEW_COLONS = 1_000, 50_000
+_MARKS = re.compile(
+    rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?(?:\s*+(?P<name>:))?|(?P<begin>[\[{])|(?P<end>[\]}])|(?P<value>,)',
+    re.DOTALL,
+)
+#: wrong values that are counted, but not described
+_MOST_ERRORS = 10_000
+#: bytes of a body whose wrong values are repeated
+_REPEATED = 65_536
+#: what is added to pydantic's schemas of some types
+_NARROWER = {
+    **{kind: {"fail_fast": True} for kind in ("list", "set", "frozenset", "tuple")},
+    **{kind: {"strict": True} for kind in ("bool", "int", "float", "datetime")},
+}
+#: Parsing holds the interpreter's lock: more threads would take more memory and no less time.
+_PARSER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="parser")
 
 
-def parsed_at_once(message: type[BaseModel]) -> type[Route]:
-    """The class of a router whose bodies, where there are any, are these messages."""
+class JsonRequest(Request):
+    """A request whose JSON is a message already."""
 
-    class ParsedRequest(Request):
-        async def json(self) -> Any:
-            try:
-                return await run_in_threadpool(message.model_validate_json, await self.body())
-            except ValidationError:
-                # The framework finds the same again, and says it as it says all others.
-                return await super().json()
+    message: BaseModel
 
-    class ParsingRoute(Route):
-        def around(self, by_endpoint: Handler) -> Handler:
-            async def answer(request: Request) -> Response:
-                return await by_endpoint(ParsedRequest(request.scope, request.receive))
+    async def json(self) -> Any:
+        """The message, which the framework takes as it is."""
+        return self.message
 
-            return answer
 
-    return ParsingRoute
+async def read_message(request: JsonRequest, kind: type[BaseModel]) -> None:
+    """Reads the body and makes it the request's message; one without a body is left as it is.
+
+    Raises:
+        Problem: `unsupported-media-type`, or `body-too-large`, also for more values than fit.
+        RequestValidationError: the body is no JSON, or no message of this kind.
+    """
+    body = await request.body()
+    if not body:
+        return
+    _refuse_other_formats(request)
+    if len(body) <= _AT_ONCE:
+        request.message = _parsed(kind, body)
+    else:
+        loop = asyncio.get_running_loop()
+        request.message = await loop.run_in_executor(_PARSER, _parsed, kind, body)
+
+
+def _refuse_other_formats(request: Request) -> None:
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise Problem(
+            "unsupported-media-type",
+            "expected a body as it is, got one with a Content-Encoding; send it without",
+        )
+    given = request.headers.get("Content-Type", "")
+    media_type = given.partition(";")[0].strip().lower()
+    if not (media_type.startswith("application/") and media_type.endswith(("/json", "+json"))):
+        raise Problem(
+            "unsupported-media-type",
+            f"expected a body with Content-Type: application/json, got {given or 'none'}",
+        )
+
+
+def _parsed(kind: type[BaseModel], body: bytes) -> BaseModel:
+    _refuse_crumbs(body)
+    try:
+        message: BaseModel = _validator(kind).validate_json(body)
+    except ValidationError as error:
+        raise _refusal(error, body) from None
+    return message
+
+
+@cache
+def _validator(kind: type[BaseModel]) -> SchemaValidator:
+    """A message's validator that ends at the first wrong item of a list, and converts nothing."""
+
+    def narrowed(schema: Any) -> Any:
+        if isinstance(schema, list):
+            return [narrowed(one) for one in schema]
+        if not isinstance(schema, dict):
+            return schema
+        inner = {name: narrowed(one) for name, one in schema.items()}
+        if schema.get("type") == "literal" and {type(one) for one in schema["expected"]} == {int}:
+            # True equals 1, and 3.0 equals 3.
+            return {"type": "chain", "steps": [{"type": "int", "strict": True}, inner]}
+        return inner | _NARROWER.get(schema.get("type", ""), {})
+
+    # Not with the validators that messages inside it were made with.
+    return SchemaValidator(narrowed(kind.__pydantic_core_schema__), _use_prebuilt=False)
+
+
+def _refuse_crumbs(body: bytes) -> None:
+    """Refuses a body of so many tiny values that they would take many times its size in memory.
+
+    Raises:
+        Problem: `body-too-large`.
+    """
+    containers, values = body.count(b"[") + body.count(b"{"), body.count(b",")
+    if _within(containers, values) and body.count(b":") <= _FEW_COLONS:
+        return
+    # Text may hold any number of these.
+    containers = values = 0
+    names = [0]
+    for found in _MARKS.finditer(body):
+        match found.lastgroup:
+            case "name":
+                names[-1] += 1
+            case "begin":
+                containers += 1
+                names.append(0)
+            case "end" if len(names) > 1:
+                names.pop()
+            case "value":
+                values += 1
+        if not _within(containers, values) or names[-1] > _MOST_NAMES:
+            raise Problem(
+                "body-too-large",
+                f"a body has at most {_MOST_CONTAINERS} arrays and objects, {_MOST_VALUES} values, "
+                f"and {_MOST_NAMES} of them in an object; send it in parts",
+            )
+
+
+def _within(containers: int, values: int) -> bool:
+    return containers <= _MOST_CONTAINERS and values <= _MOST_VALUES
+
+
+def _refusal(error: ValidationError, body: bytes) -> Exception:
+    if error.error_count() > _MOST_ERRORS:
+        return Problem(
+            "invalid-request",
+            f"body: {error.error_count()} values in it are wrong or unknown, too many to name; "
+            f"/docs shows what a {error.title} looks like",
+        )
+    found = error.errors(include_url=False, include_input=len(body) <= _REPEATED)
+    return RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in found])

@@ -85,4 +85,4 @@ def _route(scope: Scope) -> str | None:
     # What is mounted knows its own part of the path only.
     root = scope.get("root_path", "")
     mounted_at = root.removeprefix(scope.get("app_root_path", root))
-    return f"{mounted_at}{route.path}"
+    return f"{mounted_at}{getattr(route, 'path_format', route.path)}"

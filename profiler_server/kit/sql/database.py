@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +28,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from netspec.console.private_file import make_private
 from netspec.console.storage import obstacle
 from netspec.errors import UserError
 from profiler_server.kit.sql.orm import UtcDateTime
@@ -37,6 +39,8 @@ _POOL_SIZE = 10
 #: FastAPI's thread pool runs at most 40 endpoints at a time
 _POOL_OVERFLOW = 30
 _WRITES = "profiler_writes"
+#: of a session's `info`: what signs the cursors of its lists
+CURSOR_KEY = "profiler_cursor_key"
 #: how long (s) to wait for PostgreSQL to accept a connection
 _CONNECT_TIMEOUT_S = 5
 
@@ -48,25 +52,29 @@ class Database:
         url: `sqlite:///FILE` or `postgresql+psycopg://...`.
         frozen_after_s: PostgreSQL rolls a transaction back that says nothing for so long (s),
             because a process that is stopped, or has lost its network, holds locks; None: never.
+        cursor_key: signs the cursors of lists; None: one that no other process has.
 
     Raises:
         UserError: the URL names no database that can be reached.
     """
 
-    def __init__(self, url: str, *, frozen_after_s: float | None = None) -> None:
+    def __init__(
+        self, url: str, *, frozen_after_s: float | None = None, cursor_key: bytes | None = None
+    ) -> None:
         parsed = _parse(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite:
             self.engine = _sqlite_engine(parsed)
         else:
             self.engine = _postgresql_engine(parsed, frozen_after_s)
+        self._session_info = {CURSOR_KEY: cursor_key or secrets.token_bytes()}
         self._writer = threading.Lock()
         self._writing_engine = self.engine.execution_options(**{_WRITES: True})
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A transaction that only reads, and sees one state of the database on SQLite."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with self._session(self.engine) as session:
             yield session
 
     @contextmanager
@@ -78,10 +86,13 @@ class Database:
         """
         with (
             self._turn_to_write(),
-            Session(self._writing_engine, expire_on_commit=False) as session,
+            self._session(self._writing_engine) as session,
             session.begin(),
         ):
             yield session
+
+    def _session(self, engine: Engine) -> Session:
+        return Session(engine, expire_on_commit=False, info=self._session_info)
 
     @contextmanager
     def _turn_to_write(self) -> Iterator[None]:
@@ -124,11 +135,10 @@ class Database:
             with self.engine.connect():
                 pass
         except DatabaseError as error:
-            url = self.engine.url.render_as_string(hide_password=True)
             file = self.engine.url.database if self.is_sqlite else None
             advice = obstacle(Path(file)) if file else ""
             raise UserError(
-                f"the database {url} does not open: {error.orig}; "
+                f"the database {_shown(self.engine.url)} does not open: {error.orig}; "
                 f"{advice or 'check --database-url'}"
             ) from error
 
@@ -137,25 +147,36 @@ class Database:
         self.engine.dispose()
 
 
+_EXPECTED = "expected sqlite:////absolute/file.db or postgresql+psycopg://user:password@host/name"
+
+
 def _parse(url: str) -> URL:
-    expected = "expected sqlite:////absolute/file.db or postgresql+psycopg://user@host/name"
     try:
         parsed = make_url(url)
-        # Before its driver is looked for: nobody shall install what does not help.
-        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-            raise UserError(
-                f"the database {parsed.get_backend_name()} is not supported; {expected}"
-            )
+    except (ArgumentError, ValueError):
+        # Nothing of it is repeated: a password may be anywhere in it.
+        raise UserError(f"this is no database URL; {_EXPECTED}") from None
+    # Before its driver is looked for: nobody shall install what does not help.
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise UserError(f"the database {parsed.get_backend_name()} is not supported; {_EXPECTED}")
+    if "password" in parsed.query:
+        raise UserError(f"the database URL has a password as parameter; {_EXPECTED}")
+    try:
         parsed.get_dialect().import_dbapi()
-    except (ArgumentError, NoSuchModuleError) as error:
-        raise UserError(f"{url!r} is no database URL; {expected}") from error
+    except NoSuchModuleError as error:
+        raise UserError(f"{_shown(parsed)} is no database URL; {_EXPECTED}") from error
     except ModuleNotFoundError as error:
         raise UserError(
             f"{parsed.drivername} needs the package {error.name}: pip install {error.name}"
         ) from error
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
-        raise UserError(f"an SQLite database must be a file; {expected}")
+        raise UserError(f"an SQLite database must be a file; {_EXPECTED}")
     return parsed
+
+
+def _shown(url: URL) -> str:
+    """Return the URL for messages, without what may be secret."""
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 def _postgresql_engine(url: URL, frozen_after_s: float | None) -> Engine:
@@ -190,6 +211,15 @@ def _sqlite_engine(url: URL) -> Engine:
         max_overflow=_POOL_OVERFLOW,
         connect_args={"timeout": _BUSY_TIMEOUT_S},
     )
+
+    @event.listens_for(engine, "do_connect")
+    def make(*_: object) -> None:
+        # SQLite would let everybody read it, and gives the files beside it the same mode.
+        file = Path(str(url.database))
+        if not file.exists():
+            # What is in the way is in SQLite's way, too, and told with its words.
+            with suppress(OSError):
+                make_private(file, b"")
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: ConnectionPoolEntry) -> None:

@@ -217,7 +217,7 @@ def test_models_are_checked(api: Api) -> None:
 def test_a_model_over_the_limit_is_refused(api: Api) -> None:
     content = bytes(MAX_MODEL_BYTES + 1)
     path = f"/v1/models/{'0' * 64}"
-    api.problem("PUT", path, content, status=413, kind="model-too-large")
+    api.problem("PUT", path, content, status=413, kind="body-too-large")
 
 
 def test_a_foreign_protocol_is_refused(api: Api) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.profiler_server import farm
+from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.service import Api
 
 
@@ -77,37 +78,52 @@ def test_a_jobs_entries_come_in_pages_by_name(api: Api) -> None:
     assert names == sorted(operator.key for operator in operators)
 
 
-def encoded(document: object) -> str:
-    return base64.urlsafe_b64encode(json.dumps(document).encode()).decode().rstrip("=")
+def sealed(signature: bytes, document: object) -> str:
+    content = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return base64.urlsafe_b64encode(signature + content).decode().rstrip("=")
 
 
-def decoded(cursor: str) -> list[object]:
-    values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    assert isinstance(values, list)
-    return values
+def opened(cursor: str) -> tuple[bytes, list[object]]:
+    content = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    return content[:16], json.loads(content[16:])
 
 
-def test_a_cursor_that_is_not_of_the_list_is_refused(api: Api) -> None:
+def test_a_cursor_that_the_server_has_not_made_for_the_list_is_refused(api: Api) -> None:
     for serial in "AB":
         api.register(farm.registration(serial, model=serial))
     good = next_cursor(api, "/v1/targets?limit=1")
-    name, time, target = decoded(good)
     foreign = next_cursor(api, "/v1/devices?limit=1")
+    signature, (time, target) = opened(good)
+    last = "A" if good[-1] != "A" else "B"
     wrong = [
-        *("nonsense", "ä", "!", "", "bnVsbA", foreign, good[:-3]),
-        encoded([name]),
-        encoded([name, "noon", target]),
-        encoded([name, "2026-01-01T00:00:00", target]),
-        encoded([name, time, 1]),
-        encoded([name, time, "\0"]),
-        encoded([name, 5, target]),
-        encoded({"a": 1}),
+        *("nonsense", "ä", "!", "", "bnVsbA", "%00", "%ed%a0%80", foreign),
+        *(good[:-3], good[:-1] + last, good + "=", good + "A", good.swapcase()),
+        *(sealed(signature, one) for one in ([time], [time, 1], [time, "\0"], [time, target, 0])),
+        *(sealed(signature, one) for one in (["noon", target], [5, target], {"a": 1}, None)),
+        *(sealed(signature, b"[" * 1_000), sealed(bytes(16), [time, target])),
     ]
     for cursor in wrong:
         path = f"/v1/targets?limit=1&cursor={cursor}"
-        detail = api.problem("GET", path, status=422, kind="invalid-request")
+        detail = api.problem("GET", path, status=400, kind="bad-request")
         assert "query.cursor" in detail
     assert len(api.call("GET", f"/v1/targets?limit=1&cursor={good}").json()) == 1
+
+
+def test_replicas_take_each_others_cursors(make_api: MakeApi) -> None:
+    one, other = make_api(), make_api()
+    for serial in "AB":
+        one.register(farm.registration(serial))
+    cursor = next_cursor(one, "/v1/devices?limit=1")
+    (device,) = other.call("GET", f"/v1/devices?cursor={cursor}").json()
+    assert device["serial"] == "B"
+
+
+def test_the_longest_names_fit_into_a_cursor(api: Api) -> None:
+    longest = "\U0001f4f1" * 199
+    for end in "AB":
+        request = farm.registration(longest + end).model_copy(update={"agent": longest + end})
+        api.register(request)
+    assert [len(page) for page in pages(api, "/v1/devices?limit=1")] == [1, 1]
 
 
 @pytest.mark.parametrize("limit", ["0", "1001", "many"])

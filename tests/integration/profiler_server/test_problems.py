@@ -8,7 +8,6 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
@@ -38,7 +37,7 @@ def test_a_body_that_is_broken_or_packed_says_so(api: Api) -> None:
     detail = api.problem(
         "POST", "/v1/jobs", b'{"name": ,}', status=422, kind="invalid-request", headers=JSON
     )
-    assert detail == "body: no JSON at character 9: Expecting value"
+    assert detail == "body: no JSON in UTF-8: expected value at line 1 column 10"
     detail = api.problem(
         "POST",
         "/v1/jobs",
@@ -68,6 +67,9 @@ def test_a_list_with_something_wrong_in_it_is_not_called_too_short(api: Api) -> 
         ("DELETE", "/v1/jobs", "GET, POST"),
         ("PATCH", "/v1/latencies:lookup", "POST"),
         ("POST", "/v1/models/abc", "GET, PUT"),
+        ("DELETE", "/v1/jobs/abc:cancel", "POST"),
+        ("GET", "/v1/jobs/abc:cancel", "POST"),
+        ("GET", "/v1/leases/abc:renew", "POST"),
     ],
 )
 def test_a_wrong_method_is_told_the_right_ones(
@@ -110,24 +112,6 @@ def test_what_is_answered_before_the_endpoint_is_asked_refuses_them_too(api: Api
         "GET", f"{path}?fromat=csv", status=422, kind="invalid-request", headers=headers
     )
     assert detail == "query: no parameter 'fromat'; there are: format"
-
-
-def test_a_body_over_the_limit_is_refused_however_it_is_sent(make_api: MakeApi) -> None:
-    api = make_api(max_body_mb=1)
-
-    def chunks() -> Iterator[bytes]:
-        for _ in range(17):
-            yield bytes(2**16)
-
-    for content in (bytes(2**20 + 1), chunks()):
-        answer = api.http.post("/v1/jobs", content=content, headers={**api.headers, **JSON})
-        assert answer.status_code == 413
-        assert answer.headers["Content-Type"] == "application/problem+json"
-        problem = answer.json()
-        assert problem["type"] == "/problems/body-too-large"
-        assert str(2**20) in problem["detail"]
-    for path in ("/v1/visits:batch", "/v1/latencies:lookup"):
-        api.problem("POST", path, bytes(2**20 + 1), status=413, kind="body-too-large", headers=JSON)
 
 
 def test_a_token_may_make_so_many_requests(make_api: MakeApi, api: Api) -> None:

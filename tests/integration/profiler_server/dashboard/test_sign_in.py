@@ -190,8 +190,8 @@ def test_a_token_of_a_login_form_is_none_of_a_session(
 
 def test_a_form_that_is_too_large_is_refused(visitor: Visitor) -> None:
     visitor.get("/login")
-    page = visitor.post("/login", {"token": "x" * 2**20}, status=413)
-    assert "at most 1048576 bytes" in page.text
+    page = visitor.post("/login", {"token": "x" * 2**13}, status=413)
+    assert "at most 8192 bytes" in page.text
 
 
 def test_the_rate_of_a_token_holds_for_its_sessions(

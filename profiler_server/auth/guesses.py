@@ -1,0 +1,52 @@
+"""Tokens that are not valid cost a query each: one address may try so many."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+from profiler_server.auth.rate_limit import RateLimit
+from profiler_server.kit.http.caching import BriefCache
+from profiler_server.kit.problems import Problem
+
+#: tokens that an address may try a second in the long run, and at once
+_PER_S, _AT_ONCE = 1.0, 100
+#: for so long (s) a token that was valid is no guess, whoever else has its address
+_NO_GUESS_S = 24 * 3_600.0
+#: bits of an IPv6 address that its owner does not choose
+_IPV6_PREFIX = 64
+
+
+class TokenGuesses:
+    """What each address has tried of late."""
+
+    def __init__(self) -> None:
+        self._tried = RateLimit(_PER_S, _AT_ONCE)
+        self._were_valid: BriefCache[str, bool] = BriefCache(_NO_GUESS_S)
+
+    def begin(self, token: str, address: str) -> None:
+        """Counts a token that is about to be checked.
+
+        Raises:
+            Problem: `rate-limited`.
+        """
+        if self._were_valid.get(token):
+            return
+        left = self._tried.take(_network(address))
+        if not left.allowed:
+            raise Problem(
+                "rate-limited",
+                f"{_AT_ONCE} tokens from {address} were not valid; wait {left.wait_s} s",
+                headers={"Retry-After": str(left.wait_s)},
+            )
+
+    def succeed(self, token: str, address: str) -> None:
+        """Takes back what `begin` counted: the token is valid."""
+        if not self._were_valid.get(token):
+            self._tried.give_back(_network(address))
+        self._were_valid.put(token, True)
+
+
+def _network(address: str) -> str:
+    if ":" not in address:
+        return address
+    return str(ip_network((address.partition("%")[0], _IPV6_PREFIX), strict=False))
