@@ -1,6 +1,7 @@
 """Files run by LiteRT against the networks in torch that they came from, on every kernel set."""
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from netspec.quantization import affine_of
 from netspec.tflite import FileOptions, encode
 from search_client.data.batches import normalise
 from search_client.deployment import logits as of_files
+from search_client.deployment import parity
 from search_client.deployment.litert import Kernels, NoClassifier, Pixels, TFLiteClassifier
 from search_client.deployment.logits import to_pixels, torch_logits
 from search_client.deployment.parity import KERNEL_SETS, verify
@@ -107,6 +109,33 @@ def test_several_interpreters_find_what_one_finds(
         assert shown[-1] == (COUNT, COUNT)
     assert found[1] == found[3]
     assert len(ran) > 1
+
+
+def test_reference_kernels_run_some_of_many_images(
+    quantized: QuantizedNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = encode(quantized.network.operators, quantized.parameters_for_export())
+    monkeypatch.setattr(parity, "MOST_BY_REFERENCE", 4)
+    ran: dict[str, list[int]] = {kernels: [] for kernels in KERNEL_SETS}
+    of_file = of_files.file_logits
+
+    def follow(
+        file: bytes, kernels: Kernels, pixels: Pixels, on_image: Callable[[int], None]
+    ) -> tuple[Float32Array, float | None]:
+        everything = to_pixels(IMAGES)
+        ran[kernels] = [int((everything == one).all((1, 2, 3)).argmax()) for one in pixels]
+        return of_file(file, kernels, pixels, on_image)
+
+    monkeypatch.setattr(parity, "file_logits", follow)
+    shown: list[tuple[int, int]] = []
+    found = verify(
+        file, quantized, IMAGES, torch.zeros(COUNT).long(), on_image=lambda *n: shown.append(n)
+    )
+    assert ran["reference"] == [0, 9, 19, 29]
+    assert ran["builtin"] == ran["xnnpack"] == list(range(COUNT))
+    assert shown[-1] == (2 * COUNT + 4, 2 * COUNT + 4)
+    assert found.images == COUNT
+    assert found.worst.tied_agreement == 1.0
 
 
 def test_an_interrupted_comparison_does_not_go_on(
