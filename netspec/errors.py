@@ -2,6 +2,7 @@
 
 UserError                   something the person at the terminal can put right
 ├── InvalidSpec             an operator, network or space that cannot exist
+├── DevicesDisagree         entries whose devices are not of one mind
 ├── EncodingError           a network that cannot be written as a `.tflite` file
 ├── UnknownLayer            a kind of layer that a part of the program does not know
 ├── Interrupted             a command that was asked to end, and kept what it had
@@ -14,7 +15,7 @@ Every command prints a `UserError` as one line and ends with its exit code.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 _SHOWN_KEYS = 5
@@ -56,20 +57,43 @@ class UnknownLayer(UserError):
 
 
 class MissingEntries(UserError):
-    """A latency table lacks operators that it was asked for."""
+    """A latency table lacks operators that it was asked for, or holds them back."""
 
     #: canonical keys of every missing operator, sorted
     keys: tuple[str, ...]
+    #: those of them that are measured, by devices that disagree
+    held_back: tuple[str, ...]
 
-    def __init__(self, target: str, keys: Sequence[str]) -> None:
+    def __init__(self, target: str, keys: Sequence[str], held_back: Collection[str] = ()) -> None:
         self.keys = tuple(sorted(set(keys)))
-        shown = ", ".join(self.keys[:_SHOWN_KEYS])
-        left = len(self.keys) - _SHOWN_KEYS
-        more = f" and {left} more" if left > 0 else ""
+        self.held_back = tuple(key for key in self.keys if key in held_back)
+        lacking = [key for key in self.keys if key not in self.held_back]
+        said = []
+        if lacking:
+            said.append(
+                f"the table of target {target} lacks {len(lacking)} operators: "
+                f"{_listing(lacking)}; profile them with `search-client profile`, or search with "
+                "--profile-missing"
+            )
+        if self.held_back:
+            said.append(str(DevicesDisagree(target, self.held_back)))
+        super().__init__("; ".join(said))
+
+
+class DevicesDisagree(UserError):
+    """Entries are held back: devices of the target are not of one mind about them."""
+
+    def __init__(self, target: str, names: Sequence[str]) -> None:
         super().__init__(
-            f"the table of target {target} lacks {len(self.keys)} operators: {shown}{more}; "
-            "profile them with `search-client profile`, or search with --profile-missing"
+            f"the table of target {target} holds back {len(names)} that its devices disagree "
+            f"about: {_listing(names)}; /dashboard/targets/{target}/disagreement shows what each "
+            "device says: measure on one more, or take the wrong one's visits back"
         )
+
+
+def _listing(keys: Sequence[str]) -> str:
+    left = len(keys) - _SHOWN_KEYS
+    return ", ".join(keys[:_SHOWN_KEYS]) + (f" and {left} more" if left > 0 else "")
 
 
 class ProfilerUnreachable(UserError):

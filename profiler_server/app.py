@@ -40,6 +40,7 @@ from profiler_server.monitoring.endpoints import router as monitoring
 from profiler_server.monitoring.events import router as events
 from profiler_server.monitoring.farm_figures import FarmCollector
 from profiler_server.openapi.document import described
+from profiler_server.retractions.endpoints import router as retractions
 from profiler_server.uploaded_models.endpoints import router as models
 from profiler_server.visits.endpoints import router as measurements
 
@@ -106,6 +107,7 @@ def create_app(settings: Settings) -> FastAPI:
         jobs,
         devices,
         models,
+        retractions,
         transfers,
         health.router,
         monitoring,

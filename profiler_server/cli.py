@@ -22,6 +22,7 @@ from profiler_server.drift.commands import recheck
 from profiler_server.kit.cli import DatabaseUrl, open_database
 from profiler_server.latency_tables.published import commands as table_commands
 from profiler_server.latency_tables.transfers.command import transfer_table
+from profiler_server.retractions.commands import retract
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -175,6 +176,7 @@ def openapi(
 
 # In the order of `--help`: what serves comes first.
 app.command()(recheck)
+app.command()(retract)
 app.command("transfer")(transfer_table)
 app.command("import")(table_commands.import_table)
 app.command("export")(table_commands.export_table)

@@ -12,7 +12,15 @@ from benchmarks.server_load.machine import Service
 from netspec.client.http import ProfilerHttp
 from netspec.networks import Network
 from netspec.operators import Kernel, MBConv, Operator
-from netspec.wire import JobRequest, NetworkSubject, RegisteredDevice, Visit, VisitBatch
+from netspec.wire import (
+    JobRequest,
+    Lease,
+    LeasedTask,
+    NetworkSubject,
+    RegisteredDevice,
+    Visit,
+    VisitBatch,
+)
 
 #: devices of one model
 _ALIKE = 20
@@ -91,14 +99,18 @@ def _measure_networks(
         name="networks", target_id=device.target_ids[0], networks=networks, rounds=1
     )
     http.request("POST", "/v1/jobs", body=request)
-    visits = tuple(_visit(device, one) for one in networks)
+    lease = tables.claim(http, device, len(networks))
+    if lease is None:
+        raise RuntimeError("networks were filed, and there is no work")
+    visits = tuple(_visit(device, lease, task) for task in lease.tasks)
     http.request("POST", "/v1/visits:batch", body=VisitBatch(visits=visits))
 
 
-def _visit(device: RegisteredDevice, network: Network) -> Visit:
+def _visit(device: RegisteredDevice, lease: Lease, task: LeasedTask) -> Visit:
     """A visit that takes as long as one of each operator, and a bit more."""
-    count = len(network.operators)
-    made = tables.visit(device, "none", NetworkSubject(network=network).content_hash, count)
+    assert isinstance(task.subject, NetworkSubject)  # noqa: S101 - nothing else was filed
+    count = len(task.subject.network.operators)
+    made = tables.visit(device, lease, task, count)
     times = made.statistics.model_dump(exclude={"count"})
     longer = {name: (count + 0.3) * us for name, us in times.items()}
     return made.model_copy(update={"statistics": made.statistics.model_copy(update=longer)})

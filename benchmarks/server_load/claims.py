@@ -193,10 +193,7 @@ class _Agent:
         (self._book.rush_s if in_rush else self._book.claims_s).append(now - began_at)
 
     async def _upload(self, lease: Lease) -> None:
-        visits = tuple(
-            tables.visit(self._device, task.task_id, task.subject.content_hash, 0)
-            for task in lease.tasks
-        )
+        visits = tuple(tables.visit(self._device, lease, task, 0) for task in lease.tasks)
         batch = VisitBatch(visits=visits).model_dump_json()
         done = tuple(TaskOutcome(task_id=task.task_id, state="done") for task in lease.tasks)
         released = LeaseRelease(fence=lease.fence, outcomes=done).model_dump_json()

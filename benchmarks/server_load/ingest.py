@@ -9,7 +9,7 @@ from benchmarks.server_load.load import Measured, drive, request
 from benchmarks.server_load.machine import service
 from device_agent.loop.uploader import BATCH
 from netspec.client.http import ProfilerHttp
-from netspec.wire import Job, Lease, LeaseRequest, VisitBatch
+from netspec.wire import Job, VisitBatch
 
 #: half of them of one model: uploads for one target wait for each other
 _PHONES = 4
@@ -43,10 +43,11 @@ class _Phone:
         # Other operators than the other phones of the model have.
         wanted = tables.operators(tasks * _PHONES)[number * tasks :][:tasks]
         (self._job_id,) = tables.file_job(http, device.target_ids[0], wanted, rounds)
-        ask = LeaseRequest(device_id=device.id, max_tasks=tasks)
-        lease = Lease.model_validate_json(http.request("POST", "/v1/leases", body=ask).content)
+        lease = tables.claim(http, device, tasks)
+        if lease is None:
+            raise RuntimeError("a job was filed, and there is no work")
         visits = [
-            tables.visit(device, task.task_id, task.subject.content_hash, round_)
+            tables.visit(device, lease, task, round_)
             for round_ in range(rounds)
             for task in lease.tasks
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from itertools import islice
 from uuid import uuid4
 
@@ -12,10 +13,14 @@ from netspec.operators import MBConv, Operator
 from netspec.protocol import MeasurementProtocol
 from netspec.statistics import VisitStatistics
 from netspec.wire import (
+    MAX_VISITS_PER_BATCH,
     Conditions,
     DeviceRegistration,
     Job,
     JobRequest,
+    Lease,
+    LeasedTask,
+    LeaseRequest,
     PublishRequest,
     RegisteredDevice,
     Visit,
@@ -26,7 +31,6 @@ from tests import made_up
 #: as long as what the agent's runner for its own host prints
 _RAW = '{"first_run_ns": 181234, "warmup_ns": 2512345, "runner": "made up"}' + " " * 140
 _OPERATORS_PER_JOB = 5_000
-_VISITS_PER_UPLOAD = 1_000
 
 
 def operators(count: int) -> tuple[Operator, ...]:
@@ -55,15 +59,16 @@ def register(http: ProfilerHttp, number: int, model: str) -> RegisteredDevice:
     return RegisteredDevice.model_validate_json(answer.content)
 
 
-def visit(device: RegisteredDevice, task_id: str, subject_hash: str, number: int) -> Visit:
+def visit(device: RegisteredDevice, lease: Lease, task: LeasedTask, number: int) -> Visit:
     """A visit of about 1 ms, a bit different from the others of its subject."""
     us = 1_000.0 + (number * 37 % 101) / 10
     return Visit(
         id=uuid4(),
-        task_id=task_id,
+        task_id=task.task_id,
+        lease_id=lease.id,
         device_id=device.id,
         target_id=device.target_ids[0],
-        subject_hash=subject_hash,
+        subject_hash=task.subject.content_hash,
         round=number,
         started_at=datetime.now(UTC),
         statistics=VisitStatistics(
@@ -97,10 +102,18 @@ def file_job(
 def fill(http: ProfilerHttp, device: RegisteredDevice, wanted: Sequence[Operator]) -> None:
     """Makes the operators entries of the device's target, with one visit each."""
     file_job(http, device.target_ids[0], wanted)
-    for start in range(0, len(wanted), _VISITS_PER_UPLOAD):
-        part = wanted[start : start + _VISITS_PER_UPLOAD]
-        visits = tuple(visit(device, "none", one.content_hash, 0) for one in part)
+    while lease := claim(http, device, MAX_VISITS_PER_BATCH):
+        visits = tuple(visit(device, lease, task, 0) for task in lease.tasks)
         http.request("POST", "/v1/visits:batch", body=VisitBatch(visits=visits))
+
+
+def claim(http: ProfilerHttp, device: RegisteredDevice, max_tasks: int) -> Lease | None:
+    """A lease of the device; None where no task waits."""
+    ask = LeaseRequest(device_id=device.id, max_tasks=max_tasks)
+    answer = http.request("POST", "/v1/leases", body=ask)
+    if answer.status_code == HTTPStatus.NO_CONTENT:
+        return None
+    return Lease.model_validate_json(answer.content)
 
 
 def publish(http: ProfilerHttp, target_id: str) -> str:

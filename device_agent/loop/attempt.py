@@ -128,7 +128,7 @@ class Attempt:
             protocol=bench.protocol,
             spool=bench.spool,
             batch=batch,
-            ids=DeviceIds(self._registered.id, self._lease.target_id),
+            ids=DeviceIds(self._lease.id, self._registered.id, self._lease.target_id),
             progress=bench.progress,
             watch=bench.watch,
             status=bench.status,

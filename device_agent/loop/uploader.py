@@ -96,4 +96,5 @@ _REFUSALS = {
     None: "the profiler gave no receipt",
     "conflict": "the profiler holds another visit under this id",
     "unknown": "the profiler does not know the visit's device, target or subject",
+    "unleased": "the profiler gave the visit's device no lease that covers it",
 }

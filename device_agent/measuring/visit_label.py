@@ -32,6 +32,7 @@ class VisitLabel(FrozenModel):
     #: name of the spool that it goes to, which is one server's
     spool: str
     task_id: str
+    lease_id: str
     device_id: str
     target_id: str
     subject_hash: str
@@ -51,6 +52,7 @@ class VisitLabel(FrozenModel):
         return Visit(
             id=uuid4(),
             task_id=self.task_id,
+            lease_id=self.lease_id,
             device_id=self.device_id,
             target_id=self.target_id,
             subject_hash=self.subject_hash,

@@ -34,6 +34,7 @@ _log = structlog.get_logger()
 class DeviceIds:
     """What every visit of a lease carries."""
 
+    lease_id: str
     device_id: str
     target_id: str
 
@@ -228,6 +229,7 @@ class Measuring:
         return VisitLabel(
             spool=self.spool.path.name,
             task_id=planned.task.task_id,
+            lease_id=self.ids.lease_id,
             device_id=self.ids.device_id,
             target_id=self.ids.target_id,
             subject_hash=planned.task.subject.content_hash,

@@ -15,7 +15,7 @@ from netspec.client.errors import JobFailed
 from netspec.client.http import IDEMPOTENCY_KEY, Exchange
 from netspec.client.short_ids import is_whole, the_only
 from netspec.client.snapshot_cache import SnapshotCache
-from netspec.errors import ProfilerRefused
+from netspec.errors import DevicesDisagree, ProfilerRefused
 from netspec.wire import Entry, Job, JobRequest, ModelSubject
 
 T = TypeVar("T")
@@ -111,8 +111,14 @@ class JobCalls:
                 raise
 
     async def entries(self, job_id: str) -> dict[str, Entry]:
-        """The entries of everything that a job names, by subject hash."""
+        """The entries of everything that a job names, by subject hash.
+
+        Raises:
+            DevicesDisagree: some are held back.
+        """
         listed = await self._all(Entry, f"/v1/jobs/{job_id}/entries")
+        if held_back := [entry.name for entry in listed if entry.held_back]:
+            raise DevicesDisagree((await self.job(job_id)).target_id, held_back)
         return {entry.subject_hash: entry for entry in listed}
 
     async def upload_model(self, model: bytes, name: str) -> ModelSubject:

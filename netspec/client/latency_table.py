@@ -45,12 +45,12 @@ class LatencyTable:
         """Each operator's entry in ms, times its factor where the calibration has one.
 
         Raises:
-            MissingEntries: naming every operator that the table lacks.
+            MissingEntries: naming every operator that the table lacks or holds back.
         """
         wanted = tuple(operators)
         missing = [operator.key for operator in wanted if operator.key not in self._values_ms]
         if missing:
-            raise MissingEntries(self.snapshot.target_id, missing)
+            raise MissingEntries(self.snapshot.target_id, missing, self.snapshot.held_back)
         return tuple(self._values_ms[operator.key] for operator in wanted)
 
     def calibration(self, precision: Precision) -> Calibration:

@@ -9,6 +9,7 @@ from pathlib import Path
 from netspec.client.calls import Calls
 from netspec.client.errors import InvalidModel, NoAgent
 from netspec.client.model_latency import ModelLatency, model_latency
+from netspec.errors import DevicesDisagree
 from netspec.wire import (
     ISOLATED,
     MAX_MODEL_BYTES,
@@ -52,6 +53,7 @@ class ModelCalls(Calls):
             UnknownTarget: none or several fit.
             NoAgent: no agent serves the target, and not all was measured before.
             JobFailed: the model could not be measured; the message has the reason.
+            DevicesDisagree: about the model's latency.
         """
         file = Path(path)
         content = read_model(file)
@@ -66,6 +68,8 @@ class ModelCalls(Calls):
         if job.tasks:
             await self.wait(job, on_progress)
         entry = (await self.entry(chosen.id, model.sha256)).entry
+        if entry.held_back:
+            raise DevicesDisagree(chosen.id, [model.name])
         visits = await self.visits(chosen.id, model.sha256)
         return model_latency(model.name, chosen, entry, visits, reused=not job.tasks)
 

@@ -13,7 +13,15 @@ from netspec.wire.devices import (
 )
 from netspec.wire.entries import DeviceEstimate, EntryDetail, StoredVisit
 from netspec.wire.events import Event
-from netspec.wire.jobs import MOST_SPACES, Job, JobRequest, JobState, TargetSelector, TaskFailure
+from netspec.wire.jobs import (
+    MOST_SPACES,
+    Job,
+    JobRequest,
+    JobState,
+    Owner,
+    TargetSelector,
+    TaskFailure,
+)
 from netspec.wire.leases import (
     Lease,
     LeasedTask,
@@ -34,6 +42,7 @@ from netspec.wire.message import (
     Message,
 )
 from netspec.wire.profiles import ISOLATED, MAX_KERNEL_NAME, Profile, TaskMethod
+from netspec.wire.retractions import Retraction, RetractionRequest, VisitChoice
 from netspec.wire.subjects import ModelSubject, NetworkSubject, OperatorSubject, Subject
 from netspec.wire.tables import (
     Calibration,
@@ -90,6 +99,7 @@ __all__ = [
     "ModelSubject",
     "NetworkSubject",
     "OperatorSubject",
+    "Owner",
     "PredictRequest",
     "PredictedLatency",
     "Prediction",
@@ -98,6 +108,8 @@ __all__ = [
     "Quarantine",
     "QuarantineRequest",
     "RegisteredDevice",
+    "Retraction",
+    "RetractionRequest",
     "Snapshot",
     "StoredVisit",
     "Subject",
@@ -111,6 +123,7 @@ __all__ = [
     "TransferRequest",
     "Visit",
     "VisitBatch",
+    "VisitChoice",
     "VisitReceipt",
     "VisitReceipts",
 ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
 
 from netspec.protocol import TargetId
 from netspec.wire.measurements import Visit
 from netspec.wire.message import Message
+from netspec.wire.retractions import Retraction
 from netspec.wire.tables import Entry, Milliseconds
 
 
@@ -22,6 +25,8 @@ class DeviceEstimate(Message):
     high_ms: Milliseconds
     visits: int
     measured_at: AwareDatetime
+    #: whether it is near enough to the other devices to count for the entry
+    counts: bool = True
 
 
 class EntryDetail(Message):
@@ -33,6 +38,7 @@ class EntryDetail(Message):
     devices: tuple[DeviceEstimate, ...]
     #: whether all devices' intervals have a value in common
     agree: bool
+    #: and those that were taken back
     rejected_visits: int
 
 
@@ -42,3 +48,5 @@ class StoredVisit(Message):
     visit: Visit
     #: by the database's clock
     stored_at: AwareDatetime
+    #: where it was taken back
+    retraction: Annotated[Retraction | None, Field(exclude_if=lambda value: value is None)] = None

@@ -141,6 +141,14 @@ class JobRequest(Message):
         return self
 
 
+class Owner(Message):
+    """The token that made something; it alone, and `admin`, may change or delete that."""
+
+    token_id: Text
+    #: the token's
+    name: str
+
+
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
@@ -163,6 +171,8 @@ class Job(Message):
     target_ids: tuple[TargetId, ...] = ()
     state: JobState
     created_at: AwareDatetime
+    #: whose it is; None of jobs that the server's commands have filed, and of before that was kept
+    owner: Annotated[Owner | None, Field(exclude_if=lambda value: value is None)] = None
     tasks: int
     tasks_done: int
     tasks_failed: int

@@ -52,6 +52,8 @@ class Visit(Message):
 
     id: UUID
     task_id: Text
+    #: under which it was made, of its device; None only of visits stored before leases were sent
+    lease_id: Annotated[Text | None, Field(exclude_if=lambda value: value is None)] = None
     device_id: Text
     target_id: TargetId
     subject_hash: Sha256
@@ -78,11 +80,12 @@ class VisitReceipt(Message):
     """What became of one uploaded visit.
 
     `duplicate`: the same visit was there already; `conflict`: another one under its id;
-    `unknown`: its device, target or subject is not known here, so it cannot be stored.
+    `unknown`: its device, target or subject is not known here, so it cannot be stored; `unleased`:
+    its lease was not one of its device for its target and subject, so it is not taken.
     """
 
     id: UUID
-    state: Literal["stored", "duplicate", "conflict", "unknown"]
+    state: Literal["stored", "duplicate", "conflict", "unknown", "unleased"]
 
 
 class VisitReceipts(Message):

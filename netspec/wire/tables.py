@@ -40,6 +40,8 @@ class Entry(Message):
     disagreement_percent: float | None = None
     #: the target whose entry this is, times a factor; only where the method is `fitted`
     fitted_from: Annotated[TargetId | None, Field(exclude_if=lambda value: value is None)] = None
+    #: its devices are not of one mind: it is in no snapshot, sum or look-up
+    held_back: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
 
 
 class LatencyLookup(Message):
@@ -72,6 +74,8 @@ class LookedUpLatency(Message):
     entry: Entry | None
     #: only where it is predicted
     predicted: PredictedLatency | None = None
+    #: it is measured, but by devices that are not of one mind: so it has no entry to go by
+    held_back: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
 
 
 class LookedUpLatencies(Message):
@@ -150,6 +154,8 @@ class Snapshot(Message):
     #: operators only, sorted by name
     entries: tuple[Entry, ...]
     calibrations: tuple[Calibration, ...]
+    #: keys of the operators that are measured, but by devices that are not of one mind
+    held_back: Annotated[tuple[str, ...], Field(exclude_if=lambda value: not value)] = ()
 
     @cached_property
     def values_ms(self) -> dict[str, float]:

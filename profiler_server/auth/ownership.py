@@ -1,4 +1,4 @@
-"""An agent's token acts only for devices that it has registered; `admin` acts for all."""
+"""A token acts only for devices that it has registered and what it has made; `admin` for all."""
 
 from __future__ import annotations
 
@@ -37,6 +37,24 @@ def own(session: Session, who: Principal, device_id: str) -> None:
             return
         raise _foreign([device_id])
     repository.set_owner(session, device_id, who.token_id)
+
+
+def require_owner(who: Principal, token_id: str | None, what: str) -> None:
+    """Refuses to change what another token has made.
+
+    Args:
+        who: asks.
+        token_id: that made it; None: nobody's, which only `admin` may change.
+        what: names it, for the problem.
+
+    Raises:
+        Problem: `not-the-owner`.
+    """
+    if Scope.ADMIN not in who.scopes and token_id != who.token_id:
+        made = "no token" if token_id is None else f"token {token_id}"
+        raise Problem(
+            "not-the-owner", f"{what} was made by {made}; use that one, or one with the scope admin"
+        )
 
 
 class DeviceGuard:

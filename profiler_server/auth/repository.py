@@ -25,6 +25,12 @@ def one(session: Session, which: ColumnElement[bool]) -> TokenRow | None:
     return session.scalar(select(TokenRow).where(which))
 
 
+def names(session: Session, token_ids: Collection[str | None]) -> dict[str, str]:
+    """The names of those of the ids that are tokens."""
+    rows = session.execute(select(TokenRow.id, TokenRow.name).where(TokenRow.id.in_(token_ids)))
+    return dict(rows.all())
+
+
 def everything(session: Session) -> Sequence[TokenRow]:
     """All tokens, oldest first."""
     return session.scalars(select(TokenRow).order_by(TokenRow.created_at, TokenRow.id)).all()
@@ -51,7 +57,7 @@ def revoke(session: Session, token_id: str, now: datetime) -> bool:
 
 
 @dataclass(frozen=True)
-class Owner:
+class DeviceOwner:
     """The token that a device was registered with."""
 
     token_id: str
@@ -59,7 +65,7 @@ class Owner:
     is_valid: bool
 
 
-def owner(session: Session, device_id: str, now: datetime) -> Owner | None:
+def owner(session: Session, device_id: str, now: datetime) -> DeviceOwner | None:
     """Whose device it is; None: nobody's yet."""
     row = session.scalars(
         select(TokenRow)
@@ -69,7 +75,7 @@ def owner(session: Session, device_id: str, now: datetime) -> Owner | None:
     if row is None:
         return None
     expired = row.expires_at is not None and row.expires_at <= now
-    return Owner(row.id, is_valid=row.revoked_at is None and not expired)
+    return DeviceOwner(row.id, is_valid=row.revoked_at is None and not expired)
 
 
 def set_owner(session: Session, device_id: str, token_id: str) -> None:

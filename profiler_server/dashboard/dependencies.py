@@ -12,6 +12,7 @@ from typing import Annotated, cast
 from fastapi import Depends, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 
+from netspec.wire import Owner
 from profiler_server.auth.dependencies import Requires
 from profiler_server.auth.scopes import Scope
 from profiler_server.auth.service import Principal, TokenChecker
@@ -38,6 +39,11 @@ class Viewer:
     def may_file_jobs(self) -> bool:
         """Whether to offer what changes jobs."""
         return self.principal.may([Scope.JOBS_WRITE])
+
+    def may_change(self, owner: Owner | None) -> bool:
+        """Whether to offer what changes or deletes something of this owner's."""
+        is_own = owner is not None and owner.token_id == self.principal.token_id
+        return is_own or Scope.ADMIN in self.principal.scopes
 
     @property
     def may_read_tables(self) -> bool:

@@ -77,6 +77,7 @@ def _predicted_ms(
     values: Mapping[str, float] = {
         row.subject_hash: row.value_ms
         for row, _ in measurements.entries_of_subjects(session, target_id, hashes)
+        if not row.held_back
     }
     if hashes - values.keys():
         return None

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from profiler_server.drift.rows import VerdictRow
-from profiler_server.entries.rows import VisitRow
+from profiler_server.entries.rows import ACCEPTED, VisitRow
 from profiler_server.jobs.rows import TaskRow
 from profiler_server.kit.sql.bulk import insert_or_replace
 from profiler_server.subjects.rows import SubjectRow
@@ -43,7 +43,7 @@ def rechecked_subjects(
     for subject_hash, p5_us, stored_at in session.execute(
         select(VisitRow.subject_hash, VisitRow.p5_us, VisitRow.stored_at)
         .join(TaskRow, of_task)
-        .where(of_job, VisitRow.rejected == "")
+        .where(of_job, ACCEPTED)
         .order_by(VisitRow.p5_us)
     ):
         subject = rechecked[subject_hash]

@@ -64,7 +64,7 @@ def recheck(session: Session, settings: Settings, target_id: str) -> Recheck:
         if is_measured:
             return Recheck(target_id, "waiting", 0, None)
         # An update of the device has left the target behind: nobody will ever take the tasks.
-        jobs.cancel(session, last.id)
+        jobs.cancel(session, last.id, None)
         last = None
     now = database_now(session)
     found = None if last is None else _judge(session, last, now)
@@ -73,7 +73,7 @@ def recheck(session: Session, settings: Settings, target_id: str) -> Recheck:
     request = _request(session, target_id, now)
     if request is None:
         return Recheck(target_id, "nothing due", 0, found)
-    jobs.create(session, settings, request)
+    jobs.create(session, settings, request, None)
     return Recheck(target_id, "filed", len(request.operators) + len(request.networks), found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import groupby
 from operator import itemgetter
 
@@ -33,22 +34,26 @@ def extend(session: Session, target_id: str, new: Samples, profiled: ProfileSamp
     in_network.merge_into_entries(session, target_id)
 
 
-def rederive(session: Session) -> int:
+def rederive(session: Session, target_ids: Collection[str] | None = None) -> int:
     """Derives every entry from scratch: the same visits give the same entries.
 
     Entries that were imported or filled in from another target stay as they are.
 
+    Args:
+        session: a writing transaction.
+        target_ids: whose entries; None: those of all targets.
+
     Returns:
-        How many were derived.
+        How many derived entries there are now, of all targets.
     """
-    devices.lock_targets(session)
-    everything = list(repository.measured(session))
-    repository.delete_derived(session)
+    locked = devices.lock_targets(session, target_ids)
+    everything = list(repository.measured(session, locked))
+    repository.delete_derived(session, locked)
     for target_id, group in groupby(everything, key=itemgetter(0)):
         hashes = [subject_hash for _, subject_hash in group]
         for start in range(0, len(hashes), _CHUNK):
             isolated.derive(session, target_id, hashes[start : start + _CHUNK])
-    for target_id in profiles.profiled_targets(session):
+    for target_id in profiles.profiled_targets(session, locked):
         in_network.derive(session, target_id)
         in_network.merge_into_entries(session, target_id)
     return repository.count_derived_entries(session)

@@ -11,6 +11,7 @@ from netspec.wire import Method
 from profiler_server.devices.rows import TargetRow
 from profiler_server.entries.device_samples import DeviceSamples, Sample, Samples
 from profiler_server.entries.rows import (
+    ACCEPTED,
     DeviceEstimateRow,
     EntryRow,
     InNetworkEstimateRow,
@@ -43,7 +44,7 @@ def samples(session: Session, target_id: str, subject_hashes: Collection[str]) -
         ).where(
             VisitRow.target_id == target_id,
             is_in(session, VisitRow.subject_hash, subject_hashes),
-            VisitRow.rejected == "",
+            ACCEPTED,
         )
     )
     for subject_hash, device_id, p5_us, started_at in rows:
@@ -98,11 +99,11 @@ def visits_in_entries(
     return dict(rows.all())
 
 
-def measured(session: Session) -> Iterator[tuple[str, str]]:
-    """Every target and subject that has an accepted visit, sorted."""
+def measured(session: Session, target_ids: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Every subject that has an accepted visit on one of the targets, sorted by target."""
     rows = session.execute(
         select(VisitRow.target_id, VisitRow.subject_hash)
-        .where(VisitRow.rejected == "")
+        .where(VisitRow.target_id.in_(target_ids), ACCEPTED)
         .distinct()
         .order_by(VisitRow.target_id, VisitRow.subject_hash)
     )
@@ -121,7 +122,7 @@ def put_entries(session: Session, target_id: str, rows: Sequence[Row]) -> None:
         session: a writing transaction that holds the target's lock, under which new ones are
             counted.
         target_id: the target of all rows.
-        rows: at most one a subject.
+        rows: at most one a subject; `held_back` only where it may be.
     """
     present = and_(EntryRow.subject_hash == SubjectRow.hash, EntryRow.target_id == target_id)
     places: dict[str, Row] = {}
@@ -139,24 +140,25 @@ def put_entries(session: Session, target_id: str, rows: Sequence[Row]) -> None:
     ):
         places[subject_hash] = {"shape": shape, "kernel": kernel, "expand": expand}
         new += stored is None
-    placed = [{**row, **places[row["subject_hash"]]} for row in rows]
+    placed = [{"held_back": False, **row, **places[row["subject_hash"]]} for row in rows]
     insert_or_replace(session, EntryRow, placed, ("target_id", "subject_hash"))
     if new:
         of_target = update(TargetRow).where(TargetRow.id == target_id)
         session.execute(of_target.values(entries=TargetRow.entries + new))
 
 
-def delete_derived(session: Session) -> None:
+def delete_derived(session: Session, target_ids: Collection[str]) -> None:
     """Forgets what was derived; other entries have no visits to be derived from again.
 
-    The transaction holds every target's lock.
+    The transaction holds the targets' locks.
     """
-    session.execute(delete(DeviceEstimateRow))
-    session.execute(delete(InNetworkEstimateRow))
-    session.execute(delete(ProfiledNetworkRow))
-    session.execute(delete(EntryRow).where(EntryRow.method.not_in(_NOT_DERIVED)))
+    for table in (DeviceEstimateRow, InNetworkEstimateRow, ProfiledNetworkRow):
+        session.execute(delete(table).where(table.target_id.in_(target_ids)))
+    derived = (EntryRow.target_id.in_(target_ids), EntryRow.method.not_in(_NOT_DERIVED))
+    session.execute(delete(EntryRow).where(*derived))
     left = select(func.count()).select_from(EntryRow).where(EntryRow.target_id == TargetRow.id)
-    session.execute(update(TargetRow).values(entries=left.scalar_subquery()))
+    of_targets = update(TargetRow).where(TargetRow.id.in_(target_ids))
+    session.execute(of_targets.values(entries=left.scalar_subquery()))
 
 
 def count_derived_entries(session: Session) -> int:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from profiler_server.auth.rows import TokenRow
 from profiler_server.devices.rows import DeviceRow
 from profiler_server.entries.repository import EntryOfSubject
-from profiler_server.entries.rows import DeviceEstimateRow, EntryRow, VisitRow
+from profiler_server.entries.rows import (
+    ACCEPTED,
+    DeviceEstimateRow,
+    EntryRow,
+    RetractionRow,
+    VisitRow,
+)
 from profiler_server.kit.sql.many_values import is_in
 from profiler_server.kit.sql.pages import Page, PageRequest, read_page
 from profiler_server.subjects.rows import SubjectRow
@@ -43,7 +51,7 @@ def rejected_visits(
         .where(
             VisitRow.target_id == target_id,
             is_in(session, VisitRow.subject_hash, subject_hashes),
-            VisitRow.rejected != "",
+            ~ACCEPTED,
         )
         .group_by(VisitRow.subject_hash)
     )
@@ -63,12 +71,28 @@ def disagreeing(
     return page.with_items([(row[0], row[1]) for row in page.items])
 
 
+#: a visit, and where it was taken back, with what and by the token of which name
+VisitWithRetraction = tuple[VisitRow, RetractionRow | None, str | None]
+
+
 def visits(
     session: Session, target_id: str, subject_hash: str, page_request: PageRequest
-) -> Page[VisitRow]:
+) -> Page[VisitWithRetraction]:
     """The visits of a subject on a target, those that were left out too, in the order stored."""
-    query = select(VisitRow).where(
-        VisitRow.target_id == target_id, VisitRow.subject_hash == subject_hash
-    )
+    query = _visits().where(VisitRow.target_id == target_id, VisitRow.subject_hash == subject_hash)
     page = read_page(session, query, (VisitRow.stored_at, VisitRow.digest), page_request)
-    return page.with_items([row[0] for row in page.items])
+    return page.with_items([(row[0], row[1], row[2]) for row in page.items])
+
+
+def visit(session: Session, visit_id: UUID) -> VisitWithRetraction | None:
+    """One visit."""
+    row = session.execute(_visits().where(VisitRow.id == visit_id)).one_or_none()
+    return None if row is None else (row[0], row[1], row[2])
+
+
+def _visits() -> Select[VisitRow, RetractionRow | None, str | None]:
+    return (
+        select(VisitRow, RetractionRow, TokenRow.name)
+        .outerjoin(RetractionRow, RetractionRow.id == VisitRow.retraction_id)
+        .outerjoin(TokenRow, TokenRow.id == RetractionRow.token_id)
+    )

@@ -7,14 +7,24 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from netspec.statistics import VisitStatistics
-from netspec.wire import Conditions, DeviceEstimate, EntryDetail, Profile, StoredVisit, Visit
+from netspec.statistics import Estimate, VisitStatistics
+from netspec.wire import (
+    Conditions,
+    DeviceEstimate,
+    EntryDetail,
+    Profile,
+    Retraction,
+    StoredVisit,
+    Visit,
+    VisitChoice,
+)
 from profiler_server.devices.rows import DeviceRow
 from profiler_server.devices.service import require_target
 from profiler_server.entries import detail_repository as details
-from profiler_server.entries import history_repository, isolated, repository
+from profiler_server.entries import isolated, repository
+from profiler_server.entries.consensus import consensus
 from profiler_server.entries.repository import EntryOfSubject
-from profiler_server.entries.rows import DeviceEstimateRow, VisitRow
+from profiler_server.entries.rows import DeviceEstimateRow, RetractionRow, VisitRow
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.pages import Page, PageRequest
 
@@ -61,7 +71,7 @@ def visits(
     """
     require_target(session, target_id)
     page = details.visits(session, target_id, subject_hash, page_request)
-    return page.with_items([_stored(row) for row in page.items])
+    return page.with_items([_stored(*found) for found in page.items])
 
 
 def visit(session: Session, target_id: str, subject_hash: str, visit_id: UUID) -> StoredVisit:
@@ -71,12 +81,12 @@ def visit(session: Session, target_id: str, subject_hash: str, visit_id: UUID) -
         Problem: `unknown-target` or `not-found`.
     """
     require_target(session, target_id)
-    row = history_repository.visit(session, visit_id)
-    if row is None or (row.target_id, row.subject_hash) != (target_id, subject_hash):
+    found = details.visit(session, visit_id)
+    if found is None or (found[0].target_id, found[0].subject_hash) != (target_id, subject_hash):
         raise Problem(
             "not-found", f"subject {subject_hash} has no visit {visit_id} on target {target_id}"
         )
-    return _stored(row)
+    return _stored(*found)
 
 
 def _details(
@@ -94,6 +104,8 @@ def _details(
 def _detail(
     entry: EntryOfSubject, of_devices: Sequence[tuple[DeviceEstimateRow, DeviceRow]], rejected: int
 ) -> EntryDetail:
+    said = [Estimate(row.value_ms, row.low_ms, row.high_ms, row.visits) for row, _ in of_devices]
+    counted = consensus(said).counted if said else ()
     estimates = [
         DeviceEstimate(
             device_id=device.id,
@@ -104,8 +116,9 @@ def _detail(
             high_ms=row.high_ms,
             visits=row.visits,
             measured_at=row.measured_at,
+            counts=counts,
         )
-        for row, device in of_devices
+        for (row, device), counts in zip(of_devices, counted, strict=True)
     ]
     lows, highs = [row.low_ms for row in estimates], [row.high_ms for row in estimates]
     return EntryDetail(
@@ -117,10 +130,29 @@ def _detail(
     )
 
 
-def _stored(row: VisitRow) -> StoredVisit:
+def to_wire(row: RetractionRow, by: str | None) -> Retraction:
+    """The message of a stored retraction.
+
+    Args:
+        row: the retraction.
+        by: the name of its token, if it has one.
+    """
+    return Retraction(
+        id=row.id,
+        at=row.at,
+        token_id=row.token_id,
+        by=by or "profiler-server retract",
+        reason=row.reason,
+        choice=VisitChoice.model_validate_json(row.choice),
+        visits=row.visits,
+    )
+
+
+def _stored(row: VisitRow, retraction: RetractionRow | None, by: str | None) -> StoredVisit:
     visit = Visit(
         id=row.id,
         task_id=row.task_id,
+        lease_id=row.lease_id,
         device_id=row.device_id,
         target_id=row.target_id,
         subject_hash=row.subject_hash,
@@ -133,4 +165,8 @@ def _stored(row: VisitRow) -> StoredVisit:
         raw=row.raw,
         profile=None if row.profile is None else Profile.model_validate_json(row.profile),
     )
-    return StoredVisit(visit=visit, stored_at=row.stored_at)
+    return StoredVisit(
+        visit=visit,
+        stored_at=row.stored_at,
+        retraction=None if retraction is None else to_wire(retraction, by),
+    )

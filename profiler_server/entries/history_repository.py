@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import NamedTuple
-from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, literal, select
 from sqlalchemy.orm import Session
 
-from profiler_server.entries.rows import VisitRow
+from profiler_server.entries.rows import RetractionRow, VisitRow
 
 
 class PastVisit(NamedTuple):
@@ -28,15 +27,12 @@ def latest_visits(
     session: Session, target_id: str, subject_hash: str, most: int
 ) -> list[PastVisit]:
     """The visits of a subject on a target that were stored last, as they began."""
+    why = func.coalesce(literal("taken back: ") + RetractionRow.reason, VisitRow.rejected)
     rows = session.execute(
-        select(VisitRow.device_id, VisitRow.started_at, VisitRow.p5_us, VisitRow.rejected)
+        select(VisitRow.device_id, VisitRow.started_at, VisitRow.p5_us, why)
+        .outerjoin(RetractionRow, RetractionRow.id == VisitRow.retraction_id)
         .where(VisitRow.target_id == target_id, VisitRow.subject_hash == subject_hash)
         .order_by(VisitRow.stored_at.desc(), VisitRow.digest.desc())
         .limit(most)
     )
     return sorted((PastVisit(*row) for row in rows), key=lambda one: one.started_at)
-
-
-def visit(session: Session, visit_id: UUID) -> VisitRow | None:
-    """One visit."""
-    return session.get(VisitRow, visit_id)

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from netspec.statistics import Estimate
 from netspec.wire import OperatorSubject, Visit
 from profiler_server.entries import derived_repository as derived
 from profiler_server.entries import isolated as entries
 from profiler_server.entries import profile_repository as profiles
-from profiler_server.entries.profiled import PositionEstimates, ProfiledNetwork, ProfileSamples
+from profiler_server.entries.consensus import consensus
+from profiler_server.entries.profiled import ProfiledNetwork, ProfileSamples
 from profiler_server.entries.rows import InNetworkEstimateRow
 from profiler_server.kit.sql.bulk import Row
 from profiler_server.latency_model.design import Priced
-from profiler_server.latency_model.in_network import in_network_estimates
+from profiler_server.latency_model.in_network import InNetwork, Profiled, in_network_estimates
 from profiler_server.latency_model.merging import merge
 from profiler_server.subjects.repository import ensure_subjects
 
 #: networks whose visits are held in memory at a time
 _CHUNK = 50
+#: as that of isolated entries, but devices may have seen an operator in different networks, where
+#: its neighbours help it or hurt it
+_TOLERANCE = 0.15
 
 
 def misfit(visit: Visit, operators: int) -> str:
@@ -51,12 +57,12 @@ def extend(session: Session, target_id: str, new: ProfileSamples) -> None:
         # The first ones, or those of a version that kept none.
         derive(session, target_id)
         return
-    kept = profiles.kept(session, target_id, new)
-    operators = _operators(session, new.keys() - kept.keys())
+    kept = profiles.kept(session, target_id, {network for network, _ in new})
+    operators = _operators(session, {network for network, _ in new.keys() - kept.keys()})
     changed = {
         key: kept[key].joined(ProfiledNetwork.of(kept[key].operators, samples))
         if key in kept
-        else ProfiledNetwork.of(operators[key], samples)
+        else ProfiledNetwork.of(operators[key[0]], samples)
         for key, samples in new.items()
     }
     profiles.keep(session, target_id, changed)
@@ -74,7 +80,7 @@ def derive(session: Session, target_id: str) -> None:
     operators = _operators(session, hashes)
     for start in range(0, len(hashes), _CHUNK):
         samples = profiles.samples(session, target_id, hashes[start : start + _CHUNK])
-        found = {key: ProfiledNetwork.of(operators[key], own) for key, own in samples.items()}
+        found = {key: ProfiledNetwork.of(operators[key[0]], own) for key, own in samples.items()}
         profiles.keep(session, target_id, found)
     _put_estimates(session, target_id, {key for one in operators.values() for key in one})
 
@@ -89,32 +95,51 @@ def _operators(session: Session, network_hashes: Collection[str]) -> dict[str, t
 
 
 def _put_estimates(session: Session, target_id: str, operators: Collection[str]) -> None:
-    """Stores what all networks together say of these operators."""
+    """Stores what all networks of all devices together say of these operators."""
     places = profiles.places(session, target_id)
-    holding: dict[str, list[PositionEstimates]] = {}
+    by_device: dict[str, list[Profiled]] = {}
+    measured_at: dict[str, datetime] = {}
     for place in places:
-        for key in dict.fromkeys(place.profiled.operators):
-            holding.setdefault(key, []).append(place)
-    rows: list[Row] = [
+        by_device.setdefault(place.device_id, []).append(place.profiled)
+        for key in place.profiled.operators:
+            measured_at[key] = max(place.measured_at, measured_at.get(key, place.measured_at))
+    said: dict[str, list[InNetwork]] = {}
+    for _, networks in sorted(by_device.items()):
+        for key, found in in_network_estimates(networks).items():
+            said.setdefault(key, []).append(found)
+    rows = [
         {
             "target_id": target_id,
             "subject_hash": key,
-            "value_ms": found.value_ms,
-            "low_ms": found.low_ms,
-            "high_ms": found.high_ms,
-            "visits": found.visits,
-            "appearances": found.appearances,
-            "devices": len(frozenset().union(*(one.devices for one in holding[key]))),
-            "measured_at": max(one.measured_at for one in holding[key]),
+            "measured_at": measured_at[key],
+            **_together(of_devices),
         }
-        for key, found in in_network_estimates([one.profiled for one in places]).items()
+        for key, of_devices in said.items()
         if key in operators
     ]
     profiles.put_estimates(session, rows)
 
 
+def _together(of_devices: Sequence[InNetwork]) -> Row:
+    found = consensus(
+        [Estimate(one.value_ms, one.low_ms, one.high_ms, one.visits) for one in of_devices],
+        _TOLERANCE,
+    )
+    return {
+        "value_ms": found.value_ms,
+        "low_ms": found.low_ms,
+        "high_ms": found.high_ms,
+        "visits": sum(one.visits for one in of_devices),
+        "appearances": sum(one.appearances for one in of_devices),
+        "devices": len(of_devices),
+        "held_back": not found.holds,
+    }
+
+
 def merge_into_entries(session: Session, target_id: str) -> None:
     """Gives the operators with an in-network estimate entries that merge it with the isolated one.
+
+    Where devices are not of one mind about one of the two, the other one counts.
 
     Args:
         session: a writing transaction that holds the target's lock.
@@ -125,17 +150,19 @@ def merge_into_entries(session: Session, target_id: str) -> None:
         return
     of_shares = entries.isolated_rows(session, target_id, [row.subject_hash for row, _ in found])
     alone = {row["subject_hash"]: row for row in of_shares}
-    rows: list[Row] = []
+    rows = dict(alone)
     for precision in sorted({precision or "" for _, precision in found}):
         inside = {
             row.subject_hash: row
             for row, own in found
-            if (own or "") == precision and row.value_ms > 0
+            if (own or "") == precision
+            and row.value_ms > 0
+            and not (row.held_back and row.subject_hash in alone)
         }
         isolated = {
             key: Priced.of_entry(row["value_ms"], row["low_ms"], row["high_ms"], row["visits"])
             for key, row in alone.items()
-            if key in inside and row["value_ms"] > 0
+            if key in inside and row["value_ms"] > 0 and not row["held_back"]
         }
         in_network = {
             key: Priced.of_entry(row.value_ms, row.low_ms, row.high_ms, row.visits)
@@ -143,8 +170,8 @@ def merge_into_entries(session: Session, target_id: str) -> None:
         }
         for key, merged in merge(isolated, in_network).items():
             if merged is not isolated.get(key):
-                rows.append(_row(target_id, inside[key], alone.get(key), merged))
-    derived.put_entries(session, target_id, rows)
+                rows[key] = _row(target_id, inside[key], alone.get(key), merged)
+    derived.put_entries(session, target_id, list(rows.values()))
 
 
 def _row(target_id: str, inside: InNetworkEstimateRow, alone: Row | None, merged: Priced) -> Row:
@@ -161,6 +188,7 @@ def _row(target_id: str, inside: InNetworkEstimateRow, alone: Row | None, merged
         "measured_at": inside.measured_at,
         "devices": inside.devices,
         "disagreement_percent": None,
+        "held_back": inside.held_back,
     }
     if alone is not None:
         row["visits"] += alone["visits"]

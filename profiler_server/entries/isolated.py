@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from functools import reduce
 
 from sqlalchemy.orm import Session
 
 from netspec.statistics import Estimate, estimate_each
 from netspec.wire import ISOLATED, Entry
 from profiler_server.entries import derived_repository as repository
+from profiler_server.entries.consensus import consensus
 from profiler_server.entries.derived_repository import SamplesByDevice
 from profiler_server.entries.device_samples import DeviceSamples, Samples
 from profiler_server.entries.repository import EntryOfSubject
@@ -78,7 +78,11 @@ def _put(
                 "subject_hash": subject,
                 "device_id": device,
                 "p5_us": changed[subject][device].dump(),
-                **_columns(estimates[subject, device], changed[subject][device]),
+                "value_ms": (own := estimates[subject, device]).value_ms,
+                "low_ms": own.low_ms,
+                "high_ms": own.high_ms,
+                "visits": own.visits,
+                "measured_at": changed[subject][device].measured_at,
             }
             for subject, device in put
         ],
@@ -102,38 +106,26 @@ def _device_estimates(by_subject: SamplesByDevice) -> dict[tuple[str, str], Esti
 def _rows(
     target_id: str, by_subject: SamplesByDevice, estimates: Mapping[tuple[str, str], Estimate]
 ) -> list[Row]:
-    totals = {
-        subject: reduce(DeviceSamples.joined, by_device.values())
-        for subject, by_device in by_subject.items()
-    }
-    # The entry of a single device is its own estimate.
-    shared = [subject for subject, by_device in by_subject.items() if len(by_device) > 1]
-    joint = estimate_each([totals[subject].p5_us for subject in shared])
-    merged = dict(zip(shared, joint, strict=True))
     rows = []
     for subject, by_device in by_subject.items():
-        device_estimates = [estimates[subject, device] for device in by_device]
+        device_estimates = [estimates[subject, device] for device in sorted(by_device)]
+        found = consensus(device_estimates)
         row: Row = {
             "target_id": target_id,
             "subject_hash": subject,
             "method": ISOLATED,
             "fitted_from": None,
+            "value_ms": found.value_ms,
+            "low_ms": found.low_ms,
+            "high_ms": found.high_ms,
+            "visits": sum(estimate.visits for estimate in device_estimates),
+            "measured_at": max(samples.measured_at for samples in by_device.values()),
             "devices": len(by_device),
             "disagreement_percent": disagreement_percent(device_estimates),
-            **_columns(merged.get(subject, device_estimates[0]), totals[subject]),
+            "held_back": not found.holds,
         }
         rows.append(row)
     return rows
-
-
-def _columns(estimate: Estimate, samples: DeviceSamples) -> Row:
-    return {
-        "value_ms": estimate.value_ms,
-        "low_ms": estimate.low_ms,
-        "high_ms": estimate.high_ms,
-        "visits": estimate.visits,
-        "measured_at": samples.measured_at,
-    }
 
 
 def disagreement_percent(device_estimates: Collection[Estimate]) -> float | None:
@@ -165,5 +157,6 @@ def to_wire(entry: EntryOfSubject) -> Entry:
             "devices": row.devices,
             "disagreement_percent": row.disagreement_percent,
             "fitted_from": row.fitted_from,
+            "held_back": row.held_back,
         }
     )

@@ -12,11 +12,17 @@ from netspec.statistics import Estimate
 from netspec.wire import NetworkSubject, Profile
 from profiler_server.entries.profiled import (
     PositionEstimates,
+    ProfiledBy,
     ProfiledNetwork,
     ProfileSample,
     ProfileSamples,
 )
-from profiler_server.entries.rows import InNetworkEstimateRow, ProfiledNetworkRow, VisitRow
+from profiler_server.entries.rows import (
+    ACCEPTED,
+    InNetworkEstimateRow,
+    ProfiledNetworkRow,
+    VisitRow,
+)
 from profiler_server.kit.sql.bulk import Row, insert_or_replace
 from profiler_server.kit.sql.many_values import is_in
 from profiler_server.latency_model.in_network import Profiled
@@ -34,27 +40,27 @@ def samples(session: Session, target_id: str, network_hashes: Collection[str]) -
             VisitRow.target_id == target_id,
             is_in(session, VisitRow.subject_hash, network_hashes),
             VisitRow.profile.is_not(None),
-            VisitRow.rejected == "",
+            ACCEPTED,
         )
     )
     found: ProfileSamples = {}
     for subject_hash, device_id, started_at, profile in rows:
         operators_us = Profile.model_validate_json(profile or "").operators_us
-        sample = ProfileSample(device_id, started_at, operators_us)
-        found.setdefault(subject_hash, []).append(sample)
+        sample = ProfileSample(started_at, operators_us)
+        found.setdefault((subject_hash, device_id), []).append(sample)
     return found
 
 
-def profiled_targets(session: Session) -> Sequence[str]:
-    """The targets with an accepted profile."""
-    profiled = (VisitRow.profile.is_not(None), VisitRow.rejected == "")
+def profiled_targets(session: Session, target_ids: Collection[str]) -> Sequence[str]:
+    """Those of the targets that have an accepted profile."""
+    profiled = (VisitRow.profile.is_not(None), VisitRow.target_id.in_(target_ids), ACCEPTED)
     found = select(VisitRow.target_id).where(*profiled).distinct().order_by(VisitRow.target_id)
     return session.scalars(found).all()
 
 
 def profiled_networks(session: Session, target_id: str) -> Sequence[str]:
     """The networks with an accepted profile on the target, by hash."""
-    profiled = (VisitRow.profile.is_not(None), VisitRow.rejected == "")
+    profiled = (VisitRow.profile.is_not(None), ACCEPTED)
     of_target = (
         select(VisitRow.subject_hash)
         .join(SubjectRow, SubjectRow.hash == VisitRow.subject_hash)
@@ -81,7 +87,7 @@ def has_kept(session: Session, target_id: str) -> bool:
 
 def kept(
     session: Session, target_id: str, network_hashes: Collection[str]
-) -> dict[str, ProfiledNetwork]:
+) -> dict[ProfiledBy, ProfiledNetwork]:
     """What is kept of those of the networks that were profiled before."""
     rows = session.scalars(
         select(ProfiledNetworkRow).where(
@@ -90,55 +96,55 @@ def kept(
         )
     )
     return {
-        row.subject_hash: ProfiledNetwork(
+        (row.subject_hash, row.device_id): ProfiledNetwork(
             operators=(operators := tuple(row.operators.split())),
             operators_us=np.frombuffer(row.operators_us, _STORED).reshape(len(operators), -1),
-            devices=frozenset(row.devices.split()),
             measured_at=row.measured_at,
         )
         for row in rows
     }
 
 
-def keep(session: Session, target_id: str, found: Mapping[str, ProfiledNetwork]) -> None:
+def keep(session: Session, target_id: str, found: Mapping[ProfiledBy, ProfiledNetwork]) -> None:
     """Keeps networks' profiles, with what they say of each position."""
     rows: list[Row] = []
-    for key, one in found.items():
+    for (subject_hash, device_id), one in found.items():
         places = Profiled.of(one.operators, one.operators_us).places
         intervals = [(place.value_ms, place.low_ms, place.high_ms) for place in places]
         row: Row = {
             "target_id": target_id,
-            "subject_hash": key,
+            "subject_hash": subject_hash,
+            "device_id": device_id,
             "operators": " ".join(one.operators),
             "operators_us": one.operators_us.astype(_STORED).tobytes(),
             "places_ms": np.array(intervals, _STORED).tobytes(),
             "visits": one.operators_us.shape[1],
-            "devices": " ".join(sorted(one.devices)),
             "measured_at": one.measured_at,
         }
         rows.append(row)
-    insert_or_replace(session, ProfiledNetworkRow, rows, ("target_id", "subject_hash"))
+    key = ("target_id", "subject_hash", "device_id")
+    insert_or_replace(session, ProfiledNetworkRow, rows, key)
 
 
 def places(session: Session, target_id: str) -> list[PositionEstimates]:
-    """What the profiles of each of the target's networks say of its positions."""
+    """What each device's profiles of each of the target's networks say of its positions."""
     rows = session.execute(
         select(
+            ProfiledNetworkRow.device_id,
             ProfiledNetworkRow.operators,
             ProfiledNetworkRow.places_ms,
             ProfiledNetworkRow.visits,
-            ProfiledNetworkRow.devices,
             ProfiledNetworkRow.measured_at,
         )
         .where(ProfiledNetworkRow.target_id == target_id)
-        .order_by(ProfiledNetworkRow.subject_hash)
+        .order_by(ProfiledNetworkRow.subject_hash, ProfiledNetworkRow.device_id)
     )
     found = []
-    for operators, places_ms, visits, devices, measured_at in rows:
+    for device_id, operators, places_ms, visits, measured_at in rows:
         intervals = np.frombuffer(places_ms, _STORED).reshape(-1, 3).tolist()
         estimates = tuple(Estimate(value, low, high, visits) for value, low, high in intervals)
         profiled = Profiled(tuple(operators.split()), estimates)
-        found.append(PositionEstimates(profiled, frozenset(devices.split()), measured_at))
+        found.append(PositionEstimates(device_id, profiled, measured_at))
     return found
 
 

@@ -16,25 +16,24 @@ from profiler_server.latency_model.in_network import Profiled
 class ProfileSample(NamedTuple):
     """What an estimate takes of the profile of an accepted visit."""
 
-    device_id: str
     started_at: datetime
     #: by position
     operators_us: tuple[float, ...]
 
 
-#: by the network's hash
-ProfileSamples = dict[str, list[ProfileSample]]
+#: the network's hash and the device
+ProfiledBy = tuple[str, str]
+ProfileSamples = dict[ProfiledBy, list[ProfileSample]]
 
 
 @dataclass(frozen=True)
 class ProfiledNetwork:
-    """The profiles of one network's accepted visits on one target."""
+    """The profiles of one network's accepted visits by one device."""
 
     #: hash of each position's operator
     operators: tuple[str, ...]
     #: us [positions, visits], each row ascending
     operators_us: Array
-    devices: frozenset[str]
     #: start of the latest visit
     measured_at: datetime
 
@@ -46,7 +45,6 @@ class ProfiledNetwork:
             operators_us=np.sort(
                 np.array([sample.operators_us for sample in samples], np.float64).T
             ),
-            devices=frozenset(sample.device_id for sample in samples),
             measured_at=max(sample.started_at for sample in samples),
         )
 
@@ -55,15 +53,14 @@ class ProfiledNetwork:
         return ProfiledNetwork(
             operators=self.operators,
             operators_us=np.sort(np.concatenate((self.operators_us, other.operators_us), axis=1)),
-            devices=self.devices | other.devices,
             measured_at=max(self.measured_at, other.measured_at),
         )
 
 
 @dataclass(frozen=True)
 class PositionEstimates:
-    """What a network's profiles say of its positions, without the visits."""
+    """What a device's profiles of a network say of its positions, without the visits."""
 
+    device_id: str
     profiled: Profiled
-    devices: frozenset[str]
     measured_at: datetime

@@ -39,17 +39,22 @@ def digests(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
     return dict(rows.all())
 
 
-def store_visits(session: Session, visits: Iterable[JudgedVisit], stored_at: datetime) -> int:
+def store_visits(
+    session: Session, visits: Iterable[JudgedVisit], token_id: str, stored_at: datetime
+) -> int:
     """Inserts visits; those whose id is there are left out. How many were inserted."""
-    return insert_absent(session, VisitRow, [_columns(visit, stored_at) for visit in visits])
+    rows = [_columns(visit, token_id, stored_at) for visit in visits]
+    return insert_absent(session, VisitRow, rows)
 
 
-def _columns(judged: JudgedVisit, stored_at: datetime) -> Row:
+def _columns(judged: JudgedVisit, token_id: str, stored_at: datetime) -> Row:
     visit, statistics = judged.visit, judged.visit.statistics
     return {
         "id": visit.id,
         "digest": judged.digest,
         "task_id": visit.task_id,
+        "lease_id": visit.lease_id,
+        "token_id": token_id,
         "device_id": visit.device_id,
         "target_id": visit.target_id,
         "subject_hash": visit.subject_hash,
@@ -72,12 +77,17 @@ def _columns(judged: JudgedVisit, stored_at: datetime) -> Row:
 
 
 def entries_of_target(session: Session, target_id: str) -> list[EntryOfSubject]:
-    """All entries of a target, by name."""
-    return _entries(session, _joined().where(EntryRow.target_id == target_id))
+    """All entries of a target that may be used, by name."""
+    return _entries(session, _joined().where(EntryRow.target_id == target_id, ~EntryRow.held_back))
+
+
+def held_back(session: Session, target_id: str) -> list[EntryOfSubject]:
+    """The entries of a target whose devices are not of one mind, by name."""
+    return _entries(session, _joined().where(EntryRow.target_id == target_id, EntryRow.held_back))
 
 
 def entry(session: Session, target_id: str, subject_hash: str) -> EntryOfSubject | None:
-    """One entry."""
+    """One entry, also one that is held back."""
     one: ColumnElement[bool] = EntryRow.subject_hash == subject_hash
     found = _entries(session, _joined().where(EntryRow.target_id == target_id, one))
     return found[0] if found else None
@@ -86,7 +96,7 @@ def entry(session: Session, target_id: str, subject_hash: str) -> EntryOfSubject
 def entries_of_subjects(
     session: Session, target_id: str, subject_hashes: Collection[str]
 ) -> list[EntryOfSubject]:
-    """The target's entries of those of the subjects that have one, by name."""
+    """The target's entries of those of the subjects that have one, held back or not, by name."""
     of_target = _joined().where(EntryRow.target_id == target_id)
     return _entries(session, of_target.where(is_in(session, EntryRow.subject_hash, subject_hashes)))
 

@@ -5,15 +5,31 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Double, ForeignKey, Index, LargeBinary, String, Text, text
+from sqlalchemy import Double, ForeignKey, Index, LargeBinary, String, Text, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from profiler_server.kit.sql.orm import SHA256, Base
+from profiler_server.kit.sql.orm import ID, SHA256, Base
 from profiler_server.subjects.shapes import DIGITS
 
 
+class RetractionRow(Base):
+    """Visits that were taken back together; appended, never changed."""
+
+    __tablename__ = "retractions"
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    at: Mapped[datetime]
+    #: None: a command beside the database
+    token_id: Mapped[str | None] = mapped_column(ForeignKey("tokens.id"))
+    reason: Mapped[str] = mapped_column(String(500))
+    #: `VisitChoice` as JSON
+    choice: Mapped[str] = mapped_column(Text)
+    #: how many
+    visits: Mapped[int]
+
+
 class VisitRow(Base):
-    """One visit; appended, never changed."""
+    """One visit; appended, never changed but for being taken back."""
 
     __tablename__ = "visits"
     __table_args__ = (
@@ -33,6 +49,10 @@ class VisitRow(Base):
     digest: Mapped[str] = mapped_column(SHA256)
     #: no foreign key: a visit is true whatever becomes of its task
     task_id: Mapped[str] = mapped_column(String(200))
+    #: that it was made under; None of visits stored before leases were sent
+    lease_id: Mapped[str | None] = mapped_column(ID)
+    #: that it was uploaded with; None of visits stored before that was kept
+    token_id: Mapped[str | None] = mapped_column(ID)
     device_id: Mapped[str] = mapped_column(ForeignKey("devices.id"))
     target_id: Mapped[str] = mapped_column(ForeignKey("targets.id"))
     subject_hash: Mapped[str] = mapped_column(ForeignKey("subjects.hash"))
@@ -57,6 +77,12 @@ class VisitRow(Base):
     raw: Mapped[str] = mapped_column(Text)
     #: `Profile` as JSON, where the visit has one
     profile: Mapped[str | None] = mapped_column(Text)
+    #: with which it was taken back
+    retraction_id: Mapped[str | None] = mapped_column(ID)
+
+
+#: of the visits that enter estimates
+ACCEPTED = (VisitRow.rejected == "") & VisitRow.retraction_id.is_(None)
 
 
 class EntryRow(Base):
@@ -91,6 +117,8 @@ class EntryRow(Base):
     devices: Mapped[int] = mapped_column(server_default="1")
     #: by how much the highest of the devices' own estimates exceeds the lowest
     disagreement_percent: Mapped[float | None] = mapped_column(Double)
+    #: its devices are not of one mind: it is shown and not used
+    held_back: Mapped[bool] = mapped_column(server_default=false())
     #: the subject's, so that a large table is read in their order
     shape: Mapped[str | None] = mapped_column(String(DIGITS))
     kernel: Mapped[int | None]
@@ -116,12 +144,13 @@ class DeviceEstimateRow(Base):
 
 
 class ProfiledNetworkRow(Base):
-    """What the profiles of one network say of its positions; derived, never edited."""
+    """What one device's profiles of one network say of its positions; derived, never edited."""
 
     __tablename__ = "profiled_networks"
 
     target_id: Mapped[str] = mapped_column(ForeignKey("targets.id"), primary_key=True)
     subject_hash: Mapped[str] = mapped_column(ForeignKey("subjects.hash"), primary_key=True)
+    device_id: Mapped[str] = mapped_column(ForeignKey("devices.id"), primary_key=True)
     #: hash of each position's operator, separated by spaces
     operators: Mapped[str] = mapped_column(Text)
     #: what they took, us [positions, visits], each row ascending, as little-endian float64, so that
@@ -130,8 +159,6 @@ class ProfiledNetworkRow(Base):
     #: value, low and high of each position, ms [positions, 3], as little-endian float64
     places_ms: Mapped[bytes] = mapped_column(LargeBinary)
     visits: Mapped[int]
-    #: ids of the devices that the profiles are of, separated by spaces
-    devices: Mapped[str] = mapped_column(Text)
     #: start of the latest visit
     measured_at: Mapped[datetime]
 
@@ -153,3 +180,5 @@ class InNetworkEstimateRow(Base):
     #: how many devices the profiles are of
     devices: Mapped[int]
     measured_at: Mapped[datetime]
+    #: these devices are not of one mind
+    held_back: Mapped[bool] = mapped_column(server_default=false())

@@ -34,6 +34,8 @@ class EventKind(StrEnum):
     TARGET_DRIFTED = "target_drifted"
     #: a device has a new target after an update; what the old one has measured may be carried over
     TRANSFER_OFFERED = "transfer_offered"
+    #: kept, but out of all entries
+    VISITS_RETRACTED = "visits_retracted"
     SNAPSHOT_PUBLISHED = "snapshot_published"
     TOKEN_CREATED = "token_created"  # noqa: S105 - a name
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a name

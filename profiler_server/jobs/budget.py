@@ -22,7 +22,7 @@ from profiler_server.entries.priced_operators import priced, table_of
 from profiler_server.jobs import plan_repository as repository
 from profiler_server.jobs import task_repository as tasks
 from profiler_server.jobs.repository import has_open_tasks, lock_job
-from profiler_server.jobs.rows import JobRow, TaskState
+from profiler_server.jobs.rows import JobRow, TaskRow, TaskState
 from profiler_server.kit.work_notices import announce
 from profiler_server.latency_model.adaptive import next_operators, table_error
 from profiler_server.latency_model.design import Priced
@@ -121,7 +121,8 @@ def _take_step(session: Session, job: JobRow, plan: BudgetPlan) -> None:
     if picked.operators:
         hashes = [one.content_hash for one in wanted if one in picked.operators]
         repository.add_tasks(session, job.id, hashes)
-        tasks.store_progress(session, tasks.recounted(session, job.id), TaskState.REUSED)
+        counted = tasks.recounted(session, TaskRow.job_id == job.id)
+        tasks.store_progress(session, counted, TaskState.REUSED)
         announce(session)
 
 

@@ -34,7 +34,7 @@ def create_job(
             who.token_id,
             idempotency_key,
             request,
-            lambda: service.create(session, settings, request),
+            lambda: service.create(session, settings, request, who.token_id),
         )
     signal.notify()
     return answered(answer, status=201)
@@ -55,17 +55,17 @@ def get_job(job_id: str, database: DatabaseDep, _: Anyone) -> Job:
 
 
 @router.post("/{job_id}:cancel")
-def cancel_job(job_id: str, database: DatabaseDep, _: JobsWriter) -> Job:
-    """Cancels a job; what is stored stays."""
+def cancel_job(job_id: str, database: DatabaseDep, who: JobsWriter) -> Job:
+    """Cancels a job of the token's own; what is stored stays."""
     with database.write() as session:
-        return service.cancel(session, job_id)
+        return service.cancel(session, job_id, who)
 
 
 @router.post("/{job_id}:retry")
-def retry_job(job_id: str, database: DatabaseDep, signal: WorkSignalDep, _: JobsWriter) -> Job:
-    """Returns the job's failed tasks to the queue, as if they had never failed."""
+def retry_job(job_id: str, database: DatabaseDep, signal: WorkSignalDep, who: JobsWriter) -> Job:
+    """Returns the failed tasks of a job of the token's own to the queue, failures forgotten."""
     with database.write() as session:
-        job = service.retry(session, job_id)
+        job = service.retry(session, job_id, who)
     signal.notify()
     return job
 

@@ -9,15 +9,16 @@ own. Both hold their targets' locks, so no visit is missed and none is counted t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
+from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from netspec.wire import ISOLATED
 from profiler_server.jobs import budget, repository
 from profiler_server.jobs import task_repository as tasks
-from profiler_server.jobs.rows import TaskState
+from profiler_server.jobs.rows import OPEN_STATES, TaskRow, TaskState
 
 
 def count_new_visits(
@@ -46,11 +47,28 @@ def count_new_visits(
 
 def count_stored_visits(session: Session, job_id: str) -> None:
     """Counts what is there already for a new job; tasks that want no more are reused."""
-    tasks.store_progress(session, tasks.recounted(session, job_id), TaskState.REUSED)
+    counted = tasks.recounted(session, TaskRow.job_id == job_id)
+    tasks.store_progress(session, counted, TaskState.REUSED)
     repository.note_visits_at_start(session, job_id)
 
 
 def recount(session: Session, job_id: str) -> None:
     """Counts the visits of the job's open tasks again, after they were closed for a while."""
-    done = tasks.store_progress(session, tasks.recounted(session, job_id), TaskState.DONE)
+    _recount(session, TaskRow.job_id == job_id)
+
+
+def recount_targets(session: Session, target_ids: Collection[str]) -> None:
+    """Counts the visits of the targets' open tasks again, after some were taken back.
+
+    Args:
+        session: a writing transaction that holds the targets' locks.
+        target_ids: the targets.
+    """
+    of_targets = TaskRow.target_id.in_(target_ids)
+    tasks.lock(session, of_targets, TaskRow.state.in_(OPEN_STATES))
+    _recount(session, of_targets)
+
+
+def _recount(session: Session, which: ColumnElement[bool]) -> None:
+    done = tasks.store_progress(session, tasks.recounted(session, which), TaskState.DONE)
     budget.go_on(session, done)

@@ -31,6 +31,8 @@ class JobRow(Base):
     #: when its first task was leased
     started_at: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]
+    #: that filed it; None: a command of the server, or an older version, which did not keep it
+    token_id: Mapped[str | None] = mapped_column(ForeignKey("tokens.id"))
     #: with a budget: `budget.BudgetPlan` as JSON, while there may be something to pick
     plan: Mapped[str | None] = mapped_column(Text)
     #: with a budget: expected error of a network's sum, when it picked last

@@ -7,7 +7,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from netspec.wire import ISOLATED, Entry, Job, JobRequest, JobState, TaskFailure
+from netspec.wire import ISOLATED, Entry, Job, JobRequest, JobState, Owner, TaskFailure
+from profiler_server.auth import repository as auth
+from profiler_server.auth.ownership import require_owner
+from profiler_server.auth.service import Principal
 from profiler_server.devices import repository as devices
 from profiler_server.devices.selection import select_targets
 from profiler_server.devices.service import require_target
@@ -31,8 +34,14 @@ from profiler_server.uploaded_models import service as models
 _MOST_TASKS = 200_000
 
 
-def create(session: Session, settings: Settings, request: JobRequest) -> Job:
+def create(session: Session, settings: Settings, request: JobRequest, token_id: str | None) -> Job:
     """Files a job; of subjects with fresh visits only the missing ones are asked for.
+
+    Args:
+        session: a writing transaction.
+        settings: tell which visits are fresh.
+        request: what to measure.
+        token_id: whose it is; None: a command of the server files it.
 
     Raises:
         Problem: `unknown-target`, `nothing-selected`, `method-not-supported`, `unknown-model`,
@@ -63,6 +72,7 @@ def create(session: Session, settings: Settings, request: JobRequest) -> Job:
         created_at=now,
         visits_since=now if request.remeasure else now - timedelta(days=settings.fresh_days),
         visits_at_start=0,
+        token_id=token_id,
         plan=picked.plan.model_dump_json() if picked and picked.plan else None,
         table_error_percent=picked.table_error_percent if picked else None,
     )
@@ -112,13 +122,19 @@ def get(session: Session, job_id: str) -> Job:
     return _follow(session, [_require(session, job_id)], database_now(session))[0]
 
 
-def cancel(session: Session, job_id: str) -> Job:
+def cancel(session: Session, job_id: str, who: Principal | None) -> Job:
     """Cancels a job; agents that hold its tasks hear of it when they renew.
 
+    Args:
+        session: a writing transaction.
+        job_id: the job.
+        who: asks; None: the server itself.
+
     Raises:
-        Problem: `unknown-job`, or `job-finished` when there is nothing left to cancel.
+        Problem: `unknown-job`, `not-the-owner`, or `job-finished` when there is nothing left to
+            cancel.
     """
-    row, now = _require(session, job_id), database_now(session)
+    row, now = _require_own(session, job_id, who), database_now(session)
     job = _follow(session, [row], now)[0]
     if job.state in ("done", "failed"):
         raise Problem("job-finished", f"job {job_id} is {job.state}; there is nothing to cancel")
@@ -128,13 +144,13 @@ def cancel(session: Session, job_id: str) -> Job:
     return _follow(session, [row], now)[0]
 
 
-def retry(session: Session, job_id: str) -> Job:
+def retry(session: Session, job_id: str, who: Principal) -> Job:
     """Returns the job's failed tasks to the queue, as if they had never failed.
 
     Raises:
-        Problem: `unknown-job`, or `job-finished` when it was cancelled.
+        Problem: `unknown-job`, `not-the-owner`, or `job-finished` when it was cancelled.
     """
-    row, now = _require(session, job_id), database_now(session)
+    row, now = _require_own(session, job_id, who), database_now(session)
     # Visits may have come since the tasks were given up: see `progress`.
     devices.lock_targets(session, repository.target_ids(session, [job_id])[job_id])
     retried = repository.retry(session, job_id)
@@ -180,12 +196,26 @@ def _require(session: Session, job_id: str) -> JobRow:
     return row
 
 
+def _require_own(session: Session, job_id: str, who: Principal | None) -> JobRow:
+    row = _require(session, job_id)
+    if who is not None:
+        require_owner(who, row.token_id, f"job {job_id}")
+    return row
+
+
 def _follow(session: Session, rows: Sequence[JobRow], now: datetime) -> list[Job]:
     ids = [row.id for row in rows]
     counts = repository.state_counts(session, ids)
     failures = repository.failures(session, ids)
     targets = repository.target_ids(session, ids)
-    return [_job(row, targets[row.id], counts[row.id], failures[row.id], now) for row in rows]
+    names = auth.names(session, {row.token_id for row in rows})
+    owners = {key: Owner(token_id=key, name=name) for key, name in names.items()}
+    return [
+        _job(row, targets[row.id], counts[row.id], failures[row.id], now).model_copy(
+            update={"owner": owners.get(row.token_id or "")}
+        )
+        for row in rows
+    ]
 
 
 def _job(

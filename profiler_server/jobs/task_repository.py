@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Select, SQLColumnExpression, func, insert,
 from sqlalchemy.orm import Session
 
 from netspec.wire import ISOLATED
-from profiler_server.entries.rows import VisitRow
+from profiler_server.entries.rows import ACCEPTED, VisitRow
 from profiler_server.jobs.rows import OPEN_STATES, JobRow, TaskFailureRow, TaskRow, TaskState
 from profiler_server.kit.sql.bulk import update_each
 from profiler_server.kit.sql.database import row_count
@@ -65,17 +65,17 @@ def lock_open_of_subjects(
     return [TaskProgress(*row) for row in rows]
 
 
-def recounted(session: Session, job_id: str) -> list[TaskProgress]:
-    """The job's open tasks, their visits counted from scratch."""
+def recounted(session: Session, which: ColumnElement[bool]) -> list[TaskProgress]:
+    """Those of the open tasks, their visits counted from scratch."""
     counts = (
         (VisitRow.target_id == TaskRow.target_id)
         & (VisitRow.subject_hash == TaskRow.subject_hash)
-        & (VisitRow.rejected == "")
+        & ACCEPTED
         & (VisitRow.stored_at >= JobRow.visits_since)
     )
     counts &= (TaskRow.method == ISOLATED) | VisitRow.profile.is_not(None)
     visits = select(func.count()).where(counts).correlate(TaskRow, JobRow).scalar_subquery()
-    rows = session.execute(_open_tasks(visits).where(TaskRow.job_id == job_id))
+    rows = session.execute(_open_tasks(visits).where(which))
     return [TaskProgress(*row) for row in rows]
 
 

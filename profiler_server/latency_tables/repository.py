@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from netspec.wire import Calibration, Snapshot
 from profiler_server.kit.sql.bulk import insert_absent
+from profiler_server.kit.sql.database import row_count
 from profiler_server.latency_tables.rows import SnapshotCalibrationsRow, SnapshotRow
 
 #: as snapshots keep them apart
@@ -36,8 +37,24 @@ def add(session: Session, snapshot: Snapshot, document: str, now: datetime) -> N
 def publish_again(session: Session, snapshot_id: str, now: datetime) -> None:
     """Makes a snapshot that is there the latest."""
     session.execute(
-        update(SnapshotRow).where(SnapshotRow.id == snapshot_id).values(published_at=now)
+        update(SnapshotRow)
+        .where(SnapshotRow.id == snapshot_id)
+        .values(published_at=now, withdrawn_at=None)
     )
+
+
+def withdraw(session: Session, target_id: str, since: datetime, now: datetime) -> int:
+    """Withdraws the target's snapshots that were published from `since` on; how many."""
+    result = session.execute(
+        update(SnapshotRow)
+        .where(
+            SnapshotRow.target_id == target_id,
+            SnapshotRow.published_at >= since,
+            SnapshotRow.withdrawn_at.is_(None),
+        )
+        .values(withdrawn_at=now)
+    )
+    return row_count(result)
 
 
 def document(session: Session, snapshot_id: str) -> str | None:
@@ -60,7 +77,7 @@ def latest_id(session: Session, target_id: str) -> str | None:
     """The id of the target's latest snapshot."""
     return session.scalar(
         select(SnapshotRow.id)
-        .where(SnapshotRow.target_id == target_id)
+        .where(SnapshotRow.target_id == target_id, SnapshotRow.withdrawn_at.is_(None))
         .order_by(SnapshotRow.published_at.desc(), SnapshotRow.id)
         .limit(1)
     )

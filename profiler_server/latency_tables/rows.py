@@ -22,6 +22,8 @@ class SnapshotRow(Base):
     created_at: Mapped[datetime]
     #: when this content was last asked to be published: the latest one is served as such
     published_at: Mapped[datetime]
+    #: when visits were taken back that it may hold: it is served by its id alone
+    withdrawn_at: Mapped[datetime | None]
     #: `Snapshot` as JSON
     document: Mapped[str] = mapped_column(Text)
 

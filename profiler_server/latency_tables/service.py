@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
@@ -52,6 +53,11 @@ def publish(session: Session, target_id: str, request: PublishRequest) -> tuple[
         created_at=now,
         entries=table,
         calibrations=_calibrations(entries, request.calibrate_on),
+        held_back=tuple(
+            subject.name
+            for _, subject in measurements.held_back(session, target_id)
+            if subject.kind == "operator"
+        ),
     )
     snapshot_id = content_hash(draft.model_dump(mode="json", exclude={"id", "created_at"}))
     stored = repository.document(session, snapshot_id)
@@ -65,6 +71,29 @@ def publish(session: Session, target_id: str, request: PublishRequest) -> tuple[
         session, now, EventKind.SNAPSHOT_PUBLISHED, snapshot_id=snapshot_id, target_id=target_id
     )
     return snapshot_id, document, True
+
+
+def withdraw(session: Session, target_id: str, since: datetime) -> None:
+    """Withdraws the snapshots published from `since` on, and publishes the table as it is now.
+
+    It is calibrated on the networks of the last one, as far as these are still measured.
+    """
+    last = repository.latest_calibrations(session, target_id)
+    if not repository.withdraw(session, target_id, since, database_now(session)):
+        return
+    found = measurements.entries_of_target(session, target_id)
+    if not any(subject.kind == "operator" for _, subject in found):
+        return
+    calibrations = repository.CALIBRATIONS.validate_json(last[1]) if last else ()
+    wished = {network.subject_hash for one in calibrations for network in one.networks}
+    values = {row.subject_hash: row.value_ms for row, _ in found}
+    left = tuple(
+        subject.hash
+        for _, subject in found
+        if subject.hash in wished
+        and not _obstacle(NetworkSubject.model_validate_json(subject.document), values)
+    )
+    publish(session, target_id, PublishRequest(calibrate_on=left))
 
 
 def load(session: Session, snapshot_id: str) -> str:
@@ -110,7 +139,8 @@ def latency(session: Session, target_id: str, operator: Operator) -> Entry:
     """The operator's entry.
 
     Raises:
-        Problem: `unknown-target`, or `missing-entry` naming the operator's key.
+        Problem: `unknown-target`, or `missing-entry` naming the operator's key, also where the
+            entry is held back.
     """
     found = measurements.entry(session, target_id, operator.content_hash)
     if found is None:
@@ -119,7 +149,18 @@ def latency(session: Session, target_id: str, operator: Operator) -> Entry:
             "missing-entry",
             f"the table of target {target_id} lacks {operator.key}; measure it with POST /v1/jobs",
         )
+    if found[0].held_back:
+        raise Problem("missing-entry", held_back(target_id, [operator.key]))
     return isolated.to_wire(found)
+
+
+def held_back(target_id: str, keys: Sequence[str]) -> str:
+    """Why operators that are measured have no value, and what to do."""
+    return (
+        f"the table of target {target_id} holds back {', '.join(keys)}: devices that have measured "
+        f"them disagree. GET /v1/targets/{target_id}/disagreement shows what each says; measure on "
+        "one more device, or take the wrong one's visits back with POST /v1/visits:retract"
+    )
 
 
 def _calibrations(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import ForeignKey, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from profiler_server.kit.sql.orm import COUNTER, ID, Base, one_of
@@ -47,3 +47,5 @@ class LeaseRow(Base):
     state: Mapped[LeaseState] = mapped_column(one_of(LeaseState, "state"))
     claimed_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+    #: what it covers, see `coverage`; None of leases made before that was kept
+    subjects: Mapped[bytes | None] = mapped_column(LargeBinary)

@@ -30,6 +30,7 @@ from profiler_server.kit.settings import Settings
 from profiler_server.kit.sql.database import database_now
 from profiler_server.leases import ending, repository
 from profiler_server.leases import queue_repository as queue
+from profiler_server.leases.coverage import packed
 from profiler_server.leases.queue_repository import QueuedTask
 from profiler_server.leases.rows import LeaseRow, LeaseState
 
@@ -109,6 +110,7 @@ def _lease(
         state=LeaseState.LIVE,
         claimed_at=now,
         expires_at=now + timedelta(seconds=settings.lease_ttl_s),
+        subjects=packed(task.subject_hash for task in batch),
     )
     fence = repository.add(session, row)
     if tasks.lease(session, [task.task_id for task in batch], row.id) != len(batch):

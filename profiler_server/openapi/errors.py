@@ -43,16 +43,18 @@ OWN: dict[str, tuple[str, ...]] = {
     ),
     "list_jobs": (),
     "get_job": ("unknown-job",),
-    "cancel_job": ("unknown-job", "job-finished"),
-    "retry_job": ("unknown-job", "job-finished"),
+    "cancel_job": ("unknown-job", "not-the-owner", "job-finished"),
+    "retry_job": ("unknown-job", "not-the-owner", "job-finished"),
     "list_entries": ("unknown-job", "unknown-target"),
     "list_events": (),
     "put_model": ("hash-mismatch", "not-a-model"),
     "get_model": ("unknown-model",),
+    "retract_visits": ("no-such-visits",),
+    "list_retractions": (),
     "claim_lease": ("unknown-device", "foreign-device", "device-quarantined"),
     "renew_lease": ("unknown-lease", "foreign-device", "lease-lost"),
     "release_lease": ("unknown-lease", "foreign-device", "lease-lost"),
-    "upload_visits": ("foreign-device",),
+    "upload_visits": ("foreign-device", "visit-without-lease"),
 }
 #: of every address below `/v1`; the request is not valid where it has a parameter that none has
 _WITH_TOKEN = (

@@ -48,3 +48,8 @@ def known_subjects(session: Session, hashes: Collection[str]) -> set[str]:
     return set(
         session.scalars(select(SubjectRow.hash).where(is_in(session, SubjectRow.hash, hashes)))
     )
+
+
+def name(session: Session, subject_hash: str) -> str:
+    """The name of a subject that there is."""
+    return session.scalars(select(SubjectRow.name).where(SubjectRow.hash == subject_hash)).one()

@@ -28,7 +28,7 @@ def upload_visits(
     guard.check_devices(who, {visit.device_id for visit in batch.visits})
     received = service.received(batch)
     with database.write() as session:
-        return service.store(session, received)
+        return service.store(session, received, who.token_id)
 
 
 @router.get("/targets/{target_id}/entries/{subject_hash}")

@@ -21,11 +21,13 @@ from profiler_server.entries.in_network import misfit
 from profiler_server.entries.profiled import ProfileSample, ProfileSamples
 from profiler_server.entries.repository import JudgedVisit
 from profiler_server.jobs import progress
+from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import database_now
+from profiler_server.leases.coverage import coverages
 from profiler_server.subjects import repository as subjects
 from profiler_server.visits.acceptance import rejection, rules_of
 
-ReceiptState = Literal["stored", "duplicate", "conflict", "unknown"]
+ReceiptState = Literal["stored", "duplicate", "conflict", "unknown", "unleased"]
 
 
 @dataclass(frozen=True)
@@ -38,18 +40,34 @@ class ReceivedVisit:
 
 
 def received(batch: VisitBatch) -> list[ReceivedVisit]:
-    """The visits of an upload; needs no database."""
+    """The visits of an upload; needs no database.
+
+    Raises:
+        Problem: `visit-without-lease`.
+    """
+    for visit in batch.visits:
+        if visit.lease_id is None:
+            raise Problem(
+                "visit-without-lease",
+                f"visit {visit.id} names no lease, as agents older than this server send them; "
+                "update the agent, which then measures the subject again",
+            )
     return [
         ReceivedVisit(visit, hashlib.sha256(visit.model_dump_json().encode()).hexdigest())
         for visit in batch.visits
     ]
 
 
-def store(session: Session, batch: Sequence[ReceivedVisit]) -> VisitReceipts:
+def store(session: Session, batch: Sequence[ReceivedVisit], token_id: str) -> VisitReceipts:
     """Stores visits, extends the entries they change, and closes the tasks they complete.
 
-    Whether the lease under which a visit was made still lives does not matter: a late
-    visit is a true measurement.
+    Each must be covered by the lease that it names. Whether that still lives does not matter: a
+    late visit is a true measurement.
+
+    Args:
+        session: a writing transaction.
+        batch: the visits, from `received`.
+        token_id: that they were uploaded with.
     """
     first = {one.visit.id: one for one in reversed(batch)}
     # Entries and progress are extended by what is new: no other upload for these targets may be
@@ -59,7 +77,8 @@ def store(session: Session, batch: Sequence[ReceivedVisit]) -> VisitReceipts:
     protocols = devices.protocols(session, {one.visit.device_id for one in batch})
     operators = _operators_of_profiled(session, batch)
     absent = [one for key, one in first.items() if key not in present]
-    new = _with_known_parts(session, absent, targets, protocols)
+    known = _with_known_parts(session, absent, targets, protocols)
+    new = _leased(session, known)
     judged = [
         # In one order: uploads for different targets may name the same ids.
         JudgedVisit(
@@ -72,12 +91,13 @@ def store(session: Session, batch: Sequence[ReceivedVisit]) -> VisitReceipts:
     ]
     now = database_now(session)
     winners = {**present, **{key: one.digest for key, one in new.items()}}
-    if repository.store_visits(session, judged, now) != len(judged):
+    if repository.store_visits(session, judged, token_id, now) != len(judged):
         # An upload for another target has taken an id in the meantime.
         winners |= repository.digests(session, new)
     stored = [one for one in judged if winners[one.visit.id] == one.digest]
     _follow_up(session, stored, operators, now)
-    return _receipts(batch, winners, {one.visit.id for one in stored})
+    unleased = known.keys() - new.keys()
+    return _receipts(batch, winners, {one.visit.id for one in stored}, unleased)
 
 
 def _operators_of_profiled(session: Session, batch: Sequence[ReceivedVisit]) -> dict[str, int]:
@@ -107,6 +127,16 @@ def _with_known_parts(
     }
 
 
+def _leased(session: Session, visits: Mapping[UUID, ReceivedVisit]) -> dict[UUID, ReceivedVisit]:
+    """Those of the visits that the lease covers which they name."""
+    covering = coverages(session, {one.visit.lease_id or "" for one in visits.values()})
+    return {
+        key: one
+        for key, one in visits.items()
+        if (lease := covering.get(one.visit.lease_id or "")) and lease.covers(one.visit)
+    }
+
+
 def _follow_up(
     session: Session, stored: Iterable[JudgedVisit], networks: Collection[str], now: datetime
 ) -> None:
@@ -132,9 +162,10 @@ def _follow_up(
             if visit.profile is not None:
                 with_profile.setdefault(visit.target_id, Counter())[visit.subject_hash] += 1
             if visit.profile is not None and visit.subject_hash in networks:
-                own = profiled.setdefault(visit.target_id, {}).setdefault(visit.subject_hash, [])
-                operators_us = visit.profile.operators_us
-                own.append(ProfileSample(visit.device_id, visit.started_at, operators_us))
+                own = profiled.setdefault(visit.target_id, {})
+                own.setdefault((visit.subject_hash, visit.device_id), []).append(
+                    ProfileSample(visit.started_at, visit.profile.operators_us)
+                )
     for target_id, of_target in sorted(samples.items()):
         derivation.extend(session, target_id, of_target, profiled.get(target_id, {}))
         counted = with_profile.get(target_id, Counter())
@@ -142,7 +173,10 @@ def _follow_up(
 
 
 def _receipts(
-    batch: Sequence[ReceivedVisit], winners: Mapping[UUID, str], stored: set[UUID]
+    batch: Sequence[ReceivedVisit],
+    winners: Mapping[UUID, str],
+    stored: set[UUID],
+    unleased: set[UUID],
 ) -> VisitReceipts:
     receipts = []
     fresh = set(stored)
@@ -150,7 +184,7 @@ def _receipts(
         key = one.visit.id
         state: ReceiptState = "duplicate"
         if key not in winners:
-            state = "unknown"
+            state = "unleased" if key in unleased else "unknown"
         elif winners[key] != one.digest:
             state = "conflict"
         elif key in fresh:

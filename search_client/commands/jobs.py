@@ -37,7 +37,7 @@ def list_jobs(
         print_json(jobs)
         return
     table = Table(
-        Column("job", no_wrap=True), "name", "state", "tasks", "failed", "visits", "filed"
+        Column("job", no_wrap=True), "name", "state", "tasks", "failed", "visits", "by", "filed"
     )
     for job in jobs:
         table.add_row(
@@ -47,6 +47,7 @@ def list_jobs(
             f"{job.tasks_done} / {job.tasks}",
             str(job.tasks_failed),
             f"{job.visits_done} / {job.visits}",
+            escape(job.owner.name if job.owner else ""),
             f"{job.created_at:%Y-%m-%d %H:%M} UTC",
         )
     console.print(table if jobs else "No job was filed yet.")
@@ -79,10 +80,11 @@ def _print(job: Job, *, as_json: bool) -> None:
         return
     tasks = f"{job.tasks_done} of {job.tasks} tasks done, {job.tasks_failed} failed"
     visits = f"{job.visits_done} of {job.visits} visits"
+    by = f" by {job.owner.name} ({job.owner.token_id})" if job.owner else ""
     lines = [
         f"{job.id}: {job.name}",
         f"  {job.state}; {tasks}, {job.reused} reused; {visits}",
-        f"  on {', '.join(job.target_ids)}; filed {job.created_at:%Y-%m-%d %H:%M} UTC",
+        f"  on {', '.join(job.target_ids)}; filed {job.created_at:%Y-%m-%d %H:%M} UTC{by}",
     ]
     lines += [f"  {failure.subject}: {failure.reason}" for failure in job.failures[:_MOST_FAILURES]]
     left = len(job.failures) - _MOST_FAILURES

@@ -13,6 +13,7 @@ from profiler_server.dashboard.endpoints.targets import TargetId
 from profiler_server.dashboard.views import entry as entry_view
 from profiler_server.entries import details
 from profiler_server.kit.dependencies import DatabaseDep
+from profiler_server.subjects import repository as subjects
 from profiler_server.visits.endpoints import SubjectHash
 
 router = APIRouter(prefix="/targets/{target_id}/entries/{subject_hash}")
@@ -56,13 +57,13 @@ def show_visit(
     """One visit: statistics, conditions, and what the runner printed."""
     with database.read() as session:
         found = details.visit(session, target_id, subject_hash, visit_id)
-        entry = details.detail(session, target_id, subject_hash).entry
+        name = subjects.name(session, subject_hash)
     return rendering.page(
         request,
         "visit.html.j2",
         stored=found,
         visit=found.visit,
-        entry=entry,
+        name=name,
         target_id=target_id,
         observed=entry_view.observed,
         raw=found.visit.raw[:_MOST_RAW],

@@ -87,7 +87,7 @@ def file(
             who.token_id,
             f"form-{form.get('request_id') or nonce()}",
             job,
-            lambda: service.create(session, settings, job),
+            lambda: service.create(session, settings, job, who.token_id),
         )
     return str(json.loads(answer.document)["id"])
 
@@ -130,20 +130,22 @@ def show_job(
 
 
 @router.post("/{job_id}/cancel")
-def cancel_job(request: Request, job_id: str, database: DatabaseDep, _: JobsWriter) -> Response:
-    """Cancels a job; what is stored stays."""
+def cancel_job(
+    request: Request, job_id: str, database: DatabaseDep, viewer: JobsWriter
+) -> Response:
+    """Cancels a job of the viewer's own; what is stored stays."""
     with database.write() as session:
-        service.cancel(session, job_id)
+        service.cancel(session, job_id, viewer.principal)
     return to_job(request, job_id)
 
 
 @router.post("/{job_id}/retry")
 def retry_job(
-    request: Request, job_id: str, database: DatabaseDep, signal: WorkSignalDep, _: JobsWriter
+    request: Request, job_id: str, database: DatabaseDep, signal: WorkSignalDep, viewer: JobsWriter
 ) -> Response:
-    """Returns the job's failed tasks to the queue."""
+    """Returns the failed tasks of a job of the viewer's own to the queue."""
     with database.write() as session:
-        service.retry(session, job_id)
+        service.retry(session, job_id, viewer.principal)
     signal.notify()
     return to_job(request, job_id)
 

@@ -72,7 +72,7 @@ def read(session: Session, target_id: str, form: TableFilter) -> TableView:
         precisions=present,
         cell_filter=cell_filter,
         grid=blocks,
-        scale=HeatScale.of(cell.value_ms for cell in blocks.cells.values()),
+        scale=HeatScale.of(cell.value_ms for cell in blocks.cells.values() if not cell.held_back),
         others=others,
         alarm=verdicts.alarm(session, target_id),
         predecessors=() if present else predecessors.predecessors(session, target_id),
@@ -81,5 +81,7 @@ def read(session: Session, target_id: str, form: TableFilter) -> TableView:
 
 def marks(cell: Cell) -> str:
     """Signs beside a value, which the page explains."""
+    if cell.held_back:
+        return "⊘"
     differs = (cell.disagreement_percent or 0) > DISAGREEMENT_PERCENT
     return ("≈" if cell.method == FITTED else "") + ("≠" if differs else "")

@@ -53,22 +53,23 @@ def latencies(
     """
     require_target(session, target_id)
     hashes = {operator.content_hash for operator in operators}
-    found = {
-        entry.subject_hash: entry
-        for entry in map(
-            isolated.to_wire, measurements.entries_of_subjects(session, target_id, hashes)
-        )
-    }
+    entries = measurements.entries_of_subjects(session, target_id, hashes)
+    doubted = {row.subject_hash for row, _ in entries if row.held_back}
+    found = {one[0].subject_hash: isolated.to_wire(one) for one in entries if not one[0].held_back}
     fresh_since = database_now(session) - timedelta(days=settings.fresh_days)
     lacking = [operator for operator in operators if operator.content_hash not in found]
     predicted = _predicted(session, target_id, lacking, models) if models is not None else {}
 
     def of(operator: Operator) -> LookedUpLatency:
         entry, key = found.get(operator.content_hash), operator.key
-        if entry is None and key in predicted:
-            return LookedUpLatency(key=key, state="predicted", entry=None, predicted=predicted[key])
         if entry is None:
-            return LookedUpLatency(key=key, state="missing", entry=None)
+            return LookedUpLatency(
+                key=key,
+                state="predicted" if key in predicted else "missing",
+                entry=None,
+                predicted=predicted.get(key),
+                held_back=operator.content_hash in doubted,
+            )
         fresh = entry.measured_at >= fresh_since
         return LookedUpLatency(key=key, state="hit" if fresh else "stale", entry=entry)
 
@@ -156,13 +157,19 @@ def _predicted(
 
 
 def _require_all(target_id: str, looked_up: Sequence[LookedUpLatency]) -> None:
-    missing = sorted({one.key for one in looked_up if one.state == "missing"})
-    if missing:
-        raise Problem(
-            "missing-entry",
-            f"the table of target {target_id} lacks {', '.join(missing)}; "
-            "measure them with POST /v1/jobs",
+    missing = sorted({(one.key, one.held_back) for one in looked_up if one.state == "missing"})
+    doubted = [key for key, held_back in missing if held_back]
+    lacking = [key for key, held_back in missing if not held_back]
+    said = []
+    if lacking:
+        keys = ", ".join(lacking)
+        said.append(
+            f"the table of target {target_id} lacks {keys}; measure them with POST /v1/jobs"
         )
+    if doubted:
+        said.append(service.held_back(target_id, doubted))
+    if said:
+        raise Problem("missing-entry", "; ".join(said))
 
 
 def _value_ms(one: LookedUpLatency) -> float:

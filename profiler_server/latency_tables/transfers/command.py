@@ -56,7 +56,7 @@ def transfer_table(
             return
         source, target = find_target(session, source), find_target(session, target)
         request = TransferRequest(source_target_id=source, within_percent=within, measure=measure)
-        done = service.carry_over(session, settings, target, request)
+        done = service.carry_over(session, settings, target, request, None)
     if done.state == "measuring":
         typer.echo(
             f"job {done.job_id} measures a sample on {target}; run this again when it is done"

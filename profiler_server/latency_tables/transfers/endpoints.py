@@ -20,11 +20,11 @@ def transfer_entries(
     database: DatabaseDep,
     settings: SettingsDep,
     signal: WorkSignalDep,
-    _: JobsWriter,
+    who: JobsWriter,
 ) -> Transfer:
     """Fills in what only another target has measured, if both agree; may be repeated at will."""
     with database.write() as session:
-        done = service.carry_over(session, settings, target_id, request)
+        done = service.carry_over(session, settings, target_id, request, who.token_id)
     if done.state == "measuring":
         signal.notify()
     return done

@@ -27,12 +27,23 @@ ROUNDS = 10
 
 
 def carry_over(
-    session: Session, settings: Settings, target_id: str, request: TransferRequest
+    session: Session,
+    settings: Settings,
+    target_id: str,
+    request: TransferRequest,
+    token_id: str | None,
 ) -> TransferAnswer:
     """Fills in the entries that only the source has; may be repeated until it is not `measuring`.
 
     Each is the source's entry times the precision's factor, dated and counted as that one, with
     an interval of its own; entries of the target itself stay as they are.
+
+    Args:
+        session: a writing transaction.
+        settings: tell which visits are fresh.
+        target_id: whose table is filled.
+        request: from where, and how near the two must be.
+        token_id: whose the job is that measures a sample; None: a command of the server's.
 
     Raises:
         Problem: `unknown-target`, or `not-transferable` when too little is measured on both.
@@ -44,7 +55,12 @@ def carry_over(
         raise Problem("not-transferable", f"{target_id} is the source itself; name another target")
     devices.lock_targets(session, {target_id})
     theirs, ours = _tables(session, source_id), _tables(session, target_id)
-    job_id = _check(session, settings, target_id, request, theirs, ours)
+    name = f"check of {request.measure} before a transfer from {source_id}"
+    last = jobs_of.latest_of_name(session, target_id, name)
+    job_id = None if last is None else last.id
+    if last is None and (sample := _sample(request.measure, theirs, ours)):
+        check = JobRequest(name=name, target_id=target_id, operators=sample, rounds=ROUNDS)
+        job_id = jobs.create(session, settings, check, token_id).id
     if job_id is not None and jobs_of.has_open_tasks(session, job_id):
         return TransferAnswer(
             source_target_id=source_id, target_id=target_id, state="measuring", job_id=job_id
@@ -92,32 +108,20 @@ def _tables(session: Session, target_id: str) -> dict[Precision, Table]:
     }
 
 
-def _check(
-    session: Session,
-    settings: Settings,
-    target_id: str,
-    request: TransferRequest,
-    theirs: Mapping[Precision, Table],
-    ours: Mapping[Precision, Table],
-) -> str | None:
-    """The job that measures, or has measured, a sample of the source's operators on the target."""
-    name = f"check of {request.measure} before a transfer from {request.source_target_id}"
-    last = jobs_of.latest_of_name(session, target_id, name)
-    if last is not None:
-        return last.id
+def _sample(
+    measure: int, theirs: Mapping[Precision, Table], ours: Mapping[Precision, Table]
+) -> tuple[Operator, ...]:
+    """The source's operators to measure on the target, until both have `measure` a precision."""
     sample: list[Operator] = []
     for precision in PRECISIONS:
         shared = theirs[precision].keys() & ours[precision].keys()
         candidates = [
             operator for key, (operator, _) in theirs[precision].items() if key not in shared
         ]
-        wanted = min(request.measure - len(shared), len(candidates))
+        wanted = min(measure - len(shared), len(candidates))
         if wanted > 0:
             sample += next_operators(candidates, [], wanted)
-    if not sample:
-        return None
-    filed = JobRequest(name=name, target_id=target_id, operators=tuple(sample), rounds=ROUNDS)
-    return jobs.create(session, settings, filed).id
+    return tuple(sample)
 
 
 def _too_little(source_id: str, target_id: str, job_id: str | None) -> Problem:

@@ -20,6 +20,7 @@ def shared(session: Session, first_id: str, second_id: str) -> list[Row[*tuple[A
         select(first.subject_hash, first.shape, first.value_ms, second.value_ms)
         .join(second, second.subject_hash == first.subject_hash)
         .where(first.target_id == first_id, second.target_id == second_id)
+        .where(~first.held_back, ~second.held_back)
         .order_by(first.subject_hash)
     )
     return list(session.execute(query))

@@ -45,6 +45,7 @@ class Cell:
     visits: int
     method: str
     disagreement_percent: float | None
+    held_back: bool
 
 
 def has(session: Session, target_id: str, precision: Precision) -> bool:
@@ -126,6 +127,7 @@ _CELL: tuple[InstrumentedAttribute[Any], ...] = (
     EntryRow.visits,
     EntryRow.method,
     EntryRow.disagreement_percent,
+    EntryRow.held_back,
 )
 
 

@@ -79,6 +79,7 @@ def visit(
     return Visit(
         id=uuid4(),
         task_id=task.task_id,
+        lease_id=lease.id,
         device_id=device_id,
         target_id=lease.target_id,
         subject_hash=task.subject.content_hash,

@@ -159,7 +159,7 @@ def test_a_retry_waits_for_a_cancellation_and_queues_nothing_of_the_job(
     path = f"/v1/jobs/{job.id}:retry"
     with ThreadPoolExecutor(1) as pool:
         with database.write() as holder:
-            jobs.cancel(holder, job.id)
+            jobs.cancel(holder, job.id, None)
             retrying = pool.submit(api.problem, "POST", path, status=409, kind="job-finished")
             wait_for_lock(database)
         assert "was cancelled" in retrying.result(WAITING_S)

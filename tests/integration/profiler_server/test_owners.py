@@ -9,6 +9,8 @@ import pytest
 from netspec.wire import LeaseRelease, LeaseRenewal, LeaseRequest
 from profiler_server.auth import repository, service
 from profiler_server.auth.scopes import Scope
+from profiler_server.jobs import service as jobs
+from profiler_server.kit.settings import Settings
 from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api
@@ -79,6 +81,38 @@ def test_a_device_goes_over_once_its_token_has_expired(
         (row,) = [one for one in repository.everything(session) if one.expires_at is not None]
         row.expires_at = row.created_at
     assert other.register(farm.registration()).id == device
+
+
+def test_a_job_is_cancelled_and_retried_by_its_owner_or_an_admin(
+    api: Api, make_token: MakeToken
+) -> None:
+    owner, stranger = (Api(api.http, make_token(Scope.JOBS_WRITE)) for _ in range(2))
+    api.register(farm.registration())
+    job = owner.file(farm.job(farm.blocks(1)))
+    assert job.owner is not None
+    assert job.owner.name == "test"
+    assert stranger.job(job.id).owner == job.owner
+    for verb in ("cancel", "retry"):
+        path = f"/v1/jobs/{job.id}:{verb}"
+        said = stranger.problem("POST", path, status=403, kind="not-the-owner")
+        assert job.owner.token_id in said
+    owner.call("POST", f"/v1/jobs/{job.id}:retry")
+    owner.call("POST", f"/v1/jobs/{job.id}:cancel")
+    other = owner.file(farm.job(farm.blocks(1)))
+    api.call("POST", f"/v1/jobs/{other.id}:cancel")
+
+
+def test_a_job_of_the_servers_own_is_an_admins(
+    api: Api, make_token: MakeToken, database: Database, settings: Settings
+) -> None:
+    api.register(farm.registration())
+    with database.write() as session:
+        job = jobs.create(session, settings, farm.job(farm.blocks(1)), None)
+    path = f"/v1/jobs/{job.id}:cancel"
+    stranger = Api(api.http, make_token(Scope.JOBS_WRITE))
+    assert "no token" in stranger.problem("POST", path, status=403, kind="not-the-owner")
+    assert api.job(job.id).owner is None
+    api.call("POST", path)
 
 
 def test_what_nobody_has_registered_is_unknown_rather_than_foreign(mine: Api) -> None:

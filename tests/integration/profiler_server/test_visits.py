@@ -66,6 +66,53 @@ def test_unknown_parts_spoil_only_their_own_visit(
     assert stored(database) == 1
 
 
+def test_a_visit_without_a_lease_is_refused_by_name(
+    api: Api, device: str, lease: Lease, database: Database
+) -> None:
+    """As an agent sends it that is older than the server."""
+    visit = farm.visit(lease.tasks[0], lease, device).model_copy(update={"lease_id": None})
+    batch = VisitBatch(visits=(farm.visit(lease.tasks[1], lease, device), visit))
+    path = "/v1/visits:batch"
+    detail = api.problem("POST", path, batch, status=422, kind="visit-without-lease")
+    assert str(visit.id) in detail
+    assert "update the agent" in detail
+    assert stored(database) == 0
+
+
+def test_a_visit_is_of_its_devices_lease(
+    api: Api, device: str, lease: Lease, database: Database
+) -> None:
+    """Whoever registers a device of the target, but measures what nobody asked it for."""
+    intruder = api.register(farm.registration("S2")).id
+    api.file(farm.job(farm.blocks(1, channels=40)))
+    own = api.claim(intruder)
+    elsewhere = api.register(farm.registration("S3", "Pixel 8")).id
+    api.file(farm.job(farm.blocks(3), target_id=farm.identity("Pixel 8").id))
+    other = api.claim(elsewhere)
+    task = lease.tasks[0]
+    refused = [
+        # Without a lease of its own, it names none, the honest device's, or one on other subjects.
+        farm.visit(task, lease, intruder).model_copy(update={"lease_id": "lease_x"}),
+        farm.visit(task, lease, intruder),
+        farm.visit(task, own, intruder),
+        farm.visit(task, lease, device).model_copy(update={"lease_id": other.id}),
+        farm.visit(own.tasks[0], lease, device),
+    ]
+    honest = farm.visit(task, lease, device)
+    answer = api.upload(VisitBatch(visits=(*refused, honest, honest)))
+    assert answer == [*["unleased"] * 5, "stored", "duplicate"]
+    assert stored(database) == 1
+    assert api.upload(VisitBatch(visits=(farm.visit(own.tasks[0], own, intruder),))) == ["stored"]
+
+
+def test_a_late_visit_is_of_a_past_lease(api: Api, device: str, lease: Lease) -> None:
+    late = farm.visits(lease, device, rounds=1)
+    api.release(lease)
+    again = api.claim(device)
+    assert again.id != lease.id
+    assert api.upload(late) == ["stored"] * 3
+
+
 def test_concurrent_uploads_of_one_batch_store_it_once(
     api: Api, device: str, lease: Lease, database: Database
 ) -> None:

@@ -30,6 +30,7 @@ def visit(visit_id: UUID | None = None, raw: str = "{}") -> Visit:
     return Visit(
         id=visit_id or uuid4(),
         task_id="task-1",
+        lease_id="lease-1",
         device_id="device-1",
         target_id=TARGET_ID,
         subject_hash=subject().content_hash,

@@ -32,14 +32,17 @@ class Measured:
     def __init__(self, api: Api) -> None:
         self.devices = [api.register(farm.registration(serial)).id for serial in ("S1", "S2")]
         self.target_id = farm.identity().id
-        api.file(farm.job(farm.blocks(1), rounds=50))
-        self.lease = api.claim(self.devices[0])
+        leases = []
+        for device in self.devices:
+            api.file(farm.job(farm.blocks(1), rounds=50, remeasure=True))
+            leases.append(api.claim(device))
+        self.lease, other = leases
         (self.task,) = self.lease.tasks
         first, second = self.devices
         hot = Conditions(cpu_celsius=41.5, thermal_status=0, steps=("affinity f0",))
         self.visits = [
             *(visit(self.task, self.lease, first, 2.0, at, before=hot) for at in range(10)),
-            *(visit(self.task, self.lease, second, 3.0, at) for at in range(10)),
+            *(visit(self.task, other, second, 3.0, at) for at in range(10)),
             visit(self.task, self.lease, first, 9.0, 11, rejected=SCRIPT, raw=f"5 runs {SCRIPT}"),
         ]
         assert set(api.upload(VisitBatch(visits=tuple(self.visits)))) == {"stored"}
@@ -64,17 +67,17 @@ def test_an_entry_is_shown_with_spread_history_and_devices(
 ) -> None:
     page = admin.get(measured.path)
     assert "MBConv 56²×24 → 56²×24, kernel 3, expand 1" in page.text
-    # 8 visits of 2 ms and 5 of 3 ms count.
-    assert "Latency 2.38 ms 2.08–2.69, 95 %" in page.text
-    assert "Visits 20 1 more rejected" in page.text
+    assert "This entry is held back: its devices disagree" in page.text
+    assert "Latency 2.50 ms 2.00–3.00, 95 %" in page.text
+    assert "Visits 20 1 more left out" in page.text
     assert "Devices 2 differ by 50.0 %" in page.text
     # ten visits of 2 ms, ten of 3 ms; an hour each
     assert row_of(page, "All") == "All 20 2.00 2.38 2.50 3.00 3.00"
     # of two visits, the mean of 0.40 of the first and 0.25 of the second
     assert row_of(page, "2026-01-02 03:00") == "2026-01-02 03:00 2 2.00 2.38 2.50 2.90 3.00"
     assert sum(row.startswith("2026-01-02") and " 2 2.00" in row for row in page.rows) == 10
-    assert "S1 farm-1 2.00 2.00–2.00 10 2026-01-02 12:04" in page.rows
-    assert "There is no value that the 95 % intervals of all devices share" in page.text
+    assert "S1 farm-1 2.00 2.00–2.00 10 2026-01-02 12:04 no" in page.rows
+    assert "Too few of the devices are near their median" in page.text
     assert "CPU 41.5 °C, thermal status 0" in page.html
 
 
@@ -97,6 +100,23 @@ def test_visits_lead_to_their_raw_output(admin: Visitor, measured: Measured) -> 
         f"{measured.path[:-1]}0/visits/{rejected.id}",
     ):
         admin.get(path, status=404)
+
+
+def test_a_visit_that_was_taken_back_says_by_whom_and_why(
+    api: Api, admin: Visitor, measured: Measured
+) -> None:
+    body = {"device_id": measured.devices[1], "reason": f"broken {SCRIPT}"}
+    api.call("POST", "/v1/visits:retract", body)
+    page = admin.get(measured.path)
+    assert SCRIPT not in page.html
+    assert "This entry is held back" not in page.text
+    assert "Visits 10 11 more left out" in page.text
+    visit_page = admin.get(f"{measured.path}/visits/{measured.visits[10].id}")
+    assert f"with 10 visits in all: broken {SCRIPT}" in visit_page.text
+    assert "taken back by test, " in visit_page.text
+    api.call("POST", "/v1/visits:retract", {**body, "device_id": measured.devices[0]})
+    # There is no entry any more, but what it was made of.
+    assert "taken back" in admin.get(f"{measured.path}/visits/{measured.visits[0].id}").text
 
 
 def test_raw_output_is_cut_where_it_is_long(api: Api, admin: Visitor, measured: Measured) -> None:
@@ -133,9 +153,9 @@ def test_an_imported_entry_has_no_visits(admin: Visitor, database: Database) -> 
 def test_disagreement_lists_what_each_phone_says(admin: Visitor, measured: Measured) -> None:
     path = f"/targets/{measured.target_id}/disagreement"
     page = admin.get(path)
-    assert row_of(page, "MBConv").endswith("float32 2.38 50.0 % disagree S1 2.00 , S2 3.00")
+    assert row_of(page, "MBConv").endswith("float32 2.50 50.0 % held back S1 2.00 , S2 3.00")
     assert "differs by so much" in admin.get(f"{path}?at_least_percent=51").text
-    assert "≠" in admin.get(f"/targets/{measured.target_id}").text
+    assert "⊘</a>" in admin.get(f"/targets/{measured.target_id}").html
     assert admin.get(f"{path}?at_least_percent=nan", status=422)
 
 

@@ -160,9 +160,23 @@ def test_who_may_only_look_is_offered_and_allowed_nothing_else(api: Api, sign_in
         for path in ("/jobs/new", f"/jobs/{job.id}/cancel", f"/jobs/{job.id}/retry"):
             reader.post(path, hidden, status=403)
     assert jobs_of(api)[0].state == "queued"
-    writer = sign_in(Scope.JOBS_WRITE)
-    shown = writer.get(f"/jobs/{job.id}")
-    assert f"/dashboard/jobs/{job.id}/cancel" in shown.forms
+
+
+def test_a_job_is_cancelled_on_its_owners_page_alone(
+    api: Api, admin: Visitor, sign_in: SignIn
+) -> None:
+    target_id = api.register(farm.registration()).target_ids[0]
+    owner, stranger = sign_in(Scope.JOBS_WRITE), sign_in(Scope.JOBS_WRITE)
+    owner.submit(owner.get("/jobs/new"), "/jobs/new", fields_of(target_id))
+    (job,) = jobs_of(api)
+    cancel = f"/jobs/{job.id}/cancel"
+    shown = stranger.get(f"/jobs/{job.id}")
+    assert "Filed by test" in shown.text
+    assert set(shown.forms) == {"/dashboard/logout"}
+    stranger.post(cancel, shown.forms["/dashboard/logout"], status=403)
+    assert f"/dashboard{cancel}" in admin.get(f"/jobs/{job.id}").forms
+    owner.submit(owner.get(f"/jobs/{job.id}"), cancel)
+    assert jobs_of(api)[0].state == "cancelled"
 
 
 def test_cancelling(api: Api, admin: Visitor) -> None:

@@ -39,6 +39,13 @@ def test_every_missing_operator_is_named_and_none_is_guessed() -> None:
     assert "search-client profile" in str(raised.value)
 
 
+def test_what_a_table_holds_back_is_said() -> None:
+    held_back = snapshot({LAST: 0.1}, []).model_copy(update={"held_back": (STEM.key,)})
+    with pytest.raises(MissingEntries, match=r"lacks 1 operators.*devices disagree") as raised:
+        LatencyTable(held_back).values_ms([STEM, HEAD])
+    assert raised.value.held_back == (STEM.key,)
+
+
 def test_without_a_calibration_nothing_is_predicted() -> None:
     with pytest.raises(NoCalibration, match=r"no int8 calibration.*`search-client profile`"):
         TABLE.predict_ms(NETWORK.with_precision("int8"))

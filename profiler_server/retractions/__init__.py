@@ -1,0 +1,1 @@
+"""Taking visits back: who sent wrong numbers, or measured on a broken device."""
