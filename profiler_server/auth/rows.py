@@ -31,6 +31,23 @@ class TokenRow(Base):
     revoked_at: Mapped[datetime | None]
 
 
+class SessionRow(Base):
+    """Somebody signed in with a browser; gone when that ends. The secret itself is not kept."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    token_id: Mapped[str] = mapped_column(ForeignKey("tokens.id"), index=True)
+    #: HMAC-SHA-256 (hex) of the browser's secret, under the server's key
+    digest: Mapped[str] = mapped_column(SHA256, unique=True)
+    #: what it calls itself
+    browser: Mapped[str] = mapped_column(String(200))
+    began_at: Mapped[datetime]
+    #: to the minute
+    seen_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+
+
 class DeviceOwnerRow(Base):
     """The token that a device was registered with."""
 

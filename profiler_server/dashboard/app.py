@@ -7,9 +7,9 @@ from fastapi.responses import RedirectResponse
 
 from profiler_server.dashboard import assets, problems
 from profiler_server.dashboard.endpoints import ROUTERS, models
+from profiler_server.dashboard.form_tokens import FormTokens
 from profiler_server.dashboard.headers import SecurityHeaders
 from profiler_server.dashboard.rendering import PATH
-from profiler_server.dashboard.sessions import Sessions
 from profiler_server.kit.http.body_limit import BodyLimit
 
 #: bytes of a form, also of the one for signing in, which anybody may send
@@ -23,11 +23,12 @@ def mount(app: FastAPI, server_key: bytes) -> None:
 
     Args:
         app: the server's application, its state set.
-        server_key: signs the sessions.
+        server_key: keys the hashes of sessions, and signs forms.
     """
     inner = FastAPI(openapi_url=None, redirect_slashes=False)
     inner.state = app.state
-    inner.state.sessions = Sessions(server_key)
+    inner.state.server_key = server_key
+    inner.state.form_tokens = FormTokens(server_key)
     problems.install(inner)
     inner.add_middleware(BodyLimit, most_bytes=_MOST_FORM_BYTES, larger=_LONGER_FORMS)
     for router in ROUTERS:

@@ -6,7 +6,7 @@ from typing import Final
 
 from fastapi import Request, Response
 
-from profiler_server.dashboard.sessions import SESSION_S
+from profiler_server.auth.sessions import SESSION_S
 
 #: for how long (s) a login page that is left open works
 _LOGIN_S = 3_600

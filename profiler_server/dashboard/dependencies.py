@@ -13,12 +13,14 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 
 from netspec.wire import Owner
+from profiler_server.auth import sessions
 from profiler_server.auth.dependencies import Requires
 from profiler_server.auth.scopes import Scope
 from profiler_server.auth.service import Principal, TokenChecker
 from profiler_server.dashboard import cookies
-from profiler_server.dashboard.sessions import Sessions
+from profiler_server.dashboard.form_tokens import FormTokens
 from profiler_server.kit.problems import Problem
+from profiler_server.kit.sql.database import Database
 
 FORM_FIELD = "form_token"
 
@@ -32,6 +34,7 @@ class Viewer:
     """Who looks at a page."""
 
     principal: Principal
+    session_id: str
     #: to be sent with every form
     form_token: str
 
@@ -68,7 +71,9 @@ class SignedIn:
         cookie = cookies.SESSION.read(request)
         if cookie is None:
             raise NotSignedIn("")
-        viewer = Viewer(await who(request, cookie), sessions_of(request).form_token(cookie))
+        session_id, principal = await who(request, cookie)
+        form_token = form_tokens_of(request).form_token(cookie)
+        viewer = Viewer(principal, session_id, form_token)
         # Set first: the page that says what is missing has the menu, too.
         request.state.viewer = viewer
         self._requires.admit(request, viewer.principal)
@@ -77,23 +82,38 @@ class SignedIn:
         return viewer
 
 
-async def who(request: Request, cookie: str) -> Principal:
-    """The principal of a session, as its token stands; asks the database every 5 s.
+async def who(request: Request, cookie: str) -> tuple[str, Principal]:
+    """A session's id, and its principal as the token stands: that is asked for every 5 s.
 
     Raises:
         NotSignedIn: the session or its token is not valid any more.
     """
-    token_id = sessions_of(request).token_id(cookie)
-    if token_id is None:
+    found = await run_in_threadpool(_session, request, cookie)
+    if found is None:
         raise NotSignedIn("The session has ended; sign in again.")
+    session_id, token_id = found
     checker = cast("TokenChecker", request.app.state.token_checker)
     principal = checker.trusted_id(token_id)
     if principal is not None:
-        return principal
+        return session_id, principal
     try:
-        return await run_in_threadpool(checker.check_id, token_id)
+        return session_id, await run_in_threadpool(checker.check_id, token_id)
     except Problem as problem:
         raise NotSignedIn(f"The session has ended: {problem.detail}.") from problem
+
+
+def _session(request: Request, cookie: str) -> tuple[str, str] | None:
+    """The ids of a session that lives and of its token: one that ended is gone on every replica."""
+    database = cast("Database", request.app.state.database)
+    with database.read() as session:
+        found = sessions.find(session, cast("bytes", request.app.state.server_key), cookie)
+        stale = found is not None and sessions.is_unseen(session, found)
+    if found is None:
+        return None
+    if stale:
+        with database.write() as session:
+            sessions.see(session, found.id)
+    return found.id, found.token_id
 
 
 async def check_form(request: Request, cookie: str) -> None:
@@ -104,16 +124,16 @@ async def check_form(request: Request, cookie: str) -> None:
     """
     form = await request.form()
     given = form.get(FORM_FIELD)
-    if not isinstance(given, str) or not sessions_of(request).is_form_token(cookie, given):
+    if not isinstance(given, str) or not form_tokens_of(request).is_form_token(cookie, given):
         await form.close()
         raise HTTPException(
             403, "the form was not made for this browser's session; reload its page, send it again"
         )
 
 
-def sessions_of(request: Request) -> Sessions:
-    """What signs the cookies."""
-    return cast("Sessions", request.app.state.sessions)
+def form_tokens_of(request: Request) -> FormTokens:
+    """What signs forms."""
+    return cast("FormTokens", request.app.state.form_tokens)
 
 
 #: any valid token: the farm, its devices and jobs

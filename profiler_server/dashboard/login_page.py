@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import Request, Response
 
 from profiler_server.dashboard import cookies, rendering
-from profiler_server.dashboard.dependencies import sessions_of
-from profiler_server.dashboard.sessions import nonce
+from profiler_server.dashboard.dependencies import form_tokens_of
+from profiler_server.dashboard.form_tokens import nonce
 
 
 def login_page(request: Request, next_page: str = "", why: str = "", status: int = 200) -> Response:
@@ -25,7 +25,7 @@ def login_page(request: Request, next_page: str = "", why: str = "", status: int
         status,
         next_page=next_page,
         why=why,
-        login_token=sessions_of(request).form_token(cookie),
+        login_token=form_tokens_of(request).form_token(cookie),
     )
     cookies.LOGIN.set(request, response, cookie)
     return response

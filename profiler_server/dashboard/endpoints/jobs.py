@@ -15,7 +15,7 @@ from netspec.wire import JobRequest
 from profiler_server.auth.service import Principal
 from profiler_server.dashboard import rendering
 from profiler_server.dashboard.dependencies import Anyone, JobsWriter
-from profiler_server.dashboard.sessions import nonce
+from profiler_server.dashboard.form_tokens import nonce
 from profiler_server.dashboard.views import job as job_view
 from profiler_server.dashboard.views import job_form
 from profiler_server.devices import service as devices

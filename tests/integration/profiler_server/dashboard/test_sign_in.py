@@ -1,16 +1,17 @@
 from __future__ import annotations
 
-import time
+import re
 from collections.abc import Callable
 
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import func, select, update
 
 from profiler_server.auth import repository, service, tokens
+from profiler_server.auth.rows import SessionRow
 from profiler_server.auth.scopes import Scope
-from profiler_server.dashboard.sessions import SESSION_S, Sessions
 from profiler_server.kit.settings import Settings
-from profiler_server.kit.sql.database import Database
+from profiler_server.kit.sql.database import Database, database_now
 from tests.integration.profiler_server.dashboard.visitor import Visitor
 from tests.integration.profiler_server.service import Api
 
@@ -19,6 +20,12 @@ MakeToken = Callable[..., str]
 
 def app_of(api: Api) -> FastAPI:
     app = api.http.app  # type: ignore[attr-defined]
+    assert isinstance(app, FastAPI)
+    return app
+
+
+def app_of_visitor(visitor: Visitor) -> FastAPI:
+    app = visitor.http.app
     assert isinstance(app, FastAPI)
     return app
 
@@ -79,24 +86,73 @@ def test_next_never_leaves_this_server(visitor: Visitor, make_token: MakeToken) 
         assert "b" not in answer.headers
 
 
-def test_an_ended_session_is_told(api: Api, admin: Visitor, settings: Settings) -> None:
-    state = app_of(api).state
-    key = tokens.server_key(settings.server_key_file)
-    ends = time.time() + SESSION_S
-    state.sessions = Sessions(key, lambda: ends - 60)
+def test_an_ended_session_is_told_and_forgotten(
+    admin: Visitor, make_token: MakeToken, database: Database
+) -> None:
     assert "Farm" in admin.get("/").text
-    state.sessions = Sessions(key, lambda: ends + 60)
+    with database.write() as session:
+        now = database_now(session)
+        session.execute(update(SessionRow).values(ends_at=now))
     assert "The session has ended; sign in again." in admin.get("/", status=401).text
+    Visitor(app_of_visitor(admin)).sign_in(make_token(Scope.TABLES_READ))
+    with database.read() as session:
+        assert session.scalar(select(func.count()).select_from(SessionRow)) == 1
 
 
 def test_a_forged_session_is_refused(visitor: Visitor) -> None:
-    forged = Sessions(b"another server's key").begin("token_1")
-    visitor.http.cookies.set("profiler-session", forged)
-    assert "The session has ended" in visitor.get("/", status=401).text
-    # Signed by this server, but of no token.
-    state = visitor.http.app.state  # type: ignore[attr-defined]
-    visitor.http.cookies.set("profiler-session", state.sessions.begin("token_1"))
-    assert "has not made it" in visitor.get("/", status=401).text
+    for forged in ("", "x", "token_1.99999999999.aa.bb", "0" * 64):
+        visitor.http.cookies.set("profiler-session", forged)
+        visitor.get("/", status=401)
+
+
+def test_a_copied_cookie_is_worth_nothing_after_signing_out(
+    visitor: Visitor, make_api: Callable[..., Api], make_token: MakeToken
+) -> None:
+    """Nor on another replica."""
+    page = visitor.sign_in(make_token(Scope.TABLES_READ))
+    thief, elsewhere = Visitor(app_of_visitor(visitor)), Visitor(app_of(make_api()))
+    for other in (thief, elsewhere):
+        other.http.cookies.update(visitor.http.cookies)
+        assert "Farm" in other.get("/").text
+    visitor.submit(page, "/logout")
+    for other in (thief, elsewhere):
+        assert "The session has ended" in other.get("/", status=401).text
+
+
+def test_sessions_are_listed_and_ended_one_by_one_or_all_at_once(
+    visitor: Visitor, make_token: MakeToken
+) -> None:
+    token = make_token(Scope.TABLES_READ)
+    app = app_of_visitor(visitor)
+    here, there, stranger = Visitor(app), Visitor(app), Visitor(app)
+    here.http.headers["User-Agent"] = "Firefox <script>alert('x')</script>"
+    for one in (here, there):
+        one.sign_in(token)
+    stranger.sign_in(make_token(Scope.TABLES_READ))
+    page = here.get("/sessions")
+    assert "<script>alert" not in page.html
+    assert [row for row in page.rows if "this one" in row and row.startswith("Firefox")]
+    (other,) = [row for row in page.rows if row.startswith("testclient")]
+    assert other
+    ids = re.findall(r"session_[0-9a-f]{16}", page.html)
+    assert len(ids) == 2
+    hidden = page.forms["/dashboard/sessions/end"]
+    foreign = re.findall(r"session_[0-9a-f]{16}", stranger.get("/sessions").html)
+    here.post("/sessions/end", {**hidden, "session_id": foreign[0]})
+    assert "Farm" in stranger.get("/").text
+    # The one seen last comes first, and that is either of the two: end the one that is not here.
+    rows = page.html.split("<tr>")
+    (theirs,) = [
+        re.findall(r"session_[0-9a-f]{16}", row)[0]
+        for row in rows
+        if "session_" in row and "this one" not in row
+    ]
+    here.post("/sessions/end", {**hidden, "session_id": theirs})
+    there.get("/", status=401)
+    here.post("/sessions/end", {"form_token": hidden["form_token"]}, status=401)
+    here.get("/", status=401)
+    assert "Farm" in stranger.get("/").text
+    stranger.post("/sessions/end", {"session_id": foreign[0]}, status=403)
 
 
 def test_a_revoked_token_ends_its_sessions_on_every_replica(
@@ -126,10 +182,8 @@ def test_a_session_is_nothing_that_the_api_takes(admin: Visitor) -> None:
     assert admin.http.get("/v1/targets").status_code == 401
     session = admin.http.cookies["profiler-session"]
     assert "Farm" in admin.get("/").text
-    # Nor the id in it, which the event log tells to everybody with a token.
-    for text in (session, session.split(".")[0]):
-        bearer = {"Authorization": f"Bearer {text}"}
-        assert admin.http.get("/v1/targets", headers=bearer).status_code == 401
+    bearer = {"Authorization": f"Bearer {session}"}
+    assert admin.http.get("/v1/targets", headers=bearer).status_code == 401
 
 
 def test_cookies_are_out_of_reach_of_scripts_and_of_other_sites(
