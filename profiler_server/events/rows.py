@@ -36,6 +36,8 @@ class EventKind(StrEnum):
     TRANSFER_OFFERED = "transfer_offered"
     #: kept, but out of all entries
     VISITS_RETRACTED = "visits_retracted"
+    #: nothing was measured on it
+    TARGET_DELETED = "target_deleted"
     SNAPSHOT_PUBLISHED = "snapshot_published"
     TOKEN_CREATED = "token_created"  # noqa: S105 - a name
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a name

@@ -35,6 +35,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "device-quarantined": (409, "The device is in quarantine"),
     "lease-lost": (409, "The lease is lost"),
     "job-finished": (409, "The job is finished"),
+    "target-in-use": (409, "Something is measured on the target"),
     "empty-table": (409, "The table has no entries"),
     "not-calibratable": (409, "A network cannot be calibrated on"),
     "not-calibrated": (409, "There is no calibration for this network"),

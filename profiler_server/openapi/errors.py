@@ -21,6 +21,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "release_device": ("unknown-device",),
     "list_targets": (),
     "get_target": ("unknown-target",),
+    "delete_target": ("unknown-target", "target-in-use"),
     "list_predecessors": ("unknown-target",),
     "latest_snapshot": ("unknown-target", "unknown-snapshot", "not-acceptable"),
     "get_snapshot": ("unknown-snapshot", "not-acceptable"),

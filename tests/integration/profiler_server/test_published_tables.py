@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from netspec.errors import UserError
 from netspec.operators import HeadConv, MBConv
 from netspec.wire import Entry, Snapshot, Target
 from profiler_server import cli
+from profiler_server.auth.scopes import Scope
 from profiler_server.kit.settings import Settings
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api, read
@@ -78,6 +80,38 @@ def test_importing_again_gives_the_same_target_and_another_file_another(
     other = tmp_path / "other.yaml"
     other.write_text(HEAD, encoding="utf-8")
     assert import_(other, *FACTS, *FLOAT32) != first
+
+
+def test_a_wrong_import_is_deleted_with_all_that_is_its_own(
+    api: Api, file: Path, make_token: Callable[..., str]
+) -> None:
+    target_id = import_(file, *FACTS, *FLOAT32)
+    where = f"/v1/targets/{target_id}"
+    snapshot = api.call("GET", f"{where}/snapshots/latest").json()["id"]
+    other = Api(api.http, make_token(Scope.JOBS_WRITE, Scope.AGENT, Scope.TABLES_READ))
+    other.problem("DELETE", where, status=403, kind="missing-scope")
+    api.call("DELETE", where, status=204)
+    for path in (where, f"{where}/snapshots/latest", f"{where}/latency?key={BLOCK.key}"):
+        api.problem("GET", path, status=404, kind="unknown-target")
+    api.problem("GET", f"/v1/snapshots/{snapshot}", status=404, kind="unknown-snapshot")
+    api.problem("DELETE", where, status=404, kind="unknown-target")
+    (event,) = api.call("GET", "/v1/events?kind=target_deleted").json()
+    assert event["data"] == {"target_id": target_id}
+    assert import_(file, *FACTS, *FLOAT32) == target_id
+
+
+def test_a_target_that_something_was_or_is_to_be_measured_on_stays(api: Api, file: Path) -> None:
+    device = api.register(farm.registration()).id
+    measured = f"/v1/targets/{farm.identity().id}"
+    said = api.problem("DELETE", measured, status=409, kind="target-in-use")
+    assert "has a device that measures it;" in said
+    api.file(farm.job(farm.blocks(1), rounds=1))
+    api.upload(farm.visits(api.claim(device), device, rounds=1))
+    said = api.problem("DELETE", measured, status=409, kind="target-in-use")
+    assert "has visits, which are never deleted" in said
+    imported = import_(file, *FACTS, *FLOAT32)
+    api.file(farm.job(farm.blocks(1), target_id=imported))
+    api.problem("DELETE", f"/v1/targets/{imported}", status=409, kind="target-in-use")
 
 
 def test_imported_entries_survive_rederiving(api: Api, file: Path) -> None:
