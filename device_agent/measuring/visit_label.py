@@ -62,7 +62,8 @@ class VisitLabel(FrozenModel):
             before=result.before.model_copy(update=known),
             after=result.after,
             rejected=rejected[:_MAX_REASON],
-            raw=measured.raw,
+            # What phones print may hold any byte; a database's text may not.
+            raw=measured.raw.replace("\0", "\N{REPLACEMENT CHARACTER}"),
             # A file may be visited for another task, too, that did not ask for it.
             profile=measured.profile if self.profiled else None,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
@@ -40,6 +41,8 @@ _NARROWER = {
     **{kind: {"fail_fast": True} for kind in ("list", "set", "frozenset", "tuple")},
     **{kind: {"strict": True} for kind in ("bool", "int", "float", "datetime")},
 }
+#: as JSON has it
+_NUL = rb"\u0000"
 #: Parsing holds the interpreter's lock: more threads would take more memory and no less time.
 _PARSER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="parser")
 
@@ -93,7 +96,33 @@ def _parsed(kind: type[BaseModel], body: bytes) -> BaseModel:
         message: BaseModel = _validator(kind).validate_json(body)
     except ValidationError as error:
         raise _refusal(error, body) from None
+    if _NUL in body:
+        _refuse_nul(message)
     return message
+
+
+def _refuse_nul(message: BaseModel) -> None:
+    """Refuses texts that PostgreSQL cannot hold, and names them.
+
+    Raises:
+        RequestValidationError: there are some.
+    """
+    places = list(_places_of_nul(message.model_dump(), ("body",)))
+    if places:
+        said = {"type": "nul", "msg": "has a NUL character, which no database holds; leave it out"}
+        raise RequestValidationError([{**said, "loc": place} for place in places])
+
+
+def _places_of_nul(value: Any, place: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    match value:
+        case str() if "\0" in value:
+            yield place
+        case dict():
+            for name, inner in value.items():
+                yield from _places_of_nul(inner, (*place, name))
+        case list() | tuple():
+            for number, inner in enumerate(value):
+                yield from _places_of_nul(inner, (*place, number))
 
 
 @cache

@@ -165,6 +165,7 @@ def test_a_connection_that_ends_within_a_body_is_no_failure_of_the_server(app: F
         (b'{"items": [{"number": 1, "share": NaN}]}', "body.items.0.share: expected a finite"),
         (b'{"items": [{"number": 1, "share": 1e999}]}', "body.items.0.share: expected a finite"),
         (b'{"items": [{"number": 1, "since": 5}]}', "body.items.0.since: expected a valid date"),
+        (rb'{"text": "a\u0000b"}', "body.text: has a NUL character"),
         (b'{"' + b"k" * 9_000 + b'": 1}', f"body.{'k' * 40}...: there is no such value"),
     ],
 )

@@ -51,3 +51,13 @@ def test_settings_do_not_show_it_either(tmp_path: Path) -> None:
     )
     assert SECRET not in repr(settings)
     assert SECRET not in str(settings)
+
+
+def test_a_new_database_is_its_owners_alone(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'profiler.db'}")
+    with database.migration() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (x)")
+        modes = [file.stat().st_mode & 0o777 for file in tmp_path.iterdir()]
+    database.close()
+    assert len(modes) > 1
+    assert set(modes) == {0o600}
