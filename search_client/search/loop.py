@@ -83,7 +83,7 @@ class Search:
         self.weight_steps = 0
         self.optimizer = config.optimizer(family.weights())
         self._held_out: Iterator[Batch] | None = None
-        self.rollback = Rollback(self, tell)
+        self.rollback = Rollback(tell)
         distributed.agree(family)
 
     @property
@@ -113,7 +113,7 @@ class Search:
                     self._epoch(phase, epochs, peak, checkpoints)
                 except NotFinite as error:
                     reached = self.weight_steps
-                    self.rollback.back(error)
+                    self.rollback.back(self, error)
                     self.history.went_back.append(reached)
             self.position = _Position(phase=self.position.phase + 1)
             self.optimizer = self.config.optimizer(self.family.weights())
@@ -123,7 +123,7 @@ class Search:
         position, per_epoch = self.position, len(self.training)
         total = epochs * per_epoch
         number = position.epoch + (self.config.warmup_epochs if phase == "joint" else 0)
-        self.rollback.keep()
+        self.rollback.keep(self)
         for batch in self.training.epoch(number, position.step):
             step = position.epoch * per_epoch + position.step
             set_learning_rate(self.optimizer, self.rollback.rate * cosine(step, total, peak))
@@ -138,7 +138,7 @@ class Search:
             # The last update of all has no loss after it that would show it.
             if last or position.step % STEPS == 0:
                 self._check_finite(0.0 if finite(self.family) else math.nan, phase)
-                self.rollback.keep()
+                self.rollback.keep(self)
             self.reports.step(
                 phase,
                 step + 1,

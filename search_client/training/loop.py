@@ -235,14 +235,14 @@ class _Training:
         self.step = 0
         self.mean = Mean()
         self.history: list[Epoch] = []
-        self.rollback = Rollback(self, tell)
+        self.rollback = Rollback(tell)
 
     def run_epoch(self, on_step: Callable[[TrainStep], None], checkpoints: Checkpoints) -> None:
         """What is left of the current epoch."""
         per_epoch = len(self.batches)
         total = self.config.epochs * per_epoch
         rising = self.config.rising_epochs * per_epoch
-        self.rollback.keep()
+        self.rollback.keep(self)
         for batch in self.batches.epoch(self.epoch, self.step):
             done = self.epoch * per_epoch + self.step
             rate = cosine(done, total, self.config.learning_rate, rising)
@@ -256,7 +256,7 @@ class _Training:
             ):
                 raise self._diverged()
             if kept and self.step < per_epoch:
-                self.rollback.keep()
+                self.rollback.keep(self)
             on_step(TrainStep(done + 1, total, self.mean.loss, self.mean.accuracy))
             if self.step < per_epoch:
                 checkpoints.step(self.state)
@@ -272,11 +272,11 @@ class _Training:
             Diverged: it was three times already, or other processes wait within their step.
         """
         if isinstance(error, Diverged):
-            self.rollback.back(error)
+            self.rollback.back(self, error)
         elif distributed.world() > 1:
             raise self._diverged() from error
         else:
-            self.rollback.back(self._diverged())
+            self.rollback.back(self, self._diverged())
 
     def _diverged(self) -> Diverged:
         per_epoch = len(self.batches)

@@ -32,13 +32,13 @@ class Rollback:
     """The last good state of a run, and how often the run went back to one.
 
     A step shows what the steps before it did to the weights: so a good state is not that of the
-    step before, but one that was kept some steps ago, when every number was finite.
+    step before, but one that was kept some steps ago, when every number was finite. The run is not
+    held: in a circle it would outlive its end, and the process group of its gradients with it.
     """
 
-    def __init__(self, run: Restorable, tell: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, tell: Callable[[str], None] = lambda _: None) -> None:
         """`tell` hears of every return."""
         self.times = 0
-        self._run = run
         self._tell = tell
         self._good: State | None = None
 
@@ -47,12 +47,12 @@ class Rollback:
         """Factor of the learning rate: half of it for every return."""
         return 0.5**self.times
 
-    def keep(self) -> None:
-        """Remember where the run is now; every number of it is finite."""
-        self._good = deepcopy(self._run.state())
+    def keep(self, run: Restorable) -> None:
+        """Remember where a run is now; every number of it is finite."""
+        self._good = deepcopy(run.state())
 
-    def back(self, error: NotFinite) -> None:
-        """Return to the last good step, in all processes together.
+    def back(self, run: Restorable, error: NotFinite) -> None:
+        """Take a run back to its last good step, in all processes together.
 
         Raises:
             NotFinite: the run went back three times already.
@@ -63,7 +63,7 @@ class Rollback:
                 "learning rate each time)"
             ) from error
         times = self.times + 1
-        self._run.load_state(self._good)
+        run.load_state(self._good)
         self.times = times
         self._tell(
             f"Warning: {error}; back at the last good step, with 1/{2**times} of the recipe's "
