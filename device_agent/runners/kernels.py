@@ -44,8 +44,10 @@ _KERNELS: dict[LayerKind, tuple[re.Pattern[str], ...]] = {
     "pad": (re.compile(r"Pad|PAD"),),
     "convert": (re.compile(r"Convert|QUANTIZE"),),
 }
-#: what moves values, and belongs to the layer before it
-_MOVES = re.compile(r"Reshape|Copy|Transpose|RESHAPE")
+#: kinds whose kernels XNNPACK may run as one: in int8 it looks a function of one value up
+_AS_ONE: dict[LayerKind, re.Pattern[str]] = {"hard_sigmoid": re.compile(r"Unary")}
+#: what moves values or cuts them off, and belongs to the layer before it
+_TRAILS = re.compile(r"Reshape|Copy|Transpose|RESHAPE|Clamp")
 
 
 def operators_of_kernels(operators: Sequence[Operator], kinds: Sequence[str]) -> tuple[int, ...]:
@@ -68,22 +70,29 @@ def operators_of_kernels(operators: Sequence[Operator], kinds: Sequence[str]) ->
     found: list[int] = []
     done = 0
     for kind in kinds:
-        if _MOVES.search(kind):
-            found.append(expected[max(0, done - 1)][0])
-            continue
-        if done == len(expected):
-            raise _too(kinds, len(expected), "more")
-        index, layer, pattern = expected[done]
-        if not pattern.search(kind):
+        taken = _taken(kind, expected[done][1:]) if done < len(expected) else 0
+        if not taken and not _TRAILS.search(kind):
+            if done == len(expected):
+                raise _too(kinds, len(expected), "more")
+            index, layer, _ = expected[done]
             raise ProfileMismatch(
                 f"the profile shows a kernel {kind!r} where layer {layer.name} of "
                 f"{operators[index].key} ran; measure this target with the method `isolated`"
             )
-        found.append(index)
-        done += 1
+        done += taken
+        found.append(expected[max(0, done - 1)][0])
     if done < len(expected):
         raise _too(kinds, len(expected), "fewer")
     return tuple(found)
+
+
+def _taken(kind: str, following: tuple[Layer, re.Pattern[str]]) -> int:
+    """How many of the kernels that are expected next a kernel is: none, one, or a whole layer."""
+    layer, pattern = following
+    if pattern.search(kind):
+        return 1
+    whole = layer.kind in _AS_ONE and pattern is _patterns(layer)[0]
+    return len(_patterns(layer)) if whole and _AS_ONE[layer.kind].search(kind) else 0
 
 
 def _patterns(layer: Layer) -> tuple[re.Pattern[str], ...]:

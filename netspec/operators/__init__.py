@@ -20,33 +20,46 @@ from netspec.operators.base import (
     named_layers,
     require_residual_shapes,
 )
+from netspec.operators.bottleneck import Bottleneck
 from netspec.operators.classifier import Classifier
+from netspec.operators.conv import Conv
 from netspec.operators.convert import Convert
+from netspec.operators.fused import FusedBottleneck
 from netspec.operators.head import HeadConv
 from netspec.operators.keys import operator_from_key
 from netspec.operators.mbconv import MBConv
+from netspec.operators.pool import GlobalPool, Pool
 from netspec.operators.registered import registered_operators
+from netspec.operators.residual_pair import ResidualPair
 from netspec.operators.stem import StemConv
 from netspec.operators.union import OPERATOR, Operator
+from netspec.operators.universal import UniversalBottleneck
 
 __all__ = [
     "OPERATOR",
     "PRECISIONS",
     "Activation",
+    "Bottleneck",
     "Channels",
     "Classifier",
+    "Conv",
     "Convert",
+    "FusedBottleneck",
+    "GlobalPool",
     "HeadConv",
     "Kernel",
     "MBConv",
     "Operator",
     "OperatorBase",
     "Place",
+    "Pool",
     "Precision",
+    "ResidualPair",
     "Side",
     "StemConv",
     "Stride",
     "StridedOperator",
+    "UniversalBottleneck",
     "content_hash",
     "named_layers",
     "operator_from_key",

@@ -12,15 +12,34 @@ from importlib.metadata import entry_points
 
 from netspec.errors import InvalidSpec
 from netspec.operators.base import OperatorBase
+from netspec.operators.bottleneck import Bottleneck
 from netspec.operators.classifier import Classifier
+from netspec.operators.conv import Conv
 from netspec.operators.convert import Convert
+from netspec.operators.fused import FusedBottleneck
 from netspec.operators.head import HeadConv
 from netspec.operators.mbconv import MBConv
+from netspec.operators.pool import GlobalPool, Pool
+from netspec.operators.residual_pair import ResidualPair
 from netspec.operators.stem import StemConv
+from netspec.operators.universal import UniversalBottleneck
 
 GROUP = "netspec.operators"
 
-_OWN: tuple[type[OperatorBase], ...] = (StemConv, MBConv, HeadConv, Classifier, Convert)
+_OWN: tuple[type[OperatorBase], ...] = (
+    StemConv,
+    MBConv,
+    HeadConv,
+    Classifier,
+    Convert,
+    Bottleneck,
+    FusedBottleneck,
+    UniversalBottleneck,
+    Conv,
+    ResidualPair,
+    Pool,
+    GlobalPool,
+)
 
 
 def registered_operators() -> tuple[type[OperatorBase], ...]:

@@ -34,7 +34,8 @@ def align(candidates: Sequence[OperatorModule]) -> None:
     nothing behind the block can learn before all its candidates have come to agree. Over ten
     blocks and some hundred steps that is the difference between chance and half the images right.
 
-    Candidates of different layers cannot be one function; those of the same ones are aligned.
+    Candidates of different layers cannot be one function; those of the same ones are aligned,
+    where the smallest fits into them.
     """
     forms: dict[tuple[object, ...], list[list[Tensor]]] = {}
     for candidate in candidates:
@@ -43,8 +44,9 @@ def align(candidates: Sequence[OperatorModule]) -> None:
     for alike in forms.values():
         smallest = min(alike, key=lambda weights: sum(weight.numel() for weight in weights))
         for weights in alike:
-            if weights is not smallest:
-                for weight, core in zip(weights, smallest, strict=True):
+            pairs = list(zip(smallest, weights, strict=True))
+            if weights is not smallest and all(_fits(core, weight) for core, weight in pairs):
+                for core, weight in pairs:
                     _embed(core, weight)
 
 
@@ -52,6 +54,10 @@ def _kernels(candidate: OperatorModule) -> list[Tensor]:
     """The weights of its convolutions, [O, I, k, k] each."""
     modules = (candidate.chain[layer.name] for layer in candidate.graph)
     return [module.weight for module in modules if isinstance(module, ConvLayer | BiasedConv)]
+
+
+def _fits(core: Tensor, weight: Tensor) -> bool:
+    return all(one <= other for one, other in zip(core.shape, weight.shape, strict=True))
 
 
 def _embed(core: Tensor, weight: Tensor) -> None:

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 from device_agent.errors import ProfileMismatch
 from device_agent.runners.kernels import operators_of_kernels, summed
 from netspec.networks import mobilenet_v2
-from netspec.operators import Classifier, Convert, HeadConv, MBConv, Operator, StemConv
+from netspec.operators import (
+    Bottleneck,
+    Classifier,
+    Convert,
+    HeadConv,
+    MBConv,
+    Operator,
+    ResidualPair,
+    StemConv,
+)
 
 IGEMM = "Delegate/Convolution (NHWC, F32) IGEMM"
 DWCONV = "Delegate/Convolution (NHWC, F32) DWConv"
@@ -41,6 +50,20 @@ def test_kernels_of_the_interpreter_itself_have_the_schemas_names() -> None:
 def test_what_only_moves_values_counts_with_the_layer_before_it() -> None:
     kinds = (RESHAPE, *KINDS[:3], "Delegate/Copy (NC, X32)", *KINDS[3:])
     assert operators_of_kernels(OPERATORS, kinds) == (0, 0, 1, 1, 1, *OWNERS[3:])
+
+
+SQUEEZED = Bottleneck(input_size=9, in_channels=8, out_channels=8, middle=8, squeeze=4)
+PAIR = ResidualPair(input_size=9, in_channels=8, out_channels=8, middle=12)
+CLAMP, MULTIPLY = "Delegate/Clamp (NC)", "Delegate/Multiply (ND)"
+SWISH, LOOKED_UP = "Delegate/HardSwish (NC)", "Delegate/Invalid Unary Op"
+
+
+@pytest.mark.parametrize("gate", [(ADD, CLAMP, MULTIPLY), (LOOKED_UP,)], ids=["float32", "int8"])
+def test_a_layer_may_be_several_kernels(gate: tuple[str, ...]) -> None:
+    squeezed = (DWCONV, SWISH, MEAN, GEMM, GEMM, *gate, MULTIPLY, GEMM)
+    kinds = (*squeezed, IGEMM, IGEMM, ADD, CLAMP)
+    owners = operators_of_kernels((SQUEEZED, PAIR), kinds)
+    assert owners == (*[0] * len(squeezed), *[1] * 4)
 
 
 @pytest.mark.parametrize(

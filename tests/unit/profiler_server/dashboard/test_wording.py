@@ -29,6 +29,14 @@ def test_keys_are_put_into_words_and_other_names_stay() -> None:
     key = "mbconv-in:56x56x24-out:28x28x40-kernel:5-expand:6-stride:2-residual:0-act:relu6-int8"
     assert wording.subject_title(key) == "MBConv 56²×24 → 28²×40, kernel 5, expand 6, stride 2"
     assert wording.subject_title("classifier-in:7x7x8-out:1x1x2-int8") == "Classifier 7²×8 → 1²×2"
+    key = (
+        "bottleneck-in:28x28x40-out:28x28x40-kernel:5-middle:120-squeeze:32-gate:hard_sigmoid"
+        "-stride:1-residual:0-act:hard_swish-int8"
+    )
+    assert wording.subject_title(key) == (
+        "Bottleneck 28²×40 → 28²×40, kernel 5, middle 120, squeeze 32, gate hard_sigmoid, "
+        "no residual, hard swish"
+    )
     assert wording.subject_title("my network") == "my network"
 
 

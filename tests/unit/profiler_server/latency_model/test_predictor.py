@@ -3,7 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netspec.operators import Classifier, Convert, HeadConv, MBConv, Operator, StemConv
+from netspec.operators import (
+    Bottleneck,
+    Classifier,
+    Convert,
+    HeadConv,
+    MBConv,
+    Operator,
+    StemConv,
+)
 from profiler_server.latency_model.design import Priced
 from profiler_server.latency_model.features import (
     COLUMNS,
@@ -18,6 +26,7 @@ from profiler_server.latency_model.predictor import (
     OperatorModel,
     TooFewEntries,
 )
+from tests.unit.netspec.operators.examples import EXAMPLES
 from tests.unit.profiler_server.latency_model.machine import SPACE, latency_ms, measured
 
 BLOCK = MBConv(
@@ -46,6 +55,15 @@ def test_work_by_hand() -> None:
     assert (convert.macs, convert.weights, convert.activations) == (0, 0, 96)
 
 
+def test_work_of_a_squeezed_block_by_hand() -> None:
+    block = work(Bottleneck(input_size=4, in_channels=4, out_channels=6, middle=8, squeeze=2))
+    assert block.pointwise_macs == 16 * 32 + 8 * 2 + 2 * 8 + 16 * 48
+    assert block.depthwise_macs == 16 * 72
+    assert block.weights == 32 + 72 + 16 + 16 + 48
+    convolutions = 16 * (4 + 8) + 16 * (8 + 8) + (8 + 2) + (2 + 8) + 16 * (8 + 6)
+    assert block.activations == convolutions + 16 * 8 + 8
+
+
 def test_without_expansion_there_is_one_pointwise_convolution() -> None:
     narrow = work(MBConv(input_size=8, in_channels=4, out_channels=6, expand=1, stride=2))
     assert narrow.pointwise_macs == 16 * 24
@@ -54,7 +72,8 @@ def test_without_expansion_there_is_one_pointwise_convolution() -> None:
 
 
 def test_every_column_is_named_and_finite() -> None:
-    operators = [*SPACE.operators(), Convert(input_size=4, in_channels=3, out_channels=3)]
+    convert = Convert(input_size=4, in_channels=3, out_channels=3)
+    operators = [*SPACE.operators(), *EXAMPLES.values(), convert]
     rows = features(operators)
     assert rows.shape == (len(operators), len(COLUMNS))
     assert np.isfinite(rows).all()

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from netspec.operators import Classifier, Convert, HeadConv, MBConv, Operator, StemConv
 from netspec.spaces import Space
 from profiler_server.subjects.shapes import DIGITS, STRIDE_AT, Shape, texts
+from tests.unit.netspec.operators.examples import EXAMPLES
 
 BLOCK = MBConv(
     input_size=56, in_channels=24, out_channels=40, kernel=5, expand=6, stride=2, precision="int8"
@@ -75,6 +76,16 @@ def test_texts_come_back_and_lie_in_their_ranges(operator: Operator) -> None:
             assert inside == (blocks == is_block)
     other = texts(operator.precision, blocks=is_block, input_size=1 + operator.input_size % 4096)
     assert not any(first <= shape.text < end for first, end in other)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_operators_of_any_kind_have_a_place_among_the_others(name: str) -> None:
+    operator = EXAMPLES[name]
+    shape = Shape.of(operator)
+    assert Shape.parse(shape.text) == shape
+    assert shape.stride == getattr(operator, "stride", 1)
+    ranges = texts("float32", blocks=isinstance(operator, MBConv))
+    assert any(first <= shape.text < end for first, end in ranges)
 
 
 @pytest.mark.parametrize("size", [224, 192, 97])

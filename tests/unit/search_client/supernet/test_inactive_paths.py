@@ -9,6 +9,7 @@ from search_client.networks.layers import ConvLayer, OperatorModule, channels_la
 from search_client.supernet import block_input, inactive_paths
 from search_client.supernet.block_input import BlockInput, moments
 from search_client.supernet.supernet import Supernet, frozen_statistics
+from tests.unit.netspec.operators.examples import EXAMPLES
 from tests.unit.search_client.tiny import tiny_space
 
 
@@ -61,6 +62,20 @@ def test_a_gain_of_any_sign_normalises_alike(gain: float) -> None:
         norm.bias.normal_(std=2.0)
         (got,) = inactive_paths.outputs([module], BlockInput(x))
         assert torch.allclose(got, module(x), atol=2e-4)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_any_operator_gives_what_its_module_gives(name: str) -> None:
+    torch.manual_seed(0)
+    modules = [OperatorModule(EXAMPLES[name]).train() for _ in range(2)]
+    x = channels_last(torch.randn(4, 8, 9, 9) + 1)
+    with torch.no_grad():
+        for module in modules:
+            for parameter in module.parameters():
+                parameter.add_(0.1 * torch.randn(parameter.shape))
+        got = list(inactive_paths.outputs(modules, BlockInput(x)))
+        for output, module in zip(got, modules, strict=True):
+            assert torch.allclose(output, module(x), atol=2e-4)
 
 
 def test_comparing_leaves_no_graph_and_no_trace() -> None:

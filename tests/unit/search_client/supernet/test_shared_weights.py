@@ -6,11 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netspec.errors import UnknownLayer
 from netspec.spaces import Space, Stage
-from search_client.networks.layers import ConvLayer, FloatNetwork
-from search_client.supernet.shared_weights import SlicedOperator
+from search_client.networks.layers import ConvLayer, FloatNetwork, OperatorModule
+from search_client.supernet.shared_weights import LargestOperator, SlicedOperator
 from search_client.supernet.subnetwork import recalibrate, subnetwork
 from search_client.supernet.variants import Family, Weights
+from tests.unit.netspec.operators.examples import EXAMPLES
 from tests.unit.search_client.tiny import tiny_space
 
 SPACE = Space(
@@ -41,6 +43,24 @@ def _normalising_by_the_batch(model: FloatNetwork) -> FloatNetwork:
             child.track_running_stats = False
             child.running_mean = child.running_var = None
     return model
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_slice_computes_what_an_operator_with_its_weights_does(name: str) -> None:
+    torch.manual_seed(0)
+    operator = EXAMPLES[name]
+    if any(layer.groups > 1 for layer in operator.layers):
+        with pytest.raises(UnknownLayer, match="weights knows no layers of the kind 'conv in"):
+            LargestOperator([operator])
+        return
+    largest = LargestOperator([operator, operator])
+    with torch.no_grad():
+        for parameter in largest.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    sliced, module = SlicedOperator(operator, largest), OperatorModule(operator).train()
+    sliced.copy_to(module)
+    x = torch.randn(4, 8, 9, 9)
+    assert torch.allclose(sliced(x), module(x), atol=1e-5)
 
 
 @given(seed=st.integers(0, 1000), variant=st.integers(0, 3), data=st.data())

@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch import nn
 
+from netspec.operators import Bottleneck
 from netspec.spaces import Space
-from search_client.networks.layers import FloatNetwork
-from search_client.supernet.supernet import Supernet, frozen_statistics
+from search_client.networks.layers import FloatNetwork, OperatorModule
+from search_client.supernet.supernet import Supernet, align, frozen_statistics
 from tests.unit.search_client.tiny import tiny_space
 
 ZERO = 6
@@ -126,3 +127,23 @@ def test_candidates_begin_as_one_function_but_can_part(expands: tuple[int, ...])
     added = largest.get_parameter("project.weight").grad
     assert added is not None
     assert (added[:, -1] != 0).any()
+
+
+def test_candidates_of_the_same_layers_begin_as_one_function_whatever_they_are() -> None:
+    torch.manual_seed(0)
+    shape = {"input_size": 8, "in_channels": 8, "out_channels": 12, "activation": "relu"}
+    candidates = [
+        OperatorModule(Bottleneck.model_validate({**shape, **fields}))
+        for fields in (
+            {"kernel": 3, "middle": 16, "squeeze": 4},
+            {"kernel": 7, "middle": 24, "squeeze": 8},
+            {"kernel": 3, "middle": 16},
+        )
+    ]
+    before = [parameter.clone() for parameter in candidates[2].parameters()]
+    align(candidates)
+    x = torch.randn(4, 8, 8, 8)
+    small, large, other = (candidate.train()(x) for candidate in candidates)
+    assert torch.allclose(small, large, atol=1e-4)
+    assert not torch.allclose(small, other, atol=1e-2)
+    assert all(map(torch.equal, before, candidates[2].parameters()))
