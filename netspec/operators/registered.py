@@ -46,12 +46,19 @@ def registered_operators() -> tuple[type[OperatorBase], ...]:
     """The classes of all kinds, the project's own first.
 
     Raises:
-        InvalidSpec: an entry point names no operator, or a kind that there is already.
+        InvalidSpec: an entry point cannot be loaded, or names no operator, or a kind that there
+            is already.
     """
     kinds = {operator.kind_name(): operator for operator in _OWN}
     for entry in entry_points(group=GROUP):
-        operator = entry.load()
         where = f"the entry point {entry.name} = {entry.value} of the group {GROUP}"
+        try:
+            operator = entry.load()
+        except (ImportError, AttributeError) as error:
+            raise InvalidSpec(
+                f"{where} cannot be loaded: {error}; install its package again, or remove it, and "
+                "import `netspec.operators` before the package itself"
+            ) from error
         if not (isinstance(operator, type) and issubclass(operator, OperatorBase)):
             raise InvalidSpec(f"{where} is no operator; expected a class of OperatorBase")
         known = kinds.setdefault(operator.kind_name(), operator)

@@ -52,6 +52,13 @@ def test_what_cannot_be_registered_is_refused_by_its_entry_point(
     assert "odd = my_package:Odd" in str(caught.value)
 
 
+def test_an_entry_point_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = (EntryPoint("lost", "no_such_package:Lost", registered.GROUP),)
+    monkeypatch.setattr(registered, "entry_points", lambda group: found * (group != ""))
+    with pytest.raises(InvalidSpec, match=r"no_such_package:Lost of the group .* loaded: No"):
+        registered_operators()
+
+
 def test_a_field_outside_the_key_is_refused_when_the_class_is_made() -> None:
     with pytest.raises(TypeError, match=r"\['taps'\], but key_fields names \['kernel'\]"):
 
