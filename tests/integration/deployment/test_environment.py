@@ -23,6 +23,20 @@ NO_REGISTRY = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0"}
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A project with one tiny package an extra, each in two versions, and the real script."""
+    return project(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, with what a demo needs; tests change it, the last one moves it."""
+    checkout = project(tmp_path_factory.mktemp("installed"))
+    assert environment(checkout, "demo").returncode == 0
+    assert packages(checkout) == DEMO
+    return checkout
+
+
+def project(tmp_path: Path) -> Path:
+    """Make the project in a folder."""
     folder = tmp_path / "project"
     (folder / "scripts").mkdir(parents=True)
     shutil.copy(ROOT / "scripts" / "environment", folder / "scripts")
@@ -90,10 +104,9 @@ def refusal(ended: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_a_demo_installs_neither_tools_nor_documentation_and_the_rest_is_added(
-    checkout: Path,
+    installed: Path,
 ) -> None:
-    assert environment(checkout, "demo").returncode == 0
-    assert packages(checkout) == DEMO
+    checkout = installed
     python = (checkout / ".venv" / "pyvenv.cfg").stat().st_mtime_ns
 
     ended = environment(checkout)
@@ -111,15 +124,23 @@ def test_a_demo_installs_neither_tools_nor_documentation_and_the_rest_is_added(
     assert packages(checkout) == {name: "1" if name == "whole" else "2" for name in ALL}
 
 
-def test_an_environment_that_was_moved_is_made_anew(checkout: Path) -> None:
-    assert environment(checkout, "demo").returncode == 0
-    moved = checkout.rename(checkout.with_name("moved"))
+def test_a_registry_that_does_not_answer(installed: Path) -> None:
+    # What is installed is not what is wanted any more.
+    pin(installed, "3")
+    line = refusal(environment(installed, "demo", **NO_REGISTRY))
+    assert "the package registry does not answer; look at the network, or at pip's set" in line
+    assert not (installed / ".venv" / "installed").exists()
+
+
+def test_an_environment_that_was_moved_is_made_anew(installed: Path) -> None:
+    pin(installed, "1")
+    moved = installed.rename(installed.with_name("moved"))
     assert environment(moved, "demo").returncode == 0
     ended = subprocess.run(
         [moved / ".venv/bin/pip", "--version"], capture_output=True, text=True, check=False
     )
     assert str(moved) in ended.stdout
-    assert packages(moved) == DEMO
+    assert packages(moved).items() >= DEMO.items()
 
 
 def test_a_python_that_is_too_old(checkout: Path, tmp_path: Path) -> None:
@@ -129,12 +150,6 @@ def test_a_python_that_is_too_old(checkout: Path, tmp_path: Path) -> None:
     line = refusal(environment(checkout, "demo", PYTHON=str(old)))
     assert f"{old} is not Python 3.11 or later; install one, or name one: PYTHON=" in line
     assert not (checkout / ".venv").exists()
-
-
-def test_a_registry_that_does_not_answer(checkout: Path) -> None:
-    line = refusal(environment(checkout, "demo", **NO_REGISTRY))
-    assert "the package registry does not answer; look at the network, or at pip's set" in line
-    assert not (checkout / ".venv" / "installed").exists()
 
 
 def test_a_disk_that_is_full(checkout: Path) -> None:
