@@ -12,6 +12,7 @@ from netspec.errors import UserError
 from netspec.layers import Float32Array
 from netspec.quantization import INT8_MIN, Affine
 from search_client.data.batches import CHANNEL_MEAN, CHANNEL_STD
+from search_client.deployment.native_messages import without_info
 from search_client.quantization.pixels import PIXEL_MAX
 
 Pixels = npt.NDArray[np.uint8]
@@ -40,13 +41,14 @@ class TFLiteClassifier:
         self, model: bytes, kernels: Kernels = "xnnpack", *, keep_layers: bool = False
     ) -> None:
         try:
-            self._interpreter = Interpreter(
-                model_content=model,
-                num_threads=1,
-                experimental_op_resolver_type=RESOLVERS[kernels],
-                experimental_preserve_all_tensors=keep_layers,
-            )
-            self._interpreter.allocate_tensors()
+            with without_info():
+                self._interpreter = Interpreter(
+                    model_content=model,
+                    num_threads=1,
+                    experimental_op_resolver_type=RESOLVERS[kernels],
+                    experimental_preserve_all_tensors=keep_layers,
+                )
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise NoClassifier(
                 f"LiteRT cannot load the model: {error}; expected a .tflite file"

@@ -1,7 +1,12 @@
 """Files run by LiteRT against the networks in torch that they came from, on every kernel set."""
 
+import os
+import pty
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -176,3 +181,39 @@ def test_what_is_no_classifier_of_images_is_refused() -> None:
     block = NETWORK.operators[1:2]
     with pytest.raises(NoClassifier, match=r"takes a tensor of shape \[1, 8, 8, 8\]"):
         TFLiteClassifier(encode(block))
+
+
+UNDER_A_BAR = """
+import sys
+from pathlib import Path
+from search_client.deployment.litert import TFLiteClassifier
+from search_client.progress import Stages
+
+with Stages().bar("images") as advance:
+    advance(0, 2)
+    TFLiteClassifier(Path(sys.argv[1]).read_bytes())
+    advance(2, 2)
+"""
+
+
+def test_a_bar_on_a_terminal_is_not_torn(float_network: FloatNetwork, tmp_path: Path) -> None:
+    # LiteRT says once a process that it made a delegate: this one may have heard it.
+    file = tmp_path / "model.tflite"
+    file.write_bytes(encode(NETWORK.operators, Parameters(folded_parameters(float_network), {})))
+    terminal, its_side = pty.openpty()
+    command = [sys.executable, "-c", UNDER_A_BAR, str(file)]
+    with subprocess.Popen(command, stdout=its_side, stderr=its_side) as process:
+        os.close(its_side)
+        shown = b"".join(_until_hung_up(terminal)).decode()
+    os.close(terminal)
+    assert process.returncode == 0, shown
+    assert "2/2" in shown
+    assert "INFO" not in shown
+
+
+def _until_hung_up(terminal: int) -> Iterator[bytes]:
+    while True:
+        try:
+            yield os.read(terminal, 1 << 16)
+        except OSError:  # Linux's end of a terminal
+            return
