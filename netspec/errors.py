@@ -6,6 +6,7 @@ UserError                   something the person at the terminal can put right
 ├── EncodingError           a network that cannot be written as a `.tflite` file
 ├── UnknownLayer            a kind of layer that a part of the program does not know
 ├── Interrupted             a command that was asked to end, and kept what it had
+├── UnknownId               no target, job, device or token has such an id, or several do
 ├── MissingEntries          a table that lacks operators it was asked for
 ├── ProfilerUnreachable     nobody answers at the profiler's URL
 └── ProfilerRefused         the profiler answered with a problem (RFC 9457)
@@ -54,6 +55,10 @@ class UnknownLayer(UserError):
             f"{part} knows no layers of the kind {kind!r}, which {name} is; build the operator "
             "from the kinds in `netspec.layers`, or teach it this one"
         )
+
+
+class UnknownId(UserError):
+    """No target, job, device or token has an id that begins so, or several have."""
 
 
 class MissingEntries(UserError):

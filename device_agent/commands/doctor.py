@@ -21,6 +21,7 @@ from device_agent.processes.lock import device_lock, file_name, phone_lock
 from device_agent.transports.base import Transport, Way
 from netspec.console.command import AsJson, print_json
 from netspec.console.connection import data_dir
+from netspec.console.units import latency_text
 
 EXAMPLES = """Examples:
 
@@ -37,7 +38,10 @@ _AGAIN_AFTER_S = 0.5
 
 def doctor(
     serial: Annotated[
-        str, typer.Argument(help="The phone: what `devices` lists it as, or HOST:PORT.")
+        str,
+        typer.Argument(
+            help="The phone: what `devices` lists it as, the beginning of that, or HOST:PORT."
+        ),
     ],
     way: Annotated[Way | None, typer.Option(help="How to reach it.", show_default=False)] = None,
     runner: Annotated[
@@ -56,12 +60,14 @@ def doctor(
     """
     # The commands that have nothing to do with phones start faster without.
     from device_agent.phones.connect import way_to  # noqa: PLC0415
+    from device_agent.phones.discovery import whole_serial  # noqa: PLC0415
     from device_agent.transports import transport_to  # noqa: PLC0415
 
     def program(abis: tuple[str, ...]) -> Program:
         return store(lock).fetched(abis) if runner is None else read_program(runner)
 
     folder = data_dir()
+    serial = whole_serial(serial, way)
     console = Console(soft_wrap=True, highlight=False)
     done: list[Check] = []
     with (
@@ -110,7 +116,7 @@ def _reached(transport: Transport, wait_s: float) -> tuple[Check, str]:
             return Check("reachable", "bad", str(error), advice), ""
         else:
             took_ms = (time.perf_counter() - started) * 1000
-            found = f"through {transport.way}, {took_ms:.0f} ms a call"
+            found = f"through {transport.way}, {latency_text(took_ms)} a call"
             return Check("reachable", "ok", found), own_number(number)
 
 

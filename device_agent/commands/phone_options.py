@@ -19,6 +19,18 @@ from netspec.protocol import Delegate, MeasurementProtocol
 ALL = "all"
 
 
+def whole_serials(phones: Sequence[str], way: Way | None) -> list[str]:
+    """The phones that were named, those plugged in by the whole of their serial numbers.
+
+    Raises:
+        UnknownId: the serial numbers of several phones begin as one was named.
+    """
+    # Only those who have phones need what reaches them.
+    from device_agent.phones.discovery import whole_serial  # noqa: PLC0415
+
+    return [one if one == ALL else whole_serial(one, way) for one in phones]
+
+
 @dataclass(frozen=True)
 class PhoneOptions:
     """What was given on the command line."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from device_agent.commands.phone_options import PhoneOptions
+from device_agent.commands.phone_options import PhoneOptions, whole_serials
 from device_agent.commands.protocol_options import ProtocolFile, ProtocolOptions, Runs, WarmupMs
 from device_agent.commands.runner import Lock
 from device_agent.errors import NoSuchDevice
@@ -66,8 +66,8 @@ def run(
     phone: Annotated[
         list[str] | None,
         typer.Option(
-            help="Measure on this phone, not on this machine: a serial number, HOST:PORT, or "
-            "`all`; may be repeated.",
+            help="Measure on this phone, not on this machine: its serial number or the beginning "
+            "of it, HOST:PORT, or `all`; may be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -124,8 +124,9 @@ def run(
             with device_lock(chosen.folder, device.serial):
                 measure(chosen, device)
         else:
+            phones = whole_serials(phone, way)
             options = PhoneOptions(
-                phone, way, runner, runner_version, library or (), lock, delegate, threads
+                phones, way, runner, runner_version, library or (), lock, delegate, threads
             )
             _measure_phones(chosen, options, asked)
 

@@ -17,6 +17,7 @@ from device_agent.transports import transport_to
 from device_agent.transports.adb_server import server_address, server_phones, server_runs
 from device_agent.transports.base import PhoneRoute, Transport, Way
 from device_agent.transports.usb import NO_PERMISSION, usb_phones
+from netspec.console.short_ids import the_only
 
 #: phones asked at the same time
 _AT_ONCE = 8
@@ -90,6 +91,21 @@ def discover(addresses: Sequence[str], folder: Path) -> Discovery:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         described = list(pool.map(_with_properties, phones, transports))
     return Discovery(tuple(listed_once(described)), tuple(notes))
+
+
+def whole_serial(beginning: str, way: Way | None) -> str:
+    """The serial of the only phone plugged in whose serial begins so; where none does, the text.
+
+    A phone may be named before it is plugged in, or by its address.
+
+    Raises:
+        UnknownId: several begin so.
+    """
+    seen = {phone.serial for phone in _plugged_in([]) if way in (None, phone.way)}
+    if ":" in beginning or not any(serial.startswith(beginning) for serial in seen):
+        return beginning
+    listing = "device-agent devices"
+    return the_only("phone", sorted(seen), beginning, listing, names=lambda serial: [serial])
 
 
 class PluggedPhones:

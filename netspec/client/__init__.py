@@ -23,12 +23,11 @@ from netspec.client.errors import (
     NoSnapshot,
     NoTable,
     Offline,
-    UnknownId,
-    UnknownTarget,
 )
 from netspec.client.latency_table import LatencyTable
 from netspec.client.model_latency import KernelShare, ModelLatency
 from netspec.client.snapshot_cache import SnapshotCache
+from netspec.errors import UnknownId
 
 __all__ = [
     "AsyncProfilerClient",
@@ -45,5 +44,4 @@ __all__ = [
     "ProfilerClient",
     "SnapshotCache",
     "UnknownId",
-    "UnknownTarget",
 ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from netspec.client.errors import NoTable, UnknownTarget
+from netspec.client.errors import NoTable
 from netspec.client.job_calls import JobCalls
 from netspec.client.latency_table import LatencyTable
-from netspec.client.short_ids import the_only
-from netspec.errors import ProfilerRefused
+from netspec.console.short_ids import the_only
+from netspec.errors import ProfilerRefused, UnknownId
 from netspec.networks import Network
 from netspec.operators import Operator
 from netspec.wire import (
@@ -44,42 +44,46 @@ class Calls(JobCalls):
         """The target whose id begins with `name`; None: the only one there is.
 
         Raises:
-            UnknownTarget: none or several fit; the message lists what exists.
+            UnknownId: none or several fit; the message lists what exists.
         """
         targets = await self.targets()
-        fitting = [t for t in targets if name is None or t.id.startswith(name)]
-        if len(fitting) == 1:
-            return fitting[0]
-        listed = "; ".join(f"{t.id} ({t.identity.label})" for t in targets)
         if not targets:
-            raise UnknownTarget(
+            raise UnknownId(
                 f"the profiler at {self._http.url} has no targets yet; start `device-agent run` "
                 "on the machine with the devices"
             )
-        if name is None:
-            raise UnknownTarget(f"the profiler has several targets; choose by --target: {listed}")
-        if fitting:
-            listed = "; ".join(f"{t.id} ({t.identity.label})" for t in fitting)
-            raise UnknownTarget(
-                f"{len(fitting)} targets begin with {name!r}: {listed}; type more of the id"
+        if name is not None:
+            return the_only(
+                "target",
+                targets,
+                name,
+                "search-client targets",
+                names=lambda target: [target.id],
+                label=lambda target: target.identity.label,
             )
-        raise UnknownTarget(f"no target begins with {name!r}; the profiler has: {listed}")
+        if len(targets) > 1:
+            listed = "; ".join(f"{t.id} ({t.identity.label})" for t in targets)
+            raise UnknownId(f"the profiler has several targets; choose by --target: {listed}")
+        return targets[0]
 
     async def devices(self) -> list[Device]:
         """Every device that the profiler knows, by agent and serial."""
         return await self._all(Device, "/v1/devices")
 
     async def find_device(self, beginning: str) -> Device:
-        """The device whose id begins so, with or without `device_`, or whose serial it is.
+        """The device whose id begins so, with or without `device_`, or whose serial does.
 
         Raises:
             UnknownId: none or several fit.
         """
-        devices = await self.devices()
-        same = [device for device in devices if device.serial == beginning]
-        if len(same) == 1:
-            return same[0]
-        return the_only("device", devices, beginning, "search-client devices list")
+        return the_only(
+            "device",
+            await self.devices(),
+            beginning,
+            "search-client devices list",
+            names=lambda device: [device.id, device.serial],
+            label=lambda device: f"{device.serial} of {device.agent}",
+        )
 
     async def release(self, device_id: str) -> Device:
         """Ends a device's quarantine, and its rest; needs an administrator's token."""
@@ -132,7 +136,7 @@ class Calls(JobCalls):
         """The newest table of the target whose id begins with `name`; None: of the only one.
 
         Raises:
-            UnknownTarget: none or several fit.
+            UnknownId: none or several fit.
             NoTable: none was published.
         """
         found = await self.target(name)

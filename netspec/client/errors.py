@@ -2,8 +2,6 @@
 
 UserError
 ├── JobFailed       a job ended without measuring everything
-├── UnknownTarget   the profiler has no such target, or several
-├── UnknownId       the profiler has no such job or device, or several
 ├── NoTable         no table of a target was published
 ├── NoCalibration   a table cannot predict whole networks in a precision
 ├── NoSnapshot      a file is no saved snapshot
@@ -19,14 +17,6 @@ from netspec.errors import UserError
 
 class JobFailed(UserError):
     """A job ended without measuring everything."""
-
-
-class UnknownTarget(UserError):
-    """The profiler has no such target, or several that fit."""
-
-
-class UnknownId(UserError):
-    """The profiler has no such job or device, or several that fit."""
 
 
 class NoTable(UserError):

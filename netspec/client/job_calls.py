@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 from urllib.parse import urlencode
 from uuid import uuid4
 
 from pydantic import TypeAdapter
 
-from netspec.client.errors import JobFailed
+from netspec.client.errors import JobFailed, NoAgent
 from netspec.client.http import IDEMPOTENCY_KEY, Exchange
-from netspec.client.short_ids import is_whole, the_only
 from netspec.client.snapshot_cache import SnapshotCache
+from netspec.console.short_ids import is_whole, the_only
 from netspec.errors import DevicesDisagree, ProfilerRefused
 from netspec.wire import Entry, Job, JobRequest, ModelSubject
 
@@ -67,7 +67,14 @@ class JobCalls:
         """
         if is_whole(beginning):
             return await self.job(beginning)
-        return the_only("job", await self.jobs(), beginning, "search-client jobs list")
+        return the_only(
+            "job",
+            await self.jobs(),
+            beginning,
+            "search-client jobs list",
+            names=lambda job: [job.id],
+            label=lambda job: job.name,
+        )
 
     async def cancel(self, job_id: str) -> Job:
         """Cancels a job; visits already made stay."""
@@ -79,8 +86,18 @@ class JobCalls:
         answer = await self._http.ask("POST", f"/v1/jobs/{job_id}:retry")
         return Job.model_validate_json(answer.content)
 
-    async def wait(self, job: Job, on_progress: Callable[[Job], None] = lambda _: None) -> Job:
+    async def wait(
+        self,
+        job: Job,
+        on_progress: Callable[[Job], None] = lambda _: None,
+        worth_it: Callable[[Job], Awaitable[None]] | None = None,
+    ) -> Job:
         """The job once it is done, polled; on Ctrl-C, or a cancelled await, it is cancelled.
+
+        Args:
+            job: to wait for.
+            on_progress: called with the job as it goes on.
+            worth_it: awaited at each look; `NoAgent` ends the wait, and the job.
 
         Raises:
             JobFailed: tasks were given up, or somebody cancelled the job.
@@ -91,7 +108,9 @@ class JobCalls:
                 self._on_poll()
                 job = await self.job(job.id)
                 on_progress(job)
-        except (KeyboardInterrupt, asyncio.CancelledError):
+                if worth_it is not None:
+                    await worth_it(job)
+        except (KeyboardInterrupt, asyncio.CancelledError, NoAgent):
             await self._cancel_unless_finished(job.id)
             raise
         if job.state != "done":

@@ -88,18 +88,22 @@ def list_tokens(
 
 @app.command()
 def revoke(
-    token_id: Annotated[str, typer.Argument(help="From `profiler-server token list`.")],
+    token: Annotated[
+        str,
+        typer.Argument(help="The token's id, or its beginning.", metavar="ID"),
+    ],
     database_url: DatabaseUrl = None,
 ) -> None:
     """Revokes a token; running servers stop taking it within 5 seconds.
 
-    Example: profiler-server token revoke token_5f0c9a1b2c3d4e5f
+    Example: profiler-server token revoke 5f0c
     """
     from profiler_server.auth import service  # noqa: PLC0415
 
     with open_database(database_url) as (database, _), database.write() as session:
-        service.revoke(session, token_id)
-    typer.echo(f"{token_id} is revoked")
+        revoked = service.revoke(session, token)
+        said = f"{revoked.id} ({revoked.name}) is revoked"
+    typer.echo(said)
 
 
 def _plain(row: TokenRow) -> dict[str, str | list[str] | None]:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
+from netspec.console.short_ids import the_only
 from netspec.errors import UserError
 from profiler_server.auth import repository, tokens
 from profiler_server.auth.rows import LONGEST_NAME, TokenRow
@@ -68,18 +69,24 @@ def create(
     return token
 
 
-def revoke(session: Session, token_id: str) -> None:
-    """Revokes a token.
+def revoke(session: Session, beginning: str) -> TokenRow:
+    """Revokes the only token whose id begins so; one that was revoked before is none.
 
     Raises:
-        UserError: there is no such token, or it was revoked before.
+        UnknownId: none or several fit; the message lists the candidates.
     """
+    row = the_only(
+        "valid token",
+        [row for row in repository.everything(session) if row.revoked_at is None],
+        beginning,
+        "profiler-server token list",
+        names=lambda row: [row.id],
+        label=lambda row: row.name,
+    )
     now = database_now(session)
-    if not repository.revoke(session, token_id, now):
-        raise UserError(
-            f"no token {token_id!r} that could be revoked; `profiler-server token list` shows all"
-        )
-    events.append(session, now, EventKind.TOKEN_REVOKED, token_id=token_id)
+    if repository.revoke(session, row.id, now):
+        events.append(session, now, EventKind.TOKEN_REVOKED, token_id=row.id)
+    return row
 
 
 class TokenChecker:

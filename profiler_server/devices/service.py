@@ -9,6 +9,7 @@ from datetime import datetime
 from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
+from netspec.console.short_ids import the_only
 from netspec.protocol import TargetIdentity
 from netspec.wire import (
     Device,
@@ -192,16 +193,16 @@ def find_target(session: Session, beginning: str) -> str:
     """Return the id of the only target whose id begins so; commands take what people type.
 
     Raises:
-        Problem: `unknown-target`, naming the candidates, or what targets there are.
+        UnknownId: none or several fit; the message lists the candidates.
     """
-    fitting = [row for row in repository.targets(session) if row.id.startswith(beginning)]
-    if len(fitting) > 1:
-        shown = "; ".join(f"{row.id} ({_identity(row).label})" for row in fitting[:_SHOWN_TARGETS])
-        raise Problem(
-            "unknown-target",
-            f"{len(fitting)} targets begin with {beginning!r}: {shown}; type more of the id",
-        )
-    return fitting[0].id if fitting else require_target(session, beginning).id
+    return the_only(
+        "target",
+        repository.targets(session),
+        beginning,
+        "search-client targets",
+        names=lambda row: [row.id],
+        label=lambda row: _identity(row).label,
+    ).id
 
 
 def require_target(session: Session, target_id: str) -> TargetRow:

@@ -100,9 +100,16 @@ def test_tokens_are_made_listed_and_revoked() -> None:
     (row,) = [line for line in listed.splitlines() if "farm" in line]
     assert len(re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d", row)) == 2, "times are not cut off"
     token_id = row.split()[0]
-    assert "revoked" in run("token", "revoke", token_id)
-    with pytest.raises(UserError, match="token list"):
+    other = run("token", "create", "--name", "lab", "--scope", "agent")
+    with pytest.raises(
+        UserError, match=rf"2 valid tokens begin with 'token_': {token_id} \(farm\)"
+    ):
+        run("token", "revoke", "token_")
+    beginning = token_id.removeprefix("token_")[:12]
+    assert run("token", "revoke", beginning) == f"{token_id} (farm) is revoked\n"
+    with pytest.raises(UserError, match=r"no valid token begins with .*\(lab\).*token list"):
         run("token", "revoke", token_id)
+    assert other.strip() not in run("token", "list")
 
 
 def test_a_token_is_saved_on_request() -> None:
@@ -255,7 +262,7 @@ def test_the_beginning_of_a_targets_id_will_do(api: Api, settings: Settings) -> 
     assert said == f"{target_id} was never another target with entries\n"
     with pytest.raises(UserError, match=f"no operator of target {target_id} has an entry"):
         run("export", target_id[:5], "--format", "proxylessnas", *url)
-    with pytest.raises(UserError, match=f"no target 'zzz'; there are: {target_id}"):
+    with pytest.raises(UserError, match=f"no target begins with 'zzz'; there are: {target_id}"):
         run("transfer", "offers", "zzz", *url)
     other = api.register(farm.registration("S2", "Pixel 2"))
     assert other.id != device.id

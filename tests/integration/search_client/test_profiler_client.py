@@ -17,7 +17,7 @@ from netspec.client import (
     NoTable,
     ProfilerClient,
     SnapshotCache,
-    UnknownTarget,
+    UnknownId,
     job_calls,
 )
 from netspec.console.connection import TOKEN_VARIABLE
@@ -106,7 +106,7 @@ def test_the_target_is_the_only_one_or_chosen_by_the_beginning_of_its_id(tmp_pat
     with Server(tmp_path / "data") as started:
         running = _started(started)
         with running.client() as client:
-            with pytest.raises(UnknownTarget, match=r"no targets yet; start `device-agent run`"):
+            with pytest.raises(UnknownId, match=r"no targets yet; start `device-agent run`"):
                 client.target(None)
             with running.agent("Pixel 1"):
                 first = farm.identity("Pixel 1").id
@@ -121,7 +121,7 @@ def test_the_target_is_the_only_one_or_chosen_by_the_beginning_of_its_id(tmp_pat
                     ("", "2 targets begin"),
                     ("nexus", "no target begins with 'nexus'"),
                 ]:
-                    with pytest.raises(UnknownTarget, match=says) as raised:
+                    with pytest.raises(UnknownId, match=says) as raised:
                         client.target(wished)
                     assert f"{first} (Pixel 1" in str(raised.value)
                     assert f"{second} (Pixel 2" in str(raised.value)

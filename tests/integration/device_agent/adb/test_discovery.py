@@ -12,11 +12,12 @@ from device_agent.cli import app
 from device_agent.commands import devices
 from device_agent.errors import AdbMissing, NoSuchDevice, RuntimeMissing, Unauthorised
 from device_agent.phones import discovery
-from device_agent.phones.discovery import ListedPhone, PluggedPhones, discover
+from device_agent.phones.discovery import ListedPhone, PluggedPhones, discover, whole_serial
 from device_agent.transports import transport_to
 from device_agent.transports.adb_server import PORT_VARIABLE
 from device_agent.transports.base import PhoneRoute
 from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
+from netspec.errors import UnknownId
 from tests.integration.device_agent.adb.conftest import impatient
 from tests.phones.adbd import AdbdPhone
 from tests.phones.fake_phone import FakePhone
@@ -118,6 +119,23 @@ def test_usable_phones_are_taken_and_the_others_trouble_said_once(
     assert "no phone to measure on" in "".join(capsys.readouterr())
     states["B"] = "device"
     assert [phone.serial for phone in look()] == ["A", "B"]
+
+
+def test_the_beginning_of_a_serial_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = [("R58M1", "device"), ("R58M12", "offline"), ("R60", "device")]
+    monkeypatch.setattr(discovery, "server_runs", lambda: True)
+    monkeypatch.setattr(discovery, "server_phones", lambda _: listed)
+    for given in ("R6", "R60"):
+        assert whole_serial(given, None) == "R60"
+    assert whole_serial("R58M1", None) == "R58M1"
+    for as_given in ("R7", "10.0.0.1:5555"):
+        assert whole_serial(as_given, None) == as_given
+    assert whole_serial("R6", "usb") == "R6"
+    monkeypatch.setenv(TOKEN_VARIABLE, "token")
+    for command in (["doctor", "R58"], ["run", "--phone", "R58"]):
+        said = CliRunner().invoke(app, command).exception
+        assert isinstance(said, UnknownId)
+        assert str(said) == "2 phones begin with 'R58': R58M1, R58M12; type more of the id"
 
 
 def test_until_idle_without_phones_is_an_error_that_says_where_to_look(
