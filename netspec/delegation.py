@@ -10,6 +10,8 @@ from typing import Any, Literal, Protocol
 
 #: `full`: one delegate kernel runs everything, `partial`: kernels run some, `none`: none run
 Delegation = Literal["full", "partial", "none"]
+#: what LiteRT calls a delegate's kernel among the nodes of a graph
+_KERNEL = "DELEGATE"
 
 
 class Interpreter(Protocol):
@@ -29,7 +31,7 @@ def delegation(interpreter: Interpreter) -> Delegation:
     reads nothing that another node produces.
     """
     nodes = interpreter._get_ops_details()  # noqa: SLF001 (the only place that tells)
-    kernels = [node for node in nodes if node["op_name"] == "DELEGATE"]
+    kernels = [node for node in nodes if node["op_name"] == _KERNEL]
     if not kernels:
         return "none"
     inputs, outputs = set(kernels[0]["inputs"]), set(kernels[0]["outputs"])
@@ -37,3 +39,21 @@ def delegation(interpreter: Interpreter) -> Delegation:
     wanted = {detail["index"] for detail in interpreter.get_output_details()}
     whole = len(kernels) == 1 and wanted <= outputs and inputs.isdisjoint(produced)
     return "full" if whole else "partial"
+
+
+def undelegated(interpreter: Interpreter) -> tuple[str, ...]:
+    """Kinds of the operators that no delegate runs, as the file names them, each once, in order."""
+    nodes = interpreter._get_ops_details()  # noqa: SLF001 (the only place that tells)
+    layers = [node for node in nodes if node["op_name"] != _KERNEL]
+    maker = {tensor: index for index, node in enumerate(layers) for tensor in node["outputs"]}
+    taken: set[int] = set()
+    for kernel in (node for node in nodes if node["op_name"] == _KERNEL):
+        # What a kernel runs lies between what it reads and what it gives.
+        inputs, waiting = set(kernel["inputs"]), list(kernel["outputs"])
+        while waiting:
+            index = maker.get(waiting.pop())
+            if index is not None and index not in taken:
+                taken.add(index)
+                waiting += [tensor for tensor in layers[index]["inputs"] if tensor not in inputs]
+    left = (node["op_name"] for index, node in enumerate(layers) if index not in taken)
+    return tuple(dict.fromkeys(left))

@@ -20,7 +20,7 @@ from numpy.random import default_rng
 from device_agent.runners.profiled_runs import profile_runs
 from device_agent.runners.runtime import interpreter_class
 from device_agent.runners.visit_order import VisitOrder
-from netspec.delegation import delegation
+from netspec.delegation import delegation, undelegated
 
 #: loaded once, here: a child finds it in its memory
 Interpreter = interpreter_class()
@@ -59,10 +59,11 @@ def make_visit(order: VisitOrder, loaded: Callable[[], object]) -> dict[str, Any
     first = time.perf_counter_ns()
     taken = delegation(interpreter)
     if taken != "full":
+        left = ", ".join(undelegated(interpreter)) or "the way between its parts"
         return {
             "error": "DelegateRefused",
-            "message": f"XNNPACK took {_PARTS[taken]} of the graph, expected all of it; change the "
-            "operators that it does not support, or their types",
+            "message": f"XNNPACK took {_PARTS[taken]} of the graph, expected all of it; it left "
+            f"{left} to other kernels: change these operators, or their types",
         }
     gc.disable()
     warmup, _ = _timed(interpreter, order.warmup_ms, _MIN_WARMUP_RUNS, order.max_runs)

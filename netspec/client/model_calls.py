@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,6 +26,11 @@ from netspec.wire import (
 ROUNDS = 20
 #: an agent that has not spoken for so long is not waited for; as on the server
 _LATELY = timedelta(minutes=10)
+#: one that falls silent while it is waited for counts as gone after so long (s): the server notes
+#: to the minute when an agent speaks
+SILENT_S = 180.0
+#: how often (s) to look who still speaks
+LOOK_EVERY_S = 15.0
 
 
 class ModelCalls(Calls):
@@ -50,8 +56,9 @@ class ModelCalls(Calls):
 
         Raises:
             InvalidModel: there is no such file, or it is no `.tflite` file.
-            UnknownTarget: none or several fit.
-            NoAgent: no agent serves the target, and not all was measured before.
+            UnknownId: none or several fit.
+            NoAgent: no agent serves the target, or none does any more, and not all was measured
+                before.
             JobFailed: the model could not be measured; the message has the reason.
             DevicesDisagree: about the model's latency.
         """
@@ -59,19 +66,42 @@ class ModelCalls(Calls):
         content = read_model(file)
         chosen = await self.target(target)
         model = await self.upload_model(content, file.name)
-        devices = [one for one in await self.devices() if chosen.id in one.target_ids]
+        devices = await self._devices_of(chosen)
         job = await self.create_job(_request(model, chosen, devices, rounds))
         on_progress(job)
         if job.tasks and not any(_serves(device, job) for device in devices):
             await self._cancel_unless_finished(job.id)
             raise NoAgent(_no_agent(chosen, devices))
         if job.tasks:
-            await self.wait(job, on_progress)
+            await self.wait(job, on_progress, self._while_agents_speak(chosen))
         entry = (await self.entry(chosen.id, model.sha256)).entry
         if entry.held_back:
             raise DevicesDisagree(chosen.id, [model.name])
         visits = await self.visits(chosen.id, model.sha256)
         return model_latency(model.name, chosen, entry, visits, reused=not job.tasks)
+
+    async def _devices_of(self, target: Target) -> list[Device]:
+        return [one for one in await self.devices() if target.id in one.target_ids]
+
+    def _while_agents_speak(self, target: Target) -> Callable[[Job], Awaitable[None]]:
+        """What raises `NoAgent` once no device of a target may work, or none is heard of."""
+        signs: object = None
+        spoke = looked = time.monotonic()
+
+        async def look(job: Job) -> None:
+            nonlocal signs, spoke, looked
+            now = time.monotonic()
+            if now - looked < LOOK_EVERY_S:
+                return
+            looked = now
+            devices = await self._devices_of(target)
+            latest = job.visits_done, job.tasks_failed, [device.last_seen for device in devices]
+            if latest != signs:
+                signs, spoke = latest, now
+            if now - spoke >= SILENT_S or all(one.quarantine is not None for one in devices):
+                raise NoAgent(_no_agent(target, devices))
+
+        return look
 
 
 def read_model(path: Path) -> bytes:

@@ -19,7 +19,8 @@ from netspec.client import (
     JobFailed,
     NoAgent,
     ProfilerClient,
-    UnknownTarget,
+    UnknownId,
+    model_calls,
 )
 from netspec.console.tokens import server_tokens
 from netspec.wire import Job
@@ -55,7 +56,7 @@ def token_of(farm: Farm) -> str:
 
 
 def test_a_profiler_without_targets_says_what_to_start(farm: Farm, tmp_path: Path) -> None:
-    with client(farm) as asked, pytest.raises(UnknownTarget, match="start `device-agent run`"):
+    with client(farm) as asked, pytest.raises(UnknownId, match="start `device-agent run`"):
         asked.measure(block_file(tmp_path))
 
 
@@ -164,6 +165,31 @@ def test_what_is_no_model_is_never_sent(
     asked = ProfilerClient("http://127.0.0.1:9", "token")
     with asked, pytest.raises(InvalidModel, match=message):
         asked.measure(file)
+
+
+def test_an_agent_that_dies_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_calls, "LOOK_EVERY_S", 0.0)
+    farm = Farm(tmp_path / "data")
+    try:
+        farm.start_server()
+        farm.run_agent()
+        agent = farm.start_agent()
+
+        def kill(job: Job) -> None:
+            if job.visits_done:
+                agent.kill()
+                monkeypatch.setattr(model_calls, "SILENT_S", 0.0)
+
+        with client(farm) as asked:
+            with pytest.raises(NoAgent, match=r"was last seen .*; start `device-agent run` on "):
+                asked.measure(block_file(tmp_path, size=32), rounds=1_000, on_progress=kill)
+            (job,) = asked.jobs()
+        assert job.state == "cancelled"
+        assert 0 < job.visits_done < job.visits
+    finally:
+        farm.close()
 
 
 def test_a_target_that_no_agent_serves_is_not_waited_for(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from netspec.delegation import undelegated
 from netspec.tflite import Delegation, delegation
 
 
@@ -24,19 +25,21 @@ CONV, ADD = ("CONV_2D", [0, 1], [2]), ("ADD", [2, 0], [9])
 
 
 @pytest.mark.parametrize(
-    ("nodes", "expected"),
+    ("nodes", "expected", "left"),
     [
-        ([CONV, ADD], "none"),
-        ([CONV, ADD, ("DELEGATE", [0, 1], [9])], "full"),
+        ([CONV, ADD], "none", ["CONV_2D", "ADD"]),
+        ([CONV, ADD, ("DELEGATE", [0, 1], [9])], "full", []),
         # The first layer, then the last one, runs outside.
-        ([CONV, ADD, ("DELEGATE", [2, 0], [9])], "partial"),
-        ([CONV, ADD, ("DELEGATE", [0, 1], [2])], "partial"),
-        ([CONV, ADD, ("DELEGATE", [0, 1], [2]), ("DELEGATE", [2, 0], [9])], "partial"),
+        ([CONV, ADD, ("DELEGATE", [2, 0], [9])], "partial", ["CONV_2D"]),
+        ([CONV, ADD, ("DELEGATE", [0, 1], [2])], "partial", ["ADD"]),
+        ([CONV, ADD, ("DELEGATE", [0, 1], [2]), ("DELEGATE", [2, 0], [9])], "partial", []),
         # A second kernel runs something beside the output.
-        ([CONV, ADD, ("DELEGATE", [0, 1], [9]), ("DELEGATE", [0], [5])], "partial"),
+        ([CONV, ADD, ("DELEGATE", [0, 1], [9]), ("DELEGATE", [0], [5])], "partial", []),
     ],
 )
 def test_one_kernel_must_run_everything(
-    nodes: list[tuple[str, list[int], list[int]]], expected: Delegation
+    nodes: list[tuple[str, list[int], list[int]]], expected: Delegation, left: list[str]
 ) -> None:
-    assert delegation(FakeInterpreter(*nodes)) == expected
+    interpreter = FakeInterpreter(*nodes)
+    assert delegation(interpreter) == expected
+    assert list(undelegated(interpreter)) == left
