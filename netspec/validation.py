@@ -11,6 +11,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from netspec.suggestions import did_you_mean
 
 _QUOTED = re.compile(r"'([^']*)'")
+#: how pydantic begins what it expects of an `Input`, a `String`, a `List`
+_SHOULD = re.compile(r"^\w+ should (?:be |have )?")
+#: by the kind of error, where pydantic speaks of its parser
+_EXPECTED = {
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type"), "a number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "true or false"),
+}
 #: characters of a wrong value that a message repeats
 _LONGEST_VALUE = 40
 
@@ -39,14 +47,19 @@ def described(problem: Mapping[str, Any], model: type[BaseModel] | None = None) 
 
 
 def _what(problem: Mapping[str, Any], model: type[BaseModel] | None) -> str:
+    return _misspelt(problem, model) or _wording(problem)
+
+
+def _misspelt(problem: Mapping[str, Any], model: type[BaseModel] | None) -> str:
+    """What is wrong with a name, and which may be meant; empty where no name is wrong."""
     context = problem.get("ctx", {})
     match problem["type"]:
-        case "missing":
-            return "is missing"
         case "extra_forbidden":
-            *tables, name = map(str, problem["loc"])
+            # A list's items are one like another.
+            *tables, name = (str(part) for part in problem["loc"] if not isinstance(part, int))
             names = set(_names(model, tables)) if model else set()
-            return "there is no such value" + (f"; {did_you_mean(name, names)}" if names else "")
+            meant = f"; {did_you_mean(_clipped(name), names)}" if names else ""
+            return f"there is no such value{meant}"
         case "union_tag_not_found":
             return f"{_unquoted(context['discriminator'])} is missing"
         case "union_tag_invalid":
@@ -56,7 +69,7 @@ def _what(problem: Mapping[str, Any], model: type[BaseModel] | None) -> str:
         case "literal_error" | "enum" if isinstance(problem.get("input"), str):
             expected, value = _QUOTED.findall(context["expected"]), _clipped(problem["input"])
             return f"is {value!r}; {did_you_mean(value, expected)}"
-    return _wording(problem)
+    return ""
 
 
 def _unquoted(name: str) -> str:
@@ -64,12 +77,32 @@ def _unquoted(name: str) -> str:
 
 
 def _wording(problem: Mapping[str, Any]) -> str:
+    context = problem.get("ctx", {})
+    match problem["type"]:
+        case "missing":
+            return "is missing"
+        case "json_invalid":
+            return f"is no JSON: {context['error']}"
+        case "too_short":
+            return f"expected at least {_items(context['min_length'])}{_got(problem)}"
+        case "too_long":
+            return f"expected at most {_items(context['max_length'])}{_got(problem)}"
+        case kind if kind in _EXPECTED:
+            return f"expected {_EXPECTED[kind]}{_got(problem)}"
     # What our own checks say is a sentence already.
-    what = str(problem["msg"]).removeprefix("Value error, ")
-    if not what.startswith("Input should "):
-        return what
-    got = f", got {_clipped(repr(problem['input']))}" if "input" in problem else ""
-    return f"{what.replace('Input should be', 'expected', 1)}{got}"
+    what, of_pydantic = _SHOULD.subn("expected ", str(problem["msg"]).removeprefix("Value error, "))
+    return f"{what}{_got(problem)}" if of_pydantic else what
+
+
+def _items(count: int) -> str:
+    return "1 item" if count == 1 else f"{count} items"
+
+
+def _got(problem: Mapping[str, Any]) -> str:
+    """What was given, in so far as the problem says it: its number where it is one of items."""
+    if (count := problem.get("ctx", {}).get("actual_length")) is not None:
+        return f", got {count}"
+    return f", got {_clipped(repr(problem['input']))}" if "input" in problem else ""
 
 
 def _clipped(text: str) -> str:
@@ -86,7 +119,8 @@ def _names(model: type[BaseModel], tables: Sequence[str]) -> Iterator[str]:
         return
     models = _models_in(model.model_fields[table].annotation)
     if deeper and len(models) > 1:
-        models = [one for one in models if deeper[0] == one.model_fields["kind"].default]
+        kinds = {one: one.model_fields.get("kind") for one in models}
+        models = [one for one, kind in kinds.items() if kind and kind.default == deeper[0]]
         deeper = deeper[1:]
     for inner in models:
         yield from _names(inner, deeper)

@@ -81,4 +81,6 @@ def read_protocol(path: Path) -> MeasurementProtocol:
     except OSError as error:
         raise UserError(f"the protocol {path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        raise UserError(f"{path} is no measurement protocol: {first_problem(error)}") from error
+        raise UserError(
+            f"{path} is no measurement protocol: {first_problem(error, MeasurementProtocol)}"
+        ) from error

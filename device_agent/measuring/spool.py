@@ -14,7 +14,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from device_agent.errors import SpoolUnusable
-from device_agent.text import one_line
+from netspec.validation import first_problem
 from netspec.wire import Visit
 
 _SCHEMA = """
@@ -122,7 +122,7 @@ class Spool:
                 try:
                     found.append(Visit.model_validate_json(body))
                 except ValidationError as error:
-                    why = f"this version of the agent cannot read it: {one_line(error)}"
+                    why = f"this version of the agent cannot read it: {first_problem(error)}"
                     self.set_aside(UUID(visit_id), why)
             if found:
                 return found

@@ -18,7 +18,7 @@ from device_agent.measuring.spool import Spool
 from device_agent.runners.base import Measured
 from device_agent.text import one_line
 from netspec.protocol import MeasurementProtocol
-from netspec.validation import FrozenModel
+from netspec.validation import FrozenModel, first_problem
 from netspec.wire import Visit
 
 _MAX_REASON = 500
@@ -92,7 +92,7 @@ def _read(text: str) -> VisitLabel | None:
     try:
         return VisitLabel.model_validate_json(text) if text else None
     except ValidationError as error:
-        _log.warning("a visit of another version of the agent is dropped", why=one_line(error))
+        _log.warning("a visit of another version of the agent is dropped", why=first_problem(error))
         return None
 
 

@@ -26,7 +26,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def of_form(request: Request, error: RequestValidationError) -> Response:
         status, title = KINDS["invalid-request"]
-        detail = describe(error)
+        detail = describe(error, request)
         body = ProblemBody(
             type="/problems/invalid-request", title=title, status=status, detail=detail
         )

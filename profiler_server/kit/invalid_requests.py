@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 
 from netspec.validation import described
 
 #: what pydantic calls a body that is no JSON, and a list without enough items
 _NO_JSON, _TOO_SHORT = "json_invalid", "too_short"
 _SHOWN_ERRORS = 20
+#: where fields of the body are said to be
+_BODY = "body"
 
 
-def describe(error: RequestValidationError) -> str:
-    """What is wrong with a request, field by field."""
+def describe(error: RequestValidationError, request: Request) -> str:
+    """What is wrong with a request, field by field; what was misspelt with what may be meant."""
     errors = _without_echoes(error.errors())
-    lines = [_described(one) for one in errors[:_SHOWN_ERRORS]]
+    message = _message_of(request)
+    lines = [_described(one, message) for one in errors[:_SHOWN_ERRORS]]
     if len(errors) > _SHOWN_ERRORS:
         lines.append(f"and {len(errors) - _SHOWN_ERRORS} more")
     return "; ".join(lines)
@@ -29,7 +34,18 @@ def _without_echoes(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, An
     return [error for error in errors if error["type"] != _TOO_SHORT or error["loc"] not in above]
 
 
-def _described(problem: Mapping[str, Any]) -> str:
+def _described(problem: Mapping[str, Any], message: type[BaseModel] | None) -> str:
     if problem["type"] == _NO_JSON:
         return f"body: no JSON in UTF-8: {problem['ctx']['error']}"
+    where, *inside = problem["loc"] or ("",)
+    if where == _BODY and message is not None:
+        of_message = described({**problem, "loc": inside}, message)
+        return f"{_BODY}.{of_message}" if inside else f"{_BODY}: {of_message}"
     return described(problem)
+
+
+def _message_of(request: Request) -> type[BaseModel] | None:
+    """The message that an endpoint takes as its body; None: it takes none, or a form."""
+    field = getattr(request.scope.get("route"), "body_field", None)
+    message = None if field is None else field.field_info.annotation
+    return message if isinstance(message, type) and issubclass(message, BaseModel) else None

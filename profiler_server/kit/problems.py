@@ -132,7 +132,7 @@ class _Handlers:
         return self._of_kind(request, "invalid-request", str(error))
 
     async def of_validation(self, request: Request, error: RequestValidationError) -> Response:
-        return self._of_kind(request, "invalid-request", describe(error))
+        return self._of_kind(request, "invalid-request", describe(error, request))
 
     async def of_framework(self, request: Request, error: HTTPException) -> Response:
         headers, detail = dict(error.headers or {}), str(error.detail)

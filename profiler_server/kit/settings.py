@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, ValidationError
 
-from netspec.console.connection import data_dir
+from netspec.console.connection import CONSOLE_VARIABLES, data_dir
 from netspec.errors import UserError
-from netspec.validation import FrozenModel
+from netspec.suggestions import did_you_mean
+from netspec.validation import FrozenModel, described
 
 _PREFIX = "PROFILER_"
+#: ratio of `difflib` from which a variable counts as a misspelt setting
+_NEARLY = 0.9
 
 
 class Settings(FrozenModel):
@@ -47,9 +51,10 @@ class Settings(FrozenModel):
             database_url: wins over the environment; by default an SQLite file in `data_dir()`.
 
         Raises:
-            UserError: a variable holds what its field does not allow, or leases would expire before
-                they are renewed.
+            UserError: a variable holds what its field does not allow, is misspelt, or leases would
+                expire before they are renewed.
         """
+        _refuse_misspelt({_PREFIX + name.upper() for name in cls.model_fields})
         folder = data_dir()
         values: dict[str, str | Path] = {
             "database_url": f"sqlite:///{folder / 'profiler.db'}",
@@ -65,7 +70,7 @@ class Settings(FrozenModel):
         except ValidationError as error:
             first = error.errors()[0]
             name = _PREFIX + str(first["loc"][0]).upper()
-            raise UserError(f"{name} is {first['input']!r}: {first['msg']}") from error
+            raise UserError(f"{name}: {described({**first, 'loc': ()})}") from error
         if settings.renew_every_s >= settings.lease_ttl_s:
             raise UserError(
                 f"PROFILER_RENEW_EVERY_S is {settings.renew_every_s:g}, expected less than "
@@ -73,3 +78,17 @@ class Settings(FrozenModel):
                 "may get lost"
             )
         return settings
+
+
+def _refuse_misspelt(settings: set[str]) -> None:
+    """Say it of a variable that is nearly a setting: a setting that has no effect is missed late.
+
+    Others with this prefix are none of the server's business: a deployment has its own.
+
+    Raises:
+        UserError: there is such a variable.
+    """
+    known = {*settings, *CONSOLE_VARIABLES}
+    for name in sorted(name for name in os.environ if name.startswith(_PREFIX)):
+        if name not in known and difflib.get_close_matches(name, settings, n=1, cutoff=_NEARLY):
+            raise UserError(f"there is no setting {name}; {did_you_mean(name, settings)}")

@@ -82,4 +82,4 @@ def _network(path: Path) -> Network:
     except OSError as error:
         raise UserError(f"there is no network {path}; run `search-client derive` first") from error
     except ValidationError as error:
-        raise UserError(f"{path} is no network: {first_problem(error)}") from error
+        raise UserError(f"{path} is no network: {first_problem(error, Network)}") from error

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from netspec.errors import UserError
 from netspec.networks import Network
+from netspec.validation import first_problem
 from search_client.data.batches import CHANNEL_MEAN, CHANNEL_STD
 from search_client.data.folders import P
 from search_client.networks.classes import classifier_of
@@ -199,9 +200,13 @@ def read_trained_network(path: Path) -> TrainedNetwork:
     try:
         return _from(state)
     except (KeyError, ValidationError, RuntimeError) as error:
+        why = (
+            first_problem(error)
+            if isinstance(error, ValidationError)
+            else f"{type(error).__name__}: {error}"
+        )
         raise NoTrainedNetwork(
-            f"{path} holds no whole trained network ({type(error).__name__}: {error}); write it "
-            "again"
+            f"{path} holds no whole trained network ({why}); write it again"
         ) from error
 
 

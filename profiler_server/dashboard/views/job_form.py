@@ -66,7 +66,7 @@ def request_of(fields: Mapping[str, Any]) -> JobRequest:
     try:
         return JobRequest.model_validate(request)
     except ValidationError as error:
-        raise BadForm(first_problem(error)) from error
+        raise BadForm(first_problem(error, JobRequest)) from error
 
 
 def _where(target_id: str, labels: str) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def identity(format_name: FormatName, content: bytes, facts: Mapping[str, Any]) 
     try:
         return TargetIdentity.model_validate({**facts, **hashes})
     except ValidationError as error:
-        raise UserError(f"this is no target: {first_problem(error)}") from error
+        raise UserError(f"this is no target: {first_problem(error, TargetIdentity)}") from error
 
 
 def store(session: Session, target: TargetIdentity, table: ReadTable) -> None:

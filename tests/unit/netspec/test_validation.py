@@ -24,7 +24,9 @@ class Linear(BaseModel):
 class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid")
     loss: Annotated[Target | Linear, Field(discriminator="kind")] = Target()
-    losses: list[Target] = []
+    losses: Annotated[list[Target], Field(max_length=3)] = []
+    names: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] = ["one"]
+    augment: bool = True
     mode: Literal["full", "two"] = "full"
     epochs: int | None = None
 
@@ -55,7 +57,7 @@ def test_where_and_what(blocks: Any, said: str) -> None:
         ({"epoch": 3}, "epoch: there is no such value; did you mean 'epochs'?"),
         (
             {"colour": 3},
-            "colour: there is no such value; expected one of: epochs, loss, losses, mode",
+            "colour: there is no such value; expected one of: augment, epochs, loss, losses",
         ),
         (
             {"loss": {"kind": "target", "wait": 1}},
@@ -65,17 +67,27 @@ def test_where_and_what(blocks: Any, said: str) -> None:
             {"loss": {"kind": "linear", "wait": 1}},
             "loss.linear.wait: there is no such value; expected one of: kind, strength",
         ),
+        (
+            {"losses": [{"wait": 1}]},
+            "losses.0.wait: there is no such value; did you mean 'weight'?",
+        ),
         ({"loss": {"kind": "linea"}}, "loss: there is no kind 'linea'; did you mean 'linear'?"),
         ({"loss": {"weight": 1}}, "loss: kind is missing"),
         ({"mode": "ful"}, "mode: is 'ful'; did you mean 'full'?"),
-        ({"epochs": "x" * 99}, "epochs: expected a valid integer, unable to parse string"),
+        ({"epochs": "x" * 99}, "epochs: expected a whole number, got 'xxx"),
+        ({"epochs": 1.5}, "epochs: expected a whole number, got 1.5"),
+        ({"loss": {"kind": "target", "weight": "1,5"}}, "loss.target.weight: expected a number"),
+        ({"losses": [{}] * 4}, "losses: expected at most 3 items, got 4"),
+        ({"names": []}, "names: expected at least 1 item, got 0"),
+        ({"names": [""]}, "names.0: expected at least 1 character, got ''"),
+        ({"augment": "ja"}, "augment: expected true or false, got 'ja'"),
     ],
 )
 def test_misspelt_names_are_answered_with_the_likeliest(values: Any, said: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Recipe.model_validate(values)
     assert first_problem(caught.value, Recipe).startswith(said)
-    assert "Input should" not in first_problem(caught.value, Recipe)
+    assert " should " not in first_problem(caught.value, Recipe)
     assert len(first_problem(caught.value)) < 150
 
 

@@ -79,7 +79,7 @@ def test_an_empty_recipe_has_every_default(tmp_path: Path) -> None:
             "batch_size = 0\n[profiling]\nround = 1",
             ["batch_size: expected greater", "profiling.round: there is no such value; did you "],
         ),
-        ("[space]\ninput_size = 'big'", ["space.input_size: expected a valid integer"]),
+        ("[space]\ninput_size = 'big'", ["space.input_size: expected a whole number"]),
         ("[search]\nlatency_loss = { kind = 'mul' }", ["search.latency_loss", "'mul'"]),
         ("batch_size = ", ["is no TOML", "Invalid value"]),
     ],
@@ -162,7 +162,7 @@ def test_values_are_overridden_by_dotted_names(tmp_path: Path) -> None:
     ("override", "says"),
     [
         ("search.epochs=3", r"search\.epochs: there is no such value"),
-        ("search.joint_epochs=many", r"search\.joint_epochs: expected a valid integer"),
+        ("search.joint_epochs=many", r"search\.joint_epochs: expected a whole number"),
         ("search", "expected a name and a value"),
         ("seed.more=3", "seed is a value and has no more"),
     ],

@@ -201,7 +201,7 @@ def _read(
         try:
             record = record_type.model_validate(value)
         except ValidationError as error:
-            malformed.append(f"{key} ({first_problem(error)})")
+            malformed.append(f"{key} ({first_problem(error, record_type)})")
             continue
         try:
             operator = operator_of(LayerKey.of(key))

@@ -32,8 +32,21 @@ def test_the_environment_sets_and_the_option_wins(monkeypatch: pytest.MonkeyPatc
 
 def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROFILER_LEASE_TTL_S", "soon")
-    with pytest.raises(UserError, match="PROFILER_LEASE_TTL_S is 'soon'"):
+    with pytest.raises(UserError, match=r"^PROFILER_LEASE_TTL_S: expected a number, got 'soon'$"):
         Settings.from_environment()
+
+
+@pytest.mark.parametrize("name", ["PROFILER_FRESHDAYS", "PROFILER_LEASE_TTL"])
+def test_a_misspelt_variable_is_told(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(UserError, match=f"no setting {name}; did you mean 'PROFILER_"):
+        Settings.from_environment()
+
+
+def test_variables_of_a_deployment_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PROFILER_PORT", "PROFILER_DB_PASSWORD", "PROFILER_CACHE_DIR"):
+        monkeypatch.setenv(name, "1")
+    assert Settings.from_environment().fresh_days == 30
 
 
 def test_a_lease_that_would_end_before_its_renewal_is_refused(
