@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netspec.client import LatencyTable, ProfilerClient
-from netspec.operators import PRECISIONS, Operator
+from netspec.operators import PRECISIONS
 from netspec.wire import Entry, Target
 from search_client.data.folders import LabelledImages
 from search_client.deployment.trained_network import Source, trained_network_path
@@ -20,7 +20,7 @@ from search_client.runs.folder import claimed
 from search_client.runs.load import read_run
 from search_client.runs.record import read_record
 from search_client.search.search import SearchResult
-from search_client.stages.data import read_data
+from search_client.stages.data import find_data
 from search_client.stages.deploy import Deployed, deploy, discard, file_name
 from search_client.stages.latency_tables import LatencyTables, measured, published, recorded
 from search_client.stages.measure import measure_models
@@ -46,18 +46,43 @@ class _Job:
     observers: Sequence[Observer]
 
     @contextmanager
-    def begun(self) -> Iterator[tuple[_Job, LabelledImages, LabelledImages]]:
-        """Hold the job's folder, and read its images: the job for their classes, and both parts."""
-        if not (self.resume or self.profile_missing):
-            # A search would end for want of a table: before its images are read.
-            self.client.latest_snapshot(self.target.id)
+    def begun(
+        self, *, whole: bool
+    ) -> Iterator[tuple[_Job, LatencyTables, LabelledImages, LabelledImages]]:
+        """Hold the job's folder, with its tables and images: the job for the images' classes.
+
+        What a table lacks is told before an image is read.
+        """
+        found = find_data(self.data, self.settings, self.stages)
+        job = replace(self, settings=self.settings.for_classes(len(found.classes)))
+        tables = job.known_tables(whole=whole)
         # Under torchrun the first process holds the folder for all.
         first = distributed.rank() == 0
         claim = claimed(self.folder, resume=self.resume, overwrite=self.overwrite)
         with claim if first else nullcontext():
-            training, test = read_data(self.data, self.settings, self.stages)
-            settings = self.settings.for_classes(len(training.classes))
-            yield replace(self, settings=settings), training, test
+            training, test = found.read()
+            if tables is None:
+                tables = measured(job.client, job.target, job.settings, job.stages)
+            yield job, tables, training, test
+
+    def known_tables(self, *, whole: bool) -> LatencyTables | None:
+        """What is known before the images are read; None: it is to be measured.
+
+        Raises:
+            UserError: a table, an operator in it or the search to resume is missing, or, for the
+                whole job, a calibration.
+        """
+        settings = self.settings
+        needed = settings.operators() if whole else settings.searched_operators()
+        if self.resume:
+            tables = recorded(self.folder, needed)
+        elif self.profile_missing:
+            return None
+        else:
+            tables = published(self.client, self.target, settings, needed)
+        if whole:
+            _require_calibrations(tables)
+        return tables
 
 
 def run(
@@ -106,8 +131,8 @@ def run(
         signals,
         observers,
     )
-    with job.begun() as (job, training, test):
-        return _every_stage(job, training, test)
+    with job.begun(whole=True) as (job, tables, training, test):
+        return _every_stage(job, tables, training, test)
 
 
 def search_only(
@@ -141,16 +166,16 @@ def search_only(
         True,
         observers,
     )
-    with job.begun() as (job, training, _):
-        return _search(job, training, _tables(job, job.settings.searched_operators()))
+    with job.begun(whole=False) as (job, tables, training, _):
+        return _search(job, training, tables)
 
 
-def _every_stage(job: _Job, training: LabelledImages, test: LabelledImages) -> Report:
+def _every_stage(
+    job: _Job, tables: LatencyTables, training: LabelledImages, test: LabelledImages
+) -> Report:
     settings, folder, stages = job.settings, job.folder, job.stages
-    tables = _tables(job, settings.operators())
+    _require_calibrations(tables)
     table = tables.by_target[0]
-    for precision in PRECISIONS:
-        table.calibration(precision)
     # Before the search writes the settings that it goes on with.
     goes_on = job.resume and _trains_alike(read_record(folder).settings, settings)
     found = _search(job, training, tables)
@@ -195,12 +220,10 @@ def _trains_alike(before: Recipe, now: Recipe) -> bool:
     return (before.train, before.finetune) == (now.train, now.finetune)
 
 
-def _tables(job: _Job, needed: Sequence[Operator]) -> LatencyTables:
-    if job.resume:
-        return recorded(job.folder, needed)
-    if job.profile_missing:
-        return measured(job.client, job.target, job.settings, job.stages)
-    return published(job.client, job.target, job.settings, needed)
+def _require_calibrations(tables: LatencyTables) -> None:
+    """Raise `NoCalibration` where whole networks of a precision cannot be predicted."""
+    for precision in PRECISIONS:
+        tables.by_target[0].calibration(precision)
 
 
 def _search(job: _Job, training: LabelledImages, tables: LatencyTables) -> SearchResult:

@@ -12,9 +12,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from netspec.client import ProfilerClient
+from netspec.client import LatencyTable, ProfilerClient
 from netspec.console.command import AsJson, print_json
 from netspec.console.connection import DEFAULT_URL
+from netspec.console.outputs import make_folder
 from netspec.console.units import latency_text
 from netspec.errors import UserError
 from netspec.operators import PRECISIONS, Precision
@@ -56,28 +57,29 @@ def validate(
     """
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.recipe import read_recipe  # noqa: PLC0415
-    from search_client.validation.validate import PLOT_ENDINGS  # noqa: PLC0415
+    from search_client.validation.validate import PLOT_ENDINGS, predict  # noqa: PLC0415
     from search_client.validation.validate import validate as run_validation  # noqa: PLC0415
 
     seed = secrets.randbelow(_SEEDS) if seed is None else seed
     if plot is not None and plot.suffix not in PLOT_ENDINGS:
         raise UserError(f"{plot} is neither .svg nor .png; name a plot with one of these endings")
+    if plot is not None:
+        make_folder(plot.parent)
     settings = read_recipe(recipe).for_classes(classes)
     stages = Stages()
     with ProfilerClient(profiler_url) as client:
         chosen = client.target(target)
-        validations = [
-            run_validation(
-                client,
-                chosen,
-                settings.space.with_precision(one),
-                networks=networks,
-                rounds=settings.profiling.network_rounds,
-                seed=seed,
-                stages=stages,
-            )
+        table = LatencyTable(client.latest_snapshot(chosen.id))
+        # Every precision before the first visit: what lacks is told in seconds, not in an hour.
+        predictions = [
+            predict(table, settings.space.with_precision(one), networks, seed)
             for one in PRECISIONS
             if precision in (None, one)
+        ]
+        rounds = settings.profiling.network_rounds
+        validations = [
+            run_validation(client, chosen, predicted, rounds=rounds, stages=stages)
+            for predicted in predictions
         ]
     if plot is not None:
         from search_client.validation.plot import plot as write_plot  # noqa: PLC0415

@@ -245,6 +245,24 @@ def parts_of(folder: Path) -> tuple[ImageFiles, ImageFiles] | None:
     return training, testing
 
 
+def class_names(folder: Path) -> tuple[str, ...]:
+    """Names of the classes of a data folder, sorted; no image is read.
+
+    Raises:
+        NoClasses: there are fewer than two.
+    """
+    if not folder.is_dir():
+        raise NoClasses(f"there is no data folder {folder}; {_EXPECTED}")
+    in_parts = test_folder(folder) is not None and (folder / "train").is_dir()
+    holder = folder / "train" if in_parts else folder
+    names = tuple(
+        entry.name
+        for entry in sorted(holder.iterdir())
+        if entry.is_dir() and any(path.suffix.lower() in SUFFIXES for path in entry.iterdir())
+    )
+    return names if len(names) > 1 else tuple(classes_in(holder))
+
+
 def files_by_class(folder: Path) -> ImageFiles:
     """Image files of a folder of classes, sorted; classes without any are left out."""
     files = {

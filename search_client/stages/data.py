@@ -3,17 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from netspec.errors import UserError
-from search_client.data.folders import LabelledImages, parts_of, read_folder, stored_size
+from search_client.data.folders import (
+    LabelledImages,
+    class_names,
+    parts_of,
+    read_folder,
+    stored_size,
+)
 from search_client.data.stored import Files, StoredImages
 from search_client.data.unreadable import SHARE, UnreadableImages
 from search_client.data.webdataset import has_shards, read_shards
 from search_client.progress import Stages
 from search_client.recipe import MEMORY_GB, WORKERS, Recipe
+
+
+@dataclass(frozen=True)
+class FoundData:
+    """A run's images, found but not read yet."""
+
+    classes: tuple[str, ...]
+    #: gives the training and test images
+    read: Callable[[], tuple[LabelledImages, LabelledImages]]
+
+
+def find_data(data: Path, settings: Recipe, stages: Stages) -> FoundData:
+    """What a folder holds, so that all else a run needs can be seen to before images are read.
+
+    Raises:
+        UserError: the folder holds no classes, or shards that cannot be read.
+    """
+    read = partial(read_data, data, settings, stages)
+    if has_shards(data):
+        # To read shards is to look for their images: these stay where they are.
+        parts = read()
+        return FoundData(parts[0].classes, lambda: parts)
+    return FoundData(class_names(data), read)
 
 
 def read_data(

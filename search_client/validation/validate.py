@@ -87,53 +87,73 @@ class Validation:
         return bool(binom.cdf(sum(inside), len(inside), _LEVEL) >= _CHANCE)
 
 
+@dataclass(frozen=True)
+class PredictedNetworks:
+    """Fresh networks and what a snapshot says of them; all that can go wrong before a visit has."""
+
+    snapshot_id: str
+    calibration: Calibration
+    networks: tuple[Network, ...]
+    #: of each
+    predicted_ms: tuple[float, ...]
+
+
+def predict(table: LatencyTable, space: Space, networks: int, seed: int) -> PredictedNetworks:
+    """Draws random networks, and predicts them by a table.
+
+    Args:
+        table: that is checked.
+        space: where the networks are drawn from, in the precision that is checked.
+        networks: how many; none of them took part in the calibration.
+        seed: same seed, same networks.
+
+    Raises:
+        NoCalibration: no whole network was measured in this precision.
+        MissingEntries: the table lacks operators of the space.
+        UserError: the space has too few networks.
+    """
+    calibration = table.calibration(space.precision)
+    table.values_ms(space.operators())
+    drawn = fresh_networks(space, calibration, networks, seed)
+    predicted_ms = tuple(map(table.predict_ms, drawn))
+    return PredictedNetworks(table.snapshot.id, calibration, tuple(drawn), predicted_ms)
+
+
 def validate(
     client: ProfilerClient,
     target: Target,
-    space: Space,
+    predicted: PredictedNetworks,
     *,
-    networks: int,
     rounds: int,
-    seed: int,
     stages: Stages,
 ) -> Validation:
-    """Predicts random networks by the latest snapshot, then measures them.
+    """Measures networks that were predicted.
 
     Args:
         client: of the profiler.
         target: whose table is checked.
-        space: where the networks are drawn from, in the precision that is checked.
-        networks: how many; none of them took part in the calibration.
-        rounds: visits of each.
-        seed: same seed, same networks.
+        predicted: by the table.
+        rounds: visits of each network.
         stages: shows the progress.
 
     Raises:
-        NoTable: none was published.
-        NoCalibration: no whole network was measured in this precision.
-        MissingEntries: the table lacks operators of the space.
         JobFailed: something could not be measured.
-        UserError: the space has too few networks.
     """
-    table = LatencyTable(client.latest_snapshot(target.id))
-    calibration = table.calibration(space.precision)
-    table.values_ms(space.operators())
-    drawn = fresh_networks(space, calibration, networks, seed)
-    predicted_ms = [table.predict_ms(network) for network in drawn]
+    calibration = predicted.calibration
     request = JobRequest(
-        name=f"validation in {space.precision}",
+        name=f"validation in {calibration.precision}",
         target_id=target.id,
-        networks=tuple(drawn),
+        networks=predicted.networks,
         rounds=rounds,
     )
-    job = measure(client, request, f"{space.precision} networks", stages)
+    job = measure(client, request, f"{calibration.precision} networks", stages)
     entries = client.entries(job.id)
     rows = [
         _validated(network, one_ms, calibration, entries[network.content_hash].value_ms)
-        for network, one_ms in zip(drawn, predicted_ms, strict=True)
+        for network, one_ms in zip(predicted.networks, predicted.predicted_ms, strict=True)
     ]
     rows.sort(key=lambda one: one.predicted_ms)
-    return Validation(table.snapshot.id, calibration, tuple(rows))
+    return Validation(predicted.snapshot_id, calibration, tuple(rows))
 
 
 def fresh_networks(space: Space, calibration: Calibration, count: int, seed: int) -> list[Network]:

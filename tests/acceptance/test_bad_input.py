@@ -80,7 +80,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 def test_an_unknown_target(lab: Lab) -> None:
     said = lab.search_fails("--target", "nexus")
-    assert "no target begins with 'nexus'; the profiler has: " in said
+    assert "no target begins with 'nexus'; there are: " in said
     assert lab.target_id in said
 
 
@@ -117,6 +117,19 @@ def test_a_server_that_is_not_there(lab: Lab) -> None:
     for said in (lab.search_fails(**nobody), lab.fails("device-agent", "run", **nobody)):
         assert f"no profiler answers at {NOBODY}" in said
         assert "start one with `profiler-server serve`" in said
+
+
+def test_what_evaluate_cannot_measure_is_told_before_images_are_read(lab: Lab) -> None:
+    model, nowhere = lab.folder / "model.tflite", lab.folder / "nowhere"
+    model.touch()
+    given = ("evaluate", model, "--data", nowhere, "--measure")
+    said = lab.fails("search-client", *given, **{URL_VARIABLE: NOBODY, TOKEN_VARIABLE: "any"})
+    assert f"no profiler answers at {NOBODY}" in said
+    assert "no target begins with 'x'" in lab.fails("search-client", *given, "--target", "x")
+    network = lab.folder / "searched.network.pt"
+    network.touch()
+    said = lab.fails("search-client", "evaluate", network, "--data", nowhere, "--measure")
+    assert "--measure takes a .tflite file" in said
 
 
 def test_a_token_that_is_wrong(lab: Lab) -> None:

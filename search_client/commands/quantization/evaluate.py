@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from netspec.client import ProfilerClient
 from netspec.console.command import AsJson, print_json
 from netspec.console.connection import DEFAULT_URL
 from netspec.console.units import latency_text
+from netspec.errors import UserError
 from search_client.commands.options import (
     ProfilerUrl,
     TargetOption,
@@ -47,18 +49,25 @@ def evaluate(
 
     require_file(model)
     if model.suffix == ".pt":
+        if measure:
+            raise UserError(
+                f"--measure takes a .tflite file, got {model}; `search-client export` writes one"
+            )
         _evaluate_network(model, data, as_json=as_json)
         return
     stages = Stages()
-    with stages.stage("evaluate", f"Run {model}"), stages.bar("images") as advance:
-        found = evaluate_file(model, data, workers, advance)
-    told: dict[str, Any] = asdict(found)
-    if measure:
-        with ProfilerClient(profiler_url) as client:
-            subject = client.upload_model(model.read_bytes(), model.name)
+    with ProfilerClient(profiler_url) if measure else nullcontext() as client:
+        # Before the images: a profiler that is not there, or takes no such file, is told at once.
+        if client is not None:
             chosen = client.target(target)
+            subject = client.upload_model(model.read_bytes(), model.name)
+        with stages.stage("evaluate", f"Run {model}"), stages.bar("images") as advance:
+            found = evaluate_file(model, data, workers, advance)
+        if client is not None:
             entries = measure_models(client, chosen, [subject], rounds=rounds, stages=stages)
             entry = entries[subject.sha256]
+    told: dict[str, Any] = asdict(found)
+    if measure:
         told |= {
             "target": chosen.id,
             "latency_ms": entry.value_ms,

@@ -129,6 +129,18 @@ def test_the_table_says_how_far_predictions_are_off(tmp_path: Path, published: S
     assert "--seed 3" in said
 
 
+def test_a_precision_that_lacks_is_told_before_anything_is_measured(
+    tmp_path: Path, published: Snapshot, agent: Agent
+) -> None:
+    assert published.calibration("float32") is not None
+    recipe = tmp_path / "small.toml"
+    recipe.write_text(RECIPE)
+    before = agent.api.call("GET", "/v1/jobs").json()
+    result = CliRunner().invoke(app, ["validate", "--recipe", str(recipe), "--classes", "10"])
+    assert "has no int8 calibration" in str(result.exception)
+    assert agent.api.call("GET", "/v1/jobs").json() == before
+
+
 def test_a_plot_needs_a_known_ending(tmp_path: Path, agent: Agent) -> None:
     assert agent.device
     words = ["validate", "--plot", str(tmp_path / "errors.gif")]

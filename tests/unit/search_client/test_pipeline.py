@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -5,15 +6,17 @@ import pytest
 from rich.console import Console
 
 from netspec.client import LatencyTable, NoTable, ProfilerClient
-from netspec.wire import Target
+from netspec.errors import MissingEntries, UserError
+from netspec.wire import Snapshot, Target
 from search_client import pipeline
 from search_client.deployment.trained_network import trained_network_path
 from search_client.pipeline import run, search_only
 from search_client.progress import Stages
 from search_client.recipe import read_recipe
 from search_client.stages.deploy import Deployed
+from search_client.stages.latency_tables import recorded
 from tests import made_up
-from tests.unit.search_client.tables import calibration
+from tests.unit.search_client.tables import calibration, snapshot
 from tests.unit.search_client.tiny import tiny_images
 from tests.unit.search_client.tiny_run import QUIET, changed, tiny_search, tiny_table
 
@@ -21,25 +24,37 @@ from tests.unit.search_client.tiny_run import QUIET, changed, tiny_search, tiny_
 class WithoutTable:
     """A client of a profiler that has published no table."""
 
-    def latest_snapshot(self, target_id: str) -> None:
+    def latest_snapshot(self, target_id: str) -> Snapshot:
         raise NoTable(f"target {target_id} has no table")
 
 
+class WithoutEntries:
+    """A client of a profiler whose table has no entry."""
+
+    def latest_snapshot(self, target_id: str) -> Snapshot:
+        return snapshot({}).model_copy(update={"target_id": target_id})
+
+
 @pytest.mark.parametrize("job", [run, search_only])
-def test_a_missing_table_is_told_before_images_are_read_or_a_folder_is_made(
-    job: object, tmp_path: Path
+@pytest.mark.parametrize(
+    ("client", "error"), [(WithoutTable, NoTable), (WithoutEntries, MissingEntries)]
+)
+def test_what_a_table_lacks_is_told_before_images_are_read_or_a_folder_is_made(
+    job: Callable[..., object], client: type, error: type[UserError], tmp_path: Path
 ) -> None:
-    assert callable(job)
-    with pytest.raises(NoTable, match="has no table"):
+    for name in ("cat", "dog"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        (tmp_path / "data" / name / "0.png").write_text("whoever reads this fails")
+    with pytest.raises(error):
         job(
-            cast("ProfilerClient", WithoutTable()),
+            cast("ProfilerClient", client()),
             Target(id="ab" * 8, identity=made_up.identity(), entries=0, devices=1),
             read_recipe("demo"),
-            tmp_path / "no-images",
+            tmp_path / "data",
             tmp_path / "run",
             Stages(Console(quiet=True)),
         )
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 class Reached(Exception):
@@ -51,8 +66,8 @@ def test_a_resumed_run_takes_up_what_its_own_recipe_trained(
     epochs: int, goes_on: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calibrations = (calibration("float32", 1.0), calibration("int8", 1.0))
-    snapshot = tiny_table().snapshot.model_copy(update={"calibrations": calibrations})
-    tiny_search(tmp_path, tables=[LatencyTable(snapshot)])
+    calibrated = tiny_table().snapshot.model_copy(update={"calibrations": calibrations})
+    tiny_search(tmp_path, tables=[LatencyTable(calibrated)])
     for role in ("searched", "baseline"):
         trained_network_path(tmp_path, role).touch()
 
@@ -74,6 +89,7 @@ def test_a_resumed_run_takes_up_what_its_own_recipe_trained(
         signals=False,
         observers=(),
     )
+    tables = recorded(tmp_path, job.settings.operators())
     with pytest.raises(Reached):
-        pipeline._every_stage(job, tiny_images(48), tiny_images(12))
+        pipeline._every_stage(job, tables, tiny_images(48), tiny_images(12))
     assert trained_network_path(tmp_path, "baseline").exists() is goes_on
