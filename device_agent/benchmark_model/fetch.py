@@ -19,6 +19,7 @@ from device_agent.benchmark_model.elf import program_abi
 from device_agent.benchmark_model.flags import Kind, offers
 from device_agent.benchmark_model.program import Program, read_program
 from device_agent.errors import DownloadFailed, RunnerMissing
+from netspec.console.outputs import whole_file
 from netspec.protocol import Delegate
 
 LOCK_NAME = "runners.lock.json"
@@ -91,10 +92,9 @@ class RunnerStore:
             raise DownloadFailed(f"{url} gave a program for {program_abi(content, url)}, not {abi}")
         path = self._path(found)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_bytes(content)
-        partial.chmod(0o755)
-        partial.replace(path)
+        with whole_file(path) as unfinished:
+            unfinished.write_bytes(content)
+            unfinished.chmod(0o755)
         self._pin({**pinned, name: Pinned(url, found)})
         return path
 

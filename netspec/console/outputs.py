@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from netspec.errors import UserError
@@ -35,3 +37,18 @@ def write_file(path: Path, content: str | bytes) -> None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}; name another file") from error
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a file to write, which takes another one's name at the end of the block.
+
+    Who reads sees the former file or this one, whole, also after a crash. Where the block fails,
+    as on a full disk, the former file stays, and nothing beside it.
+    """
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

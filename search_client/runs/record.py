@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import AwareDatetime, ValidationError
 
 from netspec.client import LatencyTable
+from netspec.console.outputs import whole_file
 from netspec.errors import UserError
 from netspec.networks import Network
 from netspec.validation import FrozenModel
@@ -217,10 +218,8 @@ def write_record(record: RunRecord, tables: Sequence[LatencyTable], folder: Path
 
 
 def _write(path: Path, text: str) -> None:
-    # By a rename: a crash, or another process that reads, sees the former file or this one.
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
 
 
 def snapshot_name(snapshot_id: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Self
 import torch
 from torch import nn
 
+from netspec.console.outputs import whole_file
 from netspec.errors import Interrupted, UserError
 from search_client.training import distributed
 
@@ -35,11 +36,21 @@ class BadCheckpoint(UserError):
 
 
 def save(state: State, path: Path) -> None:
-    """Writes a checkpoint, by a rename: a crash leaves the former one."""
+    """Writes a checkpoint, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written, as on a full disk.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    torch.save(state, unfinished)
-    unfinished.replace(path)
+    with whole_file(path) as unfinished, unfinished.open("wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:
+            # Over a write that failed torch's writer fails once more, and hides why.
+            if isinstance(error.__context__, OSError):
+                hidden = error.__context__
+                raise OSError(hidden.errno, hidden.strerror, str(path)) from error
+            raise
 
 
 def load(path: Path) -> State:

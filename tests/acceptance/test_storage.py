@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,7 +42,13 @@ def _why_no_namespace(*options: str) -> str:
 
 def _fails(command: Sequence[str | Path], folder: Path, **variables: str) -> str:
     """The one line of a command whose data folder is `folder`."""
-    ended = subprocess.run(
+    return _line_of(_run(command, folder, **variables))
+
+
+def _run(
+    command: Sequence[str | Path], folder: Path, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         list(map(str, command)),
         env=environment(**{DATA_DIR_VARIABLE: str(folder), TOKEN_VARIABLE: "any"}, **variables),
         capture_output=True,
@@ -49,6 +56,9 @@ def _fails(command: Sequence[str | Path], folder: Path, **variables: str) -> str
         check=False,
         timeout=TIMEOUT_S,
     )
+
+
+def _line_of(ended: subprocess.CompletedProcess[str]) -> str:
     assert ended.returncode == 2, ended
     assert "Traceback" not in ended.stderr
     last = ended.stderr.splitlines()[-1]
@@ -57,12 +67,18 @@ def _fails(command: Sequence[str | Path], folder: Path, **variables: str) -> str
 
 
 def _on_disk(preparation: str, command: Sequence[str | Path], folder: Path) -> str:
+    return _line_of(_run_on_disk(preparation, command, folder))
+
+
+def _run_on_disk(
+    preparation: str, command: Sequence[str | Path], folder: Path
+) -> subprocess.CompletedProcess[str]:
     options = ["--mount", "--map-root-user"]
     if why := _why_no_namespace(*options):
         pytest.skip(f"no namespace for a disk: {why}")
     folder.mkdir()
     shell = ["unshare", *options, "sh", "-c", f'{preparation} && exec "$@"', "sh"]
-    return _fails([*shell, *command], folder, DISK=str(folder))
+    return _run([*shell, *command], folder, DISK=str(folder))
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -92,6 +108,48 @@ def test_another_users_folder(command: tuple[str, ...], tmp_path: Path) -> None:
     line = _fails(["unshare", "--map-root-user", *script(*command)], folder)
     assert f"({folder} belongs to the user " in line
     assert f"or name another folder with {DATA_DIR_VARIABLE}" in line
+
+
+SAVES = """
+import sys
+from pathlib import Path
+import torch, typer
+from netspec.console.command import run
+from search_client.training.checkpoints import save
+
+app = typer.Typer()
+
+@app.command()
+def train(file: Path) -> None:
+    try:
+        save({"weights": torch.zeros(100_000)}, file)
+    finally:
+        print(sorted(path.name for path in file.parent.iterdir()))
+
+run(app)
+"""
+
+
+def test_a_disk_that_fills_while_a_checkpoint_is_saved(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with_room = FULL.replace(f"size={DISK_KB}k", f"size={4 * DISK_KB}k")
+    ended = _run_on_disk(with_room, [sys.executable, "-c", SAVES, folder / "weights.pt"], folder)
+    assert _line_of(ended).startswith("error: no space is left on the disk for ")
+    assert ended.stdout == "['full']\n"
+
+
+def test_a_home_that_cannot_be_written_is_not_spoken_of() -> None:
+    draws = "import search_client.report.figures.canvas"
+    home = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"), "/dev/null")
+    ended = subprocess.run(
+        [sys.executable, "-c", draws],
+        env=environment(MPLCONFIGDIR="", **home),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=TIMEOUT_S,
+    )
+    assert (ended.stdout, ended.stderr) == ("", "")
 
 
 def test_a_disk_that_fills_during_the_demo(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from netspec.console.outputs import make_folder, write_file
+from netspec.console.outputs import make_folder, whole_file, write_file
 from netspec.errors import UserError
 
 
@@ -24,6 +24,23 @@ def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
         write_file(tmp_path / "file" / "below", "x")
     with pytest.raises(UserError, match=rf"the folder {tmp_path}/file cannot be made: File exists"):
         make_folder(tmp_path / "file")
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "weights.pt"
+    for text in ("first", "second"):
+        with whole_file(file) as unfinished:
+            unfinished.write_text(text)
+    with pytest.raises(OSError, match="full"):
+        _fail_in_the_middle(file)
+    assert file.read_text() == "second"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def _fail_in_the_middle(file: Path) -> None:
+    with whole_file(file) as unfinished:
+        unfinished.write_text("a part")
+        raise OSError("full")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
