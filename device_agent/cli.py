@@ -36,10 +36,12 @@ def _common(version: command.Version = False) -> None:  # noqa: ARG001 - ends by
     )
 
 
-app.command(epilog=run.RUN_EXAMPLES)(run.run)
-app.add_typer(runner.app, name="runner")
-app.command(epilog=devices.EXAMPLES)(devices.devices)
-app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
+_FIRST, _THEN = "See what there is", "Measure"
+
+app.command(rich_help_panel=_FIRST, epilog=devices.EXAMPLES)(devices.devices)
+app.command(rich_help_panel=_FIRST, epilog=doctor.EXAMPLES)(doctor.doctor)
+app.command(rich_help_panel=_THEN, epilog=run.RUN_EXAMPLES)(run.run)
+app.add_typer(runner.app, name="runner", rich_help_panel=_FIRST)
 
 
 wrap_help(app)

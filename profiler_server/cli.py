@@ -28,10 +28,13 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Collects latency measurements and serves them as tables.",
-    epilog="Examples: profiler-server serve · profiler-server serve --port 0 · "
-    "profiler-server token create --name farm-1 --scope agent",
+    epilog="""Examples:
+      profiler-server serve
+      profiler-server token create --name farm-1 --scope agent
+      profiler-server backup /backups/profiler-2026-01-02.db""",
 )
-app.add_typer(token_app, name="token")
+_SERVE, _TABLES = "Serve", "Tables"
+app.add_typer(token_app, name="token", rich_help_panel=_SERVE)
 
 
 @app.callback()
@@ -51,7 +54,7 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-@app.command()
+@app.command(rich_help_panel=_SERVE)
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = _HOST,
     port: Annotated[
@@ -95,7 +98,7 @@ def serve(
         serving.serve(create_app(settings), listening, announce, settings.drain_s)
 
 
-@app.command()
+@app.command(rich_help_panel=_SERVE)
 def migrate(database_url: DatabaseUrl = None) -> None:
     """Brings the database's schema up to date.
 
@@ -111,7 +114,7 @@ def migrate(database_url: DatabaseUrl = None) -> None:
     typer.echo(f"schema {after}" + (" already" if before == after else ""))
 
 
-@app.command()
+@app.command(rich_help_panel=_SERVE)
 def backup(
     file: Annotated[Path, typer.Argument(help="File to write.", show_default=False)],
     database_url: DatabaseUrl = None,
@@ -129,7 +132,7 @@ def backup(
     typer.echo(f"{file} has the whole database; {how_to_restore}")
 
 
-@app.command()
+@app.command(rich_help_panel=_TABLES)
 def rederive(database_url: DatabaseUrl = None) -> None:
     """Derives every entry from its visits again; visits, imported and fitted entries stay.
 
@@ -147,7 +150,7 @@ def rederive(database_url: DatabaseUrl = None) -> None:
     typer.echo(f"{after} entries derived ({before} before)")
 
 
-@app.command()
+@app.command(rich_help_panel=_SERVE)
 def openapi(
     output: Annotated[
         Path | None, typer.Option(help="File to write.", show_default="standard output")
@@ -175,11 +178,11 @@ def openapi(
 
 
 # In the order of `--help`: what serves comes first.
-app.command()(recheck)
-app.command()(retract)
-app.command("transfer")(transfer_table)
-app.command("import")(table_commands.import_table)
-app.command("export")(table_commands.export_table)
+app.command(rich_help_panel=_TABLES)(recheck)
+app.command(rich_help_panel=_TABLES)(retract)
+app.command("transfer", rich_help_panel=_TABLES)(transfer_table)
+app.command("import", rich_help_panel=_TABLES)(table_commands.import_table)
+app.command("export", rich_help_panel=_TABLES)(table_commands.export_table)
 
 
 wrap_help(app)

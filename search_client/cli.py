@@ -30,6 +30,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    epilog="""Examples:
+      search-client demo
+      search-client latency model.tflite
+      search-client search --data photos/ --recipe demo --profile-missing""",
 )
 
 
@@ -38,40 +42,80 @@ def _common(version: command.Version = False) -> None:
     pass
 
 
-app.command(epilog="Example: search-client targets --profiler-url http://lab:8600")(targets)
-app.command(epilog="Example: search-client latency model.tflite --target 6ca8")(latency)
-app.command(epilog="Example: search-client snapshot --target 6ca8 --output pixel.json")(snapshot)
-app.command(epilog="Example: search-client profile --recipe demo --classes 10")(profile)
-app.command(epilog="Example: search-client search --data photos/ --recipe demo --profile-missing")(
-    search
-)
-app.command(epilog="Example: search-client derive --run runs/search --latency-ref 25ms")(derive)
-app.command(epilog="Example: search-client train --run runs/search --data photos/")(train)
-app.command(epilog="Example: search-client compare --run runs/search --data photos/ --train")(
-    compare
-)
-app.command(epilog="Example: search-client rank --run runs/search --data photos/ --networks 12")(
-    rank
-)
-app.command("compare-runs", epilog="Example: search-client compare-runs runs/a runs/b")(
-    compare_runs
-)
-app.command(epilog="Example: search-client validate --networks 20 --plot errors.svg")(validate)
-app.command(epilog="Example: search-client demo --data photos/ --run runs/photos")(demo)
-app.command(epilog="Example: search-client quantize --run runs/search --ptq --as quick")(quantize)
-app.command(epilog="Example: search-client export --run runs/search --form uint8")(export)
+_FIRST, _PROFILER, _SPACE = "Try it", "Ask the profiler", "Measure a space"
+_RUN, _COMPARE = "From a search to the phone", "Compare"
+
 app.command(
-    epilog="Example: search-client verify runs/search/searched.int8.tflite --run runs/search"
-)(verify)
+    rich_help_panel=_FIRST, epilog="Example: search-client demo --data photos/ --run runs/photos"
+)(demo)
+
 app.command(
-    epilog="Example: search-client evaluate runs/search/searched.int8.tflite --data photos/"
-)(evaluate)
+    rich_help_panel=_PROFILER, epilog="Example: search-client latency model.tflite --target 6ca8"
+)(latency)
+app.command(
+    rich_help_panel=_PROFILER,
+    epilog="Example: search-client targets --profiler-url http://lab:8600",
+)(targets)
+
+app.command(
+    rich_help_panel=_SPACE, epilog="Example: search-client profile --recipe demo --classes 10"
+)(profile)
+app.command(
+    rich_help_panel=_SPACE, epilog="Example: search-client validate --networks 20 --plot errors.svg"
+)(validate)
+app.command(
+    rich_help_panel=_SPACE,
+    epilog="Example: search-client snapshot --target 6ca8 --output pixel.json",
+)(snapshot)
 app.command(
     "quantization-report",
+    rich_help_panel=_SPACE,
     epilog="Example: search-client quantization-report --recipe demo --classes 10 --json",
 )(quantization_report)
-app.add_typer(jobs.app, name="jobs")
-app.add_typer(devices.app, name="devices")
+
+app.command(
+    rich_help_panel=_RUN,
+    epilog="Example: search-client search --data photos/ --recipe demo --profile-missing",
+)(search)
+app.command(
+    rich_help_panel=_RUN,
+    epilog="Example: search-client derive --run runs/search --latency-ref 25ms",
+)(derive)
+app.command(
+    rich_help_panel=_RUN, epilog="Example: search-client train --run runs/search --data photos/"
+)(train)
+app.command(
+    rich_help_panel=_RUN,
+    epilog="Example: search-client quantize --run runs/search --ptq --as quick",
+)(quantize)
+app.command(
+    rich_help_panel=_RUN, epilog="Example: search-client export --run runs/search --form uint8"
+)(export)
+app.command(
+    rich_help_panel=_RUN,
+    epilog="Example: search-client verify runs/search/searched.int8.tflite --run runs/search",
+)(verify)
+app.command(
+    rich_help_panel=_RUN,
+    epilog="Example: search-client evaluate runs/search/searched.int8.tflite --data photos/",
+)(evaluate)
+
+app.command(
+    rich_help_panel=_COMPARE,
+    epilog="Example: search-client compare --run runs/search --data photos/ --train",
+)(compare)
+app.command(
+    rich_help_panel=_COMPARE,
+    epilog="Example: search-client rank --run runs/search --data photos/ --networks 12",
+)(rank)
+app.command(
+    "compare-runs",
+    rich_help_panel=_COMPARE,
+    epilog="Example: search-client compare-runs runs/a runs/b",
+)(compare_runs)
+
+app.add_typer(devices.app, name="devices", rich_help_panel=_PROFILER)
+app.add_typer(jobs.app, name="jobs", rich_help_panel=_PROFILER)
 
 
 wrap_help(app)

@@ -16,7 +16,7 @@ from search_client.commands.options import console, console_beside
 
 def compare_runs(
     runs: Annotated[
-        list[Path], typer.Argument(help="Folders of runs that have ended.", metavar="RUN...")
+        list[Path], typer.Argument(help="Folders of runs that have ended.", metavar="RUN")
     ],
     precision: Annotated[Precision, typer.Option(help="Of the files that are compared.")] = "int8",
     out: Annotated[Path, typer.Option(help="File for the page.")] = Path("compare-runs.html"),

@@ -55,9 +55,10 @@ def import_table(
     calibration.
 
     Example:
-      profiler-server import mobile_trim.yaml --format proxylessnas --precision float32 \
-        --device-model "Pixel 1" --soc msm8996 --os-build NDE63X --abi arm64-v8a \
-        --runtime "tflite 1.9" --delegate none --threads 1
+      profiler-server import mobile_trim.yaml --format proxylessnas \
+        --precision float32 --device-model "Pixel 1" --soc msm8996 \
+        --os-build NDE63X --abi arm64-v8a --runtime "tflite 1.9" \
+        --delegate none --threads 1
     """
     from profiler_server.latency_tables import service  # noqa: PLC0415
     from profiler_server.latency_tables.published import files, store  # noqa: PLC0415

@@ -34,7 +34,9 @@ wrap_help(app)
 def test_paragraphs_wrap_and_flags_have_no_type(words: list[str]) -> None:
     shown = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "100"}).output
     assert "This paragraph was broken in its source where no terminal breaks it." in shown
-    assert "  tool measure\n" in "\n".join(line.rstrip() for line in shown.splitlines())
+    assert "\n Examples:\n tool measure\n tool measure --again\n" in "\n".join(
+        line.rstrip() for line in shown.splitlines()
+    )
     assert "--again" in shown
     assert "bool" not in shown + CliRunner().invoke(app, ["group", "--help"]).output
     assert CliRunner().invoke(app, [*words, "--again"]).output == "again True\n"
