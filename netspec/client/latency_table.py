@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from netspec.client.errors import NoCalibration, NoSnapshot
 from netspec.console.outputs import write_file
+from netspec.console.units import latency_text
 from netspec.errors import MissingEntries
 from netspec.networks import Network
 from netspec.operators import Operator, Precision
@@ -80,8 +81,8 @@ class LatencyTable:
         if predicted_ms < 0:
             raise NoCalibration(
                 f"the calibration of target {self.snapshot.target_id} gives {network.name} "
-                f"{predicted_ms:.3g} ms: it is too far below the networks that were measured; "
-                "measure some like it with `search-client profile`"
+                f"{latency_text(predicted_ms)}: it is too far below the networks that were "
+                "measured; measure some like it with `search-client profile`"
             )
         return predicted_ms
 

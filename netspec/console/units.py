@@ -7,15 +7,15 @@ _MINUTE_S, _HOUR_S = 60, 3600
 _DIGITS = 3
 
 
-def latency_text(value_ms: float) -> str:
+def latency_text(value_ms: float, digits: int = _DIGITS) -> str:
     """Return a latency with its unit: us below 1 ms, else ms; three significant digits.
 
     >>> latency_text(0.009580461538461538), latency_text(4.2849), latency_text(123.456)
     ('9.58 us', '4.28 ms', '123 ms')
     """
-    if abs(float(f"{value_ms:.{_DIGITS - 1}e}")) < 1:
-        return f"{significant(value_ms * 1000)} us"
-    return f"{significant(value_ms)} ms"
+    if abs(float(f"{value_ms:.{digits - 1}e}")) < 1:
+        return f"{significant(value_ms * 1000, digits)} us"
+    return f"{significant(value_ms, digits)} ms"
 
 
 def duration_text(seconds: float) -> str:
@@ -33,10 +33,10 @@ def duration_text(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def significant(value: float) -> str:
-    """Return a number with three significant digits, without an exponent."""
+def significant(value: float, digits: int = _DIGITS) -> str:
+    """Return a number with so many significant digits, never in powers of ten."""
     if value == 0:
         return "0"
     # `e` rounds before it counts: 9.996 has two digits before the point, not one.
-    exponent = int(f"{value:.{_DIGITS - 1}e}".partition("e")[2])
-    return f"{value:.{max(_DIGITS - 1 - exponent, 0)}f}"
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
+    return f"{value:.{max(digits - 1 - exponent, 0)}f}"

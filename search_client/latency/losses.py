@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from netspec.console.units import latency_text
 from netspec.errors import UserError
 from netspec.validation import FrozenModel
 from search_client.latency.own_loss import OwnLoss
@@ -48,7 +49,8 @@ class LogRatio(FrozenModel):
         if min(least_ms, reference_ms) <= 1:
             raise UserError(
                 "the loss log_ratio is a ratio of logs and needs latencies above 1 ms, got a "
-                f"reference of {reference_ms:g} ms and networks down to {least_ms:g} ms; "
+                f"reference of {latency_text(reference_ms)} and networks down to "
+                f"{latency_text(least_ms)}; "
                 "choose the loss target"
             )
 

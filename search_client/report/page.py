@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -70,6 +71,7 @@ def page_environment() -> Environment:
     )
     environment.filters |= {
         "ms": wording.milliseconds,
+        "latency": wording.latency,
         "percent": wording.percent,
         "signed": wording.signed_percent,
         "duration": duration_text,
@@ -100,7 +102,7 @@ def render_page(report: Report) -> str:
 
 def unbroken(text: str) -> str:
     """A text in which a number keeps its unit on its line."""
-    return text.replace(" ms", "\u00a0ms").replace(" %", "\u00a0%")
+    return re.sub(r" (?=ms|us|%)", "\u00a0", text)
 
 
 def _figures(report: Report) -> _Figures:

@@ -30,7 +30,7 @@ def headline(compared: ComparedRuns) -> str:
     front = compared.front
     ends = [front[0], *front[1:][-1:]]
     range_ = " to ".join(
-        f"{wording.percent(100 * end.accuracy)} at {wording.milliseconds(end.measured_ms)} ms"
+        f"{wording.percent(100 * end.accuracy)} at {wording.latency(end.measured_ms)}"
         for end in ends
     )
     searched = sum(network.role == "searched" for network in front)

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from netspec.console.units import duration_text
 from search_client.report.content import Report
-from search_client.report.wording import headline, milliseconds, percent, result_rows
+from search_client.report.wording import headline, latency, percent, result_rows
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -46,9 +46,9 @@ def _table(report: Report) -> Table:
 
 def _facts(report: Report) -> str:
     expected = report.searched.expected_ms
-    aim = f"reference {milliseconds(report.latency_ref_ms)} ms ({report.search.precision})"
+    aim = f"reference {latency(report.latency_ref_ms)} ({report.search.precision})"
     if expected is not None:
-        aim += f", E[LAT] {milliseconds(expected)} ms"
+        aim += f", E[LAT] {latency(expected)}"
     stages = ", ".join(f"{stage} {duration_text(value)}" for stage, value in report.seconds.items())
     return (
         f"{aim}; greatest prediction error {percent(report.prediction_error_percent)}; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from netspec.console.units import latency_text
 from netspec.operators import Operator, Precision
 from search_client.report.content import DeployedModel, NetworkResult, Report
 
@@ -21,6 +22,11 @@ def milliseconds(value: float) -> str:
     magnitude = math.floor(math.log10(value))
     decimals = 3 - magnitude if magnitude >= 0 else 2 - magnitude
     return f"{value:.{min(max(decimals, 1), _MOST_DECIMALS)}f}"
+
+
+def latency(value_ms: float) -> str:
+    """A latency with its unit, and digits enough to see a prediction's error in it."""
+    return latency_text(value_ms, digits=4)
 
 
 def interval(low: float, high: float) -> str:
@@ -152,7 +158,7 @@ def _int8_result(result: NetworkResult, device: str = "") -> str:
     error = signed_percent(100 * (predicted - measured) / measured)
     place = f" as int8 on {device}" if device else ""
     return (
-        f"{milliseconds(measured)} ms{place}, predicted {milliseconds(predicted)} ms ({error}), "
+        f"{latency(measured)}{place}, predicted {latency(predicted)} ({error}), "
         f"and is right on {percent(100 * result.accuracy_int8)} of the test images"
     )
 

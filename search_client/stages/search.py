@@ -13,7 +13,7 @@ from search_client.data.folders import LabelledImages, split_by_class
 from search_client.latency.objective import Goal
 from search_client.progress import Advance, Stages
 from search_client.recipe import Recipe
-from search_client.report.wording import milliseconds, signal
+from search_client.report.wording import latency, signal
 from search_client.runs.load import CHECKPOINT, aims_of, family_of, goal_of
 from search_client.runs.record import continued, ended, read_record, record_of, write_record
 from search_client.search.config import SearchMethod
@@ -186,8 +186,10 @@ def _heading(settings: Recipe, references_ms: Sequence[float]) -> str:
 
 
 def _remark(step: SearchStep) -> str:
-    expected, reference = milliseconds(step.expected_ms), milliseconds(step.reference_ms)
+    expected, reference = latency(step.expected_ms), latency(step.reference_ms)
+    # A line of 80 columns has room for the unit once.
+    expected = expected.removesuffix(reference[-len(" ms") :])
     return (
-        f"loss {step.loss:.2f}, top-1 {step.accuracy:.1%}, E[LAT] {expected} of {reference} ms, "
+        f"loss {step.loss:.2f}, top-1 {step.accuracy:.1%}, E[LAT] {expected} of {reference}, "
         f"entropy {step.entropy:.2f}, {step.images_per_s:.0f} images/s"
     )

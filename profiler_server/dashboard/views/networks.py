@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from netspec.console.units import latency_text
 from netspec.operators import Precision
 from netspec.protocol import TargetIdentity
 from netspec.wire import Calibration
@@ -113,8 +114,8 @@ def figure(shown: Sequence[CalibrationView]) -> dict[str, Any]:
             "marker": {"symbol": signs[view.calibration.precision], "size": 8},
             "x": [round(network.measured_ms, 4) for network in view.networks],
             "y": [round(network.predicted_ms, 4) for network in view.networks],
-            "text": [network.name for network in view.networks],
-            "hovertemplate": "%{text}<br>measured %{x} ms<br>predicted %{y} ms",
+            "text": [_told(network) for network in view.networks],
+            "hovertemplate": "%{text}",
         }
         for view in shown
     ]
@@ -135,3 +136,9 @@ def figure(shown: Sequence[CalibrationView]) -> dict[str, Any]:
             "legend": {"orientation": "h", "y": 1.12},
         },
     }
+
+
+def _told(line: NetworkLine) -> str:
+    """What hovering over a network's point says."""
+    measured, predicted = latency_text(line.measured_ms), latency_text(line.predicted_ms)
+    return f"{line.name}<br>measured {measured}<br>predicted {predicted}"

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
+from netspec.console.units import latency_text
 from netspec.networks import Network
 from netspec.operators import Operator, operator_from_key
 from netspec.wire import (
@@ -107,7 +108,7 @@ def predict(
     if predicted_ms < 0:
         raise Problem(
             "not-calibrated",
-            f"snapshot {snapshot_id} predicts {predicted_ms:.3g} ms for {network.name}: "
+            f"snapshot {snapshot_id} predicts {latency_text(predicted_ms)} for {network.name}: "
             "it is too far below the networks that were measured; measure it with POST /v1/jobs, "
             f"then POST /v1/targets/{target_id}/snapshots",
         )

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from search_client.report.figures.canvas import ACCENT, INK, MUTED, SECOND_ACCENT, draw
 from search_client.report.runs import ComparedRuns, RunNetwork
-from search_client.report.wording import milliseconds, percent
+from search_client.report.wording import latency, percent
 
 _SIZE = (680, 450)
 #: px between a mark's middle and its number's, in the order in which they are tried
@@ -46,7 +46,7 @@ def accuracy_against_latency(compared: ComparedRuns) -> Markup:
 
     best = "; ".join(
         f"{best_network.run}, {best_network.role}: {percent(100 * best_network.accuracy)} at "
-        f"{milliseconds(best_network.measured_ms)} ms"
+        f"{latency(best_network.measured_ms)}"
         for best_network in front
     )
     return draw("front", f"Accuracy against latency. On the front: {best}", _SIZE, paint)

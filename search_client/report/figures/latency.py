@@ -20,7 +20,7 @@ from search_client.report.figures.canvas import (
     draw,
 )
 from search_client.report.wording import (
-    milliseconds,
+    latency,
     networks_of,
     shape_label,
 )
@@ -86,7 +86,7 @@ def predicted_against_measured(report: Report, precision: Precision) -> Markup:
         axes.legend(loc="upper left")
 
     pairs = "; ".join(
-        f"{role} predicted {milliseconds(predicted)} ms, measured {milliseconds(measured)} ms"
+        f"{role} predicted {latency(predicted)}, measured {latency(measured)}"
         for role, _, measured, predicted in deployed
     )
     label = f"Predicted against measured latency in {precision}: {pairs}"
@@ -146,7 +146,7 @@ def operator_bars(report: Report, result: NetworkResult, role: str) -> Markup:
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
 
     dearest = "; ".join(
-        f"{model.precision}: {labels[0]} costs most, {milliseconds(value)} ms"
+        f"{model.precision}: {labels[0]} costs most, {latency(value)}"
         for model in result.models
         for value, labels in [max(zip(model.operator_ms, _labels(result), strict=True))]
     )

@@ -21,7 +21,7 @@ from search_client.report.figures.canvas import (
     draw,
     operator_colour,
 )
-from search_client.report.wording import milliseconds
+from search_client.report.wording import latency
 
 _SIZE = (500, 330)
 _BLOCK_SIZE = (240, 140)
@@ -72,7 +72,7 @@ def expected_latency_curve(search: SearchRecord, latency_ref_ms: float) -> Marku
             latency_ref_ms,
             color=SECOND_ACCENT,
             linestyle=(0, (5, 3)),
-            label=f"reference, {milliseconds(latency_ref_ms)} ms",
+            label=f"reference, {latency(latency_ref_ms)}",
         )
         low, high = min(*values_ms, latency_ref_ms), max(*values_ms, latency_ref_ms)
         room = 0.12 * (high - low) or 0.1 * high
@@ -85,8 +85,8 @@ def expected_latency_curve(search: SearchRecord, latency_ref_ms: float) -> Marku
         axes.legend(loc="upper right", ncols=2)
 
     label = (
-        f"E[LAT] in {search.precision} goes from {milliseconds(values_ms[0])} ms to "
-        f"{milliseconds(values_ms[-1])} ms; the reference is {milliseconds(latency_ref_ms)} ms"
+        f"E[LAT] in {search.precision} goes from {latency(values_ms[0])} to "
+        f"{latency(values_ms[-1])}; the reference is {latency(latency_ref_ms)}"
     )
     return draw("expected-latency", label, _SIZE, paint)
 

@@ -176,6 +176,6 @@ def test_less_than_nothing_is_not_predicted(api: Api, monkeypatch: pytest.Monkey
     small = farm.network([], "small")
     ask = PredictRequest(network=small)
     detail = api.problem("POST", PREDICT, ask, status=409, kind="not-calibrated")
-    assert "predicts -3 ms for small: it is too far below the networks" in detail
-    with pytest.raises(NoCalibration, match="gives small -3 ms: it is too far below"):
+    assert "predicts -3.00 ms for small: it is too far below the networks" in detail
+    with pytest.raises(NoCalibration, match=r"gives small -3\.00 ms: it is too far below"):
         LatencyTable(read(Snapshot, answer)).predict_ms(small)

@@ -68,7 +68,7 @@ def test_an_entry_is_shown_with_spread_history_and_devices(
     page = admin.get(measured.path)
     assert "MBConv 56²×24 → 56²×24, kernel 3, expand 1" in page.text
     assert "This entry is held back: its devices disagree" in page.text
-    assert "Latency 2.50 ms 2.00–3.00, 95 %" in page.text
+    assert "Latency 2.50 ms 2.00 ms to 3.00 ms, 95 %" in page.text
     assert "Visits 20 1 more left out" in page.text
     assert "Devices 2 differ by 50.0 %" in page.text
     # ten visits of 2 ms, ten of 3 ms; an hour each

@@ -1,6 +1,6 @@
 import pytest
 
-from netspec.console.units import duration_text, latency_text
+from netspec.console.units import duration_text, latency_text, significant
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,22 @@ from netspec.console.units import duration_text, latency_text
 )
 def test_a_latency_has_three_digits_and_the_unit_that_is_short(value_ms: float, text: str) -> None:
     assert latency_text(value_ms) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (0.000012345, "0.0000123"),
+        (0.0123456, "0.0123"),
+        (1.0, "1.00"),
+        (12.34, "12.3"),
+        (123.4, "123"),
+        (123456.7, "123457"),
+    ],
+)
+def test_three_digits_are_shown_without_powers_of_ten(value: float, text: str) -> None:
+    assert significant(value) == text
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_bars_name_every_operator() -> None:
 def test_the_reference_stands_beside_the_expected_latency() -> None:
     report = synthetic.report()
     svg = expected_latency_curve(report.search, report.latency_ref_ms)
-    assert "reference, 0.600 ms" in texts(svg)
+    assert "reference, 600.0 us" in texts(svg)
     assert "warm-up" in texts(svg)
 
 

@@ -7,7 +7,7 @@ from search_client.report.content import Report
 from search_client.report.page import render_page
 from search_client.report.table1 import Table1Row, table1_rows
 from search_client.report.terminal import print_report
-from search_client.report.wording import milliseconds, result_rows
+from search_client.report.wording import latency, result_rows
 from tests.unit.search_client.report.synthetic import report, result
 
 
@@ -33,7 +33,7 @@ def test_further_networks_stand_in_the_result_with_all_numbers() -> None:
         assert f"{row.role} {row.precision}" in shown
         assert row.predicted_ms in shown
         assert f"{row.measured_ms} {row.interval_ms}" in page
-        assert f"{row.role} predicted {milliseconds(model.predicted_ms)} ms" in page
+        assert f"{row.role} predicted {latency(model.predicted_ms)}" in page
 
 
 def test_every_network_has_its_setting_and_both_accuracies() -> None:

@@ -65,5 +65,5 @@ def test_names_are_not_read_as_markup() -> None:
 def test_it_says_what_was_reused_and_where_the_time_went() -> None:
     out = " ".join(printed(synthetic.report(), 80).split())
     assert "80 entries, 17 of them reused" in out
-    assert "reference 0.600 ms (int8)" in out
+    assert "reference 600.0 us (int8)" in out
     assert "Wall time 6 min 56 s: profile 1 min 33 s" in out

@@ -29,6 +29,13 @@ def test_an_error_that_rounds_to_zero_has_no_sign() -> None:
     assert wording.signed_percent(1.2) == "+1.2 %"
 
 
+@pytest.mark.parametrize(
+    ("value_ms", "text"), [(0.6123, "612.3 us"), (1.2345, "1.234 ms"), (123.456, "123.5 ms")]
+)
+def test_latencies_in_sentences_carry_their_unit(value_ms: float, text: str) -> None:
+    assert wording.latency(value_ms) == text
+
+
 def test_operators_are_named_as_in_the_papers() -> None:
     block = MBConv(input_size=28, in_channels=40, out_channels=80, kernel=5, expand=6, stride=2)
     stem = StemConv(input_size=64, in_channels=3, out_channels=16, stride=2)
@@ -45,8 +52,8 @@ def test_the_headline_compares_both_networks_as_int8() -> None:
     headline = wording.headline(report)
     searched = report.searched.measured_ms["int8"]
     baseline = report.baseline.measured_ms["int8"]
-    assert f"takes {searched:.3f} ms as int8 on Synthetic phone, predicted" in headline
-    assert f"mobilenet takes {baseline:.3f} ms" in headline
+    assert f"takes {wording.latency(searched)} as int8 on Synthetic phone, predicted" in headline
+    assert f"mobilenet takes {wording.latency(baseline)}" in headline
     assert "(-1.6 %), and is right on 94.1 % of the test images" in headline
     assert f"needs {100 * (1 - searched / baseline):.1f} % less time" in headline
     assert "1.4 points more accuracy" in headline
