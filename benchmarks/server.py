@@ -13,7 +13,9 @@ first 3 s, when all of them ask at once; `claim_rush_p99_ms` is of these alone.
 `snapshot_100k_per_mb_ratio`: what a MB of a table of 100,000 entries costs over one of 1,000, the
 greatest of publishing, fetching and fetching gzipped. `memory_growth_mb`: growth of the server's
 resident memory over look-ups of 10**6 operators, 142 a request, after a warm-up; with `--million`,
-which takes a quarter of an hour, over 10**6 requests of one operator each.
+which takes a quarter of an hour, over 10**6 requests of one operator each. `flood_healthz_p99_ms`,
+`flood_memory_mb`: answers to `/healthz`, and growth of resident memory, while 16 clients send
+bodies of 1 and 30 MB that are all brackets, without a token.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from rich.table import Table
 
 from benchmarks.server_load import reading
 from benchmarks.server_load.claims import poll
+from benchmarks.server_load.flood import flood
 from benchmarks.server_load.ingest import ingest
 from benchmarks.server_load.machine import DATABASES
 
@@ -58,14 +61,16 @@ class Size:
     repeats: int
     #: requests, and operators in each
     looked_up: tuple[int, int]
+    flood_seconds: float
 
 
-FULL = Size(7, 1.5, 10, 3, 500, 60.0, (2.0, 20.0), 100_000, 3, (7_043, reading.LOOKED_UP))
-QUICK = Size(2, 0.5, 2, 1, 60, 7.0, (0.2, 2.0), 3_000, 3, (141, reading.LOOKED_UP))
+FULL = Size(7, 1.5, 10, 3, 500, 60.0, (2.0, 20.0), 100_000, 3, (7_043, reading.LOOKED_UP), 20.0)
+QUICK = Size(2, 0.5, 2, 1, 60, 7.0, (0.2, 2.0), 3_000, 3, (141, reading.LOOKED_UP), 3.0)
 MILLION = (1_000_000, 1)
 _TASKS = 500
 _JOBS_PER_S = 10.0
 _FEW_ENTRIES = 1_000
+_FLOODING = 16
 
 
 class Report:
@@ -176,12 +181,29 @@ def remember(size: Size, report: Report) -> Numbers:
     return {"memory_growth_mb": max(grown)}
 
 
+def withstand(size: Size, report: Report) -> Numbers:
+    """Bodies that are made to cost much, without a token."""
+    floods = [flood(kind, clients=_FLOODING, seconds=size.flood_seconds) for kind in DATABASES]
+    for kind, one in zip(DATABASES, floods, strict=True):
+        report.row(
+            f"healthz, {_FLOODING} clients flood, {kind}",
+            f"{one.memory_mb:+.1f} MB, {one.refused_per_s:.0f} refused/s",
+            one.healthz.quantile_ms(0.5),
+            one.healthz.quantile_ms(0.99),
+        )
+    return {
+        "flood_healthz_p99_ms": max(one.healthz.quantile_ms(0.99) for one in floods),
+        "flood_memory_mb": max(one.memory_mb for one in floods),
+    }
+
+
 MEASURES: dict[str, Callable[[Size, Report], Numbers]] = {
     "read": read,
     "ingest": store,
     "claims": claim,
     "snapshot": snapshot,
     "memory": remember,
+    "flood": withstand,
 }
 
 
