@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import ValidationError
 
 from netspec.client.errors import NoCalibration, NoSnapshot
+from netspec.console.extras import needs_extra
 from netspec.console.outputs import write_file
 from netspec.console.units import latency_text
 from netspec.errors import MissingEntries
@@ -16,6 +17,11 @@ from netspec.networks import Network
 from netspec.operators import Operator, Precision
 from netspec.validation import first_problem
 from netspec.wire import Calibration, Snapshot
+from netspec.wire.arrow import arrow_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 
 class LatencyTable:
@@ -85,6 +91,31 @@ class LatencyTable:
                 "measured; measure some like it with `search-client profile`"
             )
         return predicted_ms
+
+    def to_arrow(self) -> pa.Table:
+        """Return the table's rows and columns as the server's Arrow and Parquet have them.
+
+        One row an entry, sorted by name: the operator's fields (sizes in px), `value_ms` with its
+        95 % interval, `corrected_ms` as a calibration makes it, visits, method and time, and
+        target, runtime and snapshot. Identity and calibrations are in the schema's metadata.
+
+        Raises:
+            UserError: pyarrow is not installed; the extra `arrow` brings it.
+        """
+        return arrow_table(self.snapshot)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the rows and columns of `to_arrow`; counts and sizes take missing values.
+
+        Raises:
+            UserError: pandas or pyarrow is not installed; the extra `pandas` brings both.
+        """
+        with needs_extra("pandas", "a table in pandas"):
+            import pandas as pd  # noqa: PLC0415 - optional
+            import pyarrow as pa  # noqa: PLC0415 - optional
+
+        nullable = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+        return self.to_arrow().to_pandas(types_mapper=nullable.get)
 
 
 def read_snapshot(path: Path) -> Snapshot:

@@ -16,14 +16,17 @@ from functools import lru_cache
 
 from fastapi import Request
 
+from netspec.operators import content_hash
 from netspec.wire import Snapshot
+from netspec.wire.arrow import arrow_table
+from netspec.wire.columns import COLUMNS, columns_of
 from profiler_server.kit.http.compression import quality, takes_gzip
 from profiler_server.kit.problems import Problem
-from profiler_server.latency_tables import columnar
-from profiler_server.latency_tables.columns import COLUMNS, cells
 
 _GZIP_LEVEL = 5
 _PYARROW = "pyarrow"
+#: of the columns: another version of this server may have others
+_COLUMNS_TAG = content_hash(COLUMNS)[:8]
 
 
 class Format(StrEnum):
@@ -59,7 +62,7 @@ class Representation:
         """What its ETag holds: the snapshot's id for plain JSON, else with a suffix."""
         parts = [snapshot_id]
         if self.format is not Format.JSON:
-            parts.append(self.format)
+            parts += [self.format, _COLUMNS_TAG]
         if self.format in (Format.ARROW, Format.PARQUET):
             # Another version may write other bytes.
             parts.append(_pyarrow_version())
@@ -79,7 +82,10 @@ class Representation:
         Raises:
             Problem: `not-acceptable`: the server lacks the package that writes this format.
         """
-        content = _WRITERS[self.format](document)
+        if self.format is Format.JSON:
+            content = document.encode()
+        else:
+            content = _WRITERS[self.format](Snapshot.model_validate_json(document))
         return gzip.compress(content, _GZIP_LEVEL, mtime=0) if self.gzipped else content
 
 
@@ -141,17 +147,37 @@ def _pyarrow_version() -> str:
         ) from error
 
 
-def _csv(document: str) -> bytes:
+def _csv(snapshot: Snapshot) -> bytes:
     text = io.StringIO()
+    columns = columns_of(snapshot)
+    columns["measured_at"] = [when.isoformat() for when in columns["measured_at"]]
     writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    writer.writerows(cells(entry) for entry in Snapshot.model_validate_json(document).entries)
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
     return text.getvalue().encode()
 
 
-_WRITERS: dict[Format, Callable[[str], bytes]] = {
-    Format.JSON: str.encode,
+def _arrow(snapshot: Snapshot) -> bytes:
+    import pyarrow as pa  # noqa: PLC0415 - optional
+
+    table = arrow_table(snapshot)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def _parquet(snapshot: Snapshot) -> bytes:
+    import pyarrow as pa  # noqa: PLC0415 - optional
+    from pyarrow import parquet  # noqa: PLC0415 - optional
+
+    sink = pa.BufferOutputStream()
+    parquet.write_table(arrow_table(snapshot), sink)
+    return sink.getvalue().to_pybytes()
+
+
+_WRITERS: dict[Format, Callable[[Snapshot], bytes]] = {
     Format.CSV: _csv,
-    Format.ARROW: lambda document: columnar.arrow(Snapshot.model_validate_json(document)),
-    Format.PARQUET: lambda document: columnar.parquet(Snapshot.model_validate_json(document)),
+    Format.ARROW: _arrow,
+    Format.PARQUET: _parquet,
 }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from netspec.wire.columns import COLUMNS
 from profiler_server.kit.problems import ProblemBody
-from profiler_server.latency_tables.columns import COLUMNS
 from profiler_server.openapi.errors import responses
 from profiler_server.openapi.examples import Examples
 

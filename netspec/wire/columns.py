@@ -1,0 +1,63 @@
+"""A table as columns, the same in CSV, Arrow, Parquet and pandas: one row an entry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netspec.operators import operator_from_key
+from netspec.wire.tables import Snapshot
+
+#: an entry's own fields
+ENTRY_COLUMNS = (
+    "subject_hash",
+    "kind",
+    "name",
+    "precision",
+    "method",
+    "value_ms",
+    "low_ms",
+    "high_ms",
+    "visits",
+    "measured_at",
+    "devices",
+    "disagreement_percent",
+    "fitted_from",
+)
+#: `value_ms` as the calibration corrects it: what sums of networks add up
+CORRECTED = "corrected_ms"
+#: fields of the operator, each in the column of its name; empty where its kind has none
+OPERATOR_FIELDS = (
+    "input_size",
+    "output_size",
+    "in_channels",
+    "out_channels",
+    "kernel",
+    "expand",
+    "stride",
+    "residual",
+    "activation",
+)
+#: what the table is true for, the same in every row
+TABLE_COLUMNS = ("target_id", "runtime", "snapshot_id")
+COLUMNS = (*ENTRY_COLUMNS, CORRECTED, "operator", *OPERATOR_FIELDS, *TABLE_COLUMNS)
+
+
+def columns_of(snapshot: Snapshot) -> dict[str, list[Any]]:
+    """Return the columns of a snapshot by name, its entries in their order.
+
+    Raises:
+        InvalidSpec: an entry's name is no operator's key.
+    """
+    entries = snapshot.entries
+    operators = [operator_from_key(entry.name) for entry in entries]
+    everywhere = (snapshot.target_id, snapshot.identity.runtime, snapshot.id)
+    return {
+        **{name: [getattr(entry, name) for entry in entries] for name in ENTRY_COLUMNS},
+        CORRECTED: [snapshot.values_ms[entry.name] for entry in entries],
+        "operator": [operator.kind for operator in operators],
+        **{name: [getattr(one, name, None) for one in operators] for name in OPERATOR_FIELDS},
+        **{
+            name: [value] * len(entries)
+            for name, value in zip(TABLE_COLUMNS, everywhere, strict=True)
+        },
+    }
