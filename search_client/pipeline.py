@@ -14,7 +14,7 @@ from search_client.data.folders import LabelledImages
 from search_client.deployment.trained_network import Source, trained_network_path
 from search_client.progress import Stages
 from search_client.recipe import Recipe
-from search_client.report.content import Report
+from search_client.report.content import NetworkResult, Report
 from search_client.report.page import write_report
 from search_client.runs.folder import claimed
 from search_client.runs.load import read_run
@@ -25,7 +25,7 @@ from search_client.stages.deploy import Deployed, deploy, discard, file_name
 from search_client.stages.latency_tables import LatencyTables, measured, published, recorded
 from search_client.stages.measure import measure_models
 from search_client.stages.report import network_result, report_of
-from search_client.stages.search import Observer, run_search
+from search_client.stages.search import run_search
 from search_client.training import distributed
 
 
@@ -43,7 +43,6 @@ class _Job:
     resume: bool
     overwrite: bool
     signals: bool
-    observers: Sequence[Observer]
 
     @contextmanager
     def begun(
@@ -97,7 +96,6 @@ def run(
     resume: bool = False,
     overwrite: bool = False,
     signals: bool = True,
-    observers: Sequence[Observer] = (),
 ) -> Report:
     """The whole job; leaves `report.json`, `report.html` and the `.tflite` files in `folder`.
 
@@ -113,7 +111,6 @@ def run(
             the tables that it began with.
         overwrite: replace a run that the folder holds.
         signals: on SIGTERM and SIGINT the job saves itself before it ends.
-        observers: further listeners to the search's steps.
 
     Raises:
         UserError: a stage could not be done; the message says what to do.
@@ -129,7 +126,6 @@ def run(
         resume,
         overwrite,
         signals,
-        observers,
     )
     with job.begun(whole=True) as (job, tables, training, test):
         return _every_stage(job, tables, training, test)
@@ -146,7 +142,6 @@ def search_only(
     profile_missing: bool = False,
     resume: bool = False,
     overwrite: bool = False,
-    observers: Sequence[Observer] = (),
 ) -> SearchResult:
     """The job up to the network found; args as in `run`, and progress is shown on stderr.
 
@@ -164,7 +159,6 @@ def search_only(
         resume,
         overwrite,
         True,
-        observers,
     )
     with job.begun(whole=False) as (job, tables, training, _):
         return _search(job, training, tables)
@@ -210,9 +204,19 @@ def _every_stage(
         role: network_result(role, network, table, entries, expected_ms.get(role))
         for role, network in deployed.items()
     }
+    for role, result in results.items():
+        stages.observe(f"report/{role}", 0, _outcome(result), now=True)
     report = report_of(job.target, settings, tables, found, results, stages.seconds)
     write_report(report, folder)
     return report
+
+
+def _outcome(result: NetworkResult) -> dict[str, float]:
+    """Return the numbers by which runs are compared, for their observers."""
+    measured = {f"measured_ms_{name}": value for name, value in result.measured_ms.items()}
+    predicted = {f"predicted_ms_{name}": value for name, value in result.predicted_ms.items()}
+    accuracy = {"accuracy_float": result.accuracy_float, "accuracy_int8": result.accuracy_int8}
+    return {**accuracy, **measured, **predicted}
 
 
 def _trains_alike(before: Recipe, now: Recipe) -> bool:
@@ -239,7 +243,6 @@ def _search(job: _Job, training: LabelledImages, tables: LatencyTables) -> Searc
         data=job.data,
         resume=job.resume,
         signals=job.signals,
-        observers=job.observers,
     )
 
 

@@ -19,7 +19,7 @@ _MODULES = (
     "search_client.cli",
     "search_client.pipeline",
     "search_client.report.terminal",
-    "search_client.search.tensorboard",
+    "search_client.progress.loggers",
     "search_client.demo.farm",
 )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,6 +15,8 @@ from netspec.client import ProfilerClient
 from netspec.console.command import print_json
 from netspec.console.connection import URL_VARIABLE
 from search_client.commands.completion import complete_recipe, complete_target
+from search_client.progress import ObservedRun, Stages
+from search_client.progress.loggers import Logger, observers_of
 
 if TYPE_CHECKING:
     from search_client.recipe import Recipe
@@ -50,6 +54,10 @@ Overrides = Annotated[
         "--set", help="Replace a recipe's value, as in search.joint_epochs=3; may be repeated."
     ),
 ]
+Loggers = Annotated[
+    list[Logger] | None,
+    typer.Option("--log", help="A program that keeps the run's curves, too; may be repeated."),
+]
 SavedTable = Annotated[
     Path | None,
     typer.Option("--snapshot", help="A file of `search-client snapshot`, in the profiler's place."),
@@ -68,6 +76,24 @@ RecipeOption = Annotated[
     str,
     typer.Option(help="A shipped recipe's name, or a TOML file.", autocompletion=complete_recipe),
 ]
+
+
+@contextmanager
+def observed_stages(
+    loggers: Sequence[Logger] | None, folder: Path, command: str, settings: Mapping[str, Any]
+) -> Iterator[Stages]:
+    """The stages of a command; of several processes the first alone shows and logs them.
+
+    Raises:
+        UserError: a logger's package is not installed, or it refuses the run.
+    """
+    from search_client.training import distributed  # noqa: PLC0415
+
+    if distributed.rank() > 0:
+        yield Stages(quiet=True)
+        return
+    with observers_of(loggers or (), ObservedRun(folder, command, settings)) as observers:
+        yield Stages(observers=observers)
 
 
 def print_found(derived: Derived, file: Path) -> None:

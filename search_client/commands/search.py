@@ -15,6 +15,7 @@ from search_client.commands.completion import complete_target
 from search_client.commands.options import (
     DataFolder,
     LatencyRef,
+    Loggers,
     Overrides,
     Overwrite,
     ProfilerUrl,
@@ -24,6 +25,7 @@ from search_client.commands.options import (
     SavedTable,
     client_of,
     console,
+    observed_stages,
     print_found,
 )
 
@@ -64,9 +66,7 @@ def search(
     snapshot: SavedTable = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write curves to RUN/tensorboard.")
-    ] = False,
+    log: Loggers = None,
     as_json: AsJson = False,
 ) -> None:
     """Search, train, quantize and measure; ends with RUN/report.html.
@@ -77,11 +77,9 @@ def search(
     """
     from search_client.pipeline import run as run_pipeline  # noqa: PLC0415
     from search_client.pipeline import search_only  # noqa: PLC0415
-    from search_client.progress import Stages  # noqa: PLC0415
     from search_client.recipe import read_recipe  # noqa: PLC0415
     from search_client.report.terminal import print_report  # noqa: PLC0415
     from search_client.runs.record import NETWORK  # noqa: PLC0415
-    from search_client.search.tensorboard import curves  # noqa: PLC0415
     from search_client.stages.latency_tables import target_of  # noqa: PLC0415
     from search_client.training import distributed  # noqa: PLC0415
 
@@ -97,11 +95,10 @@ def search(
     make_folder(run)
     targets: list[str | None] = [*target] if target else [None]
     settings = _aimed(settings, targets, latency_ref or [])
-    folder = run / "tensorboard" if tensorboard else None
     with (
         distributed.joined(),
         client_of(profiler_url, snapshot) as client,
-        curves(folder) as observe,
+        observed_stages(log, run, "search", settings.model_dump(mode="json")) as stages,
     ):
         if distributed.world() > 1 and not only_search:
             raise UserError(
@@ -109,7 +106,6 @@ def search(
                 "`search-client train`"
             )
         one = target_of(client, targets[0])
-        stages = Stages(quiet=distributed.rank() > 0)
         if only_search:
             result = search_only(
                 client,
@@ -121,7 +117,6 @@ def search(
                 profile_missing=profile_missing,
                 resume=resume,
                 overwrite=overwrite,
-                observers=[observe],
             )
             if distributed.rank() > 0:
                 return
@@ -140,7 +135,6 @@ def search(
             profile_missing=profile_missing,
             resume=resume,
             overwrite=overwrite,
-            observers=[observe],
         )
     if as_json:
         print_json(report)

@@ -14,10 +14,12 @@ from netspec.networks import Network
 from netspec.validation import first_problem
 from search_client.commands.options import (
     DataFolder,
+    Loggers,
     Overrides,
     Resume,
     SearchRun,
     console,
+    observed_stages,
     overridden,
 )
 
@@ -33,6 +35,7 @@ def train(
         Path | None, typer.Option(help="File for the network; by default RUN/float.network.pt.")
     ] = None,
     overrides: Overrides = None,
+    log: Loggers = None,
     resume: Resume = False,
 ) -> None:
     """Train a search's network, by the search's recipe.
@@ -41,7 +44,6 @@ def train(
     Ctrl-C and SIGTERM save the training; --resume goes on from there.
     """
     from search_client.deployment.trained_network import Source  # noqa: PLC0415
-    from search_client.progress import Stages  # noqa: PLC0415
     from search_client.runs.load import read_run  # noqa: PLC0415
     from search_client.runs.record import NETWORK, read_record  # noqa: PLC0415
     from search_client.stages.data import read_data  # noqa: PLC0415
@@ -53,8 +55,10 @@ def train(
     chosen = _network(network or run / NETWORK)
     weights = out or run / "float.network.pt"
     make_folder(weights.parent)
-    with distributed.joined():
-        stages = Stages(quiet=distributed.rank() > 0)
+    with (
+        distributed.joined(),
+        observed_stages(log, run, "train", settings.model_dump(mode="json")) as stages,
+    ):
         training, test = read_data(data, settings, stages, record.classes)
         train_network(
             chosen.with_precision("float32"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from search_client.quantization.finetuning import QatConfig, finetune_int8
 from search_client.quantization.mixed_precision import with_float_blocks
 from search_client.quantization.post_training import quantize_post_training
 from search_client.recipe import CHECKPOINT_MINUTES
-from search_client.stages.train import training_stage
+from search_client.stages.train import curve_of, training_stage
 from search_client.training import distributed
 from search_client.training.checkpoints import Checkpoints
 from search_client.training.distributed import device
@@ -39,6 +40,15 @@ class QuantizeOptions:
     augment: Augment = USUAL
     #: time between two checkpoints, minutes
     checkpoint_minutes: float = CHECKPOINT_MINUTES
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the result depends on, by name."""
+        return {
+            "finetune": self.finetuning and self.finetuning.model_dump(mode="json"),
+            "float_blocks": sorted(self.float_blocks),
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+        }
 
 
 def background_added(trained: TrainedNetwork, seed: int) -> TrainedNetwork:
@@ -104,7 +114,8 @@ def quantize_network(
     state = checkpoints.resumed(stages.note) if resume else None
     torch.manual_seed(seed)
     heading = f"Finetune {trained.network.name} as int8"
-    with training_stage(stages, "quantize", heading, "finetuning") as show:
+    part = curve_of("finetune", trained.network)
+    with training_stage(stages, "quantize", heading, "finetuning", part) as show:
         quantized, _ = finetune_int8(
             trained.model,
             batches,

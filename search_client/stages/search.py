@@ -23,8 +23,6 @@ from search_client.search.search import SearchResult, check_loss, search
 from search_client.training import distributed
 from search_client.training.checkpoints import Checkpoints
 
-Observer = Callable[[SearchStep], None]
-
 SCORING = "networks"
 #: bars of a search
 PHASES: dict[SearchMethod, tuple[str, str]] = {
@@ -45,7 +43,6 @@ def run_search(
     data: Path,
     resume: bool = False,
     signals: bool = True,
-    observers: Sequence[Observer] = (),
 ) -> SearchResult:
     """Searches, and leaves `run.json`, `network.json` and the checkpoint in a folder.
 
@@ -55,11 +52,10 @@ def run_search(
         references_ms: R of each target.
         training: images, of which a part is held out for the architecture steps.
         folder: of the run.
-        stages: shows the progress.
+        stages: shows the progress, and tells the curve of `search`.
         data: where the images come from, for the record.
         resume: go on from the folder's checkpoint.
         signals: on SIGTERM and SIGINT the search saves itself before it ends.
-        observers: further listeners to the search's steps.
 
     Raises:
         UserError: a table lacks something, or the checkpoint is not this run's.
@@ -99,8 +95,8 @@ def run_search(
         def show(step: SearchStep) -> None:
             if first:
                 bars[step.phase](step.done, step.total, _remark(step))
-            for observer in observers:
-                observer(step)
+            # The search itself sees to it that these are few.
+            stages.observe("search", step.weight_steps, _values(step), now=True)
 
         result = search(
             family,
@@ -183,6 +179,18 @@ def _heading(settings: Recipe, references_ms: Sequence[float]) -> str:
     several = f" in {variants} sizes and widths" if variants > 1 else ""
     blocks = len(settings.space.blocks)
     return f"Search {blocks} blocks{several} for {references} in {settings.precision}"
+
+
+def _values(step: SearchStep) -> dict[str, float]:
+    return {
+        "loss": step.loss,
+        "accuracy": step.accuracy,
+        "expected_ms": step.expected_ms,
+        "over_reference": step.expected_ms / step.reference_ms,
+        "entropy": step.entropy,
+        "images_per_s": step.images_per_s,
+        **({} if step.gradient_snr is None else {"gradient_snr": step.gradient_snr}),
+    }
 
 
 def _remark(step: SearchStep) -> str:

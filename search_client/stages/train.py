@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,17 +32,40 @@ from search_client.training.loop import TrainStep, train
 from search_client.training.step import LossChange, evaluate
 
 EVALUATION_BATCH = 250
+_UNUSUAL = re.compile(r"[^\w.-]+", re.ASCII)
 
 
 @contextmanager
 def training_stage(
-    stages: Stages, name: str, heading: str, label: str
+    stages: Stages, name: str, heading: str, label: str, part: str
 ) -> Iterator[Callable[[TrainStep], None]]:
-    """Open a stage with a bar, and give what shows a training's steps in it."""
+    """Open a stage with a bar, and give what shows a training's steps in it.
+
+    Args:
+        stages: of the run.
+        name: of the stage.
+        heading: of the stage.
+        label: of the bar.
+        part: of the run, for its observers.
+    """
     with stages.stage(name, heading), stages.bar(label) as advance:
-        yield lambda step: advance(
-            step.done, step.total, f"loss {step.loss:.3f}, accuracy {step.accuracy:.1%}"
-        )
+
+        def show(step: TrainStep) -> None:
+            told = f"loss {step.loss:.3f}, accuracy {step.accuracy:.1%}"
+            advance(step.done, step.total, told)
+            values = {
+                "loss": step.loss,
+                "accuracy": step.accuracy,
+                "learning_rate": step.learning_rate,
+            }
+            stages.observe(part, step.done, values, now=step.ends_epoch)
+
+        yield show
+
+
+def curve_of(what: str, network: Network) -> str:
+    """Return the part of a run that trains or finetunes a network, in letters that loggers take."""
+    return f"{what}/{_UNUSUAL.sub('-', network.name)}"
 
 
 def train_network(
@@ -104,7 +128,8 @@ def train_network(
     state = checkpoints.resumed(stages.note) if resume else None
     plain = PlainBatches(test.at_size(stored_size(size)), size, EVALUATION_BATCH, device=device())
     heading = f"{'Train' if supernet is None else 'Finetune'} {network.name}"
-    with training_stage(stages, "train", heading, "training") as show:
+    part = curve_of("train", network)
+    with training_stage(stages, "train", heading, "training", part) as show:
         if supernet is not None:
             stages.note(
                 f"with the supernet's weights it is right on {evaluate(model, plain):.1%} of the "
@@ -123,6 +148,7 @@ def train_network(
         )
         accuracy = evaluate(model, plain)
     stages.note(f"float accuracy {accuracy:.1%}")
+    stages.observe(part, config.epochs * len(batches), {"test_accuracy": accuracy}, now=True)
     if weights is not None and unfinished is not None and distributed.rank() == 0:
         TrainedNetwork(training.classes, source, model).write(weights)
         unfinished.unlink(missing_ok=True)

@@ -150,6 +150,10 @@ class TrainStep:
     loss: float
     #: fraction, of the epoch so far
     accuracy: float
+    #: that the step was made with
+    learning_rate: float
+    #: whether it was the last of an epoch
+    ends_epoch: bool
 
 
 _EPOCHS = TypeAdapter(list[Epoch])
@@ -246,19 +250,21 @@ class _Training:
         for batch in self.batches.epoch(self.epoch, self.step):
             done = self.epoch * per_epoch + self.step
             rate = cosine(done, total, self.config.learning_rate, rising)
-            set_learning_rate(self.optimizer, self.rollback.rate * rate)
+            rate *= self.rollback.rate
+            set_learning_rate(self.optimizer, rate)
             self._train(batch)
             self.step += 1
             # The last update of an epoch has no loss after it that would show it.
-            kept = self.step % STEPS == 0 or self.step == per_epoch
+            last = self.step == per_epoch
+            kept = self.step % STEPS == 0 or last
             if distributed.any_process(not math.isfinite(self.mean.loss)) or (
                 kept and not finite(self.model)
             ):
                 raise self._diverged()
-            if kept and self.step < per_epoch:
+            if kept and not last:
                 self.rollback.keep(self)
-            on_step(TrainStep(done + 1, total, self.mean.loss, self.mean.accuracy))
-            if self.step < per_epoch:
+            on_step(TrainStep(done + 1, total, self.mean.loss, self.mean.accuracy, rate, last))
+            if not last:
                 checkpoints.step(self.state)
         self.history.append(Epoch(self.mean.loss, self.mean.accuracy))
         self.mean = Mean()

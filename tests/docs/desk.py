@@ -121,10 +121,12 @@ class Desk:
             codes.append(process.wait(timeout=TIMEOUT_S))
         assert codes == [0] * len(codes)
 
-    def _shell(self, block: Block, before: str = "") -> list[str]:
+    def _shell(self, block: Block, before_last: str = "") -> list[str]:
+        first, line_end, last = smaller(block.text).rstrip("\n").rpartition("\n")
+        text = f"{first}{line_end}{before_last}{last}\n"
         # A refused request is a failed command.
         fail = 'curl() { command curl --fail-with-body --silent --show-error "$@"; }\n'
-        return ["bash", "-euo", "pipefail", "-c", fail + before + smaller(block.text)]
+        return ["bash", "-euo", "pipefail", "-c", fail + text]
 
     def _environment(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

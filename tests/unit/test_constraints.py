@@ -23,6 +23,10 @@ PINS = {
 }
 
 
+#: extras that the environment of the tests leaves out; a nightly test installs them
+LEFT_OUT = {"mlflow", "wandb"}
+
+
 def oldest_python() -> str:
     """Return the first release that `requires-python` allows: `3.11.0` for `>=3.11`."""
     (specifier,) = SpecifierSet(PROJECT["requires-python"])
@@ -79,6 +83,6 @@ def test_a_pin_that_wants_a_later_python_is_noticed() -> None:
 
 
 def test_everything_that_is_installed_is_pinned() -> None:
-    extras = ",".join(PROJECT["optional-dependencies"])
+    extras = ",".join(PROJECT["optional-dependencies"].keys() - LEFT_OUT)
     project = Requirement(f"{PROJECT['name']}[{extras}]")
     assert set(needed(project, set())) - {project.name} <= set(PINS)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from netspec.errors import UserError
-from search_client.commands.options import Resume, console
+from search_client.commands.options import Loggers, Resume, console, observed_stages
 from search_client.commands.quantization.options import (
     CompareImages,
     DataOf,
@@ -81,6 +81,7 @@ def quantize(
         float | None,
         typer.Option(min=0, help="Images are kept in memory up to so many GB.", show_default="4"),
     ] = None,
+    log: Loggers = None,
     resume: Resume = False,
 ) -> None:
     """Make a trained network int8, by finetuning or post-training, and export it verified.
@@ -98,7 +99,6 @@ def quantize(
         trained_network_path,
         unfinished_path,
     )
-    from search_client.progress import Stages  # noqa: PLC0415
     from search_client.quantization.finetuning import QatConfig  # noqa: PLC0415
     from search_client.stages.data import read_images  # noqa: PLC0415
     from search_client.stages.quantize import (  # noqa: PLC0415
@@ -118,15 +118,18 @@ def quantize(
         distillation=distillation,
     )
     if ptq:
-        _refuse_beside_ptq([*given, *_given(resume=resume or None)])
+        _refuse_beside_ptq([*given, *_given(log=log, resume=resume or None)])
     finetuning = None if ptq else QatConfig.model_validate(given)
     blocks = integers(float_blocks, "--float-blocks")
+    options = QuantizeOptions(finetuning, blocks, batch_size, seed)
     if name is None:
         name = network if weights is None else trained_network_name(weights)
     saved = trained_network_path(run, name)
     checkpoint = unfinished_path(saved)
-    with distributed.joined():
-        stages = Stages(quiet=distributed.rank() > 0)
+    with (
+        distributed.joined(),
+        observed_stages(log, run, "quantize", options.settings()) as stages,
+    ):
         if weights is None:
             trained = load_trained_network(run, network)
         else:
@@ -148,7 +151,7 @@ def quantize(
         trained = quantize_network(
             trained,
             trained.relabelled(training),
-            QuantizeOptions(finetuning, blocks, batch_size, seed),
+            options,
             stages,
             checkpoint=checkpoint,
             resume=resume,

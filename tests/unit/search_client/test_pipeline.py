@@ -87,7 +87,6 @@ def test_a_resumed_run_takes_up_what_its_own_recipe_trained(
         resume=True,
         overwrite=False,
         signals=False,
-        observers=(),
     )
     tables = recorded(tmp_path, job.settings.operators())
     with pytest.raises(Reached):

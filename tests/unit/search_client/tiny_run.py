@@ -9,11 +9,11 @@ from rich.console import Console
 
 from netspec.client import LatencyTable
 from search_client.latency.losses import TargetLoss
-from search_client.progress import Stages
+from search_client.progress import Observer, Stages
 from search_client.recipe import Recipe
 from search_client.search.config import SearchConfig
 from search_client.search.search import SearchResult
-from search_client.stages.search import Observer, run_search
+from search_client.stages.search import run_search
 from search_client.training.loop import TrainConfig
 from tests.unit.search_client.tables import calibration, snapshot
 from tests.unit.search_client.tiny import tiny_images, tiny_space
@@ -70,8 +70,7 @@ def tiny_search(
         references_ms,
         tiny_images(48),
         folder,
-        QUIET if console is None else Stages(console),
+        Stages(console or Console(quiet=True), observers=observers),
         data=Path("d"),
         resume=resume,
-        observers=observers,
     )

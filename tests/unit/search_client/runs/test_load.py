@@ -15,8 +15,6 @@ from search_client.deployment.trained_network import Source, load_trained_networ
 from search_client.recipe import FurtherTarget, Recipe
 from search_client.runs.load import read_run
 from search_client.runs.record import BadRun, read_record
-from search_client.search.history import SearchStep
-from search_client.search.tensorboard import curves
 from search_client.stages.train import evaluate_network, train_network
 from tests.unit.search_client.tables import snapshot
 from tests.unit.search_client.tiny import tiny_images, tiny_space
@@ -163,17 +161,3 @@ def test_a_trained_network_is_read_back(tmp_path: Path) -> None:
     assert evaluate_network(trained, tiny_images(12)) == {"float32": accuracy}
     with pytest.raises(UserError, match="has no class class 3"):
         evaluate_network(trained, tiny_images(12, classes=4))
-
-
-def test_curves_are_written_for_tensorboard(tmp_path: Path) -> None:
-    step = SearchStep("joint", 5, 10, 77, 1.0, 0.5, 9.0, 10.0, 1.2, 300.0)
-    with curves(tmp_path / "curves") as write:
-        write(step)
-    (file,) = (tmp_path / "curves").iterdir()
-    content = file.read_bytes()
-    assert b"latency/over_reference" in content
-    # The place on the x axis, as protocol buffers write field 2: steps of both phases.
-    assert b"\x10\x4d" in content
-    with curves(None) as write:
-        write(step)
-    assert [path.name for path in tmp_path.iterdir()] == ["curves"]

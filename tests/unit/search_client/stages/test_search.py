@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Mapping
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -19,7 +20,6 @@ from search_client.recipe import Recipe
 from search_client.runs.load import CHECKPOINT, read_run
 from search_client.runs.record import BadRun, read_record
 from search_client.search.candidates import Candidate
-from search_client.search.history import SearchStep
 from search_client.search.scoring import Scorer
 from search_client.stages.latency_tables import recorded
 from search_client.stages.search import run_search
@@ -36,8 +36,8 @@ def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a search that was sent SIGTERM in the middle."""
     monkeypatch.setattr("search_client.search.progress.REPORT_S", 0.0)
 
-    def stop(step: SearchStep) -> None:
-        if step.weight_steps == 5:
+    def stop(_part: str, step: int, _values: Mapping[str, float]) -> None:
+        if step == 5:
             os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(Stopped, match="SIGTERM"):
@@ -92,7 +92,7 @@ def test_what_the_steps_do_not_depend_on_may_change(stopped: Path) -> None:
 
 
 def test_a_new_search_leaves_nothing_of_the_former_to_go_on_with(stopped: Path) -> None:
-    def fail(_: SearchStep) -> None:
+    def fail(_part: str, _step: int, _values: Mapping[str, float]) -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):

@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 
 from netspec.wire import Job
-from search_client import progress
 from search_client.progress import Stages, job_progress
+from search_client.progress import stages as progress
 from search_client.search.history import SearchStep
 from search_client.stages.search import _remark
 from tests.beats import beats_by_hand

@@ -7,7 +7,7 @@ and the end of each stage and each bar, and every 30 s between.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
@@ -27,6 +27,10 @@ from rich.text import Text
 from netspec.console.heartbeat import heartbeat
 from netspec.console.units import duration_text
 from netspec.wire import Job
+from search_client.progress.observer import Observer
+
+#: least time between two points of a curve, s
+POINT_S = 0.1
 
 
 class Advance(Protocol):
@@ -58,15 +62,25 @@ class _Bars(Progress):
 
 
 class Stages:
-    """Names, draws and times the stages of a run."""
+    """Names, draws and times the stages of a run, and tells its curves."""
 
-    def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        console: Console | None = None,
+        *,
+        quiet: bool = False,
+        observers: Sequence[Observer] = (),
+    ) -> None:
         """Show on a console, by default on stderr.
 
         Args:
             console: where to.
             quiet: show nothing: of several processes one is enough.
+            observers: are told the curves.
         """
+        self.observers = observers
+        #: when a point of each part was told, by the monotonic clock
+        self._told_at: dict[str, float] = {}
         self.console = Console(quiet=True) if quiet else console or Console(stderr=True)
         self._animated = self.console.is_terminal or self.console.is_jupyter
         #: wall time in s by stage, in order
@@ -102,6 +116,24 @@ class Stages:
         """One progress bar."""
         with self.bars(label) as bars:
             yield bars[label]
+
+    def observe(
+        self, part: str, step: int, values: Mapping[str, float], *, now: bool = False
+    ) -> None:
+        """Tell the observers a point, as `Observer` says; one too soon after another is left out.
+
+        Args:
+            part: of the run.
+            step: of the part.
+            values: by name.
+            now: tell it all the same.
+        """
+        since = time.monotonic() - self._told_at.get(part, float("-inf"))
+        if not self.observers or (since < POINT_S and not now):
+            return
+        self._told_at[part] = time.monotonic()
+        for observer in self.observers:
+            observer(part, step, values)
 
     def note(self, text: str) -> None:
         """A line under the stage's heading."""
