@@ -6,24 +6,14 @@ import json
 from typing import TYPE_CHECKING
 
 from netspec.console.extras import needs_extra
-from netspec.wire.columns import COLUMNS, columns_of
+from netspec.wire.columns import COLUMNS, OPERATOR_FIELDS, columns_of
 from netspec.wire.tables import Snapshot
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _FLOATS = ("value_ms", "low_ms", "high_ms", "disagreement_percent", "corrected_ms")
-_COUNTS = (
-    "visits",
-    "devices",
-    "input_size",
-    "output_size",
-    "in_channels",
-    "out_channels",
-    "kernel",
-    "expand",
-    "stride",
-)
+_COUNTS = ("visits", "devices")
 
 
 def arrow_table(snapshot: Snapshot) -> pa.Table:
@@ -36,12 +26,17 @@ def arrow_table(snapshot: Snapshot) -> pa.Table:
     with needs_extra("arrow", "a table in Arrow"):
         import pyarrow as pa  # noqa: PLC0415 - optional
 
+    of_fields: dict[str, pa.DataType] = {
+        "integer": pa.int64(),
+        "boolean": pa.bool_(),
+        "number": pa.float64(),
+    }
     types: dict[str, pa.DataType] = {
         **dict.fromkeys(COLUMNS, pa.string()),
         **dict.fromkeys(_FLOATS, pa.float64()),
         **dict.fromkeys(_COUNTS, pa.int64()),
         "measured_at": pa.timestamp("us", tz="UTC"),
-        "residual": pa.bool_(),
+        **{name: of_fields.get(kind, pa.string()) for name, kind in OPERATOR_FIELDS.items()},
     }
     metadata: dict[bytes | str, bytes | str] = {
         "snapshot_id": snapshot.id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netspec.operators import operator_from_key
+from netspec.operators import operator_from_key, registered_operators
 from netspec.wire.tables import Snapshot
 
 #: an entry's own fields
@@ -25,18 +25,13 @@ ENTRY_COLUMNS = (
 )
 #: `value_ms` as the calibration corrects it: what sums of networks add up
 CORRECTED = "corrected_ms"
-#: fields of the operator, each in the column of its name; empty where its kind has none
-OPERATOR_FIELDS = (
-    "input_size",
-    "output_size",
-    "in_channels",
-    "out_channels",
-    "kernel",
-    "expand",
-    "stride",
-    "residual",
-    "activation",
-)
+#: fields that operators have, by JSON type; a cell is empty where its kind has no such field
+OPERATOR_FIELDS: dict[str, str] = {
+    name: field.get("type", "string")
+    for kind in registered_operators()
+    for name, field in kind.model_json_schema()["properties"].items()
+    if name not in {"kind", "precision"}
+} | {"output_size": "integer"}
 #: what the table is true for, the same in every row
 TABLE_COLUMNS = ("target_id", "runtime", "snapshot_id")
 COLUMNS = (*ENTRY_COLUMNS, CORRECTED, "operator", *OPERATOR_FIELDS, *TABLE_COLUMNS)

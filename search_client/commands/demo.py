@@ -36,8 +36,9 @@ def demo(
 
     Everything stays in the run's folder; a second demo in the same folder reuses
     the entries of the first. Ctrl-C stops all three processes and loses no visit.
+    RUN/profiler.env says to a shell where `profiler-server serve` then serves the tables.
     """
-    from search_client.demo.farm import farm_of_this_host  # noqa: PLC0415
+    from search_client.demo.farm import VARIABLES, farm_of_this_host  # noqa: PLC0415
     from search_client.pipeline import run as run_pipeline  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.recipe import read_recipe  # noqa: PLC0415
@@ -72,4 +73,5 @@ def demo(
         print_json(report)
         return
     print_report(report, console)
+    console.print(f"Its tables: . {run / VARIABLES}, then profiler-server serve", markup=False)
     console.print(f"Report: {run / 'report.html'}", markup=False)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from netspec.client import ProfilerClient
+from netspec.console.connection import (
+    DATA_DIR_VARIABLE,
+    DEFAULT_URL,
+    TOKEN_VARIABLE,
+    URL_VARIABLE,
+)
+from netspec.console.private_file import make_private
 from netspec.console.tokens import server_tokens
 from netspec.errors import UserError
 from netspec.wire import Target
@@ -19,6 +27,8 @@ from search_client.recipe import Recipe
 
 TRAIN_IMAGES, TEST_IMAGES = 2_400, 1_000
 TARGET_TIMEOUT_S = 60.0
+#: file of a run, for shells: where a server on the demo's tables is found, and the demo's target
+VARIABLES = "profiler.env"
 _POLL_S = 0.2
 
 
@@ -28,7 +38,8 @@ def farm_of_this_host(
 ) -> Iterator[tuple[ProfilerClient, Target, Path]]:
     """A client of a server with an agent of this host, the host's target, and the images.
 
-    Both processes end with the context; their data stays in `folder`.
+    Both processes end with the context; their data stays in `folder`, and `profiler.env` there
+    tells shells how to ask it.
 
     Args:
         settings: of the run.
@@ -49,8 +60,22 @@ def farm_of_this_host(
             token = server_tokens(companions.url, data_dir)[0]
             client = ProfilerClient(companions.url, token, on_poll=companions.check)
             target = _host_target(client, companions, data_dir)
+        _leave_variables(folder, data_dir, port, token, target)
         stages.note(f"server at {companions.url}, target {target.id}, logs in {folder}")
         yield running.enter_context(client), target, images
+
+
+def _leave_variables(folder: Path, data_dir: Path, port: int, token: str, target: Target) -> None:
+    """Leave what shells need to serve and ask the demo's tables once it has ended."""
+    values = {
+        DATA_DIR_VARIABLE: data_dir.resolve(),
+        URL_VARIABLE: f"http://127.0.0.1:{port}" if port else DEFAULT_URL,
+        TOKEN_VARIABLE: token,
+        "TARGET": target.id,
+    }
+    lines = [f"export {name}={shlex.quote(str(value))}\n" for name, value in values.items()]
+    (folder / VARIABLES).unlink(missing_ok=True)
+    make_private(folder / VARIABLES, "".join(lines).encode())
 
 
 def _photographs(settings: Recipe, folder: Path, stages: Stages) -> Path:

@@ -51,7 +51,7 @@ def _draw(validations: Sequence[Validation], image: io.BytesIO, kind: str) -> No
             markersize=5,
             elinewidth=1,
             color=PRECISION_COLOURS[validation.precision],
-            label=f"{validation.precision}: MAPE {validation.error.mape_percent:.1f} %",
+            label=f"{validation.precision}: {validation.error.mape_percent:.1f} % off on average",
         )
     axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel="measured, ms", ylabel="predicted, ms")
     axes.legend(loc="upper left", frameon=False)

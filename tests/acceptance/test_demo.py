@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import socket
 import sqlite3
 import subprocess
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from netspec.operators import PRECISIONS
 from search_client.recipe import Recipe, read_recipe
 from search_client.report.content import NetworkResult, Report
 from tests.acceptance.commands import run, write_data, write_recipe
+from tests.docs.desk import empty_desk, smaller
+from tests.docs.pages import all_blocks
+from tests.waiting import wait_for
 
 STAGES = ["start", "data", "profile", "search", "train", "quantize", "export", "measure"]
 
@@ -192,6 +196,43 @@ def test_the_terminal_shows_the_table_and_where_the_report_is(first: Ran) -> Non
     for row in ("searched float32", "searched int8", "baseline float32", "baseline int8"):
         assert row in shown
     assert shown.replace(" ", "").endswith(f"Report:{first.folder / 'report.html'}")
+
+
+def test_the_readmes_lines_for_after_the_demo_work(first: Ran) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    variables = first.folder / "profiler.env"
+    assert variables.stat().st_mode & 0o77 == 0
+    text = variables.read_text(encoding="utf-8")
+    variables.write_text(text.replace(":8600", f":{port}"), encoding="utf-8")
+    block = next(
+        one
+        for one in first.settings.space.with_precision("int8").blocks[1].candidates
+        if one.residual
+    )
+    pairs = [
+        (r"\.venv/bin/", ""),
+        (r"runs/demo", str(first.folder)),
+        (r"profiler-server serve", f"profiler-server serve --port {port}"),
+        (r"kernel=\d&expand=\d", f"kernel={block.kernel}&expand={block.expand}"),
+        (r"in=\d+&out=\d+", f"in={block.in_channels}&out={block.out_channels}"),
+        (r"size=\d+", f"size={block.input_size}"),
+        (r"key=[^\"]+", f"key={block.key}"),
+    ]
+    serve, ask = (
+        replace(one, text=smaller(one.text, pairs))
+        for one in all_blocks()
+        if one.page == "README.md" and "the demo's own test" in one.reason
+    )
+    with empty_desk(first.folder.parent) as desk:
+        desk.variables.clear()
+        log = desk.start(serve)
+        wait_for(lambda: f":{port}/dashboard" in log.read_text(encoding="utf-8"))
+        answered = desk.run(ask)
+        desk.stop()
+    assert answered.count(block.key) == 2
+    rows = (desk.folder / "table.csv").read_text(encoding="utf-8").splitlines()
+    assert len(rows) == 1 + len(first.visits)
 
 
 def test_a_second_demo_reuses_every_entry_and_says_so(first: Ran, second: Ran) -> None:

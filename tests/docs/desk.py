@@ -42,9 +42,6 @@ SMALLER = [
     (r"^(search-client validate .*)$", r"\1 || [ $? -eq 3 ]"),
     # A latency that a network of that space has.
     (r"derive (.*)--latency-ref \S+", r"derive \1--latency-ref $LATENCY"),
-    # What the table of that recipe has.
-    (r"\bsize=56\b", "size=6"),
-    (r"\b56x56x24\b", "6x6x24"),
     # Placeholders.
     (r"/backups/", "backups/"),
 ]
