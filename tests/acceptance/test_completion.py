@@ -75,7 +75,7 @@ def tab(home: Path, *words: str, **variables: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("search-client quant", ["quantize", "quantization-report"]),
+        ("search-client quant", ["quantization-report", "quantize"]),
         ("search-client validate --js", ["--json"]),
         ("search-client search --recipe ", ["cifar", "demo", "proxylessnas"]),
         ("search-client profile --recipe mi", ["mine.toml"]),
