@@ -23,7 +23,7 @@ PINS = {
 }
 
 
-#: extras that the environment of the tests leaves out; a nightly test installs them
+#: extras that the environment of the tests leaves out
 LEFT_OUT = {"mlflow", "wandb"}
 
 

@@ -1,4 +1,4 @@
-"""What programs that keep curves are told; TensorBoard reads it back, the others do nightly."""
+"""What programs that keep curves are told; TensorBoard reads it back."""
 
 from __future__ import annotations
 
