@@ -88,7 +88,7 @@ def _photographs(settings: Recipe, folder: Path, stages: Stages) -> Path:
         ):
             write_photographs(
                 unfinished,
-                stored_size(settings.space.input_size),
+                stored_size(settings.input_size),
                 TRAIN_IMAGES,
                 TEST_IMAGES,
                 settings.seed,

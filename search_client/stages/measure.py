@@ -108,10 +108,11 @@ def measure_space(
 
 
 def _calibration_networks(settings: Recipe, values_ms: Mapping[str, float]) -> list[Network]:
-    """Networks of the space around the latency that the search will aim at.
+    """Networks of the space around the latency that the search will aim at, and the baselines.
 
     How far a sum of operators is off depends on how much a network moves through the
-    caches, and so on its size: a scale holds near the networks that it was fitted on.
+    caches, and so on its size: a scale holds near the networks that it was fitted on. A baseline
+    is built in another way than the space, and the search aims at its latency.
     """
 
     def sum_ms(precision: Precision) -> float:
@@ -132,6 +133,7 @@ def _calibration_networks(settings: Recipe, values_ms: Mapping[str, float]) -> l
             (centre / CALIBRATION_FACTOR, centre * CALIBRATION_FACTOR),
             further,
         )
+        networks += settings.every_baseline(precision)
     return networks
 
 

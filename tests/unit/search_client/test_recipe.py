@@ -37,8 +37,9 @@ def test_shipped_recipes_load() -> None:
     assert shipped_recipes() == ["cifar", "demo", "proxylessnas"]
     assert read_recipe("cifar").space.input_size == 32
     demo, paper = read_recipe("demo"), read_recipe("proxylessnas")
-    assert (demo.space.input_size, demo.space.width, len(demo.space.blocks)) == (96, 0.5, 10)
-    assert demo.profiling.calibration_networks == 5
+    assert (demo.space.input_size, demo.space.width, len(demo.space.blocks)) == (48, 0.5, 7)
+    assert (demo.sizes, demo.input_size) == ((48, 64, 80), 80)
+    assert demo.profiling.calibration_networks == 8
     # Source: ProxylessNAS' released training code.
     assert paper.space.stages == PROXYLESS_STAGES
     assert (paper.search.warmup_epochs, paper.search.joint_epochs) == (40, 120)
@@ -120,7 +121,7 @@ def test_a_run_takes_the_number_of_classes_from_its_data() -> None:
 
 def test_the_baseline_is_mobilenet_v2_at_the_spaces_input_size() -> None:
     settings = read_recipe("demo").for_classes(10)
-    assert settings.baseline("int8") == mobilenet_v2(96, 0.5, 10, "int8")
+    assert settings.baseline("int8") == mobilenet_v2(48, 0.5, 10, "int8")
 
 
 def test_a_run_needs_the_operators_of_space_and_baseline_in_both_precisions_once() -> None:
@@ -128,14 +129,14 @@ def test_a_run_needs_the_operators_of_space_and_baseline_in_both_precisions_once
     operators = settings.operators()
     assert len(set(operators)) == len(operators)
     for precision in PRECISIONS:
-        wanted = set(settings.space.with_precision(precision).operators())
+        wanted = {one for space in settings.spaces(precision) for one in space.operators()}
         wanted |= set(settings.baseline(precision).operators)
         assert wanted == {one for one in operators if one.precision == precision}
 
 
 def test_a_search_alone_needs_its_own_precision_and_what_it_aims_at() -> None:
     settings = read_recipe("demo").for_classes(10)
-    space = set(settings.space.with_precision("int8").operators())
+    space = {operator for one in settings.spaces("int8") for operator in one.operators()}
     assert set(settings.searched_operators()) == space | set(settings.baseline("int8").operators)
     aimed = settings.model_copy(update={"latency_ref_ms": 1.0})
     assert set(aimed.searched_operators()) == space
