@@ -197,7 +197,7 @@ def test_mistakes_are_told(api: Api, file: Path, tmp_path: Path) -> None:
         import_(tmp_path / "none.yaml", *FACTS, *FLOAT32)
     with pytest.raises(UserError, match="no target: threads"):
         import_(file, *FACTS, *FLOAT32, "--threads", "0")
-    with pytest.raises(UserError, match="no target '0123'; no device has registered yet"):
+    with pytest.raises(UserError, match="no target begins with '0123'; there are: none"):
         run("export", "0123", "--format", "ofa")
     target_id = import_(file, *FACTS, *FLOAT32)
     with pytest.raises(UserError, match="cannot write"):
