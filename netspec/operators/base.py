@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -82,6 +83,7 @@ class OperatorBase(FrozenModel):
         """The kind of all operators of this class."""
         return str(cls.model_fields["kind"].default)
 
+    @abstractmethod
     def build(self, graph: LayerGraph, x: Value) -> Value:
         """Put the operator's layers together.
 
@@ -92,7 +94,6 @@ class OperatorBase(FrozenModel):
         Returns:
             the output, which the last layer gives.
         """
-        raise NotImplementedError(f"{type(self).__name__} says not what its layers are")
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:

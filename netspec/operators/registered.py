@@ -9,6 +9,7 @@ A package registers its classes in its own metadata, as entry points of the grou
 from __future__ import annotations
 
 from importlib.metadata import entry_points
+from inspect import isabstract
 
 from netspec.errors import InvalidSpec
 from netspec.operators.base import OperatorBase
@@ -46,8 +47,8 @@ def registered_operators() -> tuple[type[OperatorBase], ...]:
     """The classes of all kinds, the project's own first.
 
     Raises:
-        InvalidSpec: an entry point cannot be loaded, or names no operator, or a kind that there
-            is already.
+        InvalidSpec: an entry point cannot be loaded, or names no operator, one without layers, or a
+            kind that there is already.
     """
     kinds = {operator.kind_name(): operator for operator in _OWN}
     for entry in entry_points(group=GROUP):
@@ -67,4 +68,6 @@ def registered_operators() -> tuple[type[OperatorBase], ...]:
                 f"{where} is of the kind {operator.kind_name()!r}, which {known.__name__} has; "
                 "give it a kind of its own"
             )
+        if isabstract(operator):
+            raise InvalidSpec(f"{where} has no method `build`, which puts its layers together")
     return tuple(kinds.values())

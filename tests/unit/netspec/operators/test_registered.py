@@ -25,6 +25,12 @@ class Repeated(OperatorBase):
     kind: Literal["mbconv"] = "mbconv"
 
 
+class Unbuilt(OperatorBase):
+    """Says nothing of its layers."""
+
+    kind: Literal["unbuilt"] = "unbuilt"
+
+
 def test_installed_packages_add_their_operators(monkeypatch: pytest.MonkeyPatch) -> None:
     own = registered_operators()
     found = (EntryPoint("halving", "unused", registered.GROUP),)
@@ -37,6 +43,7 @@ def test_installed_packages_add_their_operators(monkeypatch: pytest.MonkeyPatch)
     ("loaded", "says"),
     [
         (Repeated, "is of the kind 'mbconv', which MBConv has; give it a kind of its own"),
+        (Unbuilt, "has no method `build`, which puts its layers together"),
         (int, "is no operator; expected a class of OperatorBase"),
         ("text", "is no operator"),
     ],
