@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from netspec.errors import InvalidSpec
+from netspec.layers import PaddingRule
 from netspec.operators import (
     Classifier,
     Convert,
@@ -82,6 +83,16 @@ class Network(BaseModel):
     def content_hash(self) -> str:
         """SHA-256 (hex) of the operators' canonical JSON."""
         return content_hash([operator.model_dump(mode="json") for operator in self.operators])
+
+    def with_padding(self, padding: PaddingRule) -> Network:
+        """The same network with its convolutions padded by one rule, where that is a difference."""
+        padded = (
+            operator.model_copy(
+                update={"padding": padding if operator.is_padded(padding) else "same"}
+            )
+            for operator in self.operators
+        )
+        return Network(name=self.name, operators=tuple(padded))
 
     def with_precision(self, precision: Precision) -> Network:
         """The same network with every operator in one precision, and so no conversions."""

@@ -12,6 +12,7 @@ from netspec.layers.layer import (
     FusedActivation,
     Layer,
     LayerKind,
+    PaddingRule,
     same_padding,
 )
 from netspec.layers.parameters import (
@@ -32,6 +33,7 @@ __all__ = [
     "LayerGraph",
     "LayerKind",
     "LayerWeights",
+    "PaddingRule",
     "Parameters",
     "Value",
     "layer_name",

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_args
 
 from netspec.errors import InvalidSpec
-from netspec.layers.layer import INPUT, Activation, FusedActivation, Layer, LayerKind
+from netspec.layers.layer import (
+    INPUT,
+    Activation,
+    FusedActivation,
+    Layer,
+    LayerKind,
+    PaddingRule,
+    same_padding,
+)
 
 T = TypeVar("T")
 _FUSED = get_args(FusedActivation)
@@ -45,11 +53,13 @@ class LayerGraph:
 
     input: Value
     layers: list[Layer] = field(default_factory=list)
+    #: of its convolutions; where the runtime has no such one, a layer before it pads
+    padding: PaddingRule = "same"
 
     @classmethod
-    def of_input(cls, size: int, channels: int) -> LayerGraph:
+    def of_input(cls, size: int, channels: int, padding: PaddingRule = "same") -> LayerGraph:
         """An empty graph whose input is an image of `size` px."""
-        return cls(Value(INPUT, channels, size))
+        return cls(Value(INPUT, channels, size), padding=padding)
 
     def conv(
         self,
@@ -70,6 +80,7 @@ class LayerGraph:
                 f"layer {name}: {x.channels} and {channels} channels are not both a multiple "
                 f"of {groups} groups"
             )
+        x, padded = self._around(name, x, kernel, stride) if padded else (x, False)
         return self._activated(
             "conv",
             name,
@@ -87,8 +98,16 @@ class LayerGraph:
         self, name: str, x: Value, kernel: int, stride: int = 1, activation: Activation = "none"
     ) -> Value:
         """A convolution of each channel by itself."""
+        x, padded = self._around(name, x, kernel, stride)
         return self._activated(
-            "depthwise", name, x, x.channels, activation, kernel=kernel, stride=stride
+            "depthwise",
+            name,
+            x,
+            x.channels,
+            activation,
+            kernel=kernel,
+            stride=stride,
+            padding=None if padded else (0, 0),
         )
 
     def dense(self, name: str, x: Value, channels: int, activation: Activation = "none") -> Value:
@@ -136,6 +155,14 @@ class LayerGraph:
     def activate(self, name: str, x: Value, activation: Activation) -> Value:
         """An activation as a layer of its own; `x` itself where there is none."""
         return x if activation == "none" else self._add(activation, name, [x])
+
+    def _around(self, name: str, x: Value, kernel: int, stride: int) -> tuple[Value, bool]:
+        """Return a convolution's input, and whether the convolution is still to pad it: SAME."""
+        before, (fewest, most) = kernel // 2, same_padding(x.size, kernel, stride)
+        if self.padding == "same" or fewest == before:
+            return x, True
+        # The last row and column of zeros that torch adds are under no window.
+        return self.pad(f"{name}_pad", x, before, fewest + most - before), False
 
     def _activated(
         self,

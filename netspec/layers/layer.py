@@ -35,6 +35,11 @@ LayerKind = Literal[
     "convert",
 ]
 
+#: how many zeros go around an image before a convolution. `same`: as few as its size divided by the
+#: stride needs, the odd one after, as in TensorFlow; `symmetric`: half a kernel on each side, as in
+#: torch. They differ at stride 2 on even sizes.
+PaddingRule = Literal["same", "symmetric"]
+
 #: the name of an operator's, or of a whole chain's, input
 INPUT = "input"
 

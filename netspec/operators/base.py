@@ -1,7 +1,7 @@
 """What every operator has: shapes, precision, a key, a hash, and its layers.
 
-Sizes are in px, square and of the operator's *input*; padding is SAME, so the
-output side is ceil(input_size / stride). Batch is 1, layout NHWC.
+Sizes are in px, square and of the operator's *input*; however it is padded, the output side is
+ceil(input_size / stride). Batch is 1, layout NHWC.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from netspec.errors import InvalidSpec
-from netspec.layers import INPUT, Layer, LayerGraph, Value, layer_name, walk
+from netspec.layers import INPUT, Layer, LayerGraph, PaddingRule, Value, layer_name, walk
 from netspec.validation import FrozenModel
 
 Precision = Literal["float32", "int8"]
@@ -31,16 +31,21 @@ Kernel = Literal[1, 3, 5, 7, 9, 11]
 Stride = Literal[1, 2]
 
 #: fields whose name in a key is another
-KEY_NAMES = {"activation": "act"}
+KEY_NAMES = {"activation": "act", "padding": "pad"}
 #: what is computed once for each operator
 _CACHED = ("layers", "content_hash")
-_COMMON = {"kind", "input_size", "in_channels", "out_channels", "precision"}
+_COMMON = {"kind", "input_size", "in_channels", "out_channels", "precision", "padding"}
+_SAME: PaddingRule = "same"
 
 
 def content_hash(value: Any) -> str:
     """SHA-256 (hex) of a value's canonical JSON: keys sorted, no white space, ASCII."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _is_same(padding: PaddingRule) -> bool:
+    return padding == _SAME
 
 
 class OperatorBase(FrozenModel):
@@ -63,6 +68,8 @@ class OperatorBase(FrozenModel):
     in_channels: Channels
     out_channels: Channels
     precision: Precision = "float32"
+    #: of its convolutions. Where it is the usual one neither key nor JSON form speak of it.
+    padding: Annotated[PaddingRule, Field(exclude_if=_is_same)] = _SAME
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
@@ -83,6 +90,22 @@ class OperatorBase(FrozenModel):
         """The kind of all operators of this class."""
         return str(cls.model_fields["kind"].default)
 
+    @model_validator(mode="after")
+    def _padding_matters(self) -> Self:
+        if self.padding != _SAME and not self.is_padded(self.padding):
+            raise InvalidSpec(
+                f"{self.padding} padding is as `{_SAME}` in an operator without a convolution of "
+                f"stride 2 on an even size; leave it out"
+            )
+        return self
+
+    def is_padded(self, padding: PaddingRule) -> bool:
+        """Whether that padding makes other layers of it than the usual one."""
+        usual, other = (
+            self.model_copy(update={"padding": chosen}).layers for chosen in (_SAME, padding)
+        )
+        return usual != other
+
     @abstractmethod
     def build(self, graph: LayerGraph, x: Value) -> Value:
         """Put the operator's layers together.
@@ -102,7 +125,7 @@ class OperatorBase(FrozenModel):
         Raises:
             InvalidSpec: the layers give another shape than the operator's fields say.
         """
-        graph = LayerGraph.of_input(self.input_size, self.in_channels)
+        graph = LayerGraph.of_input(self.input_size, self.in_channels, self.padding)
         output = self.build(graph, graph.input)
         if not graph.layers or output.name != graph.layers[-1].name:
             raise InvalidSpec(f"{self.key}: the output is not that of the last layer")
@@ -115,14 +138,19 @@ class OperatorBase(FrozenModel):
 
     @property
     def output_size(self) -> int:
-        """Side of the output in px (SAME padding)."""
+        """Side of the output in px."""
         return self.input_size
+
+    @property
+    def keyed_fields(self) -> tuple[str, ...]:
+        """Names of the fields that stand in its key, in their order."""
+        return self.key_fields if self.padding == _SAME else (*self.key_fields, "padding")
 
     @property
     def key(self) -> str:
         """Canonical key, unique among operators and readable by people."""
         n, m = self.input_size, self.output_size
-        parts = (f"-{KEY_NAMES.get(name, name)}:{self._option(name)}" for name in self.key_fields)
+        parts = (f"-{KEY_NAMES.get(name, name)}:{self._option(name)}" for name in self.keyed_fields)
         return (
             f"{self.kind}-in:{n}x{n}x{self.in_channels}-out:{m}x{m}x{self.out_channels}"
             f"{''.join(parts)}-{self.precision}"
@@ -182,7 +210,7 @@ class StridedOperator(OperatorBase):
 
     @property
     def output_size(self) -> int:
-        """Side of the output in px (SAME padding)."""
+        """Side of the output in px."""
         return -(-self.input_size // self.stride)
 
 

@@ -61,7 +61,7 @@ def subject_title(name: str) -> str:
         operator = operator_from_key(name)
     except InvalidSpec:
         return name
-    options = {field: getattr(operator, field) for field in operator.key_fields}
+    options = {field: getattr(operator, field) for field in operator.keyed_fields}
     if "residual" in options and (operator.input_size, operator.in_channels) != (
         operator.output_size,
         operator.out_channels,
