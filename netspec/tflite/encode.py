@@ -40,6 +40,7 @@ from netspec.tflite.builtins import (
 )
 from netspec.tflite.check import check_chain, check_size, checked_range, checked_weights
 from netspec.tflite.graph import Constant, Graph
+from netspec.tflite.runtimes import BUFFER, RuntimeVersion, least_runtime
 from netspec.tflite.seeded_weights import seeded_parameters
 
 
@@ -51,8 +52,14 @@ class FileOptions:
     codes: Literal["int8", "uint8"] = "int8"
     #: keep float32 weights as float16, expanded when the file is loaded
     half_weights: bool = False
+    #: one scale for the whole weight of a fully connected layer in int8, in place of one a channel
+    tensor_scales: bool = False
     #: buffers by name
     metadata: Mapping[str, bytes] = field(default_factory=dict)
+    #: a signature, and the least version of the runtime among the metadata
+    signed: bool = False
+    #: the oldest runtime that is to run the file; None: any may be too old
+    runtime: RuntimeVersion | None = None
 
 
 PLAIN = FileOptions()
@@ -134,7 +141,30 @@ class _Encoding:
         if self.options.codes == "uint8":
             end = self._unsigned(tensor, "output/uint8")
             self._builtin(QUANTIZE, [tensor], end)
-        return self.graph.finish(begin.index, end.index, self.options.metadata)
+        return self._finish(begin.index, end.index, operators)
+
+    def _finish(self, begin: int, end: int, operators: Sequence[Operator]) -> bytes:
+        """Write the file, with what it says of the runtime.
+
+        Raises:
+            EncodingError: the oldest runtime that is to run it cannot.
+        """
+        channel_scales = not self.options.tensor_scales and any(
+            layer.kind == "dense"
+            for operator in operators
+            if operator.precision == "int8"
+            for layer in operator.layers
+        )
+        metadata, wanted = dict(self.options.metadata), self.options.runtime
+        if self.options.signed or wanted is not None:
+            least, needs = least_runtime(self.graph.codes, channel_scales=channel_scales)
+            if wanted is not None and wanted < least:
+                raise EncodingError(
+                    f"runtime {wanted} does not run {needs}, which {least} and later do; ask for "
+                    "that one, or use other operators"
+                )
+            metadata[BUFFER] = least.buffer
+        return self.graph.finish(begin, end, metadata, signed=self.options.signed)
 
     def _layer(
         self, name: str, layer: Layer, precision: Precision, sources: Sequence[_Tensor]
@@ -221,8 +251,13 @@ class _Encoding:
             return [add(f"{name}/weight", given.weight), add(f"{name}/bias", given.bias)]
         axis = layer.channel_axis
         scales = weight_scales(given.weight, axis)
+        by_tensor = self.options.tensor_scales and layer.kind == "dense"
+        if by_tensor:
+            scales = np.full_like(scales, scales.max())
         weight = quantize_weight(given.weight, scales, axis)
         bias = quantize_bias(given.bias, source.affine.scale, scales)
+        if by_tensor:
+            scales = scales[:1]
         return [
             self._constant(f"{name}/weight", weight, scales, axis),
             self._constant(f"{name}/bias", bias, np.float32(source.affine.scale) * scales),

@@ -21,6 +21,9 @@ SCHEMA_VERSION = 3
 FILE_IDENTIFIER = b"TFL3"
 #: `force_align` of `Buffer.data` in the schema, bytes; the object API does not apply it
 BUFFER_ALIGNMENT = 16
+#: TensorFlow's usual name of what a model serves
+SIGNATURE = "serving_default"
+INPUT_NAME, OUTPUT_NAME = "image", "logits"
 
 _TENSOR_TYPES = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
@@ -94,10 +97,28 @@ class Graph:
             )
         )
 
+    @property
+    def codes(self) -> tuple[tuple[int, int], ...]:
+        """Builtin operators in use, each with its version."""
+        return tuple(self._codes)
+
     def finish(
-        self, graph_input: int, graph_output: int, metadata: Mapping[str, bytes] | None = None
+        self,
+        graph_input: int,
+        graph_output: int,
+        metadata: Mapping[str, bytes] | None = None,
+        *,
+        signed: bool = False,
     ) -> bytes:
-        """The `.tflite` file of the graph, with named buffers of metadata."""
+        """The `.tflite` file of the graph.
+
+        Args:
+            graph_input: a tensor's index.
+            graph_output: another one's.
+            metadata: buffers by name.
+            signed: whether input and output get names that callers go by, `INPUT_NAME` and
+                `OUTPUT_NAME`, in a signature `SIGNATURE`.
+        """
         notes = []
         for name, content in (metadata or {}).items():
             self._buffers.append(_AlignedBuffer(np.frombuffer(content, np.uint8)))
@@ -120,6 +141,7 @@ class Graph:
             description="netspec",
             buffers=self._buffers,
             metadata=notes or None,
+            signatureDefs=[_signature(graph_input, graph_output)] if signed else None,
         )
         # Room for the constants from the start: the builder grows by copying.
         constants = sum(buffer.data.size for buffer in self._buffers if buffer.data is not None)
@@ -159,6 +181,15 @@ class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
         if data is not None:
             schema.BufferAddData(builder, data)
         return int(schema.BufferEnd(builder))
+
+
+def _signature(graph_input: int, graph_output: int) -> Any:
+    return schema.SignatureDefT(
+        inputs=[schema.TensorMapT(INPUT_NAME, graph_input)],
+        outputs=[schema.TensorMapT(OUTPUT_NAME, graph_output)],
+        signatureKey=SIGNATURE,
+        subgraphIndex=0,
+    )
 
 
 def _little_endian_bytes(data: Constant) -> npt.NDArray[np.uint8]:
