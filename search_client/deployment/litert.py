@@ -11,9 +11,9 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from netspec.errors import UserError
 from netspec.layers import Float32Array
 from netspec.quantization import INT8_MIN, Affine
-from search_client.data.batches import CHANNEL_MEAN, CHANNEL_STD
+from search_client.deployment.metadata import normalisation_in
 from search_client.deployment.native_messages import without_info
-from search_client.quantization.pixels import PIXEL_MAX
+from search_client.quantization.pixels import PIXEL_MAX, USUAL
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -34,7 +34,8 @@ class NoClassifier(UserError):
 class TFLiteClassifier:
     """One image of pixels, one vector of logits; whatever the file's precision.
 
-    An int8 file takes pixels less 128, a uint8 file pixels, a float32 file normalised ones.
+    An int8 file takes pixels less 128, a uint8 file pixels, a float32 file normalised ones: as its
+    metadata say, or as usual where it says nothing.
     """
 
     def __init__(
@@ -53,6 +54,9 @@ class TFLiteClassifier:
             raise NoClassifier(
                 f"LiteRT cannot load the model: {error}; expected a .tflite file"
             ) from error
+        normalisation = normalisation_in(model) or USUAL
+        self._mean = np.array(normalisation.mean, np.float32)
+        self._std = np.array(normalisation.std, np.float32)
         self._input = self._interpreter.get_input_details()[0]
         self._output = self._interpreter.get_output_details()[0]
         if len(self._input["shape"]) != 4 or self._input["shape"][3] != 3:  # noqa: PLR2004
@@ -108,8 +112,7 @@ class TFLiteClassifier:
             return image
         if self._input["dtype"] == np.int8:
             return (image.astype(np.int16) + INT8_MIN).astype(np.int8)
-        mean, std = np.array(CHANNEL_MEAN, np.float32), np.array(CHANNEL_STD, np.float32)
-        return (image.astype(np.float32) / PIXEL_MAX - mean) / std
+        return (image.astype(np.float32) / PIXEL_MAX - self._mean) / self._std
 
     def _real(self, details: dict[str, Any]) -> Float32Array:
         values: npt.NDArray[Any] = self._interpreter.get_tensor(details["index"])

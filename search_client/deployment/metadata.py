@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from netspec.errors import UserError
 from netspec.tflite.contents import metadata_of
 from netspec.validation import FrozenModel, first_problem
-from search_client.data.batches import CHANNEL_MEAN, CHANNEL_STD
 from search_client.deployment.trained_network import TrainedNetwork
+from search_client.networks.normalisation import Normalisation
 
 #: of the metadata buffer
 NAME = "proxyless_farm_metadata.json"
@@ -64,12 +64,24 @@ def describe(trained: TrainedNetwork, form: Form, network_hash: str) -> Metadata
         input=ModelInput(
             size=trained.network.input_size,
             type="uint8" if form == "uint8" else "int8" if coded else "float32",
-            mean=None if coded else CHANNEL_MEAN,
-            std=None if coded else CHANNEL_STD,
+            mean=None if coded else trained.normalisation.mean,
+            std=None if coded else trained.normalisation.std,
         ),
         run=trained.source.run,
         snapshot=trained.source.snapshot,
     )
+
+
+def normalisation_in(file: bytes) -> Normalisation | None:
+    """How a file says that its images are to be normalised, None where it does not.
+
+    Raises:
+        BadMetadata: what it says of itself cannot be read.
+    """
+    metadata = read_metadata(file)
+    if metadata is None or metadata.input.mean is None or metadata.input.std is None:
+        return None
+    return Normalisation(metadata.input.mean, metadata.input.std)
 
 
 def read_metadata(file: bytes) -> Metadata | None:

@@ -13,25 +13,18 @@ from pydantic import ValidationError
 from netspec.errors import UserError
 from netspec.networks import Network
 from netspec.validation import first_problem
-from search_client.data.batches import CHANNEL_MEAN, CHANNEL_STD
 from search_client.data.folders import P
 from search_client.networks.classes import classifier_of
 from search_client.networks.layers import FloatNetwork, norm_eps, set_norm_eps
+from search_client.networks.normalisation import ByChannel, Normalisation, Renormalise
 from search_client.quantization.network import QuantizedNetwork
+from search_client.quantization.pixels import USUAL
 from search_client.training import checkpoints
 from search_client.training.checkpoints import State
 
-#: of the file; 1 lacked what `_PREPARATION` names and `eps`, and all networks had these
+#: of the file; 1 lacked `mean`, `std` and `eps`, and all networks had the usual ones
 FORMAT = 2
 SUFFIX = ".network.pt"
-#: what networks here are built for: a file that says otherwise would be computed wrongly
-_PREPARATION: dict[str, object] = {
-    #: of convolutions, as TensorFlow's
-    "padding": "same",
-    #: of the images, by channel, in [0, 1]
-    "mean": list(CHANNEL_MEAN),
-    "std": list(CHANNEL_STD),
-}
 
 
 class NoTrainedNetwork(UserError):
@@ -69,6 +62,11 @@ class TrainedNetwork:
         """The architecture, in float32."""
         return self.model.network
 
+    @property
+    def normalisation(self) -> Normalisation:
+        """Of the images that its weights were trained on."""
+        return USUAL if self.model.renormalise is None else self.model.renormalise.wanted
+
     def save(self, folder: Path, name: str) -> Path:
         """Writes `FOLDER/NAME.network.pt`, whole or not at all."""
         path = trained_network_path(folder, name)
@@ -81,9 +79,11 @@ class TrainedNetwork:
         state: State = {
             "format": FORMAT,
             "network": self.network.model_dump_json(),
-            **_PREPARATION,
+            "mean": list(self.normalisation.mean),
+            "std": list(self.normalisation.std),
             "eps": norm_eps(self.model),
             "dropout": float(classifier_of(self.model).dropout),
+            "background": classifier_of(self.model).background,
             "classes": list(self.classes),
             "run": self.source.run,
             "snapshot": self.source.snapshot or "",
@@ -123,6 +123,11 @@ class TrainedNetwork:
             )
         rows = torch.tensor([self.classes.index(name) for name in images.classes])
         return images.relabelled(rows[images.labels], self.classes)
+
+
+def renormalised(wanted: Normalisation) -> Renormalise | None:
+    """What turns images normalised as usual into those wanted; None where they are the same."""
+    return None if wanted == USUAL else Renormalise(USUAL, wanted)
 
 
 def trained_network_path(folder: Path, name: str) -> Path:
@@ -191,12 +196,6 @@ def read_trained_network(path: Path) -> TrainedNetwork:
             f"{path} holds no trained network of format 1 or {FORMAT} (but of {version}); expected "
             "what `search-client train`, `search` or `quantize` of this version or before wrote"
         )
-    for name, expected in _PREPARATION.items():
-        if state.get(name, expected) != expected:
-            raise NoTrainedNetwork(
-                f"{path} is trained with {name} {state[name]}, but networks here have {expected}; "
-                "train it again"
-            )
     try:
         return _from(state)
     except (KeyError, ValidationError, RuntimeError) as error:
@@ -217,9 +216,18 @@ def _of_weights(state: State) -> State:
     return {"format": 1, **empty, **weights, "int8_network": "", "int8": {}}
 
 
+def _normalisation(state: State) -> Normalisation:
+    mean, std = (
+        tuple(state.get(name, usual)) for name, usual in (("mean", USUAL.mean), ("std", USUAL.std))
+    )
+    return Normalisation(cast("ByChannel", mean), cast("ByChannel", std))
+
+
 def _from(state: State) -> TrainedNetwork:
-    model = FloatNetwork(Network.model_validate_json(state["network"]), state["dropout"])
+    network = Network.model_validate_json(state["network"])
+    model = FloatNetwork(network, state["dropout"], renormalised(_normalisation(state)))
     set_norm_eps(model, cast("dict[str, float]", state.get("eps", {})))
+    classifier_of(model).background = state.get("background")
     model.load_state_dict(state["float"])
     quantized = None
     if state["int8_network"]:

@@ -18,6 +18,9 @@ from netspec.networks import Network
 from search_client.networks.layers import DenseLayer, FloatNetwork, norm_eps, set_norm_eps
 
 BACKGROUND = "background"
+#: what a background's logit is below that of the class whose weights it shares, at least: far more
+#: than float arithmetic loses, in float16 files too
+LEAST_GAP = 1 / 64
 #: standard deviation of the weights of a class that is new, as of an untrained classifier
 NEW_STD = 0.01
 
@@ -31,9 +34,10 @@ def with_background(
 ) -> tuple[FloatNetwork, tuple[str, ...]]:
     """A network with one more class, `BACKGROUND`, in front: 1000 -> 1001.
 
-    Its logit is that of the chosen class less a constant, so the chosen class is always ahead.
-    The class is drawn among those whose own bias is above the minimum: with the minimum itself
-    the two would tie.
+    Its logit is that of the chosen class less a constant of at least `LEAST_GAP`, so the chosen
+    class is always ahead. The class is drawn among those whose own bias is above the minimum: with
+    the minimum itself the two would tie. Finetuning keeps both tied together, see
+    `quantization.background`.
 
     Args:
         model: trained; stays as it is.
@@ -55,11 +59,13 @@ def with_background(
         )
     generator = torch.Generator().manual_seed(seed)
     chosen = eligible[torch.randint(len(eligible), (), generator=generator)]
+    lowest = torch.minimum(bias.min(), bias[chosen] - LEAST_GAP)
     grown = _with_classifier(
         model,
         torch.cat([weight[chosen][None], weight]),
-        torch.cat([bias.min()[None], bias]),
+        torch.cat([lowest[None], bias]),
     )
+    classifier_of(grown).background = int(chosen) + 1
     return grown, (BACKGROUND, *classes)
 
 
@@ -109,7 +115,7 @@ def _with_classifier(model: FloatNetwork, weight: Tensor, bias: Tensor) -> Float
     last = network.operators[-1]
     replaced = type(last)(**{**last.model_dump(), "out_channels": len(bias)})
     changed = Network(name=network.name, operators=(*network.operators[:-1], replaced))
-    result = FloatNetwork(changed, classifier_of(model).dropout)
+    result = FloatNetwork(changed, classifier_of(model).dropout, model.renormalise)
     state = model.state_dict()
     dense = _dense_path(network)
     state |= {f"{dense}.weight": weight, f"{dense}.bias": bias}

@@ -21,6 +21,7 @@ from netspec.layers import (
 )
 from netspec.networks import Network
 from netspec.operators import Operator
+from search_client.networks.normalisation import Renormalise
 from search_client.networks.weightless import activate, weightless
 
 #: Source: ProxylessNAS, its released training code.
@@ -115,6 +116,8 @@ class DenseLayer(nn.Linear):
         super().__init__(layer.in_channels, layer.out_channels)
         self.layer = layer
         self.dropout = dropout
+        #: row whose weights row 0, a background class, shares; None where there is no such class
+        self.background: int | None = None
         nn.init.normal_(self.weight, std=0.01)
         nn.init.zeros_(self.bias)
 
@@ -185,19 +188,23 @@ class FloatNetwork(nn.Module):
     """A network to train: normalised images [N, 3, H, W] to logits [N, classes].
 
     Weights are drawn from torch's global generator. `dropout` is the probability
-    of dropping a pooled feature.
+    of dropping a pooled feature. `renormalise` is for weights that were trained on images
+    normalised in another way than those that are given.
     """
 
-    def __init__(self, network: Network, dropout: float = 0.0) -> None:
+    def __init__(
+        self, network: Network, dropout: float = 0.0, renormalise: Renormalise | None = None
+    ) -> None:
         super().__init__()
         self.network = network
+        self.renormalise = renormalise
         self.operators = nn.ModuleList(
             OperatorModule(operator, dropout) for operator in network.operators
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """The logits."""
-        x = channels_last(x)
+        x = channels_last(x if self.renormalise is None else self.renormalise(x))
         for operator in self.operators:
             x = operator(x)
         return x

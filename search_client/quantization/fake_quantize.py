@@ -120,27 +120,32 @@ class _Folded(Function):
     """`fake_quantize_weight` of a weight times a gain, with one tensor of the weight's size."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, weight: Tensor, gain: Tensor, by_tensor: bool) -> tuple[Tensor, Tensor]:
         shape = (-1, *[1] * (weight.ndim - 1))
         folded = weight * gain.reshape(shape)
         scales = scales_of(folded)
+        if by_tensor:
+            scales = scales.max().expand_as(scales).contiguous()
         steps = scales.reshape(shape)
         ctx.save_for_backward(weight, gain)
         ctx.mark_non_differentiable(scales)
         return folded.div_(steps).round_().mul_(steps), scales
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         weight, gain = ctx.saved_tensors
         gradient = gradients[0]
         of_gain = torch.einsum("oi,oi->o", gradient.flatten(1), weight.flatten(1))
-        return gradient * gain.reshape(-1, *[1] * (weight.ndim - 1)), of_gain
+        return gradient * gain.reshape(-1, *[1] * (weight.ndim - 1)), of_gain, None
 
 
-def fake_quantize_folded(weight: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
+def fake_quantize_folded(
+    weight: Tensor, gain: Tensor, *, by_tensor: bool = False
+) -> tuple[Tensor, Tensor]:
     """A weight [O, ...] times BatchNorm's gain [O], rounded to its int8 codes, and its scales [O].
 
-    Gradients of weight and gain pass the rounding; scales have none.
+    `by_tensor`: the greatest scale for all of them. Gradients of weight and gain pass the rounding;
+    scales have none.
     """
-    rounded, scales = _Folded.apply(weight, gain)  # type: ignore[no-untyped-call]
+    rounded, scales = _Folded.apply(weight, gain, by_tensor)  # type: ignore[no-untyped-call]
     return rounded, scales

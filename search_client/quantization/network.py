@@ -14,123 +14,23 @@ import copy
 from collections.abc import Iterator
 from typing import Self, cast
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from netspec.layers import (
-    INPUT,
-    ActivationRange,
-    Layer,
-    LayerWeights,
-    Parameters,
-    layer_name,
-    walk,
-)
+from netspec.layers import INPUT, ActivationRange, Layer, LayerWeights, Parameters, layer_name, walk
 from netspec.networks import Network
 from netspec.operators import Convert, Operator
-from netspec.quantization import FIXED_RANGES, keeps_scale
+from netspec.quantization import Affine, affine_of
 from search_client.networks.layers import (
-    ConvLayer,
+    DenseLayer,
     FloatNetwork,
     OperatorModule,
     WeightedModule,
     channels_last,
-    convolve,
-    to_tflite_layout,
 )
-from search_client.networks.weightless import activate, weightless
-from search_client.quantization.fake_quantize import (
-    fake_quantize,
-    fake_quantize_bias,
-    fake_quantize_folded,
-    fake_quantize_weight,
-    scales_of,
-)
-from search_client.quantization.pixels import PIXEL_RANGE, PixelInput, fold_normalisation
-from search_client.quantization.ranges import Activations, FakeQuantizedActivation
-
-
-class QuantizedLayer(nn.Module):
-    """A layer with its activation and, in int8, the range of what leaves it."""
-
-    def __init__(self, layer: Layer, trained: WeightedModule | None, *, int8: bool) -> None:
-        super().__init__()
-        self.layer = layer
-        self.int8 = int8
-        self.norm_frozen = False
-        #: None in float32, and where the codes are those of the input
-        self.output = _range_of(layer) if int8 else None
-        self.norm: nn.BatchNorm2d | None = None
-        if trained is not None:
-            self.weight = nn.Parameter(trained.weight.detach().clone())
-        if isinstance(trained, ConvLayer):
-            self.norm = copy.deepcopy(trained.norm)
-        elif trained is not None:
-            self.bias = nn.Parameter(trained.bias.detach().clone())
-
-    def forward(self, *inputs: Activations) -> Activations:
-        """The output, fake-quantized in int8.
-
-        Args:
-            inputs: in the order of `Layer.inputs`.
-        """
-        layer, x = self.layer, inputs[0]
-        if layer.has_weights:
-            y = self._weighted(x)
-        else:
-            y = weightless(layer, [one.values for one in inputs])
-        if not self.int8:
-            return Activations(activate(y, layer.activation))
-        if self.output is not None:
-            return cast("Activations", self.output(y))
-        scale, zero_point = cast("tuple[Tensor, Tensor]", x[1:])
-        return x._replace(values=fake_quantize(y, scale, zero_point))
-
-    def _weighted(self, x: Activations) -> Tensor:
-        if self.norm is not None and self.training and not self.norm_frozen:
-            weight = _rounded(self.weight) if self.int8 else self.weight
-            return cast("Tensor", self.norm(convolve(x.values, self.layer, weight)))
-        if self.int8:
-            gain, bias = self._gain_and_bias()
-            weight, scales = fake_quantize_folded(self.weight, gain)
-            bias = fake_quantize_bias(bias, cast("Tensor", x.scale) * scales)
-        else:
-            weight, bias = self.folded()
-        if self.layer.kind == "dense":
-            return functional.linear(x.values, weight, bias)
-        return convolve(x.values, self.layer, weight, bias)
-
-    def folded(self) -> tuple[Tensor, Tensor]:
-        """Weight [O, ...] and bias [O] with the running statistics folded in, differentiable."""
-        gain, bias = self._gain_and_bias()
-        return self.weight * gain.reshape(-1, *[1] * (self.weight.ndim - 1)), bias
-
-    def _gain_and_bias(self) -> tuple[Tensor, Tensor]:
-        """What BatchNorm multiplies each output channel by and adds to it, both [O]."""
-        norm = self.norm
-        if norm is None:
-            return torch.ones_like(self.bias), self.bias
-        mean, variance = cast("Tensor", norm.running_mean), cast("Tensor", norm.running_var)
-        gain = norm.weight * torch.rsqrt(variance + norm.eps)
-        return gain, norm.bias - mean * gain
-
-    def weights(self) -> LayerWeights:
-        """Weight and bias as the encoder takes them; it rounds them as `forward` does."""
-        weight, bias = self.folded()
-        return LayerWeights(to_tflite_layout(self.layer, weight), bias.detach().cpu().numpy())
-
-
-def _range_of(layer: Layer) -> FakeQuantizedActivation | None:
-    if keeps_scale(layer):
-        return None
-    if layer.kind in FIXED_RANGES:
-        return FakeQuantizedActivation.fixed(FIXED_RANGES[layer.kind])
-    return FakeQuantizedActivation(layer.activation)
-
-
-def _rounded(weight: Tensor) -> Tensor:
-    return fake_quantize_weight(weight, scales_of(weight))
+from search_client.quantization.background import BackgroundClassifier
+from search_client.quantization.layer import QuantizedLayer
+from search_client.quantization.pixels import USUAL, PixelInput
+from search_client.quantization.ranges import Activations
 
 
 class QuantizedOperator(nn.Module):
@@ -141,7 +41,7 @@ class QuantizedOperator(nn.Module):
         self.graph = operator.layers
         self.layers = nn.ModuleDict(
             {
-                layer.name: QuantizedLayer(
+                layer.name: _quantized(
                     layer,
                     cast("WeightedModule", trained.chain[layer.name])
                     if trained is not None and layer.has_weights
@@ -158,6 +58,12 @@ class QuantizedOperator(nn.Module):
 
     def _layer(self, layer: Layer, inputs: list[Activations]) -> Activations:
         return cast("Activations", self.layers[layer.name](*inputs))
+
+
+def _quantized(layer: Layer, trained: WeightedModule | None, *, int8: bool) -> QuantizedLayer:
+    if isinstance(trained, DenseLayer) and trained.background is not None:
+        return BackgroundClassifier(layer, trained, int8=int8)
+    return QuantizedLayer(layer, trained, int8=int8)
 
 
 class QuantizedNetwork(nn.Module):
@@ -178,10 +84,13 @@ class QuantizedNetwork(nn.Module):
             for operator in network.operators
         )
         #: None where the stem is float32 and takes normalised images
-        self.input = PixelInput() if network.operators[0].precision == "int8" else None
-        if self.input is not None:
+        self.input: PixelInput | None = None
+        self.renormalise = copy.deepcopy(model.renormalise)
+        if network.operators[0].precision == "int8":
+            wanted = USUAL if self.renormalise is None else self.renormalise.wanted
+            self.input, self.renormalise = PixelInput(wanted), None
             stem = next(layer for layer in self.layers() if layer.layer.has_weights)
-            fold_normalisation(stem.weight, cast("nn.BatchNorm2d", stem.norm))
+            self.input.fold_normalisation(stem.weight, cast("nn.BatchNorm2d", stem.norm))
 
     @classmethod
     def from_float(cls, model: FloatNetwork, network: Network | None = None) -> Self:
@@ -197,7 +106,7 @@ class QuantizedNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The logits."""
-        x = channels_last(x)
+        x = channels_last(x if self.renormalise is None else self.renormalise(x))
         flowing = Activations(x) if self.input is None else cast("Activations", self.input(x))
         for operator in self.operators:
             flowing = operator(flowing)
@@ -220,16 +129,41 @@ class QuantizedNetwork(nn.Module):
             if layer.output is not None:
                 layer.output.freeze()
 
+    @property
+    def tensor_scales(self) -> bool:
+        """Whether fully connected layers have one scale for the whole weight.
+
+        What a file for old runtimes needs; the file of a trained network does not keep it.
+        """
+        return any(layer.tensor_scales for layer in self.layers())
+
+    @tensor_scales.setter
+    def tensor_scales(self, chosen: bool) -> None:
+        for layer in self.layers():
+            layer.tensor_scales = chosen and layer.layer.kind == "dense"
+
     def parameters_for_export(self) -> Parameters:
         """What `netspec.tflite.encode` needs to write `network`."""
         weights: dict[str, LayerWeights] = {}
-        ranges: dict[str, ActivationRange] = {} if self.input is None else {INPUT: PIXEL_RANGE}
+        ranges: dict[str, ActivationRange] = {} if self.input is None else {INPUT: self.input.range}
+        flowing = None if self.input is None else affine_of(self.input.range)
         for index, operator in enumerate(self.operators):
-            for module in cast("QuantizedOperator", operator).layers.values():
-                layer = cast("QuantizedLayer", module)
-                name = layer_name(index, layer.layer)
-                if layer.output is not None:
-                    ranges[name] = layer.output.observed()
-                if layer.layer.has_weights:
-                    weights[name] = layer.weights()
+            held = cast("QuantizedOperator", operator)
+
+            def export(
+                layer: Layer,
+                sources: list[Affine | None],
+                index: int = index,
+                held: QuantizedOperator = held,
+            ) -> Affine | None:
+                module = cast("QuantizedLayer", held.layers[layer.name])
+                name, source = layer_name(index, layer), sources[0]
+                if layer.has_weights:
+                    weights[name] = module.weights(source)
+                if module.output is None:
+                    return source if module.int8 else None
+                ranges[name] = module.output_range(source)
+                return affine_of(ranges[name])
+
+            flowing = walk(held.graph, flowing, export)
         return Parameters(weights, ranges)

@@ -9,7 +9,8 @@ from netspec.operators import OperatorBase
 from netspec.quantization import affine_of
 from netspec.tflite import encode
 from search_client.networks.layers import OperatorModule, channels_last, to_tflite_layout
-from search_client.quantization.network import QuantizedLayer, QuantizedOperator
+from search_client.quantization.layer import QuantizedLayer
+from search_client.quantization.network import QuantizedOperator
 from search_client.quantization.ranges import Activations
 from tests.integration.netspec.reference import ranges_of, run, scale_and_zero
 from tests.integration.netspec.test_every_operator import expected_delegation
@@ -77,7 +78,7 @@ def test_a_fake_quantized_module_is_within_two_steps_of_its_file(name: str) -> N
         if layer.output is not None:
             ranges[layer_name(0, layer.layer)] = layer.output.observed()
         if layer.layer.has_weights:
-            weights[layer_name(0, layer.layer)] = layer.weights()
+            weights[layer_name(0, layer.layer)] = layer.weights(None)
     parameters = Parameters(weights, ranges)
     found = run(encode((operator,), parameters), codes, expected_delegation(operator))
     held = list(ranges_of((operator,), parameters).values())[-1]

@@ -9,7 +9,8 @@ from search_client.data.batches import TrainingBatches
 from search_client.networks.layers import ConvLayer, FloatNetwork
 from search_client.quantization.fake_quantize import fake_quantize_weight, scales_of
 from search_client.quantization.finetuning import calibrate
-from search_client.quantization.network import QuantizedLayer, QuantizedNetwork
+from search_client.quantization.layer import QuantizedLayer
+from search_client.quantization.network import QuantizedNetwork
 from search_client.quantization.ranges import Activations
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 
@@ -84,7 +85,7 @@ def test_a_frozen_norm_and_evaluation_use_what_is_exported(frozen: bool) -> None
     layer.train(frozen)
     layer.norm_frozen = frozen
     x, scale = torch.randn(2, 4, 5, 5), torch.tensor(0.02)
-    weights = layer.weights()
+    weights = layer.weights(None)
     weight = torch.from_numpy(weights.weight).permute(0, 3, 1, 2)
     scales = scales_of(weight)
     bias = torch.round(torch.from_numpy(weights.bias) / (scale * scales)) * scale * scales

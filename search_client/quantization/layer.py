@@ -1,0 +1,128 @@
+"""One layer under fake quantization: weights, activation, and the range of what leaves it."""
+
+from __future__ import annotations
+
+import copy
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from netspec.layers import ActivationRange, Layer, LayerWeights
+from netspec.quantization import FIXED_RANGES, Affine, keeps_scale
+from search_client.networks.layers import ConvLayer, WeightedModule, convolve, to_tflite_layout
+from search_client.networks.weightless import activate, weightless
+from search_client.quantization.fake_quantize import (
+    fake_quantize,
+    fake_quantize_bias,
+    fake_quantize_folded,
+    fake_quantize_weight,
+    scales_of,
+)
+from search_client.quantization.ranges import Activations, FakeQuantizedActivation
+
+
+class QuantizedLayer(nn.Module):
+    """A layer with its activation and, in int8, the range of what leaves it."""
+
+    def __init__(self, layer: Layer, trained: WeightedModule | None, *, int8: bool) -> None:
+        super().__init__()
+        self.layer = layer
+        self.int8 = int8
+        self.norm_frozen = False
+        #: one scale for the whole weight, in place of one an output channel
+        self.tensor_scales = False
+        #: None in float32, and where the codes are those of the input
+        self.output = _range_of(layer) if int8 else None
+        self.norm: nn.BatchNorm2d | None = None
+        if trained is not None:
+            self.weight = nn.Parameter(trained.weight.detach().clone())
+        if isinstance(trained, ConvLayer):
+            self.norm = copy.deepcopy(trained.norm)
+        elif trained is not None:
+            self.bias = nn.Parameter(trained.bias.detach().clone())
+
+    def forward(self, *inputs: Activations) -> Activations:
+        """The output, fake-quantized in int8.
+
+        Args:
+            inputs: in the order of `Layer.inputs`.
+        """
+        layer, x = self.layer, inputs[0]
+        if layer.has_weights:
+            y = self._weighted(x)
+        else:
+            y = weightless(layer, [one.values for one in inputs])
+        if not self.int8:
+            return Activations(activate(y, layer.activation))
+        if self.output is not None:
+            return cast("Activations", self.output(y))
+        scale, zero_point = cast("tuple[Tensor, Tensor]", x[1:])
+        return x._replace(values=fake_quantize(y, scale, zero_point))
+
+    def _weighted(self, x: Activations) -> Tensor:
+        if self.norm is not None and self.training and not self.norm_frozen:
+            weight = _rounded(self.weight) if self.int8 else self.weight
+            return cast("Tensor", self.norm(convolve(x.values, self.layer, weight)))
+        if self.int8:
+            weight, bias, _ = self.rounded(self.weight, *self._gain_and_bias(), x)
+        else:
+            weight, bias = self.folded()
+        if self.layer.kind == "dense":
+            return functional.linear(x.values, weight, bias)
+        return convolve(x.values, self.layer, weight, bias)
+
+    def rounded(
+        self, weight: Tensor, gain: Tensor, bias: Tensor, x: Activations
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """A weight [O, ...] times its gain [O], a bias [O], as int8 rounds them, and scales [O]."""
+        weight, scales = fake_quantize_folded(weight, gain, by_tensor=self.tensor_scales)
+        return weight, fake_quantize_bias(bias, cast("Tensor", x.scale) * scales), scales
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Weight [O, ...] and bias [O] with the running statistics folded in, differentiable."""
+        gain, bias = self._gain_and_bias()
+        return self.weight * gain.reshape(-1, *[1] * (self.weight.ndim - 1)), bias
+
+    def _gain_and_bias(self) -> tuple[Tensor, Tensor]:
+        """What BatchNorm multiplies each output channel by and adds to it, both [O]."""
+        norm = self.norm
+        if norm is None:
+            return torch.ones_like(self.bias), self.bias
+        mean, variance = cast("Tensor", norm.running_mean), cast("Tensor", norm.running_var)
+        gain = norm.weight * torch.rsqrt(variance + norm.eps)
+        return gain, norm.bias - mean * gain
+
+    def weights(self, source: Affine | None) -> LayerWeights:  # noqa: ARG002 - decides for some kinds
+        """Weight and bias as the encoder takes them; it rounds them as `forward` does.
+
+        Args:
+            source: what the codes of the input mean, None for float32.
+        """
+        weight, bias = self.folded()
+        return LayerWeights(to_tflite_layout(self.layer, weight), bias.detach().cpu().numpy())
+
+    def output_range(self, source: Affine | None) -> ActivationRange:  # noqa: ARG002 - as above
+        """The range of what leaves the layer, in int8 and where it has one of its own.
+
+        Args:
+            source: what the codes of the input mean.
+        """
+        return self.own_range().observed()
+
+    def own_range(self) -> FakeQuantizedActivation:
+        """What rounds the output."""
+        return cast("FakeQuantizedActivation", self.output)
+
+
+def _range_of(layer: Layer) -> FakeQuantizedActivation | None:
+    if keeps_scale(layer):
+        return None
+    if layer.kind in FIXED_RANGES:
+        return FakeQuantizedActivation.fixed(FIXED_RANGES[layer.kind])
+    return FakeQuantizedActivation(layer.activation)
+
+
+def _rounded(weight: Tensor) -> Tensor:
+    return fake_quantize_weight(weight, scales_of(weight))
