@@ -25,18 +25,19 @@ from netspec.operators.classifier import Classifier
 from netspec.operators.conv import Conv
 from netspec.operators.convert import Convert
 from netspec.operators.fused import FusedBottleneck
-from netspec.operators.head import HeadConv
+from netspec.operators.head import FeatureMix, HeadConv
 from netspec.operators.keys import operator_from_key
 from netspec.operators.mbconv import MBConv
 from netspec.operators.pool import GlobalPool, Pool
 from netspec.operators.registered import registered_operators
 from netspec.operators.residual_pair import ResidualPair
 from netspec.operators.stem import StemConv
-from netspec.operators.union import OPERATOR, Operator
+from netspec.operators.union import OPERATOR, OPERATOR_CLASSES, Operator
 from netspec.operators.universal import UniversalBottleneck
 
 __all__ = [
     "OPERATOR",
+    "OPERATOR_CLASSES",
     "PRECISIONS",
     "Activation",
     "Bottleneck",
@@ -44,6 +45,7 @@ __all__ = [
     "Classifier",
     "Conv",
     "Convert",
+    "FeatureMix",
     "FusedBottleneck",
     "GlobalPool",
     "HeadConv",

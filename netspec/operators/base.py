@@ -28,7 +28,7 @@ PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
 Side = Annotated[int, Field(ge=1, le=4096, description="px")]
 Channels = Annotated[int, Field(ge=1, le=16384)]
 Kernel = Literal[1, 3, 5, 7, 9, 11]
-Stride = Literal[1, 2]
+Stride = Literal[1, 2, 4]
 
 #: fields whose name in a key is another
 KEY_NAMES = {"activation": "act", "padding": "pad"}

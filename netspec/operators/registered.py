@@ -18,7 +18,7 @@ from netspec.operators.classifier import Classifier
 from netspec.operators.conv import Conv
 from netspec.operators.convert import Convert
 from netspec.operators.fused import FusedBottleneck
-from netspec.operators.head import HeadConv
+from netspec.operators.head import FeatureMix, HeadConv
 from netspec.operators.mbconv import MBConv
 from netspec.operators.pool import GlobalPool, Pool
 from netspec.operators.residual_pair import ResidualPair
@@ -40,6 +40,7 @@ _OWN: tuple[type[OperatorBase], ...] = (
     ResidualPair,
     Pool,
     GlobalPool,
+    FeatureMix,
 )
 
 

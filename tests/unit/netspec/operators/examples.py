@@ -4,6 +4,7 @@ from netspec.operators import (
     Bottleneck,
     Classifier,
     Conv,
+    FeatureMix,
     FusedBottleneck,
     GlobalPool,
     HeadConv,
@@ -23,6 +24,7 @@ EXAMPLES: dict[str, OperatorBase] = {
     "head hard-swish": HeadConv(
         input_size=9, in_channels=8, out_channels=16, activation="hard_swish"
     ),
+    "feature mix": FeatureMix(input_size=9, in_channels=8, out_channels=16),
     "classifier": Classifier(input_size=9, in_channels=8, out_channels=5),
     "mbconv hard-swish": MBConv(
         input_size=9,
