@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from netspec.errors import UserError
+from netspec.errors import InvalidSpec, UserError
 from netspec.networks import Network, mobilenet_v2
 from netspec.operators import PRECISIONS, Operator, Precision, Side
-from netspec.spaces import Space
+from netspec.spaces import Space, named_values
 from netspec.suggestions import did_you_mean
 from netspec.validation import FrozenModel, described
 from search_client.data.unreadable import SHARE
@@ -21,7 +21,6 @@ from search_client.latency.objective import Combine
 from search_client.quantization.finetuning import QatConfig
 from search_client.recipes import RECIPES, shipped_recipes
 from search_client.search.config import SearchConfig
-from search_client.supernet.variants import variants_of
 from search_client.training.loop import TrainConfig
 
 #: processes that decode images which are not kept in memory
@@ -60,7 +59,8 @@ class FurtherTarget(FrozenModel):
 class Recipe(FrozenModel):
     """One run: profile, search, train, quantize, measure."""
 
-    #: `classes` is replaced by the data's
+    #: or the name of a shipped space, or the path of one's file; as a table, `base` names a space
+    #: whose other values it takes. `classes` is replaced by the data's
     space: Space = Space()
     #: precision whose latency is in the loss
     precision: Precision = "int8"
@@ -99,8 +99,7 @@ class Recipe(FrozenModel):
 
     def for_classes(self, classes: int) -> Recipe:
         """The same run for a data set's number of classes."""
-        space = Space(**{**self.space.model_dump(), "classes": classes})
-        return self.model_copy(update={"space": space})
+        return self.model_copy(update={"space": self.space.with_values(classes=classes)})
 
     def operators(self) -> tuple[Operator, ...]:
         """All that a run needs a latency for: the space and the baseline, in both precisions."""
@@ -122,14 +121,14 @@ class Recipe(FrozenModel):
 
     def spaces(self, precision: Precision) -> list[Space]:
         """The space at every size and width that the search chooses among."""
-        rows = variants_of(self.space.with_precision(precision), self.sizes, self.widths)
+        rows = self.space.with_precision(precision).variants(self.sizes, self.widths)
         return [space for row in rows for space in row]
 
     @property
     def input_size(self) -> int:
         """Return the greatest input size of spaces and baselines, px: images are kept for it."""
         baselines = [size for size, _ in self.baselines]
-        return max([self.space.input_size, *self.sizes, *baselines])
+        return max([self.space.input_size, *(self.sizes or self.space.sizes), *baselines])
 
     def every_baseline(self, precision: Precision) -> list[Network]:
         """The baseline and the further ones."""
@@ -172,7 +171,7 @@ def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
         values = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadRecipe(f"recipe {name_or_path} is no TOML: {error}") from error
-    return _settings(values, overrides, f"recipe {name_or_path}")
+    return _settings(values, overrides, f"recipe {name_or_path}", path.parent)
 
 
 def with_overrides(settings: Recipe, overrides: Sequence[str]) -> Recipe:
@@ -182,18 +181,33 @@ def with_overrides(settings: Recipe, overrides: Sequence[str]) -> Recipe:
         BadRecipe: one does not exist or is impossible.
     """
     return (
-        _settings(settings.model_dump(mode="json"), overrides, "--set") if overrides else settings
+        _settings(settings.model_dump(mode="json"), overrides, "--set", Path())
+        if overrides
+        else settings
     )
 
 
-def _settings(values: dict[str, Any], overrides: Sequence[str], where: str) -> Recipe:
+def _settings(values: dict[str, Any], overrides: Sequence[str], where: str, folder: Path) -> Recipe:
+    """Args: what a recipe says, what replaces it, and where paths in the recipe begin."""
+    _put_in_space(values, where, folder)
     for override in overrides:
         _override(values, override)
+        _put_in_space(values, f"--set {override}", Path())
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
         problems = "; ".join(described(one, Recipe) for one in error.errors())
         raise BadRecipe(f"{where}: {problems}") from error
+
+
+def _put_in_space(values: dict[str, Any], where: str, folder: Path) -> None:
+    """Put the values of a space that is named in the place of its name."""
+    space = values.get("space")
+    if isinstance(space, str | dict):
+        try:
+            values["space"] = named_values(space, folder)
+        except InvalidSpec as error:
+            raise BadRecipe(f"{where}: space: {error}") from error
 
 
 def _override(values: dict[str, Any], override: str) -> None:

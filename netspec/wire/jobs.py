@@ -120,6 +120,16 @@ class JobRequest(Message):
         return self
 
     @model_validator(mode="after")
+    def _names_each_size_of_a_space(self) -> Self:
+        for index, space in enumerate(self.spaces):
+            if space.sizes or space.widths:
+                raise ValueError(
+                    f"spaces.{index}: a job measures a space at one size and width; name it once "
+                    "for each, by `input_size` and `width`, and leave `sizes` and `widths` out"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _has_what_belongs_together(self) -> Self:
         if self.enough_percent is not None and self.budget is None:
             raise ValueError(

@@ -9,6 +9,7 @@ from scripts.site.commands import command_page
 from scripts.site.links import problems_of
 from scripts.site.rest import rest_page
 from scripts.site.settings import recipe_page, settings_page
+from scripts.site.spaces import space_page
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -21,6 +22,7 @@ def write_reference(folder: Path) -> None:
         "commands.md": command_page(),
         "settings.md": settings_page(),
         "recipes.md": recipe_page(),
+        "spaces.md": space_page(),
         "rest.md": rest_page(DOCS / "openapi.json"),
     }
     for name, text in pages.items():

@@ -70,7 +70,7 @@ def settings_page() -> str:
             comments(ServerSettings)[name],
             _IN_DATA_DIR[name] + " in the data folder"
             if name in _IN_DATA_DIR
-            else _default(ServerSettings, name),
+            else default_of(ServerSettings, name),
         ]
         for name in ServerSettings.model_fields
     ]
@@ -118,14 +118,15 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 def _values(model: type[BaseModel]) -> str:
     said = comments(model)
     rows = [
-        [code(name), said[name] or field.description or "", _default(model, name)]
+        [code(name), said[name] or field.description or "", default_of(model, name)]
         for name, field in model.model_fields.items()
         if not _models_in(field.annotation)
     ]
     return table(["value", "is", "default"], rows)
 
 
-def _default(model: type[BaseModel], name: str) -> str:
+def default_of(model: type[BaseModel], name: str) -> str:
+    """A field's default as a page shows it."""
     default = model.model_fields[name].get_default(call_default_factory=True, validated_data={})
     if default is PydanticUndefined:
         return "required"

@@ -8,6 +8,7 @@ from typing import Literal, cast
 import numpy as np
 import torch
 
+from netspec.costs import macs
 from search_client.latency.objective import Goal
 from search_client.search.candidates import Candidate, OnTarget
 from search_client.supernet.binary_gates import draw_of, sample_path
@@ -77,7 +78,7 @@ class PathSampler:
 
 
 def extreme(family: Family, *, largest: bool) -> Candidate:
-    """The largest network of a family, or its smallest: size, width, kernels, middles, depth."""
+    """The largest network of a family, or its smallest: size, width, multiplications, depth."""
     sign = 1 if largest else -1
     variants = range(len(family.variants))
     spaces = [family.variants[variant].space for variant in variants]
@@ -86,9 +87,7 @@ def extreme(family: Family, *, largest: bool) -> Candidate:
     )
     choices = []
     for block in spaces[variant].blocks:
-        sizes = [
-            sign * candidate.middle_channels * candidate.kernel**2 for candidate in block.candidates
-        ]
+        sizes = [sign * macs(candidate) for candidate in block.candidates]
         choices.append(sizes.index(max(sizes)))
         if block.skippable and not largest:
             choices[-1] = len(block.candidates)

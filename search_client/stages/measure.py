@@ -68,7 +68,7 @@ def measure_space(
     networks = tuple(baselines)
     for start in range(0, len(spaces) if method != ISOLATED else 0, MOST_SPACES):
         request = JobRequest(
-            name=f"profiles of proxylessnas {space.input_size}-{space.width:g}",
+            name=f"profiles of {space.kind} {space.input_size}-{space.width:g}",
             target_id=target.id,
             spaces=spaces[start : start + MOST_SPACES],
             networks=networks if start == 0 else (),
@@ -79,7 +79,7 @@ def measure_space(
     operators = measure(
         client,
         JobRequest(
-            name=f"operators of proxylessnas {space.input_size}-{space.width:g}",
+            name=f"operators of {space.kind} {space.input_size}-{space.width:g}",
             target_id=target.id,
             operators=settings.operators(),
             rounds=amounts.rounds,

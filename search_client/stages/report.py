@@ -165,4 +165,4 @@ def _probabilities(
 
 def _width(settings: Recipe, variant: int) -> int:
     """Index of a variant's width: sizes vary fastest."""
-    return variant // max(1, len(settings.sizes))
+    return variant // max(1, len(settings.sizes or settings.space.sizes))

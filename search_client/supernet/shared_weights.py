@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from netspec.errors import UnknownLayer
+from netspec.errors import UserError
 from netspec.layers import Layer, walk
 from netspec.operators import Operator
 from netspec.spaces import Space
@@ -28,6 +28,10 @@ from search_client.networks.layers import (
     residual_branches,
 )
 from search_client.networks.weightless import activate, weightless
+
+
+class CannotShare(UserError):
+    """Candidates of a block of which one cannot be a slice of what all of them are slices of."""
 
 
 class _LargestConv(nn.Module):
@@ -106,21 +110,21 @@ class LargestOperator(nn.Module):
         """Draws weights from torch's global generator; layers of one name are of one kind.
 
         Raises:
-            UnknownLayer: slices of a layer would be no layers of its kind.
+            CannotShare: slices of a layer would be no layers of its kind.
         """
         super().__init__()
         layers: dict[str, list[Layer]] = {}
+        first: dict[str, Operator] = {}
         residual: list[set[str]] = []
         for operator in operators:
             residual.append(residual_branches(operator))
             for layer in operator.layers:
                 if layer.has_weights:
-                    layers.setdefault(layer.name, []).append(layer)
+                    known = layers.setdefault(layer.name, [])
+                    _require_alike(known, first.setdefault(layer.name, operator), layer, operator)
+                    known.append(layer)
         self.layers = nn.ModuleDict()
         for name, alike in layers.items():
-            kinds = {(one.kind, one.normalised, one.groups) for one in alike}
-            if len(kinds) > 1 or alike[0].groups > 1:
-                raise UnknownLayer("the sharing of weights", _kinds_of(alike), f"layer {name}")
             largest = _LargestDense if alike[0].kind == "dense" else _LargestConv
             self.layers[name] = largest(alike)
         for name in set.intersection(*residual):
@@ -130,10 +134,36 @@ class LargestOperator(nn.Module):
                 nn.init.zeros_(branch.gain)
 
 
-def _kinds_of(layers: Sequence[Layer]) -> str:
-    groups = ("in groups" if layer.groups > 1 else "" for layer in layers)
-    kinds = {f"{layer.kind} {how}".strip() for layer, how in zip(layers, groups, strict=True)}
-    return " or ".join(sorted(kinds))
+def _require_alike(
+    known: Sequence[Layer], first: Operator, layer: Layer, operator: Operator
+) -> None:
+    """Refuse a layer that is no slice of what layers of its name are slices of.
+
+    Args:
+        known: layers of its name, the first one of `first`.
+        first: the operator that has had such a layer before.
+        layer: of `operator`.
+        operator: one more candidate.
+
+    Raises:
+        CannotShare: it is of another form, or in groups, whose slices are no groups.
+    """
+    if layer.groups > 1:
+        raise CannotShare(
+            f"{operator.key} cannot share its weights: its layer {layer.name} is a convolution in "
+            'groups; search with search.weights = "separate", or leave it out of the space'
+        )
+    form = (layer.kind, layer.normalised)
+    if known and form != (known[0].kind, known[0].normalised):
+        raise CannotShare(
+            f"{operator.key} cannot share its weights with {first.key}: the layer {layer.name} is "
+            f"{_form(layer)} in one and {_form(known[0])} in the other; search with "
+            'search.weights = "separate", or choose among operators of like layers'
+        )
+
+
+def _form(layer: Layer) -> str:
+    return layer.kind if layer.normalised else f"{layer.kind} without BatchNorm"
 
 
 class SlicedOperator(nn.Module):

@@ -52,7 +52,7 @@ class Family(nn.Module):
             weights: each candidate's own, or shared by the candidates of a block.
         """
         super().__init__()
-        spaces = variants_of(space, sizes, widths)
+        spaces = space.variants(sizes, widths)
         self.variants = tuple(
             Variant(one, index) for index, row in enumerate(spaces) for one in row
         )
@@ -123,16 +123,3 @@ class Family(nn.Module):
         """Logits [N, classes] of a variant's path for normalised images of any size."""
         logits: Tensor = self.supernet(variant)(self.resized(variant, images), path)
         return logits
-
-
-def variants_of(
-    space: Space, sizes: Sequence[int] = (), widths: Sequence[float] = ()
-) -> list[list[Space]]:
-    """The space at every size (inner) of every width (outer); without any, as it is."""
-    return [
-        [
-            Space(**{**space.model_dump(), "input_size": size, "width": width})
-            for size in sizes or (space.input_size,)
-        ]
-        for width in widths or (space.width,)
-    ]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from netspec.operators import PRECISIONS
+from netspec.operators import PRECISIONS, MBConv
 from search_client.recipe import Recipe, read_recipe
 from search_client.report.content import NetworkResult, Report
 from tests.acceptance.commands import run, write_data, write_recipe
@@ -209,7 +209,7 @@ def test_the_readmes_lines_for_after_the_demo_work(first: Ran) -> None:
     block = next(
         one
         for one in first.settings.space.with_precision("int8").blocks[1].candidates
-        if one.residual
+        if isinstance(one, MBConv) and one.residual
     )
     pairs = [
         (r"\.venv/bin/", ""),

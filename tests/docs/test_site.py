@@ -12,12 +12,15 @@ from math_core import LatexError
 from pydantic import BaseModel, Field
 
 from netspec.console import connection
+from netspec.operators import OPERATOR_CLASSES
+from netspec.spaces import OperatorPlan, Space, Stage
 from profiler_server.kit.settings import Settings
 from scripts.site.commands import APPS, command_page, commands_of
 from scripts.site.links import problems_of
 from scripts.site.markdown import cell
 from scripts.site.rest import rest_page
 from scripts.site.settings import comments, recipe_page, settings_page
+from scripts.site.spaces import space_page
 from search_client.latency.losses import Equation3
 from tests.docs.pages import ROOT
 
@@ -113,6 +116,16 @@ def test_recipes_have_every_table_and_kind() -> None:
     assert "| `warmup_epochs` | of weight steps alone | `40` |" in page
 
 
+def test_spaces_have_every_field_and_kind_of_operator() -> None:
+    page = space_page()
+    for model in (Space, Stage, OperatorPlan):
+        assert {name for name in model.model_fields if f"| `{name}` |" not in page} == set()
+    assert "| `kind` | of the operator, as in its key | required |" in page
+    for kind, operator in OPERATOR_CLASSES.items():
+        assert (f"| `{kind}` |" in page) == (operator.place != "conversion")
+    assert "`kernel = 3` (1, 3, 5, 7, 9, 11), `middle`, `squeeze = 0`" in page
+
+
 def test_every_operation_and_message_is_in_the_reference() -> None:
     page = rest_page(ROOT / "docs" / "openapi.json")
     assert "### GET /v1/targets/{target_id}/latency\n" in page
@@ -121,7 +134,10 @@ def test_every_operation_and_message_is_in_the_reference() -> None:
     assert "[Prediction](#prediction) as `application/json`" in page
 
 
-@pytest.mark.parametrize("page", [settings_page(), recipe_page()], ids=["settings", "recipes"])
+PAGES = {"settings": settings_page(), "recipes": recipe_page(), "spaces": space_page()}
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 def test_every_value_has_a_meaning(page: str) -> None:
     assert re.findall(r"^\| `(\w+)` \|  \|", page, re.MULTILINE) == []
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from netspec.errors import InvalidSpec
+from netspec.spaces import named_values
 from netspec.validation import first_problem
 from netspec.wire import JobRequest
 from profiler_server.kit.problems import Problem
@@ -96,9 +98,29 @@ def _recipe(fields: Mapping[str, Any]) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadForm(f"recipe: not TOML: {error}") from error
     space = recipe.get("space")
-    if not isinstance(space, dict):
+    if not isinstance(space, dict | str):
         raise BadForm("recipe: expected a [space] table, as recipes of search-client have it")
-    return {"spaces": [{"classes": _number("classes", fields["classes"], int), **space}]}
+    try:
+        # A path would be one of this machine.
+        values = named_values(space, folder=None)
+    except InvalidSpec as error:
+        raise BadForm(f"recipe: space: {error}") from error
+    own = {"classes": _number("classes", fields["classes"], int), **values}
+    return {"spaces": _of_each_size(own, recipe)}
+
+
+def _of_each_size(space: dict[str, Any], recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the space once for each size and width that the recipe, or it, chooses among."""
+    own_sizes, own_widths = space.pop("sizes", None), space.pop("widths", None)
+    sizes = recipe.get("sizes") or own_sizes or [space.get("input_size")]
+    widths = recipe.get("widths") or own_widths or [space.get("width")]
+    if not (isinstance(sizes, list) and isinstance(widths, list)):
+        raise BadForm("recipe: sizes and widths: expected lists of numbers")
+    named = [{"input_size": size, "width": width} for width in widths for size in sizes]
+    return [
+        {**space, **{name: value for name, value in one.items() if value is not None}}
+        for one in named
+    ]
 
 
 def _document(fields: Mapping[str, Any]) -> dict[str, Any]:

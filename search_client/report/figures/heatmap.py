@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import matplotlib as mpl
 from markupsafe import Markup
@@ -35,8 +36,8 @@ _US_PER_MS = 1000
 def table_heatmap(report: Report, precision: Precision) -> Markup:
     """Entries of one precision, a row a block and a column a candidate, Zero last.
 
-    Chosen candidates are outlined. Log colour scale, since early blocks cost
-    many times what late ones do.
+    Columns are named anew where candidates are others than before. Chosen candidates are outlined.
+    Log colour scale, since early blocks cost many times what late ones do.
     """
     values_ms = {entry.name: entry.value_ms for entry in report.table}
     blocks = report.search.space.with_precision(precision).blocks
@@ -48,18 +49,21 @@ def table_heatmap(report: Report, precision: Precision) -> Markup:
     unit = "us" if known and max(known) < 1 else "ms"
     scale = _US_PER_MS if unit == "us" else 1
 
+    columns = _columns(blocks)
+    cell = (_WIDTH - _LABELS - 2) / max(map(len, columns))
+    heads = [
+        index for index, named in enumerate(columns) if named != columns[index - 1] or not index
+    ]
+
     def paint(figure: Figure) -> None:
         axes = pixel_axes(figure)
-        columns = [operator.label for operator in blocks[0].candidates]
-        if any(block.skippable for block in blocks):
-            columns.append("Zero")
-        cell = (_WIDTH - _LABELS - 2) / len(columns)
         axes.text(0, 14, f"{precision}, {unit}", size=12, weight="bold")
-        for column, text in enumerate(columns):
-            x = _LABELS + (column + 0.5) * cell
-            axes.text(x, _HEAD - 6, text.replace(" ", "\n"), size=10, ha="center", va="bottom")
+        y = -_ROW
         for index, (block, row) in enumerate(zip(blocks, table, strict=True)):
-            y = _HEAD + index * _ROW
+            y += _ROW
+            if index in heads:
+                y += _HEAD
+                _head(axes, columns[index], y - 6, cell)
             _row_label(axes, index, block, y)
             colours = ["none" if math.isnan(value) else _colour(norm, value) for value in row]
             texts = ["n/a" if math.isnan(value) else significant(scale * value) for value in row]
@@ -75,8 +79,21 @@ def table_heatmap(report: Report, precision: Precision) -> Markup:
         f"Latency of each candidate of each block in {precision}, {unit}; "
         "the same numbers stand in the table of entries below"
     )
-    height = _HEAD + len(blocks) * _ROW + 4
+    height = len(heads) * _HEAD + len(blocks) * _ROW + 4
     return draw(f"table-{precision}", label, (_WIDTH, height), paint)
+
+
+def _columns(blocks: Sequence[Block]) -> list[tuple[str, ...]]:
+    """Names of each block's candidates, those of Zero where any block that has the same has it."""
+    named = [tuple(operator.label for operator in block.candidates) for block in blocks]
+    with_zero = {names for names, block in zip(named, blocks, strict=True) if block.skippable}
+    return [(*names, "Zero") if names in with_zero else names for names in named]
+
+
+def _head(axes: Axes, names: Sequence[str], y: float, cell: float) -> None:
+    for column, name in enumerate(names):
+        x = _LABELS + (column + 0.5) * cell
+        axes.text(x, y, name.replace(" ", "\n"), size=10, ha="center", va="bottom")
 
 
 def _colour(norm: Normalize, value: float) -> str:

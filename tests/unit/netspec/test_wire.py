@@ -177,3 +177,9 @@ def test_what_belongs_together_is_not_ignored_alone(
     (name,), (wanted,) = alone, partner
     with pytest.raises(ValidationError, match=f"`{name}` .*`{wanted}|`{name}` .*`in_network`"):
         JobRequest.model_validate({**job, **alone})
+
+
+def test_a_job_names_each_size_and_width_of_a_space() -> None:
+    job = {"name": "job", "target_id": "0" * 16, "spaces": [{}, {"sizes": [96, 128]}]}
+    with pytest.raises(ValidationError, match=r"spaces\.1: a job measures a space at one size"):
+        JobRequest.model_validate(job)

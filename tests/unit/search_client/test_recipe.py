@@ -222,3 +222,50 @@ def test_images_are_kept_for_the_largest_network_baselines_included() -> None:
     assert read_recipe("cifar").input_size == 48
     assert read_recipe("cifar", ["baselines=[]"]).input_size == 32
     assert read_recipe("cifar", ["baselines=[]", "sizes=[24, 40]"]).input_size == 40
+
+
+def test_a_recipe_names_a_shipped_space_or_a_file_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "space.toml").write_text("input_size = 64\nkernels = [3]", encoding="utf-8")
+    mine = read_recipe(recipe(tmp_path, 'space = "space.toml"'))
+    assert (mine.space.input_size, mine.space.kernels) == (64, (3,))
+    shipped = read_recipe(recipe(tmp_path, 'space = "fbnet"'), ["space.input_size=96"])
+    assert (shipped.space.kind, shipped.space.input_size) == ("fbnet", 96)
+    based = read_recipe(recipe(tmp_path, '[space]\nbase = "fbnet"\ninput_size = 96'))
+    assert based == shipped
+    replaced = with_overrides(read_recipe("demo"), ["space=mobilenetv4-uib", "space.width=0.5"])
+    assert (replaced.space.kind, replaced.space.width) == ("mobilenetv4-uib", 0.5)
+    assert replaced.batch_size == read_recipe("demo").batch_size
+
+
+def test_a_search_chooses_among_the_sizes_and_widths_of_its_space(tmp_path: Path) -> None:
+    named = read_recipe(recipe(tmp_path, 'space = "cifar"'))
+    variants = [(one.input_size, one.width) for one in named.spaces("int8")]
+    assert variants == [(size, width) for width in (0.35, 0.5, 0.75, 1.0) for size in (16, 20, 24)]
+    own = read_recipe(recipe(tmp_path, 'space = "cifar"\nsizes = [28]\nwidths = [0.5]'))
+    assert [(one.input_size, one.width) for one in own.spaces("int8")] == [(28, 0.5)]
+    assert (named.input_size, own.input_size) == (32, 32)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            'space = "fbnt"',
+            "space: there is no space 'fbnt', and no such file; did you mean 'fbnet'?",
+        ),
+        ("[space]\nbase = 3", "space: base: expected the name of a space"),
+        ("space = 3", "space: expected a valid dictionary"),
+        (
+            '[space]\nbase = "fbnet"\nkernel = [3]',
+            "space.kernel: there is no such value; did you mean 'kernels'",
+        ),
+        (
+            "[space]\nstages = [{ channels = 8, depth = 1, stride = 1, operator = {kind='pool'} }]",
+            "space: stages.0.operator: pool has no expand, so that expands cannot be chosen among",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_recipes_space_is_named(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(BadRecipe) as raised:
+        read_recipe(recipe(tmp_path, text))
+    assert says in str(raised.value)

@@ -4,7 +4,7 @@ import torch
 from search_client.latency.expected import ExpectedLatency
 from search_client.latency.losses import TargetLoss
 from search_client.latency.objective import Aim, Goal
-from search_client.supernet.variants import Family, variants_of
+from search_client.supernet.variants import Family
 from tests.unit.search_client.tiny import tiny_space
 
 CE = torch.tensor(2.0)
@@ -71,12 +71,12 @@ def test_a_networks_latency_is_the_sum_of_its_choices() -> None:
 
 
 def test_variants_are_every_size_of_every_width() -> None:
-    spaces = variants_of(tiny_space(), (16, 24), (0.25, 0.5))
+    spaces = tiny_space().variants((16, 24), (0.25, 0.5))
     assert [[(one.input_size, one.width) for one in row] for row in spaces] == [
         [(16, 0.25), (24, 0.25)],
         [(16, 0.5), (24, 0.5)],
     ]
-    assert variants_of(tiny_space()) == [[tiny_space()]]
+    assert tiny_space().variants() == [[tiny_space()]]
 
 
 def test_latency_over_reference_is_of_the_worst_target_or_the_weighted_mean() -> None:

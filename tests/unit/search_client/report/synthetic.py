@@ -165,7 +165,9 @@ def report(
 ) -> Report:
     space = space or small_space()
     choices = tuple(
-        block.choices - 1 if block.skippable and index % 3 == 1 else (5 * index + 1) % 6
+        block.choices - 1
+        if block.skippable and index % 3 == 1
+        else (5 * index + 1) % len(block.candidates)
         for index, block in enumerate(space.blocks)
     )
     table = entries(space)

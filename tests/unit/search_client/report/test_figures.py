@@ -3,9 +3,10 @@ from __future__ import annotations
 import re
 
 import matplotlib as mpl
+import pytest
 from matplotlib.figure import Figure
 
-from netspec.spaces import Space
+from netspec.spaces import Space, shipped_spaces
 from search_client.report.figures.architecture import Scale, searched_architecture
 from search_client.report.figures.canvas import INK, block_colour, draw, text_colour_on
 from search_client.report.figures.heatmap import table_heatmap
@@ -16,6 +17,7 @@ from search_client.report.figures.search import (
     expected_latency_curve,
 )
 from tests.unit.search_client.report import synthetic
+from tests.unit.search_client.small_spaces import small_space
 
 
 def texts(svg: str) -> list[str]:
@@ -148,3 +150,21 @@ def test_texts_keep_their_digits_and_coordinates_do_not() -> None:
     assert texts(svg) == ["0.12345"]
     assert "33.33" in svg
     assert "33.333" not in svg
+
+
+@pytest.mark.parametrize("name", shipped_spaces())
+def test_figures_of_any_space_name_its_candidates(name: str) -> None:
+    report = synthetic.report(small_space(name, classes=10))
+    space = report.search.space
+    shown = texts(table_heatmap(report, "int8"))
+    for block in space.blocks:
+        for operator in block.candidates:
+            assert set(operator.label.split()) <= {word for text in shown for word in text.split()}
+    assert len(block_probabilities(report.search)) == len(space.blocks)
+
+
+def test_columns_are_named_anew_where_candidates_change() -> None:
+    plain = texts(table_heatmap(synthetic.report(), "int8"))
+    assert sum(text == "Zero" for text in plain) == 1
+    mixed = texts(table_heatmap(synthetic.report(small_space("mobilenetv3-ofa", 10)), "int8"))
+    assert sum(text == "Zero" for text in mixed) > 1

@@ -2,6 +2,8 @@ from typing import cast
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from netspec.spaces import Space
@@ -74,6 +76,26 @@ def test_any_operator_gives_what_its_module_gives(name: str) -> None:
             for parameter in module.parameters():
                 parameter.add_(0.1 * torch.randn(parameter.shape))
         got = list(inactive_paths.outputs(modules, BlockInput(x)))
+        for output, module in zip(got, modules, strict=True):
+            assert torch.allclose(output, module(x), atol=2e-4)
+
+
+#: operators that can stand in one block: 8 channels of 9 px to the same
+_ALIKE = [name for name, one in EXAMPLES.items() if (one.out_channels, one.output_size) == (8, 9)]
+
+
+@given(names=st.lists(st.sampled_from(_ALIKE), min_size=1, max_size=6), seed=st.integers(0, 99))
+@settings(max_examples=25, deadline=None)
+def test_any_mix_of_candidates_gives_what_each_gives_alone(names: list[str], seed: int) -> None:
+    torch.manual_seed(seed)
+    modules = [OperatorModule(EXAMPLES[name]).train() for name in names]
+    x = channels_last(torch.randn(4, 8, 9, 9) + 1)
+    with torch.no_grad():
+        for module in modules:
+            for parameter in module.parameters():
+                parameter.add_(0.1 * torch.randn(parameter.shape))
+        got = list(inactive_paths.outputs(modules, BlockInput(x)))
+        assert len(got) == len(modules)
         for output, module in zip(got, modules, strict=True):
             assert torch.allclose(output, module(x), atol=2e-4)
 

@@ -1,15 +1,22 @@
 import copy
-from typing import cast
+from typing import ClassVar, Literal, cast
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netspec.errors import UnknownLayer
+from netspec.layers import LayerGraph, Value
+from netspec.operators import (
+    Bottleneck,
+    FusedBottleneck,
+    OperatorBase,
+    ResidualPair,
+    UniversalBottleneck,
+)
 from netspec.spaces import Space, Stage
 from search_client.networks.layers import ConvLayer, FloatNetwork, OperatorModule
-from search_client.supernet.shared_weights import LargestOperator, SlicedOperator
+from search_client.supernet.shared_weights import CannotShare, LargestOperator, SlicedOperator
 from search_client.supernet.subnetwork import recalibrate, subnetwork
 from search_client.supernet.variants import Family, Weights
 from tests.unit.netspec.operators.examples import EXAMPLES
@@ -50,7 +57,9 @@ def test_a_slice_computes_what_an_operator_with_its_weights_does(name: str) -> N
     torch.manual_seed(0)
     operator = EXAMPLES[name]
     if any(layer.groups > 1 for layer in operator.layers):
-        with pytest.raises(UnknownLayer, match="weights knows no layers of the kind 'conv in"):
+        with pytest.raises(
+            CannotShare, match=r"^conv-in:9x9.*layer conv is a convolution in groups"
+        ):
             LargestOperator([operator])
         return
     largest = LargestOperator([operator, operator])
@@ -61,6 +70,32 @@ def test_a_slice_computes_what_an_operator_with_its_weights_does(name: str) -> N
     sliced.copy_to(module)
     x = torch.randn(4, 8, 9, 9)
     assert torch.allclose(sliced(x), module(x), atol=1e-5)
+
+
+def test_candidates_of_unlike_layers_say_which_cannot_share() -> None:
+    shape = {"input_size": 9, "in_channels": 8, "out_channels": 8, "middle": 16}
+    block = Bottleneck.model_validate({**shape, "activation": "relu"})
+    # Layers of one name and kind are slices of one another, whatever operator they are of.
+    LargestOperator([block, FusedBottleneck.model_validate(shape)])
+    LargestOperator([UniversalBottleneck.model_validate({**shape, "start": 5}), block])
+    pair = ResidualPair.model_validate(shape)
+    odd = _Odd.model_validate(shape)
+    LargestOperator([block, pair])
+    with pytest.raises(
+        CannotShare, match=r"^odd-in.* with bottleneck-in.*layer expand is depthwise"
+    ):
+        LargestOperator([block, odd])
+
+
+class _Odd(OperatorBase):
+    """Calls a depthwise convolution by the name of a whole one."""
+
+    key_fields: ClassVar = ("middle",)
+    kind: Literal["odd"] = "odd"
+    middle: int
+
+    def build(self, graph: LayerGraph, x: Value) -> Value:
+        return graph.depthwise("expand", x, 3)
 
 
 @given(seed=st.integers(0, 1000), variant=st.integers(0, 3), data=st.data())

@@ -103,3 +103,31 @@ def test_what_makes_no_job_is_named(fields: dict[str, Any], why: str) -> None:
         request_of(filled(**fields))
     assert why in str(caught.value)
     assert "Value error" not in str(caught.value)
+
+
+def test_a_recipe_may_name_a_shipped_space_and_several_sizes() -> None:
+    (space,) = request_of(filled(subject="recipe", recipe='space = "fbnet"')).spaces
+    assert (space.kind, space.classes, len(space.blocks)) == ("fbnet", 1000, 22)
+    spaces = request_of(filled(subject="recipe", recipe='space = "cifar"')).spaces
+    assert [(one.input_size, one.width) for one in spaces] == [
+        (size, width) for width in (0.35, 0.5, 0.75, 1.0) for size in (16, 20, 24)
+    ]
+    given = 'sizes = [32, 48]\n[space]\nbase = "cifar"\nwidths = [0.5]'
+    sized = request_of(filled(subject="recipe", recipe=given)).spaces
+    assert [(one.input_size, one.width) for one in sized] == [(32, 0.5), (48, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "why"),
+    [
+        ('space = "fbnt"', "no space 'fbnt'; did you mean 'fbnet'?"),
+        # A path would be one on the server.
+        ('space = "/etc/hostname"', "no space '/etc/hostname'; expected one of: cifar"),
+        ('[space]\nbase = "../x.toml"', "no space '../x.toml'"),
+        ('sizes = 3\nspace = "fbnet"', "sizes and widths: expected lists"),
+    ],
+)
+def test_a_space_that_a_form_cannot_name_is_refused(recipe: str, why: str) -> None:
+    with pytest.raises(BadForm) as caught:
+        request_of(filled(subject="recipe", recipe=recipe))
+    assert why in str(caught.value)

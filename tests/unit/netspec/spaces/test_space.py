@@ -4,7 +4,11 @@ import pytest
 
 from netspec.errors import InvalidSpec
 from netspec.operators import Classifier, HeadConv, MBConv, StemConv
-from netspec.spaces import Space, Stage
+from netspec.spaces import Block, Space, Stage
+
+
+def mbconvs_of(block: Block) -> list[MBConv]:
+    return [candidate for candidate in block.candidates if isinstance(candidate, MBConv)]
 
 
 def test_proxylessnas_at_224_px() -> None:
@@ -41,12 +45,12 @@ def test_distinct_operators_at_224_px() -> None:
 
 def test_candidates_run_over_expands_within_kernels() -> None:
     block = Space().blocks[1]
-    choices = [(candidate.kernel, candidate.expand) for candidate in block.candidates]
+    choices = [(candidate.kernel, candidate.expand) for candidate in mbconvs_of(block)]
     assert choices == list(itertools.product((3, 5, 7), (3, 6)))
-    assert all(candidate.residual for candidate in block.candidates)
+    assert all(candidate.residual for candidate in mbconvs_of(block))
     assert block.choices == 7
     assert Space().blocks[0].choices == 6
-    assert not any(candidate.residual for candidate in Space().blocks[0].candidates)
+    assert not any(candidate.residual for candidate in mbconvs_of(Space().blocks[0]))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +75,7 @@ def test_a_stage_that_keeps_its_shape_may_be_skipped_from_its_first_block() -> N
     # At width 0.35 stages 3 and 4 are both 32 wide, and stage 4 has stride 1.
     space = Space(input_size=160, width=0.35)
     assert space.blocks[12].skippable
-    assert all(candidate.residual for candidate in space.blocks[12].candidates)
+    assert all(candidate.residual for candidate in mbconvs_of(space.blocks[12]))
 
 
 def test_first_block_adds_its_input_where_it_keeps_the_shape() -> None:
