@@ -2,7 +2,8 @@
 
 Steps alternate in one process: a plain training step of a path as an ordinary network, our weight
 step of the same path, architecture steps in both ways. Each ratio is the worst over one thread
-and all cores. `memory_ratio` compares greatest allocations as torch's profiler counts them.
+and all cores. `two_speedup_SIZE` is the time of the released code's `two` step (`original_step.py`)
+over ours. `memory_ratio` compares greatest allocations as torch's profiler counts them.
 `target_miss_percent` is the worst of three targets, one search each, on crops of photographs.
 The last line is one JSON object. `--quick` takes fewer rounds and smaller batches: for a look,
 not for figures.
@@ -12,7 +13,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,11 +24,15 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+# Python looks beside a script: `benchmarks` itself lies in the folder above.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import torch
 from torch import Tensor
-from torch.optim import SGD
+from torch.optim import SGD, Adam
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.original_step import two_step
 from netspec.operators import MBConv, Operator
 from netspec.spaces import Space, Stage
 from search_client.data.batches import Batch, PlainBatches, TrainingBatches
@@ -45,6 +52,8 @@ from search_client.training.step import Mean, WeightConfig, weight_step
 
 #: input size (px) and batch
 SIZES = ((64, 16), (224, 8))
+#: likewise, beside the released code
+ORIGINAL_SIZES = ((64, 16), (112, 8))
 ROUNDS = 15
 #: ways from the space's fastest network to its slowest
 TARGETS = (0.35, 0.5, 0.7)
@@ -152,6 +161,25 @@ def step_ratios(size: int, count: int, rounds: int) -> dict[str, float]:
         f"two_step_ratio_{size}": _ratio(taken["two"], taken["weight"]),
         f"full_step_ratio_{size}": _ratio(taken["full_v2"], taken["weight"]),
     }
+
+
+def two_speedup(size: int, count: int, rounds: int) -> float:
+    """Time of the released code's `two` step over ours, median over alternating rounds."""
+    steps = steps_of(size, count)
+    goal = Goal.single(latency_of(steps.supernet.space), 10.0)
+    ours = ArchitectureSteps(steps.family, goal, TargetLoss(), "two", 1e-6, steps.config)
+    adam = Adam([steps.supernet.alpha], lr=1e-6, betas=(0.0, 0.999))
+    taken: list[tuple[float, float]] = []
+    for _ in range(rounds + 1):
+        original = partial(two_step, steps.supernet, steps.batch, adam, steps.generator)
+        own = partial(ours.step, [steps.batch], steps.generator, 0.0)
+        taken.append((timed_s(original), timed_s(own)))
+    medians = [1000 * statistics.median(values) for values in zip(*taken[1:], strict=True)]
+    print(
+        f"{size:4} px, batch {count}, {torch.get_num_threads()} threads: released code's two "
+        f"{medians[0]:.0f} ms, ours {medians[1]:.0f} ms"
+    )
+    return _ratio(*map(list, zip(*taken[1:], strict=True)))
 
 
 def _ratio(ours: list[float], theirs: list[float]) -> float:
@@ -290,6 +318,10 @@ def main() -> None:
             batch, rounds = (2, 3) if quick else (count, ROUNDS)
             for name, value in step_ratios(size, batch, rounds).items():
                 numbers[name] = max(value, numbers.get(name, 0.0))
+        for size, count in ORIGINAL_SIZES:
+            name = f"two_speedup_{size}"
+            speedup = two_speedup(size, *((2, 3) if quick else (count, ROUNDS)))
+            numbers[name] = min(speedup, numbers.get(name, math.inf))
         if quick:
             break
     torch.set_num_threads(1)
