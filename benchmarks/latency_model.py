@@ -11,6 +11,10 @@ without measuring. The last line is one JSON object, for P in float32 and int8:
   networks of the space by the model that cross-validation on these chooses;
 - `P_mape_adaptive40`: the same with 40 percent of the operators measured, chosen by
   what they tell, the others predicted;
+- `P_group_interval_coverage`: share of operators within their stated interval where all of one
+  input size, or of one number of output channels, were left out, each in turn; those that the
+  model refuses do not count, `P_group_refused` is their share, `P_group_interval_width` the mean
+  of the upper half of the interval, relative (a kernel size left out is refused as a whole);
 - `P_mobilenet_mape`: the three MobileNetV2, their own operators measured, the same 40 calibration
   networks; `P_mobilenet_mape_kin`: with 9 more, made of MobileNetV2's operators in other depths.
 
@@ -173,6 +177,34 @@ def coverage(calibrated: Calibrated, networks: Design) -> float:
     return float((off <= np.log(calibrated.interval_factor)).mean())
 
 
+def without_groups(prices: Prices) -> dict[str, float]:
+    """How intervals hold for operators of an input size or a width that was not measured."""
+    groups: dict[tuple[str, int], list[Operator]] = {}
+    for operator in prices:
+        groups.setdefault(("input", operator.input_size), []).append(operator)
+        groups.setdefault(("channels", operator.out_channels), []).append(operator)
+    inside: list[bool] = []
+    widths: list[float] = []
+    refused = 0
+    for left_out in groups.values():
+        rest = [operator for operator in prices if operator not in left_out]
+        if len(rest) < LEAST_ENTRIES:
+            continue
+        model = OperatorModel(rest, [prices[operator] for operator in rest])
+        known = [operator for operator in left_out if model.knows(operator)]
+        reached = dict(zip(known, model.reaches(known), strict=True))
+        near = [operator for operator in known if reached[operator]]
+        refused += len(left_out) - len(near)
+        for operator, found in zip(near, model.predict(near), strict=True):
+            inside.append(found.low_ms <= prices[operator].value_ms <= found.high_ms)
+            widths.append(found.high_ms / found.value_ms - 1)
+    return {
+        "group_interval_coverage": float(np.mean(inside)),
+        "group_interval_width": float(np.mean(widths)),
+        "group_refused": refused / (refused + len(inside)),
+    }
+
+
 def evaluate(data: Data, precision: Precision, console: Console) -> dict[str, float]:
     """Fits and prints; the numbers of one precision."""
     everything = {**data.space, **data.others}
@@ -237,6 +269,7 @@ def evaluate(data: Data, precision: Precision, console: Console) -> dict[str, fl
         "mape_adaptive40": errors(adaptive.fit, partly_held_out).mape_percent,
         "mobilenet_mape": of_mobilenets.mape_percent,
         "mobilenet_mape_kin": beside_kin.mape_percent,
+        **without_groups(everything),
     }
     return {f"{precision}_{name}": value for name, value in numbers.items()}
 

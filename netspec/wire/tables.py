@@ -74,6 +74,9 @@ class LookedUpLatency(Message):
     entry: Entry | None
     #: only where it is predicted
     predicted: PredictedLatency | None = None
+    #: only where a prediction was allowed, but the operator is too far from all that was measured:
+    #: keys of the measured ones most like it, the nearest first
+    nearest: Annotated[tuple[str, ...], Field(exclude_if=lambda value: not value)] = ()
     #: it is measured, but by devices that are not of one mind: so it has no entry to go by
     held_back: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import get_args
 
 import numpy as np
@@ -34,6 +35,8 @@ COLUMNS = (
     "kernel 7 and beyond",
     *(f"{kind} layers" for kind in _KINDS),
 )
+#: operators whose features are kept: a model is fitted again and again to parts of one table
+_KEPT = 4096
 #: kernels from here on leave the fast paths of common runtimes
 _LARGE_KERNEL = 7
 
@@ -56,6 +59,7 @@ class Work:
         return self.pointwise_macs + self.depthwise_macs
 
 
+@lru_cache(_KEPT)
 def work(operator: Operator) -> Work:
     """The operator's work, counted layer by layer; biases are left out.
 
@@ -106,6 +110,7 @@ def features(operators: Sequence[Operator]) -> Array:
     return np.array([_row(operator) for operator in operators], dtype=np.float64)
 
 
+@lru_cache(_KEPT)
 def _row(operator: Operator) -> tuple[float, ...]:
     does, layers = work(operator), operator.layers
     kinds = [layer.kind for layer in layers]

@@ -17,7 +17,6 @@ from netspec.wire import (
     LookedUpLatencies,
     LookedUpLatency,
     NetworkSubject,
-    PredictedLatency,
     Prediction,
     Snapshot,
 )
@@ -30,7 +29,7 @@ from profiler_server.kit.settings import Settings
 from profiler_server.kit.sql.database import database_now
 from profiler_server.latency_model.features import group
 from profiler_server.latency_tables import service
-from profiler_server.latency_tables.lookups.unmeasured import OperatorModels
+from profiler_server.latency_tables.lookups.unmeasured import OperatorModels, Unmeasured
 
 
 def latencies(
@@ -59,7 +58,10 @@ def latencies(
     found = {one[0].subject_hash: isolated.to_wire(one) for one in entries if not one[0].held_back}
     fresh_since = database_now(session) - timedelta(days=settings.fresh_days)
     lacking = [operator for operator in operators if operator.content_hash not in found]
-    predicted = _predicted(session, target_id, lacking, models) if models is not None else {}
+    unmeasured = Unmeasured({}, {})
+    if models is not None:
+        unmeasured = _unmeasured(session, target_id, lacking, models)
+    predicted = unmeasured.predicted
 
     def of(operator: Operator) -> LookedUpLatency:
         entry, key = found.get(operator.content_hash), operator.key
@@ -69,6 +71,7 @@ def latencies(
                 state="predicted" if key in predicted else "missing",
                 entry=None,
                 predicted=predicted.get(key),
+                nearest=unmeasured.too_far.get(key, ()),
                 held_back=operator.content_hash in doubted,
             )
         fresh = entry.measured_at >= fresh_since
@@ -145,25 +148,27 @@ def operator_factors(calibration: Calibration, operators: Sequence[Operator]) ->
     ]
 
 
-def _predicted(
+def _unmeasured(
     session: Session, target_id: str, lacking: Sequence[Operator], models: OperatorModels
-) -> dict[str, PredictedLatency]:
-    predicted: dict[str, PredictedLatency] = {}
+) -> Unmeasured:
+    found = Unmeasured({}, {})
     if lacking:
         everything = measurements.entries_of_target(session, target_id)
         for precision in sorted({operator.precision for operator in lacking}):
             wanted = [operator for operator in lacking if operator.precision == precision]
-            predicted |= models.predict(table_of(everything, precision), wanted)
-    return predicted
+            of_precision = models.predict(table_of(everything, precision), wanted)
+            found.predicted.update(of_precision.predicted)
+            found.too_far.update(of_precision.too_far)
+    return found
 
 
 def _require_all(target_id: str, looked_up: Sequence[LookedUpLatency]) -> None:
-    missing = sorted({(one.key, one.held_back) for one in looked_up if one.state == "missing"})
-    doubted = [key for key, held_back in missing if held_back]
-    lacking = [key for key, held_back in missing if not held_back]
+    missing = {one.key: one for one in looked_up if one.state == "missing"}
+    doubted = [key for key in sorted(missing) if missing[key].held_back]
+    lacking = [key for key in sorted(missing) if not missing[key].held_back]
     said = []
     if lacking:
-        keys = ", ".join(lacking)
+        keys = ", ".join(map(_lacking, map(missing.__getitem__, lacking)))
         said.append(
             f"the table of target {target_id} lacks {keys}; measure them with POST /v1/jobs"
         )
@@ -171,6 +176,15 @@ def _require_all(target_id: str, looked_up: Sequence[LookedUpLatency]) -> None:
         said.append(service.held_back(target_id, doubted))
     if said:
         raise Problem("missing-entry", "; ".join(said))
+
+
+def _lacking(one: LookedUpLatency) -> str:
+    if not one.nearest:
+        return one.key
+    return (
+        f"{one.key} (too far from all that was measured for a prediction; the nearest: "
+        f"{', '.join(one.nearest)})"
+    )
 
 
 def _value_ms(one: LookedUpLatency) -> float:

@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from netspec.operators import Operator
 from netspec.wire import PredictedLatency
@@ -15,6 +16,15 @@ from profiler_server.latency_model.predictor import LEAST_ENTRIES, OperatorModel
 
 #: fitted models that a process keeps
 _MOST_MODELS = 16
+
+
+@dataclass(frozen=True)
+class Unmeasured:
+    """What a table tells of operators that it has no entry of, by their keys."""
+
+    predicted: dict[str, PredictedLatency]
+    #: of those too far from all that was measured, the keys of the measured ones most like them
+    too_far: dict[str, tuple[str, ...]]
 
 
 class OperatorModels:
@@ -28,8 +38,8 @@ class OperatorModels:
         self._models: OrderedDict[str, OperatorModel] = OrderedDict()
         self._fitting = threading.Lock()
 
-    def predict(self, table: Table, operators: Sequence[Operator]) -> dict[str, PredictedLatency]:
-        """Latencies of those operators, by key, that the table's entries can tell of.
+    def predict(self, table: Table, operators: Sequence[Operator]) -> Unmeasured:
+        """Latencies of those operators that the table's entries can tell of.
 
         Those of a kind or kernel size without any entry are left out, and so are all where the
         table is too small to learn from.
@@ -44,15 +54,24 @@ class OperatorModels:
             if entry.value_ms > 0
         }
         if len(prices) < LEAST_ENTRIES or not operators:
-            return {}
+            return Unmeasured({}, {})
         model = self._model(prices)
         known = [operator for operator in dict.fromkeys(operators) if model.knows(operator)]
-        return {
-            operator.key: PredictedLatency(
-                value_ms=found.value_ms, low_ms=found.low_ms, high_ms=found.high_ms
-            )
-            for operator, found in zip(known, model.predict(known), strict=True)
-        }
+        reached = dict(zip(known, model.reaches(known), strict=True))
+        near = [operator for operator in known if reached[operator]]
+        return Unmeasured(
+            {
+                operator.key: PredictedLatency(
+                    value_ms=found.value_ms, low_ms=found.low_ms, high_ms=found.high_ms
+                )
+                for operator, found in zip(near, model.predict(near), strict=True)
+            },
+            {
+                operator.key: tuple(other.key for other in model.nearest(operator))
+                for operator in known
+                if not reached[operator]
+            },
+        )
 
     def _model(self, prices: dict[str, tuple[Operator, Priced]]) -> OperatorModel:
         digest = hashlib.sha256()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netspec.networks import Network
-from netspec.operators import Convert, Operator
+from netspec.operators import Convert, MBConv, Operator
 from netspec.spaces import Space
 from netspec.wire import (
     LatencyLookup,
@@ -130,3 +130,21 @@ def test_a_table_too_small_to_learn_from_predicts_nothing(api: Api) -> None:
     api.file(farm.job(OPERATORS[:8], rounds=1))
     api.upload(farm.visits(api.claim(device), device, rounds=1))
     assert [one.state for one in look_up(api, *UNMEASURED).latencies] == ["stale", "missing"]
+
+
+def test_what_is_far_from_all_that_was_measured_is_refused_with_the_nearest(measured: Api) -> None:
+    huge = MBConv(input_size=512, in_channels=2048, out_channels=2048, kernel=3, expand=6)
+    (found,) = look_up(measured, huge).latencies
+    assert (found.state, found.predicted) == ("missing", None)
+    keys = {one.key for one in OPERATORS}
+    assert found.nearest
+    assert set(found.nearest) <= keys
+    (unasked,) = look_up(measured, huge, allow="false").latencies
+    assert unasked.nearest == ()
+    measured.call("POST", f"/v1/targets/{TARGET}/snapshots", PublishRequest(), status=201)
+    network = Network(name="huge", operators=(huge,))
+    path = f"/v1/targets/{TARGET}:predict?allow_predicted=true"
+    answer = measured.call("POST", path, PredictRequest(network=network), status=404)
+    detail = answer.json()["detail"]
+    assert f"{huge.key} (too far from all that was measured for a prediction" in detail
+    assert found.nearest[0] in detail

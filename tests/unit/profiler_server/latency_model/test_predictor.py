@@ -123,6 +123,39 @@ def test_a_kind_without_any_entry_is_not_known() -> None:
     assert not model.knows(Convert(input_size=8, in_channels=8, out_channels=8))
 
 
+def test_intervals_hold_where_all_of_a_size_or_width_is_left_out() -> None:
+    """Sides and widths in the middle and at both ends, every one left out in turn."""
+    operators = [one for one in SPACE.operators() if group(one).startswith("mbconv")]
+    inside: list[bool] = []
+    for side in {one.output_size for one in operators}:
+        rest = [one for one in operators if one.output_size != side]
+        model = learnt(measured(rest))
+        asked = [one for one in operators if one.output_size == side]
+        near = [one for one, reached in zip(asked, model.reaches(asked), strict=True) if reached]
+        inside += [
+            found.low_ms <= latency_ms(one) <= found.high_ms
+            for one, found in zip(near, model.predict(near), strict=True)
+        ]
+    assert len(inside) > len(operators) / 2
+    assert np.mean(inside) >= 0.9
+
+
+def test_what_is_far_from_all_that_was_measured_is_out_of_reach() -> None:
+    seen, unseen = halves()
+    model = learnt(measured(seen))
+    assert all(model.reaches([one for one in unseen if model.knows(one)]))
+    huge = MBConv(input_size=512, in_channels=2048, out_channels=2048, kernel=3, expand=6)
+    assert model.knows(huge)
+    assert model.reaches([huge]) == [False]
+    assert set(model.nearest(huge)) <= set(seen)
+
+
+def test_a_measured_operator_is_nearest_to_itself() -> None:
+    seen, _ = halves()
+    model = learnt(measured(seen))
+    assert [model.nearest(one)[0] for one in seen] == seen
+
+
 def test_too_little_to_learn_from() -> None:
     seen, _ = halves()
     few = measured(seen[: LEAST_ENTRIES - 1])
