@@ -1,24 +1,40 @@
-"""From a trained network to a `.tflite` file that was compared with it: no other is written."""
+"""From a trained network to a `.tflite` file that was compared with it: no other is written.
+
+What a file says to apps of other makers is in `netspec.tflite.classifier_metadata`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, cast
 
 from torch import Tensor, nn
 
 from netspec.console.outputs import write_file
 from netspec.errors import UserError
 from netspec.layers import Parameters
+from netspec.quantization import affine_of
 from netspec.tflite import FileOptions, encode
-from search_client.deployment.metadata import NAME, Form, describe
+from netspec.tflite.classifier_metadata import (
+    BUFFER,
+    ClassifierText,
+    classifier_metadata,
+    with_labels,
+)
+from netspec.tflite.runtimes import CHANNEL_SCALES, RuntimeVersion
+from search_client.deployment.metadata import NAME, Form, Metadata, describe
 from search_client.deployment.parity import Verification, first_difference, require, verify
 from search_client.deployment.trained_network import TrainedNetwork
 from search_client.networks.layers import folded_parameters
 from search_client.quantization.network import QuantizedNetwork
+from search_client.quantization.pixels import PIXEL_MAX, PixelInput
 
 FORMS: tuple[Form, ...] = ("int8", "uint8", "float32", "float16")
+
+#: of a classifier's weights in int8: one a class, or one for all, which runtimes before 2.10 need
+ClassifierScales = Literal["channel", "tensor"]
 
 
 class NotQuantized(UserError):
@@ -33,26 +49,75 @@ class Exported:
     verification: Verification
 
 
-def model_file(trained: TrainedNetwork, form: Form) -> bytes:
+def choose_scales(
+    trained: TrainedNetwork, scales: ClassifierScales | None, runtime: RuntimeVersion | None
+) -> None:
+    """Have the classifier in int8 rounded under one scale a class, or under one for all.
+
+    Args:
+        trained: is changed; its file on disk is not.
+        scales: None: one for all where the runtime needs it.
+        runtime: the oldest that is to run the files.
+    """
+    if trained.quantized is None:
+        return
+    old = runtime is not None and runtime < CHANNEL_SCALES
+    trained.quantized.tensor_scales = scales == "tensor" or (scales is None and old)
+
+
+def model_file(trained: TrainedNetwork, form: Form, runtime: RuntimeVersion | None = None) -> bytes:
     """The network as a `.tflite` file, with its metadata; not yet compared with torch.
+
+    Args:
+        trained: the network; `choose_scales` says how its classifier is rounded.
+        form: precision and codes of the file.
+        runtime: the oldest that is to run it; None: whichever does.
 
     Raises:
         NotQuantized: int8 or uint8 is asked of a network that was not quantized.
-        EncodingError: the network cannot be written.
+        EncodingError: the network cannot be written, or not for that runtime.
     """
-    if form in ("int8", "uint8"):
+    coded = form in ("int8", "uint8")
+    if coded:
         quantized = _quantized(trained)
         network, parameters = quantized.network, quantized.parameters_for_export()
     else:
         network = trained.network.with_precision("float32")
         parameters = Parameters(folded_parameters(trained.model), {})
-    metadata = describe(trained, form, network.content_hash).model_dump_json()
+    metadata = describe(trained, form, network.content_hash)
     options = FileOptions(
         codes="uint8" if form == "uint8" else "int8",
         half_weights=form == "float16",
-        metadata={NAME: metadata.encode()},
+        tensor_scales=coded and _quantized(trained).tensor_scales,
+        metadata={
+            NAME: metadata.model_dump_json().encode(),
+            BUFFER: classifier_metadata(_text(trained, metadata)),
+        },
+        signed=True,
+        runtime=runtime,
     )
-    return encode(network.operators, parameters, options=options)
+    return with_labels(encode(network.operators, parameters, options=options), trained.classes)
+
+
+def _text(trained: TrainedNetwork, metadata: Metadata) -> ClassifierText:
+    """What apps are told: of an int8 input, what its codes are made from."""
+    if metadata.input.mean is None or metadata.input.std is None:
+        codes = cast("PixelInput", _quantized(trained).input)
+        mean, std = (float(codes.zero),) * 3, (1 / affine_of(codes.range).scale,) * 3
+    else:
+        mean, std = (
+            tuple(PIXEL_MAX * one for one in part)
+            for part in (metadata.input.mean, metadata.input.std)
+        )
+    said = f"{metadata.network}, {len(trained.classes)} classes of images"
+    return ClassifierText(
+        name=metadata.network,
+        description=f"{said}; run {metadata.run}" if metadata.run else said,
+        labels=trained.classes,
+        size=metadata.input.size,
+        mean=mean,
+        std=std,
+    )
 
 
 def torch_twin(trained: TrainedNetwork, form: Form) -> nn.Module:
@@ -78,6 +143,8 @@ def export(
     images: Tensor,
     labels: Tensor,
     on_image: Callable[[int, int], None] = lambda _done, _total: None,
+    *,
+    runtime: RuntimeVersion | None = None,
 ) -> Exported:
     """Encode a network and compare the file with torch on every kernel set.
 
@@ -87,11 +154,12 @@ def export(
         images: to compare on, uint8 [N, 3, H, W] at the network's input size.
         labels: int64 [N].
         on_image: called with the images done and all, over the kernel sets.
+        runtime: the oldest that is to run the file.
 
     Raises:
         ParityFailed: the file does not compute what torch computes.
     """
-    content = model_file(trained, form)
+    content = model_file(trained, form, runtime)
     return Exported(content, verified(content, trained, form, images, labels, on_image))
 
 

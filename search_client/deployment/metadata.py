@@ -48,6 +48,8 @@ class Metadata(FrozenModel):
     #: of the output's elements, in order
     labels: tuple[str, ...]
     input: ModelInput
+    #: whether the classifier's weights in int8 have one scale in place of one a class
+    tensor_scales: bool = False
     #: name of the run's folder
     run: str
     #: ETag of the latency table's snapshot; None where no table was used
@@ -67,6 +69,7 @@ def describe(trained: TrainedNetwork, form: Form, network_hash: str) -> Metadata
             mean=None if coded else trained.normalisation.mean,
             std=None if coded else trained.normalisation.std,
         ),
+        tensor_scales=coded and trained.quantized is not None and trained.quantized.tensor_scales,
         run=trained.source.run,
         snapshot=trained.source.snapshot,
     )

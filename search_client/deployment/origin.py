@@ -6,6 +6,7 @@ from pathlib import Path
 
 from netspec.errors import UserError
 from netspec.tflite.contents import operators_of
+from search_client.deployment.export import choose_scales
 from search_client.deployment.metadata import Form, read_metadata
 from search_client.deployment.trained_network import (
     TrainedNetwork,
@@ -42,6 +43,7 @@ def find_origin(content: bytes, run: Path) -> tuple[TrainedNetwork, Form]:
                 continue
             network = quantized.network
         if (network.content_hash, trained.classes) == (metadata.network_hash, metadata.labels):
+            choose_scales(trained, "tensor" if metadata.tensor_scales else "channel", None)
             return trained, form
     raise UnknownOrigin(
         f"{run} holds no network {metadata.network} in the precisions of the model (it holds: "

@@ -13,7 +13,10 @@ from search_client.commands.quantization.options import (
     DataOf,
     NetworkName,
     RunOf,
+    RuntimeOf,
+    ScalesOf,
     data_folder,
+    runtime_of,
 )
 
 
@@ -28,28 +31,32 @@ def export(
     out: Annotated[
         Path | None, typer.Option(help="The file; by default RUN/NETWORK.FORM.tflite.")
     ] = None,
+    runtime: RuntimeOf = None,
+    classifier_scales: ScalesOf = None,
     images: CompareImages = 1000,
 ) -> None:
     """Write a trained network as .tflite, if it computes what torch computes.
 
     The file is compared with torch on test images under reference kernels, builtin kernels and
-    XNNPACK, and is not written if it strays. Its labels lie beside it.
+    XNNPACK, and is not written if it strays. Its labels are within it and lie beside it.
     """
+    from search_client.deployment.export import choose_scales, write  # noqa: PLC0415
     from search_client.deployment.export import export as run_export  # noqa: PLC0415
-    from search_client.deployment.export import write  # noqa: PLC0415
     from search_client.deployment.trained_network import load_trained_network  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.stages.data import read_images  # noqa: PLC0415
     from search_client.stages.quantize import comparison_images  # noqa: PLC0415
 
     stages = Stages()
+    oldest = runtime_of(runtime)
     trained = load_trained_network(run, network)
+    choose_scales(trained, classifier_scales, oldest)
     size = trained.network.input_size
     _, test = read_images(data_folder(data, trained), size, stages)
     trained = trained.with_labels(test.classes)
     compared = comparison_images(trained.relabelled(test), size, images)
     with stages.stage("export", "Compare the file with torch"), stages.bar("images") as advance:
-        exported = run_export(trained, form, *compared, advance)
+        exported = run_export(trained, form, *compared, advance, runtime=oldest)
     path = out or run / f"{network}.{form}.tflite"
     write(exported, trained, path)
     console.print(f"Wrote {path} and its labels", markup=False)

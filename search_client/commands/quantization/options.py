@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,6 +11,7 @@ from netspec.errors import UserError
 from search_client.commands.completion import complete_trained_network
 
 if TYPE_CHECKING:
+    from netspec.tflite.runtimes import RuntimeVersion
     from search_client.deployment.trained_network import TrainedNetwork
 
 RunOf = Annotated[
@@ -31,6 +32,23 @@ DataOf = Annotated[
 CompareImages = Annotated[
     int, typer.Option("--images", min=1, help="Test images to compare on, spread over all.")
 ]
+RuntimeOf = Annotated[
+    str | None,
+    typer.Option(
+        "--runtime",
+        help="The oldest TensorFlow Lite that is to run the file, as in 2.7.",
+        metavar="VERSION",
+        show_default="any",
+    ),
+]
+ScalesOf = Annotated[
+    Literal["channel", "tensor"] | None,
+    typer.Option(
+        "--classifier-scales",
+        help="Of the classifier's int8 weights: one a class, or one for all.",
+        show_default="tensor for a --runtime before 2.10, else channel",
+    ),
+]
 ModelFile = Annotated[Path, typer.Argument(help="A .tflite file.", metavar="MODEL")]
 
 
@@ -44,6 +62,17 @@ def data_folder(folder: Path | None, trained: TrainedNetwork | None) -> Path:
     if folder is None and not known:
         raise UserError("the run does not say where its images are; give their folder with --data")
     return folder or Path(known)
+
+
+def runtime_of(text: str | None) -> RuntimeVersion | None:
+    """The version that `--runtime` names.
+
+    Raises:
+        EncodingError: it names none.
+    """
+    from netspec.tflite.runtimes import RuntimeVersion  # noqa: PLC0415
+
+    return None if text is None else RuntimeVersion.of(text)
 
 
 def require_file(model: Path) -> None:

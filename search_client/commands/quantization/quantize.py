@@ -16,8 +16,11 @@ from search_client.commands.quantization.options import (
     DataOf,
     NetworkName,
     RunOf,
+    RuntimeOf,
+    ScalesOf,
     data_folder,
     integers,
+    runtime_of,
 )
 
 
@@ -70,6 +73,8 @@ def quantize(
     ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Images of a step.")] = 256,
     seed: Annotated[int, typer.Option(min=0, help="Of the data's order and of new classes.")] = 0,
+    runtime: RuntimeOf = None,
+    classifier_scales: ScalesOf = None,
     images: CompareImages = 1000,
     workers: Annotated[
         int | None,
@@ -90,7 +95,7 @@ def quantize(
     only written if it computes what torch computes, on every kernel set. Ctrl-C and SIGTERM save
     the finetuning; --resume goes on from there. `torchrun` shares it among processes.
     """
-    from search_client.deployment.export import export, write  # noqa: PLC0415
+    from search_client.deployment.export import choose_scales, export, write  # noqa: PLC0415
     from search_client.deployment.trained_network import (  # noqa: PLC0415
         Source,
         load_trained_network,
@@ -122,6 +127,7 @@ def quantize(
     finetuning = None if ptq else QatConfig.model_validate(given)
     blocks = integers(float_blocks, "--float-blocks")
     options = QuantizeOptions(finetuning, blocks, batch_size, seed)
+    oldest = runtime_of(runtime)
     if name is None:
         name = network if weights is None else trained_network_name(weights)
     saved = trained_network_path(run, name)
@@ -158,10 +164,11 @@ def quantize(
         )
         if distributed.rank() > 0:
             return
+    choose_scales(trained, classifier_scales, oldest)
     size = trained.network.input_size
     compared = comparison_images(trained.relabelled(test), size, images)
     with stages.stage("export", "Compare the file with torch"), stages.bar("images") as advance:
-        exported = export(trained, "int8", *compared, advance)
+        exported = export(trained, "int8", *compared, advance, runtime=oldest)
     trained.save(run, name)
     path = run / f"{name}.int8.tflite"
     write(exported, trained, path)
