@@ -108,7 +108,12 @@ def unbroken(text: str) -> str:
 def _figures(report: Report) -> _Figures:
     search = report.search
     scale = Scale.of(report.searched.network, report.baseline.network)
-    longest = max(search.space.blocks, key=lambda block: block.choices)
+    # Most blocks choose among the same; what others choose among comes once, too.
+    choices = dict.fromkeys(
+        choice
+        for block in sorted(search.space.blocks, key=lambda block: -block.choices)
+        for choice in zip(choice_names(block), choice_colours(block), strict=True)
+    )
     in_table = {entry.precision for entry in report.table}
     return _Figures(
         prediction=tuple(
@@ -126,7 +131,7 @@ def _figures(report: Report) -> _Figures:
             else ()
         ),
         probabilities=block_probabilities(search),
-        choices=tuple(zip(choice_names(longest), choice_colours(longest), strict=True)),
+        choices=tuple(choices),
         table=tuple(
             table_heatmap(report, precision) for precision in PRECISIONS if precision in in_table
         ),

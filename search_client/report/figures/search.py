@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -23,6 +24,8 @@ from search_client.report.figures.canvas import (
 )
 from search_client.report.wording import latency
 
+#: what is left of a colour's distance from white in the next shade
+_SHADE = 0.8
 _SIZE = (500, 330)
 _BLOCK_SIZE = (240, 140)
 #: more points than px show nothing and make the page heavy
@@ -110,9 +113,15 @@ def choice_names(block: Block) -> tuple[str, ...]:
 
 
 def choice_colours(block: Block) -> tuple[str, ...]:
-    """Colours (hex) of `choice_names`."""
-    colours = tuple(operator_colour(operator) for operator in block.candidates)
-    return (*colours, ZERO_COLOUR) if block.skippable else colours
+    """Colours (hex) of `choice_names`, lighter where a candidate before has the same."""
+    plain = [operator_colour(operator) for operator in block.candidates]
+    colours = [_lighter(colour, plain[:at].count(colour)) for at, colour in enumerate(plain)]
+    return (*colours, ZERO_COLOUR) if block.skippable else tuple(colours)
+
+
+def _lighter(colour: str, steps: int) -> str:
+    share = 1 - _SHADE**steps
+    return to_hex([(1 - share) * part + share for part in to_rgb(colour)])
 
 
 def _probabilities(

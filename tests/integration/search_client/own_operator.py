@@ -19,17 +19,29 @@ from netspec.operators import (
     operator_from_key,
     registered_operators,
 )
+from netspec.spaces import Space
 from netspec.tflite import encode
 from netspec.wire import NetworkSubject
 from profiler_server.dashboard.wording import subject_title
 from profiler_server.latency_model.features import features
 from profiler_server.latency_tables.lookups.operator_query import OperatorQuery
+from search_client.data.batches import PlainBatches, TrainingBatches
 from search_client.deployment.parity import verify
+from search_client.latency.expected import ExpectedLatency
+from search_client.latency.losses import Linear
+from search_client.latency.objective import Goal
 from search_client.networks.layers import FloatNetwork, OperatorModule, folded_parameters
 from search_client.quantization.post_training import quantize_post_training
-from search_client.report.figures.architecture import Scale, network_architecture
+from search_client.report.figures.architecture import (
+    Scale,
+    network_architecture,
+    searched_architecture,
+)
+from search_client.search.config import SearchConfig
+from search_client.search.search import search
 from search_client.supernet import inactive_paths
 from search_client.supernet.block_input import BlockInput
+from search_client.supernet.variants import Family
 from tests.unit.search_client.tiny import tiny_images
 
 
@@ -60,6 +72,41 @@ def compared(block: OperatorBase) -> None:
         outputs = list(inactive_paths.outputs(modules, BlockInput(x)))
         for output, module in zip(outputs, modules, strict=True):
             assert torch.allclose(output, module(x), atol=2e-4)
+
+
+def searched(block: OperatorBase) -> None:
+    """A space chooses it, and a search that wants the fastest network finds it."""
+    mbconv = {"kind": "mbconv", "expand": 6}
+    stage = {"channels": 8, "depth": 2, "stride": 1}
+    space = Space.model_validate(
+        {
+            "input_size": 16,
+            "classes": 3,
+            "stem": [{"kind": "stem", "channels": 8, "stride": 2}],
+            "stages": [{**stage, "candidates": [mbconv, {"kind": block.kind, "middle": 24}]}],
+        }
+    )
+    assert space.blocks[0].candidates[1] == block
+    prices_ms = {one.key: 1.0 if one.kind == block.kind else 5.0 for one in space.operators()}
+    torch.manual_seed(0)
+    result = search(
+        Family(space),
+        Goal.single(ExpectedLatency.of_space(space, prices_ms, "made up"), 8.0),
+        TrainingBatches(tiny_images(32), 16, 16, seed=0),
+        PlainBatches(tiny_images(16, seed=1), 16, 16, shuffle_seed=0),
+        SearchConfig(
+            latency_loss=Linear(weight=1000.0),
+            warmup_epochs=1,
+            joint_epochs=15,
+            weight_steps_per_architecture_step=1,
+            architecture_learning_rate=0.1,
+        ),
+        lambda _: None,
+    )
+    # Zero is faster still, and as good a choice.
+    assert set(result.choices) <= {1, 2}
+    drawn = searched_architecture(space, [1, 2], Scale.of(result.network))
+    assert "Pool mixer 3x3" in drawn
 
 
 def trained_and_exported(network: Network) -> None:
@@ -97,6 +144,7 @@ def main() -> None:
     assert NetworkSubject.model_validate_json(subject.model_dump_json()) == subject
     priced(block)
     compared(block)
+    searched(block)
     trained_and_exported(network)
     drawn = network_architecture(network, Scale.of(network))
     assert "Pool mixer 3x3" in drawn

@@ -37,6 +37,13 @@ METHODS: dict[Weights, dict[str, object]] = {
 }
 
 
+#: those of MBConvs alone repeat what other tests search
+SPACES = [
+    pytest.param(name, marks=[pytest.mark.nightly] if name in ("cifar", "proxylessnas") else [])
+    for name in shipped_spaces()
+]
+
+
 def priced(settings: Recipe) -> LatencyTable:
     """Made up: more multiplications take longer."""
     values = {
@@ -53,7 +60,7 @@ def settings_of(space: Space, weights: Weights) -> Recipe:
 
 
 @pytest.mark.parametrize("weights", METHODS)
-@pytest.mark.parametrize("name", shipped_spaces())
+@pytest.mark.parametrize("name", SPACES)
 def test_a_space_is_priced_searched_and_derived(
     name: str, weights: Weights, tmp_path: Path
 ) -> None:
@@ -73,7 +80,7 @@ def test_a_space_is_priced_searched_and_derived(
         assert chosen in drawn
 
 
-@pytest.mark.parametrize("name", shipped_spaces())
+@pytest.mark.parametrize("name", SPACES)
 def test_a_network_of_a_space_is_trained_quantized_and_exported(name: str) -> None:
     torch.manual_seed(0)
     space = small_space(name)

@@ -13,6 +13,7 @@ from search_client.report.figures.heatmap import table_heatmap
 from search_client.report.figures.latency import operator_bars, predicted_against_measured
 from search_client.report.figures.search import (
     block_probabilities,
+    choice_colours,
     choice_names,
     expected_latency_curve,
 )
@@ -161,6 +162,14 @@ def test_figures_of_any_space_name_its_candidates(name: str) -> None:
         for operator in block.candidates:
             assert set(operator.label.split()) <= {word for text in shown for word in text.split()}
     assert len(block_probabilities(report.search)) == len(space.blocks)
+
+
+def test_candidates_of_one_kernel_and_ratio_have_shades_of_one_colour() -> None:
+    block = small_space("mobilenetv4-uib").blocks[1]
+    colours = choice_colours(block)
+    assert len(set(colours)) == len(colours) == block.choices == 9
+    usual = Space().blocks[1]
+    assert choice_colours(usual)[:6] == tuple(block_colour(k, e) for k in (3, 5, 7) for e in (3, 6))
 
 
 def test_columns_are_named_anew_where_candidates_change() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from search_client.report.content import Report
 from search_client.report.page import render_page, write_report
 from search_client.report.wording import interval, milliseconds, percent, signed_percent
 from tests.unit.search_client.report import synthetic
+from tests.unit.search_client.small_spaces import small_space
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 
@@ -187,3 +189,13 @@ def test_the_files_of_every_network_are_listed(report: Report) -> None:
     third = report.baseline.model_copy(update={"models": models})
     page = render_page(report.model_copy(update={"further": (third,)}))
     assert "third.int8.tflite" in page
+
+
+def test_the_legend_names_what_any_block_chooses_among_once() -> None:
+    space = small_space("mobilenetv3-ofa", classes=10)
+    page = render_page(synthetic.report(space))
+    legend = page.partition('<ul class="choices">')[2].partition("</ul>")[0]
+    names = [name.strip() for name in re.findall(r"</span>([^<]+)<", legend)]
+    wanted = {one.label for block in space.blocks for one in block.candidates} | {"Zero"}
+    assert len(names) == len(set(names))
+    assert set(names) == wanted
