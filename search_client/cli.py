@@ -15,6 +15,7 @@ from search_client.commands.latency import latency
 from search_client.commands.profile import profile
 from search_client.commands.quantization.evaluate import evaluate
 from search_client.commands.quantization.export import export
+from search_client.commands.quantization.import_weights import import_weights
 from search_client.commands.quantization.quantize import quantize
 from search_client.commands.quantization.report import quantization_report
 from search_client.commands.quantization.verify import verify
@@ -84,6 +85,12 @@ app.command(
 app.command(
     rich_help_panel=_RUN, epilog="Example: search-client train --run runs/search --data photos/"
 )(train)
+app.command(
+    "import-weights",
+    rich_help_panel=_RUN,
+    epilog="Example: search-client import-weights model.safetensors --network mobilenet_v2 "
+    "--run runs/timm --data photos/",
+)(import_weights)
 app.command(
     rich_help_panel=_RUN,
     epilog="Example: search-client quantize --run runs/search --ptq --as quick",

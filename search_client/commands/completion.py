@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import typer
 
 from netspec.client import ProfilerClient
 from netspec.errors import UserError
+from netspec.networks import SHIPPED_NETWORKS
 from search_client.recipes import shipped_recipes
 
 #: a shell waits so long (s) for a profiler's targets
@@ -17,11 +19,20 @@ _SUFFIX = ".network.pt"
 
 def complete_recipe(incomplete: str) -> list[str]:
     """Shipped recipes, and TOML files whose beginning is typed."""
-    names = [name for name in shipped_recipes() if name.startswith(incomplete)]
+    return _names_and_files(shipped_recipes(), ".toml", incomplete)
+
+
+def complete_network(incomplete: str) -> list[str]:
+    """Shipped networks, and JSON files whose beginning is typed."""
+    return _names_and_files(SHIPPED_NETWORKS, ".json", incomplete)
+
+
+def _names_and_files(known: Iterable[str], suffix: str, incomplete: str) -> list[str]:
+    names = [name for name in known if name.startswith(incomplete)]
     if not incomplete:
         return names
     folder = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
-    files = sorted(str(path) for path in folder.glob("*.toml"))
+    files = sorted(str(path) for path in folder.glob(f"*{suffix}"))
     return names + [path for path in files if path.startswith(incomplete)]
 
 

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from netspec.console.outputs import write_file
 from netspec.errors import UserError
 from netspec.layers import Parameters
-from netspec.quantization import affine_of
 from netspec.tflite import FileOptions, encode
 from netspec.tflite.classifier_metadata import (
     BUFFER,
@@ -103,12 +102,10 @@ def _text(trained: TrainedNetwork, metadata: Metadata) -> ClassifierText:
     """What apps are told: of an int8 input, what its codes are made from."""
     if metadata.input.mean is None or metadata.input.std is None:
         codes = cast("PixelInput", _quantized(trained).input)
-        mean, std = (float(codes.zero),) * 3, (1 / affine_of(codes.range).scale,) * 3
+        mean, std = [float(codes.zero)] * 3, [1 / codes.step] * 3
     else:
-        mean, std = (
-            tuple(PIXEL_MAX * one for one in part)
-            for part in (metadata.input.mean, metadata.input.std)
-        )
+        mean = [PIXEL_MAX * one for one in metadata.input.mean]
+        std = [PIXEL_MAX * one for one in metadata.input.std]
     said = f"{metadata.network}, {len(trained.classes)} classes of images"
     return ClassifierText(
         name=metadata.network,
