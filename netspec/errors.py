@@ -4,6 +4,7 @@ UserError                   something the person at the terminal can put right
 ├── InvalidSpec             an operator, network or space that cannot exist
 ├── DevicesDisagree         entries whose devices are not of one mind
 ├── EncodingError           a network that cannot be written as a `.tflite` file
+├── UnreadableModel         a `.tflite` file that is damaged, or has an operator that is no layer
 ├── UnknownLayer            a kind of layer that a part of the program does not know
 ├── Interrupted             a command that was asked to end, and kept what it had
 ├── UnknownId               no target, job, device or token has such an id, or several do
@@ -45,6 +46,10 @@ class InvalidSpec(UserError, ValueError):
 
 class EncodingError(UserError):
     """A network, its weights or its ranges cannot be written as a `.tflite` file."""
+
+
+class UnreadableModel(UserError):
+    """A `.tflite` file cannot be read as layers: the message names the place and what fits."""
 
 
 class UnknownLayer(UserError):

@@ -23,9 +23,10 @@ SMALLEST_SCALE = 1e-7
 _KEEPING_SCALE: frozenset[LayerKind] = frozenset(
     ("average_pool", "max_pool", "global_max", "pad", "relu", "relu6")
 )
-#: kinds whose range is always the same; 255/256 makes the scale 1/256
+#: kinds whose range is always the same; 255/256 makes the scale 1/256, which softmax must have
 FIXED_RANGES: Mapping[LayerKind, ActivationRange] = {
     "sigmoid": ActivationRange(0.0, 255 / 256),
+    "softmax": ActivationRange(0.0, 255 / 256),
     "hard_sigmoid": ActivationRange(0.0, 1.0),
 }
 

@@ -11,7 +11,7 @@ from search_client.commands.compare import compare
 from search_client.commands.compare_runs import compare_runs
 from search_client.commands.demo import demo
 from search_client.commands.derive import derive
-from search_client.commands.latency import latency
+from search_client.commands.model_files.latency import latency
 from search_client.commands.profile import profile
 from search_client.commands.quantization.evaluate import evaluate
 from search_client.commands.quantization.export import export

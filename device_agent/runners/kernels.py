@@ -41,6 +41,7 @@ _KERNELS: dict[LayerKind, tuple[re.Pattern[str], ...]] = {
     "hard_swish": (re.compile(r"HardSwish|HARD_SWISH"),),
     "hard_sigmoid": (_ADD, _MULTIPLY),
     "sigmoid": (re.compile(r"Sigmoid|LOGISTIC"),),
+    "softmax": (re.compile(r"Softmax|SOFTMAX", re.IGNORECASE),),
     "pad": (re.compile(r"Pad|PAD"),),
     "convert": (re.compile(r"Convert|QUANTIZE"),),
 }

@@ -20,12 +20,14 @@ from netspec.client.errors import (
     JobFailed,
     NoAgent,
     NoCalibration,
+    NoPrediction,
     NoSnapshot,
     NoTable,
     Offline,
 )
 from netspec.client.latency_table import LatencyTable
 from netspec.client.model_latency import KernelShare, ModelLatency
+from netspec.client.model_prediction import ModelPieces, ModelPrediction, PricedPiece
 from netspec.client.snapshot_cache import SnapshotCache
 from netspec.errors import UnknownId
 
@@ -36,11 +38,15 @@ __all__ = [
     "KernelShare",
     "LatencyTable",
     "ModelLatency",
+    "ModelPieces",
+    "ModelPrediction",
     "NoAgent",
     "NoCalibration",
+    "NoPrediction",
     "NoSnapshot",
     "NoTable",
     "Offline",
+    "PricedPiece",
     "ProfilerClient",
     "SnapshotCache",
     "UnknownId",

@@ -13,6 +13,7 @@ from netspec.errors import ProfilerRefused, UnknownId
 from netspec.networks import Network
 from netspec.operators import Operator
 from netspec.wire import (
+    Assembly,
     Device,
     EntryDetail,
     Event,
@@ -172,13 +173,18 @@ class Calls(JobCalls):
         return LookedUpLatencies.model_validate_json(answer.content)
 
     async def predict(
-        self, target_id: str, network: Network, *, allow_predicted: bool = False
+        self, target_id: str, network: Network | Assembly, *, allow_predicted: bool = False
     ) -> Prediction:
         """A whole network's latency: the calibrated sum of its operators' entries as of now."""
+        question = (
+            PredictRequest(network=network)
+            if isinstance(network, Network)
+            else PredictRequest(assembly=network)
+        )
         answer = await self._http.ask(
             "POST",
             f"/v1/targets/{target_id}:predict",
-            body=PredictRequest(network=network),
+            body=question,
             params=_where(allow_predicted=allow_predicted),
             idempotent=True,
         )

@@ -153,3 +153,5 @@ class ProfilerClient:
     entries = _blocking(ModelCalls.entries)
     upload_model = _blocking(ModelCalls.upload_model)
     measure = _blocking(ModelCalls.measure)
+    model_pieces = _blocking(ModelCalls.model_pieces)
+    predict_model = _blocking(ModelCalls.predict_model)

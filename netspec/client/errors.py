@@ -6,6 +6,7 @@ UserError
 ├── NoCalibration   a table cannot predict whole networks in a precision
 ├── NoSnapshot      a file is no saved snapshot
 ├── InvalidModel    a file is no `.tflite` file that can be measured
+├── NoPrediction    a table has nothing like some operators of a file
 ├── NoAgent         nobody measures on a target now
 └── Offline         a saved snapshot was asked for what only a profiler can do
 """
@@ -33,6 +34,10 @@ class NoSnapshot(UserError):
 
 class InvalidModel(UserError):
     """A file is no `.tflite` file that can be measured."""
+
+
+class NoPrediction(UserError):
+    """The table has nothing like some operators of a `.tflite` file."""
 
 
 class NoAgent(UserError):

@@ -10,9 +10,11 @@ from pathlib import Path
 from netspec.client.calls import Calls
 from netspec.client.errors import InvalidModel, NoAgent
 from netspec.client.model_latency import ModelLatency, model_latency
+from netspec.client.model_prediction import ModelPieces, ModelPrediction, grouped, pieces_of
 from netspec.errors import DevicesDisagree
 from netspec.wire import (
     ISOLATED,
+    MAX_LOOKED_UP,
     MAX_MODEL_BYTES,
     MODEL_IDENTIFIER,
     Device,
@@ -79,6 +81,47 @@ class ModelCalls(Calls):
             raise DevicesDisagree(chosen.id, [model.name])
         visits = await self.visits(chosen.id, model.sha256)
         return model_latency(model.name, chosen, entry, visits, reused=not job.tasks)
+
+    async def model_pieces(self, path: Path | str, target: str | None = None) -> ModelPieces:
+        """The operators that make up a `.tflite` file, as a target's table knows them best.
+
+        Whole blocks where the table has them, single layers otherwise. Nothing is uploaded.
+
+        Args:
+            path: of the file.
+            target: beginning of the target's id; None: the only one there is.
+
+        Raises:
+            UnreadableModel: the file is damaged, or has an operator that is no layer.
+            InvalidSpec: a layer is like no operator; the message names it.
+            UnknownId: none or several targets fit.
+        """
+        found = grouped(Path(path))
+        chosen = await self.target(target)
+        latencies = {}
+        for start in range(0, len(found.operators), MAX_LOOKED_UP):
+            part = found.operators[start : start + MAX_LOOKED_UP]
+            answer = await self.latencies(chosen.id, part, allow_predicted=True)
+            latencies.update({one.key: one for one in answer.latencies})
+        return pieces_of(found, chosen, latencies)
+
+    async def predict_model(self, path: Path | str, target: str | None = None) -> ModelPrediction:
+        """The latency of a `.tflite` file on a target, from the target's table alone.
+
+        Args:
+            path: of the file, from anywhere.
+            target: beginning of the target's id; None: the only one there is.
+
+        Raises:
+            NoPrediction: the table has nothing like some of the file's operators.
+            UnreadableModel: the file is damaged, or has an operator that is no layer.
+            InvalidSpec: a layer is like no operator; the message names it.
+            UnknownId: none or several targets fit.
+        """
+        pieces = await self.model_pieces(path, target)
+        assembly = pieces.assembly()
+        predicted = await self.predict(pieces.target.id, assembly, allow_predicted=True)
+        return ModelPrediction(predicted, pieces)
 
     async def _devices_of(self, target: Target) -> list[Device]:
         return [one for one in await self.devices() if target.id in one.target_ids]

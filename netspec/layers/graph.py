@@ -152,6 +152,10 @@ class LayerGraph:
         """The same image in the operator's precision."""
         return self._add("convert", name, [x])
 
+    def softmax(self, name: str, x: Value) -> Value:
+        """Shares that add up to 1 over the channels of each pixel."""
+        return self._add("softmax", name, [x])
+
     def activate(self, name: str, x: Value, activation: Activation) -> Value:
         """An activation as a layer of its own; `x` itself where there is none."""
         return x if activation == "none" else self._add(activation, name, [x])

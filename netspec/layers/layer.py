@@ -29,6 +29,8 @@ LayerKind = Literal[
     "hard_swish",
     "hard_sigmoid",
     "sigmoid",
+    # over the channels of each pixel
+    "softmax",
     # zeros around an image
     "pad",
     # to another precision

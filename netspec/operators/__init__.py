@@ -28,6 +28,9 @@ from netspec.operators.fused import FusedBottleneck
 from netspec.operators.head import FeatureMix, HeadConv
 from netspec.operators.keys import operator_from_key
 from netspec.operators.mbconv import MBConv
+from netspec.operators.parts.elementwise import Elementwise
+from netspec.operators.parts.padding import Padding
+from netspec.operators.parts.squeeze_excite import SqueezeExcite
 from netspec.operators.pool import GlobalPool, Pool
 from netspec.operators.registered import registered_operators
 from netspec.operators.residual_pair import ResidualPair
@@ -45,6 +48,7 @@ __all__ = [
     "Classifier",
     "Conv",
     "Convert",
+    "Elementwise",
     "FeatureMix",
     "FusedBottleneck",
     "GlobalPool",
@@ -53,11 +57,13 @@ __all__ = [
     "MBConv",
     "Operator",
     "OperatorBase",
+    "Padding",
     "Place",
     "Pool",
     "Precision",
     "ResidualPair",
     "Side",
+    "SqueezeExcite",
     "StemConv",
     "Stride",
     "StridedOperator",

@@ -178,8 +178,8 @@ class OperatorBase(FrozenModel):
     @property
     def expansion(self) -> float:
         """Channels of its widest inner layer for each channel of the input; 1 without any."""
-        *inner, _ = (layer.out_channels for layer in self.layers if layer.kind != "add")
-        return max(inner, default=self.in_channels) / self.in_channels
+        widths = [layer.out_channels for layer in self.layers if layer.kind != "add"]
+        return max(widths[:-1], default=self.in_channels) / self.in_channels
 
     @property
     def label(self) -> str:

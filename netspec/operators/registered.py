@@ -20,6 +20,9 @@ from netspec.operators.convert import Convert
 from netspec.operators.fused import FusedBottleneck
 from netspec.operators.head import FeatureMix, HeadConv
 from netspec.operators.mbconv import MBConv
+from netspec.operators.parts.elementwise import Elementwise
+from netspec.operators.parts.padding import Padding
+from netspec.operators.parts.squeeze_excite import SqueezeExcite
 from netspec.operators.pool import GlobalPool, Pool
 from netspec.operators.residual_pair import ResidualPair
 from netspec.operators.stem import StemConv
@@ -40,6 +43,9 @@ _OWN: tuple[type[OperatorBase], ...] = (
     ResidualPair,
     Pool,
     GlobalPool,
+    Elementwise,
+    Padding,
+    SqueezeExcite,
     FeatureMix,
 )
 

@@ -32,6 +32,7 @@ _VERSIONS = {
     _CODES.RELU6: (1, 2),
     _CODES.HARD_SWISH: (1, 1),
     _CODES.LOGISTIC: (1, 2),
+    _CODES.SOFTMAX: (1, 2),
     _CODES.PAD: (1, 2),
     _CODES.QUANTIZE: (1, 1),
     _CODES.DEQUANTIZE: (2, 2),
@@ -143,6 +144,11 @@ def _hard_swish(_layer: Layer, _side: int, precision: Precision) -> Builtin:
     return _builtin(_CODES.HARD_SWISH, precision, _OPTIONS.HardSwishOptions, options)
 
 
+def _softmax(_layer: Layer, _side: int, precision: Precision) -> Builtin:
+    options = schema.SoftmaxOptionsT(beta=1.0)
+    return _builtin(_CODES.SOFTMAX, precision, _OPTIONS.SoftmaxOptions, options)
+
+
 def _pad(_layer: Layer, _side: int, precision: Precision) -> Builtin:
     return _builtin(_CODES.PAD, precision, _OPTIONS.PadOptions, schema.PadOptionsT())
 
@@ -162,6 +168,7 @@ _BUILTINS: dict[LayerKind, _Maker] = {
     "relu6": _without_options(_CODES.RELU6),
     "hard_swish": _hard_swish,
     "sigmoid": _without_options(_CODES.LOGISTIC),
+    "softmax": _softmax,
     "pad": _pad,
     "convert": lambda _layer, _side, precision: QUANTIZE if precision == "int8" else DEQUANTIZE,
 }

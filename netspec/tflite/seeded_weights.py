@@ -41,6 +41,8 @@ OWN_MOMENTS: dict[LayerKind, float] = {
     "hard_swish": 1.770,
     "hard_sigmoid": 0.336,
     "sigmoid": 0.349,
+    # of one class among many, were each as likely
+    "softmax": 0.01,
 }
 #: kinds that are taken to leave moments and ranges as they are
 _PASSING: tuple[LayerKind, ...] = (
@@ -122,7 +124,7 @@ def _output(layer: Layer, inputs: Sequence[_Values]) -> _Values:
         case "hard_swish":
             held = ActivationRange(_LEAST_SWISH, max(0.0, first.range.high))
             return _Values(OWN_MOMENTS["hard_swish"], held)
-        case "hard_sigmoid" | "sigmoid" | "relu" | "relu6":
+        case "hard_sigmoid" | "sigmoid" | "softmax" | "relu" | "relu6":
             held = FIXED_RANGES.get(layer.kind, first.range)
             return _Values(OWN_MOMENTS[layer.kind], held)
     if layer.kind in _PASSING:

@@ -45,6 +45,8 @@ from netspec.wire.profiles import ISOLATED, MAX_KERNEL_NAME, Profile, TaskMethod
 from netspec.wire.retractions import Retraction, RetractionRequest, VisitChoice
 from netspec.wire.subjects import ModelSubject, NetworkSubject, OperatorSubject, Subject
 from netspec.wire.tables import (
+    MOST_ASSEMBLED,
+    Assembly,
     Calibration,
     CalibrationNetwork,
     Entry,
@@ -58,6 +60,7 @@ from netspec.wire.tables import (
     PredictRequest,
     PublishRequest,
     Snapshot,
+    precision_of,
 )
 from netspec.wire.transfers import Transfer, TransferOfPrecision, TransferRequest
 
@@ -70,7 +73,9 @@ __all__ = [
     "MAX_VISITS_PER_BATCH",
     "MAX_WAIT_S",
     "MODEL_IDENTIFIER",
+    "MOST_ASSEMBLED",
     "MOST_SPACES",
+    "Assembly",
     "Calibration",
     "CalibrationNetwork",
     "Conditions",
@@ -126,4 +131,5 @@ __all__ = [
     "VisitChoice",
     "VisitReceipt",
     "VisitReceipts",
+    "precision_of",
 ]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
-from netspec.networks import Network
-from netspec.operators import Operator, Precision
+from netspec.networks import MAX_NAME, Network
+from netspec.operators import Convert, Operator, OperatorBase, Precision, content_hash
 from netspec.protocol import Sha256, TargetId, TargetIdentity
 from netspec.wire.message import MAX_LOOKED_UP, Message
 
 Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+#: operators of an assembly
+MOST_ASSEMBLED = 2_000
 
 
 Method = Literal["isolated", "in_network", "imported", "fitted"]
@@ -175,10 +178,44 @@ class Snapshot(Message):
         return next((c for c in self.calibrations if c.precision == precision), None)
 
 
-class PredictRequest(Message):
-    """A question for the latency of a whole network."""
+def precision_of(operators: Iterable[OperatorBase]) -> Precision | None:
+    """The precision of all operators but conversions, None where it is mixed."""
+    precisions = {one.precision for one in operators if not isinstance(one, Convert)}
+    return precisions.pop() if len(precisions) == 1 else None
 
-    network: Network
+
+class Assembly(Message):
+    """Operators that make up a network together, in any order; a `Network` is a chain of them.
+
+    So a network that branches can be priced, as one that was read from a file.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+    operators: Annotated[tuple[Operator, ...], Field(min_length=1, max_length=MOST_ASSEMBLED)]
+
+    @property
+    def precision(self) -> Precision | None:
+        """The precision of all operators but conversions, None where it is mixed."""
+        return precision_of(self.operators)
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of the operators' canonical JSON, in the order of their keys."""
+        ordered = sorted(self.operators, key=lambda operator: operator.key)
+        return content_hash([operator.model_dump(mode="json") for operator in ordered])
+
+
+class PredictRequest(Message):
+    """A question for the latency of a whole network, as a chain or as an assembly."""
+
+    network: Annotated[Network | None, Field(exclude_if=lambda value: value is None)] = None
+    assembly: Annotated[Assembly | None, Field(exclude_if=lambda value: value is None)] = None
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if (self.network is None) == (self.assembly is None):
+            raise ValueError("give either `network` or `assembly`")
+        return self
 
 
 class Prediction(Message):
@@ -203,3 +240,5 @@ class Prediction(Message):
     stale: tuple[str, ...]
     #: keys of operators without entry, whose latency a model of the others gave
     predicted: tuple[str, ...] = ()
+    #: share of the sum that these are, 0 to 1
+    predicted_share: Annotated[float, Field(ge=0, le=1, exclude_if=lambda value: not value)] = 0.0

@@ -18,7 +18,7 @@ from profiler_server.latency_model.design import Array, OperatorPrice, Priced
 _BYTES: dict[Precision, int] = {"float32": 4, "int8": 1}
 #: kinds whose output takes the place of their first input: it moves no values
 _IN_PLACE: frozenset[LayerKind] = frozenset(
-    ("add", "multiply", "relu", "relu6", "hard_swish", "hard_sigmoid", "sigmoid")
+    ("add", "multiply", "relu", "relu6", "hard_swish", "hard_sigmoid", "sigmoid", "softmax")
 )
 #: kinds whose layers are counted; these are all
 _KINDS: tuple[LayerKind, ...] = get_args(LayerKind)
@@ -28,6 +28,7 @@ COLUMNS = (
     "log depthwise MACs",
     "log bytes of weights",
     "log bytes of activations",
+    "log values of layers in place",
     "log widest channels",
     "log output side",
     "stride 2",
@@ -52,6 +53,8 @@ class Work:
     weights: int
     #: values read and written, intermediate ones too
     activations: int
+    #: values that layers in place go through, sums left out
+    in_place: int
 
     @property
     def macs(self) -> int:
@@ -66,7 +69,7 @@ def work(operator: Operator) -> Work:
     Raises:
         UnknownLayer: a layer is of a kind that nobody has counted.
     """
-    pointwise = depthwise = weights = activations = 0
+    pointwise = depthwise = weights = activations = in_place = 0
     for layer, before, after in sized(operator.layers, operator.input_size):
         if layer.kind not in _KINDS:
             raise UnknownLayer("the latency model", layer.kind, layer.name)
@@ -78,15 +81,25 @@ def work(operator: Operator) -> Work:
             pointwise += after**2 * parameters
         if layer.kind == "add":
             activations += after**2 * layer.out_channels
-        elif layer.kind not in _IN_PLACE:
+        elif layer.kind in _IN_PLACE:
+            in_place += after**2 * layer.out_channels
+        else:
             activations += before**2 * layer.in_channels + after**2 * layer.out_channels
-    return Work(pointwise, depthwise, weights, activations)
+    return Work(pointwise, depthwise, weights, activations, in_place)
 
 
 def group(operator: Operator) -> str:
-    """Operators whose entries are off together: those of one kind and depthwise kernel."""
+    """Operators whose entries are off together: those of one kind and depthwise kernel.
+
+    Convolutions in groups are apart, and a layer without weights by itself is of its own kind.
+    """
+    (first, *rest), name = operator.layers, operator.kind
+    if not rest and not first.has_weights:
+        return f"{name} {first.kind}"
     kernels = [layer.kernel for layer in operator.layers if layer.kind == "depthwise"]
-    return f"{operator.kind} kernel {max(kernels)}" if kernels else operator.kind
+    if kernels:
+        return f"{name} kernel {max(kernels)}"
+    return f"{name} in groups" if any(layer.groups > 1 for layer in operator.layers) else name
 
 
 def weight_bytes(operator: Operator) -> int:
@@ -120,6 +133,7 @@ def _row(operator: Operator) -> tuple[float, ...]:
         math.log1p(does.depthwise_macs),
         math.log1p(weight_bytes(operator)),
         math.log1p(does.activations * _BYTES[operator.precision]),
+        math.log1p(does.in_place),
         math.log(max(layer.out_channels for layer in layers)),
         math.log(operator.output_size),
         float(operator.total_stride > 1),

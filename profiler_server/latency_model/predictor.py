@@ -262,9 +262,9 @@ class _Fitted:
             does = work(operator)
             own = [0.0] * len(self.groups)
             own[self.groups[group(operator)]] = _MEGA * (
-                does.depthwise_macs or does.macs or does.activations
+                does.depthwise_macs or does.macs or does.activations or does.in_place
             )
-            shared = (does.pointwise_macs, does.activations, does.weights)
+            shared = (does.pointwise_macs, does.activations, does.weights, does.in_place)
             rows.append([*(_MEGA * amount for amount in shared), 0.01, *own])
         return np.array(rows)
 

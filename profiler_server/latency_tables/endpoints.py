@@ -209,7 +209,9 @@ def predict_network(
     allow_predicted: PredictedAllowed = False,
 ) -> Prediction:
     """A whole network's latency: the calibrated sum of its operators' entries."""
+    network = question.network or question.assembly
+    assert network is not None  # noqa: S101 (the message has one of them)
     with database.read() as session:
         return lookup.predict(
-            session, settings, target_id, question.network, models if allow_predicted else None
+            session, settings, target_id, network, models if allow_predicted else None
         )

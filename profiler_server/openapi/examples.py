@@ -117,7 +117,7 @@ _VALUES: dict[str, Any] = {
     "worst_percent": 2.3,
 }
 #: fields that a reader should see, though they may be left out
-_SHOWN = frozenset({"operators", "rounds", "max_tasks", "wait_s", "labels", "target_id"})
+_SHOWN = frozenset({"network", "operators", "rounds", "max_tasks", "wait_s", "labels", "target_id"})
 #: where one name means different things
 _VALUES_OF: dict[str, dict[str, Any]] = {
     "HeldOutError": {"networks": 5},

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from netspec.client import ProfilerClient
 from netspec.console.connection import DEFAULT_URL
+from netspec.errors import UserError
 from netspec.wire import ISOLATED, TaskMethod
+from search_client.commands.model_files.prediction import show_prediction
 from search_client.commands.options import (
     Overrides,
     ProfilerUrl,
@@ -25,13 +28,32 @@ def profile(
     classes: Annotated[
         int, typer.Option(min=2, help="Of the data that will be searched on.")
     ] = 1000,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .tflite file: measure what its latency needs, not a recipe's space.",
+            metavar="FILE",
+        ),
+    ] = None,
     method: Annotated[
         TaskMethod,
         typer.Option(help="`in_network`: also profile networks that cover the space, and merge."),
     ] = ISOLATED,
     overrides: Overrides = None,
 ) -> None:
-    """Measure a recipe's space on a target and publish its calibrated table."""
+    """Measure a recipe's space on a target and publish its calibrated table.
+
+    With --model, what the table lacks to predict that file, so that the prediction is a sum of what
+    was measured.
+    """
+    if model is not None:
+        if overrides or method != ISOLATED:
+            raise UserError(
+                "--model measures what one file needs, each operator by itself; leave --set and "
+                "--method out, or measure a space without --model"
+            )
+        _profile_file(profiler_url, target, model)
+        return
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.recipe import read_recipe  # noqa: PLC0415
     from search_client.stages.measure import measure_space  # noqa: PLC0415
@@ -41,3 +63,12 @@ def profile(
         profiled = measure_space(client, client.target(target), settings, Stages(), method)
     snapshot = profiled.table.snapshot
     console.print(f"Published {len(snapshot.entries)} entries as snapshot {snapshot.id}")
+
+
+def _profile_file(profiler_url: str, target: str | None, model: Path) -> None:
+    from search_client.progress import Stages  # noqa: PLC0415
+    from search_client.stages.measure_file import measure_file  # noqa: PLC0415
+
+    with ProfilerClient(profiler_url) as client:
+        predicted = measure_file(client, model, target, Stages())
+    show_prediction(predicted, as_json=False)

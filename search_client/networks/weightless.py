@@ -70,6 +70,7 @@ _COMPUTATIONS: dict[LayerKind, Callable[..., Tensor]] = {
     "hard_swish": lambda _, x: functional.hardswish(x),
     "hard_sigmoid": lambda _, x: functional.hardsigmoid(x),
     "sigmoid": lambda _, x: x.sigmoid(),
+    "softmax": lambda _, x: x.softmax(1),
     "pad": _pad,
     # a precision is no matter of torch
     "convert": lambda _, x: x,

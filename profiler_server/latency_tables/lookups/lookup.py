@@ -13,6 +13,7 @@ from netspec.console.units import latency_text
 from netspec.networks import Network
 from netspec.operators import Operator, operator_from_key
 from netspec.wire import (
+    Assembly,
     Calibration,
     LookedUpLatencies,
     LookedUpLatency,
@@ -84,7 +85,7 @@ def predict(
     session: Session,
     settings: Settings,
     target_id: str,
-    network: Network,
+    network: Network | Assembly,
     models: OperatorModels | None = None,
 ) -> Prediction:
     """The network's latency: the sum of its entries, mapped by the latest calibration.
@@ -106,7 +107,13 @@ def predict(
     snapshot = Snapshot.model_validate_json(service.load(session, snapshot_id))
     calibration = _calibration(snapshot, network)
     factors = operator_factors(calibration, network.operators)
-    sum_ms = sum(factor * _value_ms(one) for factor, one in zip(factors, looked_up, strict=True))
+    parts_ms = [factor * _value_ms(one) for factor, one in zip(factors, looked_up, strict=True)]
+    sum_ms = sum(parts_ms)
+    unmeasured_ms = sum(
+        part_ms
+        for part_ms, one in zip(parts_ms, looked_up, strict=True)
+        if one.state == "predicted"
+    )
     predicted_ms = calibration.predict_ms(sum_ms)
     if predicted_ms < 0:
         raise Problem(
@@ -133,6 +140,7 @@ def predict(
         held_out=calibration.held_out,
         stale=tuple(sorted({one.key for one in looked_up if one.state == "stale"})),
         predicted=tuple(sorted({one.key for one in looked_up if one.state == "predicted"})),
+        predicted_share=min(1.0, unmeasured_ms / sum_ms) if sum_ms else 0.0,
     )
 
 
@@ -205,8 +213,9 @@ def _doubt(factors: Sequence[float], looked_up: Sequence[LookedUpLatency]) -> fl
     return sum(halves)
 
 
-def _calibration(snapshot: Snapshot, network: Network) -> Calibration:
-    precision = NetworkSubject(network=network).precision
+def _calibration(snapshot: Snapshot, network: Network | Assembly) -> Calibration:
+    subject = NetworkSubject(network=network) if isinstance(network, Network) else network
+    precision = subject.precision
     if precision is None:
         raise Problem(
             "not-calibrated",

@@ -20,7 +20,11 @@ FloatArray = npt.NDArray[np.float64]
 
 #: whose codes are those of their input. Source: TensorFlow Lite 8-bit quantization specification.
 SAME_CODES = ("average_pool", "max_pool", "global_max", "pad", "relu", "relu6")
-SIGMOIDS = {"sigmoid": ActivationRange(0, 255 / 256), "hard_sigmoid": ActivationRange(0, 1)}
+FIXED = {
+    "sigmoid": ActivationRange(0, 255 / 256),
+    "softmax": ActivationRange(0, 255 / 256),
+    "hard_sigmoid": ActivationRange(0, 1),
+}
 
 
 def run(
@@ -56,7 +60,7 @@ def ranges_of(operators: Sequence[Operator], parameters: Parameters) -> dict[str
             if layer.kind in SAME_CODES:
                 ranges[name] = before
             else:
-                ranges[name] = SIGMOIDS.get(layer.kind) or parameters.ranges[name]
+                ranges[name] = FIXED.get(layer.kind) or parameters.ranges[name]
         entering = name
     return ranges
 
@@ -134,6 +138,7 @@ _WEIGHTLESS: dict[LayerKind, Callable[..., torch.Tensor]] = {
     "hard_swish": lambda _, x: x * F.relu6(x + 3) / 6,
     "hard_sigmoid": lambda _, x: F.relu6(x + 3) / 6,
     "sigmoid": lambda _, x: 1 / (1 + torch.exp(-x)),
+    "softmax": lambda _, x: F.softmax(x, dim=1),
     "relu": lambda _, x: F.relu(x),
     "relu6": lambda _, x: F.relu6(x),
 }

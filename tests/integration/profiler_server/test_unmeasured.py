@@ -8,6 +8,7 @@ from netspec.networks import Network
 from netspec.operators import Convert, MBConv, Operator
 from netspec.spaces import Space
 from netspec.wire import (
+    Assembly,
     LatencyLookup,
     LookedUpLatencies,
     Prediction,
@@ -148,3 +149,23 @@ def test_what_is_far_from_all_that_was_measured_is_refused_with_the_nearest(meas
     detail = answer.json()["detail"]
     assert f"{huge.key} (too far from all that was measured for a prediction" in detail
     assert found.nearest[0] in detail
+
+
+def test_an_assembly_of_operators_is_priced_without_being_a_chain(measured: Api) -> None:
+    measured.call("POST", f"/v1/targets/{TARGET}/snapshots", PublishRequest(), status=201)
+    network = with_unmeasured()
+    shuffled = Assembly(name="branches", operators=tuple(reversed(network.operators)))
+    path = f"/v1/targets/{TARGET}:predict?allow_predicted=true"
+    chain = read(Prediction, measured.call("POST", path, PredictRequest(network=network)))
+    answer = read(Prediction, measured.call("POST", path, PredictRequest(assembly=shuffled)))
+    assert answer.name == "branches"
+    assert answer.predicted_ms == pytest.approx(chain.predicted_ms)
+    unmeasured_ms = sum(alone_ms(one) for one in network.operators if one in UNMEASURED)
+    share = unmeasured_ms / sum(map(alone_ms, network.operators))
+    assert answer.predicted_share == pytest.approx(share, rel=0.05)
+    assert answer.predicted_share == pytest.approx(chain.predicted_share)
+    both = {"network": network.model_dump(), "assembly": shuffled.model_dump()}
+    for body in (both, {}):
+        assert "give either `network` or `assembly`" in measured.problem(
+            "POST", path, body, status=422, kind="invalid-request"
+        )

@@ -18,14 +18,18 @@ from netspec.client import (
     InvalidModel,
     JobFailed,
     NoAgent,
+    NoPrediction,
     ProfilerClient,
     UnknownId,
     model_calls,
 )
 from netspec.console.tokens import server_tokens
+from netspec.tflite import encode
 from netspec.wire import Job
+from search_client.progress import Stages
+from search_client.stages.measure_file import measure_file
 from tests.acceptance.commands import run
-from tests.integration.device_agent.models import block_file, undelegated_bytes
+from tests.integration.device_agent.models import block, block_file, undelegated_bytes
 from tests.integration.device_agent.processes import Farm
 
 ROUNDS = 4
@@ -207,3 +211,47 @@ def test_a_target_that_no_agent_serves_is_not_waited_for(tmp_path: Path) -> None
             assert [job.state for job in asked.jobs()] == ["cancelled"]
     finally:
         farm.close()
+
+
+def test_a_file_is_predicted_from_what_its_target_has(served: Farm, tmp_path: Path) -> None:
+    """And where that has nothing like it, `profile --model` measures what the file needs."""
+    size, blocks = 16, 2
+    first = block(size=size)
+    operators = [first, *(block(size=size).model_copy(update={"kernel": 5}),) * blocks]
+    file = tmp_path / "chain.tflite"
+    file.write_bytes(encode(operators))
+    given = {"PROFILER_URL": served.url, "PROFILER_TOKEN": token_of(served)}
+    with client(served) as asked, pytest.raises(NoPrediction, match=r"nothing like \d+ of the"):
+        asked.predict_model(file)
+    with client(served) as asked:
+        measured = measure_file(asked, file, None, Stages(quiet=True), rounds=1)
+        assert measured.prediction.predicted == ()
+        assert not asked.model_pieces(file).lacking()
+    said = run("search-client", "latency", file, "--predict", "--json", **given)
+    assert said.returncode == 0, said.stderr
+    found = json.loads(said.stdout)
+    assert [piece["key"] for piece in found["pieces"]] == [one.key for one in operators]
+    assert {piece["state"] for piece in found["pieces"]} == {"measured"}
+    assert found["predicted_share"] == 0
+    assert 0 < found["low_ms"] <= found["predicted_ms"] <= found["high_ms"]
+    # The rest of MobileNetV2, on which the table was calibrated, tells of a block like it.
+    other = tmp_path / "other.tflite"
+    other.write_bytes(encode([block(channels=16, size=size)]))
+    said = run("search-client", "latency", other, "--predict", **given)
+    assert said.returncode == 0, said.stderr
+    assert "1 predicted from others: 100.0% of the sum" in said.stdout
+    assert "95 % interval" in said.stdout
+
+
+def test_what_is_no_network_of_layers_is_refused_before_anyone_is_asked(tmp_path: Path) -> None:
+    file = tmp_path / "strange.tflite"
+    file.write_bytes(undelegated_bytes(partly=False))
+    # Nobody listens there.
+    given = {"PROFILER_URL": "http://127.0.0.1:9", "PROFILER_TOKEN": "token"}
+    said = run("search-client", "latency", file, "--predict", **given)
+    assert said.returncode == 2
+    assert f"{file}: operator 0 (LOCAL_RESPONSE_NORMALIZATION) is no layer" in said.stderr
+    assert len(said.stderr.strip().splitlines()) == 1
+    said = run("search-client", "profile", "--model", file, "--method", "in_network", **given)
+    assert said.returncode == 2
+    assert "leave --set and --method out" in said.stderr

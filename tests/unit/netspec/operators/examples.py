@@ -1,20 +1,26 @@
 """Operators of every kind and form, small enough to run."""
 
+from typing import get_args
+
 from netspec.operators import (
     Bottleneck,
     Classifier,
     Conv,
+    Elementwise,
     FeatureMix,
     FusedBottleneck,
     GlobalPool,
     HeadConv,
     MBConv,
     OperatorBase,
+    Padding,
     Pool,
     ResidualPair,
+    SqueezeExcite,
     StemConv,
     UniversalBottleneck,
 )
+from netspec.operators.parts.elementwise import Applied
 
 #: by what is special about them; all float32, inputs of 9 px and 8 channels
 EXAMPLES: dict[str, OperatorBase] = {
@@ -95,4 +101,14 @@ EXAMPLES: dict[str, OperatorBase] = {
     "max pool": Pool(input_size=9, in_channels=8, out_channels=8, pooled="max", kernel=2, stride=2),
     "global average": GlobalPool(input_size=9, in_channels=8, out_channels=8),
     "global max": GlobalPool(input_size=9, in_channels=8, out_channels=8, pooled="max"),
+    "squeeze and excite": SqueezeExcite(
+        input_size=9, in_channels=8, out_channels=8, squeeze=4, gate="sigmoid"
+    ),
+    "padding": Padding(input_size=9, in_channels=8, out_channels=8, before=0, after=1),
+    **{
+        f"elementwise {applied}": Elementwise(
+            input_size=9, in_channels=8, out_channels=8, applied=applied
+        )
+        for applied in get_args(Applied)
+    },
 }

@@ -14,6 +14,7 @@ from netspec.client.model_calls import ROUNDS, read_model
 from netspec.console.command import AsJson, print_json
 from netspec.console.connection import DEFAULT_URL
 from netspec.console.units import latency_text
+from search_client.commands.model_files.prediction import show_prediction
 from search_client.commands.options import (
     ProfilerUrl,
     TargetOption,
@@ -35,15 +36,26 @@ def latency(
     profiler_url: ProfilerUrl = DEFAULT_URL,
     target: TargetOption = None,
     rounds: Annotated[int, typer.Option(min=1, max=1000, help="Visits to measure.")] = ROUNDS,
+    predict: Annotated[
+        bool, typer.Option("--predict", help="From the target's table alone: no device runs it.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure how long a .tflite file takes on a target.
+    """Measure, or predict, how long a .tflite file takes on a target.
 
     The file is uploaded, measured by an agent of the target in separate launches, and its latency
     printed with a 95 % interval, the time of loading it and of its first inference, who ran the
     graph, and, where the device profiles, what each kind of kernel takes. What was measured lately
     is not measured again.
+
+    With --predict the file stays here: its layers are cut into the operators that the target's
+    table knows best, and their calibrated sum is printed with an interval and the share of it that
+    was predicted from other operators.
     """
+    if predict:
+        with ProfilerClient(profiler_url) as client:
+            show_prediction(client.predict_model(model, target), as_json=as_json)
+        return
     read_model(model)
     stages = Stages()
     with ProfilerClient(profiler_url) as client, stages.bar("visits") as advance:

@@ -1,0 +1,552 @@
+"""A `.tflite` file from anywhere as a network of layers.
+
+What the runtime runs as one is one layer: an activation in what it follows, zeros around an image
+in the convolution that reads them, relu6(x + 3) / 6 as hard-sigmoid. Whatever is no layer is
+refused by name, with its place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ai_edge_litert import schema_py_generated as schema
+
+from netspec.errors import InvalidSpec, UnreadableModel
+from netspec.grouping import LayerNetwork, PlacedLayer, taking_zeros_in
+from netspec.layers import INPUT, FusedActivation, Layer, LayerKind
+from netspec.operators import Precision
+from netspec.tflite.builtins import FUSED
+from netspec.tflite.file_graph import FileGraph, GraphOperator, GraphTensor, file_graph
+
+#: bytes of the largest file that is read
+MOST_BYTES = 2**30
+_ACTIVATIONS: dict[int, FusedActivation | None] = {code: name for name, code in FUSED.items()}
+_PRECISIONS: dict[str, Precision] = {"FLOAT32": "float32", "INT8": "int8", "UINT8": "int8"}
+#: kinds that an activation which follows is a part of
+_FUSING: tuple[LayerKind, ...] = ("conv", "depthwise", "dense", "add")
+#: operators of one image that are a layer by themselves
+_ALONE: dict[str, LayerKind] = {
+    "HARD_SWISH": "hard_swish",
+    "LOGISTIC": "sigmoid",
+    "SOFTMAX": "softmax",
+    "QUANTIZE": "convert",
+    "DEQUANTIZE": "convert",
+}
+#: classes of the options that are read
+_OPTIONS = {
+    "CONV_2D": schema.Conv2DOptionsT,
+    "DEPTHWISE_CONV_2D": schema.DepthwiseConv2DOptionsT,
+    "AVERAGE_POOL_2D": schema.Pool2DOptionsT,
+    "MAX_POOL_2D": schema.Pool2DOptionsT,
+}
+_IMAGE_RANK, _FLAT_RANK = 4, 2
+
+
+def read_network(path: Path) -> LayerNetwork:
+    """The layers of a `.tflite` file.
+
+    Raises:
+        UnreadableModel: there is no such file, it is too large, or see `network_of_file`.
+    """
+    try:
+        if (size := path.stat().st_size) > MOST_BYTES:
+            raise UnreadableModel(
+                f"{path} has {size} bytes, at most {MOST_BYTES} are read; give a smaller network"
+            )
+        file = path.read_bytes()
+    except OSError as error:
+        raise UnreadableModel(
+            f"cannot read the model {path}: {error.strerror}; give a .tflite file"
+        ) from error
+    try:
+        return network_of_file(file, path.name)
+    except UnreadableModel as error:
+        raise UnreadableModel(f"{path}: {error}") from error
+
+
+def network_of_file(file: bytes, name: str) -> LayerNetwork:
+    """The layers of a `.tflite` file, in order of execution.
+
+    Args:
+        file: its bytes.
+        name: of the network.
+
+    Raises:
+        UnreadableModel: the bytes are damaged, or the graph has an operator that is no layer, a
+            side that is not known before it runs, or a circle; the message names the place.
+    """
+    graph = file_graph(file)
+    building = _Building(graph, _entering(graph))
+    for operator in graph.operators:
+        building.take(operator)
+    try:
+        return building.network(name)
+    except InvalidSpec as error:
+        raise UnreadableModel(str(error)) from error
+
+
+def _entering(graph: FileGraph) -> GraphTensor:
+    if len(graph.inputs) != 1:
+        raise UnreadableModel(
+            f"the graph takes {len(graph.inputs)} inputs, expected one image; split the network"
+        )
+    return graph.inputs[0]
+
+
+@dataclass(frozen=True)
+class _Value:
+    """What a tensor holds."""
+
+    #: of the layer that gives it, or `INPUT`
+    name: str
+    #: px; 1 where it is numbers
+    side: int
+    channels: int
+    precision: Precision
+
+
+@dataclass
+class _Building:
+    """The layers so far; `take` adds those of an operator."""
+
+    graph: FileGraph
+    entering: GraphTensor
+    layers: dict[str, PlacedLayer] = field(default_factory=dict)
+    values: dict[int, _Value] = field(default_factory=dict)
+    #: tensors that follow from constants alone, as float32 weights from float16 ones
+    constants: dict[int, GraphTensor] = field(default_factory=dict)
+    #: layers that add or multiply a constant, with the constant
+    operands: dict[str, float] = field(default_factory=dict)
+    views: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        read = (one.index for operator in self.graph.operators for one in operator.inputs if one)
+        self.readers = Counter([*read, *(one.index for one in self.graph.outputs)])
+        self.values[self.entering.index] = _value(self.entering, INPUT, "the input")
+
+    def network(self, name: str) -> LayerNetwork:
+        """What was taken."""
+        outputs = [self.values[one.index].name for one in self.graph.outputs if self._given(one)]
+        return LayerNetwork(
+            name=name,
+            input_shape=(self._entered.side, self._entered.channels),
+            layers=taking_zeros_in(tuple(self.layers.values()), outputs),
+            outputs=tuple(outputs),
+            views=tuple(self.views),
+        )
+
+    @property
+    def _entered(self) -> _Value:
+        return self.values[self.entering.index]
+
+    def take(self, operator: GraphOperator) -> None:
+        """Add the layers of the next operator.
+
+        Raises:
+            UnreadableModel: it is no layer, or reads what no operator before it gives.
+        """
+        if not operator.inputs or not operator.outputs:
+            raise UnreadableModel(f"{operator.place} has no input or no output, expected both")
+        for tensor in operator.inputs:
+            if tensor is not None:
+                self._given(tensor, operator)
+        if operator.name == "DEQUANTIZE" and self._constant(operator.inputs[0]) is not None:
+            self.constants[operator.outputs[0].index] = operator.outputs[0]
+            return
+        taker = _TAKERS.get(operator.name)
+        if taker is None:
+            raise UnreadableModel(
+                f"{operator.place} is no layer that is known; known are "
+                f"{', '.join(sorted(_TAKERS))}"
+            )
+        options = _OPTIONS.get(operator.name)
+        if options is not None and not isinstance(operator.options, options):
+            raise UnreadableModel(
+                f"{operator.place} has no {options.__name__.removesuffix('T')}, expected them"
+            )
+        taker(self, operator)
+
+    def _given(self, tensor: GraphTensor, operator: GraphOperator | None = None) -> bool:
+        """Whether the tensor has a value by now."""
+        known = tensor.data is not None or tensor.index in {**self.values, **self.constants}
+        if not known:
+            place = operator.place if operator else "the output"
+            raise UnreadableModel(
+                f"{place} reads tensor {tensor.index}, which no operator before it gives; expected "
+                "a graph without circles, in order of execution"
+            )
+        return True
+
+    def _constant(self, tensor: GraphTensor | None) -> GraphTensor | None:
+        if tensor is None or tensor.index in self.values:
+            return None
+        return self.constants.get(tensor.index, tensor)
+
+    # --- what operators are made of ---------------------------------------------------------
+
+    def image(self, operator: GraphOperator, position: int = 0) -> _Value:
+        """The value of an input, which must not be a constant."""
+        tensor = operator.inputs[position] if position < len(operator.inputs) else None
+        if tensor is None or tensor.index not in self.values:
+            raise UnreadableModel(
+                f"{operator.place} reads a constant as its input {position}, expected an image"
+            )
+        return self.values[tensor.index]
+
+    def numbers(self, operator: GraphOperator, position: int) -> list[int]:
+        """The few whole numbers of a constant input."""
+        tensor = operator.inputs[position] if position < len(operator.inputs) else None
+        found = None if tensor is None or tensor.index in self.values else tensor.numbers
+        if found is None or tensor is None or not tensor.type.startswith("INT"):
+            raise UnreadableModel(
+                f"{operator.place} computes its input {position} while it runs, expected a "
+                "constant: only graphs of fixed shapes are read"
+            )
+        return [int(one) for one in found]
+
+    def weight(self, operator: GraphOperator, x: _Value) -> tuple[int, ...]:
+        """Shape of the weight, of the precision of what it is multiplied with."""
+        weight = self._constant(operator.inputs[1] if len(operator.inputs) > 1 else None)
+        if weight is None:
+            raise UnreadableModel(f"{operator.place} has no constant weight, expected one")
+        if weight.type != {"float32": "FLOAT32", "int8": "INT8"}[x.precision]:
+            raise UnreadableModel(
+                f"{operator.place} multiplies {x.precision} images with {weight.type} weights; "
+                "expected both in float32, or both in int8: quantize the activations, too"
+            )
+        return weight.shape
+
+    def add(
+        self,
+        operator: GraphOperator,
+        kind: LayerKind,
+        inputs: Sequence[_Value],
+        **options: Any,
+    ) -> None:
+        """Add a layer that gives the operator's output."""
+        (first, *_), name = inputs, f"{operator.index}:{operator.name}"
+        given = _value(operator.outputs[0], name, operator.place)
+        layer = Layer(
+            name,
+            kind,
+            first.channels,
+            given.channels,
+            inputs=tuple(one.name for one in inputs),
+            **options,
+        )
+        placed = PlacedLayer(layer, first.side, given.precision)
+        if placed.output_side != given.side:
+            raise UnreadableModel(
+                f"{operator.place} says that it gives {given.side} px, but its windows give "
+                f"{placed.output_side}; convert the model again"
+            )
+        self.layers[name] = placed
+        self.values[operator.outputs[0].index] = given
+
+    def same(self, operator: GraphOperator, source: _Value) -> None:
+        """Let the operator's output be a value that there is already."""
+        self.values[operator.outputs[0].index] = source
+
+    def read_once(self, operator: GraphOperator, position: int = 0) -> bool:
+        """Whether nobody else reads an input."""
+        tensor = operator.inputs[position]
+        return tensor is not None and self.readers[tensor.index] == 1
+
+
+def _value(tensor: GraphTensor, name: str, place: str) -> _Value:
+    """What a tensor holds, as an image or numbers."""
+    shape = tensor.shape
+    if any(side < 1 for side in shape):
+        raise UnreadableModel(
+            f"{place} has the shape {_said(shape)}, which is known only as it runs; export the "
+            "model with a fixed input"
+        )
+    precision = _PRECISIONS.get(tensor.type)
+    if precision is None:
+        raise UnreadableModel(
+            f"{place} is of the type {tensor.type}; expected {', '.join(_PRECISIONS)}"
+        )
+    if len(shape) not in (_IMAGE_RANK, _FLAT_RANK) or shape[0] != 1:
+        raise UnreadableModel(
+            f"{place} has the shape {_said(shape)}; expected [1, side, side, channels] or "
+            "[1, channels], a batch of one"
+        )
+    if len(shape) == _FLAT_RANK:
+        return _Value(name, 1, shape[1], precision)
+    if shape[1] != shape[2]:
+        raise UnreadableModel(
+            f"{place} has the shape {_said(shape)}; expected a square image, channels last"
+        )
+    return _Value(name, shape[1], shape[3], precision)
+
+
+def _said(shape: Sequence[int]) -> str:
+    return f"[{', '.join(map(str, shape))}]"
+
+
+# --- one function for each kind of operator ---------------------------------------------------
+
+
+def _fused(operator: GraphOperator) -> FusedActivation | None:
+    code = getattr(operator.options, "fusedActivationFunction", 0)
+    if code not in _ACTIVATIONS:
+        raise UnreadableModel(
+            f"{operator.place} has the activation {code} of the schema; expected none, RELU or "
+            "RELU6"
+        )
+    return _ACTIVATIONS[code]
+
+
+def _stride(operator: GraphOperator) -> int:
+    wide, high = operator.options.strideW, operator.options.strideH
+    if wide != high or wide < 1:
+        raise UnreadableModel(f"{operator.place} has the strides {high}, {wide}; expected equal")
+    return int(wide)
+
+
+def _square(operator: GraphOperator, high: int, wide: int) -> int:
+    if high != wide:
+        raise UnreadableModel(f"{operator.place} has a window of {high} x {wide}, expected square")
+    return high
+
+
+def _require(operator: GraphOperator, what: str, found: object, expected: object) -> None:
+    if found != expected:
+        raise UnreadableModel(f"{operator.place} has {what} {found}, expected {expected}")
+
+
+def _padding(
+    operator: GraphOperator, x: _Value, kernel: int, stride: int
+) -> tuple[int, int] | None:
+    """None where a layer keeps every pixel as with SAME padding."""
+    if operator.options.padding == schema.Padding.SAME:
+        return None
+    return None if (x.side - kernel) // stride + 1 == -(-x.side // stride) else (0, 0)
+
+
+def _conv(building: _Building, operator: GraphOperator) -> None:
+    x, options = building.image(operator), operator.options
+    out, high, wide, share = _shape_of(operator, building.weight(operator, x), 4)
+    dilation = options.dilationHFactor, options.dilationWFactor
+    _require(operator, "dilation", dilation, (1, 1))
+    if share < 1 or x.channels % share or out % (x.channels // share):
+        raise UnreadableModel(
+            f"{operator.place} has weights for {share} channels of {x.channels}, expected a divisor"
+        )
+    kernel, stride = _square(operator, high, wide), _stride(operator)
+    groups = x.channels // share
+    depthwise = 1 < groups == x.channels == out
+    building.add(
+        operator,
+        "depthwise" if depthwise else "conv",
+        [x],
+        kernel=kernel,
+        stride=stride,
+        activation=_fused(operator),
+        groups=1 if depthwise else groups,
+        padding=_padding(operator, x, kernel, stride),
+    )
+
+
+def _depthwise(building: _Building, operator: GraphOperator) -> None:
+    x, options = building.image(operator), operator.options
+    _, high, wide, out = _shape_of(operator, building.weight(operator, x), 4)
+    dilation = options.dilationHFactor, options.dilationWFactor
+    _require(operator, "dilation", dilation, (1, 1))
+    _require(operator, "output channels", out, x.channels)
+    kernel, stride = _square(operator, high, wide), _stride(operator)
+    building.add(
+        operator,
+        "depthwise",
+        [x],
+        kernel=kernel,
+        stride=stride,
+        activation=_fused(operator),
+        padding=_padding(operator, x, kernel, stride),
+    )
+
+
+def _shape_of(operator: GraphOperator, shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
+    if len(shape) != rank:
+        raise UnreadableModel(
+            f"{operator.place} has a weight of shape {_said(shape)}, expected {rank} sides"
+        )
+    return shape
+
+
+def _dense(building: _Building, operator: GraphOperator) -> None:
+    x = building.image(operator)
+    _, channels = _shape_of(operator, building.weight(operator, x), 2)
+    _require(operator, "weights for the channels", channels, x.channels)
+    # Over an image it is a 1x1 convolution, over numbers a dense layer.
+    kind: LayerKind = "dense" if x.side == 1 else "conv"
+    building.add(operator, kind, [x], activation=_fused(operator), normalised=False)
+
+
+def _mean(building: _Building, operator: GraphOperator) -> None:
+    x = building.image(operator)
+    rank = len(operator.inputs[0].shape) if operator.inputs[0] else 0
+    axes = sorted(axis % rank for axis in building.numbers(operator, 1))
+    _require(operator, "axes", axes, [1, 2])
+    kept = len(operator.outputs[0].shape) == _IMAGE_RANK
+    building.add(operator, "global_average" if kept else "mean", [x])
+
+
+def _pool(building: _Building, operator: GraphOperator) -> None:
+    x, options = building.image(operator), operator.options
+    kernel = _square(operator, options.filterHeight, options.filterWidth)
+    _require(operator, "activation", _fused(operator), None)
+    average = operator.name == "AVERAGE_POOL_2D"
+    if kernel == x.side and operator.outputs[0].shape[1:3] == (1, 1):
+        building.add(operator, "global_average" if average else "global_max", [x])
+        return
+    stride = _stride(operator)
+    building.add(
+        operator,
+        "average_pool" if average else "max_pool",
+        [x],
+        kernel=kernel,
+        stride=stride,
+        padding=_padding(operator, x, kernel, stride),
+    )
+
+
+def _pad(building: _Building, operator: GraphOperator) -> None:
+    x = building.image(operator)
+    around = building.numbers(operator, 1)
+    if len(around) != 2 * _IMAGE_RANK:
+        raise UnreadableModel(f"{operator.place} pads {len(around) // 2} axes, expected 4")
+    _require(operator, "padding of batch and channels", [*around[:2], *around[6:]], [0] * 4)
+    _require(operator, "padding of rows", around[2:4], around[4:6])
+    if not any(around):
+        building.same(operator, x)
+        building.views.append(operator.place)
+        return
+    building.add(operator, "pad", [x], padding=(around[2], around[3]))
+
+
+def _two(kind: LayerKind) -> Callable[[_Building, GraphOperator], None]:
+    """Sums and products, also with a constant."""
+
+    def take(building: _Building, operator: GraphOperator) -> None:
+        given = [one for one in operator.inputs if one is not None]
+        values = [building.values[one.index] for one in given if one.index in building.values]
+        _require(operator, "inputs", len(given), 2)
+        if not values or (len(values) == 1 and operator.inputs[0] is not given[0]):
+            raise UnreadableModel(f"{operator.place} reads no image, expected one")
+        values.sort(key=lambda one: -one.side)
+        if len(values) == 1:
+            _take_constant(building, operator, values[0], kind)
+            return
+        if operator.name in ("SUB", "DIV"):
+            raise UnreadableModel(
+                f"{operator.place} is of two images; expected a constant, or ADD or MUL"
+            )
+        large, small = values
+        if large.channels != small.channels or small.side not in (1, large.side):
+            raise UnreadableModel(
+                f"{operator.place} is of {large.side} px x {large.channels} and {small.side} px x "
+                f"{small.channels}; expected images alike, or a number for each channel"
+            )
+        building.add(operator, kind, values, activation=_fused(operator))
+
+    return take
+
+
+def _take_constant(
+    building: _Building, operator: GraphOperator, x: _Value, kind: LayerKind
+) -> None:
+    """Add a sum or product with a constant, and see whether a hard-sigmoid ends with it."""
+    constant = next(
+        one for one in operator.inputs if one is not None and one.index not in building.values
+    )
+    numbers = constant.numbers
+    number = float(numbers[0]) if numbers is not None and len(numbers) == 1 else math.nan
+    if operator.name in ("SUB", "DIV"):
+        number = -number if operator.name == "SUB" else 1 / number if number else math.nan
+    before = building.layers.get(x.name)
+    if (
+        kind == "multiply"
+        and before is not None
+        and before.layer.kind == "add"
+        and before.layer.activation == "relu6"
+        and building.read_once(operator, operator.inputs.index(_tensor_of(building, operator, x)))
+        and math.isclose(building.operands.get(x.name, math.nan), 3.0, rel_tol=0.01)
+        and math.isclose(number, 1 / 6, rel_tol=0.01)
+    ):
+        del building.layers[x.name]
+        source = replace(x, name=before.layer.inputs[0])
+        building.add(operator, "hard_sigmoid", [source])
+        return
+    building.add(operator, kind, [x, x], activation=_fused(operator))
+    building.operands[building.values[operator.outputs[0].index].name] = number
+
+
+def _tensor_of(building: _Building, operator: GraphOperator, x: _Value) -> GraphTensor:
+    return next(
+        one for one in operator.inputs if one is not None and building.values.get(one.index) == x
+    )
+
+
+def _activation(name: FusedActivation) -> Callable[[_Building, GraphOperator], None]:
+    """RELU and RELU6: a part of the layer before them, where that has none."""
+
+    def take(building: _Building, operator: GraphOperator) -> None:
+        x = building.image(operator)
+        before = building.layers.get(x.name)
+        fuses = (
+            before is not None
+            and before.layer.kind in _FUSING
+            and before.layer.activation is None
+            and building.read_once(operator)
+        )
+        if before is None or not fuses:
+            building.add(operator, name, [x])
+            return
+        layer = replace(before.layer, activation=name)
+        building.layers[x.name] = replace(before, layer=layer)
+        building.same(operator, x)
+
+    return take
+
+
+def _alone(building: _Building, operator: GraphOperator) -> None:
+    building.add(operator, _ALONE[operator.name], [building.image(operator)])
+
+
+def _view(building: _Building, operator: GraphOperator) -> None:
+    """What gives the same values in another shape."""
+    x = building.image(operator)
+    given = _value(operator.outputs[0], x.name, operator.place)
+    if (given.side, given.channels) != (x.side, x.channels):
+        raise UnreadableModel(
+            f"{operator.place} makes {given.side} px x {given.channels} of {x.side} px x "
+            f"{x.channels}; expected a shape of the same side and channels: pool before it"
+        )
+    building.same(operator, x)
+    building.views.append(operator.place)
+
+
+_TAKERS: dict[str, Callable[[_Building, GraphOperator], None]] = {
+    "CONV_2D": _conv,
+    "DEPTHWISE_CONV_2D": _depthwise,
+    "FULLY_CONNECTED": _dense,
+    "MEAN": _mean,
+    "AVERAGE_POOL_2D": _pool,
+    "MAX_POOL_2D": _pool,
+    "PAD": _pad,
+    "PADV2": _pad,
+    "ADD": _two("add"),
+    "SUB": _two("add"),
+    "MUL": _two("multiply"),
+    "DIV": _two("multiply"),
+    "RELU": _activation("relu"),
+    "RELU6": _activation("relu6"),
+    **dict.fromkeys(_ALONE, _alone),
+    **dict.fromkeys(("RESHAPE", "SQUEEZE", "EXPAND_DIMS"), _view),
+}

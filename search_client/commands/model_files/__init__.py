@@ -1,0 +1,1 @@
+"""Commands about `.tflite` files, from anywhere."""
