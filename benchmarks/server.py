@@ -15,7 +15,11 @@ greatest of publishing, fetching and fetching gzipped. `memory_growth_mb`: growt
 resident memory over look-ups of 10**6 operators, 142 a request, after a warm-up; with `--million`,
 which takes a quarter of an hour, over 10**6 requests of one operator each. `flood_healthz_p99_ms`,
 `flood_memory_mb`: answers to `/healthz`, and growth of resident memory, while 16 clients send
-bodies of 1 and 30 MB that are all brackets, without a token.
+bodies of 1 and 30 MB that are all brackets, without a token; `worst_bodies_...`: the same
+with one, of bodies as deep, wide and wrong as are read to their end. `agents2000_claim_p99_ms`: as
+`claim_p99_ms` of 2,000 agents, the first rush counted. `visits1e6_table_page_ms`: the slowest of
+all pages and queries, each by its median, on a table of 10,000 operators that is made of 10**6
+visits of two devices over a year.
 """
 
 from __future__ import annotations
@@ -41,6 +45,7 @@ from benchmarks.server_load import reading
 from benchmarks.server_load.claims import poll
 from benchmarks.server_load.flood import flood
 from benchmarks.server_load.ingest import ingest
+from benchmarks.server_load.large import large_pages
 from benchmarks.server_load.machine import DATABASES
 
 Numbers = dict[str, float]
@@ -62,10 +67,42 @@ class Size:
     #: requests, and operators in each
     looked_up: tuple[int, int]
     flood_seconds: float
+    #: agents that all ask at once, and for how long
+    rushing: tuple[int, float]
+    #: operators, visits, and requests for each page
+    large: tuple[int, int, int]
 
 
-FULL = Size(7, 1.5, 10, 3, 500, 60.0, (2.0, 20.0), 100_000, 3, (7_043, reading.LOOKED_UP), 20.0)
-QUICK = Size(2, 0.5, 2, 1, 60, 7.0, (0.2, 2.0), 3_000, 3, (141, reading.LOOKED_UP), 3.0)
+FULL = Size(
+    rounds=7,
+    seconds=1.5,
+    visit_rounds=10,
+    ingests=3,
+    agents=500,
+    claim_seconds=60.0,
+    measures_s=(2.0, 20.0),
+    entries=100_000,
+    repeats=3,
+    looked_up=(7_043, reading.LOOKED_UP),
+    flood_seconds=20.0,
+    rushing=(2_000, 60.0),
+    large=(10_000, 1_000_000, 15),
+)
+QUICK = Size(
+    rounds=2,
+    seconds=0.5,
+    visit_rounds=2,
+    ingests=1,
+    agents=60,
+    claim_seconds=7.0,
+    measures_s=(0.2, 2.0),
+    entries=3_000,
+    repeats=3,
+    looked_up=(141, reading.LOOKED_UP),
+    flood_seconds=3.0,
+    rushing=(100, 7.0),
+    large=(300, 6_000, 3),
+)
 MILLION = (1_000_000, 1)
 _TASKS = 500
 _JOBS_PER_S = 10.0
@@ -183,18 +220,59 @@ def remember(size: Size, report: Report) -> Numbers:
 
 def withstand(size: Size, report: Report) -> Numbers:
     """Bodies that are made to cost much, without a token."""
-    floods = [flood(kind, clients=_FLOODING, seconds=size.flood_seconds) for kind in DATABASES]
+    return _flooded("flood", size, report, with_token=False)
+
+
+def read_worst(size: Size, report: Report) -> Numbers:
+    """The same with a token, as large as the server reads them."""
+    return _flooded("worst_bodies", size, report, with_token=True)
+
+
+def _flooded(name: str, size: Size, report: Report, *, with_token: bool) -> Numbers:
+    floods = [
+        flood(kind, clients=_FLOODING, seconds=size.flood_seconds, with_token=with_token)
+        for kind in DATABASES
+    ]
+    whose = "with a token" if with_token else "without a token"
     for kind, one in zip(DATABASES, floods, strict=True):
         report.row(
-            f"healthz, {_FLOODING} clients flood, {kind}",
+            f"healthz, {_FLOODING} clients flood {whose}, {kind}",
             f"{one.memory_mb:+.1f} MB, {one.refused_per_s:.0f} refused/s",
             one.healthz.quantile_ms(0.5),
             one.healthz.quantile_ms(0.99),
         )
     return {
-        "flood_healthz_p99_ms": max(one.healthz.quantile_ms(0.99) for one in floods),
-        "flood_memory_mb": max(one.memory_mb for one in floods),
+        f"{name}_healthz_p99_ms": max(one.healthz.quantile_ms(0.99) for one in floods),
+        f"{name}_memory_mb": max(one.memory_mb for one in floods),
     }
+
+
+def rush(size: Size, report: Report) -> Numbers:
+    """Many agents that all ask at once, and then work."""
+    agents, seconds = size.rushing
+    book = poll(agents=agents, jobs_per_s=_JOBS_PER_S, seconds=seconds, measures_s=size.measures_s)
+    if book.lost or book.doubled:
+        raise RuntimeError(f"{book.lost} tasks were lost, {book.doubled} were given out twice")
+    every_s = [*book.rush_s, *book.claims_s]
+    p50_ms, p99_ms = (float(np.quantile(every_s, q) * 1000) for q in (0.5, 0.99))
+    report.row(f"claims, {agents} agents", f"{len(every_s)} leases", p50_ms, p99_ms)
+    worst_ms = max(book.rush_s, default=0.0) * 1000
+    report.row("the same, the slowest of the rush", f"{len(book.rush_s)} leases", None, worst_ms)
+    return {"agents2000_claim_p99_ms": p99_ms}
+
+
+def look_through(size: Size, report: Report) -> Numbers:
+    """Pages and queries over very many visits."""
+    operators, visits, repeats = size.large
+    slowest = []
+    for kind in DATABASES:
+        found = large_pages(kind, operators=operators, visits=visits, repeats=repeats)
+        for name, measured in found.pages.items():
+            p50_ms = measured.quantile_ms(0.5)
+            slowest.append(p50_ms)
+            what = f"{name}, {found.visits:,} visits, {kind}"
+            report.row(what, "", p50_ms, measured.quantile_ms(0.99))
+    return {"visits1e6_table_page_ms": max(slowest)}
 
 
 MEASURES: dict[str, Callable[[Size, Report], Numbers]] = {
@@ -204,6 +282,9 @@ MEASURES: dict[str, Callable[[Size, Report], Numbers]] = {
     "snapshot": snapshot,
     "memory": remember,
     "flood": withstand,
+    "worst_bodies": read_worst,
+    "agents2000": rush,
+    "visits1e6": look_through,
 }
 
 

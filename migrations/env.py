@@ -7,7 +7,7 @@ from typing import Any, Literal
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
-from profiler_server.kit.sql.metadata import metadata
+from profiler_server.kit.sql.metadata import is_declared, metadata
 from profiler_server.kit.sql.orm import UtcDateTime
 
 
@@ -23,6 +23,7 @@ context.configure(
     render_as_batch=True,
     compare_server_default=True,
     render_item=_render_item,
+    include_name=is_declared,
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -11,12 +11,15 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from profiler_server.auth import tokens
+from profiler_server.auth.endpoints import router as token_router
 from profiler_server.auth.guesses import TokenGuesses
 from profiler_server.auth.ownership import DeviceGuard
 from profiler_server.auth.rate_limit import RateLimit
 from profiler_server.auth.service import TokenChecker
 from profiler_server.dashboard import app as dashboard
+from profiler_server.deletions.endpoints import router as deletions
 from profiler_server.devices.endpoints import router as devices
+from profiler_server.entries.partitions import keeping_partitions
 from profiler_server.jobs.endpoints import router as jobs
 from profiler_server.kit import health, problems
 from profiler_server.kit.http.compression import Compression
@@ -42,6 +45,7 @@ from profiler_server.monitoring.farm_figures import FarmCollector
 from profiler_server.openapi.document import described
 from profiler_server.retractions.endpoints import router as retractions
 from profiler_server.uploaded_models.endpoints import router as models
+from profiler_server.uploaded_models.service import UploadedModels
 from profiler_server.visits.endpoints import router as measurements
 
 #: longer (s) than a transaction computes between two statements
@@ -52,7 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     """The application on a database whose schema is up to date (`/readyz` tells).
 
     Raises:
-        UserError: the database's URL or the server key cannot be used.
+        UserError: the database's URL, the server key or the model store cannot be used.
     """
     metadata()
     # A stopped replica must not keep agents from renewing their leases.
@@ -69,7 +73,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with keeping_partitions(database):
+            yield
         await waiting_room.close()
         database.close()
 
@@ -87,6 +92,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.database = database
     app.state.token_checker = TokenChecker(database, server_key)
     app.state.token_guesses = TokenGuesses()
+    app.state.server_key = server_key
+    app.state.uploaded_models = UploadedModels.of(settings)
     app.state.work_signal = signal
     app.state.waiting_room = waiting_room
     app.state.device_guard = DeviceGuard(database)
@@ -109,6 +116,8 @@ def create_app(settings: Settings) -> FastAPI:
         models,
         retractions,
         transfers,
+        token_router,
+        deletions,
         health.router,
         monitoring,
         events,

@@ -23,6 +23,7 @@ from profiler_server.kit.cli import DatabaseUrl, open_database
 from profiler_server.latency_tables.published import commands as table_commands
 from profiler_server.latency_tables.transfers.command import transfer_table
 from profiler_server.retractions.commands import retract
+from profiler_server.upkeep.commands import archive, archived, doctor
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,7 +34,7 @@ app = typer.Typer(
       profiler-server token create --name farm-1 --scope agent
       profiler-server backup /backups/profiler-2026-01-02.db""",
 )
-_SERVE, _TABLES = "Serve", "Tables"
+_SERVE, _TABLES, _UPKEEP = "Serve", "Tables", "Upkeep"
 app.add_typer(token_app, name="token", rich_help_panel=_SERVE)
 
 
@@ -183,6 +184,8 @@ app.command(rich_help_panel=_TABLES)(retract)
 app.command("transfer", rich_help_panel=_TABLES)(transfer_table)
 app.command("import", rich_help_panel=_TABLES)(table_commands.import_table)
 app.command("export", rich_help_panel=_TABLES)(table_commands.export_table)
+for upkeep in (doctor, archive, archived):
+    app.command(rich_help_panel=_UPKEEP)(upkeep)
 
 
 wrap_help(app)

@@ -26,6 +26,7 @@ class Service:
 
     replicas: tuple[Server, ...]
     token: str
+    database_url: str
 
     @property
     def url(self) -> str:
@@ -43,10 +44,11 @@ def service(kind: str, replicas: int = 1) -> Iterator[Service]:
     """Server processes on a new database; each logs a line for every request."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        settings = {}
+        database_url = f"sqlite:///{folder}/profiler.db"
         if kind == "postgresql":
             postgres = stack.enter_context(running(_POSTGRESQL))
-            settings["PROFILER_DATABASE_URL"] = stack.enter_context(postgres.database())
+            database_url = stack.enter_context(postgres.database())
+        settings = {"PROFILER_DATABASE_URL": database_url}
         program, options = ("-m", "profiler_server"), ("--log-level", "info")
         started = [
             stack.enter_context(
@@ -54,7 +56,7 @@ def service(kind: str, replicas: int = 1) -> Iterator[Service]:
             )
             for _ in range(replicas)
         ]
-        yield Service(tuple(started), server_tokens(started[0].url, folder)[0])
+        yield Service(tuple(started), server_tokens(started[0].url, folder)[0], database_url)
 
 
 @contextmanager

@@ -103,8 +103,13 @@ def fill(http: ProfilerHttp, device: RegisteredDevice, wanted: Sequence[Operator
     """Makes the operators entries of the device's target, with one visit each."""
     file_job(http, device.target_ids[0], wanted)
     while lease := claim(http, device, MAX_VISITS_PER_BATCH):
-        visits = tuple(visit(device, lease, task, 0) for task in lease.tasks)
-        http.request("POST", "/v1/visits:batch", body=VisitBatch(visits=visits))
+        upload_once(http, device, lease)
+
+
+def upload_once(http: ProfilerHttp, device: RegisteredDevice, lease: Lease) -> None:
+    """Uploads one visit of each of the lease's tasks."""
+    visits = tuple(visit(device, lease, task, 0) for task in lease.tasks)
+    http.request("POST", "/v1/visits:batch", body=VisitBatch(visits=visits))
 
 
 def claim(http: ProfilerHttp, device: RegisteredDevice, max_tasks: int) -> Lease | None:

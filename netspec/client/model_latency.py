@@ -60,7 +60,7 @@ def model_latency(
 ) -> ModelLatency:
     """A model's latency out of its entry and its visits on the target."""
     accepted = [stored.visit for stored in visits if not stored.visit.rejected]
-    launch = typical_launch(read_launch(visit.raw) for visit in accepted)
+    launch = typical_launch(read_launch(visit.raw) for visit in accepted if visit.raw)
     rejections = Counter(stored.visit.rejected for stored in visits if stored.visit.rejected)
     return ModelLatency(
         name=name,

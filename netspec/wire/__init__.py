@@ -43,6 +43,7 @@ from netspec.wire.message import (
 )
 from netspec.wire.profiles import ISOLATED, MAX_KERNEL_NAME, Profile, TaskMethod
 from netspec.wire.retractions import Retraction, RetractionRequest, VisitChoice
+from netspec.wire.stored_models import StoredModel
 from netspec.wire.subjects import ModelSubject, NetworkSubject, OperatorSubject, Subject
 from netspec.wire.tables import (
     MOST_ASSEMBLED,
@@ -62,6 +63,7 @@ from netspec.wire.tables import (
     Snapshot,
     precision_of,
 )
+from netspec.wire.tokens import MadeToken, TokenInfo, TokenRequest, TokenRotation, TokenScope
 from netspec.wire.transfers import Transfer, TransferOfPrecision, TransferRequest
 
 __all__ = [
@@ -99,6 +101,7 @@ __all__ = [
     "LeasedTask",
     "LookedUpLatencies",
     "LookedUpLatency",
+    "MadeToken",
     "Message",
     "Method",
     "ModelSubject",
@@ -116,6 +119,7 @@ __all__ = [
     "Retraction",
     "RetractionRequest",
     "Snapshot",
+    "StoredModel",
     "StoredVisit",
     "Subject",
     "Target",
@@ -123,6 +127,10 @@ __all__ = [
     "TaskFailure",
     "TaskMethod",
     "TaskOutcome",
+    "TokenInfo",
+    "TokenRequest",
+    "TokenRotation",
+    "TokenScope",
     "Transfer",
     "TransferOfPrecision",
     "TransferRequest",

@@ -50,3 +50,5 @@ class StoredVisit(Message):
     stored_at: AwareDatetime
     #: where it was taken back
     retraction: Annotated[Retraction | None, Field(exclude_if=lambda value: value is None)] = None
+    #: the file, made by `profiler-server archive`, that holds what its runner printed
+    raw_archive: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: columns of the list where there is no terminal to fit into
 _WIDE = 200
 
-app = typer.Typer(no_args_is_help=True, help="Makes, lists and revokes tokens.")
+app = typer.Typer(no_args_is_help=True, help="Makes, lists, rotates and revokes tokens.")
 
 
 @app.command()
@@ -84,6 +84,31 @@ def list_tokens(
         # A pipe has no width: nothing shall be cut off.
         console.width = _WIDE
     console.print(table)
+
+
+@app.command()
+def rotate(
+    token: Annotated[str, typer.Argument(help="The token's id, or its beginning.", metavar="ID")],
+    overlap_hours: Annotated[
+        float,
+        typer.Option(min=0.0, max=2_160.0, help="For so long the secret of before is taken, too."),
+    ] = 24.0,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Gives a token another secret and prints it, this once; devices and jobs stay its own.
+
+    With --overlap-hours 0 the one before ends at once, and every browser session with it.
+
+    Example: profiler-server token rotate 5f0c --overlap-hours 1
+    """
+    from profiler_server.auth import service, tokens  # noqa: PLC0415
+
+    with open_database(database_url) as (database, settings):
+        key = tokens.server_key(settings.server_key_file)
+        with database.write() as session:
+            row = service.find(session, token)
+            rotated = service.rotate(session, key, row, overlap_hours * 3_600)
+    typer.echo(rotated)
 
 
 @app.command()

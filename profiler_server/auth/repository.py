@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from profiler_server.auth.rows import DeviceOwnerRow, TokenRow
 from profiler_server.kit.sql.bulk import insert_or_replace
 from profiler_server.kit.sql.database import row_count
+from profiler_server.kit.sql.pages import Page, PageRequest, read_page
 
 
 def add(session: Session, row: TokenRow) -> None:
@@ -92,3 +93,15 @@ def owners(session: Session, device_ids: Collection[str]) -> dict[str, str]:
         )
     )
     return dict(rows.all())
+
+
+def page(session: Session, page_request: PageRequest) -> Page[TokenRow]:
+    """Tokens, oldest first."""
+    found = read_page(session, select(TokenRow), (TokenRow.created_at, TokenRow.id), page_request)
+    return found.with_items([row[0] for row in found.items])
+
+
+def lock(session: Session, token_id: str) -> TokenRow | None:
+    """A token as it is now, kept from others until this transaction ends."""
+    one = select(TokenRow).where(TokenRow.id == token_id).with_for_update(key_share=True)
+    return session.scalar(one.execution_options(populate_existing=True))

@@ -26,6 +26,12 @@ class TokenRow(Base):
     scopes: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
+    #: the hash of the secret before its last rotation
+    previous_digest: Mapped[str | None] = mapped_column(SHA256, index=True, unique=True)
+    #: until when that secret is taken, too
+    previous_until: Mapped[datetime | None]
+    #: the token that has made it; None: a command beside the database
+    made_by: Mapped[str | None] = mapped_column(ID)
     #: to the minute
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from netspec.console.short_ids import the_only
 from netspec.errors import UserError
-from profiler_server.auth import repository, tokens
+from profiler_server.auth import repository, sessions, tokens
 from profiler_server.auth.rows import LONGEST_NAME, TokenRow
 from profiler_server.auth.scopes import Scope
 from profiler_server.events import repository as events
@@ -55,18 +55,65 @@ def create(
     """
     if not 0 < len(name) <= LONGEST_NAME:
         raise UserError(f"a token's name has 1 to {LONGEST_NAME} characters, got {len(name)}")
-    token, now = tokens.new_token(), database_now(session)
-    row = TokenRow(
-        id=new_id("token"),
-        name=name,
-        digest=tokens.digest(key, token),
-        scopes=" ".join(sorted(set(scopes))),
-        created_at=now,
-        expires_at=None if days is None else now + timedelta(days=days),
-    )
+    now = database_now(session)
+    expires_at = None if days is None else now + timedelta(days=days)
+    row = TokenRow(name=name, scopes=" ".join(sorted(set(scopes))), expires_at=expires_at)
+    return add(session, key, now, row)
+
+
+def add(session: Session, key: bytes, now: datetime, row: TokenRow) -> str:
+    """Inserts a token with a new secret, which is returned this once.
+
+    Args:
+        session: a writing transaction.
+        key: the server's key.
+        now: by the database's clock.
+        row: its name, scopes and end, and who has made it.
+    """
+    token = tokens.new_token()
+    row.id, row.created_at, row.digest = new_id("token"), now, tokens.digest(key, token)
     repository.add(session, row)
     events.append(session, now, EventKind.TOKEN_CREATED, token_id=row.id, scopes=row.scopes)
     return token
+
+
+def rotate(session: Session, key: bytes, row: TokenRow, overlap_s: float) -> str:
+    """Gives a token another secret, which is returned this once; the one before ends later.
+
+    Args:
+        session: a writing transaction that has locked the row.
+        key: the server's key.
+        row: the token's.
+        overlap_s: for so long (s) the secret of before is taken, too.
+    """
+    token, now = tokens.new_token(), database_now(session)
+    row.previous_digest = row.digest if overlap_s else None
+    row.previous_until = now + timedelta(seconds=overlap_s) if overlap_s else None
+    row.digest = tokens.digest(key, token)
+    session.flush()
+    if not overlap_s:
+        # Whoever has the secret of before may have signed in with it.
+        sessions.end(session, row.id)
+    events.append(
+        session, now, EventKind.TOKEN_ROTATED, token_id=row.id, overlap_s=round(overlap_s)
+    )
+    return token
+
+
+def find(session: Session, beginning: str) -> TokenRow:
+    """The only token whose id begins so; one that was revoked before is none.
+
+    Raises:
+        UnknownId: none or several fit; the message lists the candidates.
+    """
+    return the_only(
+        "valid token",
+        [row for row in repository.everything(session) if row.revoked_at is None],
+        beginning,
+        "profiler-server token list",
+        names=lambda row: [row.id],
+        label=lambda row: row.name,
+    )
 
 
 def revoke(session: Session, beginning: str) -> TokenRow:
@@ -75,15 +122,7 @@ def revoke(session: Session, beginning: str) -> TokenRow:
     Raises:
         UnknownId: none or several fit; the message lists the candidates.
     """
-    row = the_only(
-        "valid token",
-        [row for row in repository.everything(session) if row.revoked_at is None],
-        beginning,
-        "profiler-server token list",
-        names=lambda row: [row.id],
-        label=lambda row: row.name,
-    )
-    now = database_now(session)
+    row, now = find(session, beginning), database_now(session)
     if repository.revoke(session, row.id, now):
         events.append(session, now, EventKind.TOKEN_REVOKED, token_id=row.id)
     return row
@@ -113,7 +152,9 @@ class TokenChecker:
         Raises:
             Problem: `invalid-token`.
         """
-        principal = self._checked(TokenRow.digest == tokens.digest(self._key, token))
+        digest = tokens.digest(self._key, token)
+        either = (TokenRow.digest == digest) | (TokenRow.previous_digest == digest)
+        principal = self._checked(either, digest)
         self._by_token.put(token, principal)
         return principal
 
@@ -127,12 +168,15 @@ class TokenChecker:
         self._by_id.put(token_id, principal)
         return principal
 
-    def _checked(self, which: ColumnElement[bool]) -> Principal:
+    def _checked(self, which: ColumnElement[bool], digest: str | None = None) -> Principal:
         with self._database.read() as session:
             row = repository.one(session, which)
             now = database_now(session)
         if row is None:
             raise refused("this server has not made it")
+        until = row.previous_until if digest == row.previous_digest else None
+        if until is not None and until <= now:
+            raise refused(f"it was rotated, and taken until {until:%Y-%m-%d %H:%M} UTC")
         if row.revoked_at is not None:
             raise refused("it was revoked")
         if row.expires_at is not None and row.expires_at <= now:

@@ -28,7 +28,7 @@ def register_device(
 ) -> RegisteredDevice:
     """An agent presents a device, which is its token's from then on; may be repeated at will."""
     with database.write() as session:
-        registered = service.register(session, settings, registration)
+        registered = service.register(session, settings, registration, who.token_id)
         own(session, who, registered.id)
     return registered
 

@@ -22,10 +22,17 @@ LAST_SEEN_RESOLUTION = timedelta(minutes=1)
 _LATELY = timedelta(minutes=10)
 
 
-def ensure_targets(session: Session, targets: Iterable[TargetIdentity], now: datetime) -> None:
-    """Inserts the targets that are not there yet."""
+def ensure_targets(
+    session: Session, targets: Iterable[TargetIdentity], token_id: str | None, now: datetime
+) -> None:
+    """Inserts the targets that are not there yet; they are the token's, if one is given."""
     rows = [
-        {"id": target.id, "identity": target.model_dump_json(), "created_at": now}
+        {
+            "id": target.id,
+            "identity": target.model_dump_json(),
+            "token_id": token_id,
+            "created_at": now,
+        }
         for target in sorted(targets, key=lambda one: one.id)
     ]
     insert_absent(session, TargetRow, rows)

@@ -19,6 +19,9 @@ class TargetRow(Base):
     #: `TargetIdentity` as JSON
     identity: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime]
+    #: that registered it first, or imported it; None: a command beside the database, or before that
+    #: was kept
+    token_id: Mapped[str | None] = mapped_column(ID)
     #: how many it has; changed under the target's lock together with them
     entries: Mapped[int] = mapped_column(server_default="0")
 

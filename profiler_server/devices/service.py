@@ -34,9 +34,15 @@ _METHODS: TypeAdapter[tuple[TaskMethod, ...]] = TypeAdapter(tuple[TaskMethod, ..
 
 
 def register(
-    session: Session, settings: Settings, registration: DeviceRegistration
+    session: Session, settings: Settings, registration: DeviceRegistration, token_id: str
 ) -> RegisteredDevice:
     """Makes the device and its targets known; the id of an agent's serial never changes.
+
+    Args:
+        session: a writing transaction.
+        settings: tell the agent how often to renew.
+        registration: what the agent says.
+        token_id: with which; new targets are its own.
 
     Raises:
         Problem: `protocol-mismatch`.
@@ -50,7 +56,7 @@ def register(
     now = database_now(session)
     wanted = {target.id for target in registration.targets}
     new = wanted - repository.known_targets(session, wanted)
-    repository.ensure_targets(session, registration.targets, now)
+    repository.ensure_targets(session, registration.targets, token_id, now)
     predecessors.offer(session, new, now)
     device_id = repository.ensure_device(session, registration, now)
     target_ids = tuple(dict.fromkeys(target.id for target in registration.targets))

@@ -15,6 +15,7 @@ from profiler_server.entries.rows import (
     ACCEPTED,
     DeviceEstimateRow,
     EntryRow,
+    RawArchiveRow,
     RetractionRow,
     VisitRow,
 )
@@ -96,3 +97,9 @@ def _visits() -> Select[VisitRow, RetractionRow | None, str | None]:
         .outerjoin(RetractionRow, RetractionRow.id == VisitRow.retraction_id)
         .outerjoin(TokenRow, TokenRow.id == RetractionRow.token_id)
     )
+
+
+def raw_archives(session: Session) -> dict[str, str]:
+    """The files of archived raw output, by month."""
+    rows = session.execute(select(RawArchiveRow.month, RawArchiveRow.file))
+    return dict(rows.all())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -25,6 +25,7 @@ from profiler_server.entries import isolated, repository
 from profiler_server.entries.consensus import consensus
 from profiler_server.entries.repository import EntryOfSubject
 from profiler_server.entries.rows import DeviceEstimateRow, RetractionRow, VisitRow
+from profiler_server.kit.months import Month
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.pages import Page, PageRequest
 
@@ -71,7 +72,8 @@ def visits(
     """
     require_target(session, target_id)
     page = details.visits(session, target_id, subject_hash, page_request)
-    return page.with_items([_stored(*found) for found in page.items])
+    archives = details.raw_archives(session)
+    return page.with_items([_stored(*found, archives) for found in page.items])
 
 
 def visit(session: Session, target_id: str, subject_hash: str, visit_id: UUID) -> StoredVisit:
@@ -86,7 +88,7 @@ def visit(session: Session, target_id: str, subject_hash: str, visit_id: UUID) -
         raise Problem(
             "not-found", f"subject {subject_hash} has no visit {visit_id} on target {target_id}"
         )
-    return _stored(*found)
+    return _stored(*found, details.raw_archives(session))
 
 
 def _details(
@@ -148,7 +150,9 @@ def to_wire(row: RetractionRow, by: str | None) -> Retraction:
     )
 
 
-def _stored(row: VisitRow, retraction: RetractionRow | None, by: str | None) -> StoredVisit:
+def _stored(
+    row: VisitRow, retraction: RetractionRow | None, by: str | None, archives: Mapping[str, str]
+) -> StoredVisit:
     visit = Visit(
         id=row.id,
         task_id=row.task_id,
@@ -169,4 +173,5 @@ def _stored(row: VisitRow, retraction: RetractionRow | None, by: str | None) -> 
         visit=visit,
         stored_at=row.stored_at,
         retraction=None if retraction is None else to_wire(retraction, by),
+        raw_archive=None if row.raw else archives.get(str(Month.of(row.stored_at))),
     )

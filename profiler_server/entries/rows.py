@@ -5,7 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Double, ForeignKey, Index, LargeBinary, String, Text, false, text
+from sqlalchemy import (
+    BigInteger,
+    Double,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    false,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from profiler_server.kit.sql.orm import ID, SHA256, Base
@@ -28,8 +38,28 @@ class RetractionRow(Base):
     visits: Mapped[int]
 
 
+class RawArchiveRow(Base):
+    """What runners printed in a month: moved from its visits into a file."""
+
+    __tablename__ = "raw_archives"
+
+    #: in which the visits were stored, as in `2026-09`
+    month: Mapped[str] = mapped_column(String(7), primary_key=True)
+    at: Mapped[datetime]
+    #: its name, without the folder
+    file: Mapped[str] = mapped_column(String(200))
+    #: of the file
+    sha256: Mapped[str] = mapped_column(SHA256)
+    #: how many had printed anything
+    visits: Mapped[int]
+    #: bytes that these printed
+    raw_bytes: Mapped[int] = mapped_column(BigInteger)
+    #: when the last of it had left the database; None: that was interrupted
+    cleared_at: Mapped[datetime | None]
+
+
 class VisitRow(Base):
-    """One visit; appended, never changed but for being taken back."""
+    """One visit; appended, never changed but for being taken back, and what its runner printed."""
 
     __tablename__ = "visits"
     __table_args__ = (
@@ -73,7 +103,7 @@ class VisitRow(Base):
     after: Mapped[str] = mapped_column(Text)
     #: why it must not enter an estimate, empty if it may
     rejected: Mapped[str] = mapped_column(String(500))
-    #: what the runner printed
+    #: what the runner printed; empty once its month is archived, see `RawArchiveRow`
     raw: Mapped[str] = mapped_column(Text)
     #: `Profile` as JSON, where the visit has one
     profile: Mapped[str | None] = mapped_column(Text)

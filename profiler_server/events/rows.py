@@ -38,9 +38,17 @@ class EventKind(StrEnum):
     VISITS_RETRACTED = "visits_retracted"
     #: nothing was measured on it
     TARGET_DELETED = "target_deleted"
+    #: with its tasks; what they measured stays
+    JOB_DELETED = "job_deleted"
+    #: the file; what was measured of it stays
+    MODEL_DELETED = "model_deleted"
+    #: what runners printed in a month lies in a file
+    RAW_ARCHIVED = "raw_archived"
     SNAPSHOT_PUBLISHED = "snapshot_published"
     TOKEN_CREATED = "token_created"  # noqa: S105 - a name
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a name
+    #: it has another secret
+    TOKEN_ROTATED = "token_rotated"  # noqa: S105 - a name
 
 
 class EventRow(Base):

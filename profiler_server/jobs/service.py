@@ -48,7 +48,7 @@ def create(session: Session, settings: Settings, request: JobRequest, token_id: 
             `empty-job` or `job-too-large`.
     """
     target_ids = _target_ids(session, request)
-    models.require(session, [model.sha256 for model in request.models])
+    models.keep(session, [model.sha256 for model in request.models])
     subjects = subjects_of(request)
     if not subjects:
         raise Problem("empty-job", "name at least one space, operator, network or model")
@@ -134,7 +134,7 @@ def cancel(session: Session, job_id: str, who: Principal | None) -> Job:
         Problem: `unknown-job`, `not-the-owner`, or `job-finished` when there is nothing left to
             cancel.
     """
-    row, now = _require_own(session, job_id, who), database_now(session)
+    row, now = require_own(session, job_id, who), database_now(session)
     job = _follow(session, [row], now)[0]
     if job.state in ("done", "failed"):
         raise Problem("job-finished", f"job {job_id} is {job.state}; there is nothing to cancel")
@@ -150,7 +150,7 @@ def retry(session: Session, job_id: str, who: Principal) -> Job:
     Raises:
         Problem: `unknown-job`, `not-the-owner`, or `job-finished` when it was cancelled.
     """
-    row, now = _require_own(session, job_id, who), database_now(session)
+    row, now = require_own(session, job_id, who), database_now(session)
     # Visits may have come since the tasks were given up: see `progress`.
     devices.lock_targets(session, repository.target_ids(session, [job_id])[job_id])
     retried = repository.retry(session, job_id)
@@ -196,7 +196,17 @@ def _require(session: Session, job_id: str) -> JobRow:
     return row
 
 
-def _require_own(session: Session, job_id: str, who: Principal | None) -> JobRow:
+def require_own(session: Session, job_id: str, who: Principal | None) -> JobRow:
+    """A job that may be changed by who asks.
+
+    Args:
+        session: a transaction.
+        job_id: the job.
+        who: asks; None: the server itself.
+
+    Raises:
+        Problem: `unknown-job` or `not-the-owner`.
+    """
     row = _require(session, job_id)
     if who is not None:
         require_owner(who, row.token_id, f"job {job_id}")

@@ -40,6 +40,13 @@ class Settings(FrozenModel):
     rate_limit_burst: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     #: MiB of rendered snapshots that a process keeps
     cache_mb: Annotated[int, Field(ge=0, le=65_536)] = 64
+    #: where the bytes of uploaded models lie: `database`, or the absolute path of a folder that
+    #: every replica sees
+    model_store: Annotated[str, Field(min_length=1)] = "database"
+    #: models that one token may upload; 0: any number
+    models_per_token: Annotated[int, Field(ge=0, le=1_000_000)] = 1_000
+    #: MiB of the models of one token together; 0: any
+    models_mb_per_token: Annotated[int, Field(ge=0, le=100_000_000)] = 4_096
     #: seconds between SIGTERM, when `/readyz` begins to fail, and the end of listening
     drain_s: Annotated[float, Field(ge=0, le=600)] = 0.0
 

@@ -16,11 +16,11 @@ from netspec.wire import (
     PublishRequest,
     Snapshot,
 )
-from profiler_server.auth.dependencies import Admin, JobsWriter, TablesReader
+from profiler_server.auth.dependencies import JobsWriter, TablesReader
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep
 from profiler_server.kit.http.routes import Handler, Route, operation_id
 from profiler_server.kit.metrics import MetricsDep
-from profiler_server.latency_tables import deletion, service
+from profiler_server.latency_tables import service
 from profiler_server.latency_tables.dependencies import (
     FreshLatenciesDep,
     OperatorModelsDep,
@@ -140,13 +140,6 @@ def look_up_latencies(
 #: What is asked for most often stands among the application's own routes: each level of included
 #: routers is searched twice for every request.
 FREQUENT_ROUTES = (*_latest.routes, *_lookups.routes)
-
-
-@router.delete("/targets/{target_id}", status_code=204)
-def delete_target(target_id: str, database: DatabaseDep, _: Admin) -> None:
-    """Deletes a target on which nothing was measured, as a wrong import, with all its table."""
-    with database.write() as session:
-        deletion.delete_target(session, target_id)
 
 
 @router.post(

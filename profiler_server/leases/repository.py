@@ -14,6 +14,7 @@ from profiler_server.devices.rows import DeviceRow, DeviceTargetRow
 from profiler_server.entries.rows import VisitRow
 from profiler_server.jobs.rows import TaskRow
 from profiler_server.kit.sql.database import DatabaseNow, row_count
+from profiler_server.kit.sql.many_values import is_in
 from profiler_server.leases.queue_repository import is_ready
 from profiler_server.leases.rows import LeaseRow, LeaseState
 
@@ -45,10 +46,10 @@ class Standing:
     has_work: bool
 
 
-def standing(session: Session, device_id: str) -> Standing | None:
-    """How the device stands; None if there is no such device. One statement."""
+def standings(session: Session, device_ids: Collection[str]) -> dict[str, Standing]:
+    """How those of the devices stand that there are. One statement."""
     now = DatabaseNow()
-    live = exists().where(LeaseRow.device_id == device_id, LeaseRow.state == LeaseState.LIVE)
+    live = exists().where(LeaseRow.device_id == DeviceRow.id, LeaseRow.state == LeaseState.LIVE)
     overdue = exists().where(
         LeaseRow.target_id == DeviceTargetRow.target_id,
         LeaseRow.state == LeaseState.LIVE,
@@ -63,18 +64,19 @@ def standing(session: Session, device_id: str) -> Standing | None:
     rows = session.execute(
         select(DeviceRow, DeviceTargetRow.target_id, rests, live, overdue | queued)
         .join(DeviceTargetRow, DeviceTargetRow.device_id == DeviceRow.id)
-        .where(DeviceRow.id == device_id)
-    ).all()
-    if not rows:
-        return None
-    device, _, is_resting, has_live, _ = rows[0]
-    return Standing(
-        device=device,
-        target_ids=tuple(row[1] for row in rows),
-        rests=is_resting,
-        has_live=has_live,
-        has_work=any(row[4] for row in rows),
+        .where(is_in(session, DeviceRow.id, device_ids))
     )
+    found: dict[str, Standing] = {}
+    for device, target_id, is_resting, has_live, has_work in rows:
+        before = found.get(device.id)
+        found[device.id] = Standing(
+            device=device,
+            target_ids=(*(before.target_ids if before else ()), target_id),
+            rests=is_resting,
+            has_live=has_live,
+            has_work=has_work or (before is not None and before.has_work),
+        )
+    return found
 
 
 def work(session: Session, target_ids: Collection[str]) -> dict[str, int]:

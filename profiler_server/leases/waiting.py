@@ -21,6 +21,7 @@ from profiler_server.kit.sql.database import Database
 from profiler_server.kit.work_notices import hearing_notices
 from profiler_server.kit.work_signal import WorkSignal
 from profiler_server.leases import repository, service
+from profiler_server.leases.arrivals import Arrivals
 from profiler_server.leases.repository import Standing
 
 log = structlog.get_logger()
@@ -30,6 +31,8 @@ log = structlog.get_logger()
 _LOOK_EVERY_S = (1.5, 2.5)
 #: how often (s) at most, however many signals there are
 _LOOK_AT_MOST_EVERY_S = 0.01
+#: claims at a time that need not wait for their turn: for one task, more would be in vain
+_CLAIMING_AT_ONCE = 4
 
 
 class _At(Enum):
@@ -76,6 +79,9 @@ class WaitingRoom:
         self._database = database
         self._settings = settings
         self._signal = signal
+        self._arrivals = Arrivals(database)
+        #: how many claim without having waited
+        self._claiming = 0
         self._waiters: dict[_Waiter, None] = {}
         self._looking: asyncio.Task[None] | None = None
 
@@ -92,7 +98,12 @@ class WaitingRoom:
             Problem: `unknown-device` or `device-quarantined`.
         """
         until = time.monotonic() + ask.wait_s
-        lease, standing = await run_in_threadpool(self._claim_now, ask)
+        standing = await self._arrivals.standing(ask.device_id)
+        if standing is None:
+            raise service.unknown_device(ask.device_id)
+        if standing.device.quarantined_at is not None:
+            raise service.quarantined(standing.device)
+        lease = await self._claim_now(ask, standing)
         if lease is not None or ask.wait_s == 0:
             return lease
         with self._waiting(ask, standing) as waiter:
@@ -105,18 +116,22 @@ class WaitingRoom:
                     return lease
             return None
 
-    def _claim_now(self, ask: LeaseRequest) -> tuple[Lease | None, Standing]:
-        with self._database.read() as session:
-            standing = repository.standing(session, ask.device_id)
-        if standing is None:
-            raise service.unknown_device(ask.device_id)
-        device = standing.device
-        if device.quarantined_at is not None:
-            raise service.quarantined(device)
-        if not standing.has_live and (standing.rests or not standing.has_work):
-            return None, standing
+    async def _claim_now(self, ask: LeaseRequest, standing: Standing) -> Lease | None:
+        """What is there at once; where many ask, the others wait until there is work for them."""
+        if not standing.has_live:
+            if standing.rests or not standing.has_work:
+                return None
+            if ask.wait_s and self._claiming >= _CLAIMING_AT_ONCE:
+                return None
+        self._claiming += 1
+        try:
+            return await run_in_threadpool(self._claim, ask)
+        finally:
+            self._claiming -= 1
+
+    def _claim(self, ask: LeaseRequest) -> Lease | None:
         with self._database.write() as session:
-            return service.claim(session, self._settings, ask), standing
+            return service.claim(session, self._settings, ask)
 
     def _claim_after_waiting(self, ask: LeaseRequest) -> Lease | None:
         with self._database.write() as session:

@@ -104,6 +104,9 @@ _VALUES: dict[str, Any] = {
     "count": 10,
     "raw": "10 runs",
     "reason": "thermal status 2",
+    "scopes": ["agent"],
+    "token": "pfs_0123456789ABCDEFGHIJKLMNOPQRSTUV000000",
+    "overlap_s": 86_400.0,
     "status": "ok",
     "min_us": 1_210.0,
     "p5_us": 1_215.0,
@@ -127,6 +130,8 @@ _VALUES_OF: dict[str, dict[str, Any]] = {
     "Target": {"id": _TARGET.id},
     "Device": {"id": "device_0a1b2c3d4e5f6071"},
     "RegisteredDevice": {"id": "device_0a1b2c3d4e5f6071"},
+    "TokenInfo": {"id": "token_5f0c9a1b2c3d4e5f", "name": "farm-1"},
+    "TokenRequest": {"name": "farm-1"},
     "Lease": {"id": "lease_00112233445566aa"},
 }
 _BY_TYPE: dict[str, Any] = {"integer": 1, "number": 1.0, "boolean": True, "string": "text"}

@@ -7,13 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from netspec.wire import MAX_MODEL_BYTES
+from netspec.wire import MAX_MODEL_BYTES, StoredModel
 from profiler_server.auth.dependencies import Anyone, JobsWriter
 from profiler_server.kit.dependencies import DatabaseDep
 from profiler_server.kit.http.caching import IMMUTABLE, etag, is_current
 from profiler_server.kit.http.routes import Route
 from profiler_server.kit.sql.database import Database
-from profiler_server.uploaded_models import service
+from profiler_server.kit.sql.pages import PagingDep
+from profiler_server.uploaded_models.dependencies import UploadedModelsDep
+from profiler_server.uploaded_models.service import UploadedModels, page, require
 
 router = APIRouter(prefix="/v1/models", tags=["models"], route_class=Route)
 
@@ -27,27 +29,43 @@ _BODY = {
 }
 
 
+@router.get("")
+def list_models(database: DatabaseDep, paging: PagingDep, _: Anyone) -> list[StoredModel]:
+    """Models, newest first."""
+    with database.read() as session:
+        return paging.answer(page(session, paging.page_request))
+
+
 @router.put("/{sha256}", status_code=204, openapi_extra=_BODY, max_body_size=MAX_MODEL_BYTES)
 async def put_model(
-    sha256: Hash, request: Request, database: DatabaseDep, _: JobsWriter
+    sha256: Hash,
+    request: Request,
+    database: DatabaseDep,
+    models: UploadedModelsDep,
+    who: JobsWriter,
 ) -> Response:
     """Uploads a `.tflite` file; 201 if it is new, 204 if it was there."""
-    is_new = await run_in_threadpool(_store, database, sha256, await request.body())
+    content = await request.body()
+    is_new = await run_in_threadpool(_store, database, models, sha256, content, who.token_id)
     return Response(status_code=201 if is_new else 204)
 
 
 @router.get("/{sha256}", response_class=Response)
-def get_model(sha256: Hash, request: Request, database: DatabaseDep, _: Anyone) -> Response:
+def get_model(
+    sha256: Hash, request: Request, database: DatabaseDep, models: UploadedModelsDep, _: Anyone
+) -> Response:
     """The file's bytes."""
     headers = {"ETag": etag(sha256), "Cache-Control": IMMUTABLE}
     with database.read() as session:
         if is_current(request, sha256):
-            service.require(session, [sha256])
+            require(session, [sha256])
             return Response(status_code=304, headers=headers)
-        content = service.load(session, sha256)
+        content = models.get(session, sha256)
     return Response(content, headers=headers, media_type="application/octet-stream")
 
 
-def _store(database: Database, sha256: str, content: bytes) -> bool:
+def _store(
+    database: Database, models: UploadedModels, sha256: str, content: bytes, token_id: str
+) -> bool:
     with database.write() as session:
-        return service.store(session, sha256, content)
+        return models.put(session, sha256, content, token_id)

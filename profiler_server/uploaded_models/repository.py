@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
+from profiler_server.auth.rows import TokenRow
 from profiler_server.kit.sql.bulk import insert_absent
+from profiler_server.kit.sql.pages import Page, PageRequest, read_page
 from profiler_server.uploaded_models.rows import ModelRow
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a token has stored."""
+
+    models: int
+    #: of all of them together
+    size: int
 
 
 def known(session: Session, hashes: Collection[str]) -> set[str]:
@@ -17,11 +29,59 @@ def known(session: Session, hashes: Collection[str]) -> set[str]:
     return set(session.scalars(select(ModelRow.sha256).where(ModelRow.sha256.in_(hashes))))
 
 
-def store(session: Session, sha256: str, content: bytes, now: datetime) -> None:
-    """Stores a file, unless it is there."""
-    insert_absent(session, ModelRow, [{"sha256": sha256, "created_at": now, "content": content}])
+def keep(session: Session, hashes: Collection[str]) -> set[str]:
+    """Those of the hashes that are stored; they are not deleted before the transaction ends."""
+    # Shared: any number of jobs may ask for a model at once.
+    these = select(ModelRow.sha256).where(ModelRow.sha256.in_(hashes)).order_by(ModelRow.sha256)
+    return set(session.scalars(these.with_for_update(read=True, key_share=True)))
+
+
+def lock(session: Session, sha256: str) -> ModelRow | None:
+    """A model, kept from all who would use it until the transaction ends."""
+    return session.scalar(select(ModelRow).where(ModelRow.sha256 == sha256).with_for_update())
+
+
+def add(session: Session, sha256: str, size: int, token_id: str | None, now: datetime) -> bool:
+    """Inserts a model without its bytes; False if it is there."""
+    row = {"sha256": sha256, "created_at": now, "token_id": token_id, "size": size}
+    return insert_absent(session, ModelRow, [row]) == 1
+
+
+def remove(session: Session, sha256: str) -> None:
+    """Deletes a model's row."""
+    session.execute(delete(ModelRow).where(ModelRow.sha256 == sha256))
+
+
+def stored_by(session: Session, token_id: str) -> Stored:
+    """What the token has stored; no other upload of its own is counted at the same time."""
+    session.execute(select(TokenRow.id).where(TokenRow.id == token_id).with_for_update())
+    models, size = session.execute(
+        select(func.count(), func.coalesce(func.sum(ModelRow.size), 0)).where(
+            ModelRow.token_id == token_id
+        )
+    ).one()
+    return Stored(models, int(size))
 
 
 def content(session: Session, sha256: str) -> bytes | None:
-    """The file's bytes."""
+    """The bytes that the database has of a file; None: none."""
     return session.scalar(select(ModelRow.content).where(ModelRow.sha256 == sha256))
+
+
+def has_content(session: Session, sha256: str) -> bool:
+    """Whether the database has the bytes of a file."""
+    found = session.scalar(select(ModelRow.content.is_not(None)).where(ModelRow.sha256 == sha256))
+    return bool(found)
+
+
+def put_content(session: Session, sha256: str, content: bytes) -> None:
+    """Keeps the bytes of a file that is known in the database."""
+    session.execute(update(ModelRow).where(ModelRow.sha256 == sha256).values(content=content))
+
+
+def page(session: Session, page_request: PageRequest) -> Page[tuple[ModelRow, str | None]]:
+    """Models without their bytes, with the names of their tokens, newest first."""
+    query = select(ModelRow, TokenRow.name).outerjoin(TokenRow, TokenRow.id == ModelRow.token_id)
+    order = (ModelRow.created_at, ModelRow.sha256)
+    found = read_page(session, query, order, page_request, descending=True)
+    return found.with_items([(row[0], row[1]) for row in found.items])

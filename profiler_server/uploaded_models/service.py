@@ -4,21 +4,110 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from netspec.wire import MODEL_IDENTIFIER
+from netspec.wire import MODEL_IDENTIFIER, Owner, StoredModel
 from profiler_server.kit.problems import Problem
+from profiler_server.kit.settings import Settings
 from profiler_server.kit.sql.database import database_now
+from profiler_server.kit.sql.pages import Page, PageRequest
 from profiler_server.uploaded_models import repository
+from profiler_server.uploaded_models.rows import ModelRow
+from profiler_server.uploaded_models.stores import ModelStore, model_store
+
+_MB = 2**20
 
 
-def store(session: Session, sha256: str, content: bytes) -> bool:
-    """Stores a file; False if it was there.
+@dataclass(frozen=True)
+class UploadedModels:
+    """The models of one server: where their bytes lie, and how many a token may store."""
 
-    Raises:
-        Problem: `hash-mismatch` or `not-a-model`.
-    """
+    store: ModelStore
+    #: of one token; 0: any number
+    most: int
+    #: of one token's models together, MiB; 0: any
+    most_mb: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> UploadedModels:
+        """The models as the settings have them.
+
+        Raises:
+            UserError: the model store cannot be used.
+        """
+        return cls(
+            model_store(settings.model_store),
+            settings.models_per_token,
+            settings.models_mb_per_token,
+        )
+
+    def put(self, session: Session, sha256: str, content: bytes, token_id: str) -> bool:
+        """Stores a file; False if it was there.
+
+        Args:
+            session: a writing transaction.
+            sha256: of the file, as the client says.
+            content: the file.
+            token_id: whose it is, unless another token has uploaded it before.
+
+        Raises:
+            Problem: `hash-mismatch`, `not-a-model`, `too-many-models` or `models-too-large`.
+        """
+        _check(sha256, content)
+        if repository.keep(session, [sha256]):
+            # Somebody may have lost the folder.
+            if not self._has(session, sha256):
+                self.store.put(session, sha256, content)
+            return False
+        self._take_room(session, token_id, len(content))
+        if not repository.add(session, sha256, len(content), token_id, database_now(session)):
+            # Somebody was faster; that one has waited for nobody, and has stored it.
+            return False
+        self.store.put(session, sha256, content)
+        return True
+
+    def get(self, session: Session, sha256: str) -> bytes:
+        """A stored file.
+
+        Raises:
+            Problem: `unknown-model`.
+        """
+        # Models stay where they were when the settings name another store.
+        content = repository.content(session, sha256)
+        if content is None:
+            content = self.store.get(session, sha256)
+        if content is None or hashlib.sha256(content).hexdigest() != sha256:
+            raise unknown([sha256])
+        return content
+
+    def remove(self, session: Session, sha256: str) -> None:
+        """Removes a file and its row, which the transaction has locked."""
+        repository.remove(session, sha256)
+        self.store.remove(session, sha256)
+
+    def _has(self, session: Session, sha256: str) -> bool:
+        return repository.has_content(session, sha256) or self.store.has(session, sha256)
+
+    def _take_room(self, session: Session, token_id: str, size: int) -> None:
+        stored = repository.stored_by(session, token_id)
+        if self.most and stored.models >= self.most:
+            raise Problem(
+                "too-many-models",
+                f"the token has uploaded {stored.models} models, at most {self.most} are allowed "
+                "(PROFILER_MODELS_PER_TOKEN); delete some with DELETE /v1/models/SHA256",
+            )
+        if self.most_mb and stored.size + size > self.most_mb * _MB:
+            raise Problem(
+                "models-too-large",
+                f"the token's models have {stored.size / _MB:.1f} MiB, with this one "
+                f"{(stored.size + size) / _MB:.1f}, at most {self.most_mb} are allowed "
+                "(PROFILER_MODELS_MB_PER_TOKEN); delete some with DELETE /v1/models/SHA256",
+            )
+
+
+def _check(sha256: str, content: bytes) -> None:
     actual = hashlib.sha256(content).hexdigest()
     if actual != sha256:
         raise Problem(
@@ -32,22 +121,6 @@ def store(session: Session, sha256: str, content: bytes) -> bool:
             f"expected the identifier {MODEL_IDENTIFIER.decode()} at bytes 4 to 8 of a .tflite "
             f"file, got {content[4:8]!r}",
         )
-    if repository.known(session, [sha256]):
-        return False
-    repository.store(session, sha256, content, database_now(session))
-    return True
-
-
-def load(session: Session, sha256: str) -> bytes:
-    """A stored file.
-
-    Raises:
-        Problem: `unknown-model`.
-    """
-    content = repository.content(session, sha256)
-    if content is None:
-        raise unknown([sha256])
-    return content
 
 
 def require(session: Session, hashes: Collection[str]) -> None:
@@ -56,8 +129,17 @@ def require(session: Session, hashes: Collection[str]) -> None:
     Raises:
         Problem: `unknown-model`, naming every one that is missing.
     """
-    missing = sorted(set(hashes) - repository.known(session, hashes)) if hashes else []
-    if missing:
+    if missing := sorted(set(hashes) - repository.known(session, hashes)):
+        raise unknown(missing)
+
+
+def keep(session: Session, hashes: Collection[str]) -> None:
+    """Like `require`; none of the files is deleted before the writing transaction ends.
+
+    Raises:
+        Problem: `unknown-model`, naming every one that is missing.
+    """
+    if missing := sorted(set(hashes) - repository.keep(session, hashes)):
         raise unknown(missing)
 
 
@@ -67,3 +149,20 @@ def unknown(hashes: Collection[str]) -> Problem:
         "unknown-model",
         f"not uploaded: {', '.join(hashes)}; send the file with PUT /v1/models/SHA256",
     )
+
+
+def page(session: Session, page_request: PageRequest) -> Page[StoredModel]:
+    """Models, newest first.
+
+    Raises:
+        Problem: `bad-request`: the cursor is not one of this list.
+    """
+    found = repository.page(session, page_request)
+    return found.with_items([_to_wire(row, name) for row, name in found.items])
+
+
+def _to_wire(row: ModelRow, name: str | None) -> StoredModel:
+    owner = None
+    if row.token_id is not None:
+        owner = Owner(token_id=row.token_id, name=name or "")
+    return StoredModel(sha256=row.sha256, size=row.size, created_at=row.created_at, owner=owner)

@@ -18,7 +18,8 @@ from profiler_server.dashboard.views.job_form import BadForm
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import Database
-from profiler_server.uploaded_models import service as models
+from profiler_server.uploaded_models.dependencies import UploadedModelsDep
+from profiler_server.uploaded_models.service import UploadedModels
 
 #: the path of the form, as the limit of bodies knows it
 UPLOAD = "/models/new"
@@ -48,6 +49,7 @@ async def measure_model(
     database: DatabaseDep,
     settings: SettingsDep,
     signal: WorkSignalDep,
+    models: UploadedModelsDep,
     viewer: JobsWriter,
 ) -> Response:
     """Stores the file and files its job; the same form sent twice files no second one."""
@@ -55,7 +57,8 @@ async def measure_model(
     target_id, rounds = str(form.get("target_id", "")), str(form.get("rounds", ""))
     try:
         job, content = await _request_of(form)
-        await run_in_threadpool(_store, database, job.models[0].sha256, content)
+        sha256, token_id = job.models[0].sha256, viewer.principal.token_id
+        await run_in_threadpool(_store, database, models, sha256, content, token_id)
         job_id = await run_in_threadpool(file, database, settings, viewer.principal, job, form)
     except Problem as problem:
         return await run_in_threadpool(_form, request, database, target_id, rounds, problem)
@@ -89,11 +92,13 @@ async def _request_of(form: FormData) -> tuple[JobRequest, bytes]:
         raise BadForm(first_problem(error)) from error
 
 
-def _store(database: Database, sha256: str, content: bytes) -> None:
+def _store(
+    database: Database, models: UploadedModels, sha256: str, content: bytes, token_id: str
+) -> None:
     if len(content) > MAX_MODEL_BYTES:
         raise Problem("body-too-large", f"a model has at most {MAX_MODEL_BYTES} bytes")
     with database.write() as session:
-        models.store(session, sha256, content)
+        models.put(session, sha256, content, token_id)
 
 
 def _form(

@@ -38,6 +38,8 @@ _BUSY_TIMEOUT_S = 30
 _POOL_SIZE = 10
 #: FastAPI's thread pool runs at most 40 endpoints at a time
 _POOL_OVERFLOW = 30
+#: how long (s) a request waits for one of these
+_POOL_TIMEOUT_S = 10.0
 _WRITES = "profiler_writes"
 #: of a session's `info`: what signs the cursors of its lists
 CURSOR_KEY = "profiler_cursor_key"
@@ -184,6 +186,7 @@ def _postgresql_engine(url: URL, frozen_after_s: float | None) -> Engine:
         url,
         pool_size=_POOL_SIZE,
         max_overflow=_POOL_OVERFLOW,
+        pool_timeout=_POOL_TIMEOUT_S,
         pool_pre_ping=True,
         connect_args={"connect_timeout": _CONNECT_TIMEOUT_S},
     )
@@ -209,6 +212,7 @@ def _sqlite_engine(url: URL) -> Engine:
         url,
         pool_size=_POOL_SIZE,
         max_overflow=_POOL_OVERFLOW,
+        pool_timeout=_POOL_TIMEOUT_S,
         connect_args={"timeout": _BUSY_TIMEOUT_S},
     )
 

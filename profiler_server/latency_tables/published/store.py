@@ -52,7 +52,7 @@ def identity(format_name: FormatName, content: bytes, facts: Mapping[str, Any]) 
 def store(session: Session, target: TargetIdentity, table: ReadTable) -> None:
     """Makes the table's prices entries of the target; the file's date is not known, so now."""
     now = database_now(session)
-    devices.ensure_targets(session, [target], now)
+    devices.ensure_targets(session, [target], None, now)
     devices.lock_targets(session, {target.id})
     subjects = [OperatorSubject(operator=price.operator) for price in table.prices]
     ensure_subjects(session, subjects)

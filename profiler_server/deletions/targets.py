@@ -5,6 +5,8 @@ from __future__ import annotations
 from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
+from profiler_server.auth.ownership import require_owner
+from profiler_server.auth.service import Principal
 from profiler_server.devices.rows import DeviceTargetRow, TargetRow
 from profiler_server.devices.service import require_target
 from profiler_server.entries.rows import EntryRow, VisitRow
@@ -24,13 +26,15 @@ _USES = (
 )
 
 
-def delete_target(session: Session, target_id: str) -> None:
+def delete_target(session: Session, target_id: str, who: Principal) -> None:
     """Deletes a target with its entries, all imported or filled in, and its snapshots.
 
     Raises:
-        Problem: `unknown-target`, or `target-in-use`: something was or is to be measured on it.
+        Problem: `unknown-target`, `not-the-owner`, or `target-in-use`: something was or is to be
+            measured on it.
     """
-    require_target(session, target_id)
+    row = require_target(session, target_id)
+    require_owner(who, row.token_id, f"target {target_id}")
     # Nobody may begin to refer to it meanwhile.
     session.execute(select(TargetRow.id).where(TargetRow.id == target_id).with_for_update())
     uses = [
@@ -50,4 +54,5 @@ def delete_target(session: Session, target_id: str) -> None:
     for table in (SnapshotRow, EntryRow):
         session.execute(delete(table).where(table.target_id == target_id))
     session.execute(delete(TargetRow).where(TargetRow.id == target_id))
-    events.append(session, database_now(session), EventKind.TARGET_DELETED, target_id=target_id)
+    now, by = database_now(session), who.token_id
+    events.append(session, now, EventKind.TARGET_DELETED, target_id=target_id, by=by)

@@ -1,0 +1,54 @@
+"""Tokens: made, rotated and revoked over HTTP; a token itself stands in one answer alone."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from netspec.protocol import Text
+from netspec.wire.message import Message
+
+#: what a token allows; the server's `Scope` says what each means
+TokenScope = Literal["tables:read", "jobs:write", "agent", "admin"]
+
+
+class TokenRequest(Message):
+    """A token to make. It can do no more, and is valid no longer, than the one that makes it."""
+
+    #: for people: whose it is
+    name: Text
+    scopes: Annotated[tuple[TokenScope, ...], Field(min_length=1, max_length=4)]
+    #: valid for so many days; None: as long as the token that makes it
+    days: Annotated[float, Field(gt=0, le=36_500)] | None = None
+
+
+class TokenRotation(Message):
+    """Gives a token another secret. Id, name, scopes, devices and jobs stay the token's."""
+
+    #: for so long (s) the secret of before is taken, too; one from before that ends now
+    overlap_s: Annotated[float, Field(ge=0, le=90 * 86_400)] = 86_400.0
+
+
+class TokenInfo(Message):
+    """What is known of a token; the token itself is not kept."""
+
+    id: Text
+    name: str
+    scopes: tuple[TokenScope, ...]
+    created_at: AwareDatetime
+    expires_at: AwareDatetime | None = None
+    #: to the minute
+    last_used_at: AwareDatetime | None = None
+    revoked_at: AwareDatetime | None = None
+    #: until when the secret of before its last rotation is taken, too
+    previous_until: AwareDatetime | None = None
+    #: id of the token that has made it; None: a command beside the database
+    made_by: Text | None = None
+
+
+class MadeToken(Message):
+    """A token that was made or rotated: the only answer that it stands in."""
+
+    token: str
+    info: TokenInfo
