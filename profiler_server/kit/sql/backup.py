@@ -43,7 +43,8 @@ def back_up(database: Database, file: Path) -> str:
         partial.unlink(missing_ok=True)
     if database.is_sqlite:
         return f"to restore, stop the server and put {file.name} in the database's place"
-    return f"to restore: pg_restore --clean --if-exists --no-owner --dbname=... {file.name}"
+    # Not with --clean: it cannot drop the keys of partitions one by one.
+    return f"to restore into an empty database: pg_restore --no-owner --dbname=... {file.name}"
 
 
 def _copy_sqlite(database: Database, file: Path) -> None:

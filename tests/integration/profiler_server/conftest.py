@@ -117,6 +117,6 @@ def api(make_api: MakeApi) -> Api:
 
 @pytest.fixture
 def empty_postgresql(postgres: Postgres) -> Iterator[str]:
-    """Another PostgreSQL database without rows."""
-    with postgres.database() as url:
+    """Another PostgreSQL database without tables."""
+    with postgres.database(migrated=False) as url:
         yield url

@@ -227,7 +227,7 @@ def test_a_backup_holds_the_whole_database(
         restored = request.getfixturevalue("empty_postgresql")
         name = restored.replace("+psycopg", "")
         subprocess.run(
-            ["pg_restore", "--clean", "--if-exists", "--no-owner", f"--dbname={name}", str(file)],
+            ["pg_restore", "--no-owner", f"--dbname={name}", str(file)],
             check=True,
         )
     assert file.stat().st_mode & 0o777 == 0o600
