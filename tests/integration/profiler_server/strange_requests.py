@@ -56,6 +56,8 @@ class Farm:
     job_id: str
     lease: Lease
     snapshot_id: str
+    #: not the one that asks
+    token_id: str
     #: of pages of several lists
     cursors: tuple[str, ...]
 
@@ -86,9 +88,17 @@ def requests(there: Farm) -> st.SearchStrategy[Strange]:
         ("POST", f"/v1/jobs/{there.job_id}:cancel", None),
         ("POST", f"/v1/jobs/{there.job_id}:retry", None),
         ("PUT", f"/v1/models/{'0' * 64}", None),
+        ("DELETE", f"/v1/models/{'0' * 64}", None),
+        ("DELETE", "/v1/jobs/job_x", None),
+        ("DELETE", target, None),
+        ("POST", "/v1/tokens", {"name": "x", "scopes": ["agent"], "days": 1.0}),
+        ("POST", f"/v1/tokens/{there.token_id}:rotate", {"overlap_s": 60.0}),
+        ("POST", f"/v1/tokens/{there.token_id}:revoke", None),
+        ("POST", "/v1/visits:retract", {"lease_id": "lease_x", "reason": "x"}),
     ]
     entries = f"{target}/entries/{operators[0].content_hash}"
     lists = ["/v1/devices", "/v1/targets", "/v1/jobs", "/v1/events", f"{target}/disagreement"]
+    lists += ["/v1/tokens", "/v1/models", "/v1/retractions"]
     lists += [f"/v1/jobs/{there.job_id}/entries", f"{entries}/visits"]
     gets = [entries, f"{target}/latency", f"{target}/snapshots/latest", f"{target}/predecessors"]
     gets += [f"/v1/snapshots/{there.snapshot_id}", f"/v1/models/{'0' * 64}", "/v1/jobs/x", "/"]

@@ -82,7 +82,9 @@ def _built(api: Api) -> Farm:
     pages.append(f"/v1/jobs/{job.id}/entries?limit=1")
     links = [api.call("GET", page).headers["Link"] for page in pages]
     cursors = tuple(link.split("cursor=")[1].split(">")[0] for link in links)
-    return Farm(device, lease.target_id, job.id, lease, snapshot["id"], cursors)
+    wanted = {"name": "x", "scopes": ["agent"]}
+    token_id = api.call("POST", "/v1/tokens", wanted, status=201).json()["info"]["id"]
+    return Farm(device, lease.target_id, job.id, lease, snapshot["id"], token_id, cursors)
 
 
 @contextmanager
