@@ -78,7 +78,7 @@ def model_file(trained: TrainedNetwork, form: Form, runtime: RuntimeVersion | No
     """
     coded = form in ("int8", "uint8")
     if coded:
-        quantized = _quantized(trained)
+        quantized = quantized_of(trained)
         network, parameters = quantized.network, quantized.parameters_for_export()
     else:
         network = trained.network.with_precision("float32")
@@ -87,7 +87,7 @@ def model_file(trained: TrainedNetwork, form: Form, runtime: RuntimeVersion | No
     options = FileOptions(
         codes="uint8" if form == "uint8" else "int8",
         half_weights=form == "float16",
-        tensor_scales=coded and _quantized(trained).tensor_scales,
+        tensor_scales=coded and quantized_of(trained).tensor_scales,
         metadata={
             NAME: metadata.model_dump_json().encode(),
             BUFFER: classifier_metadata(_text(trained, metadata)),
@@ -101,7 +101,7 @@ def model_file(trained: TrainedNetwork, form: Form, runtime: RuntimeVersion | No
 def _text(trained: TrainedNetwork, metadata: Metadata) -> ClassifierText:
     """What apps are told: of an int8 input, what its codes are made from."""
     if metadata.input.mean is None or metadata.input.std is None:
-        codes = cast("PixelInput", _quantized(trained).input)
+        codes = cast("PixelInput", quantized_of(trained).input)
         mean, std = [float(codes.zero)] * 3, [1 / codes.step] * 3
     else:
         mean = [PIXEL_MAX * one for one in metadata.input.mean]
@@ -123,10 +123,15 @@ def torch_twin(trained: TrainedNetwork, form: Form) -> nn.Module:
     Raises:
         NotQuantized: int8 or uint8 is asked of a network that was not quantized.
     """
-    return trained.model if form in ("float32", "float16") else _quantized(trained)
+    return trained.model if form in ("float32", "float16") else quantized_of(trained)
 
 
-def _quantized(trained: TrainedNetwork) -> QuantizedNetwork:
+def quantized_of(trained: TrainedNetwork) -> QuantizedNetwork:
+    """The network under fake quantization.
+
+    Raises:
+        NotQuantized: it was not quantized.
+    """
     if trained.quantized is None:
         raise NotQuantized(
             f"{trained.network.name} is not quantized; run `search-client quantize` first"

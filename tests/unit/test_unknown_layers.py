@@ -13,6 +13,7 @@ from netspec.operators import OperatorBase
 from netspec.tflite import encode
 from netspec.tflite.seeded_weights import seeded_parameters
 from profiler_server.latency_model.features import work
+from search_client.deployment.onnx_file import onnx_file
 from search_client.networks.layers import OperatorModule
 from search_client.quantization.network import QuantizedOperator
 from search_client.quantization.ranges import Activations
@@ -44,6 +45,7 @@ ROOMS: dict[str, Callable[[], object]] = {
     "fake quantization": lambda: QuantizedOperator(STRANGE, None)(Activations(X)),
     "shared weights": lambda: SlicedOperator(STRANGE, LargestOperator([STRANGE]))(X),
     "latency model": lambda: work(STRANGE),
+    "ONNX": lambda: onnx_file((STRANGE,), Parameters({}, {}), {}),
 }
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from netspec.errors import UserError
 from search_client.commands.options import console
 from search_client.commands.quantization.options import (
     CompareImages,
@@ -24,8 +25,11 @@ def export(
     run: RunOf,
     network: NetworkName = "searched",
     form: Annotated[
-        Literal["int8", "uint8", "float32", "float16"],
-        typer.Option(help="uint8: an int8 network that takes and gives uint8; float16: weights."),
+        Literal["int8", "uint8", "float32", "float16", "onnx", "onnx-int8", "torch"],
+        typer.Option(
+            help="uint8: an int8 network that takes and gives uint8; float16: weights; onnx and "
+            "onnx-int8: ONNX files; torch: a program of torch.export."
+        ),
     ] = "int8",
     data: DataOf = None,
     out: Annotated[
@@ -38,10 +42,12 @@ def export(
     """Write a trained network as .tflite, if it computes what torch computes.
 
     The file is compared with torch on test images under reference kernels, builtin kernels and
-    XNNPACK, and is not written if it strays. Its labels are within it and lie beside it.
+    XNNPACK, and is not written if it strays. Its labels are within it and lie beside it. ONNX files
+    are run by onnxruntime, and a program of torch.export by torch.
     """
     from search_client.deployment.export import choose_scales, write  # noqa: PLC0415
     from search_client.deployment.export import export as run_export  # noqa: PLC0415
+    from search_client.deployment.other_formats import SUFFIXES, export_other  # noqa: PLC0415
     from search_client.deployment.trained_network import load_trained_network  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.stages.data import read_images  # noqa: PLC0415
@@ -49,6 +55,8 @@ def export(
 
     stages = Stages()
     oldest = runtime_of(runtime)
+    if oldest is not None and form in SUFFIXES:
+        raise UserError(f"--runtime is of .tflite files, and {form} is none; leave it out")
     trained = load_trained_network(run, network)
     choose_scales(trained, classifier_scales, oldest)
     size = trained.network.input_size
@@ -56,7 +64,12 @@ def export(
     trained = trained.with_labels(test.classes)
     compared = comparison_images(trained.relabelled(test), size, images)
     with stages.stage("export", "Compare the file with torch"), stages.bar("images") as advance:
-        exported = run_export(trained, form, *compared, advance, runtime=oldest)
-    path = out or run / f"{network}.{form}.tflite"
+        if form == "onnx" or form == "onnx-int8" or form == "torch":  # noqa: PLR1714 - narrows
+            exported = export_other(trained, form, *compared, advance)
+            suffix = SUFFIXES[form]
+        else:
+            exported = run_export(trained, form, *compared, advance, runtime=oldest)
+            suffix = f"{form}.tflite"
+    path = out or run / f"{network}.{suffix}"
     write(exported, trained, path)
     console.print(f"Wrote {path} and its labels", markup=False)
