@@ -17,8 +17,9 @@ def lower_bound(space: Space, times: int) -> int:
 
     A network has room for one operator in each block, so operators that occur in the same b
     blocks and no others, n of them, need at least ceil(n * times / b) networks; the fixed ones,
-    once in each network, need `times`. The operators of a ProxylessNAS space fall into such
-    classes, and the classes do not share blocks.
+    once in each network, need `times`. The operators of the shipped spaces fall into such classes,
+    and the classes do not share blocks; where blocks of different candidates have an operator in
+    common, fewer networks might do.
     """
     needed = (math.ceil(len(found) * times / len(at)) for at, found in _classes(space))
     return max(times, *needed)

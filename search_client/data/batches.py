@@ -110,7 +110,11 @@ class TrainingBatches:
 
 
 class PlainBatches:
-    """Central crops, not augmented: in order, or shuffled anew each epoch where given a seed."""
+    """Central crops, not augmented: in order, or shuffled anew each epoch where given a seed.
+
+    An image that would be a batch by itself joins the batch before it: BatchNorm cannot normalise
+    one image whose map is down to one px by itself, as behind a pooling.
+    """
 
     def __init__(
         self,
@@ -140,7 +144,11 @@ class PlainBatches:
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        return math.ceil(self._share / self.batch_size)
+        return math.ceil(self._share / self.batch_size) - int(self._leaves_one)
+
+    @property
+    def _leaves_one(self) -> bool:
+        return self._share > self.batch_size and self._share % self.batch_size == 1
 
     def __iter__(self) -> Iterator[Batch]:
         """The next epoch: images [N, 3, size, size] and labels [N]."""
@@ -148,14 +156,16 @@ class PlainBatches:
         return self.epoch(self.iterations - 1)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """One epoch, from a batch on; the last batch may be smaller."""
+        """One epoch, from a batch on; the last batch may be smaller, or larger by one."""
         order = torch.arange(len(self.data))
         if self.shuffle_seed is not None:
             generator = generator_of(self.shuffle_seed, number)
             order = torch.randperm(len(self.data), generator=generator)
         mine = order[self.rank :: self.processes][: self._share]
-        orders = torch.split(mine, self.batch_size)[start:]
-        for images, labels in _read(self.data, orders, self.device):
+        orders = torch.split(mine, self.batch_size)
+        if self._leaves_one:
+            orders = (*orders[:-2], torch.cat(orders[-2:]))
+        for images, labels in _read(self.data, orders[start:], self.device):
             yield normalise(central_crop(images, self.size)), labels
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netspec.covering_networks import appearances, covering_networks, lower_bound
-from netspec.spaces import Space, Stage
+from netspec.spaces import Space, Stage, read_space, shipped_spaces
 
 
 def test_the_proxylessnas_space_by_hand() -> None:
@@ -38,7 +38,7 @@ spaces = st.builds(
     width=st.just(1.0),
     stages=st.lists(stages, min_size=1, max_size=3).map(tuple),
     kernels=st.sampled_from([(3,), (3, 5), (3, 5, 7)]),
-    expands=st.sampled_from([(3,), (3, 6), (6, 6)]),
+    expands=st.sampled_from([(3,), (3, 6), (2, 4, 6)]),
 )
 
 
@@ -50,6 +50,15 @@ def test_every_operator_is_seen_often_enough(space: Space, times: int, seed: int
     seen = appearances(networks)
     assert min(seen[operator] for operator in space.operators()) >= times
     assert networks == covering_networks(space, times, seed)
+
+
+@pytest.mark.parametrize("name", shipped_spaces())
+def test_every_operator_of_a_shipped_space_is_seen(name: str) -> None:
+    space = read_space(name).with_values(input_size=64)
+    networks = covering_networks(space, 2, seed=0)
+    assert len(networks) == lower_bound(space, 2)
+    seen = appearances(networks)
+    assert min(seen[operator] for operator in space.operators()) >= 2
 
 
 def test_no_smaller_cover_exists() -> None:

@@ -1,5 +1,7 @@
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from search_client.data.batches import PlainBatches, TrainingBatches, central_crop, normalise
 from search_client.data.folders import ImageSet
@@ -89,3 +91,16 @@ def test_shuffled_plain_batches_hold_the_same_crops_in_new_orders() -> None:
     first, second = (torch.cat([labels for _, labels in batches]) for _ in range(2))
     assert not first.equal(second)
     assert first.sort().values.equal(data.labels)
+
+
+@given(count=st.integers(1, 12), batch_size=st.integers(1, 6), start=st.integers(0, 2))
+@settings(max_examples=30, deadline=None)
+def test_no_image_is_a_batch_by_itself_where_others_are(
+    count: int, batch_size: int, start: int
+) -> None:
+    batches = PlainBatches(tiny_images(count), 8, batch_size)
+    sizes = [len(labels) for _, labels in batches.epoch(0)]
+    assert sum(sizes) == count
+    assert len(sizes) == len(batches)
+    assert 1 not in sizes or count == 1 or batch_size == 1
+    assert [len(labels) for _, labels in batches.epoch(0, start)] == sizes[start:]
