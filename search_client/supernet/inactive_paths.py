@@ -63,8 +63,10 @@ class _Bottleneck:
         """What the layers are as an inverted bottleneck; None: something else."""
         chain = [*layers]
         residual = chain[-1].kind == "add"
-        if residual and set(chain.pop().inputs) != {INPUT, chain[-1].name}:
-            return None
+        if residual:
+            added = set(chain.pop().inputs)
+            if not chain or added != {INPUT, chain[-1].name}:
+                return None
         expand = chain.pop(0) if _is_pointwise(chain[0]) else None
         if len(chain) != _FILTER_AND_PROJECT:
             return None
