@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from netspec.operators import content_hash
+from netspec.operators import Precision, content_hash
 from netspec.validation import FrozenModel
 
 Delegate = Literal["none", "xnnpack", "gpu", "nnapi"]
@@ -128,6 +128,9 @@ class TargetIdentity(FrozenModel):
     clock_policy: ClockPolicy
     #: content hash of the `MeasurementProtocol`
     protocol: Sha256
+    #: of all entries, where the target is an imported table whose file names no precision; else
+    #: operators say it
+    precision: Annotated[Precision | None, Field(exclude_if=lambda value: value is None)] = None
 
     @cached_property
     def id(self) -> str:
@@ -136,6 +139,7 @@ class TargetIdentity(FrozenModel):
 
     @property
     def label(self) -> str:
-        """For people: device, runtime, delegate and threads."""
+        """For people: device, runtime, delegate, threads, and an imported table's precision."""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        return f"{self.device_model} · {self.runtime} · {self.delegate} · {threads}"
+        parts = (self.device_model, self.runtime, self.delegate, threads, self.precision)
+        return " · ".join(filter(None, parts))

@@ -7,11 +7,13 @@ import typer
 from netspec.console import command
 from netspec.console.help import wrap_help
 from search_client.commands import devices, jobs
-from search_client.commands.compare import compare
-from search_client.commands.compare_runs import compare_runs
+from search_client.commands.comparison.compare import compare
+from search_client.commands.comparison.compare_runs import compare_runs
+from search_client.commands.comparison.rank import rank
 from search_client.commands.demo import demo
 from search_client.commands.derive import derive
 from search_client.commands.model_files.latency import latency
+from search_client.commands.predict import predict
 from search_client.commands.profile import profile
 from search_client.commands.quantization.evaluate import evaluate
 from search_client.commands.quantization.export import export
@@ -19,7 +21,6 @@ from search_client.commands.quantization.import_weights import import_weights
 from search_client.commands.quantization.quantize import quantize
 from search_client.commands.quantization.report import quantization_report
 from search_client.commands.quantization.verify import verify
-from search_client.commands.rank import rank
 from search_client.commands.search import search
 from search_client.commands.snapshot import snapshot
 from search_client.commands.targets import targets
@@ -53,6 +54,10 @@ app.command(
 app.command(
     rich_help_panel=_PROFILER, epilog="Example: search-client latency model.tflite --target 6ca8"
 )(latency)
+app.command(
+    rich_help_panel=_PROFILER,
+    epilog="Example: search-client predict --config net.config --target 6ca8 --input-size 160",
+)(predict)
 app.command(
     rich_help_panel=_PROFILER,
     epilog="Example: search-client targets --profiler-url http://lab:8600",

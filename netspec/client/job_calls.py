@@ -88,20 +88,21 @@ class JobCalls:
 
     async def wait(
         self,
-        job: Job,
+        job: Job | str,
         on_progress: Callable[[Job], None] = lambda _: None,
         worth_it: Callable[[Job], Awaitable[None]] | None = None,
     ) -> Job:
         """The job once it is done, polled; on Ctrl-C, or a cancelled await, it is cancelled.
 
         Args:
-            job: to wait for.
+            job: to wait for, or its id.
             on_progress: called with the job as it goes on.
             worth_it: awaited at each look; `NoAgent` ends the wait, and the job.
 
         Raises:
             JobFailed: tasks were given up, or somebody cancelled the job.
         """
+        job = job if isinstance(job, Job) else await self.job(job)
         try:
             while job.state not in _ENDED:
                 await self._http.pause(POLL_S)

@@ -61,6 +61,7 @@ from netspec.wire.tables import (
     PredictRequest,
     PublishRequest,
     Snapshot,
+    TargetLatencies,
     precision_of,
 )
 from netspec.wire.tokens import MadeToken, TokenInfo, TokenRequest, TokenRotation, TokenScope
@@ -123,6 +124,7 @@ __all__ = [
     "StoredVisit",
     "Subject",
     "Target",
+    "TargetLatencies",
     "TargetSelector",
     "TaskFailure",
     "TaskMethod",

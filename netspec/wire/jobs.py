@@ -193,6 +193,9 @@ class Job(Message):
     #: time left, None until the first visits are there
     eta_s: float | None
     failures: tuple[TaskFailure, ...] = ()
+    #: of an open job: those of its targets that no device serves now, because none has them, or all
+    #: are in quarantine or silent; their tasks wait
+    unserved: Annotated[tuple[TargetId, ...], Field(exclude_if=lambda value: not value)] = ()
     #: with a budget: by how much the sum of one network of its operators is expected to be off,
     #: measured or predicted, when operators were picked last; None: too little is known to tell
     table_error_percent: Annotated[float | None, Field(exclude_if=lambda value: value is None)] = (

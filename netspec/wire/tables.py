@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
 from netspec.networks import MAX_NAME, Network
-from netspec.operators import Convert, Operator, OperatorBase, Precision, content_hash
+from netspec.operators import (
+    Convert,
+    Operator,
+    OperatorBase,
+    Precision,
+    Side,
+    content_hash,
+    operator_from_key,
+)
 from netspec.protocol import Sha256, TargetId, TargetIdentity
 from netspec.wire.message import MAX_LOOKED_UP, Message
 
+#: an operator's canonical key
+OperatorKey = Annotated[str, Field(min_length=1, max_length=500)]
 Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 #: operators of an assembly
 MOST_ASSEMBLED = 2_000
@@ -48,10 +58,32 @@ class Entry(Message):
 
 
 class LatencyLookup(Message):
-    """A question for many operators' entries on one target."""
+    """A question for many operators' entries on one target, each by its fields or by its key."""
 
     target_id: TargetId
-    operators: Annotated[tuple[Operator, ...], Field(min_length=1, max_length=MAX_LOOKED_UP)]
+    operators: Annotated[tuple[Operator, ...], Field(max_length=MAX_LOOKED_UP)] = ()
+    #: canonical keys, as tables and exports have them; answered behind `operators`
+    keys: Annotated[
+        tuple[OperatorKey, ...],
+        Field(max_length=MAX_LOOKED_UP, exclude_if=lambda value: not value),
+    ] = ()
+
+    @model_validator(mode="after")
+    def _asks_for_some(self) -> Self:
+        if not 0 < len(self.operators) + len(self.keys) <= MAX_LOOKED_UP:
+            raise ValueError(
+                f"name between 1 and {MAX_LOOKED_UP} in `operators` and `keys` together, "
+                f"got {len(self.operators) + len(self.keys)}"
+            )
+        return self
+
+    def every_operator(self) -> tuple[Operator, ...]:
+        """The operators, then those of the keys.
+
+        Raises:
+            InvalidSpec: a key names no operator.
+        """
+        return (*self.operators, *map(operator_from_key, self.keys))
 
 
 class PredictedLatency(Message):
@@ -89,6 +121,16 @@ class LookedUpLatencies(Message):
 
     target_id: TargetId
     latencies: tuple[LookedUpLatency, ...]
+
+
+class TargetLatencies(LookedUpLatencies):
+    """Answers that say themselves what they are true for."""
+
+    identity: TargetIdentity
+    #: images that a run takes
+    batch: Literal[1] = 1
+    #: the target's latest snapshot, whose calibration maps sums of these to whole networks
+    snapshot_id: Sha256 | None
 
 
 class CalibrationNetwork(Message):
@@ -206,15 +248,23 @@ class Assembly(Message):
 
 
 class PredictRequest(Message):
-    """A question for the latency of a whole network, as a chain or as an assembly."""
+    """A question for the latency of a whole network: a chain, an assembly, or a published file."""
 
     network: Annotated[Network | None, Field(exclude_if=lambda value: value is None)] = None
     assembly: Annotated[Assembly | None, Field(exclude_if=lambda value: value is None)] = None
+    #: a `net.config` of ProxylessNAS or Once-for-all, as it is
+    config: Annotated[dict[str, Any] | None, Field(exclude_if=lambda value: value is None)] = None
+    #: of the `config`, px; it may be left out for ProxylessNAS's, which are of 224
+    input_size: Annotated[Side | None, Field(exclude_if=lambda value: value is None)] = None
+    #: of the `config`; float32 if left out
+    precision: Annotated[Precision | None, Field(exclude_if=lambda value: value is None)] = None
 
     @model_validator(mode="after")
     def _names_one(self) -> Self:
-        if (self.network is None) == (self.assembly is None):
-            raise ValueError("give either `network` or `assembly`")
+        if sum(one is not None for one in (self.network, self.assembly, self.config)) != 1:
+            raise ValueError("give one of `network`, `assembly` and `config`")
+        if self.config is None and (self.input_size or self.precision):
+            raise ValueError("`input_size` and `precision` are the `config`'s; leave them out")
         return self
 
 
@@ -229,11 +279,14 @@ class Prediction(Message):
     #: sum of the operators' entries as they are now, each times the calibration's factor
     sum_ms: Milliseconds
     predicted_ms: Milliseconds
+    #: False: no whole network is known in this precision, so that `predicted_ms` is the plain sum;
+    #: networks take several percent more or less
+    calibrated: bool = True
     #: 95 % prediction interval; None where too few networks were measured to tell
     low_ms: Milliseconds | None = None
     high_ms: Milliseconds | None = None
-    #: the snapshot whose calibration maps the sum
-    snapshot_id: Sha256
+    #: the latest snapshot, whose calibration maps the sum; None: nothing is published
+    snapshot_id: Sha256 | None
     #: that calibration's error
     held_out: HeldOutError | None
     #: keys of operators measured longer ago than the server's freshness setting

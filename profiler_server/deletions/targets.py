@@ -15,7 +15,7 @@ from profiler_server.events.rows import EventKind
 from profiler_server.jobs.rows import JobRow, TaskRow
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import database_now
-from profiler_server.latency_tables.rows import SnapshotCalibrationsRow, SnapshotRow
+from profiler_server.latency_tables.rows import ImportRow, SnapshotCalibrationsRow, SnapshotRow
 
 #: what keeps a target, in the order in which it is named
 _USES = (
@@ -51,7 +51,7 @@ def delete_target(session: Session, target_id: str, who: Principal) -> None:
     own = select(SnapshotRow.id).where(SnapshotRow.target_id == target_id)
     calibrations = delete(SnapshotCalibrationsRow)
     session.execute(calibrations.where(SnapshotCalibrationsRow.snapshot_id.in_(own)))
-    for table in (SnapshotRow, EntryRow):
+    for table in (SnapshotRow, EntryRow, ImportRow):
         session.execute(delete(table).where(table.target_id == target_id))
     session.execute(delete(TargetRow).where(TargetRow.id == target_id))
     now, by = database_now(session), who.token_id

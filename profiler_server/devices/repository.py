@@ -169,6 +169,15 @@ def protocols(session: Session, device_ids: Iterable[str]) -> dict[str, str]:
     return dict(rows.all())
 
 
+def served(session: Session, target_ids: Collection[str], now: datetime) -> set[str]:
+    """Those of the targets that a usable device measures."""
+    query = select(DeviceTargetRow.target_id).join(
+        DeviceRow, DeviceRow.id == DeviceTargetRow.device_id
+    )
+    of_targets = DeviceTargetRow.target_id.in_(target_ids)
+    return set(session.scalars(query.where(of_targets, is_usable(now))))
+
+
 def lock_targets(session: Session, target_ids: Collection[str] | None = None) -> set[str]:
     """Makes others that store visits of these targets wait for this transaction.
 

@@ -17,7 +17,7 @@ from profiler_server.jobs.rows import JobRow
 from profiler_server.latency_model.design import Priced
 from profiler_server.latency_model.drift import Drift, PredictionError, drift, prediction_error
 from profiler_server.latency_tables import published_calibrations
-from profiler_server.latency_tables.lookups.lookup import operator_factors
+from profiler_server.latency_tables.lookups.factors import operator_factors
 
 
 def judge(session: Session, job: JobRow) -> TableVerdict:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from netspec.wire import Method
 from profiler_server.devices.rows import TargetRow
 from profiler_server.entries.device_samples import DeviceSamples, Sample, Samples
+from profiler_server.entries.repository import IMPORTED
 from profiler_server.entries.rows import (
     ACCEPTED,
     DeviceEstimateRow,
@@ -21,9 +22,6 @@ from profiler_server.entries.rows import (
 from profiler_server.kit.sql.bulk import Row, insert_or_replace
 from profiler_server.kit.sql.many_values import is_in
 from profiler_server.subjects.rows import SubjectRow
-
-#: method of the entries that come out of published tables
-IMPORTED: Method = "imported"
 
 #: method of the entries that come from another target, times a factor
 FITTED: Method = "fitted"

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, exists, select
 from sqlalchemy.orm import Session
 
-from netspec.wire import Visit
+from netspec.wire import Method, Visit
 from profiler_server.entries.rows import EntryRow, VisitRow
 from profiler_server.kit.sql.bulk import Row, insert_absent
 from profiler_server.kit.sql.many_values import is_in
 from profiler_server.subjects.rows import SubjectRow
 
+#: method of the entries that come out of published tables
+IMPORTED: Method = "imported"
 #: an entry with the subject that it is of
 EntryOfSubject = tuple[EntryRow, SubjectRow]
 
@@ -111,3 +113,9 @@ def _joined() -> Select[EntryRow, SubjectRow]:
 
 def _entries(session: Session, query: Select[EntryRow, SubjectRow]) -> list[EntryOfSubject]:
     return [(row, subject) for row, subject in session.execute(query)]
+
+
+def is_imported(session: Session, target_id: str) -> bool:
+    """Whether entries of the target come out of a published table."""
+    imported = exists().where(EntryRow.target_id == target_id, EntryRow.method == IMPORTED)
+    return bool(session.scalar(select(imported)))

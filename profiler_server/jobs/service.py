@@ -15,6 +15,7 @@ from profiler_server.devices import repository as devices
 from profiler_server.devices.selection import select_targets
 from profiler_server.devices.service import require_target
 from profiler_server.entries import isolated
+from profiler_server.entries import repository as measurements
 from profiler_server.events import repository as events
 from profiler_server.events.rows import EventKind
 from profiler_server.jobs import progress, repository
@@ -44,8 +45,8 @@ def create(session: Session, settings: Settings, request: JobRequest, token_id: 
         token_id: whose it is; None: a command of the server files it.
 
     Raises:
-        Problem: `unknown-target`, `nothing-selected`, `method-not-supported`, `unknown-model`,
-            `empty-job` or `job-too-large`.
+        Problem: `unknown-target`, `imported-target`, `nothing-selected`, `method-not-supported`,
+            `unknown-model`, `empty-job` or `job-too-large`.
     """
     target_ids = _target_ids(session, request)
     models.keep(session, [model.sha256 for model in request.models])
@@ -93,7 +94,13 @@ def _target_ids(session: Session, request: JobRequest) -> list[str]:
     if request.select is not None:
         return select_targets(session, request.select, request.method)
     target_id = require_target(session, request.target_id or "").id
-    # Isolated tasks wait until a device comes.
+    if measurements.is_imported(session, target_id):
+        raise Problem(
+            "imported-target",
+            f"target {target_id} is an imported table, which no device can measure; name a target "
+            "that a device has: GET /v1/devices shows them",
+        )
+    # Isolated tasks wait until a device comes, which the job says: `unserved`.
     if request.method != ISOLATED and not devices.measures(session, target_id, request.method):
         raise Problem(
             "method-not-supported",
@@ -220,9 +227,21 @@ def _follow(session: Session, rows: Sequence[JobRow], now: datetime) -> list[Job
     targets = repository.target_ids(session, ids)
     names = auth.names(session, {row.token_id for row in rows})
     owners = {key: Owner(token_id=key, name=name) for key, name in names.items()}
+    is_open = {
+        row.id: any(count.state in OPEN_STATES for count in counts[row.id])
+        for row in rows
+        if row.cancelled_at is None
+    }
+    waited_for = {one for key, open_ in is_open.items() if open_ for one in targets[key]}
+    unserved = waited_for - devices.served(session, waited_for, now)
     return [
         _job(row, targets[row.id], counts[row.id], failures[row.id], now).model_copy(
-            update={"owner": owners.get(row.token_id or "")}
+            update={
+                "owner": owners.get(row.token_id or ""),
+                "unserved": tuple(one for one in targets[row.id] if one in unserved)
+                if is_open.get(row.id)
+                else (),
+            }
         )
         for row in rows
     ]

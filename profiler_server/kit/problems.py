@@ -57,6 +57,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "idempotency-key-reused": (422, "The Idempotency-Key stands for another request"),
     "job-too-large": (422, "The job has too many tasks"),
     "nothing-selected": (422, "No target is selected"),
+    "imported-target": (422, "No device can measure the target"),
     "method-not-supported": (422, "No device of the target measures so"),
     "empty-job": (422, "The job names nothing to measure"),
     "protocol-mismatch": (422, "A target names another protocol"),

@@ -7,7 +7,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from netspec.network_files import network_of_config
+from netspec.networks import Network
+from netspec.operators import operator_from_key
 from netspec.wire import (
+    Assembly,
     Entry,
     LatencyLookup,
     LookedUpLatencies,
@@ -15,7 +19,9 @@ from netspec.wire import (
     PredictRequest,
     PublishRequest,
     Snapshot,
+    TargetLatencies,
 )
+from netspec.wire.tables import OperatorKey
 from profiler_server.auth.dependencies import JobsWriter, TablesReader
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep
 from profiler_server.kit.http.routes import Handler, Route, operation_id
@@ -30,6 +36,9 @@ from profiler_server.latency_tables.lookups import lookup
 from profiler_server.latency_tables.lookups.operator_query import OperatorInQuery
 from profiler_server.latency_tables.representations import MEDIA_TYPES, Format
 from profiler_server.latency_tables.snapshot_answers import SnapshotAnswers
+
+#: that fit a request's head
+MAX_KEYS = 500
 
 
 class _LatestRoute(Route):
@@ -119,8 +128,9 @@ def look_up_latencies(
 ) -> Response:
     """Many operators' entries on one target: each is a hit, stale, predicted or missing."""
     target_id = question.target_id
-    latencies = fresh.known(target_id, question.operators)
-    rest = [operator for operator in question.operators if operator not in latencies]
+    operators = question.every_operator()
+    latencies = fresh.known(target_id, operators)
+    rest = [operator for operator in operators if operator not in latencies]
     if rest:
         with database.read() as session:
             found = lookup.latencies(
@@ -130,10 +140,10 @@ def look_up_latencies(
         fresh.learn(target_id, read)
         latencies |= read
     answer = LookedUpLatencies(
-        target_id=target_id, latencies=tuple(latencies[operator] for operator in question.operators)
+        target_id=target_id, latencies=tuple(latencies[operator] for operator in operators)
     )
-    for state, operators in Counter(latency.state for latency in answer.latencies).items():
-        metrics.looked_up(state, operators)
+    for state, count in Counter(latency.state for latency in answer.latencies).items():
+        metrics.looked_up(state, count)
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
@@ -181,6 +191,27 @@ def get_snapshot(
         )
 
 
+@router.get("/targets/{target_id}/latencies")
+def get_latencies(
+    target_id: str,
+    key: Annotated[
+        list[OperatorKey],
+        Query(min_length=1, max_length=MAX_KEYS, description="A canonical key; may be repeated"),
+    ],
+    database: DatabaseDep,
+    settings: SettingsDep,
+    models: OperatorModelsDep,
+    _: TablesReader,
+    allow_predicted: PredictedAllowed = False,
+) -> TargetLatencies:
+    """Many operators' entries by their keys, with what they are true for, as a link can ask."""
+    operators = [operator_from_key(one) for one in key]
+    with database.read() as session:
+        return lookup.of_target(
+            session, settings, target_id, operators, models if allow_predicted else None
+        )
+
+
 @router.get("/targets/{target_id}/latency")
 def get_latency(
     target_id: str, query: OperatorInQuery, database: DatabaseDep, _: TablesReader
@@ -201,10 +232,23 @@ def predict_network(
     _: TablesReader,
     allow_predicted: PredictedAllowed = False,
 ) -> Prediction:
-    """A whole network's latency: the calibrated sum of its operators' entries."""
-    network = question.network or question.assembly
-    assert network is not None  # noqa: S101 (the message has one of them)
+    """A whole network's latency: the sum of its operators' entries, calibrated where it can be.
+
+    The network is a chain, operators in any order, or a `net.config` that ProxylessNAS or
+    Once-for-all has published.
+    """
+    network = _network_of(question)
     with database.read() as session:
         return lookup.predict(
             session, settings, target_id, network, models if allow_predicted else None
         )
+
+
+def _network_of(question: PredictRequest) -> Network | Assembly:
+    if (given := question.network or question.assembly) is not None:
+        return given
+    return network_of_config(
+        question.config or {},
+        input_size=question.input_size,
+        precision=question.precision or "float32",
+    )

@@ -1,10 +1,10 @@
-"""Rows of snapshots."""
+"""Rows of snapshots and of imported files."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, Text
+from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from profiler_server.kit.sql.orm import SHA256, Base
@@ -39,3 +39,21 @@ class SnapshotCalibrationsRow(Base):
     snapshot_id: Mapped[str] = mapped_column(ForeignKey("snapshots.id"), primary_key=True)
     #: as JSON
     calibrations: Mapped[str] = mapped_column(Text)
+
+
+class ImportRow(Base):
+    """A file out of which entries of a target were imported."""
+
+    __tablename__ = "imports"
+
+    target_id: Mapped[str] = mapped_column(ForeignKey("targets.id"), primary_key=True)
+    #: of the file
+    sha256: Mapped[str] = mapped_column(SHA256, primary_key=True, index=True)
+    #: without its folders
+    name: Mapped[str] = mapped_column(String(200))
+    format: Mapped[str] = mapped_column(String(16))
+    #: that was said of all its operators; None: the file names it
+    precision: Mapped[str | None] = mapped_column(String(16))
+    imported_at: Mapped[datetime]
+    #: how many operators and networks it prices
+    entries: Mapped[int]

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from netspec.equivalents import equivalents
 from netspec.operators import PRECISIONS, Operator, Precision, content_hash
 from netspec.protocol import TargetIdentity
 from netspec.wire import (
@@ -25,11 +26,23 @@ from profiler_server.events import repository as events
 from profiler_server.events.rows import EventKind
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import database_now
-from profiler_server.latency_tables import calibration, repository
+from profiler_server.latency_tables import calibration, imports_repository, repository
 
 
-def publish(session: Session, target_id: str, request: PublishRequest) -> tuple[str, str, bool]:
+def publish(
+    session: Session,
+    target_id: str,
+    request: PublishRequest,
+    given: Sequence[Calibration] = (),
+) -> tuple[str, str, bool]:
     """Freezes the target's table; the same content gives the same snapshot.
+
+    Args:
+        session: a writing transaction.
+        target_id: whose table.
+        request: says what to calibrate on.
+        given: calibrations that came with an imported table, for precisions in which no network
+            is known.
 
     Returns:
         The snapshot's id, its JSON, and whether it is new.
@@ -52,7 +65,9 @@ def publish(session: Session, target_id: str, request: PublishRequest) -> tuple[
         identity=identity,
         created_at=now,
         entries=table,
-        calibrations=_calibrations(entries, request.calibrate_on),
+        calibrations=_calibrations(entries, request.calibrate_on)
+        or tuple(given)
+        or _imported_calibrations(session, target_id, request),
         held_back=tuple(
             subject.name
             for _, subject in measurements.held_back(session, target_id)
@@ -142,7 +157,11 @@ def latency(session: Session, target_id: str, operator: Operator) -> Entry:
         Problem: `unknown-target`, or `missing-entry` naming the operator's key, also where the
             entry is held back.
     """
-    found = measurements.entry(session, target_id, operator.content_hash)
+    # What computes the same takes as long, whatever kind of operator it was measured as.
+    for one in (operator, *equivalents(operator)):
+        found = measurements.entry(session, target_id, one.content_hash)
+        if found is not None:
+            break
     if found is None:
         require_target(session, target_id)
         raise Problem(
@@ -185,6 +204,18 @@ def _calibrations(
         for precision in PRECISIONS
         if precision in networks
     )
+
+
+def _imported_calibrations(
+    session: Session, target_id: str, request: PublishRequest
+) -> tuple[Calibration, ...]:
+    """Those of an imported snapshot, whose networks are known by name alone."""
+    if request.calibrate_on is not None or not imports_repository.files_of(session, target_id):
+        return ()
+    last = repository.latest_calibrations(session, target_id)
+    if last is None:
+        return ()
+    return repository.CALIBRATIONS.validate_json(last[1])
 
 
 def _check_calibratable(

@@ -43,7 +43,7 @@ def list_jobs(
         table.add_row(
             job.id,
             escape(job.name),
-            job.state,
+            f"{job.state}, no device" if job.unserved else job.state,
             f"{job.tasks_done} / {job.tasks}",
             str(job.tasks_failed),
             f"{job.visits_done} / {job.visits}",
@@ -86,6 +86,11 @@ def _print(job: Job, *, as_json: bool) -> None:
         f"  {job.state}; {tasks}, {job.reused} reused; {visits}",
         f"  on {', '.join(job.target_ids)}; filed {job.created_at:%Y-%m-%d %H:%M} UTC{by}",
     ]
+    if job.unserved:
+        lines.append(
+            f"  no device serves {', '.join(job.unserved)}: none has it, or all are in quarantine "
+            "or silent; start `device-agent run` where one is, or cancel the job"
+        )
     lines += [f"  {failure.subject}: {failure.reason}" for failure in job.failures[:_MOST_FAILURES]]
     left = len(job.failures) - _MOST_FAILURES
     lines += [f"  and {left} more failures; all with --json"] if left > 0 else []

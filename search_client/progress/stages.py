@@ -44,8 +44,10 @@ def job_progress(advance: Advance) -> Callable[[Job], None]:
     """What sets a bar to the visits of a job."""
 
     def show(job: Job) -> None:
-        waiting = "waiting for an agent (device-agent run)"
-        advance(job.visits_done, job.visits, waiting if job.state == "queued" else "")
+        waiting = "waiting for an agent (device-agent run)" if job.state == "queued" else ""
+        if job.unserved:
+            waiting = f"no device serves target {job.unserved[0]} (device-agent run)"
+        advance(job.visits_done, job.visits, waiting)
 
     return show
 

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
 from netspec.console.units import latency_text
+from netspec.equivalents import equivalents
 from netspec.networks import Network
-from netspec.operators import Operator, operator_from_key
+from netspec.operators import Operator, Precision
+from netspec.protocol import TargetIdentity
 from netspec.wire import (
     Assembly,
     Calibration,
+    Entry,
     LookedUpLatencies,
     LookedUpLatency,
     NetworkSubject,
     Prediction,
-    Snapshot,
+    TargetLatencies,
 )
 from profiler_server.devices.service import require_target
 from profiler_server.entries import isolated
@@ -28,9 +30,10 @@ from profiler_server.entries.priced_operators import table_of
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
 from profiler_server.kit.sql.database import database_now
-from profiler_server.latency_model.features import group
-from profiler_server.latency_tables import service
+from profiler_server.latency_tables import published_calibrations, service
+from profiler_server.latency_tables.lookups.factors import operator_factors
 from profiler_server.latency_tables.lookups.unmeasured import OperatorModels, Unmeasured
+from profiler_server.latency_tables.published_calibrations import PublishedCalibrations
 
 
 def latencies(
@@ -57,6 +60,7 @@ def latencies(
     entries = measurements.entries_of_subjects(session, target_id, hashes)
     doubted = {row.subject_hash for row, _ in entries if row.held_back}
     found = {one[0].subject_hash: isolated.to_wire(one) for one in entries if not one[0].held_back}
+    found |= _of_equivalents(session, target_id, operators, found.keys() | doubted)
     fresh_since = database_now(session) - timedelta(days=settings.fresh_days)
     lacking = [operator for operator in operators if operator.content_hash not in found]
     unmeasured = Unmeasured({}, {})
@@ -81,6 +85,29 @@ def latencies(
     return LookedUpLatencies(target_id=target_id, latencies=tuple(map(of, operators)))
 
 
+def of_target(
+    session: Session,
+    settings: Settings,
+    target_id: str,
+    operators: Sequence[Operator],
+    models: OperatorModels | None = None,
+) -> TargetLatencies:
+    """`latencies`, and what they are true for.
+
+    Raises:
+        Problem: `unknown-target`.
+    """
+    found = latencies(session, settings, target_id, operators, models)
+    published = published_calibrations.latest(session, target_id)
+    identity = require_target(session, target_id).identity
+    return TargetLatencies(
+        target_id=target_id,
+        latencies=found.latencies,
+        identity=TargetIdentity.model_validate_json(identity),
+        snapshot_id=published.snapshot_id if published else None,
+    )
+
+
 def predict(
     session: Session,
     settings: Settings,
@@ -88,7 +115,7 @@ def predict(
     network: Network | Assembly,
     models: OperatorModels | None = None,
 ) -> Prediction:
-    """The network's latency: the sum of its entries, mapped by the latest calibration.
+    """The network's latency: the sum of its entries, mapped by the latest calibration if any.
 
     Args:
         session: reads.
@@ -99,13 +126,18 @@ def predict(
 
     Raises:
         Problem: `unknown-target`, `missing-entry` naming every operator without entry or
-            prediction, `unknown-snapshot` when none is published, or `not-calibrated`.
+            prediction, or `not-calibrated`: it mixes precisions, or is below what is calibrated.
     """
     looked_up = latencies(session, settings, target_id, network.operators, models).latencies
     _require_all(target_id, looked_up)
-    snapshot_id = service.latest_id(session, target_id)
-    snapshot = Snapshot.model_validate_json(service.load(session, snapshot_id))
-    calibration = _calibration(snapshot, network)
+    precision = _precision(network)
+    published = published_calibrations.latest(session, target_id)
+    snapshot_id = published.snapshot_id if published else None
+    fitted = next((c for c in _of(published) if c.precision == precision), None)
+    # Nobody can measure whole networks of an imported table: then the sum is all there is.
+    calibration = fitted or Calibration(
+        precision=precision, scale=1.0, intercept_ms=0.0, networks=(), held_out=None
+    )
     factors = operator_factors(calibration, network.operators)
     parts_ms = [factor * _value_ms(one) for factor, one in zip(factors, looked_up, strict=True)]
     sum_ms = sum(parts_ms)
@@ -131,7 +163,8 @@ def predict(
         target_id=target_id,
         name=network.name,
         subject_hash=network.content_hash,
-        precision=calibration.precision,
+        precision=precision,
+        calibrated=fitted is not None,
         sum_ms=sum_ms,
         predicted_ms=predicted_ms,
         low_ms=low_ms,
@@ -144,16 +177,22 @@ def predict(
     )
 
 
-def operator_factors(calibration: Calibration, operators: Sequence[Operator]) -> list[float]:
-    """Each operator's factor; that of its group where it was in no table when that was fitted."""
-    of_group: dict[str, list[float]] = {}
-    for key, factor in calibration.factors.items():
-        of_group.setdefault(group(operator_from_key(key)), []).append(factor)
-    usual = {name: statistics.median(factors) for name, factors in of_group.items()}
-    return [
-        calibration.factors.get(operator.key, usual.get(group(operator), 1.0))
+def _of_equivalents(
+    session: Session, target_id: str, operators: Sequence[Operator], known: Collection[str]
+) -> dict[str, Entry]:
+    """Entries of other kinds that are the same computation, by the hash of the one asked for."""
+    twins = {
+        twin.content_hash: operator.content_hash
         for operator in operators
-    ]
+        if operator.content_hash not in known
+        for twin in equivalents(operator)
+    }
+    if not twins:
+        return {}
+    entries = measurements.entries_of_subjects(session, target_id, twins.keys())
+    return {
+        twins[one[0].subject_hash]: isolated.to_wire(one) for one in entries if not one[0].held_back
+    }
 
 
 def _unmeasured(
@@ -213,7 +252,7 @@ def _doubt(factors: Sequence[float], looked_up: Sequence[LookedUpLatency]) -> fl
     return sum(halves)
 
 
-def _calibration(snapshot: Snapshot, network: Network | Assembly) -> Calibration:
+def _precision(network: Network | Assembly) -> Precision:
     subject = NetworkSubject(network=network) if isinstance(network, Network) else network
     precision = subject.precision
     if precision is None:
@@ -222,11 +261,8 @@ def _calibration(snapshot: Snapshot, network: Network | Assembly) -> Calibration
             f"{network.name} mixes precisions, and a calibration holds for one; "
             "measure the network with POST /v1/jobs",
         )
-    found = snapshot.calibration(precision)
-    if found is None:
-        raise Problem(
-            "not-calibrated",
-            f"snapshot {snapshot.id} has no {precision} calibration; measure {precision} networks "
-            f"with POST /v1/jobs, then POST /v1/targets/{snapshot.target_id}/snapshots",
-        )
-    return found
+    return precision
+
+
+def _of(published: PublishedCalibrations | None) -> Sequence[Calibration]:
+    return published.calibrations if published else ()

@@ -15,6 +15,8 @@ from profiler_server.kit.problems import Problem
 _KINDS = {operator.kind_name(): operator for operator in registered_operators()}
 #: short names of fields that every operator has
 _NAMES = {"in_": "in_channels", "out": "out_channels", "size": "input_size"}
+#: what is never taken for granted
+_ALWAYS = ("kernel", "stride")
 
 
 class OperatorQuery(BaseModel):
@@ -29,9 +31,9 @@ class OperatorQuery(BaseModel):
         str | None,
         Field(description="`mbconv` if left out; every other field of a kind is a parameter"),
     ] = None
-    kernel: Annotated[int | None, Field(description="3 if left out")] = None
+    kernel: Annotated[int | None, Field(description="Of kinds that have one, side in px")] = None
     expand: Annotated[int | None, Field(description="Middle over input channels")] = None
-    stride: Annotated[int | None, Field(description="1 if left out")] = None
+    stride: Annotated[int | None, Field(description="Of kinds that have one")] = None
     in_: Annotated[int | None, Field(alias="in", description="Input channels")] = None
     out: Annotated[int | None, Field(description="Output channels")] = None
     size: Annotated[int | None, Field(description="Side of the input, px")] = None
@@ -69,6 +71,13 @@ def _of_fields(fields: dict[str, Any]) -> Operator:
         _NAMES.get(name, name): int(value) if str(value).isdecimal() else value
         for name, value in fields.items()
     }
+    if unsaid := [
+        name for name in _ALWAYS if name in _KINDS[kind].model_fields and name not in given
+    ]:
+        raise Problem(
+            "invalid-request",
+            f"{', '.join(unsaid)}: missing; they make most of a latency, so say them",
+        )
     if "residual" in _KINDS[kind].model_fields:
         fits = given.get("stride", 1) == 1 and given.get("in_channels") == given.get("out_channels")
         given.setdefault("residual", fits)

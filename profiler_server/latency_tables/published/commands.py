@@ -9,7 +9,6 @@ import typer
 
 from netspec.operators import Precision
 from netspec.protocol import ClockPolicy, Delegate
-from netspec.wire import PublishRequest
 from profiler_server.kit.cli import DatabaseUrl, open_database
 from profiler_server.latency_tables.published.names import FormatName
 
@@ -17,7 +16,14 @@ FormatOption = Annotated[FormatName, typer.Option("--format", help="The file's f
 
 
 def import_table(
-    file: Annotated[Path, typer.Argument(help="The published table.", show_default=False)],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="The published table; several files of one device become one target.",
+            show_default=False,
+            metavar="FILE...",
+        ),
+    ],
     format_: FormatOption,
     device_model: Annotated[
         str | None, typer.Option(help="What was measured.", show_default=False)
@@ -41,18 +47,31 @@ def import_table(
     precision: Annotated[
         Precision | None, typer.Option(help="Of all its operators.", show_default=False)
     ] = None,
-    affinity: Annotated[str, typer.Option(help="Hex mask of the cores.")] = "none",
-    clock_policy: Annotated[ClockPolicy, typer.Option(help="How the clocks were kept.")] = "free",
+    affinity: Annotated[
+        str | None, typer.Option(help="Hex mask of the cores.", show_default="none")
+    ] = None,
+    clock_policy: Annotated[
+        ClockPolicy | None, typer.Option(help="How the clocks were kept.", show_default="free")
+    ] = None,
+    networks: Annotated[
+        Path | None,
+        typer.Option(
+            help="Latencies of whole networks to calibrate on: lines of config, ms, input_size.",
+            show_default=False,
+        ),
+    ] = None,
     leave_out: Annotated[
         bool, typer.Option("--leave-out", help="Import the rest of a table, and list what is not.")
+    ] = False,
+    sure: Annotated[
+        bool, typer.Option("--yes", help="Import also what is doubted, such as units.")
     ] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
     r"""Imports a published table as a target of its own; prints the target's id.
 
-    The file does not say what its latencies are true for: the options must.
-    Only FBNet's names the device and the precisions. The snapshot that it publishes has no
-    calibration.
+    The file does not say what its latencies are true for: the options must. Only FBNet's names the
+    device, and only a snapshot all of it. Nothing is stored if anything is wrong.
 
     Example:
       profiler-server import mobile_trim.yaml --format proxylessnas \
@@ -60,8 +79,8 @@ def import_table(
         --os-build NDE63X --abi arm64-v8a --runtime "tflite 1.9" \
         --delegate none --threads 1
     """
-    from profiler_server.latency_tables import service  # noqa: PLC0415
-    from profiler_server.latency_tables.published import files, store  # noqa: PLC0415
+    from profiler_server.latency_tables.published import files as tables  # noqa: PLC0415
+    from profiler_server.latency_tables.published import store  # noqa: PLC0415
 
     facts = {
         "device_model": device_model,
@@ -74,15 +93,15 @@ def import_table(
         "affinity": affinity,
         "clock_policy": clock_policy,
     }
-    target, table = files.read(file, format_, facts, precision, leave_out=leave_out)
+    wanted = tables.read(files, format_, facts, precision, networks, leave_out=leave_out)
     with (
-        open_database(database_url, task=f"import {file}") as (database, _),
+        open_database(database_url, task=f"import {', '.join(map(str, files))}") as (database, _),
         database.write() as session,
     ):
-        store.store(session, target, table)
-        # Nothing will be added to it: it can be fetched and searched with at once.
-        service.publish(session, target.id, PublishRequest())
-    typer.echo(f"{len(table.prices)} entries imported on target {target.id}")
+        found = store.import_files(session, wanted, sure=sure)
+    for name in found.known:
+        typer.echo(f"{name} is in the table of target {wanted.target.id} already", err=True)
+    typer.echo(f"{found.entries} entries imported on target {wanted.target.id}")
 
 
 def export_table(
@@ -96,6 +115,10 @@ def export_table(
     precision: Annotated[
         Precision | None, typer.Option(help="Only these entries.", show_default="all")
     ] = None,
+    calibrated: Annotated[
+        bool,
+        typer.Option("--calibrated", help="Write what sums of networks need; the header says how."),
+    ] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Writes a target's entries as a published table; lists those it cannot represent on stderr.
@@ -104,11 +127,13 @@ def export_table(
       profiler-server export 0123456789abcdef --format proxylessnas --output table.yaml
     """
     from profiler_server.devices.service import find_target  # noqa: PLC0415
-    from profiler_server.latency_tables.published import files, store  # noqa: PLC0415
+    from profiler_server.latency_tables.published import files  # noqa: PLC0415
+    from profiler_server.latency_tables.published.export import export  # noqa: PLC0415
 
     with (
         open_database(database_url, task=f"export target {target}") as (database, _),
         database.read() as session,
     ):
-        document = store.export(session, find_target(session, target), format_, precision)
+        found = find_target(session, target)
+        document = export(session, found, format_, precision, calibrated=calibrated)
     files.write(document, format_, output)

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from typing import Literal
 
-FormatName = Literal["proxylessnas", "ofa", "fbnet"]
+FormatName = Literal["proxylessnas", "ofa", "fbnet", "csv", "jsonl", "snapshot"]

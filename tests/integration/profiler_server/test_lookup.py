@@ -144,14 +144,15 @@ def test_no_prediction_without_every_entry(api: Api, calibrated: Snapshot) -> No
     assert not set(named) & set(calibrated.values_ms)
 
 
-def test_no_prediction_without_a_calibration(api: Api) -> None:
-    ask = PredictRequest(network=CALIBRATED)
+def test_without_a_calibration_the_plain_sum_says_so(api: Api, make_api: MakeApi) -> None:
     measure(api, CALIBRATED.operators)
-    detail = api.problem("POST", PREDICT, ask, status=404, kind="unknown-snapshot")
-    assert "POST" in detail
-    api.call("POST", f"/v1/targets/{TARGET}/snapshots", PublishRequest(), status=201)
-    detail = api.problem("POST", PREDICT, ask, status=409, kind="not-calibrated")
-    assert "float32" in detail
+    found = predict(api, CALIBRATED)
+    assert (found.sum_ms, found.predicted_ms, found.calibrated) == (5.0, 5.0, False)
+    assert (found.snapshot_id, found.held_out, found.low_ms, found.high_ms) == (None,) * 4
+    answer = api.call("POST", f"/v1/targets/{TARGET}/snapshots", PublishRequest(), status=201)
+    found = predict(make_api(), CALIBRATED)
+    assert (found.predicted_ms, found.calibrated) == (5.0, False)
+    assert found.snapshot_id == read(Snapshot, answer).id
 
 
 def test_mixed_precisions_are_not_predicted(api: Api, calibrated: Snapshot) -> None:

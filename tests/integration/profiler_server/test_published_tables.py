@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -7,14 +8,27 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from netspec.costs import macs
+from netspec.equivalents import equivalents
 from netspec.errors import UserError
+from netspec.network_files import network_of_config
 from netspec.operators import HeadConv, MBConv
-from netspec.wire import Entry, Snapshot, Target
+from netspec.wire import (
+    Entry,
+    LookedUpLatencies,
+    Prediction,
+    PredictRequest,
+    PublishRequest,
+    Snapshot,
+    Target,
+    TargetLatencies,
+)
 from profiler_server import cli
 from profiler_server.auth.scopes import Scope
 from profiler_server.kit.settings import Settings
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api, read
+from tests.unit.netspec import configs
 
 BLOCK = MBConv(input_size=56, in_channels=24, out_channels=24, kernel=5, expand=6, residual=True)
 HEAD = "Conv_1-input:7x7x320-output:7x7x1280: {count: 4, mean: 2.5, var: 0.0}\n"
@@ -72,14 +86,106 @@ def test_an_imported_table_is_served(api: Api, file: Path) -> None:
     assert snapshot.calibrations == ()
 
 
-def test_importing_again_gives_the_same_target_and_another_file_another(
-    file: Path, tmp_path: Path
+def test_the_same_file_again_is_said_and_changes_nothing(api: Api, file: Path) -> None:
+    target_id = import_(file, *FACTS, *FLOAT32)
+    before = api.call("GET", f"/v1/targets/{target_id}/snapshots/latest").json()
+    said = run("import", str(file), "--format", "proxylessnas", *FACTS, *FLOAT32)
+    assert said.stdout == f"0 entries imported on target {target_id}\n"
+    assert said.stderr == f"table.yaml is in the table of target {target_id} already\n"
+    assert api.call("GET", f"/v1/targets/{target_id}/snapshots/latest").json() == before
+
+
+def test_files_of_one_device_become_one_target(api: Api, file: Path, tmp_path: Path) -> None:
+    other, third = tmp_path / "other.yaml", tmp_path / "third.yaml"
+    # The same head, measured 12 times more: the mean of all 16 is 2.125 ms.
+    other.write_text(HEAD.replace("count: 4, mean: 2.5", "count: 12, mean: 2.0"), encoding="utf-8")
+    third.write_text(HEAD.replace("7x7", "14x14").replace("2.5", "9.0"), encoding="utf-8")
+    together = run(
+        "import", str(file), str(other), "--format", "proxylessnas", *FACTS, *FLOAT32
+    ).stdout
+    target_id = together.split()[-1]
+    assert together == f"2 entries imported on target {target_id}\n"
+    assert import_(third, *FACTS, *FLOAT32) == target_id
+    assert read(Target, api.call("GET", f"/v1/targets/{target_id}")).entries == 3
+    head = HeadConv(input_size=7, in_channels=320, out_channels=1280)
+    entry = latency(api, target_id, head.key)
+    assert (entry.value_ms, entry.visits) == (2.125, 16)
+    assert (entry.low_ms, entry.high_ms) == (2.0, 2.5)
+    snapshot = read(Snapshot, api.call("GET", f"/v1/targets/{target_id}/snapshots/latest"))
+    assert len(snapshot.entries) == 3
+
+
+def nothing_was_stored(api: Api) -> bool:
+    return not api.call("GET", "/v1/targets").json()
+
+
+def test_precision_is_part_of_an_imported_target(api: Api, file: Path) -> None:
+    target_id = import_(file, *FACTS, *FLOAT32)
+    with pytest.raises(UserError, match=rf"table.yaml is a table of target {target_id} already"):
+        import_(file, *FACTS, "--precision", "int8")
+    assert len(api.call("GET", "/v1/targets").json()) == 1
+    other = import_(file, *FACTS, "--precision", "int8", "--yes")
+    assert other != target_id
+    labels = {one["identity"]["precision"] for one in api.call("GET", "/v1/targets").json()}
+    assert labels == {"float32", "int8"}
+    key = BLOCK.with_precision("int8").key
+    api.problem(
+        "GET", f"/v1/targets/{target_id}/latency?key={key}", status=404, kind="missing-entry"
+    )
+    assert latency(api, other, key).value_ms == 3.25
+
+
+@pytest.mark.parametrize(("times", "unit"), [(1000.0, "us"), (0.001, "s")])
+def test_units_that_are_wrong_by_1000_are_asked_about(
+    api: Api, file: Path, times: float, unit: str
 ) -> None:
-    first = import_(file, *FACTS, *FLOAT32)
-    assert import_(file, *FACTS, *FLOAT32) == first
-    other = tmp_path / "other.yaml"
-    other.write_text(HEAD, encoding="utf-8")
-    assert import_(other, *FACTS, *FLOAT32) != first
+    text = TABLE.replace("2.5", f"{2.5 * times}").replace("3.25", f"{3.25 * times}")
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=rf"are they {unit}, not ms\?; .* --yes$"):
+        import_(file, *FACTS, *FLOAT32)
+    assert nothing_was_stored(api)
+    assert latency(
+        api, import_(file, *FACTS, *FLOAT32, "--yes"), BLOCK.key
+    ).value_ms == pytest.approx(3.25 * times)
+
+
+@pytest.mark.parametrize("value", ["0", "1e9"])
+def test_single_values_that_cannot_be_are_asked_about(api: Api, file: Path, value: str) -> None:
+    file.write_text(TABLE + HEAD.replace("7x7", "14x14").replace("2.5", value), encoding="utf-8")
+    with pytest.raises(
+        UserError, match=r"1 latencies are over 1000 times off .* head-in:14x14x320"
+    ):
+        import_(file, *FACTS, *FLOAT32)
+    assert nothing_was_stored(api)
+
+
+def test_a_table_of_another_device_is_refused_under_a_known_target(
+    api: Api, file: Path, tmp_path: Path
+) -> None:
+    target_id = import_(file, *FACTS, *FLOAT32)
+    other, foreign = tmp_path / "other.yaml", tmp_path / "foreign.yaml"
+    other.write_text(TABLE.replace("3.25", "6.5").replace("2.5", "5.0"), encoding="utf-8")
+    foreign.write_text(HEAD.replace("7x7", "14x14").replace("2.5", "0.2"), encoding="utf-8")
+    for one, why in ((other, "the median takes 2.00 times as long"), (foreign, "as much work")):
+        with pytest.raises(UserError, match=why) as raised:
+            import_(one, *FACTS, *FLOAT32)
+        assert f"{one.name} is not of the device of target {target_id}" in str(raised.value)
+    with pytest.raises(UserError, match=r"other\.yaml is not of the device"):
+        run(
+            "import",
+            str(file),
+            str(other),
+            "--format",
+            "proxylessnas",
+            *FACTS,
+            *FLOAT32,
+            "--threads",
+            "2",
+            "--yes",
+        )
+    assert read(Target, api.call("GET", f"/v1/targets/{target_id}")).entries == 2
+    assert len(api.call("GET", "/v1/targets").json()) == 1
+    assert import_(other, *FACTS, *FLOAT32, "--soc", "sm8150") != target_id
 
 
 def test_a_wrong_import_is_deleted_with_all_that_is_its_own(
@@ -112,8 +218,10 @@ def test_a_target_that_something_was_or_is_to_be_measured_on_stays(api: Api, fil
     said = api.problem("DELETE", measured, status=409, kind="target-in-use")
     assert "has visits, which are never deleted" in said
     imported = import_(file, *FACTS, *FLOAT32)
-    api.file(farm.job(farm.blocks(1), target_id=imported))
-    api.problem("DELETE", f"/v1/targets/{imported}", status=409, kind="target-in-use")
+    job = farm.job(farm.blocks(1), target_id=imported)
+    said = api.problem("POST", "/v1/jobs", job, status=422, kind="imported-target")
+    assert f"target {imported} is an imported table, which no device can measure" in said
+    api.call("DELETE", f"/v1/targets/{imported}", status=204)
 
 
 def test_imported_entries_survive_rederiving(api: Api, file: Path) -> None:
@@ -169,7 +277,10 @@ def test_what_is_no_operator_is_refused_or_left_out(api: Api, tmp_path: Path) ->
     assert api.call("GET", "/v1/targets").json() == []
     said = run("import", str(file), "--format", "proxylessnas", *FACTS, *FLOAT32, "--leave-out")
     assert said.stdout.startswith("1 entries imported")
-    assert "2 records are no operators of ours: not a key of this format: Bar, Foo" in said.stderr
+    assert (
+        f"2 records of {file} are no operators of ours: not a key of this format: Bar, Foo"
+        in said.stderr
+    )
     file.write_text(f"Foo: {record}\n", encoding="utf-8")
     with pytest.raises(UserError, match="is it really"):
         import_(file, *FACTS, *FLOAT32, "--leave-out")
@@ -211,6 +322,160 @@ def test_mistakes_are_told(api: Api, file: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="UTF-8"):
         import_(file, *FACTS, *FLOAT32)
     with file.open("wb") as stream:
-        stream.truncate(8 * 2**20 + 1)
-    with pytest.raises(UserError, match="larger than 8 MiB"):
+        stream.truncate(16 * 2**20 + 1)
+    with pytest.raises(UserError, match="larger than 16 MiB"):
         import_(file, *FACTS, *FLOAT32)
+
+
+NETWORK = farm.network([2, 3], "five")
+
+
+@pytest.fixture
+def neutral(tmp_path: Path) -> Path:
+    """Every operator of the network in a table of 0.002 ms a thousand multiply-accumulates."""
+    made = tmp_path / "mine.csv"
+    operators = dict.fromkeys(NETWORK.operators)
+    lines = [f"{one.key},{macs(one) * 2e-7 + 0.001},{one.precision}" for one in operators]
+    made.write_text("\n".join(["key,ms,precision", *lines]) + "\n", encoding="utf-8")
+    return made
+
+
+def sum_ms() -> float:
+    return sum(macs(one) * 2e-7 + 0.001 for one in NETWORK.operators)
+
+
+def test_a_network_of_an_imported_table_is_priced_as_an_uncalibrated_sum(
+    api: Api, neutral: Path
+) -> None:
+    target_id = import_(neutral, *FACTS, format_="csv")
+    ask = PredictRequest(network=NETWORK)
+    found = read(Prediction, api.call("POST", f"/v1/targets/{target_id}:predict", ask))
+    assert (found.calibrated, found.held_out, found.low_ms) == (False, None, None)
+    assert found.predicted_ms == found.sum_ms == pytest.approx(sum_ms())
+
+
+def test_known_latencies_of_whole_networks_calibrate_an_imported_table(
+    api: Api, neutral: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "five.json").write_text(NETWORK.model_dump_json(), encoding="utf-8")
+    networks = tmp_path / "networks.csv"
+    networks.write_text(f"config,ms\nfive.json,{sum_ms() * 1.25}\n", encoding="utf-8")
+    target_id = import_(neutral, *FACTS, "--networks", str(networks), format_="csv")
+    ask = PredictRequest(network=NETWORK)
+    found = read(Prediction, api.call("POST", f"/v1/targets/{target_id}:predict", ask))
+    assert found.calibrated
+    assert found.predicted_ms == pytest.approx(sum_ms() * 1.25)
+    said = run("export", target_id, "--format", "csv", "--calibrated").stdout
+    header, names, *lines = said.splitlines()
+    assert header.startswith(f"# calibrated by snapshot {found.snapshot_id} of target {target_id}")
+    assert "add 0 ms to each float32 network's sum" in header
+    assert names.startswith("key,precision,ms,")
+    assert len(lines) == len(set(NETWORK.operators))
+    values = {line.split(",")[0]: float(line.split(",")[2]) for line in lines}
+    calibrated = sum(values[one.key] for one in NETWORK.operators)
+    assert calibrated == pytest.approx(found.predicted_ms)
+    with pytest.raises(UserError, match="fbnet has no header"):
+        run("export", target_id, "--format", "fbnet", "--calibrated")
+
+
+def test_networks_that_cannot_be_calibrated_on_are_told(
+    api: Api, neutral: Path, tmp_path: Path
+) -> None:
+    networks = tmp_path / "networks.jsonl"
+
+    def refused(line: str, why: str) -> None:
+        networks.write_text(line, encoding="utf-8")
+        with pytest.raises(UserError, match=why):
+            import_(neutral, *FACTS, "--networks", str(networks), format_="csv")
+        assert nothing_was_stored(api)
+
+    network = NETWORK.model_dump_json()
+    (tmp_path / "five.json").write_text(network, encoding="utf-8")
+    (tmp_path / "other.json").write_text(
+        farm.network([5], "other").model_dump_json(), encoding="utf-8"
+    )
+    refused('{"config": "five.json", "ms": 500.0}', "five takes 500 ms, its operators 0.0")
+    refused('{"config": "other.json", "ms": 5.0}', "lacks 1 of its operators: mbconv-in:16x16x8")
+    refused('{"config": "none.json", "ms": 5.0}', "cannot read the network")
+    refused('{"config": "five.json"}', r"1 lines are not right: line 1 \(ms: is missing\)")
+    refused("[]", "networks.jsonl is empty")
+    refused("{", "cannot read")
+    twice = f'{{"config": "five.json", "ms": {sum_ms()}}}\n{{"config": "five.json", "ms": 0.08}}'
+    refused(twice, "a network has one latency")
+
+
+def test_a_snapshot_can_be_imported_elsewhere(api: Api, tmp_path: Path) -> None:
+    device = api.register(farm.registration()).id
+    api.file(farm.job(NETWORK.operators, networks=[NETWORK], rounds=1))
+    lease = api.claim(device)
+    api.upload(farm.visits(lease, device, rounds=1, ms={NETWORK.name: 10.0}))
+    origin = read(
+        Snapshot,
+        api.call("POST", f"/v1/targets/{lease.target_id}/snapshots", PublishRequest(), status=201),
+    )
+    file = tmp_path / "table.json"
+    run("export", lease.target_id, "--format", "snapshot", "--output", str(file))
+    assert Snapshot.model_validate_json(file.read_bytes()) == origin
+    with pytest.raises(UserError, match="leave --soc out"):
+        import_(file, "--soc", "other", format_="snapshot")
+    target_id = import_(file, "--yes", format_="snapshot")
+    assert target_id != lease.target_id
+    copy = read(Snapshot, api.call("GET", f"/v1/targets/{target_id}/snapshots/latest"))
+    assert copy.calibrations == origin.calibrations
+    assert copy.values_ms == origin.values_ms
+    assert [one.measured_at for one in copy.entries] == [one.measured_at for one in origin.entries]
+    assert copy.identity.device_model == origin.identity.device_model
+    ask = PredictRequest(network=NETWORK)
+    found = read(Prediction, api.call("POST", f"/v1/targets/{target_id}:predict", ask))
+    assert found.calibrated
+    assert found.predicted_ms == pytest.approx(10.0)
+    path = f"/v1/targets/{target_id}/snapshots"
+    again = read(Snapshot, api.call("POST", path, PublishRequest()))
+    assert again.calibrations == origin.calibrations
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace('"value_ms":1.0', '"value_ms":1.5', 1), encoding="utf-8")
+    with pytest.raises(UserError, match="it was changed; ask for it again"):
+        import_(file, format_="snapshot")
+
+
+def test_published_networks_are_priced_over_rest(api: Api, tmp_path: Path) -> None:
+    config = configs.proxylessnas()
+    network = network_of_config(config, input_size=32, precision="float32")
+    file = tmp_path / "table.jsonl"
+    lines = [
+        json.dumps({"key": one.key, "ms": macs(one) * 1e-6})
+        for one in dict.fromkeys(network.operators)
+    ]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    target_id = import_(file, *FACTS, format_="jsonl")
+    path = f"/v1/targets/{target_id}:predict"
+    found = read(Prediction, api.call("POST", path, {"config": config, "input_size": 32}))
+    assert found.predicted_ms == pytest.approx(sum(macs(one) * 1e-6 for one in network.operators))
+    assert found.subject_hash == network.content_hash
+    said = api.problem(
+        "POST", path, {"config": {"name": "VGG"}}, status=422, kind="invalid-request"
+    )
+    assert "there is no name 'VGG'" in said
+    for wrong in ({}, {"config": config, "network": NETWORK.model_dump(mode="json")}):
+        api.problem("POST", path, wrong, status=422, kind="invalid-request")
+
+
+def test_what_computes_the_same_has_one_latency(api: Api, file: Path) -> None:
+    target_id = import_(file, *FACTS, *FLOAT32)
+    (twin,) = equivalents(BLOCK)
+    assert latency(api, target_id, twin.key).value_ms == 3.25
+    answer = api.call(
+        "GET", f"/v1/targets/{target_id}/latencies?key={twin.key}&key={BLOCK.key}&key=x", status=422
+    )
+    assert "'x' is not an operator key" in answer.text
+    found = read(
+        TargetLatencies,
+        api.call("GET", f"/v1/targets/{target_id}/latencies?key={twin.key}&key={BLOCK.key}"),
+    )
+    assert [one.key for one in found.latencies] == [twin.key, BLOCK.key]
+    assert {one.entry and one.entry.value_ms for one in found.latencies} == {3.25}
+    assert (found.target_id, found.identity.runtime, found.batch) == (target_id, "tflite 1.9", 1)
+    assert found.snapshot_id is not None
+    asked = {"target_id": target_id, "keys": [BLOCK.key]}
+    (one,) = read(LookedUpLatencies, api.call("POST", "/v1/latencies:lookup", asked)).latencies
+    assert (one.key, one.state) == (BLOCK.key, "hit")

@@ -18,6 +18,7 @@ CHANGES: list[dict[str, object]] = [
     {"affinity": "none"},
     {"clock_policy": "locked"},
     {"protocol": MeasurementProtocol(min_runs=11).content_hash},
+    {"precision": "int8"},
 ]
 
 
@@ -38,6 +39,12 @@ def test_target_id_survives_json() -> None:
 
 def test_label_is_for_people() -> None:
     assert IDENTITY.label == "Pixel 8 · ai-edge-litert 2.3.0 · xnnpack · 1 thread"
+    imported = TargetIdentity.model_validate({**IDENTITY.model_dump(), "precision": "int8"})
+    assert imported.label == "Pixel 8 · ai-edge-litert 2.3.0 · xnnpack · 1 thread · int8"
+
+
+def test_a_target_without_a_precision_of_its_own_does_not_speak_of_one() -> None:
+    assert "precision" not in IDENTITY.model_dump(mode="json")
     assert IDENTITY.model_copy(update={"threads": 4}).label.endswith(" · 4 threads")
 
 

@@ -14,20 +14,21 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from netspec.operators import Classifier, Operator, Precision
+from netspec.operators import Classifier, Operator, OperatorBase, Precision
 from netspec.validation import first_problem
 from profiler_server.latency_tables.published.formats.table import (
-    Price,
+    NORMAL_95,
     ReadTable,
     TableFormat,
+    TableToWrite,
     TableUnreadable,
     Unrepresentable,
     WrittenTable,
+    first_of,
+    normal_price,
+    of_kinds,
     require_length,
 )
-
-#: half of the normal 95 % interval in standard errors
-_NORMAL_95 = 1.959963984540054
 
 _NUMBER = r"(?:0|[1-9]\d{0,5})"
 _KEY = re.compile(
@@ -165,6 +166,7 @@ def format_of(
     spread: Literal["var", "std"],
     operator_of: Callable[[LayerKey, Precision], Operator],
     layer_of: Callable[[Operator], LayerKey],
+    kinds: tuple[type[OperatorBase], ...],
 ) -> TableFormat:
     """A format of this kind, which names neither precision nor device.
 
@@ -172,7 +174,8 @@ def format_of(
         record_type: what its records are.
         spread: what they call the spread of the runs.
         operator_of: the operator of a layer, or raises `Unrepresentable`.
-        layer_of: the layer of an operator, likewise.
+        layer_of: the layer of an operator of those kinds, likewise.
+        kinds: of operators that the format has.
     """
 
     def read(text: str, precision: Precision | None) -> ReadTable:
@@ -180,10 +183,17 @@ def format_of(
             raise TableUnreadable("the table names no precision; say --precision float32 or int8")
         return _read(text, record_type, lambda layer: operator_of(layer, precision))
 
-    def write(prices: tuple[Price, ...], _device: str) -> WrittenTable:
-        return _write(prices, spread, layer_of)
+    def write(table: TableToWrite) -> WrittenTable:
+        return _write(table, spread, lambda operator: layer_of(of_kinds(operator, kinds)))
 
-    return TableFormat(names_precision=False, names_device=False, read=read, write=write)
+    return TableFormat(
+        names_precision=False,
+        names_device=False,
+        names_target=False,
+        has_header=True,
+        read=read,
+        write=write,
+    )
 
 
 def _read(
@@ -194,7 +204,7 @@ def _read(
     Raises:
         TableUnreadable: it is no such document; names every record that is malformed.
     """
-    prices: list[Price] = []
+    prices = []
     left_out: dict[str, str] = {}
     malformed: list[str] = []
     for key, value in _load(text).items():
@@ -208,41 +218,39 @@ def _read(
         except Unrepresentable as why:
             left_out[str(key)] = str(why)
         else:
-            prices.append(_price(operator, record))
+            prices.append(normal_price(operator, record.mean, record.std_ms, record.count))
     if malformed:
         fields = ", ".join(record_type.model_fields)
         raise TableUnreadable(
-            f"{len(malformed)} records are not {{{fields}}}: {'; '.join(malformed)}"
+            f"{len(malformed)} records are not {{{fields}}}: {first_of(malformed)}"
         )
     return ReadTable(tuple(prices), left_out)
 
 
 def _write(
-    prices: tuple[Price, ...], spread: str, layer_of: Callable[[Operator], LayerKey]
+    table: TableToWrite, spread: str, layer_of: Callable[[Operator], LayerKey]
 ) -> WrittenTable:
-    """The document of these prices; `spread` is `var` or `std`."""
+    """The document of a table; `spread` is `var` or `std`."""
     records: dict[str, dict[str, float]] = {}
     left_out: dict[str, str] = {}
-    for price in prices:
+    for price in table.prices:
         try:
             key = layer_of(price.operator).key
         except Unrepresentable as why:
             left_out[price.operator.key] = str(why)
             continue
         count = max(price.count, 1)
-        std = (price.high_ms - price.value_ms) / _NORMAL_95 * math.sqrt(count)
-        records[key] = {
+        std = (price.high_ms - price.value_ms) / NORMAL_95 * math.sqrt(count)
+        record = {
             "count": count,
             "mean": price.value_ms,
             spread: std**2 if spread == "var" else std,
         }
-    return WrittenTable(yaml.safe_dump(records, sort_keys=False), left_out)
-
-
-def _price(operator: Operator, record: VarRecord | StdRecord) -> Price:
-    half = _NORMAL_95 * record.std_ms / math.sqrt(record.count)
-    low = max(record.mean - half, 0.0)
-    return Price(operator, record.mean, low, record.mean + half, record.count)
+        # Two kinds of one computation have one key.
+        if records.setdefault(key, record) != record:
+            left_out[price.operator.key] = "an operator of the same layers has its record"
+    header = f"# {table.header}\n" if table.header else ""
+    return WrittenTable(header + yaml.safe_dump(records, sort_keys=False), left_out)
 
 
 def _load(text: str) -> dict[Any, Any]:
@@ -270,4 +278,4 @@ def _refuse_repeated_keys(node: yaml.Node | None) -> None:
         name = str(key.value)
         (repeated if name in seen else seen).add(name)
     if repeated:
-        raise TableUnreadable(f"keys are given twice: {', '.join(sorted(repeated))}")
+        raise TableUnreadable(f"keys are given twice: {first_of(sorted(repeated))}")

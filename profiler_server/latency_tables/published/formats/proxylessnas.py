@@ -5,20 +5,13 @@
 
 from __future__ import annotations
 
-from netspec.operators import (
-    Classifier,
-    Convert,
-    HeadConv,
-    MBConv,
-    Operator,
-    Precision,
-    StemConv,
-)
+from netspec.operators import Classifier, HeadConv, MBConv, Operator, Precision, StemConv
 from profiler_server.latency_tables.published.formats import keyed
 from profiler_server.latency_tables.published.formats.keyed import LayerKey
 from profiler_server.latency_tables.published.formats.table import Unrepresentable, make_operator
 
 _OPTIONS = ("expand", "kernel", "stride", "idskip")
+_KINDS = (StemConv, MBConv, HeadConv, Classifier)
 
 
 def _operator(layer: LayerKey, precision: Precision) -> Operator:
@@ -46,27 +39,23 @@ def _operator(layer: LayerKey, precision: Precision) -> Operator:
 
 
 def _layer(operator: Operator) -> LayerKey:
-    if isinstance(operator, Convert):
-        raise Unrepresentable("the format knows one precision and no conversions")
-    if not isinstance(operator, StemConv | MBConv | HeadConv | Classifier):
-        raise Unrepresentable(f"the format knows no {operator.title}")
-    if not isinstance(operator, Classifier) and operator.activation != "relu6":
+    if not isinstance(operator, Classifier) and getattr(operator, "activation", "") != "relu6":
         raise Unrepresentable("the format means relu6")
     return LayerKey.spelling(operator, *_spell(operator))
 
 
-def _spell(operator: StemConv | MBConv | HeadConv | Classifier) -> tuple[str, dict[str, int]]:
+def _spell(operator: Operator) -> tuple[str, dict[str, int]]:
     if isinstance(operator, Classifier):
         return "Logits", {}
     if isinstance(operator, HeadConv):
         return "Conv_1", {}
-    if operator.stride == 2 and operator.input_size % 2:  # noqa: PLR2004 - the only stride but 1
+    if operator.total_stride > 1 and operator.input_size % 2:
         raise Unrepresentable("the format's readers round odd sides down at stride 2, we up")
-    if isinstance(operator, StemConv):
-        if (operator.kernel, operator.stride) != (3, 2):
-            raise Unrepresentable("the format's stem is 3x3 with stride 2")
-        return "Conv", {}
-    return "expanded_conv", _options(operator)
+    if isinstance(operator, MBConv):
+        return "expanded_conv", _options(operator)
+    if (operator.largest_kernel, operator.total_stride) != (3, 2):
+        raise Unrepresentable("the format's stem is 3x3 with stride 2")
+    return "Conv", {}
 
 
 def _options(block: MBConv) -> dict[str, int]:
@@ -74,4 +63,4 @@ def _options(block: MBConv) -> dict[str, int]:
     return dict(zip(_OPTIONS, values, strict=True))
 
 
-FORMAT = keyed.format_of(keyed.VarRecord, "var", _operator, _layer)
+FORMAT = keyed.format_of(keyed.VarRecord, "var", _operator, _layer, _KINDS)

@@ -7,7 +7,7 @@ from netspec.spaces import Space
 from netspec.wire import Entry, NetworkSubject
 from profiler_server.entries.priced_operators import Table
 from profiler_server.latency_tables.calibration import fit
-from profiler_server.latency_tables.lookups.lookup import operator_factors
+from profiler_server.latency_tables.lookups.factors import operator_factors
 from tests.unit.profiler_server.calibrations import calibrated, entry
 
 SPACE = Space(input_size=32, width=0.25, classes=10)

@@ -6,7 +6,7 @@ from netspec.operators import Bottleneck, MBConv
 from profiler_server.kit.problems import Problem
 from profiler_server.latency_tables.lookups.operator_query import OperatorQuery
 
-SHAPE = {"in": "8", "out": "8", "size": "16"}
+SHAPE = {"in": "8", "out": "8", "size": "16", "kernel": "3", "stride": "1"}
 
 
 def asked(**fields: Any) -> OperatorQuery:
@@ -44,3 +44,15 @@ def test_every_field_of_a_kind_is_a_parameter() -> None:
 def test_what_no_kind_has_is_refused(fields: dict[str, str], says: str) -> None:
     with pytest.raises(Problem, match=says):
         asked(**fields).operator()
+
+
+@pytest.mark.parametrize("kind", ["mbconv", "bottleneck", "stem", "conv"])
+def test_kernel_and_stride_are_never_guessed(kind: str) -> None:
+    query = OperatorQuery.model_validate({"kind": kind, "in": "8", "out": "8", "size": "16"})
+    with pytest.raises(Problem, match="kernel, stride: missing"):
+        query.operator()
+
+
+def test_a_kind_without_kernel_needs_none() -> None:
+    query = OperatorQuery.model_validate({"kind": "head", "in": "8", "out": "8", "size": "16"})
+    assert query.operator().kind == "head"

@@ -7,13 +7,24 @@ from typing import Any
 
 import pytest
 
-from netspec.operators import Classifier, HeadConv, StemConv
-from profiler_server.latency_tables.published.formats import fbnet
-from profiler_server.latency_tables.published.formats.table import TableUnreadable
-
-STEM = StemConv(
-    input_size=224, in_channels=3, out_channels=32, stride=2, activation="relu", precision="int8"
+from netspec.equivalents import equivalents
+from netspec.operators import (
+    Classifier,
+    Conv,
+    GlobalPool,
+    HeadConv,
+    Operator,
+    Pool,
+    StemConv,
 )
+from profiler_server.latency_tables.published.formats import fbnet
+from profiler_server.latency_tables.published.formats.table import (
+    Price,
+    TableToWrite,
+    TableUnreadable,
+)
+
+STEM = Conv(input_size=224, in_channels=3, out_channels=32, stride=2, precision="int8")
 
 
 def arguments(**numbers: int) -> list[str]:
@@ -50,6 +61,83 @@ def test_a_record_in_us_is_a_price_in_ms() -> None:
     assert read.device == "SM-G950U-7.0-24"
 
 
+def test_a_record_is_true_of_every_kind_that_computes_it() -> None:
+    stem = StemConv(**STEM.model_dump(exclude={"kind", "groups"}))
+    assert equivalents(STEM) == (stem,)
+
+
+def operator_of(**other: Any) -> Operator:
+    read = fbnet.read(document(record(**other)), None)
+    assert read.left_out == {}
+    (price,) = read.prices
+    return price.operator
+
+
+def test_the_parts_of_a_block_are_read() -> None:
+    depthwise = operator_of(
+        op_args=arguments(kernel=5, pad=2, stride=2, group=96),
+        input_shapes=[[1, 56, 56, 96], [96, 5, 5, 1], [96]],
+    )
+    assert depthwise == Conv(
+        input_size=56,
+        in_channels=96,
+        out_channels=96,
+        kernel=5,
+        groups=96,
+        stride=2,
+        precision="int8",
+    )
+    linear = operator_of(
+        op_type="Int8Conv",
+        op_args=arguments(kernel=1, pad=0, stride=1),
+        input_shapes=[[1, 28, 28, 96], [24, 1, 1, 96], [24]],
+    )
+    assert linear == Conv(
+        input_size=28,
+        in_channels=96,
+        out_channels=24,
+        kernel=1,
+        activation="none",
+        precision="int8",
+    )
+
+
+def test_float_convolutions_have_channels_first_unless_they_say_otherwise() -> None:
+    expected = Conv(input_size=56, in_channels=96, out_channels=96, groups=96, activation="none")
+    numbers = arguments(kernel=3, pad=1, stride=1, group=96)
+    assert expected == operator_of(
+        op_type="Conv",
+        op_args=[one for one in numbers if "order" not in one],
+        input_shapes=[[1, 96, 56, 56], [96, 1, 3, 3], [96]],
+    )
+    assert expected == operator_of(
+        op_type="Conv",
+        op_args=numbers,
+        input_shapes=[[1, 56, 56, 96], [96, 3, 3, 1], [96]],
+    )
+
+
+def test_pooling_is_read() -> None:
+    image = [[1, 7, 7, 320]]
+    shape: dict[str, Any] = {
+        "input_size": 7,
+        "in_channels": 320,
+        "out_channels": 320,
+        "precision": "int8",
+    }
+    everything = GlobalPool(**shape)
+    assert everything == operator_of(
+        op_type="Int8AveragePool", op_args=arguments(global_pooling=1), input_shapes=image
+    )
+    assert everything == operator_of(
+        op_type="Int8AveragePool", op_args=arguments(kernel=7, stride=1), input_shapes=image
+    )
+    window = operator_of(
+        op_type="Int8MaxPool", op_args=arguments(kernel=3, pad=1, stride=2), input_shapes=image
+    )
+    assert window == Pool(**shape, pooled="max", kernel=3, stride=2)
+
+
 def test_heads_and_classifiers_are_read() -> None:
     head = record(
         op_args=arguments(kernel=1, stride=1, ws_nbytes_limit=67108864),
@@ -61,12 +149,13 @@ def test_heads_and_classifiers_are_read() -> None:
     assert read.left_out == {}
     classifier = Classifier(input_size=1, in_channels=1280, out_channels=1000)
     assert [price.operator for price in read.prices] == [
-        HeadConv(
-            input_size=7, in_channels=320, out_channels=1280, activation="relu", precision="int8"
-        ),
+        Conv(input_size=7, in_channels=320, out_channels=1280, kernel=1, precision="int8"),
         classifier,
         classifier.with_precision("int8"),
     ]
+    assert HeadConv(
+        input_size=7, in_channels=320, out_channels=1280, activation="relu", precision="int8"
+    ) in equivalents(read.prices[0].operator)
 
 
 def test_records_of_one_operator_are_averaged() -> None:
@@ -78,11 +167,19 @@ def test_records_of_one_operator_are_averaged() -> None:
 @pytest.mark.parametrize(
     ("other", "why"),
     [
-        ({"op_type": "Int8Conv"}, "without activation"),
-        ({"op_type": "Conv"}, "without activation"),
+        ({"op_type": "Relu"}, "no operator of ours"),
+        ({"op_type": "Int8AveragePool"}, "one image"),
+        (
+            {
+                "op_type": "Int8MaxPool",
+                "op_args": arguments(kernel=2, stride=1),
+                "input_shapes": [[1, 8, 8, 8]],
+            },
+            "padding",
+        ),
         ({"op_type": "NCHW2NHWC"}, "no operator of ours"),
-        ({"input_shapes": [[1, 112, 112, 32], [32, 3, 3, 1], [32]]}, "grouped"),
-        ({"op_args": arguments(kernel=3, pad=1, group=3)}, "grouped"),
+        ({"input_shapes": [[1, 112, 112, 32], [32, 3, 3, 1], [32]]}, "groups"),
+        ({"op_args": arguments(kernel=3, pad=1, group=3)}, "groups"),
         ({"op_args": ['name: "kernel"\ni: 3\n', 'name: "pad"\ni: 1\n']}, "NHWC"),
         ({"op_args": arguments(kernel=3, pad=0)}, "padding"),
         ({"op_args": arguments(kernel=3, pad=1, dilation=2)}, "dilated"),
@@ -129,5 +226,12 @@ def test_an_empty_table_and_a_needless_precision_are_refused() -> None:
 
 def test_what_was_imported_is_exported_as_it_was() -> None:
     read = fbnet.read(document(record()), None)
-    written = fbnet.write(read.prices, "SM-G950U-7.0-24")
+    written = fbnet.write(TableToWrite(read.prices, "SM-G950U-7.0-24"))
     assert json.loads(written.text) == record(runtime_us_p10=900.0, runtime_us_p90=1200.0)
+
+
+def test_a_table_of_blocks_says_that_none_has_a_place() -> None:
+    float_relu = Conv(input_size=7, in_channels=8, out_channels=8)
+    written = fbnet.write(TableToWrite((Price(float_relu, 1, 1, 1, 1),), "phone"))
+    assert written.text == ""
+    assert "fuses relu" in written.left_out[float_relu.key]

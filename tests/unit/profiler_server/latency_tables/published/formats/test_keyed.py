@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
-from netspec.operators import Classifier, HeadConv, MBConv, Operator, Precision, StemConv
+from netspec.operators import (
+    Bottleneck,
+    Classifier,
+    FeatureMix,
+    GlobalPool,
+    HeadConv,
+    MBConv,
+    Operator,
+    Precision,
+    StemConv,
+)
 from profiler_server.latency_tables.published.formats import keyed, ofa, proxylessnas, table
-from profiler_server.latency_tables.published.formats.table import Price, ReadTable, TableUnreadable
+from profiler_server.latency_tables.published.formats.table import (
+    Price,
+    ReadTable,
+    TableFormat,
+    TableToWrite,
+    TableUnreadable,
+    WrittenTable,
+)
 
 PROXYLESS = """\
 Conv-input:224x224x3-output:112x112x32: {count: 100, mean: 4.0, var: 0.25}
@@ -28,7 +46,15 @@ expanded_conv-input:56x56x24-output:56x56x24-expand:72-kernel:5-stride:1-idskip:
   {count: 25, mean: 1.5, std: 0.5}
 expanded_conv-input:7x7x24-output:4x4x40-expand:144-kernel:3-stride:2-idskip:0-se:0-hs:0:
   {count: 25, mean: 0.5, std: 0.0}
-Logits-input:1x1x1280-output:1000: {count: 25, mean: 0.125, std: 0.0}
+expanded_conv-input:10x10x136-output:5x5x192-expand:408-kernel:7-stride:2-idskip:0-se:1-hs:1:
+  {count: 25, mean: 0.75, std: 0.0}
+expanded_conv-input:14x14x80-output:14x14x80-expand:184-kernel:3-stride:1-idskip:1-se:0-hs:1:
+  {count: 25, mean: 0.25, std: 0.0}
+Conv-input:160x160x3-output:80x80x24: {count: 25, mean: 0.5, std: 0.0}
+Conv_1-input:5x5x192-output:5x5x1152: {count: 25, mean: 0.45, std: 0.0}
+AvgPool2D-input:5x5x1152-output:1x1x1152: {count: 25, mean: 0.01, std: 0.0}
+Conv_2-input:1x1x1152-output:1x1x1536: {count: 25, mean: 0.75, std: 0.0}
+Logits-input:1x1x1536-output:1000: {count: 25, mean: 0.125, std: 0.0}
 """
 BLOCK = MBConv(input_size=56, in_channels=24, out_channels=24, kernel=5, expand=3, residual=True)
 
@@ -39,6 +65,11 @@ def proxyless(key: str) -> ReadTable:
 
 def once_for_all(key: str) -> ReadTable:
     return ofa.FORMAT.read(f"{key}: {{count: 1, mean: 1.0, std: 0.0}}", "float32")
+
+
+def write(format_: TableFormat, prices: tuple[Price, ...], header: str = "") -> WrittenTable:
+    assert format_.write is not None
+    return format_.write(TableToWrite(prices, "", header))
 
 
 def values(read: ReadTable) -> dict[Operator, float]:
@@ -77,23 +108,83 @@ def test_the_precision_is_the_one_that_is_said() -> None:
             format_.read(PROXYLESS, None)
 
 
-def test_expand_is_the_middle_channels_in_once_for_all() -> None:
-    read = ofa.FORMAT.read(OFA, "float32")
+def test_every_row_of_a_once_for_all_table_is_an_operator() -> None:
+    read = ofa.FORMAT.read(OFA, "int8")
     assert read.left_out == {}
-    blocks = [one.operator for one in read.prices if isinstance(one.operator, MBConv)]
-    assert [(one.expand, one.middle_channels) for one in blocks] == [(3, 72), (6, 144)]
-    assert {one.activation for one in blocks} == {"relu"}
+    fields: dict[str, Any] = {"precision": "int8"}
+    assert [price.operator for price in read.prices] == [
+        Bottleneck(
+            input_size=56,
+            in_channels=24,
+            out_channels=24,
+            kernel=5,
+            middle=72,
+            residual=True,
+            activation="relu",
+            **fields,
+        ),
+        Bottleneck(
+            input_size=7,
+            in_channels=24,
+            out_channels=40,
+            middle=144,
+            stride=2,
+            activation="relu",
+            **fields,
+        ),
+        # A quarter of 408 is 102: squeezed in whole eights to 104.
+        Bottleneck(
+            input_size=10,
+            in_channels=136,
+            out_channels=192,
+            kernel=7,
+            middle=408,
+            squeeze=104,
+            stride=2,
+            **fields,
+        ),
+        # 184 is no multiple of 80.
+        Bottleneck(
+            input_size=14, in_channels=80, out_channels=80, middle=184, residual=True, **fields
+        ),
+        StemConv(
+            input_size=160,
+            in_channels=3,
+            out_channels=24,
+            stride=2,
+            activation="hard_swish",
+            **fields,
+        ),
+        HeadConv(
+            input_size=5, in_channels=192, out_channels=1152, activation="hard_swish", **fields
+        ),
+        GlobalPool(input_size=5, in_channels=1152, out_channels=1152, **fields),
+        FeatureMix(input_size=1, in_channels=1152, out_channels=1536, **fields),
+        Classifier(input_size=1, in_channels=1536, out_channels=1000, **fields),
+    ]
+
+
+def test_expand_is_the_middle_channels_in_once_for_all() -> None:
     key = "expanded_conv-input:56x56x24-output:56x56x24-expand:72-kernel:5-stride:1-idskip:1"
     assert "expand" in proxyless(key).left_out[key]
-    odd = f"{key.replace(':72', ':73')}-se:0-hs:0"
-    assert "whole multiple" in once_for_all(odd).left_out[odd]
+    (block,) = values(once_for_all(f"{key}-se:0-hs:0"))
+    assert block == Bottleneck(
+        input_size=56,
+        in_channels=24,
+        out_channels=24,
+        kernel=5,
+        middle=72,
+        residual=True,
+        activation="relu",
+    )
 
 
-def test_conv_1_is_the_head_in_proxylessnas_only() -> None:
+def test_conv_1_is_the_feature_mix_in_one_and_the_expansion_in_the_other() -> None:
     key = "Conv_1-input:7x7x320-output:7x7x1280"
     head = HeadConv(input_size=7, in_channels=320, out_channels=1280)
     assert list(values(proxyless(key))) == [head]
-    assert "final expansion" in once_for_all(key).left_out[key]
+    expansion = head.model_copy(update={"activation": "hard_swish"})
+    assert list(values(once_for_all(key))) == [expansion]
 
 
 def test_logits_pools_in_proxylessnas_only() -> None:
@@ -103,7 +194,8 @@ def test_logits_pools_in_proxylessnas_only() -> None:
     assert list(values(proxyless(pooled))) == [seven]
     assert "does not pool" in once_for_all(pooled).left_out[pooled]
     assert list(values(once_for_all(unpooled))) == [one]
-    assert "does not pool" in ofa.FORMAT.write((Price(seven, 1, 1, 1, 1),), "").left_out[seven.key]
+    written = write(ofa.FORMAT, (Price(seven, 1, 1, 1, 1),))
+    assert "does not pool" in written.left_out[seven.key]
 
 
 def test_odd_sides_are_rounded_up() -> None:
@@ -117,29 +209,30 @@ def test_odd_sides_are_rounded_up() -> None:
     key = f"{down.replace('expand:3', 'expand:288')}-se:0-hs:0"
     assert "rounded up" in once_for_all(key).left_out[key]
     # A reader of the format would ask for the key that is rounded down.
-    written = proxylessnas.FORMAT.write((Price(block, 1.0, 1.0, 1.0, 1),), "")
+    written = write(proxylessnas.FORMAT, (Price(block, 1.0, 1.0, 1.0, 1),))
     assert "round odd sides down" in written.left_out[block.key]
     relu = MBConv(**{**block.model_dump(), "activation": "relu"})
-    text = ofa.FORMAT.write((Price(relu, 1.0, 1.0, 1.0, 1),), "").text
+    text = write(ofa.FORMAT, (Price(relu, 1.0, 1.0, 1.0, 1),)).text
     assert "input:7x7x96-output:4x4x192-expand:288" in text
 
 
 @pytest.mark.parametrize(
     ("key", "why"),
     [
-        ("Conv-input:224x224x3-output:112x112x16", "hard swish"),
-        ("AvgPool2D-input:7x7x960-output:1x1x960", "pooling alone"),
-        ("Conv_2-input:1x1x960-output:1x1x1280", "hard swish"),
+        ("Conv-input:224x224x3-output:224x224x16", "rounded up"),
+        ("AvgPool2D-input:7x7x960-output:1x1x480", "channels"),
+        ("AvgPool2D-input:7x7x960-output:2x2x960", "output's side"),
+        ("Conv_2-input:7x7x960-output:7x7x1280", "does not pool"),
         ("Foo-input:1x1x960-output:1x1x1280", "not a layer"),
     ],
 )
-def test_layers_of_mobilenet_v3_alone_are_no_operators(key: str, why: str) -> None:
+def test_layers_that_mobilenet_v3_has_not_are_no_operators(key: str, why: str) -> None:
     assert why in once_for_all(key).left_out[key]
 
 
 @pytest.mark.parametrize(
     ("options", "why"),
-    [("se:1-hs:0", "squeeze"), ("se:0-hs:1", "hard swish"), ("se:0", "expected")],
+    [("se:2-hs:0", "0 or 1"), ("se:0-hs:3", "0 or 1"), ("se:0", "expected")],
 )
 def test_blocks_that_are_not_ours_are_left_out(options: str, why: str) -> None:
     shapes = "input:56x56x24-output:56x56x24"
@@ -215,7 +308,7 @@ def test_what_was_imported_is_exported_as_it_was(precision: Precision) -> None:
         (proxylessnas.FORMAT, PROXYLESS, "var"),
         (ofa.FORMAT, OFA, "std"),
     ):
-        written = format_.write(format_.read(text, precision).prices, "")
+        written = write(format_, format_.read(text, precision).prices)
         assert written.left_out == {}
         before, after = keyed._load(text), keyed._load(written.text)
         assert list(before) == list(after)
@@ -228,5 +321,55 @@ def test_what_was_imported_is_exported_as_it_was(precision: Precision) -> None:
 def test_what_a_format_has_no_place_for_is_listed() -> None:
     relu = MBConv(**{**BLOCK.model_dump(), "activation": "relu"})
     prices = tuple(Price(one, 1.0, 1.0, 1.0, 3) for one in (BLOCK, relu))
-    assert list(proxylessnas.FORMAT.write(prices, "").left_out) == [relu.key]
-    assert list(ofa.FORMAT.write(prices, "").left_out) == [BLOCK.key]
+    assert list(write(proxylessnas.FORMAT, prices).left_out) == [relu.key]
+    assert list(write(ofa.FORMAT, prices).left_out) == [BLOCK.key]
+
+
+def test_operators_of_other_kinds_are_written_as_what_they_compute() -> None:
+    twin = Bottleneck(
+        input_size=56,
+        in_channels=24,
+        out_channels=24,
+        kernel=5,
+        middle=72,
+        residual=True,
+        activation="relu6",
+    )
+    both = (Price(BLOCK, 1.0, 1.0, 1.0, 3), Price(twin, 1.0, 1.0, 1.0, 3))
+    written = write(proxylessnas.FORMAT, both)
+    assert written.left_out == {}
+    assert list(values(proxylessnas.FORMAT.read(written.text, "float32"))) == [BLOCK]
+    other = (both[0], Price(twin, 2.0, 2.0, 2.0, 3))
+    assert list(write(proxylessnas.FORMAT, other).left_out) == [twin.key]
+
+
+def test_squeeze_and_excitation_of_another_width_is_left_out() -> None:
+    shape: dict[str, Any] = {"input_size": 10, "in_channels": 136, "out_channels": 192}
+    narrow = Bottleneck(**shape, middle=408, squeeze=34)
+    sigmoid = Bottleneck(**shape, middle=408, squeeze=104, gate="sigmoid")
+    left_out = write(
+        ofa.FORMAT, tuple(Price(one, 1, 1, 1, 1) for one in (narrow, sigmoid))
+    ).left_out
+    assert set(left_out) == {narrow.key, sigmoid.key}
+    assert all("a quarter" in why for why in left_out.values())
+
+
+def test_a_header_is_a_comment() -> None:
+    text = write(proxylessnas.FORMAT, (Price(BLOCK, 1.0, 1.0, 1.0, 3),), "calibrated").text
+    assert text.startswith("# calibrated\n")
+    assert list(values(proxylessnas.FORMAT.read(text, "float32"))) == [BLOCK]
+
+
+def test_the_first_ten_of_many_are_named() -> None:
+    text = "".join(f"key{number:03d}: {{count: 0}}\n" for number in range(500))
+    with pytest.raises(TableUnreadable) as raised:
+        proxylessnas.FORMAT.read(text, "float32")
+    said = str(raised.value)
+    assert said.startswith("500 records are not {count, mean, var}: key000 (")
+    assert said.endswith("and 490 more")
+    assert len(said) < 1_000
+    strange = {f"{'x' * 300}{number:03d}": ("odd", "other")[number % 2] for number in range(500)}
+    said = table.listing(strange)
+    assert said.startswith("odd: xxx")
+    assert said.endswith("and 240 more; and 250 more for other reasons")
+    assert len(said) < 2_000

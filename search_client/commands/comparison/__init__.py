@@ -1,0 +1,1 @@
+"""Commands that put networks and runs beside each other."""
