@@ -78,7 +78,7 @@ class _Job:
         elif self.profile_missing:
             return None
         else:
-            tables = published(self.client, self.target, settings, needed)
+            tables = published(self.client, self.target, settings, needed, self.stages)
         if whole:
             _require_calibrations(tables)
         return tables

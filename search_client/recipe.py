@@ -119,6 +119,14 @@ class Recipe(FrozenModel):
             operators += self.baseline(self.precision).operators
         return tuple(dict.fromkeys(operators))
 
+    def unchanging_operators(self) -> frozenset[Operator]:
+        """Those that every network of the space has in common, whichever choices it makes."""
+        unchanging: set[Operator] = set()
+        for precision in PRECISIONS:
+            fixed = [{*one.fixed_start, *one.fixed_end} for one in self.spaces(precision)]
+            unchanging |= set.intersection(*fixed)
+        return frozenset(unchanging)
+
     def spaces(self, precision: Precision) -> list[Space]:
         """The space at every size and width that the search chooses among."""
         rows = self.space.with_precision(precision).variants(self.sizes, self.widths)

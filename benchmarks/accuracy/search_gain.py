@@ -109,7 +109,7 @@ class Experiment:
         self.stages = stages
         self.results = Results(given.results)
         base = read_recipe(given.recipe, given.set).for_classes(given.classes)
-        prices = published(client, self.target, base, base.searched_operators())
+        prices = published(client, self.target, base, base.searched_operators(), stages)
         self.table = prices.by_target[0]
         size, width = given.reference.split("-")
         reference = mobilenet_v2(int(size), float(width), given.classes, base.precision)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 
 from pydantic import ValidationError
@@ -27,9 +28,16 @@ if TYPE_CHECKING:
 class LatencyTable:
     """One immutable snapshot; nothing here asks the network again."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, assumed_ms: Mapping[str, float] | None = None) -> None:
+        """A table.
+
+        Args:
+            snapshot: holds the entries.
+            assumed_ms: by canonical key, what operators without entry are taken to cost, ms.
+        """
         self.snapshot = snapshot
-        self._values_ms = snapshot.values_ms
+        self.assumed_ms = dict(assumed_ms or {})
+        self._values_ms = {**self.assumed_ms, **snapshot.values_ms}
 
     @classmethod
     def from_file(cls, path: Path | str) -> Self:
@@ -47,6 +55,15 @@ class LatencyTable:
             UserError: the file cannot be written.
         """
         write_file(Path(path), self.snapshot.model_dump_json() + "\n")
+
+    @property
+    def prices_ms(self) -> Mapping[str, float]:
+        """Latencies (ms) by canonical key: corrected entries, and those that are assumed."""
+        return MappingProxyType(self._values_ms)
+
+    def lacking(self, operators: Iterable[Operator]) -> tuple[Operator, ...]:
+        """Those of the operators that have neither an entry nor a latency that is assumed."""
+        return tuple(one for one in dict.fromkeys(operators) if one.key not in self._values_ms)
 
     def values_ms(self, operators: Iterable[Operator]) -> tuple[float, ...]:
         """Each operator's entry in ms, times its factor where the calibration has one.

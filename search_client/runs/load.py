@@ -110,7 +110,7 @@ def goal_of(
             [
                 ExpectedLatency.of_space(
                     space,
-                    table.snapshot.values_ms,
+                    table.prices_ms,
                     table.snapshot.target_id,
                     scale=calibration.scale,
                     intercept_ms=calibration.intercept_ms,

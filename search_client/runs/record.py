@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import AwareDatetime, ValidationError
+from pydantic import AwareDatetime, Field, ValidationError
 
 from netspec.client import LatencyTable
 from netspec.console.outputs import whole_file
@@ -59,6 +59,8 @@ class TargetRecord(FrozenModel):
     snapshot: str
     #: whether latencies are calibrated; else they are plain sums of entries
     calibrated: bool = True
+    #: by canonical key, what parts without entry that every network has were taken to cost, ms
+    assumed_ms: dict[str, float] = Field(default_factory=dict)
     #: of the final probabilities; None while the search runs
     expected_ms: float | None = None
 
@@ -126,6 +128,7 @@ def record_of(
                 weight=aim.weight,
                 snapshot=table.snapshot.id,
                 calibrated=table.snapshot.calibration(settings.precision) is not None,
+                assumed_ms=table.assumed_ms,
             )
             for aim, table in zip(aims, tables, strict=True)
         ),
@@ -252,7 +255,8 @@ def read_tables(record: RunRecord, folder: Path) -> list[LatencyTable]:
     for target in record.targets:
         path = folder / snapshot_name(target.snapshot)
         try:
-            tables.append(LatencyTable(Snapshot.model_validate_json(path.read_bytes())))
+            snapshot = Snapshot.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
             raise BadRun(f"{path} is no table snapshot; search again") from error
+        tables.append(LatencyTable(snapshot, target.assumed_ms))
     return tables

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from netspec.client import LatencyTable, ProfilerClient
+from netspec.client import LatencyTable, Offline, ProfilerClient
+from netspec.console.units import latency_text
 from netspec.errors import UserError
 from netspec.operators import Operator
 from netspec.wire import Snapshot, Target
@@ -55,15 +57,19 @@ def measured(
 
 
 def published(
-    client: ProfilerClient, target: Target, settings: Recipe, needed: Sequence[Operator]
+    client: ProfilerClient,
+    target: Target,
+    settings: Recipe,
+    needed: Sequence[Operator],
+    stages: Stages,
 ) -> LatencyTables:
-    """Take the newest tables.
+    """Take the newest tables; what no choice changes may be missing, as a classifier of 10 classes.
 
     Raises:
         NoTable: a target has none.
         MissingEntries: the first target's table lacks something that is needed.
     """
-    table = _newest(client, target.id)
+    table = _completed(client, _newest(client, target.id), settings, needed, stages)
     table.values_ms(needed)
     return _with_further(client, settings, table, len(needed))
 
@@ -77,6 +83,47 @@ def recorded(folder: Path, needed: Sequence[Operator]) -> LatencyTables:
     record = read_record(folder)
     references_ms = tuple(target.reference_ms for target in record.targets)
     return LatencyTables(tuple(read_tables(record, folder)), references_ms, len(needed))
+
+
+def _completed(
+    client: ProfilerClient,
+    table: LatencyTable,
+    settings: Recipe,
+    needed: Sequence[Operator],
+    stages: Stages,
+) -> LatencyTable:
+    """The table with a latency for parts without entry that every network has.
+
+    They move all latencies alike, and no choice depends on them: so they are predicted from the
+    other entries, or left out, and that is said.
+    """
+    lacking = table.lacking(needed)
+    if not lacking or not settings.unchanging_operators().issuperset(lacking):
+        return table
+    target_id = table.snapshot.target_id
+    content = distributed.same(lambda: json.dumps(_predictions_ms(client, target_id, lacking)))
+    assumed_ms: dict[str, float] = json.loads(content)
+    for key, value_ms in assumed_ms.items():
+        what = f"what the other entries predict is taken, {latency_text(value_ms)}"
+        stages.note(
+            f"The table of target {target_id} has no entry for {key}, which every network has: "
+            + (what if value_ms else "it is left out of all latencies")
+        )
+    return LatencyTable(table.snapshot, assumed_ms)
+
+
+def _predictions_ms(
+    client: ProfilerClient, target_id: str, operators: Sequence[Operator]
+) -> dict[str, float]:
+    """What the profiler predicts for operators without entry, by key; 0 where it cannot."""
+    try:
+        answer = client.latencies(target_id, operators, allow_predicted=True)
+    except Offline:
+        return {operator.key: 0.0 for operator in operators}
+    return {
+        one.key: found.value_ms if (found := one.entry or one.predicted) else 0.0
+        for one in answer.latencies
+    }
 
 
 def _with_further(

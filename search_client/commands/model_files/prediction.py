@@ -43,7 +43,8 @@ def _as_json(predicted: ModelPrediction) -> dict[str, Any]:
 
 def _lines(predicted: ModelPrediction) -> list[str]:
     answer, pieces, target = predicted.prediction, predicted.of.pieces, predicted.of.target
-    lines = [f"{answer.name}: {latency_text(answer.predicted_ms)}, predicted"]
+    how = "" if answer.calibrated else " as an uncalibrated sum of operators"
+    lines = [f"{answer.name}: {latency_text(answer.predicted_ms)}, predicted{how}"]
     if answer.low_ms is not None and answer.high_ms is not None:
         low, high = latency_text(answer.low_ms), latency_text(answer.high_ms)
         lines.append(f"  95 % interval {low} to {high}")

@@ -52,6 +52,44 @@ def test_a_saved_snapshot_is_all_that_a_search_needs(given: list[str], tmp_path:
     assert "Search 8 blocks" in said.stderr
 
 
+@pytest.mark.parametrize("lacks", ["classifier", "head and stem"])
+def test_parts_that_no_choice_changes_never_block_a_search(
+    given: list[str], tmp_path: Path, lacks: str
+) -> None:
+    saved = LatencyTable.from_file(tmp_path / "table.json").snapshot
+    left = [entry for entry in saved.entries if entry.name.partition("-")[0] not in lacks.split()]
+    assert len(left) < len(saved.entries)
+    LatencyTable(saved.model_copy(update={"entries": tuple(left)})).save(tmp_path / "table.json")
+    known = {entry.name: entry.value_ms for entry in left}
+    settings = read_recipe(given[given.index("--recipe") + 1]).for_classes(CLASSES)
+    (space,) = settings.spaces("int8")
+    reachable = space.network([0] * len(space.blocks)).operators
+    aim = 1.2 * sum(known.get(operator.key, 0.0) for operator in reachable)
+    options = [*given, "--only-search", "--json", "--latency-ref", f"{aim}ms"]
+    said = CliRunner().invoke(app, options, catch_exceptions=False)
+    assert said.exit_code == 0
+    assert "which every network has: it is left out of all latencies" in said.stderr.replace(
+        "\n", " "
+    )
+    (target,) = read_record(tmp_path / "run").targets
+    assert {key.partition("-")[0] for key in target.assumed_ms} <= set(lacks.split())
+    assert set(target.assumed_ms.values()) == {0.0}
+    found = json.loads(said.stdout)
+    operators = Network.model_validate(found["network"]).operators
+    expected = 1.2 * sum(known.get(operator.key, 0.0) for operator in operators)
+    assert found["latency_ms"] == [pytest.approx(expected)]
+    again = CliRunner().invoke(app, [*options, "--resume"], catch_exceptions=False)
+    assert again.exit_code == 0
+
+
+def test_a_part_that_a_choice_changes_is_still_missing(given: list[str], tmp_path: Path) -> None:
+    saved = LatencyTable.from_file(tmp_path / "table.json").snapshot
+    left = [entry for entry in saved.entries if "kernel:5" not in entry.name]
+    LatencyTable(saved.model_copy(update={"entries": tuple(left)})).save(tmp_path / "table.json")
+    with pytest.raises(MissingEntries):
+        CliRunner().invoke(app, [*given, "--only-search"], catch_exceptions=False)
+
+
 def test_a_search_of_several_processes_is_only_that(
     given: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
