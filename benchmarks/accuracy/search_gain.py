@@ -80,12 +80,18 @@ class Task:
 
 
 class Results:
-    """Lines of a file: `training`, `score` and `latency`, each told by what it is about."""
+    """Lines of a file: `training`, `score` and `latency`, each told by what it is about.
 
-    def __init__(self, path: Path) -> None:
+    Networks of one latency on one target are of others on the next: only a target's own lines
+    count. Without one, the target of the last line.
+    """
+
+    def __init__(self, path: Path, target_id: str | None = None) -> None:
         self.path = path
         text = path.read_text() if path.is_file() else ""
-        self.rows: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
+        every = [json.loads(line) for line in text.splitlines()]
+        self.target_id = target_id or (every[-1]["target"] if every else "")
+        self.rows: list[dict[str, Any]] = [row for row in every if row["target"] == self.target_id]
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         """The lines of one kind."""
@@ -93,6 +99,7 @@ class Results:
 
     def add(self, row: dict[str, Any]) -> None:
         """One more line, on disk at once."""
+        row = {**row, "target": self.target_id}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a") as file:
             file.write(json.dumps(row) + "\n")
@@ -107,7 +114,7 @@ class Experiment:
         self.client = client
         self.target: Target = client.target(given.target)
         self.stages = stages
-        self.results = Results(given.results)
+        self.results = Results(given.results, self.target.id)
         base = read_recipe(given.recipe, given.set).for_classes(given.classes)
         prices = published(client, self.target, base, base.searched_operators(), stages)
         self.table = prices.by_target[0]
@@ -216,8 +223,8 @@ class Experiment:
                 if latency_ms <= self.reference_ms * (1 + self.settings.search.tolerance):
                     eligible.append((latency_ms, network))
         # The slower ones are the larger ones: those worth a training.
-        fastest_first = sorted(eligible, key=lambda one: one[0])
-        probes = [network for _, network in fastest_first[-3:]]
+        slowest_first = sorted(eligible, key=lambda one: one[0], reverse=True)
+        probes = [network for _, network in slowest_first[:3]]
         for network in probes:
             yield Task("mobilenet", 0, partial(Network.model_copy, network))
         known = {
@@ -324,7 +331,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], help="as of search-client search")
     given = parser.parse_args()
     if given.only_report:
-        print(json.dumps(report(Results(given.results).rows, given.plot)))
+        print(json.dumps(report(Results(given.results, given.target).rows, given.plot)))
         return
     torch.set_num_threads(given.threads)
     given.run.mkdir(parents=True, exist_ok=True)
