@@ -6,6 +6,8 @@ else.
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 #: `full`: one delegate kernel runs everything, `partial`: kernels run some, `none`: none run
@@ -41,8 +43,17 @@ def delegation(interpreter: Interpreter) -> Delegation:
     return "full" if whole else "partial"
 
 
-def undelegated(interpreter: Interpreter) -> tuple[str, ...]:
-    """Kinds of the operators that no delegate runs, as the file names them, each once, in order."""
+@dataclass(frozen=True)
+class OperatorCounts:
+    """How many operators a graph has, and which of them no delegate runs."""
+
+    operators: int
+    #: kinds, as the file names them, in the order of the graph, and how many there are of each
+    undelegated: dict[str, int]
+
+
+def operator_counts(interpreter: Interpreter) -> OperatorCounts:
+    """Count the operators of an interpreter whose tensors are allocated."""
     nodes = interpreter._get_ops_details()  # noqa: SLF001 (the only place that tells)
     layers = [node for node in nodes if node["op_name"] != _KERNEL]
     maker = {tensor: index for index, node in enumerate(layers) for tensor in node["outputs"]}
@@ -56,4 +67,4 @@ def undelegated(interpreter: Interpreter) -> tuple[str, ...]:
                 taken.add(index)
                 waiting += [tensor for tensor in layers[index]["inputs"] if tensor not in inputs]
     left = (node["op_name"] for index, node in enumerate(layers) if index not in taken)
-    return tuple(dict.fromkeys(left))
+    return OperatorCounts(len(layers), dict(Counter(left)))

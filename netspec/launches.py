@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
+
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, ValidationError
 
 from netspec.delegation import Delegation
 
@@ -22,7 +23,7 @@ _FIRSTS = (
     (re.compile(rf"timings in us:.*?\bFirst inference: {_NUMBER}"), _US_PER_MS),
     (re.compile(rf"Warmup \(first\): +{_NUMBER} ms"), 1),
 )
-#: the first line of a phone's raw text says who ran the graph; anything else was refused there
+#: where all of the graph was wanted, a phone's raw text begins with the proof of who ran it
 _PROOFS: tuple[tuple[re.Pattern[str], Delegation], ...] = (
     (re.compile(r"no delegate"), "none"),
     (re.compile(r"Replacing |.*completely executed by"), "full"),
@@ -31,7 +32,7 @@ _PROOFS: tuple[tuple[re.Pattern[str], Delegation], ...] = (
 
 @dataclass(frozen=True)
 class Launch:
-    """How a model was loaded; None where the runner does not say."""
+    """How a model was loaded, and who ran it; None where the runner does not say."""
 
     #: from the file to a model that is ready to run, ms
     load_ms: float | None = None
@@ -39,48 +40,104 @@ class Launch:
     first_inference_ms: float | None = None
     #: how much of the graph the target's delegate runs
     delegation: Delegation | None = None
+    #: of the graph
+    operators: int | None = None
+    #: those that the delegate runs
+    delegated: int | None = None
+    #: kinds of the others, and how many there are of each; empty where they are not named
+    undelegated: dict[str, int] = field(default_factory=dict)
+    #: why there is no profile of kernels though one was wanted
+    no_profile: str = ""
 
 
 def read_launch(raw: str) -> Launch:
     """What the raw text of one visit tells of its launch.
 
     Args:
-        raw: the JSON of this project's LiteRT runner, or the proof of delegation followed by what
-            `benchmark_model` printed; any other text tells nothing.
+        raw: its first line is the JSON of this project's LiteRT runner or of a phone's agent, or a
+            phone's proof of delegation; on phones, what `benchmark_model` printed follows. Any
+            other text tells nothing.
     """
-    if raw.startswith("{"):
-        return _of_litert(raw)
     first_line = raw.partition("\n")[0]
+    told = _told(first_line)
     proved = (delegation for proof, delegation in _PROOFS if proof.match(first_line))
+    delegated = told.delegated
+    if delegated is None and told.operators is not None:
+        delegated = told.operators - sum(told.undelegated.values())
     return Launch(
-        load_ms=_first_ms(_LOADS, raw),
-        first_inference_ms=_first_ms(_FIRSTS, raw),
-        delegation=next(proved, None),
+        load_ms=_ms(told.load_ns) or _first_ms(_LOADS, raw),
+        first_inference_ms=_ms(told.first_run_ns) or _first_ms(_FIRSTS, raw),
+        delegation=told.delegation or next(proved, None),
+        operators=told.operators,
+        delegated=delegated,
+        undelegated=told.undelegated,
+        no_profile=told.no_profile,
     )
 
 
 def typical_launch(launches: Iterable[Launch]) -> Launch:
-    """The medians over launches of one model, and the delegation that all of them have."""
+    """The medians over launches of one model, and who ran it, where all of them say the same."""
     every = tuple(launches)
-    delegations = {launch.delegation for launch in every}
+    alike = len({launch.delegation for launch in every}) == 1
+    # One that was profiled may name what another one cannot.
+    telling = max(every, key=lambda launch: len(launch.undelegated)) if alike else Launch()
     return Launch(
         load_ms=_median(launch.load_ms for launch in every),
         first_inference_ms=_median(launch.first_inference_ms for launch in every),
-        delegation=delegations.pop() if len(delegations) == 1 else None,
+        delegation=telling.delegation,
+        operators=telling.operators,
+        delegated=telling.delegated,
+        undelegated=telling.undelegated,
+        no_profile=next((launch.no_profile for launch in every if launch.no_profile), ""),
     )
 
 
-def _of_litert(raw: str) -> Launch:
+def delegation_text(delegate: str, launch: Launch) -> str:
+    """For people: who ran the graph; empty where that is not known.
+
+    Args:
+        delegate: of the target.
+        launch: of the model.
+    """
+    match launch.delegation:
+        case None:
+            return ""
+        case "full":
+            return f"{delegate} runs the whole graph"
+        case "none":
+            return "no delegate runs any of the graph"
+    text = f"{delegate} runs a part of the graph"
+    if launch.operators and launch.delegated is not None:
+        left = launch.operators - launch.delegated
+        text += f": {left} of {launch.operators} operators ({left / launch.operators:.0%}) are left"
+        text += " to other kernels"
+    kinds = (f"{count} {kind}" for kind, count in launch.undelegated.items())
+    return f"{text}: {', '.join(kinds)}" if launch.undelegated else text
+
+
+class _Told(BaseModel):
+    """The first line of a raw text, where it is JSON; whatever else stands there is another's."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    load_ns: NonNegativeInt | None = None
+    first_run_ns: NonNegativeInt | None = None
+    delegation: Delegation | None = None
+    operators: NonNegativeInt | None = None
+    delegated: NonNegativeInt | None = None
+    undelegated: dict[str, PositiveInt] = {}
+    no_profile: str = ""
+
+
+def _told(line: str) -> _Told:
     try:
-        visit = json.loads(raw)
-    except ValueError:
-        return Launch()
-    load_ns, first_ns = visit.get("load_ns"), visit.get("first_run_ns")
-    return Launch(
-        load_ms=None if load_ns is None else load_ns / _NS_PER_MS,
-        first_inference_ms=None if first_ns is None else first_ns / _NS_PER_MS,
-        delegation=visit.get("delegation"),
-    )
+        return _Told.model_validate_json(line)
+    except ValidationError:
+        return _Told()
+
+
+def _ms(ns: int | None) -> float | None:
+    return None if ns is None else ns / _NS_PER_MS
 
 
 def _first_ms(patterns: Iterable[tuple[re.Pattern[str], int]], raw: str) -> float | None:

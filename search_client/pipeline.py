@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from netspec.client import LatencyTable, ProfilerClient
@@ -30,74 +30,8 @@ from search_client.training import distributed
 
 
 @dataclass(frozen=True)
-class _Job:
-    """What a job was asked to do; see `run`."""
-
-    client: ProfilerClient
-    target: Target
-    settings: Recipe
-    data: Path
-    folder: Path
-    stages: Stages
-    profile_missing: bool
-    resume: bool
-    overwrite: bool
-    signals: bool
-
-    @contextmanager
-    def begun(
-        self, *, whole: bool
-    ) -> Iterator[tuple[_Job, LatencyTables, LabelledImages, LabelledImages]]:
-        """Hold the job's folder, with its tables and images: the job for the images' classes.
-
-        What a table lacks is told before an image is read.
-        """
-        found = find_data(self.data, self.settings, self.stages)
-        job = replace(self, settings=self.settings.for_classes(len(found.classes)))
-        tables = job.known_tables(whole=whole)
-        # Under torchrun the first process holds the folder for all.
-        first = distributed.rank() == 0
-        claim = claimed(self.folder, resume=self.resume, overwrite=self.overwrite)
-        with claim if first else nullcontext():
-            training, test = found.read()
-            if tables is None:
-                tables = measured(job.client, job.target, job.settings, job.stages)
-            yield job, tables, training, test
-
-    def known_tables(self, *, whole: bool) -> LatencyTables | None:
-        """What is known before the images are read; None: it is to be measured.
-
-        Raises:
-            UserError: a table, an operator in it or the search to resume is missing, or, for the
-                whole job, a calibration.
-        """
-        settings = self.settings
-        needed = settings.operators() if whole else settings.searched_operators()
-        if self.resume:
-            tables = recorded(self.folder, needed)
-        elif self.profile_missing:
-            return None
-        else:
-            tables = published(self.client, self.target, settings, needed, self.stages)
-        if whole:
-            _require_calibrations(tables)
-        return tables
-
-
-def run(
-    client: ProfilerClient,
-    target: Target,
-    settings: Recipe,
-    data: Path,
-    folder: Path,
-    stages: Stages,
-    *,
-    profile_missing: bool = False,
-    resume: bool = False,
-    overwrite: bool = False,
-    signals: bool = True,
-) -> Report:
-    """The whole job; leaves `report.json`, `report.html` and the `.tflite` files in `folder`.
+class Pipeline:
+    """What one run is made of; `run` does all of it, `search_only` ends with the network found.
 
     Args:
         client: of the profiler.
@@ -105,75 +39,94 @@ def run(
         settings: of the run.
         data: folder of images.
         folder: for everything.
-        stages: shows the progress.
+        stages: shows the progress, by default on stderr.
         profile_missing: measure what the table lacks.
-        resume: go on where the job was interrupted, in its search, a training or a finetuning, by
+        resume: go on where the run was interrupted, in its search, a training or a finetuning, by
             the tables that it began with.
         overwrite: replace a run that the folder holds.
-        signals: on SIGTERM and SIGINT the job saves itself before it ends.
+        signals: on SIGTERM and SIGINT the run saves itself before it ends.
+    """
+
+    client: ProfilerClient
+    target: Target
+    settings: Recipe
+    data: Path
+    folder: Path
+    stages: Stages = field(default_factory=Stages)
+    profile_missing: bool = False
+    resume: bool = False
+    overwrite: bool = False
+    signals: bool = True
+
+    def run(self) -> Report:
+        """Do the whole job; `folder` gets `report.json`, `report.html` and the `.tflite` files.
+
+        Raises:
+            UserError: a stage could not be done; the message says what to do.
+        """
+        with self._begun(whole=True) as (begun, tables, training, test):
+            return _every_stage(begun, tables, training, test)
+
+    def search_only(self) -> SearchResult:
+        """Do the job up to the network found.
+
+        Raises:
+            UserError: a stage could not be done; the message says what to do.
+        """
+        with self._begun(whole=False) as (begun, tables, training, _):
+            return _search(begun, training, tables)
+
+    @contextmanager
+    def _begun(
+        self, *, whole: bool
+    ) -> Iterator[tuple[Pipeline, LatencyTables, LabelledImages, LabelledImages]]:
+        """Hold the folder, with tables and images: the pipeline for the images' classes.
+
+        What a table lacks is told before an image is read.
+        """
+        found = find_data(self.data, self.settings, self.stages)
+        begun = replace(self, settings=self.settings.for_classes(len(found.classes)))
+        tables = _known_tables(begun, whole=whole)
+        # Under torchrun the first process holds the folder for all.
+        first = distributed.rank() == 0
+        claim = claimed(self.folder, resume=self.resume, overwrite=self.overwrite)
+        with claim if first else nullcontext():
+            training, test = found.read()
+            if tables is None:
+                tables = measured(begun.client, begun.target, begun.settings, begun.stages)
+            yield begun, tables, training, test
+
+
+def _known_tables(pipeline: Pipeline, *, whole: bool) -> LatencyTables | None:
+    """What is known before the images are read; None: it is to be measured.
 
     Raises:
-        UserError: a stage could not be done; the message says what to do.
+        UserError: a table, an operator in it or the search to resume is missing, or, for the
+            whole job, a calibration.
     """
-    job = _Job(
-        client,
-        target,
-        settings,
-        data,
-        folder,
-        stages,
-        profile_missing,
-        resume,
-        overwrite,
-        signals,
-    )
-    with job.begun(whole=True) as (job, tables, training, test):
-        return _every_stage(job, tables, training, test)
-
-
-def search_only(
-    client: ProfilerClient,
-    target: Target,
-    settings: Recipe,
-    data: Path,
-    folder: Path,
-    stages: Stages | None = None,
-    *,
-    profile_missing: bool = False,
-    resume: bool = False,
-    overwrite: bool = False,
-) -> SearchResult:
-    """The job up to the network found; args as in `run`, and progress is shown on stderr.
-
-    Raises:
-        UserError: a stage could not be done; the message says what to do.
-    """
-    job = _Job(
-        client,
-        target,
-        settings,
-        data,
-        folder,
-        stages or Stages(),
-        profile_missing,
-        resume,
-        overwrite,
-        True,
-    )
-    with job.begun(whole=False) as (job, tables, training, _):
-        return _search(job, training, tables)
+    settings = pipeline.settings
+    needed = settings.operators() if whole else settings.searched_operators()
+    if pipeline.resume:
+        tables = recorded(pipeline.folder, needed)
+    elif pipeline.profile_missing:
+        return None
+    else:
+        tables = published(pipeline.client, pipeline.target, settings, needed, pipeline.stages)
+    if whole:
+        _require_calibrations(tables)
+    return tables
 
 
 def _every_stage(
-    job: _Job, tables: LatencyTables, training: LabelledImages, test: LabelledImages
+    pipeline: Pipeline, tables: LatencyTables, training: LabelledImages, test: LabelledImages
 ) -> Report:
-    settings, folder, stages = job.settings, job.folder, job.stages
+    settings, folder, stages = pipeline.settings, pipeline.folder, pipeline.stages
     _require_calibrations(tables)
     table = tables.by_target[0]
     # Before the search writes the settings that it goes on with.
-    goes_on = job.resume and _trains_alike(read_record(folder).settings, settings)
-    found = _search(job, training, tables)
-    source = Source(folder.name, table.snapshot.id, str(job.data))
+    goes_on = pipeline.resume and _trains_alike(read_record(folder).settings, settings)
+    found = _search(pipeline, training, tables)
+    source = Source(folder.name, table.snapshot.id, str(pipeline.data))
     networks = {"searched": found.network.with_precision("float32")}
     for index, network in enumerate(settings.every_baseline("float32")):
         networks[f"baseline{index}" if index else "baseline"] = network
@@ -192,13 +145,13 @@ def _every_stage(
             source,
             saved=saved[role],
             resume=goes_on,
-            signals=job.signals,
+            signals=pipeline.signals,
             # MobileNetV2 is in no supernet.
             supernet=supernet if role == "searched" else None,
         )
         for role, network in networks.items()
     }
-    entries = _measure(job, deployed)
+    entries = _measure(pipeline, deployed)
     expected_ms = {"searched": found.expected_ms[0]}
     results = {
         role: network_result(role, network, table, entries, expected_ms.get(role))
@@ -206,7 +159,7 @@ def _every_stage(
     }
     for role, result in results.items():
         stages.observe(f"report/{role}", 0, _outcome(result), now=True)
-    report = report_of(job.target, settings, tables, found, results, stages.seconds)
+    report = report_of(pipeline.target, settings, tables, found, results, stages.seconds)
     write_report(report, folder)
     return report
 
@@ -230,45 +183,45 @@ def _require_calibrations(tables: LatencyTables) -> None:
         tables.by_target[0].calibration(precision)
 
 
-def _search(job: _Job, training: LabelledImages, tables: LatencyTables) -> SearchResult:
+def _search(pipeline: Pipeline, training: LabelledImages, tables: LatencyTables) -> SearchResult:
     for table in tables.by_target:
-        _tell_if_uncalibrated(job, table)
+        _tell_if_uncalibrated(pipeline, table)
     return run_search(
-        job.settings,
+        pipeline.settings,
         tables.by_target,
         tables.references_ms,
         training,
-        job.folder,
-        job.stages,
-        data=job.data,
-        resume=job.resume,
-        signals=job.signals,
+        pipeline.folder,
+        pipeline.stages,
+        data=pipeline.data,
+        resume=pipeline.resume,
+        signals=pipeline.signals,
     )
 
 
-def _tell_if_uncalibrated(job: _Job, table: LatencyTable) -> None:
-    precision = job.settings.precision
+def _tell_if_uncalibrated(pipeline: Pipeline, table: LatencyTable) -> None:
+    precision = pipeline.settings.precision
     if table.snapshot.calibration(precision) is None:
-        job.stages.note(
+        pipeline.stages.note(
             f"The table of target {table.snapshot.target_id} has no {precision} calibration: "
             "latencies are plain sums of its entries, and whole networks may take several percent "
             "more or less"
         )
 
 
-def _measure(job: _Job, deployed: Mapping[str, Deployed]) -> dict[str, Entry]:
+def _measure(pipeline: Pipeline, deployed: Mapping[str, Deployed]) -> dict[str, Entry]:
     """Writes the files and has the profiler measure them; entries by the file's SHA-256."""
-    with job.stages.stage("measure", "Measure the exported files through the profiler"):
+    with pipeline.stages.stage("measure", "Measure the exported files through the profiler"):
         subjects = []
         for role, network in deployed.items():
             for precision, content in network.files.items():
                 name = file_name(role, precision)
-                (job.folder / name).write_bytes(content)
-                subjects.append(job.client.upload_model(content, name))
+                (pipeline.folder / name).write_bytes(content)
+                subjects.append(pipeline.client.upload_model(content, name))
         return measure_models(
-            job.client,
-            job.target,
+            pipeline.client,
+            pipeline.target,
             subjects,
-            rounds=job.settings.profiling.network_rounds,
-            stages=job.stages,
+            rounds=pipeline.settings.profiling.network_rounds,
+            stages=pipeline.stages,
         )

@@ -45,7 +45,7 @@ from netspec.wire import JobRequest, Target
 from search_client.comparison.baselines import scorer_of
 from search_client.data.folders import LabelledImages
 from search_client.latency.prediction import predicted_ms
-from search_client.pipeline import search_only
+from search_client.pipeline import Pipeline
 from search_client.progress import Stages
 from search_client.recipe import Recipe, read_recipe
 from search_client.runs.load import CHECKPOINT, LoadedRun, family_of, goal_of, read_run
@@ -141,7 +141,7 @@ class Experiment:
         """The search of a seed; searched first where it is not."""
         folder = self.given.run / f"seed-{seed}"
         if not (folder / "run.json").is_file() or read_record(folder).found is None:
-            search_only(
+            Pipeline(
                 self.client,
                 self.target,
                 self.seeded(seed),
@@ -149,7 +149,7 @@ class Experiment:
                 folder,
                 self.stages,
                 resume=(folder / CHECKPOINT).is_file(),
-            )
+            ).search_only()
         if seed not in self._runs:
             self._runs = {seed: read_run(folder)}
         return self._runs[seed]

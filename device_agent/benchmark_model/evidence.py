@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from device_agent.errors import DelegateRefused
+from netspec.delegation import Delegation
 from netspec.protocol import Delegate
 
 #: how the tools call them
@@ -19,10 +21,27 @@ _REPLACING = re.compile(
     r"Replacing (?P<taken>[0-9]+) out of (?P<all>[0-9]+) node\(s\) with delegate "
     r"\((?P<name>[^)]*)\)"
 )
+_PARTS: dict[Delegation, str] = {"none": "nothing", "partial": "only a part"}
+_WHAT_TO_DO = "change the operators that it does not support, or their types"
 
 
-def require_delegation(text: str, delegate: Delegate) -> str:
-    """The line that proves who ran the whole graph.
+@dataclass(frozen=True)
+class DelegationProof:
+    """How much of a graph the delegate ran, and the words that prove it."""
+
+    delegation: Delegation
+    #: the tool's
+    words: str
+    #: of the graph; None where the tool does not count them
+    operators: int | None = None
+    #: those that the delegate ran; None where the tool does not count them
+    delegated: int | None = None
+
+
+def require_delegation(
+    text: str, delegate: Delegate, *, allow_partial: bool = False
+) -> DelegationProof:
+    """The proof of who ran the graph.
 
     The TFLite tool says it in a sentence for each delegate that it was told to apply; the LiteRT
     tool leaves it to the runtime's line on replaced nodes.
@@ -30,6 +49,7 @@ def require_delegation(text: str, delegate: Delegate) -> str:
     Args:
         text: both streams of one launch, merged.
         delegate: that must have taken every node; with `none`, no delegate may have taken one.
+        allow_partial: whether it is enough that it took some.
 
     Raises:
         DelegateRefused: there is no proof, or proof of the contrary.
@@ -40,31 +60,39 @@ def require_delegation(text: str, delegate: Delegate) -> str:
             raise DelegateRefused(
                 f"a delegate ran the graph though none was wanted: {replaced[0][0]}"
             )
-        return "no delegate"
+        return DelegationProof("none", "no delegate")
+    proof = _proof(text, delegate, replaced)
+    if proof.delegation == "none" or (proof.delegation == "partial" and not allow_partial):
+        raise DelegateRefused(f"{_refusal(proof, _NAMES[delegate])}; {_WHAT_TO_DO}")
+    return proof
+
+
+def _proof(text: str, delegate: Delegate, replaced: list[re.Match[str]]) -> DelegationProof:
     name = _NAMES[delegate]
+    counts = next((match for match in replaced if _KERNELS[delegate].search(match["name"])), None)
+    taken, operators = (int(counts["taken"]), int(counts["all"])) if counts else (None, None)
     sentence = re.search(
         rf"(?:Explicitly applied|Though) {name} delegate[^\n]*", text, re.IGNORECASE
     )
     if sentence is not None:
-        return _whole(sentence[0], name)
-    for match in replaced:
-        if _KERNELS[delegate].search(match["name"]):
-            if match["taken"] == match["all"]:
-                return match[0]
-            raise DelegateRefused(
-                f"{name} took {match['taken']} of {match['all']} operators of the graph, expected "
-                "all; change the operators that it does not support, or their types"
-            )
-    raise DelegateRefused(
-        f"benchmark_model shows no sign that {name} ran the graph; does this device offer it?"
-    )
+        return DelegationProof(_by_sentence(sentence[0]), sentence[0], operators, taken)
+    if counts is None:
+        raise DelegateRefused(
+            f"benchmark_model shows no sign that {name} ran the graph; does this device offer it?"
+        )
+    extent: Delegation = "full" if taken == operators else "partial" if taken else "none"
+    return DelegationProof(extent, counts[0], operators, taken)
 
 
-def _whole(sentence: str, name: str) -> str:
+def _by_sentence(sentence: str) -> Delegation:
     if "will be completely executed by" in sentence:
-        return sentence
-    took = "only a part" if "partially executed by" in sentence else "nothing"
-    raise DelegateRefused(
-        f"{name} took {took} of the graph, expected all of it ({sentence.strip()}); change the "
-        "operators that it does not support, or their types"
-    )
+        return "full"
+    return "partial" if "partially executed by" in sentence else "none"
+
+
+def _refusal(proof: DelegationProof, name: str) -> str:
+    if proof.operators is not None:
+        took = f"{proof.delegated} of {proof.operators} operators of the graph"
+    else:
+        took = f"{_PARTS[proof.delegation]} of the graph"
+    return f"{name} took {took}, expected all of it ({proof.words.strip()})"

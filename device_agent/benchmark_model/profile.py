@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 
 from device_agent.errors import UnparsableOutput
@@ -12,6 +13,8 @@ _TABLE = re.compile(r"=+ Run Order =+\s*\n(?P<header>[^\n]*)\n(?P<rows>.*?)\n\s*
 _COLUMN = re.compile(r"\[[^\]]*\]")
 #: TensorFlow's summary parts cells by tabs, LiteRT's by spaces; single ones are in names
 _CELL_END = re.compile(r"\s*\t\s*| {2,}")
+#: in the kind or the name of a delegate's kernels, and of the node that holds them
+_OF_DELEGATE = re.compile("delegate", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,11 @@ class ProfiledNode:
     name: str
     #: average over the runs, ms; printed with three decimals
     average_ms: float
+
+    @property
+    def is_delegated(self) -> bool:
+        """Whether a delegate ran it."""
+        return bool(_OF_DELEGATE.search(f"{self.kind} {self.name}"))
 
 
 def parse_profile(text: str) -> tuple[ProfiledNode, ...]:
@@ -51,3 +59,13 @@ def _node(row: str, columns: list[str], text: str) -> ProfiledNode:
         raise UnparsableOutput(
             f"a row of the profile does not fit its table: {row!r}", text
         ) from error
+
+
+def undelegated(text: str) -> dict[str, int]:
+    """Count the operators that no delegate ran in the profiled runs, by kind.
+
+    Raises:
+        UnparsableOutput: there is no profile.
+    """
+    others = (node.kind for node in parse_profile(text) if not node.is_delegated)
+    return dict(Counter(others))

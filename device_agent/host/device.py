@@ -86,7 +86,12 @@ class LocalDevice:
 
     def _begin(self, request: VisitRequest) -> VisitFailed | None:
         try:
-            self.runner.begin(request.model, self.protocol, request.operators)
+            self.runner.begin(
+                request.model,
+                self.protocol,
+                request.operators,
+                allow_partial=request.allow_partial,
+            )
         except VisitFailed as error:
             return error
         return None

@@ -25,6 +25,8 @@ class VisitRequest:
     operators: Sequence[Operator] | None = None
     #: what it is for, kept beside its results; one line
     label: str = ""
+    #: whether the delegate may leave operators to other kernels; no table is made of such a latency
+    allow_partial: bool = False
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from device_agent.processes.status import StatusFile
 from device_agent.runners.base import Measured
 from device_agent.text import one_line
 from netspec.protocol import MeasurementProtocol
-from netspec.wire import Visit
+from netspec.wire import ModelSubject, Visit
 
 #: visits between two looks through the gate, at least: a look takes time
 _STRETCH = 20
@@ -223,7 +223,12 @@ class Measuring:
         if planned is None:
             return VisitRequest(files[_ANCHOR_ID])
         label = self._label(planned).model_dump_json()
-        return VisitRequest(files[planned.task.task_id], operators_to_profile(planned.task), label)
+        return VisitRequest(
+            files[planned.task.task_id],
+            operators_to_profile(planned.task),
+            label,
+            allow_partial=isinstance(planned.task.subject, ModelSubject),
+        )
 
     def _label(self, planned: PlannedVisit) -> VisitLabel:
         return VisitLabel(

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 
 from device_agent.errors import FileRefused
+from device_agent.measuring.device import VisitRequest
 from device_agent.phones.files import QUICK_S, STRETCHES
 from device_agent.phones.script import kill_command
 from device_agent.transports.base import Transport
@@ -31,6 +32,8 @@ class Plan:
     labels: list[str]
     #: of each visit, keys of the operators that are profiled
     keys: list[list[str] | None]
+    #: of each visit, whether the delegate may leave operators to other kernels
+    allow_partial: list[bool]
 
     @property
     def operators(self) -> list[tuple[Operator, ...] | None]:
@@ -45,18 +48,14 @@ class Plan:
         return f"{_PLAN.strip()} {json.dumps(asdict(self))}\n"
 
 
-def make_plan(
-    target_id: str,
-    mark: str,
-    labels: Sequence[str],
-    operators: Sequence[Sequence[Operator] | None],
-) -> Plan:
-    """The plan of a script; one note and one list of operators a visit."""
+def make_plan(target_id: str, mark: str, requests: Sequence[VisitRequest]) -> Plan:
+    """The plan of a script that makes these visits."""
     keys = [
-        None if profiled is None else [operator.key for operator in profiled]
-        for profiled in operators
+        None if request.operators is None else [operator.key for operator in request.operators]
+        for request in requests
     ]
-    return Plan(target_id, mark, list(labels), keys)
+    labels = [request.label for request in requests]
+    return Plan(target_id, mark, labels, keys, [request.allow_partial for request in requests])
 
 
 def take_leftovers(transport: Transport) -> Iterator[tuple[Plan, str]]:

@@ -166,12 +166,7 @@ class Phone:
             return
         chosen = [requests[index] for index in kept]
         mark = f"{_MARK} {uuid4().hex}"
-        plan = make_plan(
-            self.identity.id,
-            mark,
-            [request.label for request in chosen],
-            [request.operators for request in chosen],
-        )
+        plan = make_plan(self.identity.id, mark, chosen)
         launch = ScriptedLaunch(
             folder=str(self._scripts.folder()),
             model_folder=str(MODELS),
@@ -220,7 +215,7 @@ class Phone:
     ) -> Iterator[VisitResult]:
         uptime = self._say(f"cat {UPTIME}")
         reader = self._probed.reader
-        return reader.results(text, plan.mark, indexes, plan.operators, uptime, cut)
+        return reader.results(text, plan, indexes, uptime, cut)
 
     def rest(self) -> None:
         """Gives the clock back; a phone that is away gets it back when it wakes."""

@@ -31,7 +31,12 @@ _US_PER_MS = 1000
 _log = structlog.get_logger()
 
 
-def read_profile(launch: ShellResult, operators: Sequence[Operator], delegate: Delegate) -> Profile:
+def read_profile(
+    launch: ShellResult,
+    operators: Sequence[Operator],
+    delegate: Delegate,
+    allow_partial: bool = False,
+) -> Profile:
     """The profile that a launch printed.
 
     The tool prints means of the runs, in whole us.
@@ -40,6 +45,7 @@ def read_profile(launch: ShellResult, operators: Sequence[Operator], delegate: D
         launch: of the runner.
         operators: of the network that ran; none of an uploaded model.
         delegate: that must have run it.
+        allow_partial: whether it may have left operators to other kernels.
 
     Raises:
         VisitFailed: the launch failed, or its profile is not the network's.
@@ -49,7 +55,7 @@ def read_profile(launch: ShellResult, operators: Sequence[Operator], delegate: D
             f"benchmark_model ended with exit code {launch.exit_code} when it was to profile"
         )
     output = parse_output(launch.output)
-    require_delegation(launch.output, delegate)
+    require_delegation(launch.output, delegate, allow_partial=allow_partial)
     nodes = parse_profile(launch.output)
     means_us = np.array([[node.average_ms for node in nodes]]) * _US_PER_MS
     times_us, kernels = times_of(operators, [node.kind for node in nodes], means_us)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from device_agent.benchmark_model.evidence import require_delegation
+from device_agent.benchmark_model.evidence import DelegationProof, require_delegation
 from device_agent.benchmark_model.output import parse_output
+from device_agent.benchmark_model.profile import undelegated
 from device_agent.errors import DeviceNotReady, NoPercentiles, RunnerFailed, VisitFailed
 from device_agent.measuring.device import VisitResult
+from device_agent.phones.leftovers import Plan
 from device_agent.phones.profiling import read_profile
 from device_agent.phones.readings import zone_celsius
 from device_agent.phones.script import ScriptVisit, finished_visits, visit_in_flight
@@ -49,9 +52,8 @@ class ResultsReader:
     def results(
         self,
         text: str,
-        mark: str,
+        plan: Plan,
         indexes: Sequence[int],
-        operators: Sequence[Sequence[Operator] | None],
         uptime: str,
         cut: VisitFailed | None = None,
     ) -> Iterator[VisitResult]:
@@ -59,9 +61,8 @@ class ResultsReader:
 
         Args:
             text: the script's results.
-            mark: of its lines.
+            plan: of the script.
             indexes: of each visit of the script, how the caller knows it.
-            operators: of each visit of the script, what is profiled.
             uptime: the phone's, as it is now; empty where it does not say.
             cut: why the visit in flight was ended, None where none was.
 
@@ -69,16 +70,18 @@ class ResultsReader:
             DeviceNotReady: none was in flight.
         """
         moment = _Moment(datetime.now(UTC), first_number(uptime))
-        for visit in finished_visits(text, mark):
+        operators = plan.operators
+        for visit in finished_visits(text, plan.mark):
+            at = visit.index
             yield VisitResult(
-                index=indexes[visit.index],
+                index=indexes[at],
                 started_at=moment.when(visit.before),
                 before=self._conditions(visit.before),
                 after=self._conditions(visit.after),
-                outcome=self._outcome(visit, operators[visit.index]),
+                outcome=self._outcome(visit, operators[at], plan.allow_partial[at]),
             )
         if cut is not None:
-            in_flight = visit_in_flight(text, mark)
+            in_flight = visit_in_flight(text, plan.mark)
             if in_flight is None:
                 raise DeviceNotReady(f"no visit was in flight, but {cut}")
             index, values = in_flight
@@ -95,18 +98,20 @@ class ResultsReader:
         return f"{CORES}/cpu{self.core}/cpufreq/scaling_cur_freq"
 
     def _outcome(
-        self, visit: ScriptVisit, operators: Sequence[Operator] | None
+        self, visit: ScriptVisit, operators: Sequence[Operator] | None, allow_partial: bool
     ) -> Measured | VisitFailed:
         try:
-            return self._measured(visit, operators)
+            return self._measured(visit, operators, allow_partial)
         except VisitFailed as error:
             return error
 
-    def _measured(self, visit: ScriptVisit, operators: Sequence[Operator] | None) -> Measured:
+    def _measured(
+        self, visit: ScriptVisit, operators: Sequence[Operator] | None, allow_partial: bool
+    ) -> Measured:
         launch = visit.launch
         try:
             output = parse_output(launch.output)
-            proof = require_delegation(launch.output, self.delegate)
+            proof = require_delegation(launch.output, self.delegate, allow_partial=allow_partial)
             statistics = output.statistics()
         except NoPercentiles:
             raise
@@ -119,11 +124,19 @@ class ResultsReader:
             raise
         if launch.exit_code:
             raise RunnerFailed(f"benchmark_model ended with exit code {launch.exit_code}")
-        raw = f"{proof}\n{launch.output}"
-        if operators is None or visit.profile is None:
-            return Measured(statistics, raw[:_MAX_RAW])
-        profile = read_profile(visit.profile, operators, self.delegate)
-        return Measured(statistics, (raw + visit.profile.output)[:_MAX_RAW], profile=profile)
+        text, profile, told = launch.output, None, _told(proof)
+        if operators is not None and visit.profile is not None:
+            text += visit.profile.output
+            try:
+                profile = read_profile(visit.profile, operators, self.delegate, allow_partial)
+                told["undelegated"] = undelegated(visit.profile.output)
+            except VisitFailed as error:
+                # What a model's kernels take is told beside its latency, not needed for it.
+                if not allow_partial:
+                    raise
+                told["no_profile"] = one_line(error)[:_MAX_WORDS]
+        line = json.dumps(told) if allow_partial else proof.words
+        return Measured(statistics, f"{line}\n{text}"[:_MAX_RAW], profile=profile)
 
     def _conditions(self, values: Mapping[str, str]) -> Conditions:
         khz = first_number(values.get(self._clock))
@@ -157,3 +170,9 @@ def first_number(text: str | None) -> float | None:
         return float(first[0]) if first else None
     except ValueError:
         return None
+
+
+def _told(proof: DelegationProof) -> dict[str, object]:
+    """What `netspec.launches` reads of a model's launch."""
+    counts = {"operators": proof.operators, "delegated": proof.delegated}
+    return {"delegation": proof.delegation, **(counts if proof.operators is not None else {})}

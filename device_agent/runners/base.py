@@ -36,6 +36,8 @@ class Runner(Protocol):
         model: Path,
         protocol: MeasurementProtocol,
         operators: Sequence[Operator] | None = None,
+        *,
+        allow_partial: bool = False,
     ) -> None:
         """Launches the model once, in a fresh process, and lets it measure its runs.
 
@@ -43,6 +45,7 @@ class Runner(Protocol):
             model: the file, on the agent's machine.
             protocol: how long to warm up and to measure.
             operators: of the model, where the visit shall carry a profile of them.
+            allow_partial: whether the delegate may leave operators to other kernels.
 
         Raises:
             VisitFailed: it could not be launched.

@@ -17,7 +17,7 @@ from device_agent.errors import ProfileMismatch
 from netspec.errors import UnknownLayer
 from netspec.layers import Layer, LayerKind
 from netspec.operators import Operator
-from netspec.wire import MAX_KERNEL_NAME
+from netspec.wire import MAX_KERNEL_NAME, MAX_PROFILED
 
 _CONV = re.compile(r"Convolution|Fully Connected|CONV_2D")
 _ADD, _MULTIPLY = re.compile(r"Add|ADD"), re.compile(r"Multiply|MUL")
@@ -118,6 +118,10 @@ def times_of(
     Raises:
         ProfileMismatch: the kernels are not the operators' layers.
     """
+    if not operators and len(kinds) > MAX_PROFILED:
+        raise ProfileMismatch(
+            f"the profile shows {len(kinds)} kernels, and a visit carries at most {MAX_PROFILED}"
+        )
     if not operators:
         return kernels, tuple(kind[:MAX_KERNEL_NAME] for kind in kinds)
     owners = operators_of_kernels(operators, kinds)

@@ -28,6 +28,7 @@ from device_agent.text import printed
 from netspec.operators import Operator
 from netspec.protocol import MeasurementProtocol
 from netspec.statistics import VisitStatistics
+from netspec.wire import Profile
 
 _FORK_SERVER = ("-P", "-m", "device_agent.runners.fork_server")
 #: start of the fork server: importing LiteRT on a slow device
@@ -77,6 +78,8 @@ class LiteRtRunner:
         model: Path,
         protocol: MeasurementProtocol,
         operators: Sequence[Operator] | None = None,
+        *,
+        allow_partial: bool = False,
     ) -> None:
         """Begins a visit, see `Runner.begin`."""
         asked_s = (protocol.warmup_ms + protocol.measure_ms) / 1000
@@ -90,6 +93,7 @@ class LiteRtRunner:
             max_runs=protocol.max_runs,
             timeout_s=self._spare_s + asked_s * (1 if operators is None else 2),
             profile=operators is not None,
+            allow_partial=allow_partial,
         )
         if self._server is None:
             self._server = _ForkServer(self._python)
@@ -112,9 +116,7 @@ class LiteRtRunner:
         visit = json.loads(answer["result"])
         _raise_failure(visit)
         runs_ns = np.array(visit["runs_ns"], dtype=np.float64)
-        profile = None
-        if self._operators is not None:
-            profile, visit["profile"] = read_profile(self._operators, visit["profile"])
+        profile = self._profile(visit)
         return Measured(
             statistics=VisitStatistics.of(runs_ns / 1000),
             raw=_raw_text(visit, answer["log"]),
@@ -123,14 +125,34 @@ class LiteRtRunner:
             profile=profile,
         )
 
+    def _profile(self, visit: dict[str, Any]) -> Profile | None:
+        """The profile of a visit; what it was made of gives way to what is kept as raw text.
+
+        Raises:
+            ProfileMismatch: the kernels are not the operators' layers.
+        """
+        if "profile" not in visit:
+            return None
+        try:
+            profile, visit["profile"] = read_profile(self._operators or (), visit["profile"])
+        except errors.ProfileMismatch as error:
+            if not visit["order"]["allow_partial"]:
+                raise
+            del visit["profile"]
+            visit["no_profile"] = str(error)
+            return None
+        return profile
+
     def visit(
         self,
         model: Path,
         protocol: MeasurementProtocol,
         operators: Sequence[Operator] | None = None,
+        *,
+        allow_partial: bool = False,
     ) -> Measured:
         """One visit from its begin to its finish."""
-        self.begin(model, protocol, operators)
+        self.begin(model, protocol, operators, allow_partial=allow_partial)
         return self.finish()
 
     def close(self) -> None:

@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+from collections.abc import Sequence
 from ctypes import byref, c_bool, c_char_p, c_int, c_int64, c_size_t, c_uint64, c_void_p
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 _LIBRARY = "libLiteRt.so"
 #: `kLiteRtHwAcceleratorCpu`, `kLiteRtTensorBufferLockModeWrite`
 _CPU = 1
 _WRITE = 1
-#: one that a delegate ran: `DELEGATE_PROFILED_OPERATOR_INVOKE_EVENT`
+#: one that a delegate ran: `DELEGATE_PROFILED_OPERATOR_INVOKE_EVENT`; and one that none ran:
+#: `OPERATOR_INVOKE_EVENT`
 _DELEGATE_KERNEL = 1 << 3
+_OPERATOR = 1 << 1
+#: handles of tensor buffers, as C takes them
+Buffers: TypeAlias = "ctypes.Array[c_void_p]"
 #: more than any `LiteRtRankedTensorType`, in words
 _TYPE_WORDS = 64
 
@@ -46,15 +52,17 @@ class ProfiledModel:
     """A model on XNNPACK with one thread, whose runs tell what each kernel took.
 
     Args:
-        path: of the `.tflite` file, with one input and one output.
-        inputs: bytes of its input.
+        path: of the `.tflite` file.
+        inputs: bytes of each of its inputs.
+        allow_partial: whether XNNPACK may leave a part of the graph to other kernels.
 
     Raises:
         LibraryUnusable: it cannot be profiled here.
     """
 
-    def __init__(self, path: str, inputs: bytes) -> None:
+    def __init__(self, path: str, inputs: Sequence[bytes], *, allow_partial: bool = False) -> None:
         self._library = _load()
+        self._allow_partial = allow_partial
         environment, model, options = c_void_p(), c_void_p(), c_void_p()
         self._call("LiteRtCreateEnvironment", c_int(0), None, byref(environment))
         self._call("LiteRtCreateModelFromFile", environment, path.encode(), byref(model))
@@ -65,25 +73,24 @@ class ProfiledModel:
         self._call("LiteRtCreateCompiledModel", environment, model, options, byref(self._model))
         whole = c_bool()
         self._call("LiteRtCompiledModelIsFullyAccelerated", self._model, byref(whole))
-        if not whole.value:
+        if not (whole.value or allow_partial):
             raise LibraryUnusable("XNNPACK does not run the whole graph")
-        self._input = self._buffer(environment, model, "Input")
-        self._output = self._buffer(environment, model, "Output")
+        self._inputs = self._buffers(environment, model, "Input")
+        self._outputs = self._buffers(environment, model, "Output")
         self._fill(inputs)
         self._profiler = c_void_p()
         self._call("LiteRtCompiledModelGetProfiler", self._model, byref(self._profiler))
 
     def run(self) -> None:
         """One run."""
-        one = c_size_t(1)
         self._call(
             "LiteRtRunCompiledModel",
             self._model,
             c_size_t(0),
-            one,
-            byref(self._input),
-            one,
-            byref(self._output),
+            c_size_t(len(self._inputs)),
+            self._inputs,
+            c_size_t(len(self._outputs)),
+            self._outputs,
         )
 
     def start(self) -> None:
@@ -104,8 +111,9 @@ class ProfiledModel:
             raise LibraryUnusable("a profiled run left no events")
         events = (_Event * count.value)()
         self._call("LiteRtGetProfilerEvents", self._profiler, count, events)
-        kernels = [event for event in events if event.kind == _DELEGATE_KERNEL]
-        if [event.index for event in kernels] != list(range(len(kernels))):
+        kernels = [event for event in events if event.kind in (_DELEGATE_KERNEL, _OPERATOR)]
+        indexes = [event.index for event in kernels if event.kind == _DELEGATE_KERNEL]
+        if not _in_order(indexes, several=self._allow_partial):
             raise LibraryUnusable("the kernels of a profiled run are not numbered in order")
         return [(event.tag.decode(errors="replace"), event.elapsed_us) for event in kernels]
 
@@ -118,27 +126,38 @@ class ProfiledModel:
         self._call("LiteRtCreateOpaqueOptions", name, payload, free, byref(opaque))
         self._call("LiteRtAddOpaqueOptions", options, opaque)
 
-    def _buffer(self, environment: c_void_p, model: c_void_p, side: str) -> c_void_p:
-        graph, tensor, needs, buffer = c_void_p(), c_void_p(), c_void_p(), c_void_p()
+    def _buffers(self, environment: c_void_p, model: c_void_p, side: str) -> Buffers:
+        graph, count = c_void_p(), c_size_t()
+        self._call("LiteRtGetModelSubgraph", model, c_size_t(0), byref(graph))
+        self._call(f"LiteRtGetNumSubgraph{side}s", graph, byref(count))
+        buffers: Buffers = (c_void_p * count.value)()
+        for index in range(count.value):
+            buffers[index] = self._buffer(environment, graph, side, index).value
+        return buffers
+
+    def _buffer(self, environment: c_void_p, graph: c_void_p, side: str, index: int) -> c_void_p:
+        tensor, needs, buffer = c_void_p(), c_void_p(), c_void_p()
         kind = (c_int64 * _TYPE_WORDS)()
-        first = c_size_t(0)
-        self._call("LiteRtGetModelSubgraph", model, first, byref(graph))
-        self._call(f"LiteRtGetSubgraph{side}", graph, first, byref(tensor))
+        at = c_size_t(index)
+        self._call(f"LiteRtGetSubgraph{side}", graph, at, byref(tensor))
         self._call("LiteRtGetRankedTensorType", tensor, kind)
         requirements = f"LiteRtGetCompiledModel{side}BufferRequirements"
-        self._call(requirements, self._model, first, first, byref(needs))
+        self._call(requirements, self._model, c_size_t(0), at, byref(needs))
         create = "LiteRtCreateManagedTensorBufferFromRequirements"
         self._call(create, environment, kind, needs, byref(buffer))
         return buffer
 
-    def _fill(self, inputs: bytes) -> None:
-        size, memory = c_size_t(), c_void_p()
-        self._call("LiteRtGetTensorBufferSize", self._input, byref(size))
-        if size.value < len(inputs):
-            raise LibraryUnusable(f"its input takes {size.value} bytes, not {len(inputs)}")
-        self._call("LiteRtLockTensorBuffer", self._input, byref(memory), c_int(_WRITE))
-        ctypes.memmove(memory, inputs, len(inputs))
-        self._call("LiteRtUnlockTensorBuffer", self._input)
+    def _fill(self, inputs: Sequence[bytes]) -> None:
+        if len(inputs) != len(self._inputs):
+            raise LibraryUnusable(f"the model takes {len(self._inputs)} inputs, not {len(inputs)}")
+        for buffer, content in zip(self._inputs, inputs, strict=True):
+            size, memory, filled = c_size_t(), c_void_p(), c_void_p(buffer)
+            self._call("LiteRtGetTensorBufferSize", filled, byref(size))
+            if size.value < len(content):
+                raise LibraryUnusable(f"an input takes {size.value} bytes, not {len(content)}")
+            self._call("LiteRtLockTensorBuffer", filled, byref(memory), c_int(_WRITE))
+            ctypes.memmove(memory, content, len(content))
+            self._call("LiteRtUnlockTensorBuffer", filled)
 
     def _call(self, name: str, *arguments: Any) -> None:
         try:
@@ -147,6 +166,12 @@ class ProfiledModel:
             raise LibraryUnusable(f"{_LIBRARY} has no {name}") from error
         if status:
             raise LibraryUnusable(f"{name} failed with status {status}")
+
+
+def _in_order(indexes: Sequence[int], *, several: bool) -> bool:
+    """Whether kernels are numbered one after the other, in each of several parts of a graph."""
+    following = pairwise([-1, *indexes])
+    return all(now == before + 1 or (several and now == 0) for before, now in following)
 
 
 def _load() -> ctypes.CDLL:

@@ -6,6 +6,7 @@ Runs in the process of its visit, after the visit's own runs.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from device_agent.runners.litert_library import LibraryUnusable, ProfiledModel
@@ -15,13 +16,13 @@ _NS_PER_MS = 1_000_000
 _MIN_WARMUP_RUNS = 2
 
 
-def profile_runs(order: VisitOrder, inputs: bytes) -> dict[str, Any]:
+def profile_runs(order: VisitOrder, inputs: Sequence[bytes]) -> dict[str, Any]:
     """Kinds of the kernels, their times in us run by run, and the runs' times in ns.
 
     Or `error` (a class of `errors`) and `message`.
     """
     try:
-        model = ProfiledModel(order.model, inputs)
+        model = ProfiledModel(order.model, inputs, allow_partial=order.allow_partial)
         left = order.warmup_ms * _NS_PER_MS
         warmups = 0
         while left > 0 or warmups < _MIN_WARMUP_RUNS:

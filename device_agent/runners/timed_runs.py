@@ -20,7 +20,7 @@ from numpy.random import default_rng
 from device_agent.runners.profiled_runs import profile_runs
 from device_agent.runners.runtime import interpreter_class
 from device_agent.runners.visit_order import VisitOrder
-from netspec.delegation import delegation, undelegated
+from netspec.delegation import delegation, operator_counts
 
 #: loaded once, here: a child finds it in its memory
 Interpreter = interpreter_class()
@@ -57,9 +57,9 @@ def make_visit(order: VisitOrder, loaded: Callable[[], object]) -> dict[str, Any
     except (ValueError, RuntimeError) as error:
         return {"error": "ModelRefused", "message": f"LiteRT refused the model: {error}"}
     first = time.perf_counter_ns()
-    taken = delegation(interpreter)
-    if taken != "full":
-        left = ", ".join(undelegated(interpreter)) or "the way between its parts"
+    taken, counts = delegation(interpreter), operator_counts(interpreter)
+    if taken == "none" or (taken == "partial" and not order.allow_partial):
+        left = ", ".join(counts.undelegated) or "the way between its parts"
         return {
             "error": "DelegateRefused",
             "message": f"XNNPACK took {_PARTS[taken]} of the graph, expected all of it; it left "
@@ -72,6 +72,7 @@ def make_visit(order: VisitOrder, loaded: Callable[[], object]) -> dict[str, Any
     visit = {
         "order": asdict(order),
         "delegation": taken,
+        **asdict(counts),
         "load_ns": ready - started,
         "first_run_ns": first - ready,
         "warmup_runs": len(warmup),
@@ -81,8 +82,12 @@ def make_visit(order: VisitOrder, loaded: Callable[[], object]) -> dict[str, Any
         "busy_share": max(0.0, 1 - sum(used) / sum(runs)),
     }
     if order.profile:
-        profile = profile_runs(order, _values(interpreter.get_input_details()[0]).tobytes())
-        return profile if "error" in profile else {**visit, "profile": profile}
+        inputs = [_values(detail).tobytes() for detail in interpreter.get_input_details()]
+        profile = profile_runs(order, inputs)
+        if "error" not in profile:
+            return {**visit, "profile": profile}
+        # What an own model's kernels take is told beside its latency, not needed for it.
+        return {**visit, "no_profile": profile["message"]} if order.allow_partial else profile
     return visit
 
 

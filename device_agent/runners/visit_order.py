@@ -19,3 +19,5 @@ class VisitOrder:
     timeout_s: float
     #: after the visit's runs, more of them in which every kernel is timed
     profile: bool = False
+    #: whether XNNPACK may leave a part of the graph to other kernels
+    allow_partial: bool = False

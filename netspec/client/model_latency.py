@@ -10,7 +10,7 @@ from datetime import datetime
 import numpy as np
 
 from netspec.delegation import Delegation
-from netspec.launches import read_launch, typical_launch
+from netspec.launches import delegation_text, read_launch, typical_launch
 from netspec.wire import Entry, Profile, StoredVisit, Target
 
 
@@ -51,8 +51,17 @@ class ModelLatency:
     first_inference_ms: float | None
     #: how much of the graph the target's delegate runs; None where the runner does not say
     delegation: Delegation | None
+    #: operators of the graph, and those that the delegate runs; None where nobody counts them
+    operators: int | None
+    delegated: int | None
+    #: kinds of the other operators, and how many there are of each; empty where they are not named
+    undelegated: dict[str, int]
+    #: the same for people; empty where the runner does not say
+    who_runs: str
     #: in the order of running; empty where the target's devices do not profile
     kernels: tuple[KernelShare, ...]
+    #: why there are none though the device profiles
+    no_profile: str
 
 
 def model_latency(
@@ -76,7 +85,12 @@ def model_latency(
         load_ms=launch.load_ms,
         first_inference_ms=launch.first_inference_ms,
         delegation=launch.delegation,
+        operators=launch.operators,
+        delegated=launch.delegated,
+        undelegated=launch.undelegated,
+        who_runs=delegation_text(target.identity.delegate, launch),
         kernels=_shares([visit.profile for visit in accepted if visit.profile is not None]),
+        no_profile=launch.no_profile,
     )
 
 

@@ -41,7 +41,7 @@ from netspec.wire.message import (
     MODEL_IDENTIFIER,
     Message,
 )
-from netspec.wire.profiles import ISOLATED, MAX_KERNEL_NAME, Profile, TaskMethod
+from netspec.wire.profiles import ISOLATED, MAX_KERNEL_NAME, MAX_PROFILED, Profile, TaskMethod
 from netspec.wire.retractions import Retraction, RetractionRequest, VisitChoice
 from netspec.wire.stored_models import StoredModel
 from netspec.wire.subjects import ModelSubject, NetworkSubject, OperatorSubject, Subject
@@ -72,6 +72,7 @@ __all__ = [
     "MAX_KERNEL_NAME",
     "MAX_LOOKED_UP",
     "MAX_MODEL_BYTES",
+    "MAX_PROFILED",
     "MAX_TASKS_PER_LEASE",
     "MAX_VISITS_PER_BATCH",
     "MAX_WAIT_S",

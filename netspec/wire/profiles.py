@@ -16,6 +16,9 @@ TaskMethod = Literal["isolated", "in_network"]
 #: characters that a kernel's name may have
 MAX_KERNEL_NAME = 200
 
+#: operators, or kernels, that a profile may have
+MAX_PROFILED = 512
+
 #: what an agent, a job or a task has that does not say: those of before there was a choice
 ISOLATED: TaskMethod = "isolated"
 
@@ -35,7 +38,7 @@ class Profile(Message):
 
     #: by position in the network, in us: the sum over the operator's layers; of an uploaded model
     #: by position in `kernels`
-    operators_us: Annotated[tuple[Microseconds, ...], Field(min_length=1, max_length=512)]
+    operators_us: Annotated[tuple[Microseconds, ...], Field(min_length=1, max_length=MAX_PROFILED)]
     #: what each number is of the operator's times in the profiled runs; of one target's runner
     #: always the same
     statistic: Literal["mean", "p5"]
@@ -47,7 +50,7 @@ class Profile(Message):
     #: the order of running; else empty
     kernels: Annotated[
         tuple[Annotated[str, Field(max_length=MAX_KERNEL_NAME, pattern=r"^[^\x00]*$")], ...],
-        Field(max_length=512, exclude_if=lambda value: not value),
+        Field(max_length=MAX_PROFILED, exclude_if=lambda value: not value),
     ] = ()
 
     @model_validator(mode="after")

@@ -39,7 +39,7 @@ def demo(
     RUN/profiler.env says to a shell where `profiler-server serve` then serves the tables.
     """
     from search_client.demo.farm import VARIABLES, farm_of_this_host  # noqa: PLC0415
-    from search_client.pipeline import run as run_pipeline  # noqa: PLC0415
+    from search_client.pipeline import Pipeline  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.recipe import read_recipe  # noqa: PLC0415
     from search_client.report.terminal import print_report  # noqa: PLC0415
@@ -52,7 +52,7 @@ def demo(
     stages = Stages()
     try:
         with farm_of_this_host(settings, data, run, port, stages) as (client, target, images):
-            report = run_pipeline(
+            report = Pipeline(
                 client,
                 target,
                 settings,
@@ -63,7 +63,7 @@ def demo(
                 # A demo is run again and again; what it measured stays in its profiler.
                 overwrite=True,
                 signals=False,
-            )
+            ).run()
     except KeyboardInterrupt:
         raise Interrupted(
             f"stopped; every visit made so far is kept in {run / 'profiler'}, "

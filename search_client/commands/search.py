@@ -75,8 +75,7 @@ def search(
     search; --resume goes on from there. Under torchrun all processes search together. With
     --only-search --snapshot a search needs no profiler.
     """
-    from search_client.pipeline import run as run_pipeline  # noqa: PLC0415
-    from search_client.pipeline import search_only  # noqa: PLC0415
+    from search_client.pipeline import Pipeline  # noqa: PLC0415
     from search_client.recipe import read_recipe  # noqa: PLC0415
     from search_client.report.terminal import print_report  # noqa: PLC0415
     from search_client.runs.record import NETWORK  # noqa: PLC0415
@@ -105,29 +104,9 @@ def search(
                 "several processes only search; add --only-search, then train what they find with "
                 "`search-client train`"
             )
-        one = target_of(client, targets[0])
-        if only_search:
-            result = search_only(
-                client,
-                one,
-                settings,
-                data,
-                run,
-                stages,
-                profile_missing=profile_missing,
-                resume=resume,
-                overwrite=overwrite,
-            )
-            if distributed.rank() > 0:
-                return
-            if as_json:
-                print_found(result.found, run / NETWORK)
-            else:
-                console.print(f"Found: {run / NETWORK}", markup=False)
-            return
-        report = run_pipeline(
+        pipeline = Pipeline(
             client,
-            one,
+            target_of(client, targets[0]),
             settings,
             data,
             run,
@@ -136,6 +115,16 @@ def search(
             resume=resume,
             overwrite=overwrite,
         )
+        if only_search:
+            result = pipeline.search_only()
+            if distributed.rank() > 0:
+                return
+            if as_json:
+                print_found(result.found, run / NETWORK)
+            else:
+                console.print(f"Found: {run / NETWORK}", markup=False)
+            return
+        report = pipeline.run()
     if as_json:
         print_json(report)
         return

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from netspec.client import LatencyTable, ProfilerClient
+from netspec.client.model_latency import model_latency
 from netspec.networks import Network
 from netspec.operators import PRECISIONS, Precision
 from netspec.sampling import stratified_networks
@@ -158,14 +159,21 @@ def measure_models(
 ) -> dict[str, Entry]:
     """Measures uploaded `.tflite` files; entries by the file's SHA-256.
 
+    Says of which the delegate leaves a part to other kernels: no table predicts those.
+
     Raises:
         JobFailed: something could not be measured.
     """
     request = JobRequest(
         name="deployed networks", target_id=target.id, models=tuple(models), rounds=rounds
     )
-    job = measure(client, request, "deployed networks", stages)
-    return client.entries(job.id)
+    entries = client.entries(measure(client, request, "deployed networks", stages).id)
+    for model in models:
+        visits = client.visits(target.id, model.sha256)
+        found = model_latency(model.name, target, entries[model.sha256], visits, reused=False)
+        if found.delegation == "partial":
+            stages.note(f"{model.name}: {found.who_runs}; its latency cannot be predicted")
+    return entries
 
 
 def measure(client: ProfilerClient, request: JobRequest, label: str, stages: Stages) -> Job:

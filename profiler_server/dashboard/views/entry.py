@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from netspec.launches import delegation_text, read_launch, typical_launch
 from netspec.protocol import TargetIdentity
 from netspec.wire import Conditions, EntryDetail, StoredVisit
 from profiler_server.devices.service import require_target
@@ -40,6 +41,8 @@ class EntryView:
     visits: Page[StoredVisit]
     #: serials by device id, of the devices in the entry
     serials: dict[str, str]
+    #: of a model, how much of its graph the delegate runs; else empty
+    who_runs: str
 
 
 def read(session: Session, target_id: str, subject_hash: str, cursor: str | None) -> EntryView:
@@ -52,13 +55,23 @@ def read(session: Session, target_id: str, subject_hash: str, cursor: str | None
     row = require_target(session, target_id)
     detail = details.detail(session, target_id, subject_hash)
     page_request = PageRequest(_VISITS_A_PAGE, cursor)
+    identity = TargetIdentity.model_validate_json(row.identity)
+    visits = details.visits(session, target_id, subject_hash, page_request)
     return EntryView(
-        identity=TargetIdentity.model_validate_json(row.identity),
+        identity=identity,
         detail=detail,
         history=histories.history(session, target_id, subject_hash),
-        visits=details.visits(session, target_id, subject_hash, page_request),
+        visits=visits,
         serials={device.device_id: device.serial for device in detail.devices},
+        who_runs=who_runs(identity, visits.items) if detail.entry.kind == "model" else "",
     )
+
+
+def who_runs(identity: TargetIdentity, visits: Sequence[StoredVisit]) -> str:
+    """How much of a model's graph the target's delegate runs, as its visits tell it."""
+    accepted = (stored.visit for stored in visits if not stored.visit.rejected)
+    launch = typical_launch(read_launch(visit.raw) for visit in accepted)
+    return delegation_text(identity.delegate, launch)
 
 
 def figure(view: EntryView) -> dict[str, Any]:

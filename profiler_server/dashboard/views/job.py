@@ -11,6 +11,9 @@ from sqlalchemy.orm import Session
 from netspec.protocol import TargetIdentity
 from netspec.wire import Entry, Event, Job, TaskFailure
 from profiler_server.dashboard.views import farm_repository
+from profiler_server.dashboard.views.entry import who_runs
+from profiler_server.devices.service import require_target
+from profiler_server.entries import details
 from profiler_server.events import service as events
 from profiler_server.jobs import service
 from profiler_server.kit.sql.database import database_now
@@ -21,6 +24,8 @@ _MOST_FAILURES = 100
 _EVENTS_A_PAGE = 50
 #: a job of more subjects is looked up in its table
 _MOST_ENTRIES = 20
+#: visits of a model that are asked who ran it; of the same file they say the same
+_TELLING_VISITS = 5
 _FINAL = ("done", "failed", "cancelled")
 
 
@@ -64,6 +69,8 @@ class JobShown:
     events: Page[Event]
     #: of the subjects that it measured on its first target, where it names few
     entries: Sequence[Entry]
+    #: of the models among them, by hash: how much of the graph the delegate runs
+    who_runs: Mapping[str, str]
 
 
 def lines(session: Session, jobs: Sequence[Job]) -> list[JobLine]:
@@ -89,9 +96,21 @@ def read(session: Session, job_id: str, cursor: str | None = None) -> JobShown:
     measured = (
         service.entries_of(session, job_id, None, PageRequest(_MOST_ENTRIES)) if few else None
     )
+    entries = () if measured is None else measured.items
     return JobShown(
         now=database_now(session),
         line=line,
         events=log,
-        entries=() if measured is None else measured.items,
+        entries=entries,
+        who_runs=_who_runs(session, line.job.target_id, entries),
     )
+
+
+def _who_runs(session: Session, target_id: str, entries: Sequence[Entry]) -> dict[str, str]:
+    models = [entry.subject_hash for entry in entries if entry.kind == "model"]
+    if not models:
+        return {}
+    identity = TargetIdentity.model_validate_json(require_target(session, target_id).identity)
+    few = PageRequest(_TELLING_VISITS)
+    visits = {digest: details.visits(session, target_id, digest, few).items for digest in models}
+    return {digest: who_runs(identity, found) for digest, found in visits.items()}

@@ -24,11 +24,6 @@ from search_client.progress import Stages, job_progress
 
 #: kinds of kernels that are named; the rest is summed up
 _MOST_KINDS = 12
-_DELEGATIONS = {
-    "full": "{delegate} runs the whole graph",
-    "partial": "{delegate} runs a part of the graph",
-    "none": "no delegate runs any of the graph",
-}
 
 
 def latency(
@@ -82,8 +77,10 @@ def _lines(measured: ModelLatency) -> list[str]:
         lines.append(f"  loading the file: {latency_text(measured.load_ms)}")
     if measured.first_inference_ms is not None:
         lines.append(f"  first inference: {latency_text(measured.first_inference_ms)}")
-    if measured.delegation is not None:
-        lines.append("  " + _DELEGATIONS[measured.delegation].format(delegate=identity.delegate))
+    if measured.who_runs:
+        lines.append(f"  {measured.who_runs}")
+    if measured.no_profile and not measured.kernels:
+        lines.append(f"  what each kernel takes is not known: {measured.no_profile}")
     lines += [
         f"  {count} visits were rejected: {reason}" for reason, count in measured.rejected.items()
     ]

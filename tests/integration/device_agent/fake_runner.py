@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass, field
 
 from device_agent.benchmark_model.program import Program
-from netspec.tflite.contents import FileOperator, operators_of
+from netspec.tflite.contents import operators_of
 from tests.phones.fake_phone import FakePhone
 from tests.phones.shell_io import Call
 
@@ -26,12 +26,16 @@ _REFUSED = (
     "INFO: Though XNNPACK delegate is explicitly applied, the model graph will not be executed "
     "by the delegate.\n"
 )
+_PARTLY = (
+    "INFO: Explicitly applied XNNPACK delegate, and the model graph will be partially executed "
+    "by the delegate w/ 1 delegate kernels.\n"
+)
 _PROFILE = (
     "INFO: Operator-wise Profiling Info for Regular Benchmark Runs:\n"
     "==== Run Order ====\n"
     "\t[node type]\t[start]\t[first]\t[avg ms]\t[%]\t[cdf%]\t[mem KB]\t[times called]\t[Name]\n"
 )
-_ROW = "\t{kind}\t0.000\t{ms}\t{ms}\t1.000%\t1.000%\t0.000\t10\tDelegate/{kind}:{index}\n"
+_ROW = "\t{kind}\t0.000\t{ms}\t{ms}\t1.000%\t1.000%\t0.000\t10\t{name}:{index}\n"
 _KERNELS = {
     "CONV_2D": "Convolution (NHWC, F32) IGEMM",
     "DEPTHWISE_CONV_2D": "Convolution (NHWC, F32) DWConv",
@@ -41,10 +45,6 @@ _KERNELS = {
 }
 
 
-def _kind(operator: FileOperator) -> str:
-    return _KERNELS[operator.name]
-
-
 @dataclass
 class FakeBenchmarkModel:
     """Answers each launch; a test changes what it does from then on."""
@@ -52,6 +52,8 @@ class FakeBenchmarkModel:
     #: of every run, us
     us: int = 500
     delegated: bool = True
+    #: operators of files that the delegate leaves to other kernels
+    undelegated: tuple[str, ...] = ()
     ignores: str = ""
     #: said before anything else
     chatter: str = ""
@@ -83,18 +85,22 @@ class FakeBenchmarkModel:
         return self.exit_code
 
     def _profile(self, file: bytes) -> str:
-        rows = "".join(
-            _ROW.format(kind=_kind(one), ms=f"{self.layer_us / 1000:.3f}", index=index)
-            for index, one in enumerate(operators_of(file))
-        )
+        rows = "".join(self._row(one.name, index) for index, one in enumerate(operators_of(file)))
         return f"{_PROFILE}{rows}\nTimings (microseconds): count=1 curr=1\n"
+
+    def _row(self, name: str, index: int) -> str:
+        left = name in self.undelegated
+        kind = name if left else _KERNELS[name]
+        name = f"[{kind}]" if left else f"Delegate/{kind}"
+        ms = f"{self.layer_us / 1000:.3f}"
+        return _ROW.format(kind=kind, name=name, ms=ms, index=index)
 
     def _words(self) -> str:
         line = _LINE.format(count=20, us=self.us, high=self.us + 2)
         return (
             "INFO: STARTING!\n"
             + (f"WARN: Unconsumed cmdline flags: {self.ignores}\n" if self.ignores else "")
-            + (_APPLIED if self.delegated else _REFUSED)
+            + (_PARTLY if self.undelegated else _APPLIED if self.delegated else _REFUSED)
             + _PHASE.format(runs=2)
             + line
             + _PHASE.format(runs=10)

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from netspec.client import ProfilerClient
+from netspec.console.tokens import server_tokens
+from netspec.launches import read_launch
 from netspec.networks import Network
 from netspec.protocol import PHONE, Acceptance, CoolDown, Gate, MeasurementProtocol
-from netspec.wire import JobRequest
+from netspec.wire import JobRequest, ModelSubject, Visit
 from tests.benchmark_model.standin import CannotBuild, build_benchmark_model, litert_library
 from tests.integration.device_agent.models import block, undelegated_bytes
 from tests.integration.device_agent.processes import Farm
@@ -55,12 +58,17 @@ def target_id(farm: Farm) -> str:
     return str(devices[0]["target_ids"][0])
 
 
-def test_a_job_is_measured_on_the_phone_and_refusals_are_explained(
+def visit_of(farm: Farm, model: ModelSubject) -> Visit:
+    with ProfilerClient(farm.url, server_tokens(farm.url, farm.folder)[0]) as client:
+        return client.visits(target_id(farm), model.sha256)[0].visit
+
+
+def test_a_job_is_measured_on_the_phone_and_a_refusal_is_explained(
     farm: Farm, options: list[str], adbd_phone: AdbdPhone
 ) -> None:
     farm.run_agent(*options)  # makes the target known
     network = Network(name="two blocks", operators=(block(8), block(8)))
-    undelegated = upload(farm, undelegated_bytes(partly=False), "undelegated")
+    partly = upload(farm, undelegated_bytes(partly=True), "partly")
     corrupt = upload(farm, b"\x1c\x00\x00\x00TFL3" + bytes(64), "corrupt")
     job = farm.file(
         JobRequest(
@@ -68,16 +76,16 @@ def test_a_job_is_measured_on_the_phone_and_refusals_are_explained(
             target_id=target_id(farm),
             operators=(block(8), block(8, "int8")),
             networks=(network,),
-            models=(undelegated, corrupt),
+            models=(partly, corrupt),
             rounds=3,
         )
     )
     log = farm.run_agent(*options)
     job = farm.job(job)
-    assert (job.tasks, job.tasks_done, job.visits_done) == (5, 3, 9), log
+    assert (job.tasks, job.tasks_done, job.visits_done) == (5, 4, 12), log
     # Whether a task that failed once on one phone is given up is the server's to say.
-    assert "done=3 failed=2" in log
-    assert "took only a part of the graph" in log
+    assert "done=4 failed=1" in log
+    assert read_launch(visit_of(farm, partly).raw).delegation == "partial"
     assert "benchmark_model ended with exit code 1" in log
     assert "Traceback" not in log
     left = adbd_phone.root / "data/local/tmp/proxyless-farm"

@@ -20,9 +20,9 @@ def test_every_kernel_of_an_operator_is_its_own(name: str, precision: str, tmp_p
     image = bytes(9 * 9 * 8 * (4 if precision == "float32" else 1))
     if expected_delegation(operator) != "full":
         with pytest.raises(LibraryUnusable, match="does not run the whole graph"):
-            ProfiledModel(str(file), image)
+            ProfiledModel(str(file), [image])
         return
-    model = ProfiledModel(str(file), image)
+    model = ProfiledModel(str(file), [image])
     model.start()
     model.run()
     kinds = [kind for kind, _ in model.stop()]

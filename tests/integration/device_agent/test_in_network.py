@@ -207,7 +207,7 @@ def test_a_library_that_counts_kernels_otherwise_is_not_believed(
     monkeypatch.setattr(litert_library, "_DELEGATE_KERNEL", 1 << 4)
     model = tmp_path / "block.tflite"
     model.write_bytes(encode([block()]))
-    profiled = litert_library.ProfiledModel(str(model), bytes(8 * 8 * 8 * 4))
+    profiled = litert_library.ProfiledModel(str(model), [bytes(8 * 8 * 8 * 4)])
     profiled.start()
     profiled.run()
     with pytest.raises(litert_library.LibraryUnusable, match="not numbered in order"):

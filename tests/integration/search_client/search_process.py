@@ -1,8 +1,8 @@
-"""Three joint epochs of one step each; under torchrun every process has half of the batch."""
+"""Three joint epochs of one step each; one of several processes has its part of the batch."""
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -119,13 +119,18 @@ def threads() -> list[str]:
     return sorted(path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm"))
 
 
-def main() -> None:
-    """`search_process.py FOLDER`."""
+def take_part(rank: int, world: int, port: int, folder: Path) -> None:
+    """What torchrun starts, and the environment that it starts it in."""
+    os.environ |= {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(world),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
     torch.set_num_threads(1)
-    folder = Path(sys.argv[1])
     gradients: tuple[Gradient, ...] = ("two", "full_v2", "reinforce")
     with distributed.joined():
-        rank = distributed.rank()
         for gradient in gradients:
             run(gradient, folder)
         run_training(folder)
@@ -133,7 +138,3 @@ def main() -> None:
         run_same(folder)
         (folder / f"threads-within-{rank}.txt").write_text(" ".join(threads()))
     (folder / f"threads-after-{rank}.txt").write_text(" ".join(threads()))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,10 +1,8 @@
-"""Several processes search as one, started as a user starts them: by torchrun."""
+"""Several processes search as one, in the environment that torchrun starts them in."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import socket
 from pathlib import Path
 
 import pytest
@@ -22,29 +20,28 @@ from search_client.stages.latency_tables import measured
 from search_client.supernet.binary_gates import Gradient
 from search_client.training import distributed
 from search_client.training.checkpoints import load
+from tests.forked import processes
 from tests.integration.search_client import search_process
 from tests.unit.search_client.tables import snapshot
 from tests.unit.search_client.tiny import tiny_space
 
 TARGET = snapshot({})
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("processes")
-    launcher = [sys.executable, "-m", "torch.distributed.run"]
-    options = ["--standalone", "--nproc-per-node=2", search_process.__file__, str(made)]
-    ended = subprocess.run(
-        [*launcher, *options],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=180,
-    )
-    assert ended.returncode == 0, ended.stderr[-3000:]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    members = [
+        processes.Process(target=search_process.take_part, args=(rank, 2, port, made), daemon=True)
+        for rank in range(2)
+    ]
+    for member in members:
+        member.start()
+    for member in members:
+        member.join(180)
+    assert [member.exitcode for member in members] == [0, 0]
     return made
 
 

@@ -144,10 +144,31 @@ def test_the_command_prints_it_for_people_and_for_programs(served: Farm, tmp_pat
     assert "Convolution" in said.stdout
 
 
-def test_a_model_that_the_delegate_cannot_run_says_so(served: Farm, tmp_path: Path) -> None:
+def test_a_model_that_the_delegate_runs_in_part_is_measured_and_says_what_is_left(
+    served: Farm, tmp_path: Path
+) -> None:
     file = tmp_path / "partly.tflite"
     file.write_bytes(undelegated_bytes(partly=True))
-    with client(served) as asked, pytest.raises(JobFailed, match="took only a part of the graph"):
+    given = {"PROFILER_URL": served.url, "PROFILER_TOKEN": token_of(served)}
+    words = ("latency", file, "--rounds", "1")
+    said = run_undisturbed("search-client", *words, **given)
+    assert said.returncode == 0, said.stderr
+    assert (
+        "xnnpack runs a part of the graph: 1 of 2 operators (50%) are left to other kernels: "
+        "1 LOCAL_RESPONSE_NORM" in said.stdout
+    )
+    found = json.loads(run_undisturbed("search-client", *words, "--json", **given).stdout)
+    assert found["value_ms"] > 0
+    assert (found["delegation"], found["operators"], found["delegated"]) == ("partial", 2, 1)
+    (kind,) = found["undelegated"]
+    assert kind.startswith("LOCAL_RESPONSE_NORM")
+    assert found["who_runs"] in said.stdout
+
+
+def test_a_model_of_which_the_delegate_runs_nothing_says_so(served: Farm, tmp_path: Path) -> None:
+    file = tmp_path / "nothing.tflite"
+    file.write_bytes(undelegated_bytes(partly=False))
+    with client(served) as asked, pytest.raises(JobFailed, match="took nothing of the graph"):
         asked.measure(file, rounds=1)
 
 

@@ -22,7 +22,7 @@ def test_the_docs_lines_search(
     (block,) = [
         one
         for one in all_blocks()
-        if "import search_only" in one.text and one.page == "docs/search.md"
+        if "import Pipeline" in one.text and one.page == "docs/search.md"
     ]
     assert len([line for line in block.text.splitlines() if line]) <= 10
     monkeypatch.chdir(tmp_path)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.acceptance.commands import environment
 from tests.integration.wheel.places import IMPORT_ALL, ROOT
+from tests.integration.wheel.registry import skip_without_registry
 from tests.integration.wheel.test_wheel import EXTRAS, HEAVY
 
 PROGRAMS = {"server": "profiler-server", "agent": "device-agent", "search": "search-client"}
@@ -22,25 +23,12 @@ FIRST_STEPS = {
 }
 
 
-def _pip_reaches_no_registry(folder: Path) -> str:
-    """What pip says of a package that is there; empty if it can have it."""
-    options = ["--quiet", "--no-deps", "--retries", "0", "--no-cache-dir", "--dest", str(folder)]
-    ended = subprocess.run(
-        [sys.executable, "-m", "pip", "download", *options, "mdurl"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return ended.stderr.strip().rpartition("\n")[2] if ended.returncode else ""
-
-
 @pytest.mark.nightly
 @pytest.mark.parametrize(("room", "extra", "optional"), EXTRAS)
 def test_pip_installs_a_room(
     room: str, extra: str, optional: set[str], wheel: Path, tmp_path: Path
 ) -> None:
-    if why := _pip_reaches_no_registry(tmp_path):
-        pytest.skip(f"pip reaches no registry: {why}")
+    skip_without_registry(tmp_path)
     home = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", home], check=True)
     python = str(home / "bin" / "python")

@@ -63,11 +63,15 @@ class Peer:
     quarantines: list[str] = field(default_factory=list)
     #: answer quarantines with 403
     keeps_out_of_quarantine: bool = False
+    #: uploaded, by SHA-256
+    models: dict[str, bytes] = field(default_factory=dict)
 
     def __call__(self, request: httpx2.Request) -> httpx2.Response:
         if self.away:
             raise httpx2.ConnectError("away")
         action = request.url.path.rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+        if action in self.models:
+            return httpx2.Response(200, content=self.models[action])
         answers = {
             "devices": self._register,
             "leases": self._lease,
@@ -130,6 +134,8 @@ class ScriptedRunner:
     #: share of each visit's runs that had the core to themselves
     clean_share: float | None = None
     visits: int = 0
+    #: of each visit, whether the delegate might leave operators to other kernels
+    allowed_partial: list[bool] = field(default_factory=list)
 
     _begun: Path | None = None
     _operators: Sequence[Operator] | None = None
@@ -139,8 +145,11 @@ class ScriptedRunner:
         model: Path,
         protocol: MeasurementProtocol,
         operators: Sequence[Operator] | None = None,
+        *,
+        allow_partial: bool = False,
     ) -> None:
         self._operators = operators
+        self.allowed_partial.append(allow_partial)
         assert protocol == PROTOCOL
         assert model.exists()
         assert self._begun is None

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from device_agent.benchmark_model.evidence import require_delegation
+from device_agent.benchmark_model.evidence import DelegationProof, require_delegation
 from device_agent.benchmark_model.flags import visit_flags
 from device_agent.benchmark_model.profile import parse_profile
 from device_agent.errors import DelegateRefused, RunnerRefused, UnparsableOutput
-from netspec.protocol import MeasurementProtocol
+from netspec.protocol import Delegate, MeasurementProtocol
 
 GOLDEN = Path(__file__).parent / "golden"
 WHOLE = "and the model graph will be completely executed by the delegate."
@@ -14,9 +14,12 @@ WHOLE = "and the model graph will be completely executed by the delegate."
 
 def test_the_tools_own_words_prove_the_delegate() -> None:
     for name in ("tflite-percentiles", "litert"):
-        assert require_delegation((GOLDEN / f"{name}.txt").read_text(), "xnnpack")
-    assert require_delegation(f"INFO: Explicitly applied GPU delegate, {WHOLE}", "gpu")
-    assert require_delegation(f"Explicitly applied NNAPI delegate, {WHOLE}", "nnapi")
+        text = (GOLDEN / f"{name}.txt").read_text()
+        assert require_delegation(text, "xnnpack").delegation == "full"
+    for name in ("GPU", "NNAPI"):
+        words = f"Explicitly applied {name} delegate, {WHOLE}"
+        delegate: Delegate = "gpu" if name == "GPU" else "nnapi"
+        assert require_delegation(f"INFO: {words}", delegate) == DelegationProof("full", words)
 
 
 @pytest.mark.parametrize(
@@ -46,19 +49,58 @@ def test_without_proof_there_is_no_number(text: str, says: str) -> None:
         require_delegation(text, "xnnpack")
 
 
+PARTLY = (
+    "Explicitly applied XNNPACK delegate, and the model graph will be partially executed by the "
+    "delegate w/ 2 delegate kernels."
+)
+COUNTED = "Replacing 3 out of 4 node(s) with delegate (TfLiteXNNPackDelegate)"
+LINE = f"{COUNTED} node, yielding 1 partitions"
+UNCOUNTED = DelegationProof("partial", PARTLY)
+
+
+@pytest.mark.parametrize(
+    ("text", "proof"),
+    [
+        (f"INFO: {PARTLY}\n", UNCOUNTED),
+        (
+            f"INFO: {LINE}\n",
+            DelegationProof("partial", COUNTED, 4, 3),
+        ),
+        (
+            f"INFO: {LINE}\nINFO: {PARTLY}\n",
+            DelegationProof("partial", PARTLY, 4, 3),
+        ),
+        # Another delegate's count is not this one's.
+        (f"INFO: {LINE.replace('XNNPack', 'Gpu')}\nINFO: {PARTLY}\n", UNCOUNTED),
+    ],
+)
+def test_a_part_of_the_graph_is_told_where_a_part_is_enough(
+    text: str, proof: DelegationProof
+) -> None:
+    assert require_delegation(text, "xnnpack", allow_partial=True) == proof
+    with pytest.raises(DelegateRefused, match="expected all of it"):
+        require_delegation(text, "xnnpack")
+
+
+@pytest.mark.parametrize("text", ["", COUNTED.replace("3 out of 4", "0 out of 4")])
+def test_where_a_part_is_enough_nothing_is_not(text: str) -> None:
+    with pytest.raises(DelegateRefused):
+        require_delegation(text, "xnnpack", allow_partial=True)
+
+
 def test_two_delegates_do_not_prove_each_other() -> None:
     text = (
         f"INFO: Explicitly applied GPU delegate, {WHOLE}\n"
         "INFO: Though NNAPI delegate is explicitly applied, the model graph will not be executed "
         "by the delegate."
     )
-    assert require_delegation(text, "gpu")
+    assert require_delegation(text, "gpu").delegation == "full"
     with pytest.raises(DelegateRefused, match="NNAPI took nothing"):
         require_delegation(text, "nnapi")
 
 
 def test_no_delegate_means_none() -> None:
-    assert require_delegation("STARTING!", "none")
+    assert require_delegation("STARTING!", "none").delegation == "none"
     with pytest.raises(DelegateRefused, match="none was wanted"):
         require_delegation("Replacing 4 out of 4 node(s) with delegate (X) node", "none")
 

@@ -8,9 +8,9 @@ from rich.console import Console
 from netspec.client import LatencyTable, NoTable, ProfilerClient
 from netspec.errors import MissingEntries, UserError
 from netspec.wire import Snapshot, Target
-from search_client import pipeline
+from search_client import pipeline as pipeline_module
 from search_client.deployment.trained_network import trained_network_path
-from search_client.pipeline import run, search_only
+from search_client.pipeline import Pipeline
 from search_client.progress import Stages
 from search_client.recipe import read_recipe
 from search_client.stages.deploy import Deployed
@@ -35,25 +35,26 @@ class WithoutEntries:
         return snapshot({}).model_copy(update={"target_id": target_id})
 
 
-@pytest.mark.parametrize("job", [run, search_only])
+@pytest.mark.parametrize("go", [Pipeline.run, Pipeline.search_only])
 @pytest.mark.parametrize(
     ("client", "error"), [(WithoutTable, NoTable), (WithoutEntries, MissingEntries)]
 )
 def test_what_a_table_lacks_is_told_before_images_are_read_or_a_folder_is_made(
-    job: Callable[..., object], client: type, error: type[UserError], tmp_path: Path
+    go: Callable[[Pipeline], object], client: type, error: type[UserError], tmp_path: Path
 ) -> None:
     for name in ("cat", "dog"):
         (tmp_path / "data" / name).mkdir(parents=True)
         (tmp_path / "data" / name / "0.png").write_text("whoever reads this fails")
+    pipeline = Pipeline(
+        cast("ProfilerClient", client()),
+        Target(id="ab" * 8, identity=made_up.identity(), entries=0, devices=1),
+        read_recipe("demo"),
+        tmp_path / "data",
+        tmp_path / "run",
+        Stages(Console(quiet=True)),
+    )
     with pytest.raises(error):
-        job(
-            cast("ProfilerClient", client()),
-            Target(id="ab" * 8, identity=made_up.identity(), entries=0, devices=1),
-            read_recipe("demo"),
-            tmp_path / "data",
-            tmp_path / "run",
-            Stages(Console(quiet=True)),
-        )
+        go(pipeline)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
@@ -75,20 +76,18 @@ def test_a_resumed_run_takes_up_what_its_own_recipe_trained(
         assert (saved.exists(), resume) == (goes_on, goes_on)
         raise Reached
 
-    monkeypatch.setattr(pipeline, "deploy", deploy)
-    job = pipeline._Job(
+    monkeypatch.setattr(pipeline_module, "deploy", deploy)
+    pipeline = Pipeline(
         cast("ProfilerClient", None),
         Target(id="ab" * 8, identity=made_up.identity(), entries=0, devices=1),
         changed(train={"epochs": epochs, "learning_rate": 0.02}),
         Path("d"),
         tmp_path,
         QUIET,
-        profile_missing=False,
         resume=True,
-        overwrite=False,
         signals=False,
     )
-    tables = recorded(tmp_path, job.settings.operators())
+    tables = recorded(tmp_path, pipeline.settings.operators())
     with pytest.raises(Reached):
-        pipeline._every_stage(job, tables, tiny_images(48), tiny_images(12))
+        pipeline_module._every_stage(pipeline, tables, tiny_images(48), tiny_images(12))
     assert trained_network_path(tmp_path, "baseline").exists() is goes_on

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
 
 from netspec.tflite import encode
-from netspec.wire import MAX_MODEL_BYTES
+from netspec.wire import MAX_MODEL_BYTES, VisitBatch
 from profiler_server.auth.scopes import Scope
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.dashboard.visitor import Visitor
@@ -38,6 +39,23 @@ def test_a_file_is_uploaded_measured_and_its_latency_shown(api: Api, admin: Visi
     entry = f"/targets/{target_id}/entries/{task.subject.content_hash}"
     assert f"/dashboard{entry}" in done.links
     assert "3.25" in admin.get(entry).text
+
+
+def test_a_model_that_the_delegate_runs_in_part_says_what_is_left(api: Api, admin: Visitor) -> None:
+    device = api.register(farm.registration())
+    fields = {"target_id": device.target_ids[0], "rounds": "2"}
+    form = admin.get("/models/new")
+    page = admin.upload(form, "/models/new", fields, ("mine.tflite", MODEL))
+    lease = api.claim(device.id)
+    raw = json.dumps({"delegation": "partial", "operators": 4, "undelegated": {"GATHER": 1}})
+    visits = farm.visits(lease, device.id, rounds=2).visits
+    changed = tuple(visit.model_copy(update={"raw": raw}) for visit in visits)
+    api.upload(VisitBatch(visits=changed))
+    says = "runs a part of the graph: 1 of 4 operators (25%) are left to other kernels: 1 GATHER"
+    (row,) = [row for row in admin.get(page.address.partition("/dashboard")[2]).rows if says in row]
+    assert row.startswith("mine.tflite")
+    digest = lease.tasks[0].subject.content_hash
+    assert says in admin.get(f"/targets/{fields['target_id']}/entries/{digest}").text
 
 
 @pytest.mark.parametrize(

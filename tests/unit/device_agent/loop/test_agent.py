@@ -1,3 +1,4 @@
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ from device_agent.loop.agent import ASK_EVERY_S
 from device_agent.measuring.spool import Spool
 from device_agent.processes.stop import StopSignal
 from netspec.errors import ProfilerRefused, ProfilerUnreachable
-from netspec.wire import Subject
-from tests.unit.device_agent.messages import lease, visit
+from netspec.networks import Network
+from netspec.wire import LeasedTask, ModelSubject, NetworkSubject, Subject
+from tests.unit.device_agent.messages import lease, subject, visit
 from tests.unit.device_agent.peer import BACKOFF_S, IDENTITY, Peer, ScriptedRunner, agent_with
 
 
@@ -62,6 +64,22 @@ def test_a_failed_visit_drops_its_task_alone_and_tells_why(spool: Spool) -> None
     assert sorted(peer.outcomes().values()) == ["done", "failed"]
     (failed,) = [one for one in peer.releases[0].outcomes if one.state == "failed"]
     assert failed.reason == "XNNPACK took nothing of the graph"
+
+
+def test_the_delegate_may_leave_a_part_of_an_uploaded_model_alone(spool: Spool) -> None:
+    peer = leased({"operator": 2})
+    content = b"a model"
+    model = ModelSubject(sha256=hashlib.sha256(content).hexdigest(), name="mine")
+    peer.models[model.sha256] = content
+    task = LeasedTask(task_id="model", subject=model, visits=2)
+    network = Network(name="net", operators=(subject().operator,))
+    other = LeasedTask(task_id="network", subject=NetworkSubject(network=network), visits=2)
+    (work,) = peer.leases
+    peer.leases = [work.model_copy(update={"tasks": (*work.tasks, task, other)})]
+    runner = ScriptedRunner()
+    agent_with(peer, runner, spool, StopSignal()).run(until_idle=True)
+    allowed = zip((one.task_id for one in peer.visits), runner.allowed_partial, strict=True)
+    assert set(allowed) == {("operator", False), ("network", False), ("model", True)}
 
 
 def test_a_lost_lease_stops_the_batch_and_keeps_its_visits(spool: Spool) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from netspec.delegation import undelegated
+from netspec.delegation import OperatorCounts, operator_counts
 from netspec.tflite import Delegation, delegation
 
 
@@ -42,4 +42,11 @@ def test_one_kernel_must_run_everything(
 ) -> None:
     interpreter = FakeInterpreter(*nodes)
     assert delegation(interpreter) == expected
-    assert list(undelegated(interpreter)) == left
+    counts = operator_counts(interpreter)
+    assert counts.operators == 2
+    assert list(counts.undelegated) == left
+
+
+def test_operators_of_one_kind_are_counted() -> None:
+    nodes = (CONV, ("CONV_2D", [2], [3]), ("ADD", [3, 0], [9]), ("DELEGATE", [3, 0], [9]))
+    assert operator_counts(FakeInterpreter(*nodes)) == OperatorCounts(3, {"CONV_2D": 2})
