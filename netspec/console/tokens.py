@@ -16,6 +16,7 @@ from netspec.console.connection import (
     TOKEN_VARIABLE,
     URL_VARIABLE,
     data_dir,
+    data_path,
     profiler_url,
 )
 from netspec.errors import ProfilerUnreachable, UserError
@@ -53,7 +54,7 @@ def token_path(url: str, folder: Path | None = None) -> Path:
         url: of the server.
         folder: the data folder; None: this user's.
     """
-    return (folder or data_dir()) / "tokens" / server_address(url).replace("://", "_")
+    return (folder or data_path()) / "tokens" / server_address(url).replace("://", "_")
 
 
 def save_token(url: str, token: str) -> Path:
@@ -64,7 +65,7 @@ def save_token(url: str, token: str) -> Path:
     Raises:
         UserError: the file cannot be written.
     """
-    path = token_path(url)
+    path = token_path(url, data_dir())
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         others = [other for other in _tokens_in(path) if other != token]

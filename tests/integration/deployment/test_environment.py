@@ -143,12 +143,21 @@ def test_an_environment_that_was_moved_is_made_anew(installed: Path) -> None:
     assert packages(moved).items() >= DEMO.items()
 
 
-def test_a_python_that_is_too_old(checkout: Path, tmp_path: Path) -> None:
-    old = tmp_path / "python3.10"
-    old.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+@pytest.mark.parametrize(
+    ("program", "says"),
+    [
+        ('case "$2" in *platform*) echo Python 3.10.13 ;; *) exit 1 ;; esac', "Python 3.10.13"),
+        ("exit 127", "no Python"),
+    ],
+)
+def test_a_python_that_is_too_old_or_none(
+    checkout: Path, tmp_path: Path, program: str, says: str
+) -> None:
+    old = tmp_path / "python3"
+    old.write_text(f"#!/bin/sh\n{program}\n", encoding="utf-8")
     old.chmod(0o755)
     line = refusal(environment(checkout, "demo", PYTHON=str(old)))
-    assert f"{old} is not Python 3.11 or later; install one, or name one: PYTHON=" in line
+    assert f"{old} is {says}, expected 3.11 or later; install one, or name one: PYTHON=" in line
     assert not (checkout / ".venv").exists()
 
 

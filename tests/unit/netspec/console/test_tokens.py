@@ -136,6 +136,12 @@ def test_a_token_that_cannot_be_kept_or_read_is_told(data_folder: Path) -> None:
         load_token(HERE)
 
 
+def test_looking_for_a_token_makes_no_folder(data_folder: Path) -> None:
+    with pytest.raises(UserError, match="no token for"):
+        load_token(HERE)
+    assert not data_folder.parent.exists()
+
+
 def test_a_token_of_strange_characters_is_told() -> None:
     save_token(HERE, "old").write_bytes(b"\xff\xfe")
     with pytest.raises(UserError, match="cannot be read: 'ascii' codec"):
