@@ -11,6 +11,7 @@ from pathlib import Path
 
 from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
 from search_client.demo.photographs import write_photographs
+from tests import forked
 
 TIMEOUT_S = 120
 
@@ -29,7 +30,14 @@ def script(name: str, *arguments: str | Path) -> list[str]:
 
 
 def run(name: str, *arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Runs a command to its end."""
+    """Runs a command to its end, in a process that need not import everything first."""
+    return forked.run(name, *arguments, variables=environment(**variables))
+
+
+def run_installed(
+    name: str, *arguments: str | Path, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs the installed script to its end."""
     return subprocess.run(
         script(name, *arguments),
         env=environment(**variables),

@@ -16,7 +16,13 @@ from netspec.operators import MBConv
 from netspec.wire import JobRequest
 from search_client.recipe import read_recipe
 from tests import forked
-from tests.acceptance.commands import environment, run, started, write_data, write_recipe
+from tests.acceptance.commands import (
+    environment,
+    run_installed,
+    started,
+    write_data,
+    write_recipe,
+)
 from tests.waiting import wait_for
 
 #: nothing listens on the discard port
@@ -182,7 +188,7 @@ def test_an_unknown_recipe(lab: Lab) -> None:
     assert "no recipe 'dmeo', and no such TOML file; did you mean 'demo'?" in said
     # The installed script, which imports everything itself, says no more than that.
     given = ("search", "--data", lab.folder / "data", "--recipe", "dmeo")
-    ended = run("search-client", *given, **lab.variables)
+    ended = run_installed("search-client", *given, **lab.variables)
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", f"{said}\n")
 
 

@@ -18,7 +18,7 @@ import pytest
 from netspec.operators import PRECISIONS, MBConv
 from search_client.recipe import Recipe, read_recipe
 from search_client.report.content import NetworkResult, Report
-from tests.acceptance.commands import run, write_data, write_recipe
+from tests.acceptance.commands import run_installed, write_data, write_recipe
 from tests.docs.desk import empty_desk, smaller
 from tests.docs.pages import all_blocks
 from tests.waiting import wait_for
@@ -51,7 +51,7 @@ def demo(folder: Path, *options: str) -> Ran:
         *options,
     ]
     # It needs no folder but its own: a home may be read-only, or none.
-    ended = run("search-client", "demo", *given, *options, HOME=str(recipe / "home"))
+    ended = run_installed("search-client", "demo", *given, *options, HOME=str(recipe / "home"))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
     report = Report.model_validate_json((run_folder / "report.json").read_bytes())

@@ -35,7 +35,7 @@ def test_the_runner_that_a_page_shows_has_the_methods_of_ours() -> None:
     (shown,) = ast.parse(block.text).body
     assert isinstance(shown, ast.ClassDef)
     methods = {
-        node.name: [argument.arg for argument in node.args.args]
+        node.name: [argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)]
         for node in shown.body
         if isinstance(node, ast.FunctionDef)
     }

@@ -70,7 +70,7 @@ def read(session: Session, target_id: str, subject_hash: str, cursor: str | None
 def who_runs(identity: TargetIdentity, visits: Sequence[StoredVisit]) -> str:
     """How much of a model's graph the target's delegate runs, as its visits tell it."""
     accepted = (stored.visit for stored in visits if not stored.visit.rejected)
-    launch = typical_launch(read_launch(visit.raw) for visit in accepted)
+    launch = typical_launch(read_launch(visit.raw) for visit in accepted if visit.raw)
     return delegation_text(identity.delegate, launch)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from device_agent.transports.adb_server import PORT_VARIABLE
 from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
-from tests.acceptance.commands import run
+from tests.acceptance.commands import run_installed
 
 SENTENCE = "phones at USB need libusb: `pip install libusb-package`"
 
@@ -51,7 +51,7 @@ def refusal(ended: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_this_machine_is_shown_and_usb_is_a_note(bare: dict[str, str]) -> None:
-    ended = run("device-agent", "devices", "--json", **bare)
+    ended = run_installed("device-agent", "devices", "--json", **bare)
     assert ended.returncode == 0, ended
     devices = json.loads(ended.stdout)
     assert devices["host"]
@@ -59,7 +59,7 @@ def test_this_machine_is_shown_and_usb_is_a_note(bare: dict[str, str]) -> None:
 
 
 def test_phones_over_tcp_are_listed_all_the_same(bare: dict[str, str]) -> None:
-    ended = run("device-agent", "devices", "--json", "--phone", "127.0.0.1:1", **bare)
+    ended = run_installed("device-agent", "devices", "--json", "--phone", "127.0.0.1:1", **bare)
     assert ended.returncode == 0, ended
     (phone,) = json.loads(ended.stdout)["phones"]
     assert phone["serial"] == "127.0.0.1:1"
@@ -68,12 +68,12 @@ def test_phones_over_tcp_are_listed_all_the_same(bare: dict[str, str]) -> None:
 
 def test_a_phone_at_usb_is_refused_in_a_line(bare: dict[str, str]) -> None:
     for arguments in (("doctor", "R58M12345AB"), ("run", "--phone", "R58M12345AB")):
-        assert SENTENCE in refusal(run("device-agent", *arguments, **bare))
+        assert SENTENCE in refusal(run_installed("device-agent", *arguments, **bare))
 
 
 def test_an_agent_for_all_phones_says_that_it_cannot_see_those_at_usb(
     bare: dict[str, str],
 ) -> None:
-    ended = run("device-agent", "run", "--phone", "all", "--until-idle", **bare)
+    ended = run_installed("device-agent", "run", "--phone", "all", "--until-idle", **bare)
     assert "no phone to measure on is plugged in" in refusal(ended)
     assert SENTENCE in ended.stderr
