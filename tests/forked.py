@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Self
 
 TIMEOUT_S = 120.0
-_MODULES = {
+MODULES = {
     "profiler-server": "profiler_server.cli",
     "device-agent": "device_agent.cli",
     "search-client": "search_client.cli",
@@ -141,4 +141,4 @@ def _run(words: list[str], variables: dict[str, str], out: str, err: str) -> Non
         # Appended to, so that neither overwrites what a process of its own writes there.
         os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), stream)
     sys.argv = words
-    importlib.import_module(_MODULES[words[0]]).main()
+    importlib.import_module(MODULES[words[0]]).main()

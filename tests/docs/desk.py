@@ -15,6 +15,7 @@ from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VA
 from netspec.console.tokens import server_tokens
 from tests.acceptance.commands import environment
 from tests.docs.pages import Block
+from tests.docs.programs import commands
 from tests.waiting import wait_for
 
 #: a command of the docs may take so long, s; nothing here should take a quarter of it
@@ -65,6 +66,8 @@ class Desk:
     """Runs blocks in one folder, with one environment."""
 
     folder: Path
+    #: where the shell finds our programs
+    commands: Path
     variables: dict[str, str] = field(default_factory=dict)
     running: list[subprocess.Popen[str]] = field(default_factory=list)
 
@@ -126,23 +129,26 @@ class Desk:
         return ["bash", "-euo", "pipefail", "-c", fail + text]
 
     def _environment(self) -> dict[str, str]:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        folders = (self.commands, Path(sys.executable).parent, os.environ["PATH"])
+        path = os.pathsep.join(map(str, folders))
         return environment(PATH=path, OMP_NUM_THREADS="1", **self.variables)
 
 
 @contextmanager
 def empty_desk(folder: Path) -> Iterator[Desk]:
     """A desk with a data folder of its own; what runs on it is stopped at the end."""
-    desk = Desk(folder, {DATA_DIR_VARIABLE: str(folder / "data")})
     (folder / "backups").mkdir()
     (folder / "mobile_trim.yaml").write_text(PUBLISHED, encoding="utf-8")
-    try:
-        yield desk
-    finally:
-        for process in desk.running:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+    with commands() as found:
+        desk = Desk(folder, found, {DATA_DIR_VARIABLE: str(folder / "data")})
+        try:
+            yield desk
+        finally:
+            for process in desk.running:
+                if process.poll() is None:
+                    # A kill would not reach what the command has forked.
+                    process.terminate()
+                    process.wait(timeout=TIMEOUT_S)
 
 
 def tell_where_the_server_is(desk: Desk, log: Path) -> None:
