@@ -400,7 +400,8 @@ def _mean(building: _Building, operator: GraphOperator) -> None:
 def _pool(building: _Building, operator: GraphOperator) -> None:
     x, options = building.image(operator), operator.options
     kernel = _square(operator, options.filterHeight, options.filterWidth)
-    _require(operator, "activation", _fused(operator), None)
+    # The runtime cuts values off as it pools.
+    _fused(operator)
     average = operator.name == "AVERAGE_POOL_2D"
     if kernel == x.side and operator.outputs[0].shape[1:3] == (1, 1):
         building.add(operator, "global_average" if average else "global_max", [x])

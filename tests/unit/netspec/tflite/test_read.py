@@ -391,3 +391,13 @@ def test_operators_that_pad_as_torch_does_are_found_as_well(name: str) -> None:
     for known in (operator, padded):
         ((chosen, _),) = tiling(found, {known.key: "measured"})
         assert chosen == known
+
+
+def test_pooling_cuts_values_off_at_no_further_cost() -> None:
+    foreign = Foreign(8)
+    pooling = schema.Pool2DOptionsT(VALID, 2, 2, 2, 2, RELU)
+    kind = OPTIONS.Pool2DOptions
+    foreign.run(CODES.MAX_POOL_2D, [foreign.x], (1, 4, 4, 4), kind, pooling)
+    assert keys(read_back(foreign)) == [
+        "pool-in:8x8x4-out:4x4x4-pooled:max-kernel:2-stride:2-float32"
+    ]
