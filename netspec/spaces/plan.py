@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from netspec.errors import InvalidSpec
-from netspec.layers import LayerKind
+from netspec.layers import Activation, LayerKind
 from netspec.networks import round_channels
 from netspec.operators import OPERATOR_CLASSES, Channels, Operator, OperatorBase, Precision
 from netspec.suggestions import did_you_mean
@@ -34,6 +34,8 @@ class Slot:
     #: multiplies channels that a plan names
     width: float
     precision: Precision
+    #: in place of the plan's, where its operator has one; None: the plan's
+    activation: Activation | None = None
 
 
 class OperatorPlan(BaseModel):
@@ -131,6 +133,8 @@ class OperatorPlan(BaseModel):
         if self.squeeze_ratio is not None:
             middle = values.get("middle", slot.in_channels)
             values["squeeze"] = round_channels(int(middle * self.squeeze_ratio))
+        if slot.activation is not None and self._activates(values):
+            values["activation"] = slot.activation
         stride = self._stride(slot, values)
         if "residual" in kind.model_fields:
             keeps_shape = stride == 1 and slot.in_channels == slot.out_channels
@@ -149,6 +153,12 @@ class OperatorPlan(BaseModel):
             raise InvalidSpec(f"{self.kind}: {first_problem(error, kind)}") from error
         _require_encoder(operator)
         return operator
+
+    def _activates(self, values: dict[str, Any]) -> bool:
+        if not self.has("activation"):
+            return False
+        default = self.operator_class.model_fields["activation"].default
+        return bool(values.get("activation", default) != "none")
 
     def _expanded(self, in_channels: int) -> dict[str, Any]:
         ratio = self.expand or 1.0

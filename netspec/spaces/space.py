@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from netspec.errors import InvalidSpec
 from netspec.networks import HEAD_CHANNELS, MAX_NAME, Network, round_channels
-from netspec.operators import Channels, Operator, Place, Precision, Side, Stride
+from netspec.operators import Activation, Channels, Operator, Place, Precision, Side, Stride
 from netspec.spaces.plan import OperatorPlan, Slot
 from netspec.spaces.stage import Block, Expands, Kernels, Stage
 from netspec.validation import FrozenModel
@@ -74,6 +74,8 @@ class Space(FrozenModel):
     expands: Expands = (3, 6)
     #: what kernels and expands are of; by default an MBConv
     operator: Annotated[OperatorPlan | None, Field(exclude_if=_is_empty)] = None
+    #: of every operator that has one, in place of its own: `relu6` for runtimes without hard-swish
+    activation: Annotated[Activation | None, Field(exclude_if=_is_empty)] = None
     #: operators before the first stage, in place of the usual ones
     stem: Annotated[Plans | None, Field(exclude_if=_is_empty)] = None
     #: operators behind the last stage, in place of the usual ones; channels are multiplied by the
@@ -122,10 +124,10 @@ class Space(FrozenModel):
         blocks: list[Block] = []
         for index, stage in enumerate(self.stages):
             out_channels = round_channels(stage.channels * self.width)
-            begin = Slot(size, channels, out_channels, stage.stride, self.width, self.precision)
+            begin = Slot(size, channels, out_channels, stage.stride, self.width, *self._of_all)
             with _named(f"stages.{index}", "."):
                 plans = stage.plans(self.kernels, self.expands, self.operator or _MBCONV)
-                blocks += stage.blocks(plans, self.width, begin)
+                blocks += stage.blocks(plans, begin)
             size, channels = blocks[-1].candidates[0].output_size, out_channels
         return tuple(blocks)
 
@@ -150,9 +152,13 @@ class Space(FrozenModel):
         if operators:
             begin = (operators[-1].output_size, operators[-1].out_channels)
         with _named(f"head.{len(head)}"):
-            slot = Slot(*begin, self.classes, None, 1.0, self.precision)
+            slot = Slot(*begin, self.classes, None, 1.0, *self._of_all)
             operators.append(classifier.operator(slot))
         return tuple(operators)
+
+    @property
+    def _of_all(self) -> tuple[Precision, Activation | None]:
+        return self.precision, self.activation
 
     def _fixed(
         self,
@@ -174,7 +180,7 @@ class Space(FrozenModel):
                         f"{plan.kind} cannot stand in the {name}: expected one of a "
                         f"{' or '.join(places)}, got one of a {plan.operator_class.place}"
                     )
-                slot = Slot(size, channels, out_channels, None, width, self.precision)
+                slot = Slot(size, channels, out_channels, None, width, *self._of_all)
                 operators.append(plan.operator(slot))
             size, channels = operators[-1].output_size, operators[-1].out_channels
         return operators

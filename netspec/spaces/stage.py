@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -94,13 +94,12 @@ class Stage(FrozenModel):
             for expand in self.expands or expands
         )
 
-    def blocks(self, plans: Candidates, width: float, begin: Slot) -> Iterator[Block]:
-        """The stage's blocks at a width.
+    def blocks(self, plans: Candidates, begin: Slot) -> Iterator[Block]:
+        """The stage's blocks.
 
         Args:
             plans: what every block chooses among.
-            width: multiplies channels.
-            begin: the first block's, but for its stride.
+            begin: of the first block.
 
         Raises:
             InvalidSpec: a candidate cannot stand in a block, gives another shape than its block, or
@@ -114,7 +113,7 @@ class Stage(FrozenModel):
         for index in range(self.depth):
             stride = self.stride if index == 0 else 1
             keeps_shape = stride == 1 and channels == begin.out_channels
-            slot = Slot(size, channels, begin.out_channels, stride, width, begin.precision)
+            slot = replace(begin, input_size=size, in_channels=channels, stride=stride)
             first = index == 0 and self.first_candidates is not None
             chosen = (self.first_candidates or ()) if first else plans
             listed = first or self.candidates is not None

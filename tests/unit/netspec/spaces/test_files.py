@@ -76,6 +76,22 @@ def test_toml_json_and_the_wire_say_the_same(tmp_path: Path) -> None:
     assert space.with_precision("int8").with_precision("float32") == space
 
 
+def test_an_activation_takes_the_place_of_every_operators_own(tmp_path: Path) -> None:
+    ofa = read_space("mobilenetv3-ofa").with_values(activation="relu6")
+    kinds = {layer.kind for operator in ofa.operators() for layer in operator.layers}
+    assert "hard_swish" not in kinds
+    fused = {layer.activation for one in ofa.operators() for layer in one.layers}
+    assert fused == {"relu6", "relu", None}
+    # What squeezes keeps its relu, what is linear stays so.
+    relu = {x.name for one in ofa.operators() for x in one.layers if x.activation == "relu"}
+    assert relu == {"reduce"}
+    stage = "stages = [{ channels = 16, depth = 1, stride = 1, candidates = ["
+    convs = '{ kind = "conv", activation = "none" }, { kind = "conv", kernel = 1 }'
+    linear = read_space(written(tmp_path, f'activation = "relu"\n{stage}{convs}] }}]'))
+    named = [layer.activation for one in linear.blocks[0].candidates for layer in one.layers]
+    assert named == [None, "relu"]
+
+
 def test_sizes_and_widths_make_variants(tmp_path: Path) -> None:
     space = read_space(written(tmp_path, f"sizes = [32, 64]\nwidths = [0.5, 1.0]\n{MIXED}"))
     rows = [[(one.input_size, one.width) for one in row] for row in space.variants()]
