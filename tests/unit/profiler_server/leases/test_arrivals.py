@@ -34,18 +34,24 @@ class Recorded(Arrivals):
         return {one: cast("Standing", f"of {one}") for one in known}
 
 
+async def standing(arrivals: Arrivals, device_id: str) -> object:
+    return await arrivals.standing(device_id)
+
+
 def test_all_that_ask_at_once_are_answered_in_few_questions() -> None:
     async def ask() -> None:
         arrivals = Recorded()
         names = [f"device {number}" for number in range(DEVICES)]
-        answers = await asyncio.gather(*map(arrivals.standing, [*names, *names[:5], "unknown"]))
+        answers = await asyncio.gather(
+            *(standing(arrivals, one) for one in (*names, *names[:5], "unknown"))
+        )
         assert answers == [f"of {name}" for name in (*names, *names[:5])] + [None]
         assert len(arrivals.questions) <= 4
         assert sorted(one for asked in arrivals.questions for one in asked) == sorted(
             [*names, "unknown"]
         )
         # And whoever comes later is asked for anew.
-        assert await arrivals.standing(names[0]) == f"of {names[0]}"
+        assert await standing(arrivals, names[0]) == f"of {names[0]}"
 
     asyncio.run(ask())
 
@@ -59,7 +65,7 @@ def test_a_failure_reaches_everybody_who_asked_and_nobody_later() -> None:
         )
         assert [type(one) for one in answers] == [ZeroDivisionError] * 3
         arrivals.fails = False
-        assert await arrivals.standing("x") == "of x"
+        assert await standing(arrivals, "x") == "of x"
 
     asyncio.run(ask())
 
@@ -68,7 +74,7 @@ def test_who_hangs_up_takes_nobody_along() -> None:
     async def ask() -> None:
         arrivals = Recorded()
         arrivals.may_answer.clear()
-        gone, stays = (asyncio.create_task(arrivals.standing("x")) for _ in range(2))
+        gone, stays = (asyncio.create_task(standing(arrivals, "x")) for _ in range(2))
         await asyncio.sleep(0.05)
         gone.cancel()
         arrivals.may_answer.set()
