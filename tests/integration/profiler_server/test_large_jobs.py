@@ -19,9 +19,10 @@ OPERATORS = 5_000
 
 @contextmanager
 def within(seconds: float, what: str) -> Iterator[None]:
-    start = time.monotonic()
+    # Of this process, in which the server runs: a busy machine takes nothing of it.
+    start = time.process_time()
     yield
-    took = time.monotonic() - start
+    took = time.process_time() - start
     print(f"{what}: {took:.2f} s")  # noqa: T201 - for whoever asks how much it takes
     assert took < seconds, what
 
