@@ -54,6 +54,8 @@ class FileOptions:
     half_weights: bool = False
     #: one scale for the whole weight of a fully connected layer in int8, in place of one a channel
     tensor_scales: bool = False
+    #: what a float32 file does to its input first: times a gain plus an offset, by channel
+    input_affine: tuple[Sequence[float], Sequence[float]] | None = None
     #: buffers by name
     metadata: Mapping[str, bytes] = field(default_factory=dict)
     #: a signature, and the least version of the runtime among the metadata
@@ -126,6 +128,8 @@ class _Encoding:
         if self.options.codes == "uint8":
             begin = self._unsigned(tensor, f"{INPUT}/uint8")
             self._builtin(QUANTIZE, [begin], tensor)
+        if self.options.input_affine is not None:
+            tensor = self._scaled_input(tensor, *self.options.input_affine)
         for index, operator in enumerate(operators):
 
             def layer_of(
@@ -142,6 +146,22 @@ class _Encoding:
             end = self._unsigned(tensor, "output/uint8")
             self._builtin(QUANTIZE, [tensor], end)
         return self._finish(begin.index, end.index, operators)
+
+    def _scaled_input(self, x: _Tensor, gain: Sequence[float], offset: Sequence[float]) -> _Tensor:
+        """Add a product and a sum by channel, which the first operator then reads."""
+        if x.affine is not None:
+            raise EncodingError(
+                "only a float32 file scales its input by channel; an int8 one takes pixels"
+            )
+        for name, numbers, builtin in (
+            ("gain", gain, multiplication("float32")),
+            ("offset", offset, addition("float32", None)),
+        ):
+            by_channel = self._constant(f"{INPUT}/{name}", np.array(numbers, np.float32))
+            output = self._activation(f"{INPUT}/after_{name}", x.shape, None)
+            self._builtin(builtin, [x, by_channel], output)
+            x = output
+        return x
 
     def _finish(self, begin: int, end: int, operators: Sequence[Operator]) -> bytes:
         """Write the file, with what it says of the runtime.

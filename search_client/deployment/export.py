@@ -27,6 +27,7 @@ from search_client.deployment.metadata import NAME, Form, Metadata, describe
 from search_client.deployment.parity import Verification, first_difference, require, verify
 from search_client.deployment.trained_network import TrainedNetwork
 from search_client.networks.layers import folded_parameters
+from search_client.networks.normalisation import INCEPTION, Normalisation, Renormalise
 from search_client.quantization.network import QuantizedNetwork
 from search_client.quantization.pixels import PIXEL_MAX, PixelInput
 
@@ -64,13 +65,21 @@ def choose_scales(
     trained.quantized.tensor_scales = scales == "tensor" or (scales is None and old)
 
 
-def model_file(trained: TrainedNetwork, form: Form, runtime: RuntimeVersion | None = None) -> bytes:
+def model_file(
+    trained: TrainedNetwork,
+    form: Form,
+    runtime: RuntimeVersion | None = None,
+    *,
+    uniform_input: bool = False,
+) -> bytes:
     """The network as a `.tflite` file, with its metadata; not yet compared with torch.
 
     Args:
         trained: the network; `choose_scales` says how its classifier is rounded.
         form: precision and codes of the file.
         runtime: the oldest that is to run it; None: whichever does.
+        uniform_input: whether a float file takes images in [-1, 1] and normalises them by channel
+            itself: MediaPipe normalises all channels alike.
 
     Raises:
         NotQuantized: int8 or uint8 is asked of a network that was not quantized.
@@ -83,11 +92,14 @@ def model_file(trained: TrainedNetwork, form: Form, runtime: RuntimeVersion | No
     else:
         network = trained.network.with_precision("float32")
         parameters = Parameters(folded_parameters(trained.model), {})
-    metadata = describe(trained, form, network.content_hash)
+    taken = INCEPTION if uniform_input else trained.normalisation
+    metadata = describe(trained, form, network.content_hash, taken)
+    affine = None if coded or taken == trained.normalisation else _affine(taken, trained)
     options = FileOptions(
         codes="uint8" if form == "uint8" else "int8",
         half_weights=form == "float16",
         tensor_scales=coded and quantized_of(trained).tensor_scales,
+        input_affine=affine,
         metadata={
             NAME: metadata.model_dump_json().encode(),
             BUFFER: classifier_metadata(_text(trained, metadata)),
@@ -96,6 +108,12 @@ def model_file(trained: TrainedNetwork, form: Form, runtime: RuntimeVersion | No
         runtime=runtime,
     )
     return with_labels(encode(network.operators, parameters, options=options), trained.classes)
+
+
+def _affine(taken: Normalisation, trained: TrainedNetwork) -> tuple[list[float], list[float]]:
+    """Gain and offset by channel, from what a file takes to what the network was trained on."""
+    step = Renormalise(taken, trained.normalisation)
+    return step.gain.flatten().tolist(), step.offset.flatten().tolist()
 
 
 def _text(trained: TrainedNetwork, metadata: Metadata) -> ClassifierText:
@@ -147,6 +165,7 @@ def export(
     on_image: Callable[[int, int], None] = lambda _done, _total: None,
     *,
     runtime: RuntimeVersion | None = None,
+    uniform_input: bool = False,
 ) -> Exported:
     """Encode a network and compare the file with torch on every kernel set.
 
@@ -157,11 +176,12 @@ def export(
         labels: int64 [N].
         on_image: called with the images done and all, over the kernel sets.
         runtime: the oldest that is to run the file.
+        uniform_input: as of `model_file`.
 
     Raises:
         ParityFailed: the file does not compute what torch computes.
     """
-    content = model_file(trained, form, runtime)
+    content = model_file(trained, form, runtime, uniform_input=uniform_input)
     return Exported(content, verified(content, trained, form, images, labels, on_image))
 
 

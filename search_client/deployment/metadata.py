@@ -56,8 +56,14 @@ class Metadata(FrozenModel):
     snapshot: str | None
 
 
-def describe(trained: TrainedNetwork, form: Form, network_hash: str) -> Metadata:
-    """The metadata of a network's file."""
+def describe(
+    trained: TrainedNetwork,
+    form: Form,
+    network_hash: str,
+    taken: Normalisation | None = None,
+) -> Metadata:
+    """The metadata of a network's file, of images normalised as it takes them."""
+    taken = taken or trained.normalisation
     coded = form in ("int8", "uint8")
     return Metadata(
         network=trained.network.name,
@@ -66,8 +72,8 @@ def describe(trained: TrainedNetwork, form: Form, network_hash: str) -> Metadata
         input=ModelInput(
             size=trained.network.input_size,
             type="uint8" if form == "uint8" else "int8" if coded else "float32",
-            mean=None if coded else trained.normalisation.mean,
-            std=None if coded else trained.normalisation.std,
+            mean=None if coded else taken.mean,
+            std=None if coded else taken.std,
         ),
         tensor_scales=coded and trained.quantized is not None and trained.quantized.tensor_scales,
         run=trained.source.run,

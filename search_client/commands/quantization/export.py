@@ -37,6 +37,13 @@ def export(
     ] = None,
     runtime: RuntimeOf = None,
     classifier_scales: ScalesOf = None,
+    uniform_input: Annotated[
+        bool,
+        typer.Option(
+            "--uniform-input",
+            help="float32, float16: take images in [-1, 1], as MediaPipe can give them.",
+        ),
+    ] = False,
     images: CompareImages = 1000,
 ) -> None:
     """Write a trained network as .tflite, if it computes what torch computes.
@@ -57,6 +64,8 @@ def export(
     oldest = runtime_of(runtime)
     if oldest is not None and form in SUFFIXES:
         raise UserError(f"--runtime is of .tflite files, and {form} is none; leave it out")
+    if uniform_input and form not in ("float32", "float16"):
+        raise UserError(f"--uniform-input is of float32 and float16, not {form}; leave it out")
     trained = load_trained_network(run, network)
     choose_scales(trained, classifier_scales, oldest)
     size = trained.network.input_size
@@ -68,7 +77,9 @@ def export(
             exported = export_other(trained, form, *compared, advance)
             suffix = SUFFIXES[form]
         else:
-            exported = run_export(trained, form, *compared, advance, runtime=oldest)
+            exported = run_export(
+                trained, form, *compared, advance, runtime=oldest, uniform_input=uniform_input
+            )
             suffix = f"{form}.tflite"
     path = out or run / f"{network}.{suffix}"
     write(exported, trained, path)

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
+from netspec.errors import UserError
 from netspec.tflite.classifier_metadata import BUFFER as APPS
-from netspec.tflite.contents import metadata_of
+from netspec.tflite.contents import metadata_of, operators_of
 from netspec.tflite.runtimes import BUFFER as LEAST_RUNTIME
 from search_client.deployment.export import FORMS, model_file
 from search_client.deployment.litert import TFLiteClassifier
@@ -70,6 +71,24 @@ def test_a_file_of_another_normalisation_says_so_and_is_run_so(trained: TrainedN
     wanted = runner(image=(pixels[:1].astype(np.float32) / 127.5) - 1)["logits"]
     found = TFLiteClassifier(content).logits(pixels)
     assert np.allclose(found[0], wanted[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("form", ["float32", "float16"])
+def test_a_float_file_of_uniform_images_normalises_by_itself(
+    run: Path, form: Form, tmp_path: Path
+) -> None:
+    out = tmp_path / "uniform.tflite"
+    # Compared with torch before it is written.
+    command("export", "--run", run, "--form", form, "--uniform-input", "--out", out)
+    content = out.read_bytes()
+    said = metadata_of(content, APPS) or b""
+    assert said.count(np.array([127.5] * 3, np.float32).tobytes()) == 2
+    plain = operators_of((run / f"searched.{form}.tflite").read_bytes())
+    found = operators_of(content)
+    assert len(found) == len(plain) + 2
+    assert find_origin(content, run)[1] == form
+    with pytest.raises(UserError, match="--uniform-input is of float32 and float16, not int8"):
+        command("export", "--run", run, "--uniform-input", "--out", out)
 
 
 def test_a_file_for_an_old_runtime_has_one_scale_for_its_classifier(
