@@ -121,7 +121,8 @@ def choice_colours(block: Block) -> tuple[str, ...]:
 
 def _lighter(colour: str, steps: int) -> str:
     share = 1 - _SHADE**steps
-    return to_hex([(1 - share) * part + share for part in to_rgb(colour)])
+    red, green, blue = ((1 - share) * part + share for part in to_rgb(colour))
+    return to_hex((red, green, blue))
 
 
 def _probabilities(

@@ -26,7 +26,7 @@ def table(operators: Sequence[Operator]) -> Table:
 def test_the_same_entries_give_the_same_predictions_in_any_order() -> None:
     first = OperatorModels().predict(table(SEEN), UNSEEN)
     assert OperatorModels().predict(table(SEEN[::-1]), UNSEEN[::-1]) == first
-    assert set(first) == {one.key for one in UNSEEN}
+    assert set(first.predicted) == {one.key for one in UNSEEN}
 
 
 def test_a_model_is_fitted_once_for_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,5 +40,5 @@ def test_a_model_is_fitted_once_for_a_table(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_table_too_small_to_learn_from_tells_nothing() -> None:
-    assert OperatorModels().predict(table(SEEN[: LEAST_ENTRIES - 1]), UNSEEN) == {}
-    assert OperatorModels().predict(table(SEEN), []) == {}
+    assert OperatorModels().predict(table(SEEN[: LEAST_ENTRIES - 1]), UNSEEN).predicted == {}
+    assert OperatorModels().predict(table(SEEN), []).predicted == {}
