@@ -38,6 +38,24 @@ def test_a_space_becomes_its_distinct_operators_and_duplicates_merge(api: Api, d
     assert {task.visits for task in lease.tasks} == {2}
 
 
+def test_a_job_says_which_of_its_targets_no_device_serves(api: Api, device: str) -> None:
+    target_id = farm.identity().id
+    job = api.file(farm.job(farm.blocks(1), rounds=1))
+    assert job.unserved == ()
+    # The device is measured under another runtime from now on: nothing serves the old target.
+    other = farm.registration().model_copy(update={"targets": (farm.identity("Pixel 2"),)})
+    assert api.register(other).id == device
+    assert api.job(job.id).unserved == (target_id,)
+    assert api.file(farm.job(farm.blocks(2), rounds=1)).unserved == (target_id,)
+    assert {one["id"] for one in api.call("GET", "/v1/jobs").json() if one.get("unserved")} != set()
+    api.register(farm.registration())
+    assert api.job(job.id).unserved == ()
+    api.call("POST", f"/v1/devices/{device}:quarantine", {"reason": "hot"})
+    assert api.job(job.id).unserved == (target_id,)
+    api.call("POST", f"/v1/jobs/{job.id}:cancel")
+    assert api.job(job.id).unserved == ()
+
+
 def test_a_job_is_queued_running_and_done(api: Api, device: str) -> None:
     job = api.file(farm.job(farm.blocks(2)))
     assert job.eta_s is None

@@ -6,10 +6,12 @@ import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx2
 import pytest
 
+from netspec.network_files import read_network
 from netspec.wire import TaskOutcome
 from profiler_server.leases.retries import MOST_FAILURES
 from tests.acceptance.commands import environment
@@ -17,6 +19,7 @@ from tests.forked import run
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.process import Server
 from tests.integration.profiler_server.service import Api
+from tests.unit.netspec import configs
 
 
 @dataclass(frozen=True)
@@ -90,3 +93,35 @@ def test_devices_are_listed_and_released(lab: Lab) -> None:
 def test_a_token_that_nobody_made_is_told_so(lab: Lab) -> None:
     reader = Lab(lab.api, lab.device, lab.url, "pf_not-a-token")
     assert "refused the token" in reader.refused("jobs", "list")
+
+
+def test_a_job_that_no_device_serves_says_so(lab: Lab) -> None:
+    job = lab.api.file(farm.job(farm.blocks(1), rounds=1, remeasure=True))
+    lab.api.call("POST", f"/v1/devices/{lab.device}:quarantine", {"reason": "hot"})
+    said = lab.said("jobs", "show", job.id)
+    assert f"no device serves {farm.identity().id}: none has it, or all are in quarantine" in said
+    listed = {one["id"]: one for one in json.loads(lab.said("jobs", "list", "--json"))}
+    assert listed[job.id]["unserved"] == [farm.identity().id]
+    lab.api.call("POST", f"/v1/devices/{lab.device}:release")
+    assert "no device serves" not in lab.said("jobs", "show", job.id)
+    lab.api.call("POST", f"/v1/jobs/{job.id}:cancel")
+
+
+def test_a_published_network_is_priced(lab: Lab, tmp_path: Path) -> None:
+    config = tmp_path / "net.config"
+    config.write_text(json.dumps(configs.mobilenet_v3()), encoding="utf-8")
+    network = read_network(config, input_size=32, precision="float32")
+    lab.api.file(farm.job(network.operators, rounds=1))
+    target = farm.identity().id
+    given = ("predict", "--config", str(config), "--target", target[:6])
+    assert "give it in px (input_size, or --input-size)" in lab.refused(*given)
+    sized = (*given, "--input-size", "32")
+    assert "lacks bottleneck-in:16x16x16" in lab.refused(*sized)
+    lab.api.upload(farm.visits(lab.api.claim(lab.device), lab.device, rounds=1))
+    said = lab.said(*sized)
+    # Eight operators of 1 ms each.
+    assert said.startswith("net 32: 8.00 ms in float32, uncalibrated: the plain sum")
+    assert f"target {target}, batch 1" in said
+    found = json.loads(lab.said(*sized, "--json"))
+    assert (found["predicted_ms"], found["calibrated"]) == (8.0, False)
+    assert "cannot read the network" in lab.refused("predict", "--config", str(tmp_path / "none"))

@@ -149,6 +149,7 @@ def test_a_job_is_waited_for_and_its_progress_shown(server: Running, agent: Agen
         again = client.create_job(agent.job(operators, rounds=2))
         assert (again.state, again.tasks, again.reused) == ("done", 0, 3)
         assert client.wait(again, seen.append) == again
+        assert client.wait(again.id, seen.append) == again
 
 
 def test_a_job_that_cannot_be_measured_says_why(server: Running, agent: Agent) -> None:

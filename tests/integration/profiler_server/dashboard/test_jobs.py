@@ -306,3 +306,13 @@ def test_progress_ends_when_the_server_goes_down(api: Api, admin: Visitor) -> No
     job = api.file(farm.job(farm.blocks(2)))
     admin.http.app.state.work_signal.close()  # type: ignore[attr-defined]
     assert admin.http.get(f"/dashboard/jobs/{job.id}/progress").status_code == 200
+
+
+def test_a_job_that_no_device_serves_says_so(api: Api, admin: Visitor) -> None:
+    device = api.register(farm.registration())
+    (target_id,) = device.target_ids
+    job = api.file(farm.job(farm.blocks(1)))
+    assert "no device serves" not in admin.get(f"/jobs/{job.id}").text
+    api.call("POST", f"/v1/devices/{device.id}:quarantine", {"reason": "hot"})
+    assert f"no device serves {target_id}" in admin.get(f"/jobs/{job.id}").text
+    assert "no device serves it" in admin.get("/jobs").text
