@@ -158,9 +158,9 @@ def test_one_latency_by_key_and_by_fields(measured: Api) -> None:
         ("", "key"),
         ("?key=x&kernel=3", "either"),
         ("?key=nonsense", "nonsense"),
-        ("?kernel=4&expand=6&in=24&out=24&size=56", "kernel"),
-        ("?kernel=3&in=24&out=24&size=56", "expand"),
-        ("?kernel=3&expand=3&in=24&out=24&size=big", "size"),
+        ("?kernel=4&expand=6&stride=1&in=24&out=24&size=56", "kernel"),
+        ("?kernel=3&stride=1&in=24&out=24&size=56", "expand"),
+        ("?kernel=3&expand=3&stride=1&in=24&out=24&size=big", "size"),
         ("?colour=red", "colour"),
     ):
         path = f"{latency}{query}"

@@ -166,6 +166,6 @@ def test_an_assembly_of_operators_is_priced_without_being_a_chain(measured: Api)
     assert answer.predicted_share == pytest.approx(chain.predicted_share)
     both = {"network": network.model_dump(), "assembly": shuffled.model_dump()}
     for body in (both, {}):
-        assert "give either `network` or `assembly`" in measured.problem(
+        assert "give one of `network`, `assembly` and `config`" in measured.problem(
             "POST", path, body, status=422, kind="invalid-request"
         )
