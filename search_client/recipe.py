@@ -82,6 +82,9 @@ class Recipe(FrozenModel):
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 256
     #: share of each class's training images that the architecture steps see
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.04
+    #: hold out the last images of each class, by name, instead of any: where neighbours are alike,
+    #: as frames of a film or crops of a photograph, any image has its like among those trained on
+    held_out_last: bool = False
     #: seeds torch, the data's order and the calibration networks
     seed: Annotated[int, Field(ge=0)] = 0
     #: processes that decode images which are not kept in memory

@@ -148,11 +148,17 @@ def stored_size(input_size: int) -> int:
     return round(input_size * MARGIN)
 
 
-def split_by_class(data: P, fraction: float, seed: int) -> tuple[P, P]:
+def split_by_class(data: P, fraction: float, seed: int, *, last: bool = False) -> tuple[P, P]:
     """Take a fraction of every class, at least one image of each, out of a set.
 
+    Args:
+        data: the set.
+        fraction: of the images of each class.
+        seed: decides which images are taken.
+        last: take the last ones of each class instead.
+
     Returns:
-        what remains, and what was taken; which images is decided by `seed`.
+        what remains, and what was taken.
 
     Raises:
         UserError: a class has fewer than two images, or would keep none.
@@ -173,7 +179,8 @@ def split_by_class(data: P, fraction: float, seed: int) -> tuple[P, P]:
                 f"held_out = {fraction:g} takes all {count} images of class {name!r}, and leaves "
                 f"none to train on; at most {fits:g} fits"
             )
-        shuffled = indices[torch.randperm(len(indices), generator=generator)]
+        order = torch.randperm(len(indices), generator=generator)
+        shuffled = indices.flip(0) if last else indices[order]
         taken.append(shuffled[:count])
         remaining.append(shuffled[count:])
     return data.subset(torch.cat(remaining)), data.subset(torch.cat(taken))

@@ -1,13 +1,15 @@
 """Ten classes that are ten photographs, cut out of what two pip packages ship.
 
 A photograph is divided into square tiles like a chessboard: training images are crops
-within its black tiles, test images within its white ones, so that no pixel is in both.
+within its black tiles, test images within its white ones, so that no pixel is in both. Images are
+numbered in the order of their tiles, column by column.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +70,9 @@ def write_photographs(
             target.mkdir(parents=True, exist_ok=True)
             rng = np.random.default_rng([seed, index, part_index])
             boxes = crop_boxes(photograph.width, photograph.height, part_index, rng)
-            for number, box in zip(range(each[part]), boxes, strict=False):
+            # In the order of their tiles: the last images are of tiles that the first do not know.
+            ordered = sorted(islice(boxes, each[part]), key=lambda one: one[0])
+            for number, (_, box) in enumerate(ordered):
                 # Cropped first: a resize with a box would look at pixels beyond it.
                 crop = photograph.crop(box).resize((size, size), Image.Resampling.BICUBIC)
                 crop.save(target / f"{number:03d}.png", compress_level=COMPRESSION)
@@ -98,8 +102,8 @@ def read_photograph(name: str) -> Image.Image:
 
 def crop_boxes(
     width: int, height: int, parity: int, rng: np.random.Generator
-) -> Iterator[tuple[int, int, int, int]]:
-    """Endless square crops (left, top, right, bottom in px), each within one tile.
+) -> Iterator[tuple[tuple[int, int], tuple[int, int, int, int]]]:
+    """Endless square crops, each within one tile: (column, row) and (left, top, right, bottom), px.
 
     Args:
         width: of the photograph, px.
@@ -119,4 +123,4 @@ def crop_boxes(
         side = round(tile * rng.uniform(LEAST_CROP, 1.0))
         left = column * tile + int(rng.integers(tile - side + 1))
         top = row * tile + int(rng.integers(tile - side + 1))
-        yield left, top, left + side, top + side
+        yield (column, row), (left, top, left + side, top + side)

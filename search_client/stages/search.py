@@ -155,7 +155,9 @@ def batches_of(
     settings: Recipe, training: LabelledImages, size: int
 ) -> tuple[TrainingBatches, PlainBatches]:
     """Batches for the weight steps, and held-out ones for the architecture steps."""
-    remaining, held_out = split_by_class(training, settings.held_out, settings.seed)
+    remaining, held_out = split_by_class(
+        training, settings.held_out, settings.seed, last=settings.held_out_last
+    )
     count, shard = distributed.share(settings.batch_size), distributed.shard()
     return (
         TrainingBatches(

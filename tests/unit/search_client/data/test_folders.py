@@ -75,6 +75,15 @@ def test_a_split_takes_a_fraction_of_every_class_and_loses_nothing() -> None:
     assert sorted(values.tolist()) == list(range(20))
 
 
+def test_the_last_images_of_every_class_can_be_taken() -> None:
+    images = torch.arange(20, dtype=torch.uint8).reshape(20, 1, 1, 1).expand(20, 3, 1, 1)
+    data = ImageSet(images, torch.tensor([0, 1] * 5 + [0] * 10), ("many", "few"))
+    remaining, taken = split_by_class(data, 0.2, seed=0, last=True)
+    assert sorted(taken.images[:, 0, 0, 0].tolist()) == [9, 17, 18, 19]
+    values = torch.cat([remaining.images, taken.images])[:, 0, 0, 0]
+    assert sorted(values.tolist()) == list(range(20))
+
+
 def test_a_class_of_one_image_cannot_be_split() -> None:
     data = ImageSet(torch.zeros(3, 3, 1, 1, dtype=torch.uint8), torch.tensor([0, 0, 1]), ("a", "b"))
     with pytest.raises(UserError, match="class 'b' has 1 images"):

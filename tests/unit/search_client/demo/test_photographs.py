@@ -24,12 +24,24 @@ def test_training_and_test_crops_share_no_pixel(width: int, height: int, seed: i
     touched = np.zeros((2, height, width), bool)
     for parity in (0, 1):
         rng = np.random.default_rng([seed, parity])
-        for left, top, right, bottom in islice(crop_boxes(width, height, parity, rng), 100):
+        for _, (left, top, right, bottom) in islice(crop_boxes(width, height, parity, rng), 100):
             assert 0 <= left < right <= width
             assert 0 <= top < bottom <= height
             assert right - left == bottom - top >= 0.55 * (min(width, height) // TILES)
             touched[parity, top:bottom, left:right] = True
     assert not touched.all(axis=0).any()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(100, 500), st.integers(100, 500), st.integers(0, 2**32 - 1))
+def test_crops_of_one_tile_share_no_pixel_with_those_of_another(
+    width: int, height: int, seed: int
+) -> None:
+    of_pixel: dict[tuple[int, int], tuple[int, int]] = {}
+    boxes = crop_boxes(width, height, 0, np.random.default_rng(seed))
+    for tile, (left, top, right, bottom) in islice(boxes, 60):
+        for corner in ((left, top), (right - 1, bottom - 1), (left, bottom - 1), (right - 1, top)):
+            assert of_pixel.setdefault(corner, tile) == tile
 
 
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
