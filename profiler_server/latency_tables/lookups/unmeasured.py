@@ -56,7 +56,9 @@ class OperatorModels:
         if len(prices) < LEAST_ENTRIES or not operators:
             return Unmeasured({}, {})
         model = self._model(prices)
-        known = [operator for operator in dict.fromkeys(operators) if model.knows(operator)]
+        # Sums round by the order of rows: the same question has the same answer to the last bit.
+        ordered = sorted(dict.fromkeys(operators), key=lambda operator: operator.key)
+        known = [operator for operator in ordered if model.knows(operator)]
         reached = dict(zip(known, model.reaches(known), strict=True))
         near = [operator for operator in known if reached[operator]]
         return Unmeasured(
