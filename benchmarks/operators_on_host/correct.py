@@ -15,7 +15,7 @@ from ai_edge_litert.interpreter import Interpreter
 from rich.console import Console
 from rich.table import Table
 
-from netspec.delegation import delegation, undelegated
+from netspec.delegation import delegation, operator_counts
 from netspec.layers import INPUT, ActivationRange, LayerWeights, Parameters, layer_name
 from netspec.operators import OperatorBase
 from netspec.quantization import Affine, affine_of
@@ -116,7 +116,8 @@ def _run(
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
     interpreter.invoke()
     output = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-    return np.asarray(output, np.float64), () if whole else undelegated(interpreter)
+    left = () if whole else tuple(operator_counts(interpreter).undelegated)
+    return np.asarray(output, np.float64), left
 
 
 def _weights(modules: Mapping[str, QuantizedLayer]) -> dict[str, LayerWeights]:
