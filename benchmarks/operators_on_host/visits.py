@@ -80,16 +80,21 @@ class Host:
         return names
 
     def visit(self, wanted: Mapping[str, int], limit_s: float, seed: int = 0) -> None:
-        """Visits in shuffled rounds; what was visited once is left where time runs out.
+        """Visits in shuffled rounds, as many as the time allows.
 
         Args:
             wanted: visits by name.
-            limit_s: no round begins later than this; the first one always does.
+            limit_s: no round begins later than this, but what was never visited is once.
             seed: of the order.
         """
         end = time.monotonic() + limit_s
-        for number, names in enumerate(interleaved_rounds(dict(wanted), seed)):
-            if number and time.monotonic() > end:
+        seen = {*self.statistics, *self.disturbed, *self.refused}
+        first = {name: 1 for name in wanted if name not in seen}
+        rest = {name: count - (name in first) for name, count in wanted.items()}
+        for names in interleaved_rounds(first, seed):
+            self._round(names)
+        for names in interleaved_rounds({n: c for n, c in rest.items() if c}, seed + 1):
+            if time.monotonic() > end:
                 return
             self._round([name for name in names if name not in self.refused])
 
