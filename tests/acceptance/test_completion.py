@@ -79,7 +79,10 @@ def tab(home: Path, *words: str, **variables: str) -> list[str]:
         ("search-client validate --js", ["--json"]),
         ("search-client search --recipe ", ["cifar", "demo", "proxylessnas"]),
         ("search-client profile --recipe mi", ["mine.toml"]),
-        ("search-client export --form ", ["int8", "uint8", "float32", "float16"]),
+        (
+            "search-client export --form ",
+            ["int8", "uint8", "float32", "float16", "onnx", "onnx-int8", "torch"],
+        ),
         ("search-client verify --run photos --net", []),
         ("search-client export --run photos --network s", ["searched", "smaller"]),
         ("device-agent d", ["devices", "doctor"]),
