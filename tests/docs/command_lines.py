@@ -13,7 +13,7 @@ from tests.docs.pages import ROOT, all_blocks
 
 #: programs of others that the docs use; their options are not checked
 OTHERS = {
-    "adb", "apt", "cd", "curl", "docker", "export", "mkdir", "pg_restore", "pip", "python",
+    "adb", "apt", "cd", "createdb", "curl", "docker", "export", "mkdir", "pg_restore", "pip", "python",
     "python3.11", "torchrun", "udevadm", ".",
 }  # fmt: skip
 #: those of them that start ours
