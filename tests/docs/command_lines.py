@@ -13,8 +13,8 @@ from tests.docs.pages import ROOT, all_blocks
 
 #: programs of others that the docs use; their options are not checked
 OTHERS = {
-    "adb", "apt", "cd", "createdb", "curl", "docker", "export", "mkdir", "pg_restore", "pip", "python",
-    "python3.11", "torchrun", "udevadm", ".",
+    "adb", "apt", "cd", "createdb", "curl", "docker", "export", "mkdir", "pg_restore", "pip",
+    "python", "python3.11", "torchrun", "udevadm", ".",
 }  # fmt: skip
 #: those of them that start ours
 STARTERS = {"docker", "torchrun"}
