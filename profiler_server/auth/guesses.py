@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from ipaddress import ip_network
+from weakref import WeakValueDictionary
 
 from profiler_server.auth.rate_limit import RateLimit
 from profiler_server.kit.http.caching import BriefCache
@@ -12,6 +14,8 @@ from profiler_server.kit.problems import Problem
 _PER_S, _AT_ONCE = 1.0, 100
 #: for so long (s) a token that was valid is no guess, whoever else has its address
 _NO_GUESS_S = 24 * 3_600.0
+#: tokens of an address that are checked at a time: so many more than `_AT_ONCE` may be tried
+_CHECKED_AT_ONCE = 16
 #: bits of an IPv6 address that its owner does not choose
 _IPV6_PREFIX = 64
 
@@ -22,16 +26,29 @@ class TokenGuesses:
     def __init__(self) -> None:
         self._tried = RateLimit(_PER_S, _AT_ONCE)
         self._were_valid: BriefCache[str, bool] = BriefCache(_NO_GUESS_S)
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    def turn(self, address: str) -> asyncio.Semaphore:
+        """What an address waits for before it has a token checked: a few are at a time.
+
+        A thousand agents behind one address come back at once after an outage. None of their tokens
+        is a guess, and none may be refused only because the others are not checked yet.
+        """
+        network = _network(address)
+        turns = self._turns.get(network)
+        if turns is None:
+            turns = self._turns[network] = asyncio.Semaphore(_CHECKED_AT_ONCE)
+        return turns
 
     def begin(self, token: str, address: str) -> None:
-        """Counts a token that is about to be checked.
+        """Refuses a token that is about to be checked, where too many were not valid.
 
         Raises:
             Problem: `rate-limited`.
         """
         if self._were_valid.get(token):
             return
-        left = self._tried.take(_network(address))
+        left = self._tried.look(_network(address))
         if not left.allowed:
             raise Problem(
                 "rate-limited",
@@ -39,10 +56,13 @@ class TokenGuesses:
                 headers={"Retry-After": str(left.wait_s)},
             )
 
-    def succeed(self, token: str, address: str) -> None:
-        """Takes back what `begin` counted: the token is valid."""
+    def fail(self, token: str, address: str) -> None:
+        """Counts a token that is not valid."""
         if not self._were_valid.get(token):
-            self._tried.give_back(_network(address))
+            self._tried.take(_network(address))
+
+    def succeed(self, token: str) -> None:
+        """Remembers a token that is valid."""
         self._were_valid.put(token, True)
 
 

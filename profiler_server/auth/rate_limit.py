@@ -45,24 +45,30 @@ class RateLimit:
         self._buckets: dict[str, tuple[float, float]] = {}
         self.policy = f'"token";q={burst};w={math.ceil(burst / per_s)}'
 
+    def look(self, token_id: str) -> Allowance:
+        """What `take` would say now; takes nothing."""
+        level = self._level(token_id, self._clock())
+        return self._allowance(level, allowed=level >= 1)
+
     def take(self, token_id: str) -> Allowance:
         """Takes one request out of the token's bucket."""
         now = self._clock()
-        level, since = self._buckets.get(token_id, (float(self._burst), now))
-        level = min(float(self._burst), level + (now - since) * self._per_s)
+        level = self._level(token_id, now)
         allowed = level >= 1
         if allowed:
             level -= 1
         if token_id not in self._buckets and len(self._buckets) >= _MOST_BUCKETS:
             self._forget(now)
         self._buckets[token_id] = (level, now)
+        return self._allowance(level, allowed=allowed)
+
+    def _level(self, token_id: str, now: float) -> float:
+        level, since = self._buckets.get(token_id, (float(self._burst), now))
+        return min(float(self._burst), level + (now - since) * self._per_s)
+
+    def _allowance(self, level: float, *, allowed: bool) -> Allowance:
         wanted = self._burst - level if allowed else 1 - level
         return Allowance(allowed, int(level), math.ceil(wanted / self._per_s))
-
-    def give_back(self, token_id: str) -> None:
-        """Returns a request to the bucket that it was taken out of."""
-        level, since = self._buckets.get(token_id, (float(self._burst), self._clock()))
-        self._buckets[token_id] = (level + 1, since)
 
     def _forget(self, now: float) -> None:
         def fills(bucket: tuple[float, float]) -> bool:
