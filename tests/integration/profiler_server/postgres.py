@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from sqlalchemy import Engine, create_engine
 
+from profiler_server.entries.partitions import ensure_partitions
 from profiler_server.kit.sql import schema
 from profiler_server.kit.sql.database import Database
 from profiler_server.kit.sql.metadata import metadata
@@ -45,6 +46,9 @@ class Postgres:
         self._execute("CREATE DATABASE template")
         metadata()
         schema.upgrade(migrated)
+        # Every server that starts would make these months anew.
+        with migrated.write() as session:
+            ensure_partitions(session)
         # A database with connections cannot be copied.
         migrated.close()
 
