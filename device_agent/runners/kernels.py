@@ -20,7 +20,9 @@ from netspec.operators import Operator
 from netspec.wire import MAX_KERNEL_NAME, MAX_PROFILED
 
 _CONV = re.compile(r"Convolution|Fully Connected|CONV_2D")
-_ADD, _MULTIPLY = re.compile(r"Add|ADD"), re.compile(r"Multiply|MUL")
+_ADD = re.compile(r"Add|ADD")
+# A value times itself is a square.
+_MULTIPLY = re.compile(r"Multiply|MUL|Square")
 _MEAN = re.compile(r"Mean|Pooling|MEAN")
 #: how XNNPACK, and TFLite's own kernels, call what runs a layer, one after the other
 _KERNELS: dict[LayerKind, tuple[re.Pattern[str], ...]] = {

@@ -94,14 +94,15 @@ def _target_ids(session: Session, request: JobRequest) -> list[str]:
     if request.select is not None:
         return select_targets(session, request.select, request.method)
     target_id = require_target(session, request.target_id or "").id
-    if measurements.is_imported(session, target_id):
+    served = devices.measures(session, target_id, request.method)
+    if measurements.is_imported(session, target_id) and not served:
         raise Problem(
             "imported-target",
             f"target {target_id} is an imported table, which no device can measure; name a target "
             "that a device has: GET /v1/devices shows them",
         )
     # Isolated tasks wait until a device comes, which the job says: `unserved`.
-    if request.method != ISOLATED and not devices.measures(session, target_id, request.method):
+    if request.method != ISOLATED and not served:
         raise Problem(
             "method-not-supported",
             f"no device of target {target_id} can measure {request.method}; GET /v1/devices "

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from netspec.client import ProfilerClient
+from netspec.console.command import AsJson, print_json
 from netspec.console.connection import DEFAULT_URL
 from netspec.errors import UserError
 from netspec.wire import ISOLATED, TaskMethod
@@ -40,6 +41,7 @@ def profile(
         typer.Option(help="`in_network`: also profile networks that cover the space, and merge."),
     ] = ISOLATED,
     overrides: Overrides = None,
+    as_json: AsJson = False,
 ) -> None:
     """Measure a recipe's space on a target and publish its calibrated table.
 
@@ -52,7 +54,7 @@ def profile(
                 "--model measures what one file needs, each operator by itself; leave --set and "
                 "--method out, or measure a space without --model"
             )
-        _profile_file(profiler_url, target, model)
+        _profile_file(profiler_url, target, model, as_json=as_json)
         return
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.recipe import read_recipe  # noqa: PLC0415
@@ -62,13 +64,16 @@ def profile(
     with ProfilerClient(profiler_url) as client:
         profiled = measure_space(client, client.target(target), settings, Stages(), method)
     snapshot = profiled.table.snapshot
+    if as_json:
+        print_json({"snapshot_id": snapshot.id, "entries": len(snapshot.entries)})
+        return
     console.print(f"Published {len(snapshot.entries)} entries as snapshot {snapshot.id}")
 
 
-def _profile_file(profiler_url: str, target: str | None, model: Path) -> None:
+def _profile_file(profiler_url: str, target: str | None, model: Path, *, as_json: bool) -> None:
     from search_client.progress import Stages  # noqa: PLC0415
     from search_client.stages.measure_file import measure_file  # noqa: PLC0415
 
     with ProfilerClient(profiler_url) as client:
         predicted = measure_file(client, model, target, Stages())
-    show_prediction(predicted, as_json=False)
+    show_prediction(predicted, as_json=as_json)

@@ -219,6 +219,8 @@ class _Writer:
                 return self._clipped(name, inputs[0])
             case "hard_sigmoid":
                 attributes = {"alpha": 1 / _SIX, "beta": 0.5}
+            case "softmax":
+                attributes = {"axis": 1}
             case "pad":
                 before, after = layer.padding or (0, 0)
                 pads = np.array([0, 0, before, before, 0, 0, after, after], np.int64)
@@ -250,6 +252,7 @@ _OPERATORS: dict[LayerKind, str] = {
     "hard_swish": "HardSwish",
     "hard_sigmoid": "HardSigmoid",
     "sigmoid": "Sigmoid",
+    "softmax": "Softmax",
     "pad": "Pad",
     # what follows rounds, or nothing does
     "convert": "Identity",

@@ -179,10 +179,12 @@ def test_replicas_that_start_at_once_make_one_token(database: Database, settings
 def test_a_first_token_that_cannot_be_kept_is_not_made(
     database: Database, settings: Settings
 ) -> None:
-    token_path(DEFAULT_URL).parent.touch()
+    folder = token_path(DEFAULT_URL).parent
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.touch()
     with pytest.raises(UserError, match="cannot keep the token"):
         first_token(database, settings, DEFAULT_URL)
-    token_path(DEFAULT_URL).parent.unlink()
+    folder.unlink()
     assert "shown this once" in first_token(database, settings, DEFAULT_URL)
 
 

@@ -331,7 +331,7 @@ class FakeProfiler:
         """Nothing to close."""
 
     def target(self, _wished: str | None) -> SimpleNamespace:
-        return SimpleNamespace(id=self.table.target_id)
+        return SimpleNamespace(id=self.table.target_id, identity=self.table.identity)
 
     def upload_model(self, model: bytes, name: str) -> ModelSubject:
         return ModelSubject(sha256=hashlib.sha256(model).hexdigest(), name=name)
@@ -347,6 +347,9 @@ class FakeProfiler:
         (model,) = self.requests[-1].models
         entry = operator_entry(NETWORK.operators[0], 1.25)
         return {model.sha256: entry}
+
+    def visits(self, _target_id: str, _subject_hash: str) -> tuple[()]:
+        return ()
 
     def publish(self, _target_id: str) -> Snapshot:
         return self.table
