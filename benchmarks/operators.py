@@ -10,9 +10,9 @@ Four parts, which `--only` runs apart; about 15 minutes together, on an idle mac
 - `foreign`: files that litert-torch converted from timm, predicted from other networks' operators
   and layers. Make them once, in an environment of its own:
 
-      python -m venv /var/tmp/foreign-venv
-      cd /var/tmp && foreign-venv/bin/pip install -c CONSTRAINTS litert-torch timm
-      foreign-venv/bin/python .../benchmarks/operators_on_host/convert_foreign.py foreign
+      python -m venv foreign-venv
+      foreign-venv/bin/pip install -c CONSTRAINTS litert-torch timm
+      foreign-venv/bin/python benchmarks/operators_on_host/convert_foreign.py foreign
 
 The last line is one JSON object: `encode_operator_ms` (median), `mape_new_spaces` (percent, mean
 over spaces and precisions), `foreign_within10` and `foreign_within5` (share of the files, of the
@@ -49,7 +49,7 @@ Part = Literal["correct", "encode", "sums", "foreign"]
 SPACES = ("mobilenetv3-ofa", "fbnet", "mobilenetv4-uib")
 SUMS_LIMIT_S = 460.0
 FOREIGN_LIMIT_S = 330.0
-FILES = Path("/var/tmp/foreign")  # noqa: S108 (files that anyone may read)
+FILES = Path("foreign")
 
 
 def main() -> None:

@@ -92,7 +92,7 @@ def _draw(
     host: Host, name: str, space: Space, precision: Precision, networks: int, console: Console
 ) -> Drawn | None:
     """Networks of a space; None where the delegate does not run all of its operators."""
-    own = space.model_copy(update={"precision": precision})
+    own = space.with_precision(precision)
     operators = tuple(dict.fromkeys(own.operators()))
     names = _operator_names(host, operators)
     host.visit(dict.fromkeys(names, 1), 0.0)
