@@ -12,9 +12,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
+from torch import library
 
 #: ten networks, none with an operator that XNNPACK leaves to others in int8
 NAMES = (
@@ -33,18 +35,15 @@ NAMES = (
 
 def import_timm() -> Any:
     """`timm`, also where torchvision has no operators for this torch: only its Python is used."""
-    register = torch.library.register_fake
+    register = library.register_fake
 
     def skip(name: Any, *given: Any, **named: Any) -> Any:
         if str(name).startswith("torchvision::"):
             return lambda function: function
         return register(name, *given, **named)
 
-    torch.library.register_fake = skip
-    try:
+    with patch.object(library, "register_fake", skip):
         import timm  # type: ignore[import-not-found]  # noqa: PLC0415
-    finally:
-        torch.library.register_fake = register
     return timm
 
 
