@@ -8,25 +8,22 @@ refused by name, with its place.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
 from netspec.errors import InvalidSpec, UnreadableModel
-from netspec.grouping import LayerNetwork, PlacedLayer, taking_zeros_in
-from netspec.layers import INPUT, FusedActivation, Layer, LayerKind
-from netspec.operators import Precision
+from netspec.grouping import LayerNetwork
+from netspec.layers import FusedActivation, LayerKind
+from netspec.tflite.building import Building, TensorValue, shape_text, value_of
 from netspec.tflite.builtins import FUSED
 from netspec.tflite.file_graph import FileGraph, GraphOperator, GraphTensor, file_graph
 
 #: bytes of the largest file that is read
 MOST_BYTES = 2**30
 _ACTIVATIONS: dict[int, FusedActivation | None] = {code: name for name, code in FUSED.items()}
-_PRECISIONS: dict[str, Precision] = {"FLOAT32": "float32", "INT8": "int8", "UINT8": "int8"}
 #: kinds that an activation which follows is a part of
 _FUSING: tuple[LayerKind, ...] = ("conv", "depthwise", "dense", "add")
 #: operators of one image that are a layer by themselves
@@ -81,9 +78,9 @@ def network_of_file(file: bytes, name: str) -> LayerNetwork:
             side that is not known before it runs, or a circle; the message names the place.
     """
     graph = file_graph(file)
-    building = _Building(graph, _entering(graph))
+    building = Building(graph, _entering(graph))
     for operator in graph.operators:
-        building.take(operator)
+        _take(building, operator)
     try:
         return building.network(name)
     except InvalidSpec as error:
@@ -98,198 +95,31 @@ def _entering(graph: FileGraph) -> GraphTensor:
     return graph.inputs[0]
 
 
-@dataclass(frozen=True)
-class _Value:
-    """What a tensor holds."""
+def _take(building: Building, operator: GraphOperator) -> None:
+    """Add the layers of the next operator.
 
-    #: of the layer that gives it, or `INPUT`
-    name: str
-    #: px; 1 where it is numbers
-    side: int
-    channels: int
-    precision: Precision
-
-
-@dataclass
-class _Building:
-    """The layers so far; `take` adds those of an operator."""
-
-    graph: FileGraph
-    entering: GraphTensor
-    layers: dict[str, PlacedLayer] = field(default_factory=dict)
-    values: dict[int, _Value] = field(default_factory=dict)
-    #: tensors that follow from constants alone, as float32 weights from float16 ones
-    constants: dict[int, GraphTensor] = field(default_factory=dict)
-    #: layers that add or multiply a constant, with the constant
-    operands: dict[str, float] = field(default_factory=dict)
-    views: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        read = (one.index for operator in self.graph.operators for one in operator.inputs if one)
-        self.readers = Counter([*read, *(one.index for one in self.graph.outputs)])
-        self.values[self.entering.index] = _value(self.entering, INPUT, "the input")
-
-    def network(self, name: str) -> LayerNetwork:
-        """What was taken."""
-        outputs = [self.values[one.index].name for one in self.graph.outputs if self._given(one)]
-        return LayerNetwork(
-            name=name,
-            input_shape=(self._entered.side, self._entered.channels),
-            layers=taking_zeros_in(tuple(self.layers.values()), outputs),
-            outputs=tuple(outputs),
-            views=tuple(self.views),
-        )
-
-    @property
-    def _entered(self) -> _Value:
-        return self.values[self.entering.index]
-
-    def take(self, operator: GraphOperator) -> None:
-        """Add the layers of the next operator.
-
-        Raises:
-            UnreadableModel: it is no layer, or reads what no operator before it gives.
-        """
-        if not operator.inputs or not operator.outputs:
-            raise UnreadableModel(f"{operator.place} has no input or no output, expected both")
-        for tensor in operator.inputs:
-            if tensor is not None:
-                self._given(tensor, operator)
-        if operator.name == "DEQUANTIZE" and self._constant(operator.inputs[0]) is not None:
-            self.constants[operator.outputs[0].index] = operator.outputs[0]
-            return
-        taker = _TAKERS.get(operator.name)
-        if taker is None:
-            raise UnreadableModel(
-                f"{operator.place} is no layer that is known; known are "
-                f"{', '.join(sorted(_TAKERS))}"
-            )
-        options = _OPTIONS.get(operator.name)
-        if options is not None and not isinstance(operator.options, options):
-            raise UnreadableModel(
-                f"{operator.place} has no {options.__name__.removesuffix('T')}, expected them"
-            )
-        taker(self, operator)
-
-    def _given(self, tensor: GraphTensor, operator: GraphOperator | None = None) -> bool:
-        """Whether the tensor has a value by now."""
-        known = tensor.data is not None or tensor.index in {**self.values, **self.constants}
-        if not known:
-            place = operator.place if operator else "the output"
-            raise UnreadableModel(
-                f"{place} reads tensor {tensor.index}, which no operator before it gives; expected "
-                "a graph without circles, in order of execution"
-            )
-        return True
-
-    def _constant(self, tensor: GraphTensor | None) -> GraphTensor | None:
-        if tensor is None or tensor.index in self.values:
-            return None
-        return self.constants.get(tensor.index, tensor)
-
-    # --- what operators are made of ---------------------------------------------------------
-
-    def image(self, operator: GraphOperator, position: int = 0) -> _Value:
-        """The value of an input, which must not be a constant."""
-        tensor = operator.inputs[position] if position < len(operator.inputs) else None
-        if tensor is None or tensor.index not in self.values:
-            raise UnreadableModel(
-                f"{operator.place} reads a constant as its input {position}, expected an image"
-            )
-        return self.values[tensor.index]
-
-    def numbers(self, operator: GraphOperator, position: int) -> list[int]:
-        """The few whole numbers of a constant input."""
-        tensor = operator.inputs[position] if position < len(operator.inputs) else None
-        found = None if tensor is None or tensor.index in self.values else tensor.numbers
-        if found is None or tensor is None or not tensor.type.startswith("INT"):
-            raise UnreadableModel(
-                f"{operator.place} computes its input {position} while it runs, expected a "
-                "constant: only graphs of fixed shapes are read"
-            )
-        return [int(one) for one in found]
-
-    def weight(self, operator: GraphOperator, x: _Value) -> tuple[int, ...]:
-        """Shape of the weight, of the precision of what it is multiplied with."""
-        weight = self._constant(operator.inputs[1] if len(operator.inputs) > 1 else None)
-        if weight is None:
-            raise UnreadableModel(f"{operator.place} has no constant weight, expected one")
-        if weight.type != {"float32": "FLOAT32", "int8": "INT8"}[x.precision]:
-            raise UnreadableModel(
-                f"{operator.place} multiplies {x.precision} images with {weight.type} weights; "
-                "expected both in float32, or both in int8: quantize the activations, too"
-            )
-        return weight.shape
-
-    def add(
-        self,
-        operator: GraphOperator,
-        kind: LayerKind,
-        inputs: Sequence[_Value],
-        **options: Any,
-    ) -> None:
-        """Add a layer that gives the operator's output."""
-        (first, *_), name = inputs, f"{operator.index}:{operator.name}"
-        given = _value(operator.outputs[0], name, operator.place)
-        layer = Layer(
-            name,
-            kind,
-            first.channels,
-            given.channels,
-            inputs=tuple(one.name for one in inputs),
-            **options,
-        )
-        placed = PlacedLayer(layer, first.side, given.precision)
-        if placed.output_side != given.side:
-            raise UnreadableModel(
-                f"{operator.place} says that it gives {given.side} px, but its windows give "
-                f"{placed.output_side}; convert the model again"
-            )
-        self.layers[name] = placed
-        self.values[operator.outputs[0].index] = given
-
-    def same(self, operator: GraphOperator, source: _Value) -> None:
-        """Let the operator's output be a value that there is already."""
-        self.values[operator.outputs[0].index] = source
-
-    def read_once(self, operator: GraphOperator, position: int = 0) -> bool:
-        """Whether nobody else reads an input."""
-        tensor = operator.inputs[position]
-        return tensor is not None and self.readers[tensor.index] == 1
-
-
-def _value(tensor: GraphTensor, name: str, place: str) -> _Value:
-    """What a tensor holds, as an image or numbers."""
-    shape = tensor.shape
-    if any(side < 1 for side in shape):
+    Raises:
+        UnreadableModel: it is no layer, or reads what no operator before it gives.
+    """
+    if not operator.inputs or not operator.outputs:
+        raise UnreadableModel(f"{operator.place} has no input or no output, expected both")
+    for tensor in operator.inputs:
+        if tensor is not None:
+            building.given(tensor, operator)
+    if operator.name == "DEQUANTIZE" and building.constant(operator.inputs[0]) is not None:
+        building.constants[operator.outputs[0].index] = operator.outputs[0]
+        return
+    taker = _TAKERS.get(operator.name)
+    if taker is None:
         raise UnreadableModel(
-            f"{place} has the shape {_said(shape)}, which is known only as it runs; export the "
-            "model with a fixed input"
+            f"{operator.place} is no layer that is known; known are {', '.join(sorted(_TAKERS))}"
         )
-    precision = _PRECISIONS.get(tensor.type)
-    if precision is None:
+    options = _OPTIONS.get(operator.name)
+    if options is not None and not isinstance(operator.options, options):
         raise UnreadableModel(
-            f"{place} is of the type {tensor.type}; expected {', '.join(_PRECISIONS)}"
+            f"{operator.place} has no {options.__name__.removesuffix('T')}, expected them"
         )
-    if len(shape) not in (_IMAGE_RANK, _FLAT_RANK) or shape[0] != 1:
-        raise UnreadableModel(
-            f"{place} has the shape {_said(shape)}; expected [1, side, side, channels] or "
-            "[1, channels], a batch of one"
-        )
-    if len(shape) == _FLAT_RANK:
-        return _Value(name, 1, shape[1], precision)
-    if shape[1] != shape[2]:
-        raise UnreadableModel(
-            f"{place} has the shape {_said(shape)}; expected a square image, channels last"
-        )
-    return _Value(name, shape[1], shape[3], precision)
-
-
-def _said(shape: Sequence[int]) -> str:
-    return f"[{', '.join(map(str, shape))}]"
-
-
-# --- one function for each kind of operator ---------------------------------------------------
+    taker(building, operator)
 
 
 def _fused(operator: GraphOperator) -> FusedActivation | None:
@@ -321,7 +151,7 @@ def _require(operator: GraphOperator, what: str, found: object, expected: object
 
 
 def _padding(
-    operator: GraphOperator, x: _Value, kernel: int, stride: int
+    operator: GraphOperator, x: TensorValue, kernel: int, stride: int
 ) -> tuple[int, int] | None:
     """None where a layer keeps every pixel as with SAME padding."""
     if operator.options.padding == schema.Padding.SAME:
@@ -329,7 +159,7 @@ def _padding(
     return None if (x.side - kernel) // stride + 1 == -(-x.side // stride) else (0, 0)
 
 
-def _conv(building: _Building, operator: GraphOperator) -> None:
+def _conv(building: Building, operator: GraphOperator) -> None:
     x, options = building.image(operator), operator.options
     out, high, wide, share = _shape_of(operator, building.weight(operator, x), 4)
     dilation = options.dilationHFactor, options.dilationWFactor
@@ -353,7 +183,7 @@ def _conv(building: _Building, operator: GraphOperator) -> None:
     )
 
 
-def _depthwise(building: _Building, operator: GraphOperator) -> None:
+def _depthwise(building: Building, operator: GraphOperator) -> None:
     x, options = building.image(operator), operator.options
     _, high, wide, out = _shape_of(operator, building.weight(operator, x), 4)
     dilation = options.dilationHFactor, options.dilationWFactor
@@ -374,12 +204,12 @@ def _depthwise(building: _Building, operator: GraphOperator) -> None:
 def _shape_of(operator: GraphOperator, shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
     if len(shape) != rank:
         raise UnreadableModel(
-            f"{operator.place} has a weight of shape {_said(shape)}, expected {rank} sides"
+            f"{operator.place} has a weight of shape {shape_text(shape)}, expected {rank} sides"
         )
     return shape
 
 
-def _dense(building: _Building, operator: GraphOperator) -> None:
+def _dense(building: Building, operator: GraphOperator) -> None:
     x = building.image(operator)
     _, channels = _shape_of(operator, building.weight(operator, x), 2)
     _require(operator, "weights for the channels", channels, x.channels)
@@ -388,7 +218,7 @@ def _dense(building: _Building, operator: GraphOperator) -> None:
     building.add(operator, kind, [x], activation=_fused(operator), normalised=False)
 
 
-def _mean(building: _Building, operator: GraphOperator) -> None:
+def _mean(building: Building, operator: GraphOperator) -> None:
     x = building.image(operator)
     rank = len(operator.inputs[0].shape) if operator.inputs[0] else 0
     axes = sorted(axis % rank for axis in building.numbers(operator, 1))
@@ -397,7 +227,7 @@ def _mean(building: _Building, operator: GraphOperator) -> None:
     building.add(operator, "global_average" if kept else "mean", [x])
 
 
-def _pool(building: _Building, operator: GraphOperator) -> None:
+def _pool(building: Building, operator: GraphOperator) -> None:
     x, options = building.image(operator), operator.options
     kernel = _square(operator, options.filterHeight, options.filterWidth)
     # The runtime cuts values off as it pools.
@@ -417,7 +247,7 @@ def _pool(building: _Building, operator: GraphOperator) -> None:
     )
 
 
-def _pad(building: _Building, operator: GraphOperator) -> None:
+def _pad(building: Building, operator: GraphOperator) -> None:
     x = building.image(operator)
     around = building.numbers(operator, 1)
     if len(around) != 2 * _IMAGE_RANK:
@@ -431,10 +261,10 @@ def _pad(building: _Building, operator: GraphOperator) -> None:
     building.add(operator, "pad", [x], padding=(around[2], around[3]))
 
 
-def _two(kind: LayerKind) -> Callable[[_Building, GraphOperator], None]:
+def _two(kind: LayerKind) -> Callable[[Building, GraphOperator], None]:
     """Sums and products, also with a constant."""
 
-    def take(building: _Building, operator: GraphOperator) -> None:
+    def take(building: Building, operator: GraphOperator) -> None:
         given = [one for one in operator.inputs if one is not None]
         values = [building.values[one.index] for one in given if one.index in building.values]
         _require(operator, "inputs", len(given), 2)
@@ -460,7 +290,7 @@ def _two(kind: LayerKind) -> Callable[[_Building, GraphOperator], None]:
 
 
 def _take_constant(
-    building: _Building, operator: GraphOperator, x: _Value, kind: LayerKind
+    building: Building, operator: GraphOperator, x: TensorValue, kind: LayerKind
 ) -> None:
     """Add a sum or product with a constant, and see whether a hard-sigmoid ends with it."""
     constant = next(
@@ -488,16 +318,16 @@ def _take_constant(
     building.operands[building.values[operator.outputs[0].index].name] = number
 
 
-def _tensor_of(building: _Building, operator: GraphOperator, x: _Value) -> GraphTensor:
+def _tensor_of(building: Building, operator: GraphOperator, x: TensorValue) -> GraphTensor:
     return next(
         one for one in operator.inputs if one is not None and building.values.get(one.index) == x
     )
 
 
-def _activation(name: FusedActivation) -> Callable[[_Building, GraphOperator], None]:
+def _activation(name: FusedActivation) -> Callable[[Building, GraphOperator], None]:
     """RELU and RELU6: a part of the layer before them, where that has none."""
 
-    def take(building: _Building, operator: GraphOperator) -> None:
+    def take(building: Building, operator: GraphOperator) -> None:
         x = building.image(operator)
         before = building.layers.get(x.name)
         fuses = (
@@ -516,14 +346,14 @@ def _activation(name: FusedActivation) -> Callable[[_Building, GraphOperator], N
     return take
 
 
-def _alone(building: _Building, operator: GraphOperator) -> None:
+def _alone(building: Building, operator: GraphOperator) -> None:
     building.add(operator, _ALONE[operator.name], [building.image(operator)])
 
 
-def _view(building: _Building, operator: GraphOperator) -> None:
+def _view(building: Building, operator: GraphOperator) -> None:
     """What gives the same values in another shape."""
     x = building.image(operator)
-    given = _value(operator.outputs[0], x.name, operator.place)
+    given = value_of(operator.outputs[0], x.name, operator.place)
     if (given.side, given.channels) != (x.side, x.channels):
         raise UnreadableModel(
             f"{operator.place} makes {given.side} px x {given.channels} of {x.side} px x "
@@ -533,7 +363,7 @@ def _view(building: _Building, operator: GraphOperator) -> None:
     building.views.append(operator.place)
 
 
-_TAKERS: dict[str, Callable[[_Building, GraphOperator], None]] = {
+_TAKERS: dict[str, Callable[[Building, GraphOperator], None]] = {
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise,
     "FULLY_CONNECTED": _dense,
