@@ -155,10 +155,10 @@ def note_failure(
     )
 
 
-def devices_that_failed(session: Session, task_id: str) -> int:
-    """At how many devices the task failed."""
-    devices = select(func.count(TaskFailureRow.device_id.distinct()))
-    return session.scalar(devices.where(TaskFailureRow.task_id == task_id)) or 0
+def failures_by_device(session: Session, task_id: str) -> list[int]:
+    """How often the task failed, on each device that failed at it."""
+    counts = select(func.count()).where(TaskFailureRow.task_id == task_id)
+    return list(session.scalars(counts.group_by(TaskFailureRow.device_id)))
 
 
 def give_up(session: Session, task_id: str, failures: int, reason: str) -> None:

@@ -90,9 +90,9 @@ def _count_failure(
     reason = outcome.reason or "the agent gave no reason"
     tasks.note_failure(session, outcome.task_id, lease.device_id, reason, now)
     if failures >= MOST_FAILURES:
-        failed_on = tasks.devices_that_failed(session, outcome.task_id)
+        by_device = tasks.failures_by_device(session, outcome.task_id)
         others = devices.has_others(session, lease.target_id, task.method, lease.device_id, now)
-        if is_poison(failures, failed_on, others=others):
+        if is_poison(by_device, others=others):
             tasks.give_up(session, outcome.task_id, failures, reason)
             budget.go_on(session, [outcome.task_id])
             events.append(

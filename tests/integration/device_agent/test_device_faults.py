@@ -50,11 +50,11 @@ CAUSES = [
 def with_layout(phones: FakePhones, layout: Layout) -> FakePhone:
     """A phone with these cores and no others."""
     none: dict[str, str | None] = dict.fromkeys(PhoneState().files())
-    wanted = layout.files()
+    wanted: dict[str, str | None] = dict(layout.files())
     clocks = {
         path.replace("cpuinfo_max_freq", name): text
         for path, text in wanted.items()
-        if path.endswith("cpuinfo_max_freq")
+        if text and path.endswith("cpuinfo_max_freq")
         for name in ("scaling_max_freq", "scaling_cur_freq")
     }
     thermal = {

@@ -18,8 +18,8 @@ from device_agent.processes.lock import device_lock, file_name
 from device_agent.transports.adb_server import PORT_VARIABLE
 from device_agent.transports.over_streams import StreamTransport
 from netspec.console.connection import DATA_DIR_VARIABLE
-from tests.integration.device_agent.adb.conftest import impatient
 from tests.benchmark_model.standin import build_benchmark_model, litert_library
+from tests.integration.device_agent.adb.conftest import impatient
 from tests.integration.device_agent.fake_runner import FakeBenchmarkModel
 from tests.phones.adbd import AdbdPhone
 from tests.phones.fake_phone import FakePhone
