@@ -33,6 +33,7 @@ from profiler_server.kit.sql.metadata import metadata
 from profiler_server.kit.work_signal import WorkSignal
 from profiler_server.latency_tables.endpoints import FREQUENT_ROUTES
 from profiler_server.latency_tables.endpoints import router as tables
+from profiler_server.latency_tables.lookups.calibrated_on import CalibrationOrigins
 from profiler_server.latency_tables.lookups.fresh_latencies import FreshLatencies
 from profiler_server.latency_tables.lookups.unmeasured import OperatorModels
 from profiler_server.latency_tables.snapshot_answers import SnapshotAnswers
@@ -102,6 +103,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.snapshot_answers = SnapshotAnswers(settings.cache_mb * 2**20)
     app.state.fresh_latencies = FreshLatencies()
     app.state.operator_models = OperatorModels()
+    app.state.calibration_origins = CalibrationOrigins()
     problems.install(app)
     outages.install(app)
     app.add_middleware(Compression)

@@ -61,6 +61,7 @@ from netspec.wire.tables import (
     PredictRequest,
     PublishRequest,
     Snapshot,
+    TargetEntry,
     TargetLatencies,
     precision_of,
 )
@@ -125,6 +126,7 @@ __all__ = [
     "StoredVisit",
     "Subject",
     "Target",
+    "TargetEntry",
     "TargetLatencies",
     "TargetSelector",
     "TaskFailure",

@@ -16,6 +16,7 @@ from profiler_server.devices import service as devices
 from profiler_server.entries import details
 from profiler_server.kit.dependencies import DatabaseDep
 from profiler_server.kit.sql.pages import PageRequest
+from profiler_server.latency_tables.dependencies import CalibrationOriginsDep
 
 router = APIRouter(prefix="/targets")
 _TARGETS_A_PAGE = 100
@@ -63,12 +64,13 @@ def show_networks(
     request: Request,
     target_id: TargetId,
     database: DatabaseDep,
+    origins: CalibrationOriginsDep,
     _: TablesReader,
     cursor: Cursor = None,
 ) -> Response:
     """Whole networks: predicted and measured, and how far the calibration is off."""
     with database.read() as session:
-        view = networks_view.read(session, target_id, cursor)
+        view = networks_view.read(session, target_id, cursor, origins)
     return rendering.page(
         request,
         "networks.html.j2",

@@ -199,3 +199,20 @@ def test_an_updated_target_is_offered_what_was_measured_before(
     assert f"profiler-server transfer {before.id} {after.id} --measure 12" in page.text
     assert f"/dashboard/targets/{before.id}" in page.links
     assert "profiler-server transfer" not in admin.get(f"/targets/{before.id}").text
+
+
+def test_a_calibration_older_than_its_entries_is_told(admin: Visitor, api: Api) -> None:
+    network = farm.network([2, 3])
+    device = api.register(farm.registration()).id
+    api.file(farm.job(network.operators, networks=(network,), rounds=1))
+    lease = api.claim(device)
+    api.upload(farm.visits(lease, device, rounds=1, ms={network.name: 10.0}))
+    api.release(lease)
+    target = farm.identity().id
+    api.call("POST", f"/v1/targets/{target}/snapshots", {}, status=201)
+    assert "older than" not in admin.get(f"/targets/{target}/networks").text
+    api.file(farm.job(network.operators[:1], rounds=1, remeasure=True))
+    lease = api.claim(device)
+    api.upload(farm.visits(lease, device, rounds=1, ms={network.operators[0].key: 2.0}))
+    said = admin.get(f"/targets/{target}/networks").text
+    assert "The float32 calibration is older than 1 of 5 entries" in said
