@@ -46,8 +46,7 @@ class Agent:
     def run(self, *, until_idle: bool = False) -> None:
         """Measures until asked to stop; with `until_idle`, until the server has no work left.
 
-        Work that rests after a failure, or that another device holds, is waited for: that device
-        may hand it back, or never come back.
+        Work that rests after a failure is waited for.
         A server that is away at the start is an error; later it is waited for.
 
         Raises:
@@ -94,10 +93,10 @@ class Agent:
         self.bench.stop.wait(pause_s)
 
     def _rests(self, idle: NoWork) -> bool:
-        """Waits for what rests after a failure, or is another's; False where nothing is left."""
+        """Waits for what rests after a failure; False at once where nothing does."""
         if idle.retry_after_s is None:
             return False
-        why = "what is left to measure rests after a failure, or another device is at it"
+        why = "what is left to measure failed, and rests before it is tried again"
         self._say("waiting", why)
         _log.info("waiting", s=idle.retry_after_s, why=why)
         self.bench.stop.wait(min(idle.retry_after_s, ASK_EVERY_S))

@@ -52,7 +52,6 @@ _PASSING: tuple[LayerKind, ...] = (
     "average_pool",
     "max_pool",
     "pad",
-    "shuffle",
     "convert",
 )
 #: least value of hard-swish, at -1.5
