@@ -11,7 +11,7 @@ Four parts, which `--only` runs apart; about 15 minutes together, on an idle mac
   and layers. Make them once, in an environment of its own:
 
       python -m venv foreign-venv
-      foreign-venv/bin/pip install -c CONSTRAINTS litert-torch timm
+      foreign-venv/bin/pip install torch==2.13.0 litert-torch timm
       foreign-venv/bin/python benchmarks/operators_on_host/convert_foreign.py foreign
 
 The last line is one JSON object: `encode_operator_ms` (median), `mape_new_spaces` (percent, mean

@@ -16,6 +16,8 @@ UserError (netspec)         something the person at the terminal can put right
 DeviceNotReady              nothing can be measured on the device now; no task is to blame
 ├── TransportLost           the way to the device broke or went silent
 ├── Unauthorised            the phone has not accepted this machine's key
+├── CoresUnclear            which cores to measure on cannot be told now
+├── RunnerNotStarted        the runner does not even start on the device
 ├── DeviceFull              no space is left on the device
 ├── FileRefused             the device would not write or hand out a file
 └── DeviceQuarantined       the anchor stays slow; the device is left alone for a while
@@ -93,6 +95,14 @@ class TransportLost(DeviceNotReady):
 
 class Unauthorised(DeviceNotReady):
     """The phone has not accepted this machine's key."""
+
+
+class CoresUnclear(DeviceNotReady):
+    """Which cores to measure on cannot be told now, or they are offline."""
+
+
+class RunnerNotStarted(DeviceNotReady):
+    """The runner does not even start on the device, whatever the model."""
 
 
 class DeviceFull(DeviceNotReady):

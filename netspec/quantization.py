@@ -21,13 +21,15 @@ WEIGHT_MAX = 127
 SMALLEST_SCALE = 1e-7
 #: kinds whose codes mean what those of their input mean
 _KEEPING_SCALE: frozenset[LayerKind] = frozenset(
-    ("average_pool", "max_pool", "global_max", "pad", "relu", "relu6")
+    ("average_pool", "max_pool", "global_max", "pad", "relu", "relu6", "shuffle")
 )
+#: of hard-sigmoid, by which hard-swish multiplies its input
+GATE_RANGE = ActivationRange(0.0, 1.0)
 #: kinds whose range is always the same; 255/256 makes the scale 1/256, which softmax must have
 FIXED_RANGES: Mapping[LayerKind, ActivationRange] = {
     "sigmoid": ActivationRange(0.0, 255 / 256),
     "softmax": ActivationRange(0.0, 255 / 256),
-    "hard_sigmoid": ActivationRange(0.0, 1.0),
+    "hard_sigmoid": GATE_RANGE,
 }
 
 

@@ -20,9 +20,7 @@ from profiler_server.dashboard import app as dashboard
 from profiler_server.deletions.endpoints import router as deletions
 from profiler_server.devices.endpoints import router as devices
 from profiler_server.entries.partitions import keeping_partitions
-from profiler_server.events.tail import EventTail
 from profiler_server.jobs.endpoints import router as jobs
-from profiler_server.jobs.watching import JobWatch
 from profiler_server.kit import health, problems
 from profiler_server.kit.http.compression import Compression
 from profiler_server.kit.http.requests import Observe, Requests
@@ -35,6 +33,7 @@ from profiler_server.kit.sql.metadata import metadata
 from profiler_server.kit.work_signal import WorkSignal
 from profiler_server.latency_tables.endpoints import FREQUENT_ROUTES
 from profiler_server.latency_tables.endpoints import router as tables
+from profiler_server.latency_tables.lookups.calibrated_on import CalibrationOrigins
 from profiler_server.latency_tables.lookups.fresh_latencies import FreshLatencies
 from profiler_server.latency_tables.lookups.unmeasured import OperatorModels
 from profiler_server.latency_tables.snapshot_answers import SnapshotAnswers
@@ -45,7 +44,6 @@ from profiler_server.monitoring.endpoints import router as monitoring
 from profiler_server.monitoring.events import router as events
 from profiler_server.monitoring.farm_figures import FarmCollector
 from profiler_server.openapi.document import described
-from profiler_server.openapi.problem_pages import router as problem_pages
 from profiler_server.retractions.endpoints import router as retractions
 from profiler_server.uploaded_models.endpoints import router as models
 from profiler_server.uploaded_models.service import UploadedModels
@@ -73,16 +71,12 @@ def create_app(settings: Settings) -> FastAPI:
 
     signal = WorkSignal()
     waiting_room = WaitingRoom(database, settings, signal)
-    job_watch = JobWatch(database, signal)
-    event_tail = EventTail(database, signal)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with keeping_partitions(database):
             yield
         await waiting_room.close()
-        await job_watch.close()
-        await event_tail.close()
         database.close()
 
     metrics = Metrics()
@@ -103,14 +97,13 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.uploaded_models = UploadedModels.of(settings)
     app.state.work_signal = signal
     app.state.waiting_room = waiting_room
-    app.state.job_watch = job_watch
-    app.state.event_tail = event_tail
     app.state.device_guard = DeviceGuard(database)
     app.state.metrics = metrics
     app.state.rate_limit = _rate_limit(settings)
     app.state.snapshot_answers = SnapshotAnswers(settings.cache_mb * 2**20)
     app.state.fresh_latencies = FreshLatencies()
     app.state.operator_models = OperatorModels()
+    app.state.calibration_origins = CalibrationOrigins()
     problems.install(app)
     outages.install(app)
     app.add_middleware(Compression)
@@ -130,7 +123,6 @@ def create_app(settings: Settings) -> FastAPI:
         health.router,
         monitoring,
         events,
-        problem_pages,
     ):
         app.include_router(router)
     dashboard.mount(app, server_key)

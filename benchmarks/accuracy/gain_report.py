@@ -11,12 +11,16 @@ from typing import Any
 from matplotlib.figure import Figure
 from scipy.stats import kendalltau, ttest_ind
 
-#: of the difference from the search's mean, by the arm it is measured against
+#: of the difference of two arms' means, by their names
 GAINS = {
-    "random": "gain_over_mean_random_points",
-    "random search": "gain_over_random_search_points",
-    "mobilenet": "gain_over_mobilenet_points",
+    ("search", "random"): "gain_over_mean_random_points",
+    ("search", "random search"): "gain_over_random_search_points",
+    ("search", "mobilenet"): "gain_over_mobilenet_points",
+    ("search alone", "random alone"): "alone_gain_over_mean_random_points",
+    ("search alone", "mobilenet"): "alone_gain_over_mobilenet_points",
 }
+#: of a supernet's scores and these arms' accuracies
+TAUS = {"random": "kendall_tau", "random alone": "alone_kendall_tau"}
 
 
 def report(rows: Sequence[Mapping[str, Any]], plot: Path | None = None) -> dict[str, Any]:
@@ -32,17 +36,18 @@ def report(rows: Sequence[Mapping[str, Any]], plot: Path | None = None) -> dict[
         if len(accuracies) > 1:
             found[f"{name}_accuracy_std"] = round(statistics.stdev(accuracies), 2)
         found[f"{name}_training_hours"] = round(sum(row["seconds"] for row in of_arm) / 3600, 2)
-    for arm, key in GAINS.items():
-        found |= _gain(arms.get("search", []), arms.get(arm, []), key)
+    for (ours, theirs), key in GAINS.items():
+        found |= _gain(arms.get(ours, []), arms.get(theirs, []), key)
     scores = {row["content_hash"]: row["score"] for row in rows if row["kind"] == "score"}
-    pairs = [
-        (scores[row["content_hash"]], row["accuracy"])
-        for row in arms.get("random", [])
-        if row["content_hash"] in scores
-    ]
-    if len(pairs) > 1:
-        tau = float(kendalltau(*zip(*pairs, strict=True)).statistic)
-        found["kendall_tau"] = None if math.isnan(tau) else round(tau, 3)
+    for arm, key in TAUS.items():
+        pairs = [
+            (scores[row["content_hash"]], row["accuracy"])
+            for row in arms.get(arm, [])
+            if row["content_hash"] in scores
+        ]
+        if len(pairs) > 1:
+            tau = float(kendalltau(*zip(*pairs, strict=True)).statistic)
+            found[key] = None if math.isnan(tau) else round(tau, 3)
     found |= _latencies(rows, arms)
     if plot is not None and arms:
         _draw(arms, plot)

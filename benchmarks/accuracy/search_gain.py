@@ -2,16 +2,21 @@
 
 Arms: networks that searches found (one search a seed), random networks on target, the best of
 random search on the same trained supernets with as many scores, and MobileNetV2 at the best of
-its sizes and widths that is not slower than the reference. Every network is trained alone, by
-the recipe's `train`, with the seed of its place in the arm.
+its sizes and widths that is not slower than the reference. Every network is trained by the
+recipe's `train`, with the seed of its place in the arm. With `train.start = "supernet"` those of
+the space are finetuned from a supernet's weights, MobileNetV2 goes through all the epochs alone,
+and some found and some random networks do so, too, as arms of their own.
 
-Resumable: every finished training appends one JSON line to `--results`, every search is a run
+`--supernets` trains fewer of them than there are searches: the seeds take turns, and differ in what
+they draw. Scores of a supernet are kept, for they are the same for whoever asks.
+
+Resumable: every finished training appends one JSON line to `--results`, every supernet is a run
 folder in `--run`, and what is there is not done again. `--hours` starts nothing new after so many.
 Once all are trained, the profiler measures every network in the same rounds. The last line is one
 JSON object; what is not known yet is left out of it.
 
 Needs a profiler with a table, from `search-client profile --recipe cifar --classes 10`, and, to
-measure at the end, an agent.
+measure at the end, an agent; or a table that `search-client snapshot` saved, with `--snapshot`.
 
 Example: python benchmarks/accuracy/search_gain.py --data photos/ --run runs/search_gain
 """
@@ -44,6 +49,7 @@ from netspec.networks import Network, mobilenet_v2
 from netspec.wire import JobRequest, Target
 from search_client.comparison.baselines import scorer_of
 from search_client.data.folders import LabelledImages
+from search_client.deployment.trained_network import unfinished_path
 from search_client.latency.prediction import predicted_ms
 from search_client.pipeline import Pipeline
 from search_client.progress import Stages
@@ -51,7 +57,8 @@ from search_client.recipe import Recipe, read_recipe
 from search_client.runs.load import CHECKPOINT, LoadedRun, family_of, goal_of, read_run
 from search_client.runs.record import read_record
 from search_client.search.candidates import Candidate, OnTarget
-from search_client.search.evolution import random_search
+from search_client.search.evolution import evolution, random_search
+from search_client.search.scoring import Scorer
 from search_client.stages.data import read_data
 from search_client.stages.latency_tables import published
 from search_client.stages.measure import measure
@@ -61,7 +68,9 @@ from search_client.training.distributed import device
 
 #: of networks to train, by arm. Source: the numbers that tell 1 point from nothing at a standard
 #: deviation of 1 point.
-SEEDS = {"search": 8, "random": 12, "random search": 8, "mobilenet": 4}
+SEEDS = {"search": 8, "random": 12, "random search": 4, "mobilenet": 4}
+#: of those networks, as many that are trained alone where the arm itself starts from a supernet
+ALONE = {"search alone": 4, "random alone": 4}
 #: kept apart from the seeds of searches
 RANDOM_SEED = 10_000
 #: image sizes and widths at which MobileNetV2 is looked for
@@ -77,6 +86,11 @@ class Task:
     seed: int
     #: made when it is asked for: a search takes hours
     network: Callable[[], Network]
+
+    @property
+    def alone(self) -> bool:
+        """Whether it goes through all the epochs, from drawn weights."""
+        return self.arm in ALONE or self.arm == "mobilenet"
 
 
 class Results:
@@ -121,16 +135,19 @@ class Experiment:
         size, width = given.reference.split("-")
         reference = mobilenet_v2(int(size), float(width), given.classes, base.precision)
         self.reference_ms = predicted_ms(self.table, reference)
-        self.settings = base.model_copy(update={"latency_ref_ms": self.reference_ms})
+        # Images are kept for the space's sizes: whoever scores by a supernet sees the same.
+        self.settings = base.model_copy(
+            update={"latency_ref_ms": self.reference_ms, "baselines": ()}
+        )
         self._runs: dict[int, LoadedRun] = {}
-        self._images: tuple[int, tuple[LabelledImages, LabelledImages]] | None = None
+        self._images: dict[int, tuple[LabelledImages, LabelledImages]] = {}
 
     def images(self, size: int) -> tuple[LabelledImages, LabelledImages]:
         """Training and test images, stored for one input size."""
-        if self._images is None or self._images[0] != size:
-            of_size = self.settings.model_copy(update={"sizes": (size,)})
-            self._images = (size, read_data(self.given.data, of_size, self.stages))
-        return self._images[1]
+        of_size = self.settings.model_copy(update={"sizes": (size,)})
+        if of_size.input_size not in self._images:
+            self._images[of_size.input_size] = read_data(self.given.data, of_size, self.stages)
+        return self._images[of_size.input_size]
 
     def seeded(self, seed: int) -> Recipe:
         """The settings of one seed."""
@@ -138,7 +155,8 @@ class Experiment:
         return self.settings.model_copy(update={"seed": seed, "search": search})
 
     def run(self, seed: int) -> LoadedRun:
-        """The search of a seed; searched first where it is not."""
+        """The search that trained a seed's supernet; searched first where it is not."""
+        seed %= self.given.supernets
         folder = self.given.run / f"seed-{seed}"
         if not (folder / "run.json").is_file() or read_record(folder).found is None:
             Pipeline(
@@ -152,22 +170,28 @@ class Experiment:
             ).search_only()
         if seed not in self._runs:
             self._runs = {seed: read_run(folder)}
+            self._runs[seed].family.to(device())
         return self._runs[seed]
+
+    @property
+    def seeds(self) -> dict[str, int]:
+        """Networks to train, by arm."""
+        return SEEDS | (ALONE if self.settings.train.start == "supernet" else {})
 
     def tasks(self) -> Iterator[Task]:
         """Every training, arms in turn, so that an unfinished experiment says something, too."""
-        arms = [[*self._of(name)] for name in SEEDS]
+        arms = [[*self._of(name)] for name in self.seeds]
         for row in zip_longest(*arms):
             yield from (task for task in row if task is not None)
 
     def _of(self, arm: str) -> Iterator[Task]:
-        if arm == "random":
-            for seed, candidate in enumerate(self.drawn()):
+        if arm.startswith("random") and arm != "random search":
+            for seed, candidate in enumerate(self.drawn()[: self.seeds[arm]]):
                 yield Task(arm, seed, partial(self._family().network, *candidate))
         elif arm == "mobilenet":
             yield from self._mobilenets()
         else:
-            for seed in range(SEEDS[arm]):
+            for seed in range(self.seeds[arm]):
                 yield Task(arm, seed, partial(self._searched, arm, seed))
 
     def _family(self) -> Family:
@@ -182,33 +206,48 @@ class Experiment:
         return [space.draw() for _ in range(SEEDS["random"])]
 
     def _searched(self, arm: str, seed: int) -> Network:
-        if arm == "random search":
-            return self._best_of_random(seed)
-        found = self.run(seed).record.found
-        assert found is not None  # noqa: S101 - `run` ends with a network
-        return found.network
-
-    def _best_of_random(self, seed: int) -> Network:
-        """The best of random search on a seed's supernet, with as many scores as the search."""
-        run = self.run(seed)
-        path = self.given.run / f"random-search-{seed}.json"
+        """What one seed finds on its supernet, with as many scores as every other."""
+        if arm != "random search" and seed < self.given.supernets:
+            found = self.run(seed).record.found
+            assert found is not None  # noqa: S101 - `run` ends with a network
+            return found.network
+        searcher, drawn = (
+            (random_search, RANDOM_SEED + 1 + seed) if arm == "random search" else (evolution, seed)
+        )
+        path = self.given.run / f"{searcher.__name__}-{seed}.json"
         if not path.is_file():
+            run = self.run(seed)
             search = run.record.settings.search
-            run.family.to(device())
             goal = run.goal.to(device())
-            space = OnTarget(
-                run.family, goal, search.tolerance, RANDOM_SEED + 1 + seed, search.limits
-            )
-            training, _ = self.images(run.family.input_size)
-            with self.stages.bar(f"random search {seed}") as bar:
-                best = random_search(
-                    scorer_of(run, run.record.settings, training, search.scoring_images),
-                    space,
-                    search.evaluations,
-                    lambda done: bar(done, search.evaluations),
+            scorer = self.scorer(seed)
+            space = OnTarget(run.family, goal, search.tolerance, drawn, search.limits)
+            with self.stages.bar(f"{arm} {seed}") as bar:
+                best = searcher(
+                    scorer, space, search.evaluations, lambda done: bar(done, search.evaluations)
                 )
+            self._keep_scores(seed, scorer)
             path.write_text(best.network.network.model_dump_json())
         return Network.model_validate_json(path.read_text())
+
+    def scorer(self, seed: int) -> Scorer:
+        """By a seed's supernet, with all that it has scored already."""
+        run = self.run(seed)
+        own = run.record.settings
+        training, _ = self.images(run.family.input_size)
+        scorer = scorer_of(run, own, training, own.search.scoring_images)
+        path = self._scores(seed)
+        if path.is_file():
+            known = json.loads(path.read_text())
+            scorer.known = {Candidate(one, tuple(choices)): value for one, choices, value in known}
+        return scorer
+
+    def _keep_scores(self, seed: int, scorer: Scorer) -> None:
+        rows = [[*candidate, value] for candidate, value in scorer.known.items()]
+        self._scores(seed).write_text(json.dumps(rows))
+
+    def _scores(self, seed: int) -> Path:
+        path: Path = self.given.run / f"scores-{seed % self.given.supernets}.json"
+        return path
 
     def _mobilenets(self) -> Iterator[Task]:
         """Every eligible one once, then further seeds of the best."""
@@ -245,6 +284,10 @@ class Experiment:
             if (row["arm"], row["seed"]) == (task.arm, task.seed) and same:
                 return
         settings = self.seeded(task.seed)
+        inherits = settings.train.start == "supernet" and not task.alone
+        # Random networks go with the first supernet, a search's with its own.
+        supernet = self.run(0 if task.arm == "random" else task.seed) if inherits else None
+        config = settings.train.inheriting() if inherits else settings.train
         weights = self.given.run / f"{task.arm}-{task.seed}-{network.content_hash[:8]}.pt"
         began = time.monotonic()
         _, accuracy = train_network(
@@ -253,7 +296,8 @@ class Experiment:
             settings,
             self.stages,
             weights=weights,
-            resume=weights.with_suffix(".unfinished.pt").is_file(),
+            resume=unfinished_path(weights).is_file(),
+            supernet=supernet,
         )
         self.results.add(
             {
@@ -265,7 +309,8 @@ class Experiment:
                 "predicted_ms": predicted_ms(self.table, network),
                 "reference_ms": self.reference_ms,
                 "accuracy": accuracy,
-                "epochs": settings.train.epochs,
+                "start": "supernet" if inherits else "scratch",
+                "epochs": config.epochs,
                 "seconds": round(time.monotonic() - began),
                 "device": str(device()),
                 "threads": torch.get_num_threads(),
@@ -275,10 +320,7 @@ class Experiment:
     def score(self) -> None:
         """Scores of the random networks by the first seed's supernet, as far as they lack."""
         known = {row["content_hash"] for row in self.results.of("score")}
-        run = self.run(0)
-        training, _ = self.images(run.family.input_size)
-        own = run.record.settings
-        scorer = scorer_of(run, own, training, own.search.scoring_images)
+        run, scorer = self.run(0), self.scorer(0)
         for candidate in self.drawn():
             network = run.family.network(*candidate)
             if network.content_hash in known:
@@ -309,7 +351,7 @@ class Experiment:
             )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Do what is not done yet, and print what it came to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
@@ -321,22 +363,28 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=10)
     parser.add_argument("--reference", default="48-0.5", help="MobileNetV2: size and width")
     parser.add_argument("--profiler-url", default=DEFAULT_URL)
+    parser.add_argument(
+        "--snapshot", type=Path, help="a saved table; nothing is measured at the end"
+    )
     parser.add_argument("--target", help="where the profiler has several")
     parser.add_argument("--rounds", type=int, default=60, help="visits of each network")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--hours", type=float, default=math.inf, help="start nothing new after")
-    parser.add_argument("--arms", nargs="+", choices=SEEDS, default=list(SEEDS))
+    parser.add_argument("--supernets", type=int, default=SEEDS["search"], help="to train")
+    every = [*SEEDS, *ALONE]
+    parser.add_argument("--arms", nargs="+", choices=every, default=every)
     parser.add_argument("--plot", type=Path, help="of the accuracies, .svg")
     parser.add_argument("--only-report", action="store_true", help="print what is known")
     parser.add_argument("--set", action="append", default=[], help="as of search-client search")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     if given.only_report:
         print(json.dumps(report(Results(given.results, given.target).rows, given.plot)))
         return
     torch.set_num_threads(given.threads)
     given.run.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    with ProfilerClient(given.profiler_url) as client:
+    file = given.snapshot
+    with ProfilerClient.of_file(file) if file else ProfilerClient(given.profiler_url) as client:
         experiment = Experiment(given, client, Stages(Console()))
         finished = False
         while not finished:
@@ -352,10 +400,11 @@ def main() -> None:
                 finished = len(experiment.results.rows) == done
                 continue
             break
-        if finished and list(given.arms) == list(SEEDS):
+        if finished and {"random", "random alone"} & {*given.arms}:
             experiment.score()
-            if not experiment.results.of("latency"):
-                experiment.measure([task.network() for task in experiment.tasks()])
+        missing = file is None and not experiment.results.of("latency")
+        if finished and list(given.arms) == every and missing:
+            experiment.measure([task.network() for task in experiment.tasks()])
     print(json.dumps(report(experiment.results.rows, given.plot)))
 
 

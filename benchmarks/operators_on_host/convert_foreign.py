@@ -47,7 +47,7 @@ def import_timm() -> Any:
     return timm
 
 
-def _settled(net: torch.nn.Module, size: int) -> torch.nn.Module:
+def settled(net: torch.nn.Module, size: int) -> torch.nn.Module:
     """The network in evaluation mode, with BatchNorm statistics of images of noise.
 
     Without them values shrink from layer to layer to denormal ones, which take ten times as long; a
@@ -78,7 +78,7 @@ def convert(create: Callable[[str], torch.nn.Module], name: str, folder: Path) -
     if coded.exists():
         return
     torch.manual_seed(0)
-    net = _settled(create(definition), size)
+    net = settled(create(definition), size)
     image = torch.rand(1, size, size, 3) * 2 - 1
     edge = litert_torch.convert(litert_torch.to_channel_last_io(net, args=[0]).eval(), (image,))
     edge.export(str(plain))

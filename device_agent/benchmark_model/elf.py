@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from device_agent.benchmark_model.failures import page_size_words
 from device_agent.errors import RunnerRefused
 
 _MAGIC = b"\x7fELF"
@@ -13,6 +14,8 @@ _ABIS = {183: "arm64-v8a", 40: "armeabi-v7a", 62: "x86_64", 3: "x86"}
 #: of older phones
 _ALSO = {"armeabi-v7a": ("armeabi",)}
 _LITTLE_ENDIAN = 1
+#: type of a program header
+_LOADED = 1
 
 
 def program_abi(content: bytes, name: str) -> str:
@@ -30,6 +33,38 @@ def program_abi(content: bytes, name: str) -> str:
     if machine not in _ABIS:
         raise RunnerRefused(f"{name} is for machine {machine}, which no phone is; give another")
     return _ABIS[machine]
+
+
+def load_alignment(content: bytes) -> int | None:
+    """The smallest alignment of what is loaded of a 64-bit file, in bytes; None: it does not say.
+
+    Offsets are those of `Elf64_Ehdr` and `Elf64_Phdr`.
+    """
+    if content[:5] != _MAGIC + b"\x02":
+        return None
+    order = "<" if content[5] == _LITTLE_ENDIAN else ">"
+    try:
+        (table,) = struct.unpack_from(f"{order}Q", content, 32)
+        size, count = struct.unpack_from(f"{order}HH", content, 54)
+        alignments = [
+            struct.unpack_from(f"{order}Q", content, table + at * size + 48)[0]
+            for at in range(count)
+            if struct.unpack_from(f"{order}I", content, table + at * size)[0] == _LOADED
+        ]
+    except struct.error:
+        return None
+    return min(alignments, default=None)
+
+
+def check_page_size(content: bytes, name: str, page_bytes: int) -> None:
+    """Refuse what a phone's kernel cannot map.
+
+    Raises:
+        RunnerRefused: the program or library is aligned to smaller pages than the phone's.
+    """
+    alignment = load_alignment(content)
+    if alignment is not None and alignment < page_bytes:
+        raise RunnerRefused(f"{name} is of no use: {page_size_words(alignment, page_bytes)}")
 
 
 def check_abi(content: bytes, name: str, abis: tuple[str, ...]) -> str:

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from device_agent.benchmark_model.program import Program, read_program
+from device_agent.benchmark_model.program import Program, read_program, with_libraries
 from device_agent.commands.runner import Lock, store
 from device_agent.errors import DeviceNotReady, Unauthorised
 from device_agent.phones.examination import Check, Examination
@@ -47,6 +47,10 @@ def doctor(
     runner: Annotated[
         Path | None, typer.Option(help="benchmark_model for it; else the fetched one.")
     ] = None,
+    library: Annotated[
+        list[Path] | None,
+        typer.Option(help="Shared library that it loads; may be repeated.", show_default=False),
+    ] = None,
     lock: Lock = None,
     wait: Annotated[
         float, typer.Option(help="Seconds to wait for its owner to trust this machine.", min=0)
@@ -64,7 +68,8 @@ def doctor(
     from device_agent.transports import transport_to  # noqa: PLC0415
 
     def program(abis: tuple[str, ...]) -> Program:
-        return store(lock).fetched(abis) if runner is None else read_program(runner)
+        found = store(lock).fetched(abis) if runner is None else read_program(runner)
+        return with_libraries(found, library or ())
 
     folder = data_dir()
     serial = whole_serial(serial, way)

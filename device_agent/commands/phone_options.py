@@ -9,10 +9,12 @@ from pathlib import Path
 
 from device_agent.benchmark_model.program import Program, read_program, with_libraries
 from device_agent.commands.runner import store
+from device_agent.cores.numbers import core_list, parse_core_list
 from device_agent.errors import DeviceNotReady, PhoneUnusable
 from device_agent.measuring.device import MeasuringDevice
 from device_agent.processes.lock import phone_lock
 from device_agent.transports.base import PhoneRoute, Way
+from netspec.errors import UserError
 from netspec.protocol import Delegate, MeasurementProtocol
 
 #: `--phone` for all that are plugged in
@@ -31,6 +33,23 @@ def whole_serials(phones: Sequence[str], way: Way | None) -> list[str]:
     return [one if one == ALL else whole_serial(one, way) for one in phones]
 
 
+def core_list_or_none(text: str | None) -> str | None:
+    """A list of cores, in the one way to write it.
+
+    Raises:
+        UserError: it is none.
+    """
+    if text is None:
+        return None
+    try:
+        cores = parse_core_list(text)
+    except ValueError:
+        cores = frozenset()
+    if not cores:
+        raise UserError(f"--cores {text} is no list of cores; write 4-7 or 4,5,6,7")
+    return core_list(cores)
+
+
 @dataclass(frozen=True)
 class PhoneOptions:
     """What was given on the command line."""
@@ -44,6 +63,8 @@ class PhoneOptions:
     lock: Path | None
     delegate: Delegate
     threads: int
+    #: to pin to, such as `4-7`; None: the fastest
+    cores: str | None = None
 
     @property
     def only(self) -> str | None:
@@ -70,7 +91,9 @@ class PhoneOptions:
                 transport = reach(serial, self.way, folder)
                 properties = phone_properties(transport)
                 held.enter_context(phone_lock(folder, properties.number))
-                choice = Choice(self._program(properties.abis), self.delegate, self.threads)
+                choice = Choice(
+                    self._program(properties.abis), self.delegate, self.threads, self.cores
+                )
                 phone = Phone(transport, choice, protocol)
             except DeviceNotReady as error:
                 raise PhoneUnusable(str(error)) from error
@@ -102,5 +125,6 @@ class PhoneOptions:
         return [
             *("--runner-version", self.runner_version),
             *("--delegate", self.delegate, "--threads", str(self.threads)),
+            *(("--cores", self.cores) if self.cores else ()),
             *paths,
         ]

@@ -8,7 +8,11 @@ from typing import Annotated
 import structlog
 import typer
 
-from device_agent.commands.phone_options import PhoneOptions, whole_serials
+from device_agent.commands.phone_options import (
+    PhoneOptions,
+    core_list_or_none,
+    whole_serials,
+)
 from device_agent.commands.protocol_options import ProtocolFile, ProtocolOptions, Runs, WarmupMs
 from device_agent.commands.runner import Lock
 from device_agent.errors import NoSuchDevice
@@ -30,7 +34,9 @@ Core = Annotated[
 ]
 
 #: options that have no effect on others
-_FOR_PHONES = ("way", "runner", "runner_version", "library", "lock", "delegate", "threads")
+_FOR_PHONES = (
+    *("way", "runner", "runner_version", "library", "lock", "delegate", "threads", "cores"),
+)
 _FOR_THIS_MACHINE = ("core", "python")
 
 RUN_EXAMPLES = """Examples:
@@ -89,6 +95,15 @@ def run(
     lock: Lock = None,
     delegate: Annotated[Delegate, typer.Option(help="Who runs models on phones.")] = "xnnpack",
     threads: Annotated[int, typer.Option(help="Of the delegate, on phones.", min=1, max=64)] = 1,
+    cores: Annotated[
+        str | None,
+        typer.Option(
+            help="Cores of the phones to pin to, such as 4-7 or 4,5; by default the fastest. Part "
+            "of the target.",
+            show_default=False,
+            callback=core_list_or_none,
+        ),
+    ] = None,
     status_port: Annotated[
         int | None,
         typer.Option(
@@ -126,7 +141,7 @@ def run(
         else:
             phones = whole_serials(phone, way)
             options = PhoneOptions(
-                phones, way, runner, runner_version, library or (), lock, delegate, threads
+                phones, way, runner, runner_version, library or (), lock, delegate, threads, cores
             )
             _measure_phones(chosen, options, asked)
 

@@ -110,6 +110,9 @@ class LocalDevice:
         """A visit in flight ends with its agent."""
         return iter(())
 
+    def discard_results(self, make_safe: Callable[[], None]) -> None:
+        """Nothing is kept."""
+
     def rest(self) -> None:
         """Nothing was set."""
 

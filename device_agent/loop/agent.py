@@ -46,7 +46,8 @@ class Agent:
     def run(self, *, until_idle: bool = False) -> None:
         """Measures until asked to stop; with `until_idle`, until the server has no work left.
 
-        Work that rests after a failure is waited for.
+        Work that rests after a failure, or that another device holds, is waited for: that device
+        may hand it back, or never come back.
         A server that is away at the start is an error; later it is waited for.
 
         Raises:
@@ -93,10 +94,10 @@ class Agent:
         self.bench.stop.wait(pause_s)
 
     def _rests(self, idle: NoWork) -> bool:
-        """Waits for what rests after a failure; False at once where nothing does."""
+        """Waits for what rests after a failure, or is another's; False where nothing is left."""
         if idle.retry_after_s is None:
             return False
-        why = "what is left to measure failed, and rests before it is tried again"
+        why = "what is left to measure rests after a failure, or another device is at it"
         self._say("waiting", why)
         _log.info("waiting", s=idle.retry_after_s, why=why)
         self.bench.stop.wait(min(idle.retry_after_s, ASK_EVERY_S))

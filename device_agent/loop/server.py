@@ -43,7 +43,8 @@ def blames_the_moment(error: ProfilerRefused) -> bool:
 class NoWork:
     """The server has nothing to do for the device."""
 
-    #: seconds until a task that rests now may be leased; None: no task waits
+    #: seconds until a task may be leased that rests now, or that another device holds; None: no
+    #: task is left
     retry_after_s: float | None = None
 
 

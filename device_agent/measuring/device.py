@@ -39,6 +39,8 @@ class VisitResult:
     before: Conditions
     after: Conditions
     outcome: Measured | VisitFailed
+    #: names its launch, where the device may hand the visit out again; else empty
+    launch: str = ""
 
 
 class MeasuringDevice(Protocol):
@@ -64,7 +66,11 @@ class MeasuringDevice(Protocol):
         """How tasks can be measured on it, as far as was learnt."""
 
     def learn_methods(self) -> None:
-        """Tries whether the runner can profile; before, it is taken not to."""
+        """Tries the runner: whether it runs at all, and whether it can profile.
+
+        Raises:
+            PhoneUnusable: it does not run; the text says why.
+        """
 
     def wake(self) -> None:
         """Reaches the device again after it was not ready."""
@@ -107,7 +113,14 @@ class MeasuringDevice(Protocol):
     def leftovers(self) -> Iterator[tuple[str, VisitResult]]:
         """At the start: visits that an agent made which ended in the middle, with their notes.
 
-        Each is handed out once.
+        Each is handed out until `discard_results`.
+        """
+
+    def discard_results(self, make_safe: Callable[[], None]) -> None:
+        """All visits handed out so far are spooled: the device may forget them.
+
+        Args:
+            make_safe: what is spooled survives a power cut after this; called before anything goes.
         """
 
     def rest(self) -> None:

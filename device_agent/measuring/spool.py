@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,8 @@ from device_agent.errors import SpoolUnusable
 from netspec.validation import first_problem
 from netspec.wire import Visit
 
+#: of ids that follow from a launch, so that no launch counts twice
+LAUNCH_ID_VERSION = 5
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS visits (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -26,6 +29,8 @@ CREATE TABLE IF NOT EXISTS visits (
     held INTEGER NOT NULL DEFAULT 0
 )
 """
+#: ids of visits that the server has and that a device may hand out again
+_DELIVERED = "CREATE TABLE IF NOT EXISTS delivered (id TEXT PRIMARY KEY) WITHOUT ROWID"
 _HELD_COLUMN = "ALTER TABLE visits ADD COLUMN held INTEGER NOT NULL DEFAULT 0"
 
 
@@ -75,6 +80,7 @@ class Spool:
         self._execute("PRAGMA journal_mode=WAL")
         self._execute("PRAGMA synchronous=NORMAL")
         self._execute(_SCHEMA)
+        self._execute(_DELIVERED)
         if "held" not in {row[1] for row in self._execute("PRAGMA table_info(visits)")}:
             self._execute(_HELD_COLUMN)
         self._execute("UPDATE visits SET held = 0 WHERE held")
@@ -98,6 +104,25 @@ class Spool:
             visit.model_dump_json(),
             held,
         )
+
+    def sync(self) -> None:
+        """Returns when all that was appended would survive a power cut."""
+        with self._explained():
+            for path in (self.path.with_name(f"{self.path.name}-wal"), self.path, self.path.parent):
+                if path.exists():
+                    handle = os.open(path, os.O_RDONLY)
+                    try:
+                        os.fsync(handle)
+                    finally:
+                        os.close(handle)
+
+    def knows(self, visit_id: UUID) -> bool:
+        """Whether a visit, whose id follows from its launch, is here, or the server has it."""
+        rows = self._execute(
+            "SELECT 1 FROM visits WHERE id = ?1 UNION ALL SELECT 1 FROM delivered WHERE id = ?1",
+            str(visit_id),
+        )
+        return bool(rows)
 
     def release(self, ids: Sequence[UUID], rejected: str = "") -> None:
         """Lets held visits go, as rejected where there is a reason."""
@@ -129,10 +154,16 @@ class Spool:
         return []
 
     def forget(self, ids: Sequence[UUID]) -> None:
-        """Deletes visits that the server has."""
-        self._execute_each(
-            "DELETE FROM visits WHERE id = ?", [(str(visit_id),) for visit_id in ids]
-        )
+        """Deletes visits that the server has.
+
+        The ids of those that a device keeps until it is told stay here, see `knows`.
+        """
+        kept = [(str(one),) for one in ids if one.version == LAUNCH_ID_VERSION]
+        with self._explained(), self._lock, self._database:
+            self._database.execute("BEGIN")
+            self._database.executemany("INSERT OR IGNORE INTO delivered VALUES (?)", kept)
+            gone = [(str(one),) for one in ids]
+            self._database.executemany("DELETE FROM visits WHERE id = ?", gone)
 
     def set_aside(self, visit_id: UUID, reason: str) -> None:
         """Keeps a visit that the server refuses, out of the queue."""
@@ -167,7 +198,7 @@ class Spool:
             yield
         except sqlite3.IntegrityError:
             raise
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, OSError) as error:
             raise SpoolUnusable(
                 f"the spool {self.path} cannot be written ({error}); put that right and start the "
                 "agent again: visits that are in it are kept"

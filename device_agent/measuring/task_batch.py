@@ -21,9 +21,9 @@ from netspec.wire import (
 )
 
 _MAX_REASON = 2_000
-#: visits that one attempt makes of a task beyond those wanted, for those that were rejected:
-#: as many again, and two
-_SPARE = 2
+#: visits that one attempt makes of a task, as times those wanted and some more: on a machine whose
+#: neighbours take turns, an anchor may reject two of three
+_MOST_TIMES, _SPARE = 4, 2
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class TaskBatch:
 
     def _left(self, task: LeasedTask) -> int:
         """How many more visits of the task this attempt may make, accepted or not."""
-        return 2 * task.visits + _SPARE - self._made[task.task_id]
+        return _MOST_TIMES * task.visits + _SPARE - self._made[task.task_id]
 
     def _shuffled(self, wanted: dict[str, int]) -> list[list[str]]:
         return interleaved_rounds(wanted, f"{self._seed} {sum(self._made.values())}")

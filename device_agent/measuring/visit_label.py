@@ -6,7 +6,7 @@ the visits of its predecessor belong to.
 
 from __future__ import annotations
 
-from uuid import uuid4
+from uuid import UUID, uuid4, uuid5
 
 import structlog
 from pydantic import ValidationError
@@ -22,6 +22,8 @@ from netspec.validation import FrozenModel, first_problem
 from netspec.wire import Visit
 
 _MAX_REASON = 500
+#: the names of launches are unique by themselves
+_LAUNCHES = UUID("6f0c4b5e-6f3e-4a52-9d0a-0f6f6c9a3b11")
 
 _log = structlog.get_logger()
 
@@ -50,7 +52,7 @@ class VisitLabel(FrozenModel):
         rejected = rejection(measured.statistics, measured.clean_share, protocol.acceptance)
         known = {"steps": self.steps, "anchor_ratio": self.anchor_ratio}
         return Visit(
-            id=uuid4(),
+            id=uuid5(_LAUNCHES, result.launch) if result.launch else uuid4(),
             task_id=self.task_id,
             lease_id=self.lease_id,
             device_id=self.device_id,
@@ -79,6 +81,7 @@ def keep_leftovers(device: MeasuringDevice, spool: Spool, protocol: MeasurementP
         for text, result in device.leftovers():
             if isinstance(result.outcome, Measured) and (label := _read(text)) is not None:
                 kept += _append(label, label.visit(result, result.outcome, protocol), spool)
+        device.discard_results(spool.sync)
     except DeviceNotReady as error:
         why = one_line(error)
         _log.warning("not all visits of the agent before were fetched", why=why)
@@ -97,13 +100,22 @@ def _read(text: str) -> VisitLabel | None:
 
 
 def _append(label: VisitLabel, visit: Visit, spool: Spool) -> bool:
+    """Whether it was not there yet."""
     path = spool.path.with_name(label.spool)
     if path == spool.path:
-        spool.append(visit)
-    elif path.exists():
+        return _append_once(visit, spool)
+    if path.exists():
         with Spool(path) as other:
-            other.append(visit)
-    else:
-        _log.warning("a visit for a server unknown here is dropped", task=label.task_id)
+            appended = _append_once(visit, other)
+            other.sync()
+            return appended
+    _log.warning("a visit for a server unknown here is dropped", task=label.task_id)
+    return False
+
+
+def _append_once(visit: Visit, spool: Spool) -> bool:
+    """The agent before may have died between spooling a visit and removing it from the device."""
+    if spool.knows(visit.id):
         return False
+    spool.append(visit)
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -106,6 +107,7 @@ class Measuring:
             if planned is not None and isinstance(result.outcome, Measured):
                 self.spool.append(self._as_visit(planned, result, result.outcome))
                 kept += 1
+        self._settle()
         return kept
 
     def _visit(
@@ -130,13 +132,24 @@ class Measuring:
                 not self.batch.failed(planned.task) and planned.task.task_id not in self.cancelled()
             )
 
-        for result in self.device.visits(requests, go_on, wanted):
-            planned = plan[result.index]
-            if planned is not None:
-                self._keep(planned, result)
-                self._advance()
-            elif self._judge(result):
-                broken_off = self._fitness.may_cool_down
+        try:
+            for result in self.device.visits(requests, go_on, wanted):
+                planned = plan[result.index]
+                if planned is not None:
+                    self._keep(planned, result)
+                    self._advance()
+                elif self._judge(result):
+                    broken_off = self._fitness.may_cool_down
+        except DeviceNotReady:
+            # What the device handed out is spooled; what follows a quarantine is not wanted.
+            with suppress(DeviceNotReady):
+                self._settle()
+            raise
+        self._settle()
+
+    def _settle(self) -> None:
+        """The device keeps visits until they would survive a power cut here."""
+        self.device.discard_results(self.spool.sync)
 
     def _advance(self) -> None:
         """One step, but not for visits made again in place of rejected ones."""

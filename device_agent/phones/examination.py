@@ -9,21 +9,19 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from device_agent.benchmark_model.elf import check_abi
+from device_agent.benchmark_model.elf import check_abi, check_page_size
+from device_agent.benchmark_model.flags import visit_flags
 from device_agent.benchmark_model.program import Program
-from device_agent.errors import DeviceFull, DeviceNotReady, FileRefused, TransportLost
+from device_agent.cores.choice import core_kinds
+from device_agent.cores.numbers import core_list, mask
+from device_agent.errors import CoresUnclear, DeviceFull, DeviceNotReady, FileRefused, TransportLost
 from device_agent.measuring.gate import objections
 from device_agent.phones.clock import PhoneClock
 from device_agent.phones.files import DEFAULT_MAX_BYTES, QUICK_S, ROOT
-from device_agent.phones.properties import (
-    LIST_CLOCKS,
-    PhoneProperties,
-    fastest_cluster,
-    mask,
-    parse_clusters,
-    parse_properties,
-)
+from device_agent.phones.phone_cores import cores_for, phone_cores
+from device_agent.phones.properties import PhoneProperties, parse_properties
 from device_agent.phones.readings import parse_battery, parse_thermal
+from device_agent.phones.trial import TRIAL_S, launch_trial, trial_model, trial_problem
 from device_agent.text import one_line
 from device_agent.transports.base import Transport
 from netspec.errors import UserError
@@ -32,13 +30,13 @@ from netspec.protocol import PHONE
 Verdict = Literal["ok", "warning", "bad"]
 
 TMP = PurePosixPath("/data/local/tmp")
-#: Android 5: what `benchmark_model` is built for
-_OLDEST_SDK = 21
+#: Android 6: without its `setsid`, no script outlives its connection
+_OLDEST_SDK = 23
 #: Android 10: where the thermal status begins
 _THERMAL_SDK = 29
 _MIB = 2**20
-_GHZ = 1_000_000
 #: there for a moment
+_TRIAL = TMP / ".device-agent-trial"
 _PROBE_PATH = TMP / ".device-agent-probe"
 _PROBE = b"#!/system/bin/sh\necho ran\n"
 _WAKEFULNESS = re.compile(r"mWakefulness=(\w+)")
@@ -74,6 +72,9 @@ class Examination:
         self._program = program
         self._properties: PhoneProperties
         self._cores: tuple[int, ...] = ()
+        self._found: Program | None = None
+        #: whether any check said so
+        self._is_bad = False
 
     def checks(self) -> Iterator[Check]:
         """All of them, in an order in which the later ones build on the earlier."""
@@ -91,11 +92,14 @@ class Examination:
             self._awake,
             self._clusters,
             self._pinning,
+            self._runs,
             self._clock,
         )
         for check in checks:
             try:
-                yield check()
+                found = check()
+                self._is_bad = self._is_bad or found.verdict == "bad"
+                yield found
             except TransportLost as error:
                 name = check.__name__.lstrip("_")
                 advice = "see to the cable or the network, then look again"
@@ -138,8 +142,11 @@ class Examination:
         try:
             program = self._program(self._properties.abis)
             abi = check_abi(program.content, program.name, self._properties.abis)
+            page = self._say("getconf PAGE_SIZE").strip()
+            check_page_size(program.content, program.name, int(page) if page.isdecimal() else 0)
         except UserError as error:
             return Check("runner", "bad", "no runner for this phone", str(error))
+        self._found = program
         size = len(program.content) / _MIB
         return Check("runner", "ok", f"{program.name} for {abi}, {size:.1f} MiB")
 
@@ -221,15 +228,22 @@ class Examination:
         return Check("awake", "ok", "the phone is awake")
 
     def _clusters(self) -> Check:
-        clocks = parse_clusters(self._say(LIST_CLOCKS))
-        self._cores = fastest_cluster(clocks, 1)
-        if not clocks:
+        cores = phone_cores(self._say)
+        try:
+            one = cores_for(cores, 1, None)
+        except CoresUnclear as error:
+            return Check("cores", "bad", "the fastest cores are not known", str(error))
+        self._cores = one.cores
+        if not one.cores:
             advice = "visits will not be pinned, and vary more"
             return Check("cores", "warning", "the phone does not say its cores' clocks", advice)
-        count = {khz: list(clocks.values()).count(khz) for khz in sorted(set(clocks.values()))}
-        listed = ", ".join(f"{number} x {khz / _GHZ:.2g} GHz" for khz, number in count.items())
-        measured = ", ".join(map(str, self._cores))
-        return Check("cores", "ok", f"{len(clocks)} cores: {listed}; one thread runs on {measured}")
+        listed = "; ".join(kind.text for kind in core_kinds(cores))
+        state = f"{len(cores)} cores: {listed}; one thread runs on {core_list(one.cores)}"
+        if one.withheld:
+            advice = "wake the phone; as it is now, visits run on slower ones"
+            kept = f"its cpuset keeps programs off {core_list(one.withheld)}"
+            return Check("cores", "warning", f"{state}; {kept}", advice)
+        return Check("cores", "ok", state)
 
     def _pinning(self) -> Check:
         if not self._cores:
@@ -240,6 +254,31 @@ class Examination:
             advice = "visits will not be pinned: the phone's shell lacks a working `taskset`"
             return Check("pinning", "bad", f"`{command}` gave {_line(result.output)}", advice)
         return Check("pinning", "ok", f"taskset pins to {mask(self._cores)}")
+
+    def _runs(self) -> Check:
+        """A runner may be there and be of no use: it is tried with a small model."""
+        if self._is_bad or self._found is None:
+            return Check("runs", "warning", "the runner was not tried", "see to what is bad first")
+        program = self._found
+        pinned = ("taskset", mask(self._cores)) if self._cores else ()
+        flags = visit_flags(program.kind, "xnnpack", 1, PHONE)
+        libraries = ("env", f"LD_LIBRARY_PATH={_TRIAL}") if program.libraries else ()
+        runner, model = _TRIAL / "benchmark_model", _TRIAL / "probe.tflite"
+        self._say(f"mkdir -p {_TRIAL}")
+        try:
+            for name, content in program.libraries.items():
+                self._transport.push(content, _TRIAL / name, mode=0o755, timeout_s=TRIAL_S)
+            self._transport.push(program.content, runner, mode=0o755, timeout_s=TRIAL_S)
+            self._transport.push(trial_model(), model, mode=0o644, timeout_s=QUICK_S)
+            command = (*libraries, *pinned, str(runner), *flags)
+            launch = launch_trial(self._transport, command, str(model))
+        except (DeviceFull, FileRefused) as error:
+            return Check("runs", "bad", "the runner cannot be pushed", str(error))
+        finally:
+            self._say(f"rm -rf {_TRIAL}")
+        if problem := trial_problem(launch, "xnnpack"):
+            return Check("runs", "bad", f"{program.name} is of no use here", problem)
+        return Check("runs", "ok", f"{program.name} measures a small model")
 
     def _clock(self) -> Check:
         clock = PhoneClock(self._transport, self._cores, self._properties.sdk)

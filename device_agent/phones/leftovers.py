@@ -58,8 +58,8 @@ def make_plan(target_id: str, mark: str, requests: Sequence[VisitRequest]) -> Pl
     return Plan(target_id, mark, labels, keys, [request.allow_partial for request in requests])
 
 
-def take_leftovers(transport: Transport) -> Iterator[tuple[Plan, str]]:
-    """Ends the scripts that run, and takes from the phone what they wrote, with their plans.
+def find_leftovers(transport: Transport) -> Iterator[tuple[Plan, str, str]]:
+    """Ends the scripts that run; their plans, what they wrote, and their folders, which stay.
 
     Scripts of agents that made no plans are removed.
     """
@@ -70,8 +70,9 @@ def take_leftovers(transport: Transport) -> Iterator[tuple[Plan, str]]:
         script, results = (_text(transport, folder / file) for file in ("script.sh", "results"))
         _, separator, line = script.rpartition(_PLAN)
         if separator and (plan := _plan(line)):
-            yield plan, results
-        transport.shell(f"rm -rf {folder}", timeout_s=QUICK_S)
+            yield plan, results, str(folder)
+        else:
+            transport.shell(f"rm -rf {folder}", timeout_s=QUICK_S)
 
 
 def _plan(line: str) -> Plan | None:

@@ -14,18 +14,26 @@ from device_agent.benchmark_model.flags import (
     visit_flags,
 )
 from device_agent.cpu_time import busy_share, cpu_time
-from device_agent.errors import DeviceNotReady, VisitFailed, VisitTimedOut, WrongTarget
+from device_agent.errors import (
+    DeviceNotReady,
+    PhoneUnusable,
+    RunnerNotStarted,
+    VisitFailed,
+    VisitTimedOut,
+    WrongTarget,
+)
 from device_agent.measuring.device import VisitRequest, VisitResult, applied_steps
 from device_agent.phones.files import MODELS, QUICK_S, PhoneFiles
-from device_agent.phones.leftovers import Plan, make_plan, take_leftovers
+from device_agent.phones.leftovers import Plan, find_leftovers, make_plan
 from device_agent.phones.probe import Choice, Probed, probe, take_clock
 from device_agent.phones.profiling import methods_of
-from device_agent.phones.read_files import parse_values, read_command
 from device_agent.phones.readings import parse_battery, parse_thermal
 from device_agent.phones.results import UPTIME
 from device_agent.phones.script import ScriptedLaunch
 from device_agent.phones.stretch import PhoneScripts
+from device_agent.phones.trial import launch_trial, pushed_trial_model, trial_problem
 from device_agent.transports.base import Transport
+from device_agent.transports.read_files import parse_values, read_command
 from netspec.protocol import MeasurementProtocol, TargetIdentity
 from netspec.wire import ISOLATED, Conditions, TaskMethod
 
@@ -82,6 +90,9 @@ class Phone:
         self._names: Mapping[Path, str] = {}
         self._lost: _RunningScript | None = None
         self._late: list[VisitResult] = []
+        #: folders of scripts whose visits were handed out, and of those that are safe elsewhere
+        self._fetched: list[str] = []
+        self._safe: list[str] = []
         self._probed = self._probe()
 
     @property
@@ -91,10 +102,14 @@ class Phone:
 
     def learn_methods(self) -> None:
         """See `MeasuringDevice`."""
-        choice = self._choice
+        choice, command = self._choice, self._probed.command
+        graph = pushed_trial_model(self._files)
+        launch = launch_trial(self._transport, (*command, *self._flags), graph)
+        if problem := trial_problem(launch, choice.delegate):
+            raise PhoneUnusable(f"{choice.program.name} is of no use on {self.serial}: {problem}")
         if can_profile(choice.program.kind, choice.delegate):
-            launch = (*self._probed.command, *profile_flags(self._flags))
-            self.methods = methods_of(self._transport, self._files, launch, choice.delegate)
+            profiling = (*command, *profile_flags(self._flags))
+            self.methods = methods_of(self._transport, profiling, graph, choice.delegate)
 
     @property
     def serial(self) -> str:
@@ -109,6 +124,7 @@ class Phone:
         """
         self._transport.reconnect()
         self._fetch_late()
+        self._remove_safe()
         was, self._clock_is_ours = self.identity, False
         self._probed = self._probe()
         if self.identity != was:
@@ -185,10 +201,14 @@ class Phone:
         names = [self._names[request.model] for request in chosen]
         text, stuck = self._scripts.run(launch, names, go_on)
         self._lost = None
+        self._fetched.append(launch.folder)
         cut = stuck if isinstance(stuck, VisitTimedOut) else None
-        yield from self._results(text, plan, kept, cut)
+        not_started: list[RunnerNotStarted] = []
+        yield from self._results(text, plan, kept, cut, not_started)
         if isinstance(stuck, DeviceNotReady):
             raise stuck
+        if not_started:
+            raise not_started[0]
 
     def late(self) -> Iterator[VisitResult]:
         """See `MeasuringDevice.late`."""
@@ -201,21 +221,41 @@ class Phone:
             return
         text = self._scripts.fetch_late(self._lost.launch)
         lost, self._lost = self._lost, None
+        self._fetched.append(lost.launch.folder)
         self._late = list(self._results(text, lost.plan, lost.kept))
 
     def leftovers(self) -> Iterator[tuple[str, VisitResult]]:
         """See `MeasuringDevice.leftovers`; what was measured as another target is left out."""
-        for plan, text in take_leftovers(self._transport):
+        for plan, text, folder in find_leftovers(self._transport):
+            self._fetched.append(folder)
             if plan.target_id == self.identity.id:
                 for result in self._results(text, plan, range(len(plan.labels))):
                     yield plan.labels[result.index], result
 
+    def discard_results(self, make_safe: Callable[[], None]) -> None:
+        """See `MeasuringDevice`. What cannot be removed now is when the phone is back."""
+        if self._fetched:
+            make_safe()
+        self._safe += self._fetched
+        self._fetched = []
+        self._remove_safe()
+
+    def _remove_safe(self) -> None:
+        while self._safe:
+            self._scripts.remove(self._safe[-1])
+            self._safe.pop()
+
     def _results(
-        self, text: str, plan: Plan, indexes: Sequence[int], cut: VisitFailed | None = None
+        self,
+        text: str,
+        plan: Plan,
+        indexes: Sequence[int],
+        cut: VisitFailed | None = None,
+        not_started: list[RunnerNotStarted] | None = None,
     ) -> Iterator[VisitResult]:
         uptime = self._say(f"cat {UPTIME}")
-        reader = self._probed.reader
-        return reader.results(text, plan, indexes, uptime, cut)
+        faults = [] if not_started is None else not_started
+        return self._probed.reader.results(text, plan, indexes, uptime, faults, cut)
 
     def rest(self) -> None:
         """Gives the clock back; a phone that is away gets it back when it wakes."""

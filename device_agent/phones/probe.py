@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from device_agent.benchmark_model.elf import check_abi
+import structlog
+
+from device_agent.benchmark_model.elf import check_abi, check_page_size
 from device_agent.benchmark_model.program import Program
+from device_agent.cores.choice import CoreChoice
+from device_agent.cores.numbers import core_list, mask
 from device_agent.phones.clock import PhoneClock
 from device_agent.phones.files import QUICK_S, PhoneFiles
-from device_agent.phones.properties import (
-    LIST_CLOCKS,
-    fastest_cluster,
-    mask,
-    parse_clusters,
-    parse_properties,
-)
-from device_agent.phones.read_files import parse_values, read_pattern_command
+from device_agent.phones.phone_cores import cores_for, phone_cores
+from device_agent.phones.properties import parse_properties
 from device_agent.phones.readings import is_cpu_zone
 from device_agent.phones.results import ResultsReader
 from device_agent.transports.base import Transport
+from device_agent.transports.read_files import parse_values, read_pattern_command
 from netspec.protocol import ClockPolicy, Delegate, MeasurementProtocol, TargetIdentity
+
+_log = structlog.get_logger()
 
 _LIST_ZONES = read_pattern_command("/sys/class/thermal/thermal_zone*/type")
 
@@ -32,6 +33,8 @@ class Choice:
     program: Program
     delegate: Delegate = "xnnpack"
     threads: int = 1
+    #: to pin to, such as `4-7`; None: the fastest
+    cores: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ def probe(
     Raises:
         DeviceNotReady: it cannot be reached, or used.
         RunnerRefused: the runner is not for it.
+        NoSuchCore: a core that the user names cannot be used.
     """
 
     def say(command: str) -> str:
@@ -63,11 +67,22 @@ def probe(
     program = choice.program
     properties = parse_properties(say("getprop"))
     abi = check_abi(program.content, program.name, properties.abis)
-    for name, content in program.libraries.items():
-        check_abi(content, name, (abi,))
+    page = say("getconf PAGE_SIZE").strip()
+    for name, content in ((program.name, program.content), *program.libraries.items()):
+        check_abi(content, name, properties.abis if content is program.content else (abi,))
+        check_page_size(content, name, int(page) if page.isdecimal() else 0)
     can_pin = not transport.shell("command -v taskset", timeout_s=QUICK_S).exit_code
-    pins = can_pin and protocol.affinity == "fastest_cluster"
-    cores = fastest_cluster(parse_clusters(say(LIST_CLOCKS)), choice.threads) if pins else ()
+    pins = can_pin and (protocol.affinity == "fastest_cluster" or choice.cores is not None)
+    chosen = CoreChoice(())
+    if pins:
+        chosen = cores_for(phone_cores(say), choice.threads, choice.cores)
+    if chosen.withheld:
+        _log.warning(
+            "the phone's cpuset keeps programs off faster cores",
+            device=transport.serial,
+            cores=core_list(chosen.withheld),
+        )
+    cores = chosen.cores
     files.make_folders()
     clock = PhoneClock(transport, cores, properties.sdk)
     clock.give_back()
@@ -90,7 +105,7 @@ def probe(
         ),
         cores=cores,
         command=(*libraries, *pinned, str(runner)),
-        reader=ResultsReader(choice.delegate, cores[0] if cores else 0, _cpu_zones(say)),
+        reader=ResultsReader(choice.delegate, chosen.fastest, _cpu_zones(say)),
         clock=clock,
     )
 

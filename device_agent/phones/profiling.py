@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import structlog
@@ -14,18 +11,15 @@ from device_agent.benchmark_model.evidence import require_delegation
 from device_agent.benchmark_model.output import parse_output
 from device_agent.benchmark_model.profile import parse_profile
 from device_agent.errors import DeviceNotReady, RunnerFailed, VisitFailed
-from device_agent.phones.files import MODELS, PhoneFiles
+from device_agent.phones.trial import launch_trial
 from device_agent.runners.kernels import times_of
 from device_agent.runners.probe_operator import ANCHOR_OPERATOR
 from device_agent.text import one_line
 from device_agent.transports.base import ShellResult, Transport
 from netspec.operators import Operator
 from netspec.protocol import Delegate
-from netspec.tflite import encode
 from netspec.wire import ISOLATED, Profile, TaskMethod
 
-#: two phases of a fraction of a second each
-_PROBE_S = 60.0
 _US_PER_MS = 1000
 
 _log = structlog.get_logger()
@@ -70,25 +64,20 @@ def read_profile(
 
 def methods_of(
     transport: Transport,
-    files: PhoneFiles,
     command: Sequence[str],
+    graph: str,
     delegate: Delegate,
 ) -> tuple[TaskMethod, ...]:
     """How tasks can be measured with the phone's runner: it is tried with a small operator.
 
     Args:
         transport: connected.
-        files: the phone's.
         command: program and flags of a launch that profiles.
+        graph: the small operator's model, on the phone.
         delegate: that must run it.
     """
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            model = Path(folder) / "probe.tflite"
-            model.write_bytes(encode([ANCHOR_OPERATOR]))
-            name = files.push_models([model])[model]
-        line = f"{shlex.join([*command, f'--graph={MODELS / name}'])} 2>&1"
-        launch = transport.shell(line, timeout_s=_PROBE_S)
+        launch = launch_trial(transport, command, graph)
         read_profile(launch, [ANCHOR_OPERATOR], delegate)
     except (VisitFailed, DeviceNotReady) as error:
         why = one_line(error)[:300]

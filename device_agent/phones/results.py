@@ -8,9 +8,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from device_agent.benchmark_model.evidence import DelegationProof, require_delegation
+from device_agent.benchmark_model.failures import delegate_failure, ending, start_failure
 from device_agent.benchmark_model.output import parse_output
 from device_agent.benchmark_model.profile import undelegated
-from device_agent.errors import DeviceNotReady, NoPercentiles, RunnerFailed, VisitFailed
+from device_agent.errors import (
+    DelegateRefused,
+    DeviceNotReady,
+    NoPercentiles,
+    RunnerFailed,
+    RunnerNotStarted,
+    VisitFailed,
+)
 from device_agent.measuring.device import VisitResult
 from device_agent.phones.leftovers import Plan
 from device_agent.phones.profiling import read_profile
@@ -55,6 +63,7 @@ class ResultsReader:
         plan: Plan,
         indexes: Sequence[int],
         uptime: str,
+        not_started: list[RunnerNotStarted],
         cut: VisitFailed | None = None,
     ) -> Iterator[VisitResult]:
         """The visits in a text, as far as it came.
@@ -64,6 +73,7 @@ class ResultsReader:
             plan: of the script.
             indexes: of each visit of the script, how the caller knows it.
             uptime: the phone's, as it is now; empty where it does not say.
+            not_started: filled with the launches that the device, not a task, is to blame for.
             cut: why the visit in flight was ended, None where none was.
 
         Raises:
@@ -73,12 +83,18 @@ class ResultsReader:
         operators = plan.operators
         for visit in finished_visits(text, plan.mark):
             at = visit.index
+            launches = (visit.launch, visit.profile or visit.launch)
+            causes = [start_failure(one.output, one.exit_code) for one in launches]
+            if cause := next(filter(None, causes), ""):
+                not_started.append(RunnerNotStarted(f"benchmark_model does not start: {cause}"))
+                continue
             yield VisitResult(
                 index=indexes[at],
                 started_at=moment.when(visit.before),
                 before=self._conditions(visit.before),
                 after=self._conditions(visit.after),
                 outcome=self._outcome(visit, operators[at], plan.allow_partial[at]),
+                launch=f"{plan.mark} {at}",
             )
         if cut is not None:
             in_flight = visit_in_flight(text, plan.mark)
@@ -116,14 +132,18 @@ class ResultsReader:
         except NoPercentiles:
             raise
         except VisitFailed as error:
+            if refused := delegate_failure(launch.output):
+                raise DelegateRefused(
+                    f"{self.delegate} does not take the graph; it said: {refused}"
+                ) from error
             if launch.exit_code:
                 words = one_line(launch.output)[-_MAX_WORDS:] or "nothing"
                 raise RunnerFailed(
-                    f"benchmark_model ended with exit code {launch.exit_code}; it said: {words}"
+                    f"benchmark_model {ending(launch.exit_code)}; it said: {words}"
                 ) from error
             raise
         if launch.exit_code:
-            raise RunnerFailed(f"benchmark_model ended with exit code {launch.exit_code}")
+            raise RunnerFailed(f"benchmark_model {ending(launch.exit_code)}")
         text, profile, told = launch.output, None, _told(proof)
         if operators is not None and visit.profile is not None:
             text += visit.profile.output

@@ -10,8 +10,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from device_agent.phones.read_files import parse_values, read_command
 from device_agent.transports.base import ShellResult
+from device_agent.transports.read_files import parse_values, read_command
 
 #: another one after each restart of the phone
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"

@@ -64,6 +64,8 @@ class PhoneScripts:
     ) -> tuple[str, DeviceNotReady | VisitTimedOut | None]:
         """What the script wrote, and what kept it from its end, if anything did.
 
+        It stays on the phone, too, until `remove`.
+
         `VisitTimedOut` is what is to be said of the visit that it was at.
 
         Args:
@@ -85,17 +87,15 @@ class PhoneScripts:
         try:
             return self._fetch(launch)
         except FileNotFoundError:
-            self._remove(launch)
             return ""
+
+    def remove(self, folder: str) -> None:
+        """Removes a script and what it wrote."""
+        self._shell(f"rm -rf {shlex.quote(folder)}")
 
     def _fetch(self, launch: ScriptedLaunch) -> str:
         results = PurePosixPath(launch.folder) / "results"
-        text = printed(self._transport.pull(results, timeout_s=_FETCH_S))
-        self._remove(launch)
-        return text
-
-    def _remove(self, launch: ScriptedLaunch) -> None:
-        self._shell(f"rm -rf {shlex.quote(launch.folder)}")
+        return printed(self._transport.pull(results, timeout_s=_FETCH_S))
 
     def _start(self, launch: ScriptedLaunch, models: Sequence[str]) -> None:
         folder = PurePosixPath(launch.folder)

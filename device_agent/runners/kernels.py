@@ -16,7 +16,7 @@ import numpy.typing as npt
 from device_agent.errors import ProfileMismatch
 from netspec.errors import UnknownLayer
 from netspec.layers import Layer, LayerKind
-from netspec.operators import Operator
+from netspec.operators import Operator, Precision
 from netspec.wire import MAX_KERNEL_NAME, MAX_PROFILED
 
 _CONV = re.compile(r"Convolution|Fully Connected|CONV_2D")
@@ -45,10 +45,14 @@ _KERNELS: dict[LayerKind, tuple[re.Pattern[str], ...]] = {
     "sigmoid": (re.compile(r"Sigmoid|LOGISTIC"),),
     "softmax": (re.compile(r"Softmax|SOFTMAX", re.IGNORECASE),),
     "pad": (re.compile(r"Pad|PAD"),),
+    # The reshapes around it only name the shape anew, where they run at all.
+    "shuffle": (re.compile(r"Transpose|TRANSPOSE"),),
     "convert": (re.compile(r"Convert|QUANTIZE"),),
 }
-#: kinds whose kernels XNNPACK may run as one: in int8 it looks a function of one value up
-_AS_ONE: dict[LayerKind, re.Pattern[str]] = {"hard_sigmoid": re.compile(r"Unary")}
+#: kernels of kinds that are written otherwise in int8
+_CODED: dict[LayerKind, tuple[re.Pattern[str], ...]] = {"hard_swish": (_ADD, _MULTIPLY, _MULTIPLY)}
+#: what XNNPACK may run such a layer as in int8: a function of one value is looked up
+_LOOKED_UP = re.compile(r"Unary")
 #: what moves values or cuts them off, and belongs to the layer before it
 _TRAILS = re.compile(r"Reshape|Copy|Transpose|RESHAPE|Clamp")
 
@@ -65,10 +69,10 @@ def operators_of_kernels(operators: Sequence[Operator], kinds: Sequence[str]) ->
         ProfileMismatch: a kernel is none of the next layer's, or there are too few or too many.
     """
     expected = [
-        (index, layer, pattern)
+        (index, layer, operator.precision, at)
         for index, operator in enumerate(operators)
         for layer in operator.layers
-        for pattern in _patterns(layer)
+        for at in range(len(_patterns(layer, operator.precision)))
     ]
     found: list[int] = []
     done = 0
@@ -77,7 +81,7 @@ def operators_of_kernels(operators: Sequence[Operator], kinds: Sequence[str]) ->
         if not taken and not _TRAILS.search(kind):
             if done == len(expected):
                 raise _too(kinds, len(expected), "more")
-            index, layer, _ = expected[done]
+            index, layer, *_ = expected[done]
             raise ProfileMismatch(
                 f"the profile shows a kernel {kind!r} where layer {layer.name} of "
                 f"{operators[index].key} ran; measure this target with the method `isolated`"
@@ -89,19 +93,21 @@ def operators_of_kernels(operators: Sequence[Operator], kinds: Sequence[str]) ->
     return tuple(found)
 
 
-def _taken(kind: str, following: tuple[Layer, re.Pattern[str]]) -> int:
+def _taken(kind: str, following: tuple[Layer, Precision, int]) -> int:
     """How many of the kernels that are expected next a kernel is: none, one, or a whole layer."""
-    layer, pattern = following
-    if pattern.search(kind):
+    layer, precision, at = following
+    patterns = _patterns(layer, precision)
+    if patterns[at].search(kind):
         return 1
-    whole = layer.kind in _AS_ONE and pattern is _patterns(layer)[0]
-    return len(_patterns(layer)) if whole and _AS_ONE[layer.kind].search(kind) else 0
+    return len(patterns) if at == 0 and len(patterns) > 1 and _LOOKED_UP.search(kind) else 0
 
 
-def _patterns(layer: Layer) -> tuple[re.Pattern[str], ...]:
+def _patterns(layer: Layer, precision: Precision) -> tuple[re.Pattern[str], ...]:
+    """Return the kernels of a layer, one after the other."""
     if layer.kind not in _KERNELS:
         raise UnknownLayer("the reader of profiles", layer.kind, layer.name)
-    return _KERNELS[layer.kind]
+    coded = precision == "int8" and layer.kind in _CODED
+    return _CODED[layer.kind] if coded else _KERNELS[layer.kind]
 
 
 def times_of(

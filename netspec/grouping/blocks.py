@@ -112,7 +112,9 @@ def _guesses(layers: Sequence[Layer], sides: Sequence[int]) -> dict[str, list[An
         "activation": _activations(layers, spatial),
         "squeeze": [_squeezed(layers, sides)],
         "gate": [gates[-1] if gates else None],
-        "groups": [last.in_channels if last.kind == "depthwise" else max(1, last.groups)],
+        "groups": [
+            last.in_channels if last.kind == "depthwise" else max(one.groups for one in layers)
+        ],
         "start": [_depthwise(layers, first=True)],
         "filter": [_depthwise(layers, first=False)],
         "pooled": ["max" if "global_max" in kinds or "max_pool" in kinds else "average"],

@@ -69,6 +69,8 @@ def _fields(layer: Layer) -> dict[str, Any]:  # noqa: PLR0911 (a table with cond
             return {"kind": "pool", "pooled": pooled, **size}
         case "convert":
             return {"kind": "convert"}
+        case "shuffle":
+            return {"kind": "shuffle", "groups": layer.groups}
         case "pad":
             before, after = layer.padding or (0, 0)
             return {"kind": "padding", "before": before, "after": after}

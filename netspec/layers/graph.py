@@ -148,6 +148,18 @@ class LayerGraph:
         """Zeros around an image, px."""
         return self._add("pad", name, [x], padding=(before, after))
 
+    def shuffle(self, name: str, x: Value, groups: int) -> Value:
+        """The first channel of each group, then the second of each, and so on.
+
+        What a convolution in so many groups gives is so dealt out to those of the next one. Source:
+        ShuffleNet (CVPR 2018), section 3.1.
+        """
+        if x.channels % groups:
+            raise InvalidSpec(
+                f"layer {name}: {x.channels} channels are no multiple of {groups} groups"
+            )
+        return self._add("shuffle", name, [x], groups=groups)
+
     def convert(self, name: str, x: Value) -> Value:
         """The same image in the operator's precision."""
         return self._add("convert", name, [x])

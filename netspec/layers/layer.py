@@ -33,6 +33,8 @@ LayerKind = Literal[
     "softmax",
     # zeros around an image
     "pad",
+    # of channels: one of each group in turn
+    "shuffle",
     # to another precision
     "convert",
 ]
@@ -62,7 +64,7 @@ class Layer:
     activation: FusedActivation | None = None
     #: names of layers before it, or `INPUT`
     inputs: tuple[str, ...] = (INPUT,)
-    #: groups of a `conv`, each with its share of the channels
+    #: groups of a `conv` or `shuffle`, each with its share of the channels
     groups: int = 1
     #: zeros (px) before and after each axis; None: SAME
     padding: tuple[int, int] | None = None

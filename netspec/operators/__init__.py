@@ -25,11 +25,13 @@ from netspec.operators.classifier import Classifier
 from netspec.operators.conv import Conv
 from netspec.operators.convert import Convert
 from netspec.operators.fused import FusedBottleneck
+from netspec.operators.grouped import GroupedBottleneck
 from netspec.operators.head import FeatureMix, HeadConv
 from netspec.operators.keys import operator_from_key
 from netspec.operators.mbconv import MBConv
 from netspec.operators.parts.elementwise import Elementwise
 from netspec.operators.parts.padding import Padding
+from netspec.operators.parts.shuffle import ChannelShuffle
 from netspec.operators.parts.squeeze_excite import SqueezeExcite
 from netspec.operators.pool import GlobalPool, Pool
 from netspec.operators.registered import registered_operators
@@ -44,6 +46,7 @@ __all__ = [
     "PRECISIONS",
     "Activation",
     "Bottleneck",
+    "ChannelShuffle",
     "Channels",
     "Classifier",
     "Conv",
@@ -52,6 +55,7 @@ __all__ = [
     "FeatureMix",
     "FusedBottleneck",
     "GlobalPool",
+    "GroupedBottleneck",
     "HeadConv",
     "Kernel",
     "MBConv",

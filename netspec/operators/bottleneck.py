@@ -14,7 +14,7 @@ from netspec.operators.base import (
     StridedOperator,
     require_residual_shapes,
 )
-from netspec.operators.squeeze import Gate, squeeze_and_excite
+from netspec.operators.parts.squeeze_excite import Gate, squeeze_and_excite
 
 
 class Bottleneck(StridedOperator):

@@ -18,10 +18,12 @@ from netspec.operators.classifier import Classifier
 from netspec.operators.conv import Conv
 from netspec.operators.convert import Convert
 from netspec.operators.fused import FusedBottleneck
+from netspec.operators.grouped import GroupedBottleneck
 from netspec.operators.head import FeatureMix, HeadConv
 from netspec.operators.mbconv import MBConv
 from netspec.operators.parts.elementwise import Elementwise
 from netspec.operators.parts.padding import Padding
+from netspec.operators.parts.shuffle import ChannelShuffle
 from netspec.operators.parts.squeeze_excite import SqueezeExcite
 from netspec.operators.pool import GlobalPool, Pool
 from netspec.operators.residual_pair import ResidualPair
@@ -47,6 +49,8 @@ _OWN: tuple[type[OperatorBase], ...] = (
     Padding,
     SqueezeExcite,
     FeatureMix,
+    GroupedBottleneck,
+    ChannelShuffle,
 )
 
 

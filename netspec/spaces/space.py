@@ -37,6 +37,7 @@ _USUAL_STEM_STRIDE: Stride = 2
 _STEM_PLACES: tuple[Place, ...] = ("stem", "block")
 _HEAD_PLACES: tuple[Place, ...] = ("block", "head")
 
+Further = Annotated[tuple[OperatorPlan, ...], Field(max_length=16)]
 Plans = Annotated[tuple[OperatorPlan, ...], Field(min_length=1, max_length=32)]
 
 
@@ -74,6 +75,8 @@ class Space(FrozenModel):
     expands: Expands = (3, 6)
     #: what kernels and expands are of; by default an MBConv
     operator: Annotated[OperatorPlan | None, Field(exclude_if=_is_empty)] = None
+    #: operators to choose among beside kernels x expands
+    further_candidates: Annotated[Further, Field(exclude_if=_is_empty)] = ()
     #: of every operator that has one, in place of its own: `relu6` for runtimes without hard-swish
     activation: Annotated[Activation | None, Field(exclude_if=_is_empty)] = None
     #: operators before the first stage, in place of the usual ones
@@ -126,7 +129,9 @@ class Space(FrozenModel):
             out_channels = round_channels(stage.channels * self.width)
             begin = Slot(size, channels, out_channels, stage.stride, self.width, *self._of_all)
             with _named(f"stages.{index}", "."):
-                plans = stage.plans(self.kernels, self.expands, self.operator or _MBCONV)
+                plans = stage.plans(
+                    self.kernels, self.expands, self.operator or _MBCONV, self.further_candidates
+                )
                 blocks += stage.blocks(plans, begin)
             size, channels = blocks[-1].candidates[0].output_size, out_channels
         return tuple(blocks)

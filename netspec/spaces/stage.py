@@ -43,7 +43,7 @@ class Stage(FrozenModel):
     """A run of searched blocks with one output width.
 
     A block chooses among `candidates`; without any, among kernels x expands of `operator`, kernels
-    varying slowest. What a stage leaves out is the space's.
+    varying slowest, and the space's further ones. What a stage leaves out is the space's.
     """
 
     #: output channels at width 1.0
@@ -65,13 +65,20 @@ class Stage(FrozenModel):
     #: those of the first block, where they are others: not every operator can have a stride
     first_candidates: Annotated[Candidates | None, Field(exclude_if=_is_none)] = None
 
-    def plans(self, kernels: Kernels, expands: Expands, operator: OperatorPlan) -> Candidates:
+    def plans(
+        self,
+        kernels: Kernels,
+        expands: Expands,
+        operator: OperatorPlan,
+        further: tuple[OperatorPlan, ...],
+    ) -> Candidates:
         """What every block chooses among.
 
         Args:
             kernels: of the space.
             expands: of the space.
             operator: of the space.
+            further: of the space, beside kernels x expands.
 
         Raises:
             InvalidSpec: the stage says it in two ways, or the operator has no kernel to choose.
@@ -88,11 +95,12 @@ class Stage(FrozenModel):
                     f"operator: {of.kind} has no {name}, so that {listed} cannot be chosen among; "
                     "list `candidates`"
                 )
-        return tuple(
+        products = (
             of.with_values(kernel=kernel, expand=expand)
             for kernel in self.kernels or kernels
             for expand in self.expands or expands
         )
+        return (*products, *further)
 
     def blocks(self, plans: Candidates, begin: Slot) -> Iterator[Block]:
         """The stage's blocks.

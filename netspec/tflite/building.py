@@ -15,6 +15,8 @@ from netspec.tflite.file_graph import FileGraph, GraphOperator, GraphTensor
 
 _PRECISIONS: dict[str, Precision] = {"FLOAT32": "float32", "INT8": "int8", "UINT8": "int8"}
 _IMAGE_RANK, _FLAT_RANK = 4, 2
+#: operators that may read channels in groups
+_REGROUPING = ("RESHAPE", "TRANSPOSE")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,16 @@ class TensorValue:
     precision: Precision
 
 
+@dataclass(frozen=True)
+class ChannelGroups:
+    """An image whose channels a tensor has in groups, on the way to being shuffled."""
+
+    value: TensorValue
+    groups: int
+    #: whether the first channels of all groups stand together
+    turned: bool = False
+
+
 @dataclass
 class Building:
     """The layers of the operators so far, and the values that the next ones read."""
@@ -37,6 +49,8 @@ class Building:
     entering: GraphTensor
     layers: dict[str, PlacedLayer] = field(default_factory=dict)
     values: dict[int, TensorValue] = field(default_factory=dict)
+    #: tensors that are no image, but channels in groups
+    groups: dict[int, ChannelGroups] = field(default_factory=dict)
     #: tensors that follow from constants alone, as float32 weights from float16 ones
     constants: dict[int, GraphTensor] = field(default_factory=dict)
     #: layers that add or multiply a constant, with the constant
@@ -65,6 +79,13 @@ class Building:
 
     def given(self, tensor: GraphTensor, operator: GraphOperator | None = None) -> bool:
         """Whether the tensor has a value by now."""
+        if tensor.index in self.groups:
+            if operator is not None and operator.name in _REGROUPING:
+                return True
+            raise UnreadableModel(
+                f"{operator.place if operator else 'the output'} reads channels in groups; "
+                "expected a transposition and a reshape to make them an image again"
+            )
         known = tensor.data is not None or tensor.index in {**self.values, **self.constants}
         if not known:
             place = operator.place if operator else "the output"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ai_edge_litert import schema_py_generated as schema
@@ -34,6 +34,8 @@ _VERSIONS = {
     _CODES.LOGISTIC: (1, 2),
     _CODES.SOFTMAX: (1, 2),
     _CODES.PAD: (1, 2),
+    _CODES.RESHAPE: (1, 1),
+    _CODES.TRANSPOSE: (1, 2),
     _CODES.QUANTIZE: (1, 1),
     _CODES.DEQUANTIZE: (2, 2),
 }
@@ -82,11 +84,24 @@ def multiplication(precision: Precision) -> Builtin:
     return _builtin(_CODES.MUL, precision, _OPTIONS.MulOptions, schema.MulOptionsT(FUSED[None]))
 
 
+def reshape(precision: Precision, shape: Sequence[int]) -> Builtin:
+    """The same values in another shape, which an input repeats."""
+    options = schema.ReshapeOptionsT([*shape])
+    return _builtin(_CODES.RESHAPE, precision, _OPTIONS.ReshapeOptions, options)
+
+
+def transposition(precision: Precision) -> Builtin:
+    """The axes in the order that an input says."""
+    options = schema.TransposeOptionsT()
+    return _builtin(_CODES.TRANSPOSE, precision, _OPTIONS.TransposeOptions, options)
+
+
 def builtin_of(layer: Layer, side: int, precision: Precision) -> Builtin:
     """The builtin operator of a layer that is one.
 
     Args:
-        layer: of any kind but `hard_sigmoid`, which is two.
+        layer: of any kind but those that are several: `hard_sigmoid`, `shuffle`, and in int8
+            `hard_swish`.
         side: of its input, px.
         precision: of its output.
 

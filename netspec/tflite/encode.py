@@ -21,6 +21,7 @@ from netspec.layers import (
 from netspec.operators import Convert, Operator, Precision
 from netspec.quantization import (
     FIXED_RANGES,
+    GATE_RANGE,
     INT8_MAX,
     INT8_MIN,
     Affine,
@@ -37,6 +38,8 @@ from netspec.tflite.builtins import (
     addition,
     builtin_of,
     multiplication,
+    reshape,
+    transposition,
 )
 from netspec.tflite.check import check_chain, check_size, checked_range, checked_weights
 from netspec.tflite.graph import Constant, Graph
@@ -206,7 +209,14 @@ class _Encoding:
             affine = self._observed(name, precision)
         if layer.kind == "hard_sigmoid":
             return self._hard_sigmoid(name, precision, sources[0], affine)
+        if layer.kind == "shuffle":
+            return self._shuffle(name, precision, sources[0], layer.groups)
         output = self._activation(name, _output_shape(layer, shape), affine)
+        if layer.kind == "hard_swish" and precision == "int8":
+            # XNNPACK has its kernel in float32 alone.
+            gate = self._hard_sigmoid(f"{name}/gate", precision, sources[0], affine_of(GATE_RANGE))
+            self._builtin(multiplication(precision), [sources[0], gate], output)
+            return output
         self._builtin(builtin_of(layer, shape[1], precision), inputs, output)
         return output
 
@@ -221,6 +231,24 @@ class _Encoding:
         sixth = self._number(f"{name}/sixth", 1 / 6, precision)
         self._builtin(addition(precision, "relu6"), [x, three], cut)
         self._builtin(multiplication(precision), [cut, sixth], output)
+        return output
+
+    def _shuffle(self, name: str, precision: Precision, x: _Tensor, groups: int) -> _Tensor:
+        """Add a transposition of groups and their channels, between two reshapes."""
+        pixels, share = x.shape[1] * x.shape[2], x.shape[3] // groups
+        split, turned = (1, pixels, groups, share), (1, pixels, share, groups)
+        y = self._reshaped(f"{name}/split", precision, x, split)
+        output = self._activation(f"{name}/turned", turned, x.affine)
+        order = self._constant(f"{name}/order", np.array([0, 1, 3, 2], np.int32))
+        self._builtin(transposition(precision), [y, order], output)
+        return self._reshaped(name, precision, output, x.shape)
+
+    def _reshaped(
+        self, name: str, precision: Precision, x: _Tensor, shape: tuple[int, ...]
+    ) -> _Tensor:
+        output = self._activation(name, shape, x.affine)
+        wanted = self._constant(f"{name}/shape", np.array(shape, np.int32))
+        self._builtin(reshape(precision, shape), [x, wanted], output)
         return output
 
     def _observed(self, name: str, precision: Precision) -> Affine | None:

@@ -1,8 +1,9 @@
 """A `.tflite` file from anywhere as a network of layers.
 
 What the runtime runs as one is one layer: an activation in what it follows, zeros around an image
-in the convolution that reads them, relu6(x + 3) / 6 as hard-sigmoid. Whatever is no layer is
-refused by name, with its place.
+in the convolution that reads them, relu6(x + 3) / 6 as hard-sigmoid. So are groups that are turned
+between two reshapes, a shuffle, and in int8, which has no kernel for hard-swish, a value times its
+own hard-sigmoid. Whatever is no layer is refused by name, with its place.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from netspec.layers import FusedActivation, LayerKind
 from netspec.tflite.building import Building, TensorValue, shape_text, value_of
 from netspec.tflite.builtins import FUSED
 from netspec.tflite.file_graph import FileGraph, GraphOperator, GraphTensor, file_graph
+from netspec.tflite.gates import gated_by_itself, source_of_gate
+from netspec.tflite.shuffles import regroups
 
 #: bytes of the largest file that is read
 MOST_BYTES = 2**30
@@ -284,6 +287,12 @@ def _two(kind: LayerKind) -> Callable[[Building, GraphOperator], None]:
                 f"{operator.place} is of {large.side} px x {large.channels} and {small.side} px x "
                 f"{small.channels}; expected images alike, or a number for each channel"
             )
+        swish = gated_by_itself(building, operator, values) if kind == "multiply" else None
+        if swish is not None and _fused(operator) is None:
+            x, gate = swish
+            del building.layers[gate.name]
+            building.add(operator, "hard_swish", [x])
+            return
         building.add(operator, kind, values, activation=_fused(operator))
 
     return take
@@ -300,28 +309,13 @@ def _take_constant(
     number = float(numbers[0]) if numbers is not None and len(numbers) == 1 else math.nan
     if operator.name in ("SUB", "DIV"):
         number = -number if operator.name == "SUB" else 1 / number if number else math.nan
-    before = building.layers.get(x.name)
-    if (
-        kind == "multiply"
-        and before is not None
-        and before.layer.kind == "add"
-        and before.layer.activation == "relu6"
-        and building.read_once(operator, operator.inputs.index(_tensor_of(building, operator, x)))
-        and math.isclose(building.operands.get(x.name, math.nan), 3.0, rel_tol=0.01)
-        and math.isclose(number, 1 / 6, rel_tol=0.01)
-    ):
+    source = source_of_gate(building, operator, x, number) if kind == "multiply" else None
+    if source is not None:
         del building.layers[x.name]
-        source = replace(x, name=before.layer.inputs[0])
         building.add(operator, "hard_sigmoid", [source])
         return
     building.add(operator, kind, [x, x], activation=_fused(operator))
     building.operands[building.values[operator.outputs[0].index].name] = number
-
-
-def _tensor_of(building: Building, operator: GraphOperator, x: TensorValue) -> GraphTensor:
-    return next(
-        one for one in operator.inputs if one is not None and building.values.get(one.index) == x
-    )
 
 
 def _activation(name: FusedActivation) -> Callable[[Building, GraphOperator], None]:
@@ -351,7 +345,9 @@ def _alone(building: Building, operator: GraphOperator) -> None:
 
 
 def _view(building: Building, operator: GraphOperator) -> None:
-    """What gives the same values in another shape."""
+    """What gives the same values in another shape, or is a part of a shuffle."""
+    if operator.name in ("RESHAPE", "TRANSPOSE") and regroups(building, operator):
+        return
     x = building.image(operator)
     given = value_of(operator.outputs[0], x.name, operator.place)
     if (given.side, given.channels) != (x.side, x.channels):
@@ -379,5 +375,5 @@ _TAKERS: dict[str, Callable[[Building, GraphOperator], None]] = {
     "RELU": _activation("relu"),
     "RELU6": _activation("relu6"),
     **dict.fromkeys(_ALONE, _alone),
-    **dict.fromkeys(("RESHAPE", "SQUEEZE", "EXPAND_DIMS"), _view),
+    **dict.fromkeys(("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE"), _view),
 }

@@ -52,6 +52,7 @@ _PASSING: tuple[LayerKind, ...] = (
     "average_pool",
     "max_pool",
     "pad",
+    "shuffle",
     "convert",
 )
 #: least value of hard-swish, at -1.5

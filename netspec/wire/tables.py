@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -27,6 +27,8 @@ OperatorKey = Annotated[str, Field(min_length=1, max_length=500)]
 Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 #: operators of an assembly
 MOST_ASSEMBLED = 2_000
+#: operators that a text names
+_MOST_NAMED = 3
 
 
 Method = Literal["isolated", "in_network", "imported", "fitted"]
@@ -55,6 +57,17 @@ class Entry(Message):
     fitted_from: Annotated[TargetId | None, Field(exclude_if=lambda value: value is None)] = None
     #: its devices are not of one mind: it is in no snapshot, sum or look-up
     held_back: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+
+
+class TargetEntry(Entry):
+    """An entry that says itself what it is true for."""
+
+    target_id: TargetId
+    identity: TargetIdentity
+    #: images that a run takes
+    batch: Literal[1] = 1
+    #: the target's latest snapshot, whose calibration maps sums of entries to whole networks
+    snapshot_id: Sha256 | None
 
 
 class LatencyLookup(Message):
@@ -295,3 +308,36 @@ class Prediction(Message):
     predicted: tuple[str, ...] = ()
     #: share of the sum that these are, 0 to 1
     predicted_share: Annotated[float, Field(ge=0, le=1, exclude_if=lambda value: not value)] = 0.0
+    #: keys of operators whose entry is another than when the calibration was fitted, or is new:
+    #: of these the calibration knows nothing; publish again
+    changed: Annotated[tuple[str, ...], Field(exclude_if=lambda value: not value)] = ()
+    #: by how much the sum has moved by entries that are no longer what they were, percent
+    changed_percent: Annotated[
+        float, Field(allow_inf_nan=False, exclude_if=lambda value: not value)
+    ] = 0.0
+    #: what the network has that none of those has that the calibration was fitted on, in words: its
+    #: stated error and interval were found on such as these
+    unlike: Annotated[tuple[str, ...], Field(exclude_if=lambda value: not value)] = ()
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What to know before going by it, a line each; empty: nothing."""
+        said = []
+        if self.predicted:
+            share = f"{self.predicted_share:.1%} of the sum"
+            said.append(f"predicted, not measured: {share} ({_named(self.predicted)})")
+        if self.stale:
+            said.append(f"measured longer ago than the server trusts: {_named(self.stale)}")
+        if self.changed:
+            said.append(
+                f"the calibration is older than {len(self.changed)} of the entries "
+                f"({_named(self.changed)}), which have moved the sum by "
+                f"{self.changed_percent:+.1f} %; publish the table again"
+            )
+        said += [f"unlike the networks calibrated on: {one}" for one in self.unlike]
+        return tuple(said)
+
+
+def _named(keys: Sequence[str]) -> str:
+    more = f" and {len(keys) - _MOST_NAMED} more" if len(keys) > _MOST_NAMED else ""
+    return f"{', '.join(keys[:_MOST_NAMED])}{more}"

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from netspec.operators import Precision
-from netspec.protocol import TargetId
+from netspec.protocol import Sha256, TargetId
 from netspec.wire.message import Message
 
 
@@ -43,8 +43,8 @@ class Transfer(Message):
     """What became of a transfer.
 
     `measuring`: ask again when the job is done; `filled`: the target has entries of the method
-    `fitted` now, wherever it had none; `refused`: the targets differ by more than was allowed in
-    some precision, and that one was left alone.
+    `fitted` now, wherever it had none, and its table with them is published; `refused`: the targets
+    differ by more than was allowed in some precision, and that one was left alone.
     """
 
     source_target_id: TargetId
@@ -53,3 +53,5 @@ class Transfer(Message):
     #: that measures, while it does
     job_id: str | None = None
     precisions: tuple[TransferOfPrecision, ...] = ()
+    #: that was published with what was filled in; None: nothing was
+    snapshot_id: Annotated[Sha256 | None, Field(exclude_if=lambda value: value is None)] = None

@@ -17,12 +17,11 @@ from functools import cache
 import numpy as np
 
 from netspec.statistics import INTERVAL_LEVEL, Estimate
+from profiler_server.latency_model.in_network import RESOLUTION_MS
 
 #: a device counts if it is off the median over devices by no more than this share of it. One of
 #: three moves the entry of two that agree by a third of it at most, whatever it says
 TOLERANCE = 0.05
-#: ms; nor is a device called off for less: runners of phones print whole microseconds
-RESOLUTION_MS = 0.001
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,7 @@ def consensus(devices: Sequence[Estimate], tolerance: float = TOLERANCE) -> Cons
         return Consensus(devices[0].value_ms, devices[0].low_ms, devices[0].high_ms, (True,))
     values = np.array([one.value_ms for one in devices])
     median = float(np.median(values))
+    # Nor is a device called off for less than what its runner prints.
     near = np.abs(values - median) <= max(tolerance * median, RESOLUTION_MS)
     counted: tuple[bool, ...] = tuple(near.tolist())
     agreeing = [one for one, counts in zip(devices, counted, strict=True) if counts]

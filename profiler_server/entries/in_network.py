@@ -17,7 +17,12 @@ from profiler_server.entries.profiled import ProfiledNetwork, ProfileSamples
 from profiler_server.entries.rows import InNetworkEstimateRow
 from profiler_server.kit.sql.bulk import Row
 from profiler_server.latency_model.design import Priced
-from profiler_server.latency_model.in_network import InNetwork, Profiled, in_network_estimates
+from profiler_server.latency_model.in_network import (
+    InNetwork,
+    Profiled,
+    at_resolution,
+    in_network_estimates,
+)
 from profiler_server.latency_model.merging import merge
 from profiler_server.subjects.repository import ensure_subjects
 
@@ -107,12 +112,13 @@ def _put_estimates(session: Session, target_id: str, operators: Collection[str])
     for _, networks in sorted(by_device.items()):
         for key, found in in_network_estimates(networks).items():
             said.setdefault(key, []).append(found)
+    layers = profiles.layers(session, operators)
     rows = [
         {
             "target_id": target_id,
             "subject_hash": key,
             "measured_at": measured_at[key],
-            **_together(of_devices),
+            **_together(of_devices, layers[key]),
         }
         for key, of_devices in said.items()
         if key in operators
@@ -120,15 +126,17 @@ def _put_estimates(session: Session, target_id: str, operators: Collection[str])
     profiles.put_estimates(session, rows)
 
 
-def _together(of_devices: Sequence[InNetwork]) -> Row:
+def _together(of_devices: Sequence[InNetwork], layers: int) -> Row:
+    """What devices say of an operator; each of its layers is at least a kernel of its own."""
     found = consensus(
         [Estimate(one.value_ms, one.low_ms, one.high_ms, one.visits) for one in of_devices],
         _TOLERANCE,
     )
+    low_ms, high_ms = at_resolution(found.value_ms, found.low_ms, found.high_ms, layers)
     return {
         "value_ms": found.value_ms,
-        "low_ms": found.low_ms,
-        "high_ms": found.high_ms,
+        "low_ms": low_ms,
+        "high_ms": high_ms,
         "visits": sum(one.visits for one in of_devices),
         "appearances": sum(one.appearances for one in of_devices),
         "devices": len(of_devices),

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from netspec.statistics import Estimate
-from netspec.wire import NetworkSubject, Profile
+from netspec.wire import NetworkSubject, OperatorSubject, Profile
 from profiler_server.entries.profiled import (
     PositionEstimates,
     ProfiledBy,
@@ -77,6 +77,19 @@ def networks(session: Session, subject_hashes: Collection[str]) -> dict[str, Net
         )
     )
     return {key: NetworkSubject.model_validate_json(document) for key, document in rows}
+
+
+def layers(session: Session, subject_hashes: Collection[str]) -> dict[str, int]:
+    """How many layers those of the subjects have that are operators."""
+    rows = session.execute(
+        select(SubjectRow.hash, SubjectRow.document).where(
+            is_in(session, SubjectRow.hash, subject_hashes), SubjectRow.kind == "operator"
+        )
+    )
+    return {
+        key: len(OperatorSubject.model_validate_json(document).operator.layers)
+        for key, document in rows
+    }
 
 
 def has_kept(session: Session, target_id: str) -> bool:

@@ -83,6 +83,19 @@ def entries_of_target(session: Session, target_id: str) -> list[EntryOfSubject]:
     return _entries(session, _joined().where(EntryRow.target_id == target_id, ~EntryRow.held_back))
 
 
+def operator_values(session: Session, target_id: str) -> dict[str, dict[str, float]]:
+    """By precision and canonical key, the latencies (ms) of a target that may be used."""
+    rows = session.execute(
+        select(SubjectRow.precision, SubjectRow.name, EntryRow.value_ms)
+        .join(SubjectRow, SubjectRow.hash == EntryRow.subject_hash)
+        .where(EntryRow.target_id == target_id, ~EntryRow.held_back, SubjectRow.kind == "operator")
+    )
+    found: dict[str, dict[str, float]] = {}
+    for precision, name, value_ms in rows:
+        found.setdefault(precision or "", {})[name] = value_ms
+    return found
+
+
 def held_back(session: Session, target_id: str) -> list[EntryOfSubject]:
     """The entries of a target whose devices are not of one mind, by name."""
     return _entries(session, _joined().where(EntryRow.target_id == target_id, EntryRow.held_back))

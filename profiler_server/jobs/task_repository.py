@@ -1,8 +1,7 @@
 """SQL of tasks: how far they are, and who holds them.
 
 Transactions lock rows in one order, so that two never wait for each other: a device,
-targets, leases, tasks, their jobs' counts, jobs; several of a kind by id, tasks by target and id,
-counts by job and target.
+targets, leases, tasks, jobs; several of a kind by id, tasks by target and id.
 """
 
 from __future__ import annotations
@@ -123,11 +122,9 @@ def lease(session: Session, task_ids: Collection[str], lease_id: str) -> int:
     return row_count(result)
 
 
-def lock_held(session: Session, lease_id: str) -> dict[str, str]:
-    """Locks what the lease holds; the tasks' jobs."""
-    these = lock(session, *_held([lease_id]))
-    rows = select(TaskRow.id, TaskRow.job_id).where(is_in(session, TaskRow.id, these))
-    return dict(session.execute(rows).all())
+def lock_held(session: Session, lease_id: str) -> set[str]:
+    """Locks what the lease holds; the tasks' ids."""
+    return set(lock(session, *_held([lease_id])))
 
 
 def _held(lease_ids: Collection[str]) -> tuple[ColumnElement[bool], ...]:
@@ -158,10 +155,10 @@ def note_failure(
     )
 
 
-def devices_that_failed(session: Session, task_id: str) -> int:
-    """At how many devices the task failed."""
-    devices = select(func.count(TaskFailureRow.device_id.distinct()))
-    return session.scalar(devices.where(TaskFailureRow.task_id == task_id)) or 0
+def failures_by_device(session: Session, task_id: str) -> list[int]:
+    """How often the task failed, on each device that failed at it."""
+    counts = select(func.count()).where(TaskFailureRow.task_id == task_id)
+    return list(session.scalars(counts.group_by(TaskFailureRow.device_id)))
 
 
 def give_up(session: Session, task_id: str, failures: int, reason: str) -> None:

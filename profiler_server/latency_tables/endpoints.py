@@ -12,13 +12,13 @@ from netspec.networks import Network
 from netspec.operators import operator_from_key
 from netspec.wire import (
     Assembly,
-    Entry,
     LatencyLookup,
     LookedUpLatencies,
     Prediction,
     PredictRequest,
     PublishRequest,
     Snapshot,
+    TargetEntry,
     TargetLatencies,
 )
 from netspec.wire.tables import OperatorKey
@@ -28,6 +28,7 @@ from profiler_server.kit.http.routes import Handler, Route, operation_id
 from profiler_server.kit.metrics import MetricsDep
 from profiler_server.latency_tables import service
 from profiler_server.latency_tables.dependencies import (
+    CalibrationOriginsDep,
     FreshLatenciesDep,
     OperatorModelsDep,
     SnapshotAnswersDep,
@@ -215,8 +216,8 @@ def get_latencies(
 @router.get("/targets/{target_id}/latency")
 def get_latency(
     target_id: str, query: OperatorInQuery, database: DatabaseDep, _: TablesReader
-) -> Entry:
-    """One operator's entry, by its key or by an MBConv's fields."""
+) -> TargetEntry:
+    """One operator's entry, by its key or its fields, with what it is true for."""
     operator = query.operator()
     with database.read() as session:
         return service.latency(session, target_id, operator)
@@ -229,18 +230,20 @@ def predict_network(
     database: DatabaseDep,
     settings: SettingsDep,
     models: OperatorModelsDep,
+    origins: CalibrationOriginsDep,
     _: TablesReader,
     allow_predicted: PredictedAllowed = False,
 ) -> Prediction:
     """A whole network's latency: the sum of its operators' entries, calibrated where it can be.
 
     The network is a chain, operators in any order, or a `net.config` that ProxylessNAS or
-    Once-for-all has published.
+    Once-for-all has published. The answer says where the calibration is older than the entries,
+    and in what the network is unlike those that it was fitted on.
     """
     network = _network_of(question)
     with database.read() as session:
         return lookup.predict(
-            session, settings, target_id, network, models if allow_predicted else None
+            session, settings, target_id, network, origins, models if allow_predicted else None
         )
 
 

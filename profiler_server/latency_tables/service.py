@@ -16,6 +16,7 @@ from netspec.wire import (
     NetworkSubject,
     PublishRequest,
     Snapshot,
+    TargetEntry,
 )
 from profiler_server.devices.service import require_target
 from profiler_server.entries import isolated
@@ -97,18 +98,45 @@ def withdraw(session: Session, target_id: str, since: datetime) -> None:
     if not repository.withdraw(session, target_id, since, database_now(session)):
         return
     found = measurements.entries_of_target(session, target_id)
-    if not any(subject.kind == "operator" for _, subject in found):
-        return
-    calibrations = repository.CALIBRATIONS.validate_json(last[1]) if last else ()
+    if any(subject.kind == "operator" for _, subject in found):
+        calibrations = repository.CALIBRATIONS.validate_json(last[1]) if last else ()
+        publish(session, target_id, _calibrated_as(calibrations, found))
+
+
+def publish_again(session: Session, target_id: str) -> str:
+    """Publishes the table as it is now, calibrated on the networks of the latest snapshot.
+
+    Where none is published, on all networks that can be.
+
+    Returns:
+        The snapshot's id.
+
+    Raises:
+        Problem: `unknown-target` or `empty-table`.
+    """
+    last = repository.latest_calibrations(session, target_id)
+    request = PublishRequest()
+    if last is not None:
+        calibrations = repository.CALIBRATIONS.validate_json(last[1])
+        found = measurements.entries_of_target(session, target_id)
+        request = _calibrated_as(calibrations, found)
+    return publish(session, target_id, request)[0]
+
+
+def _calibrated_as(
+    calibrations: Sequence[Calibration], found: Sequence[EntryOfSubject]
+) -> PublishRequest:
+    """On the networks of these calibrations, as far as they are still measured."""
     wished = {network.subject_hash for one in calibrations for network in one.networks}
     values = {row.subject_hash: row.value_ms for row, _ in found}
-    left = tuple(
-        subject.hash
-        for _, subject in found
-        if subject.hash in wished
-        and not _obstacle(NetworkSubject.model_validate_json(subject.document), values)
+    return PublishRequest(
+        calibrate_on=tuple(
+            subject.hash
+            for _, subject in found
+            if subject.hash in wished
+            and not _obstacle(NetworkSubject.model_validate_json(subject.document), values)
+        )
     )
-    publish(session, target_id, PublishRequest(calibrate_on=left))
 
 
 def load(session: Session, snapshot_id: str) -> str:
@@ -150,27 +178,32 @@ def latest_id(session: Session, target_id: str) -> str:
     return found
 
 
-def latency(session: Session, target_id: str, operator: Operator) -> Entry:
-    """The operator's entry.
+def latency(session: Session, target_id: str, operator: Operator) -> TargetEntry:
+    """The operator's entry, with what it is true for.
 
     Raises:
         Problem: `unknown-target`, or `missing-entry` naming the operator's key, also where the
             entry is held back.
     """
+    identity = require_target(session, target_id).identity
     # What computes the same takes as long, whatever kind of operator it was measured as.
     for one in (operator, *equivalents(operator)):
         found = measurements.entry(session, target_id, one.content_hash)
         if found is not None:
             break
     if found is None:
-        require_target(session, target_id)
         raise Problem(
             "missing-entry",
             f"the table of target {target_id} lacks {operator.key}; measure it with POST /v1/jobs",
         )
     if found[0].held_back:
         raise Problem("missing-entry", held_back(target_id, [operator.key]))
-    return isolated.to_wire(found)
+    return TargetEntry(
+        **isolated.to_wire(found).model_dump(),
+        target_id=target_id,
+        identity=TargetIdentity.model_validate_json(identity),
+        snapshot_id=repository.latest_id(session, target_id),
+    )
 
 
 def held_back(target_id: str, keys: Sequence[str]) -> str:

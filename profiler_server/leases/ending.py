@@ -61,11 +61,11 @@ def end_released(
         for outcome in outcomes
         if outcome.state == "failed" and outcome.task_id in held
     }
-    # The counts of their jobs in one order, as everywhere.
-    in_order = sorted(failed.values(), key=lambda outcome: held[outcome.task_id])
     if has_visits or failed:
         _rest(settings, device, now, fruitless=not has_visits)
-    back = sum(_count_failure(session, settings, lease, outcome, now) for outcome in in_order)
+    back = sum(
+        _count_failure(session, settings, lease, outcome, now) for outcome in failed.values()
+    )
     back += tasks.give_back(session, [lease.id])
     events.append(
         session, now, EventKind.LEASE_RELEASED, lease_id=lease.id, device_id=device.id, back=back
@@ -90,9 +90,9 @@ def _count_failure(
     reason = outcome.reason or "the agent gave no reason"
     tasks.note_failure(session, outcome.task_id, lease.device_id, reason, now)
     if failures >= MOST_FAILURES:
-        failed_on = tasks.devices_that_failed(session, outcome.task_id)
+        by_device = tasks.failures_by_device(session, outcome.task_id)
         others = devices.has_others(session, lease.target_id, task.method, lease.device_id, now)
-        if is_poison(failures, failed_on, others=others):
+        if is_poison(by_device, others=others):
             tasks.give_up(session, outcome.task_id, failures, reason)
             budget.go_on(session, [outcome.task_id])
             events.append(

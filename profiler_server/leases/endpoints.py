@@ -32,8 +32,8 @@ _NO_WORK: dict[str, Any] = {
     "description": "There is no work for the device",
     "headers": {
         "Retry-After": {
-            "description": "Seconds until a task may be leased that rests now; only with "
-            "`wait_s` 0, and absent where no task waits",
+            "description": "Seconds until a task may be leased that rests now, or that another "
+            "device holds; only with `wait_s` 0, and absent where no task is left",
             "schema": {"type": "integer", "minimum": 1},
         }
     },

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from profiler_server.devices.repository import LAST_SEEN_RESOLUTION
 from profiler_server.devices.rows import DeviceRow, DeviceTargetRow
 from profiler_server.entries.rows import VisitRow
-from profiler_server.jobs.rows import TaskRow
+from profiler_server.jobs.rows import TaskRow, TaskState
 from profiler_server.kit.sql.database import DatabaseNow, row_count
 from profiler_server.kit.sql.many_values import is_in
 from profiler_server.leases.queue_repository import is_ready
@@ -94,6 +94,22 @@ def work(session: Session, target_ids: Collection[str]) -> dict[str, int]:
     either = queued.union_all(overdue).subquery()
     counted = select(either.c.target_id, func.count()).group_by(either.c.target_id)
     return dict(session.execute(counted).all())
+
+
+def held_until(
+    session: Session, target_ids: Collection[str], methods: Collection[str]
+) -> datetime | None:
+    """When the first lease ends that holds tasks of these targets; None: none holds any.
+
+    Until then its device may hand them back, or have died without.
+    """
+    held = exists().where(TaskRow.lease_id == LeaseRow.id, TaskRow.method.in_(methods))
+    first = select(func.min(LeaseRow.expires_at)).where(
+        LeaseRow.target_id.in_(target_ids),
+        LeaseRow.state == LeaseState.LIVE,
+        held.where(TaskRow.state == TaskState.LEASED),
+    )
+    return session.scalar(first)
 
 
 def has_live(session: Session, device_id: str) -> bool:

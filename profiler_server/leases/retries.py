@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-#: a task is given up at so many failures,
-MOST_FAILURES = 3
-#: if they were on so many devices, or if no other device could try
+from collections.abc import Collection
+
+#: a device that failed at a task so often speaks against the task;
+_ENOUGH_ON_ONE_DEVICE = 2
+#: so many such devices give it up,
 _MOST_DEVICES = 2
+#: and so many failures on a device, if no other one could try
+MOST_FAILURES = 3
 #: no rest is longer, s
 _LONGEST_REST_S = 900.0
 
 
-def is_poison(failures: int, devices: int, *, others: bool) -> bool:
+def is_poison(failures_by_device: Collection[int], *, others: bool) -> bool:
     """Whether it is the task's fault, and not the fault of one device.
 
+    A broken device fails at everything, and a sound one may fail once: neither is the task's fault.
+
     Args:
-        failures: of the task so far.
-        devices: on how many they were.
+        failures_by_device: of the task so far, those of each device that failed at it.
         others: whether a device that did not fail last could try.
     """
-    return failures >= MOST_FAILURES and (devices >= _MOST_DEVICES or not others)
+    against = sum(failures >= _ENOUGH_ON_ONE_DEVICE for failures in failures_by_device)
+    tired = max(failures_by_device, default=0) >= MOST_FAILURES
+    return against >= _MOST_DEVICES or (tired and not others)
 
 
 def rest_of_task(failures: int, base_s: float) -> float:

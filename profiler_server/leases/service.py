@@ -73,9 +73,10 @@ def claim(
 
 
 def rest_s(session: Session, device_id: str) -> float | None:
-    """Seconds until the device may get one of the tasks that wait; None: none does.
+    """Seconds until the device may get one of the tasks that are left; None: none is.
 
-    Tasks rest after a failure, devices after fruitless leases; another claim may hold a lock.
+    Tasks rest after a failure, devices after fruitless leases; another claim may hold a lock, and
+    another device a lease, which it may hand back or not survive.
     """
     device = devices.device(session, device_id)
     if device is None or device.quarantined_at is not None:
@@ -84,8 +85,10 @@ def rest_s(session: Session, device_id: str) -> float | None:
     target_ids = devices.target_ids(session, device_id)
     ready = queue.ready_at(session, device, target_ids, now)
     if ready is None:
+        ready = repository.held_until(session, target_ids, device.methods.split())
+    if ready is None:
         return None
-    return (max(ready, device.rests_until or ready) - now).total_seconds()
+    return max(0.0, (max(ready, device.rests_until or ready) - now).total_seconds())
 
 
 def _pick(

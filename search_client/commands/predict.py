@@ -16,9 +16,6 @@ from netspec.operators import Precision
 from netspec.wire import Prediction, Target
 from search_client.commands.options import ProfilerUrl, TargetOption, console
 
-#: names of operators in a line
-_MOST_NAMED = 3
-
 
 def predict(
     config: Annotated[
@@ -72,10 +69,7 @@ def _lines(found: Prediction, target: Target) -> list[str]:
         lines.append(f"  95 % interval {ends}")
     if not found.calibrated:
         lines.append("  whole networks may take several percent more or less")
-    for what, keys in (("predicted, not measured", found.predicted), ("stale", found.stale)):
-        if keys:
-            more = f" and {len(keys) - _MOST_NAMED} more" if len(keys) > _MOST_NAMED else ""
-            lines.append(f"  {len(keys)} {what}: {', '.join(keys[:_MOST_NAMED])}{more}")
+    lines += [f"  {caveat}" for caveat in found.caveats]
     if found.snapshot_id is not None:
         lines.append(f"  snapshot {found.snapshot_id}")
     return lines

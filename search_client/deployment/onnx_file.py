@@ -20,6 +20,7 @@ from netspec.layers import INPUT, Layer, LayerKind, Parameters, layer_name, same
 from netspec.operators import Operator
 from netspec.quantization import (
     FIXED_RANGES,
+    GATE_RANGE,
     INT8_MIN,
     Affine,
     affine_of,
@@ -38,6 +39,7 @@ EXTRA = "onnx"
 #: ONNX 1.12 and later, onnxruntime 1.12 and later
 _OPSET, _IR_VERSION = 17, 8
 _SIX = 6.0
+_HARD_SIGMOID = {"alpha": 1 / _SIX, "beta": 0.5}
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,12 @@ class _Writer:
         inputs = [source.name for source in sources]
         if layer.has_weights:
             inputs += self._weights(name, layer, first.affine)
-        output = self._computed(name, layer, inputs, first.side)
+        if int8 and layer.kind == "hard_swish":
+            gate = self.node("HardSigmoid", inputs, f"{name}/gate", **_HARD_SIGMOID)
+            rounded = self.rounded(f"{name}/gate", gate, first.side, affine_of(GATE_RANGE))
+            output = self.node("Mul", [*inputs, rounded.name], name)
+        else:
+            output = self._computed(name, layer, inputs, first.side)
         if layer.activation == "relu6":
             output = self._clipped(f"{name}/relu6", output)
         elif layer.activation == "relu":
@@ -218,14 +225,24 @@ class _Writer:
             case "relu6":
                 return self._clipped(name, inputs[0])
             case "hard_sigmoid":
-                attributes = {"alpha": 1 / _SIX, "beta": 0.5}
+                attributes = _HARD_SIGMOID
             case "softmax":
                 attributes = {"axis": 1}
             case "pad":
                 before, after = layer.padding or (0, 0)
                 pads = np.array([0, 0, before, before, 0, 0, after, after], np.int64)
                 inputs = [*inputs, self.constant(f"{name}/pads", pads)]
+            case "shuffle":
+                return self._shuffled(name, layer, inputs[0], side)
         return self.node(kind, inputs, name, **attributes)
+
+    def _shuffled(self, name: str, layer: Layer, x: str, side: int) -> str:
+        share = layer.in_channels // layer.groups
+        whole = np.array([0, layer.in_channels, side, side], np.int64)
+        split = np.array([0, layer.groups, share, side * side], np.int64)
+        y = self.node("Reshape", [x, self.constant(f"{name}/groups", split)], f"{name}/split")
+        y = self.node("Transpose", [y], f"{name}/turned", perm=[0, 2, 1, 3])
+        return self.node("Reshape", [y, self.constant(f"{name}/shape", whole)], name)
 
     def _clipped(self, name: str, x: str) -> str:
         ends = [
@@ -254,6 +271,8 @@ _OPERATORS: dict[LayerKind, str] = {
     "sigmoid": "Sigmoid",
     "softmax": "Softmax",
     "pad": "Pad",
+    # behind which the shape is what it was
+    "shuffle": "Transpose",
     # what follows rounds, or nothing does
     "convert": "Identity",
 }

@@ -57,6 +57,13 @@ def _pad(layer: Layer, x: Tensor) -> Tensor:
     return functional.pad(x, (before, after, before, after))
 
 
+def _shuffle(layer: Layer, x: Tensor) -> Tensor:
+    # Pixel by pixel, as the values lie in memory.
+    pixels = x.permute(0, 2, 3, 1)
+    dealt = pixels.reshape(*pixels.shape[:3], layer.groups, -1).transpose(3, 4).flatten(3)
+    return dealt.permute(0, 3, 1, 2)
+
+
 _COMPUTATIONS: dict[LayerKind, Callable[..., Tensor]] = {
     "mean": lambda _, x: x.mean((2, 3)),
     "global_average": lambda _, x: x.mean((2, 3), keepdim=True),
@@ -72,6 +79,7 @@ _COMPUTATIONS: dict[LayerKind, Callable[..., Tensor]] = {
     "sigmoid": lambda _, x: x.sigmoid(),
     "softmax": lambda _, x: x.softmax(1),
     "pad": _pad,
+    "shuffle": _shuffle,
     # a precision is no matter of torch
     "convert": lambda _, x: x,
 }

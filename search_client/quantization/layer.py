@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from netspec.layers import ActivationRange, Layer, LayerWeights
-from netspec.quantization import FIXED_RANGES, Affine, keeps_scale
+from netspec.quantization import FIXED_RANGES, GATE_RANGE, Affine, affine_of, keeps_scale
 from search_client.networks.layers import ConvLayer, WeightedModule, convolve, to_tflite_layout
 from search_client.networks.weightless import activate, weightless
 from search_client.quantization.fake_quantize import (
@@ -35,6 +35,8 @@ class QuantizedLayer(nn.Module):
         self.tensor_scales = False
         #: None in float32, and where the codes are those of the input
         self.output = _range_of(layer) if int8 else None
+        #: of hard-swish, which int8 files compute as a product with a gate that is rounded itself
+        self.gate = _Gate() if int8 and layer.kind == "hard_swish" else None
         self.norm: nn.BatchNorm2d | None = None
         if trained is not None:
             self.weight = nn.Parameter(trained.weight.detach().clone())
@@ -52,6 +54,8 @@ class QuantizedLayer(nn.Module):
         layer, x = self.layer, inputs[0]
         if layer.has_weights:
             y = self._weighted(x)
+        elif self.gate is not None:
+            y = x.values * self.gate(x.values)
         else:
             y = weightless(layer, [one.values for one in inputs])
         if not self.int8:
@@ -114,6 +118,22 @@ class QuantizedLayer(nn.Module):
     def own_range(self) -> FakeQuantizedActivation:
         """What rounds the output."""
         return cast("FakeQuantizedActivation", self.output)
+
+
+class _Gate(nn.Module):
+    """Hard-sigmoid, rounded to its codes; its range is in no state dict, as it never moves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        affine = affine_of(GATE_RANGE)
+        self.scale: Tensor
+        self.zero_point: Tensor
+        self.register_buffer("scale", torch.tensor(affine.scale), persistent=False)
+        zero_point = torch.tensor(affine.zero_point, dtype=torch.int32)
+        self.register_buffer("zero_point", zero_point, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return fake_quantize(functional.hardsigmoid(x), self.scale, self.zero_point)
 
 
 def _range_of(layer: Layer) -> FakeQuantizedActivation | None:

@@ -275,14 +275,9 @@ class _Training:
         """Return to the last good step.
 
         Raises:
-            Diverged: it was three times already, or other processes wait within their step.
+            Diverged: it was three times already.
         """
-        if isinstance(error, Diverged):
-            self.rollback.back(self, error)
-        elif distributed.world() > 1:
-            raise self._diverged() from error
-        else:
-            self.rollback.back(self, self._diverged())
+        self.rollback.back(self, error if isinstance(error, Diverged) else self._diverged())
 
     def _diverged(self) -> Diverged:
         per_epoch = len(self.batches)
@@ -298,7 +293,7 @@ class _Training:
         if self.config.mixup > 0:
             images, mixed = self._mix(images, labels)
         weight_step(
-            self.runs,
+            self._logits,
             (images, labels),
             self.optimizer,
             self.config,
@@ -307,6 +302,25 @@ class _Training:
             change=self.change,
         )
         self._update_average()
+
+    def _logits(self, images: Tensor) -> Tensor:
+        """What the model answers; where one process's numbers are none, all end the step here.
+
+        Raises:
+            NotFinite: the model refused its numbers, here or in another process.
+        """
+        if distributed.world() == 1:
+            return cast("Tensor", self.runs(images))
+        logits = images
+        refused: NotFinite | None = None
+        try:
+            logits = self.runs(images)
+        except NotFinite as error:
+            refused = error
+        # Else the others would wait for this one's gradients.
+        if distributed.any_process(refused is not None):
+            raise self._diverged() from refused
+        return logits
 
     @torch.no_grad()
     def _update_average(self) -> None:

@@ -38,6 +38,24 @@ def test_gains_are_differences_of_means_with_welchs_interval() -> None:
     assert "gain_over_mobilenet_points" not in found
 
 
+def test_what_is_trained_alone_is_compared_by_itself() -> None:
+    rows = [_line("search", seed, 0.89 + seed / 50) for seed in range(2)]
+    rows += [_line("search alone", seed, 0.84 + seed / 100) for seed in range(2)]
+    rows += [_line("random alone", seed, 0.81 + seed / 100) for seed in range(3)]
+    rows += [_line("mobilenet", seed, 0.80 + seed / 100, "best") for seed in range(2)]
+    scores = zip(range(3), (0.3, 0.2, 0.1), strict=True)
+    rows += [
+        {"kind": "score", "content_hash": f"random alone {seed}", "score": score}
+        for seed, score in scores
+    ]
+    found = report(rows)
+    assert found["alone_gain_over_mean_random_points"] == 2.5
+    assert found["alone_gain_over_mobilenet_points"] == 4.0
+    assert found["gain_over_mobilenet_points"] == 9.5
+    assert found["alone_kendall_tau"] == -1.0
+    assert "kendall_tau" not in found
+
+
 def test_mobilenet_is_the_best_by_its_first_seed_alone() -> None:
     rows = [
         _line("mobilenet", 0, 0.80, "small"),

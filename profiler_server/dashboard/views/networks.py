@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,12 @@ from netspec.wire import Calibration
 from profiler_server.devices.service import require_target
 from profiler_server.drift import verdicts
 from profiler_server.drift.verdicts import Alarm
+from profiler_server.entries import repository as measurements
 from profiler_server.entries.repository import EntryOfSubject
 from profiler_server.kit.sql.pages import Page, PageRequest
 from profiler_server.latency_tables import published_calibrations
+from profiler_server.latency_tables.lookups.calibrated_on import CalibrationOrigins
+from profiler_server.latency_tables.published_calibrations import PublishedCalibrations
 from profiler_server.latency_tables.views import grid_repository
 
 #: of each calibration, on the page
@@ -46,6 +49,10 @@ class CalibrationView:
 
     calibration: Calibration
     networks: Sequence[NetworkLine]
+    #: operators of its precision whose entry is another than when it was fitted, or is new
+    changed: int
+    #: all of that precision that have an entry
+    operators: int
 
 
 @dataclass(frozen=True)
@@ -62,8 +69,16 @@ class NetworksView:
     alarm: Alarm | None
 
 
-def read(session: Session, target_id: str, cursor: str | None) -> NetworksView:
+def read(
+    session: Session, target_id: str, cursor: str | None, origins: CalibrationOrigins
+) -> NetworksView:
     """The page.
+
+    Args:
+        session: reads.
+        target_id: whose networks.
+        cursor: of a page of measured networks.
+        origins: tell what calibrations were fitted on.
 
     Raises:
         Problem: `unknown-target`, or `invalid-request`: the cursor is not one of this list.
@@ -74,9 +89,7 @@ def read(session: Session, target_id: str, cursor: str | None) -> NetworksView:
         target_id=target_id,
         identity=TargetIdentity.model_validate_json(row.identity),
         snapshot_id=None if published is None else published.snapshot_id,
-        calibrations=[]
-        if published is None
-        else [_view(calibration) for calibration in published.calibrations],
+        calibrations=[] if published is None else _views(session, target_id, published, origins),
         wholes=grid_repository.measured_wholes(
             session, target_id, PageRequest(_WHOLES_A_PAGE, cursor)
         ),
@@ -84,7 +97,20 @@ def read(session: Session, target_id: str, cursor: str | None) -> NetworksView:
     )
 
 
-def _view(calibration: Calibration) -> CalibrationView:
+def _views(
+    session: Session,
+    target_id: str,
+    published: PublishedCalibrations,
+    origins: CalibrationOrigins,
+) -> list[CalibrationView]:
+    before_ms = origins.of(session, published.snapshot_id).values_ms
+    now_ms = measurements.operator_values(session, target_id)
+    return [_view(one, now_ms.get(one.precision, {}), before_ms) for one in published.calibrations]
+
+
+def _view(
+    calibration: Calibration, now_ms: Mapping[str, float], before_ms: Mapping[str, float]
+) -> CalibrationView:
     lines = [
         NetworkLine(
             network.name,
@@ -94,7 +120,12 @@ def _view(calibration: Calibration) -> CalibrationView:
         )
         for network in calibration.networks
     ]
-    return CalibrationView(calibration, sorted(lines, key=lambda one: -abs(one.error_percent)))
+    return CalibrationView(
+        calibration,
+        sorted(lines, key=lambda one: -abs(one.error_percent)),
+        changed=sum(before_ms.get(key) != value for key, value in now_ms.items()),
+        operators=len(now_ms),
+    )
 
 
 def figure(shown: Sequence[CalibrationView]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy.orm import Session
@@ -26,11 +27,14 @@ from netspec.wire import (
 from profiler_server.devices.service import require_target
 from profiler_server.entries import isolated
 from profiler_server.entries import repository as measurements
-from profiler_server.entries.priced_operators import table_of
+from profiler_server.entries.derived_repository import FITTED
+from profiler_server.entries.priced_operators import priced, table_of
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
 from profiler_server.kit.sql.database import database_now
+from profiler_server.latency_model.design import INTERVAL_SIGMAS
 from profiler_server.latency_tables import published_calibrations, service
+from profiler_server.latency_tables.lookups.calibrated_on import CalibratedOn, CalibrationOrigins
 from profiler_server.latency_tables.lookups.factors import operator_factors
 from profiler_server.latency_tables.lookups.unmeasured import OperatorModels, Unmeasured
 from profiler_server.latency_tables.published_calibrations import PublishedCalibrations
@@ -113,15 +117,20 @@ def predict(
     settings: Settings,
     target_id: str,
     network: Network | Assembly,
+    origins: CalibrationOrigins,
     models: OperatorModels | None = None,
 ) -> Prediction:
     """The network's latency: the sum of its entries, mapped by the latest calibration if any.
+
+    Its interval is the calibration's, wider by what single entries and predictions may be off, and
+    by how far entries have moved since the calibration was fitted.
 
     Args:
         session: reads.
         settings: tell what is fresh.
         target_id: whose table.
         network: of one precision.
+        origins: tell what calibrations were fitted on.
         models: predict what has no entry; None: then there is no prediction.
 
     Raises:
@@ -154,10 +163,17 @@ def predict(
             "it is too far below the networks that were measured; measure it with POST /v1/jobs, "
             f"then POST /v1/targets/{target_id}/snapshots",
         )
+    changes = _NO_CHANGES
+    unlike: tuple[str, ...] = ()
+    if fitted is not None and published is not None:
+        origin = origins.of(session, published.snapshot_id)
+        changes = _changes(origin, factors, looked_up, sum_ms)
+        unlike = origin.unlike(fitted, network.operators, parts_ms)
     low_ms = high_ms = None
     if calibration.interval_factor is not None:
         doubt = _doubt(factors, looked_up) / sum_ms if sum_ms else 0.0
-        width = math.exp(math.hypot(math.log(calibration.interval_factor), doubt))
+        logarithm = math.log(calibration.interval_factor)
+        width = math.exp(math.hypot(logarithm, doubt, changes.percent / 100))
         low_ms, high_ms = predicted_ms / width, predicted_ms * width
     return Prediction(
         target_id=target_id,
@@ -174,7 +190,43 @@ def predict(
         stale=tuple(sorted({one.key for one in looked_up if one.state == "stale"})),
         predicted=tuple(sorted({one.key for one in looked_up if one.state == "predicted"})),
         predicted_share=min(1.0, unmeasured_ms / sum_ms) if sum_ms else 0.0,
+        changed=changes.keys,
+        changed_percent=changes.percent,
+        unlike=unlike,
     )
+
+
+@dataclass(frozen=True)
+class _Changes:
+    """Entries of a network that are others than when its calibration was fitted."""
+
+    #: by canonical key of the operator asked for
+    keys: tuple[str, ...]
+    #: of the sum, by those that were there before
+    percent: float
+
+
+_NO_CHANGES = _Changes((), 0.0)
+
+
+def _changes(
+    origin: CalibratedOn,
+    factors: Sequence[float],
+    looked_up: Sequence[LookedUpLatency],
+    sum_ms: float,
+) -> _Changes:
+    keys: set[str] = set()
+    moved_ms = 0.0
+    for factor, one in zip(factors, looked_up, strict=True):
+        if one.entry is None:
+            continue
+        before_ms = origin.values_ms.get(one.entry.name)
+        if before_ms != one.entry.value_ms:
+            keys.add(one.key)
+            moved_ms += 0.0 if before_ms is None else factor * (one.entry.value_ms - before_ms)
+    before_sum_ms = sum_ms - moved_ms
+    percent = 100 * moved_ms / before_sum_ms if before_sum_ms > 0 else 0.0
+    return _Changes(tuple(sorted(keys)), percent)
 
 
 def _of_equivalents(
@@ -241,15 +293,18 @@ def _value_ms(one: LookedUpLatency) -> float:
 
 
 def _doubt(factors: Sequence[float], looked_up: Sequence[LookedUpLatency]) -> float:
-    """Half width (ms) of the interval that predictions of single operators add to a sum."""
-    halves = [
-        factor * (one.predicted.high_ms - one.predicted.low_ms) / 2
-        for factor, one in zip(factors, looked_up, strict=True)
-        if one.predicted is not None
-    ]
-    # The same operator twice in a network is off by the same both times; operators of a kind are
-    # off together too. Added up they are never too narrow.
-    return sum(halves)
+    """Half width (ms) of the interval that single operators add to a sum."""
+    together_ms = 0.0
+    #: by operator: the same one twice in a network is off by the same both times
+    single_ms: dict[str, float] = {}
+    for factor, one in zip(factors, looked_up, strict=True):
+        if one.entry is not None and one.entry.method != FITTED:
+            half_ms = INTERVAL_SIGMAS * priced(one.entry).relative_error * one.entry.value_ms
+            single_ms[one.key] = single_ms.get(one.key, 0.0) + factor * half_ms
+        elif (found := one.entry or one.predicted) is not None:
+            # What was not measured here is off together, too. Added up it is never too narrow.
+            together_ms += factor * (found.high_ms - found.low_ms) / 2
+    return math.hypot(together_ms, *single_ms.values())
 
 
 def _precision(network: Network | Assembly) -> Precision:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlalchemy.orm import Session
@@ -12,6 +13,8 @@ from netspec.protocol import TargetIdentity
 from netspec.wire import OperatorSubject
 from profiler_server.devices import repository as devices
 from profiler_server.entries import repository as measurements
+from profiler_server.entries.derived_repository import FITTED
+from profiler_server.entries.repository import EntryOfSubject
 from profiler_server.latency_tables import published_calibrations, service
 from profiler_server.latency_tables.lookups.factors import operator_factors
 from profiler_server.latency_tables.published.formats import FORMATS
@@ -58,6 +61,11 @@ def export(
                 "them; leave --precision and --calibrated out"
             )
         return WrittenTable(service.load(session, service.latest_id(session, target_id)) + "\n")
+    found = [
+        (entry, subject)
+        for entry, subject in measurements.entries_of_target(session, target_id)
+        if subject.kind == "operator" and precision in (None, subject.precision)
+    ]
     prices = tuple(
         Price(
             OperatorSubject.model_validate_json(subject.document).operator,
@@ -66,8 +74,7 @@ def export(
             entry.high_ms,
             entry.visits,
         )
-        for entry, subject in measurements.entries_of_target(session, target_id)
-        if subject.kind == "operator" and precision in (None, subject.precision)
+        for entry, subject in found
     )
     if not prices:
         of = f" in {precision}" if precision else ""
@@ -78,16 +85,28 @@ def export(
             "say --precision float32 or int8"
         )
     device = TargetIdentity.model_validate_json(row.identity).device_model
-    table = TableToWrite(prices, device)
+    note = _fitted(target_id, found)
+    table = TableToWrite(prices, device, note)
     if calibrated:
         table = _calibrated(session, target_id, format_name, format_, table)
-    document = format_.write(table)
+    document = replace(format_.write(table), note=note)
     if len(document.left_out) == len(prices):
         raise UserError(
             f"no operator of target {target_id} has a place in {format_name}, "
             f"try another format: {listing(document.left_out)}"
         )
     return document
+
+
+def _fitted(target_id: str, found: Sequence[EntryOfSubject]) -> str:
+    """Which of the entries nobody has measured on the target; empty where all were."""
+    sources = [entry.fitted_from or "" for entry, _ in found if entry.method == FITTED]
+    if not sources:
+        return ""
+    return (
+        f"{len(sources)} of {len(found)} entries were not measured on target {target_id}: they are "
+        f"those of {', '.join(sorted(set(sources)))}, fitted"
+    )
 
 
 def _calibrated(
@@ -133,8 +152,9 @@ def _calibrated(
         f"add {by_precision[one].intercept_ms:.6g} ms to each {one} network's sum"
         for one in precisions
     )
-    header = (
+    calibrated = (
         f"calibrated by snapshot {published.snapshot_id} of target {target_id}: each value is its "
         f"entry times a factor; {added}"
     )
+    header = "; ".join(one for one in (calibrated, table.header) if one)
     return replace(table, prices=tuple(prices), header=header)

@@ -98,6 +98,8 @@ def write(document: WrittenTable, format_: FormatName, output: Path | None) -> N
         UserError: the file cannot be written.
     """
     _report(document.left_out, f"have no place in {format_}", or_refuse=False)
+    if document.note:
+        typer.echo(document.note, err=True)
     if output is None:
         typer.echo(document.text, nl=False)
         return

@@ -104,6 +104,7 @@ def import_files(session: Session, wanted: Import, *, sure: bool) -> Imported:
     Raises:
         UserError: the files are not of one device, are doubted, or a network lacks operators.
     """
+    _require_distinct(wanted.files)
     target_id = wanted.target.id
     known = imports_repository.files_of(session, target_id)
     new = [file for file in wanted.files if file.sha256 not in known]
@@ -216,6 +217,22 @@ def _prices_of(session: Session, target_id: str) -> list[Price]:
         for entry, subject in measurements.entries_of_target(session, target_id)
         if subject.kind == "operator"
     ]
+
+
+def _require_distinct(files: Sequence[ImportedFile]) -> None:
+    """Checks that no file is given twice: its measurements would count twice.
+
+    Raises:
+        UserError: naming both.
+    """
+    names: dict[str, str] = {}
+    for file in files:
+        if file.sha256 in names:
+            raise UserError(
+                f"nothing was imported: {names[file.sha256]} and {file.name} are the same file; "
+                "name it once"
+            )
+        names[file.sha256] = file.name
 
 
 def _require_plausible(

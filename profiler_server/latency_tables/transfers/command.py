@@ -64,6 +64,8 @@ def transfer_table(
         return
     for precision in done.precisions:
         typer.echo(_said(precision))
+    if done.snapshot_id is not None:
+        typer.echo(f"published with them as snapshot {done.snapshot_id}")
     if done.state == "refused":
         raise UserError(_refusal(done, within))
 

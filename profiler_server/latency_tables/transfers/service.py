@@ -21,6 +21,7 @@ from profiler_server.kit.settings import Settings
 from profiler_server.latency_model.adaptive import next_operators
 from profiler_server.latency_model.design import Priced
 from profiler_server.latency_model.transfer import LEAST_SHARED, FittedTransfer, transfer
+from profiler_server.latency_tables import service as tables
 
 #: visits of each operator that a check measures
 ROUNDS = 10
@@ -36,7 +37,8 @@ def carry_over(
     """Fills in the entries that only the source has; may be repeated until it is not `measuring`.
 
     Each is the source's entry times the precision's factor, dated and counted as that one, with
-    an interval of its own; entries of the target itself stay as they are.
+    an interval of its own; entries of the target itself stay as they are. The table is published
+    with them.
 
     Args:
         session: a writing transaction.
@@ -76,6 +78,7 @@ def carry_over(
     for precision, one in agreeing:
         rows = [_row(source_id, target_id, theirs[precision], one, key) for key in one.transferred]
         derived.put_entries(session, target_id, rows)
+    filled = any(one.transferred for _, one in agreeing)
     return TransferAnswer(
         source_target_id=source_id,
         target_id=target_id,
@@ -92,6 +95,8 @@ def carry_over(
             )
             for precision, one in found
         ),
+        # Else searches would go by a table without what look-ups already tell.
+        snapshot_id=tables.publish_again(session, target_id) if filled else None,
     )
 
 

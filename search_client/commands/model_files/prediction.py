@@ -59,6 +59,9 @@ def _lines(predicted: ModelPrediction) -> list[str]:
     )
     if unmeasured:
         lines.append("  `search-client profile --model FILE` measures those")
+    # Which operators these are says the table below.
+    others = answer.model_copy(update={"predicted": ()})
+    lines += [f"  {caveat}" for caveat in others.caveats]
     if answer.held_out is not None:
         lines.append(
             f"  its calibration is {answer.held_out.mape_percent:.1f} % off on "

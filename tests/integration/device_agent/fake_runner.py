@@ -63,6 +63,8 @@ class FakeBenchmarkModel:
     profiles: bool = True
     layer_us: int = 25
     exit_code: int = 0
+    #: whether its version prints them
+    percentiles: bool = True
     #: models launched, by name
     launched: list[str] = field(default_factory=list)
     #: called with the number of launches made, before each says its words
@@ -97,6 +99,8 @@ class FakeBenchmarkModel:
 
     def _words(self) -> str:
         line = _LINE.format(count=20, us=self.us, high=self.us + 2)
+        if not self.percentiles:
+            line = f"{line.partition(' p5=')[0]}\n\n"
         return (
             "INFO: STARTING!\n"
             + (f"WARN: Unconsumed cmdline flags: {self.ignores}\n" if self.ignores else "")

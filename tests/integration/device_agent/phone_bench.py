@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from device_agent.phones.phone import Phone
 from device_agent.phones.probe import Choice
 from device_agent.phones.stretch import PhoneScripts
 from device_agent.processes.stop import StopSignal
+from device_agent.transports.base import Transport
 from netspec.client.http import ProfilerHttp
 from netspec.protocol import PHONE, Anchor, CoolDown, MeasurementProtocol
 from tests.integration.device_agent.fake_runner import PROGRAM, FakeBenchmarkModel
@@ -79,6 +80,18 @@ def phone_bench(
     runner = FakeBenchmarkModel()
     runner.install(fake)
     transport = reach(fake.address, "tcp", folder)
+    with closing(transport):
+        yield from _benches(fake, folder, protocol, choice, runner, transport)
+
+
+def _benches(
+    fake: FakePhone,
+    folder: Path,
+    protocol: MeasurementProtocol,
+    choice: Choice,
+    runner: FakeBenchmarkModel,
+    transport: Transport,
+) -> Iterator[PhoneBench]:
     scripts = PhoneScripts(transport, 5.0, poll_s=0.01, patience_s=1.0, sleep=_nap)
     device = Phone(transport, choice, protocol, scripts)
     peer = Peer(target_id=device.identity.id)
@@ -99,7 +112,6 @@ def phone_bench(
         )
         agent = Agent(bench, backoff_s=(0.05,), quarantine_s=0.05)
         yield PhoneBench(fake, runner, peer, spool, stop, agent)
-        transport.close()
 
 
 def _nap(_seconds: float) -> None:

@@ -206,8 +206,14 @@ def test_a_refused_key_says_what_to_press(fake_phone: FakePhone, tmp_path: Path)
     [
         ({"ignores": "--use_nnapi=false"}, "ignored the flag --use_nnapi=false"),
         ({"delegated": False}, "XNNPACK took nothing of the graph"),
-        ({"says": "CANNOT LINK EXECUTABLE", "exit_code": 1}, "exit code 1; it said: CANNOT LINK"),
-        ({"says": "Segmentation fault", "exit_code": 139}, "exit code 139"),
+        ({"says": "Segmentation fault", "exit_code": 139}, "crashed with SIGSEGV (exit code 139)"),
+        (
+            {
+                "says": "ERROR: NN API returned error ANEURALNETWORKS_OP_FAILED at line 9",
+                "exit_code": 1,
+            },
+            "does not take the graph; it said: ERROR: NN API returned error",
+        ),
         ({"says": "count=5 curr=7(all same)\n"}, "it said: count=5 curr=7(all same)"),
     ],
 )

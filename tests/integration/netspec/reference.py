@@ -19,7 +19,7 @@ from netspec.tflite import Delegation, delegation
 FloatArray = npt.NDArray[np.float64]
 
 #: whose codes are those of their input. Source: TensorFlow Lite 8-bit quantization specification.
-SAME_CODES = ("average_pool", "max_pool", "global_max", "pad", "relu", "relu6")
+SAME_CODES = ("average_pool", "max_pool", "global_max", "pad", "relu", "relu6", "shuffle")
 FIXED = {
     "sigmoid": ActivationRange(0, 255 / 256),
     "softmax": ActivationRange(0, 255 / 256),
@@ -126,6 +126,10 @@ def _windows(x: torch.Tensor, layer: Layer, outside: float) -> torch.Tensor:
     return rows.unfold(3, kernel, stride).flatten(-2)
 
 
+def _share(layer: Layer) -> int:
+    return layer.in_channels // layer.groups
+
+
 _WEIGHTLESS: dict[LayerKind, Callable[..., torch.Tensor]] = {
     "add": lambda _, x, other: x + other,
     "multiply": lambda _, x, other: x * other,
@@ -135,6 +139,9 @@ _WEIGHTLESS: dict[LayerKind, Callable[..., torch.Tensor]] = {
     "max_pool": lambda layer, x: _windows(x, layer, -torch.inf).amax(-1),
     "average_pool": lambda layer, x: _windows(x, layer, torch.nan).nanmean(-1),
     "pad": lambda layer, x: F.pad(x, (*layer.padding, *layer.padding)),
+    "shuffle": lambda layer, x: torch.cat(
+        [x[:, first :: _share(layer)] for first in range(_share(layer))], dim=1
+    ),
     "hard_swish": lambda _, x: x * F.relu6(x + 3) / 6,
     "hard_sigmoid": lambda _, x: F.relu6(x + 3) / 6,
     "sigmoid": lambda _, x: 1 / (1 + torch.exp(-x)),

@@ -20,7 +20,7 @@ from tests.integration.netspec.reference import (
 from tests.unit.netspec.operators.examples import EXAMPLES
 
 #: int8 layers that XNNPACK leaves to TFLite's own kernels; all else it runs as a whole
-UNDELEGATED: set[LayerKind] = {"hard_swish", "average_pool", "softmax", "relu", "relu6"}
+UNDELEGATED: set[LayerKind] = {"average_pool", "softmax", "relu", "relu6"}
 
 
 def expected_delegation(operator: OperatorBase) -> Delegation:

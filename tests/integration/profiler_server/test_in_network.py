@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 
 import pytest
@@ -19,6 +20,8 @@ from netspec.wire import (
     Lease,
     ModelSubject,
     NetworkSubject,
+    Prediction,
+    PredictRequest,
     Profile,
     StoredVisit,
     TargetSelector,
@@ -151,6 +154,25 @@ def test_both_ways_of_measuring_are_merged(api: Api) -> None:
     # Brought to the level of isolated entries, and far nearer to what it takes in networks.
     assert 0.040 < found[head.key].value_ms < 0.045
     assert found[head.key].visits == 4
+
+
+def test_whole_microseconds_are_in_the_interval_of_a_network(api: Api) -> None:
+    """Every visit saw 2 us, so the visits agree: the operators took 1 to 3 all the same."""
+    device = able(api)
+    networks = (ONE, farm.network([2, 3], "small"), farm.network([3, 3], "other"))
+    api.file(farm.job(networks=networks, method="in_network", rounds=10))
+    lease = api.claim(device)
+    whole_us = {one.name: (2.0,) * len(one.operators) for one in networks}
+    api.upload(profiled(lease, device, whole_us, rounds=10))
+    api.release(lease)
+    stem = entries(api)[ONE.operators[0].key]
+    assert (stem.value_ms, stem.low_ms) == pytest.approx((0.002, 0.002 / math.exp(0.5)), rel=0.01)
+    question = PredictRequest(network=ONE)
+    found = read(Prediction, api.call("POST", f"/v1/targets/{TARGET}:predict", question))
+    assert found.low_ms is not None
+    assert found.high_ms is not None
+    assert found.low_ms < 0.8 * found.predicted_ms
+    assert found.high_ms > 1.25 * found.predicted_ms
 
 
 def test_entries_are_the_same_when_they_are_derived_again(api: Api, database: Database) -> None:

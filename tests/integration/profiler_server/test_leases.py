@@ -176,6 +176,47 @@ def test_three_failures_give_a_task_up(make_api: MakeApi) -> None:
     assert (failure.subject, failure.reason) == (farm.blocks(1)[0].key, "crash 2")
 
 
+def test_a_broken_device_fails_no_job_of_its_sound_twin(make_api: MakeApi) -> None:
+    api = make_api(retry_backoff_s=0.0)
+    broken = api.register(farm.registration()).id
+    sound = api.register(farm.registration("S2")).id
+    job = api.file(farm.job(farm.blocks(3)))
+
+    def fail(device: str) -> None:
+        lease = api.claim(device)
+        api.release(
+            lease,
+            [
+                TaskOutcome(task_id=task.task_id, state="failed", reason="crash")
+                for task in lease.tasks
+            ],
+        )
+
+    # The sound one fails once, as everything may.
+    fail(broken)
+    fail(sound)
+    fail(broken)
+    api.no_work(broken)
+    assert api.job(job.id).tasks_failed == 0
+    lease = api.claim(sound)
+    assert len(lease.tasks) == 3
+    api.upload(farm.visits(lease, sound, rounds=2))
+    assert (api.job(job.id).state, api.job(job.id).tasks_failed) == ("done", 0)
+
+
+def test_who_measures_until_nothing_is_left_waits_for_what_others_hold(api: Api) -> None:
+    busy = api.register(farm.registration()).id
+    idle = api.register(farm.registration("S2")).id
+    api.file(farm.job(farm.blocks(1)))
+    lease = api.claim(busy)
+    answer = api.call("POST", "/v1/leases", {"device_id": idle}, status=204)
+    assert 1 <= int(answer.headers["Retry-After"]) <= lease.ttl_s
+    api.upload(farm.visits(lease, busy, rounds=2))
+    api.release(lease)
+    answer = api.call("POST", "/v1/leases", {"device_id": idle}, status=204)
+    assert "Retry-After" not in answer.headers
+
+
 def test_unfinished_and_done_without_visits_return_to_the_queue_uncounted(api: Api) -> None:
     device = api.register(farm.registration()).id
     job = api.file(farm.job(farm.blocks(1)))

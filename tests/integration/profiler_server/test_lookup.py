@@ -133,6 +133,62 @@ def test_a_prediction_sums_the_entries_as_they_are_and_names_stale_ones(
     assert [prediction.sum_ms, prediction.predicted_ms] == pytest.approx([5.0, 10.0])
     assert prediction.snapshot_id == calibrated.id
     assert prediction.stale == (added.key,)
+    # It came after the calibration, and moved nothing that was there.
+    assert (prediction.changed, prediction.changed_percent) == ((added.key,), 0.0)
+    assert f"older than 1 of the entries ({added.key})" in " ".join(prediction.caveats)
+
+
+def measure_again(api: Api, operator: Operator, ms: float) -> None:
+    """One more visit of an operator, by the same device."""
+    device = api.register(farm.registration()).id
+    api.file(farm.job((operator,), rounds=1, remeasure=True))
+    lease = api.claim(device)
+    api.upload(farm.visits(lease, device, rounds=1, ms={operator.key: ms}))
+    api.release(lease)
+
+
+def test_a_prediction_says_that_the_calibration_is_older_than_its_entries(
+    api: Api, calibrated: Snapshot
+) -> None:
+    before = predict(api, CALIBRATED)
+    assert (before.changed, before.changed_percent, before.caveats) == ((), 0.0, ())
+    block = CALIBRATED.operators[1]
+    measure_again(api, block, 2.0)
+    # The trimmed mean of 1 and 2 ms.
+    now_ms = (0.4 * 1.0 + 0.25 * 2.0) / 0.65
+    found = predict(api, CALIBRATED)
+    assert found.sum_ms == pytest.approx(4.0 + now_ms)
+    assert found.changed == (block.key,)
+    assert found.changed_percent == pytest.approx(100 * (now_ms - 1) / 5)
+    assert found.snapshot_id == calibrated.id
+    (said,) = found.caveats
+    assert said == (
+        f"the calibration is older than 1 of the entries ({block.key}), which have moved the sum "
+        f"by +7.7 %; publish the table again"
+    )
+    # Published again, the calibration knows them.
+    api.call("POST", f"/v1/targets/{TARGET}/snapshots", PublishRequest(), status=201)
+    again = predict(api, CALIBRATED)
+    assert again.changed == ()
+    assert again.predicted_ms == pytest.approx(10.0)
+
+
+@pytest.mark.usefixtures("calibrated")
+def test_a_prediction_says_that_a_network_is_unlike_those_calibrated_on(api: Api) -> None:
+    assert predict(api, CALIBRATED).unlike == ()
+    (size, mix) = predict(api, farm.network([2, 3, 3, 2], "seven")).unlike
+    assert size == (
+        "its operators add up to 7.00 ms, those of the networks calibrated on to 5.00 ms to 5.00 ms"
+    )
+    assert mix == "its sum is made of other operators: 57% in mbconv kernel 3 (there at most 40%)"
+    first, block, *rest = CALIBRATED.operators
+    large = block.model_copy(update={"kernel": 7})
+    measure(api, (large,))
+    other = predict(api, Network(name="large", operators=(first, large, *rest)))
+    assert other.unlike == (
+        "its sum is made of other operators: 20% in mbconv kernel 7 (there at most 0%)",
+    )
+    assert other.caveats[-1] == f"unlike the networks calibrated on: {other.unlike[0]}"
 
 
 def test_no_prediction_without_every_entry(api: Api, calibrated: Snapshot) -> None:

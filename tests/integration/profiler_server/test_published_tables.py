@@ -14,13 +14,13 @@ from netspec.errors import UserError
 from netspec.network_files import network_of_config
 from netspec.operators import HeadConv, MBConv
 from netspec.wire import (
-    Entry,
     LookedUpLatencies,
     Prediction,
     PredictRequest,
     PublishRequest,
     Snapshot,
     Target,
+    TargetEntry,
     TargetLatencies,
 )
 from profiler_server import cli
@@ -70,19 +70,21 @@ def import_(file: Path, *arguments: str, format_: str = "proxylessnas") -> str:
     return found[1]
 
 
-def latency(api: Api, target_id: str, key: str) -> Entry:
-    return read(Entry, api.call("GET", f"/v1/targets/{target_id}/latency?key={key}"))
+def latency(api: Api, target_id: str, key: str) -> TargetEntry:
+    return read(TargetEntry, api.call("GET", f"/v1/targets/{target_id}/latency?key={key}"))
 
 
 def test_an_imported_table_is_served(api: Api, file: Path) -> None:
     target_id = import_(file, *FACTS, *FLOAT32)
     entry = latency(api, target_id, BLOCK.key)
     assert (entry.value_ms, entry.visits, entry.method) == (3.25, 982, "imported")
+    assert (entry.target_id, entry.identity.runtime, entry.batch) == (target_id, "tflite 1.9", 1)
     target = read(Target, api.call("GET", f"/v1/targets/{target_id}"))
     assert (target.entries, target.devices) == (2, 0)
     assert (target.identity.device_model, target.identity.delegate) == ("Pixel 1", "none")
     snapshot = read(Snapshot, api.call("GET", f"/v1/targets/{target_id}/snapshots/latest"))
     assert snapshot.values_ms[BLOCK.key] == 3.25
+    assert entry.snapshot_id == snapshot.id
     assert snapshot.calibrations == ()
 
 
@@ -93,6 +95,15 @@ def test_the_same_file_again_is_said_and_changes_nothing(api: Api, file: Path) -
     assert said.stdout == f"0 entries imported on target {target_id}\n"
     assert said.stderr == f"table.yaml is in the table of target {target_id} already\n"
     assert api.call("GET", f"/v1/targets/{target_id}/snapshots/latest").json() == before
+
+
+def test_the_same_file_twice_in_one_import_is_refused(api: Api, file: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.yaml"
+    copy.write_bytes(file.read_bytes())
+    given = ("import", str(file), str(copy), "--format", "proxylessnas", *FACTS, *FLOAT32)
+    with pytest.raises(UserError, match=r"table\.yaml and copy\.yaml are the same file"):
+        run(*given)
+    assert nothing_was_stored(api)
 
 
 def test_files_of_one_device_become_one_target(api: Api, file: Path, tmp_path: Path) -> None:

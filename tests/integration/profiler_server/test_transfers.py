@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from netspec.errors import UserError
-from netspec.wire import Entry, Snapshot, TaskOutcome, Transfer
+from netspec.wire import Snapshot, TargetEntry, TaskOutcome, Transfer
 from profiler_server import cli
 from profiler_server.kit.settings import Settings
 from tests.integration.profiler_server import farm
@@ -44,9 +44,13 @@ def run(*arguments: str) -> str:
     return result.stdout
 
 
-def entry(api: Api, at: int) -> Entry:
+def entry(api: Api, at: int) -> TargetEntry:
     path = f"/v1/targets/{TARGET}/latency?key={OPERATORS[at].key}"
-    return read(Entry, api.call("GET", path))
+    return read(TargetEntry, api.call("GET", path))
+
+
+def latest(api: Api) -> Snapshot:
+    return read(Snapshot, api.call("GET", f"/v1/targets/{TARGET}/snapshots/latest"))
 
 
 def test_what_only_the_sibling_has_is_filled_in(measured: Api) -> None:
@@ -61,6 +65,27 @@ def test_what_only_the_sibling_has_is_filled_in(measured: Api) -> None:
     assert filled.value_ms == pytest.approx(9.6)
     assert filled.low_ms < filled.value_ms < filled.high_ms
     assert filled.measured_at == farm.STARTED_AT.replace(second=6)
+
+
+def test_what_was_filled_in_is_published_and_exported_by_name(
+    measured: Api,
+) -> None:
+    said = run("transfer", SIBLING, TARGET)
+    snapshot = latest(measured)
+    assert f"published with them as snapshot {snapshot.id}" in said
+    fitted = [one.name for one in snapshot.entries if one.method == "fitted"]
+    assert sorted(fitted) == sorted(one.key for one in OPERATORS[3:])
+    # The same content is the same snapshot.
+    request = {"source_target_id": SIBLING}
+    again = read(Transfer, measured.call("POST", f"/v1/targets/{TARGET}:transfer", request))
+    assert again.snapshot_id == snapshot.id
+    document = CliRunner().invoke(cli.app, ["export", TARGET, "--format", "csv"])
+    note = f"5 of 8 entries were not measured on target {TARGET}: they are those of {SIBLING}"
+    assert document.stdout.startswith(f"# {note}")
+    assert note in document.stderr
+    own = CliRunner().invoke(cli.app, ["export", SIBLING, "--format", "csv"])
+    assert own.stderr == ""
+    assert own.stdout.startswith("key,")
 
 
 def test_a_measurement_replaces_what_was_filled_in(measured: Api) -> None:
@@ -92,6 +117,7 @@ def test_a_transfer_needs_operators_of_both(measured: Api) -> None:
 def test_what_was_filled_in_survives_a_new_derivation(measured: Api) -> None:
     run("transfer", SIBLING, TARGET)
     before = [entry(measured, at) for at in (2, 7)]
+    assert before[1].snapshot_id == latest(measured).id
     assert run("rederive") == "11 entries derived (11 before)\n"
     assert [entry(measured, at) for at in (2, 7)] == before
 
@@ -150,7 +176,8 @@ def check_and_carry_over(
     assert done.state == "filled"
     assert (done.precisions[0].filled, done.precisions[0].shared) == (4, 4)
     assert done.precisions[0].factor == pytest.approx(1.05)
-    answer = api.call("POST", f"/v1/targets/{target}/snapshots", {}, status=201)
+    answer = api.call("GET", f"/v1/targets/{target}/snapshots/latest")
+    assert read(Snapshot, answer).id == done.snapshot_id
     entries = {one.name: one for one in read(Snapshot, answer).entries}
     assert {one.method for one in entries.values()} == {"isolated", "fitted"}
     for key, value in slower.items():

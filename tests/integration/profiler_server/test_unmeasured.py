@@ -119,11 +119,15 @@ def test_a_network_says_which_of_its_operators_were_predicted(measured: Api) -> 
     assert answer.low_ms is not None
     assert answer.high_ms is not None
     assert answer.low_ms < answer.predicted_ms < answer.high_ms
-    # Without predicted operators only the calibration's own interval is left: here none.
+    # Without predicted operators the interval is the calibration's own, here none, and what the
+    # few visits of each entry may be off, which the sum of many averages out.
     certain = measured.call("POST", path, PredictRequest(network=networks(1)[0]))
     known = read(Prediction, certain)
     assert known.predicted == ()
-    assert known.low_ms == pytest.approx(known.predicted_ms)
+    assert known.low_ms is not None
+    assert 0.92 < known.low_ms / known.predicted_ms < 0.99
+    share = f"predicted, not measured: {answer.predicted_share:.1%} of the sum"
+    assert answer.caveats[0].startswith(share)
 
 
 def test_a_table_too_small_to_learn_from_predicts_nothing(api: Api) -> None:

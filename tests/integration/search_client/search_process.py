@@ -100,6 +100,31 @@ def run_finetuning(folder: Path) -> None:
     save({"parameters": parameters}, folder / f"finetuning-{distributed.rank()}.pt")
 
 
+class BrokenOnce(Halves):
+    """Halves, of which the last process's holds no numbers the first time that step comes."""
+
+    def __init__(self, seed: int, step: int) -> None:
+        super().__init__(seed)
+        self.left = step if distributed.rank() == distributed.world() - 1 else -1
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        for images, labels in super().epoch(number, start):
+            self.left -= 1
+            yield (images * torch.nan if self.left == -1 else images), labels
+
+
+def run_broken_finetuning(folder: Path) -> None:
+    """Leaves every process's int8 weights, and how often it went back, in a folder."""
+    torch.manual_seed(0)
+    model = FloatNetwork(tiny_space().network([1, 4]))
+    config = QatConfig(epochs=4, norm_epochs=2, frozen_epochs=1, learning_rate=0.1)
+    told: list[str] = []
+    # The first batch is the calibration's.
+    quantized, _ = finetune_int8(model, BrokenOnce(1, 2), config, lambda _: None, tell=told.append)
+    state = {"parameters": dict(quantized.state_dict()), "told": told}
+    save(state, folder / f"broken-{distributed.rank()}.pt")
+
+
 def run_same(folder: Path) -> None:
     """Leaves what every process is told of the first one's text, and of its error, in a folder."""
 
@@ -135,6 +160,7 @@ def take_part(rank: int, world: int, port: int, folder: Path) -> None:
             run(gradient, folder)
         run_training(folder)
         run_finetuning(folder)
+        run_broken_finetuning(folder)
         run_same(folder)
         (folder / f"threads-within-{rank}.txt").write_text(" ".join(threads()))
     (folder / f"threads-after-{rank}.txt").write_text(" ".join(threads()))

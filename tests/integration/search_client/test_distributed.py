@@ -86,6 +86,20 @@ def test_two_processes_finetune_the_same_int8_network(folder: Path) -> None:
     assert any((value - began[name]).abs().max() > 0.01 for name, value in first.items())
 
 
+def test_two_processes_go_back_together_where_one_meets_no_numbers(folder: Path) -> None:
+    """A range that is no number ends the step of one process, whose gradients the other awaits."""
+    first, second = (load(folder / f"broken-{rank}.pt") for rank in range(2))
+    for state in (first, second):
+        (told,) = state["told"]
+        assert "diverged: after step 1 of 4" in told
+        assert "back at the last good step, with 1/2 of the recipe's" in told
+        assert all(bool(value.isfinite().all()) for value in state["parameters"].values())
+    for name, value in first["parameters"].items():
+        # Statistics are each process's own.
+        if "norm" not in name and "range" not in name:
+            assert torch.equal(value, second["parameters"][name]), name
+
+
 def test_no_thread_of_the_processes_group_outlives_it(folder: Path) -> None:
     """One that did would sometimes end the process by SIGABRT, after all its work."""
     for rank in range(2):

@@ -125,3 +125,24 @@ def test_a_published_network_is_priced(lab: Lab, tmp_path: Path) -> None:
     found = json.loads(lab.said(*sized, "--json"))
     assert (found["predicted_ms"], found["calibrated"]) == (8.0, False)
     assert "cannot read the network" in lab.refused("predict", "--config", str(tmp_path / "none"))
+
+
+def test_a_prediction_says_what_to_know_before_going_by_it(lab: Lab, tmp_path: Path) -> None:
+    network = farm.network([4, 5], "calibrated")
+    file = tmp_path / "network.json"
+    file.write_text(network.model_dump_json(), encoding="utf-8")
+    lab.api.file(farm.job(network.operators, networks=(network,), rounds=1))
+    lease = lab.api.claim(lab.device)
+    lab.api.upload(farm.visits(lease, lab.device, rounds=1, ms={network.name: 10.0}))
+    lab.api.release(lease)
+    target = farm.identity().id
+    lab.api.call("POST", f"/v1/targets/{target}/snapshots", {}, status=201)
+    given = ("predict", "--config", str(file), "--target", target[:6])
+    assert "  measured longer ago than the server trusts: " in lab.said(*given)
+    assert "older than" not in lab.said(*given)
+    lab.api.file(farm.job(network.operators[:1], rounds=1, remeasure=True))
+    lease = lab.api.claim(lab.device)
+    took = {network.operators[0].key: 3.0}
+    lab.api.upload(farm.visits(lease, lab.device, rounds=1, ms=took))
+    lab.api.release(lease)
+    assert "  the calibration is older than 1 of the entries (stem-" in lab.said(*given)

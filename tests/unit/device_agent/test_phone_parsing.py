@@ -1,6 +1,6 @@
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device_agent.phones.properties import (
-    fastest_cluster,
-    mask,
-    parse_clusters,
-    parse_properties,
-)
+from device_agent.phones.properties import parse_properties
 from device_agent.phones.readings import (
     is_cpu_zone,
     parse_battery,
@@ -30,28 +25,6 @@ from device_agent.phones.script import (
 from netspec.wire import Conditions
 from tests.phones.state import PhoneState
 
-BIG_LITTLE = {0: 1_800_000, 1: 1_800_000, 2: 1_800_000, 3: 1_800_000, 4: 2_400_000, 5: 2_400_000,
-              6: 2_400_000, 7: 2_840_000}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("threads", "cores", "written"),
-    [(1, (7,), "80"), (2, (4, 5, 6), "70"), (4, (0, 1, 2, 3), "f"), (5, (), "none")],
-)
-def test_the_fastest_cluster_with_enough_cores_is_taken(
-    threads: int, cores: tuple[int, ...], written: str
-) -> None:
-    assert fastest_cluster(BIG_LITTLE, threads) == cores
-    assert mask(cores) == written
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.dictionaries(st.integers(0, 15), st.sampled_from([1, 2, 3])), st.integers(1, 8))
-def test_the_cores_of_a_cluster_share_a_clock(max_khz: Mapping[int, int], threads: int) -> None:
-    cores = fastest_cluster(max_khz, threads)
-    assert len({max_khz[core] for core in cores}) <= 1
-    assert not cores or len(cores) >= threads
-
 
 def test_properties_name_the_phone() -> None:
     text = "\n".join(f"[{name}]: [{value}]" for name, value in PhoneState().properties().items())
@@ -61,15 +34,6 @@ def test_properties_name_the_phone() -> None:
     assert parse_properties("").model == "unknown"
     same = "[ro.product.manufacturer]: [Xiaomi]\n[ro.product.model]: [Xiaomi 13]"
     assert parse_properties(same).model == "Xiaomi 13"
-
-
-def test_clocks_are_read_and_cores_without_one_left_out() -> None:
-    text = (
-        "/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq 1800000\n"
-        "/sys/devices/system/cpu/cpu10/cpufreq/cpuinfo_max_freq 2840000\n"
-        "/sys/devices/system/cpu/cpu3/cpufreq/cpuinfo_max_freq \n"
-    )
-    assert parse_clusters(text) == {0: 1_800_000, 10: 2_840_000}
 
 
 def test_the_thermal_service_is_read_as_android_prints_it() -> None:

@@ -80,6 +80,8 @@ class WrittenTable:
 
     text: str
     left_out: Mapping[str, str] = field(default_factory=dict)
+    #: for people, beside the document; empty: nothing
+    note: str = ""
 
 
 @dataclass(frozen=True)

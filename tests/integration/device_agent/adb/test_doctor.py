@@ -18,13 +18,15 @@ from device_agent.processes.lock import device_lock, file_name
 from device_agent.transports.adb_server import PORT_VARIABLE
 from device_agent.transports.over_streams import StreamTransport
 from netspec.console.connection import DATA_DIR_VARIABLE
+from tests.benchmark_model.standin import build_benchmark_model, litert_library
 from tests.integration.device_agent.adb.conftest import impatient
+from tests.integration.device_agent.fake_runner import FakeBenchmarkModel
 from tests.phones.adbd import AdbdPhone
 from tests.phones.fake_phone import FakePhone
 from tests.phones.fake_phones import FakePhones
 from tests.phones.state import PhoneState
 
-ARM64, X86_64 = 183, 62
+ARM64 = 183
 
 Checks = dict[str, dict[str, Any]]
 
@@ -57,6 +59,13 @@ def examine(tmp_path: Path) -> Callable[..., tuple[int, Checks]]:
 Examine = Callable[..., tuple[int, Checks]]
 
 
+@pytest.fixture(autouse=True)
+def _runner_works(request: pytest.FixtureRequest) -> None:
+    """What is pushed as benchmark_model runs on the fake phone."""
+    if "fake_phone" in request.fixturenames:
+        FakeBenchmarkModel().install(request.getfixturevalue("fake_phone"))
+
+
 def test_a_healthy_phone_passes(fake_phone: FakePhone, examine: Examine) -> None:
     before = set(fake_phone.files.nodes)
     code, checks = examine(fake_phone.address)
@@ -69,10 +78,11 @@ def test_a_healthy_phone_passes(fake_phone: FakePhone, examine: Examine) -> None
     assert not fake_phone.state.fixed_performance
 
 
-def test_a_real_adb_daemon_passes(adbd_phone: AdbdPhone, examine: Examine, tmp_path: Path) -> None:
+def test_a_real_adb_daemon_passes(adbd_phone: AdbdPhone, examine: Examine) -> None:
     adbd_phone.state.abi = "x86_64"
     adbd_phone.refresh()
-    code, checks = examine(adbd_phone.address, "--runner", str(runner(tmp_path, X86_64)))
+    program, library = build_benchmark_model(), litert_library()
+    code, checks = examine(adbd_phone.address, "--runner", str(program), "--library", str(library))
     assert {name for name, check in checks.items() if check["verdict"] != "ok"} == set()
     assert code == 0
     assert checks["clock"]["found"] == "clock policy locked is granted"
@@ -122,6 +132,18 @@ def _ancient(phone: FakePhone) -> None:
     phone.state.sdk = 19
 
 
+def _does_not_start(phone: FakePhone) -> None:
+    says = "alignment (4096) cannot be smaller than system page size (16384)"
+    FakeBenchmarkModel(says=f"CANNOT LINK EXECUTABLE: {says}", exit_code=1).install(phone)
+
+
+def _big_cores_offline(phone: FakePhone) -> None:
+    phone.state.more_files |= {
+        "/sys/devices/system/cpu/online": "0-6",
+        "/sys/devices/system/cpu/cpu7/cpufreq/cpuinfo_max_freq": None,
+    }
+
+
 def _other_abi(phone: FakePhone) -> None:
     phone.state.abi = "x86_64"
 
@@ -133,12 +155,14 @@ def _other_abi(phone: FakePhone) -> None:
         (_hot_battery, "battery", "80 %, 41.5 C", "at most 37 C wanted"),
         (_empty, "battery", "12 %, 27.5 C", "at least 30 % wanted"),
         (_full, "space", "1 MiB free in /data/local/tmp", "free 256 MiB"),
+        (_does_not_start, "runs", "is of no use here", "pages of 16 KB"),
+        (_big_cores_offline, "cores", "fastest cores are not known", "name the cores"),
         (_noexec, "programs", "can't execute: Permission denied", "run programs"),
         (_saving, "power saving", "Battery Saver is on", "switch it off"),
         (_starting, "booted", "still starting", "home screen"),
         (_no_taskset, "pinning", "taskset: inaccessible or not found", "not be pinned"),
         (_no_setsid, "programs", "no `setsid`", "Android 6"),
-        (_ancient, "android", "API 19", "API 21 or later"),
+        (_ancient, "android", "API 19", "API 23 or later"),
         (_other_abi, "runner", "no runner for this phone", "is built for arm64-v8a"),
     ],
 )
@@ -165,6 +189,7 @@ def test_what_only_makes_numbers_worse_is_a_warning(
     for core in (0, 1):
         state.more_files[f"/sys/devices/system/cpu/cpu{core}/cpufreq/cpuinfo_max_freq"] = None
     phone = fake_phones.add(state)
+    FakeBenchmarkModel().install(phone)
     code, checks = examine(phone.address)
     assert code == 0
     warned = {key for key, check in checks.items() if check["verdict"] == "warning"}

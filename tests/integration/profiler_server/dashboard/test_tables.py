@@ -8,7 +8,6 @@ import pytest
 from netspec.operators import Convert, MBConv
 from netspec.protocol import TargetIdentity
 from netspec.spaces import Space
-from netspec.wire import TargetQuery
 from profiler_server.auth.scopes import Scope
 from profiler_server.dashboard.views import table as table_view
 from profiler_server.dashboard.views.table_filter import TableFilter
@@ -16,6 +15,7 @@ from profiler_server.devices import service as devices
 from profiler_server.drift import repository as drift
 from profiler_server.drift.verdicts import VERDICT, TableVerdict
 from profiler_server.kit.sql.database import Database, database_now
+from profiler_server.kit.sql.pages import PageRequest
 from profiler_server.latency_model.drift import PredictionError
 from tests.integration.profiler_server import farm, grids
 from tests.integration.profiler_server.dashboard.queries import counted
@@ -167,8 +167,8 @@ def test_a_full_table_takes_as_many_queries_as_a_small_one(database: Database) -
     # where no block is found, the cells of none are not asked for
     nothing = TableFilter(kernel=5)
     assert of(full, nothing) - of(small, nothing) == 1
-    few = counted(database, lambda session: devices.list_targets(session, TargetQuery(limit=1)))
-    assert counted(database, lambda session: devices.list_targets(session, TargetQuery())) == few
+    few = counted(database, lambda session: devices.list_targets(session, PageRequest(1)))
+    assert counted(database, lambda session: devices.list_targets(session, PageRequest())) == few
 
 
 @pytest.mark.parametrize("page", ["", "/networks"])
@@ -199,3 +199,20 @@ def test_an_updated_target_is_offered_what_was_measured_before(
     assert f"profiler-server transfer {before.id} {after.id} --measure 12" in page.text
     assert f"/dashboard/targets/{before.id}" in page.links
     assert "profiler-server transfer" not in admin.get(f"/targets/{before.id}").text
+
+
+def test_a_calibration_older_than_its_entries_is_told(admin: Visitor, api: Api) -> None:
+    network = farm.network([2, 3])
+    device = api.register(farm.registration()).id
+    api.file(farm.job(network.operators, networks=(network,), rounds=1))
+    lease = api.claim(device)
+    api.upload(farm.visits(lease, device, rounds=1, ms={network.name: 10.0}))
+    api.release(lease)
+    target = farm.identity().id
+    api.call("POST", f"/v1/targets/{target}/snapshots", {}, status=201)
+    assert "older than" not in admin.get(f"/targets/{target}/networks").text
+    api.file(farm.job(network.operators[:1], rounds=1, remeasure=True))
+    lease = api.claim(device)
+    api.upload(farm.visits(lease, device, rounds=1, ms={network.operators[0].key: 2.0}))
+    said = admin.get(f"/targets/{target}/networks").text
+    assert "The float32 calibration is older than 1 of 5 entries" in said

@@ -283,7 +283,7 @@ def test_rejected_visits_are_made_again_but_not_for_ever_and_each_is_uploaded_on
     peer = leased({"a": 3, "b": 1})
     runner = ScriptedRunner(clean_share=0.1)
     agent_with(peer, runner, spool, StopSignal()).run(until_idle=True)
-    assert Counter(one.task_id for one in peer.visits) == {"a": 2 * 3 + 2, "b": 2 * 1 + 2}
+    assert Counter(one.task_id for one in peer.visits) == {"a": 4 * 3 + 2, "b": 4 * 1 + 2}
     assert len({one.id for one in peer.visits}) == len(peer.visits) == runner.visits
     assert all("had the core to themselves" in one.rejected for one in peer.visits)
     assert peer.outcomes() == {"a": "failed", "b": "failed"}

@@ -64,7 +64,7 @@ def test_what_was_rejected_is_visited_again_but_not_for_ever(visits: int) -> Non
         for one in stretch:
             batch.count(one.task, "the core was not its own")
             made += 1
-    assert made == 2 * visits + 2
+    assert made == 4 * visits + 2
     (outcome,) = batch.outcomes()
     assert outcome.state == "failed"
     assert (

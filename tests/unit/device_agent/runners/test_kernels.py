@@ -12,6 +12,7 @@ from netspec.operators import (
     Bottleneck,
     Classifier,
     Convert,
+    GroupedBottleneck,
     HeadConv,
     MBConv,
     Operator,
@@ -64,6 +65,28 @@ def test_a_layer_may_be_several_kernels(gate: tuple[str, ...]) -> None:
     kinds = (*squeezed, IGEMM, IGEMM, ADD, CLAMP)
     owners = operators_of_kernels((SQUEEZED, PAIR), kinds)
     assert owners == (*[0] * len(squeezed), *[1] * 4)
+
+
+@pytest.mark.parametrize(
+    "swish", [(ADD, MULTIPLY, MULTIPLY), (LOOKED_UP,)], ids=["apart", "looked up"]
+)
+def test_a_hard_swish_in_int8_is_three_kernels_or_one(swish: tuple[str, ...]) -> None:
+    head = HeadConv(input_size=8, in_channels=8, out_channels=16, activation="hard_swish")
+    coded = head.with_precision("int8")
+    assert operators_of_kernels((coded,), (GEMM, *swish)) == (0,) * (len(swish) + 1)
+    assert operators_of_kernels((head,), (GEMM, SWISH)) == (0, 0)
+    for operator, kinds in ((head, (GEMM, *swish)), (coded, (GEMM, SWISH))):
+        with pytest.raises(ProfileMismatch):
+            operators_of_kernels((operator,), kinds)
+
+
+def test_a_shuffle_is_a_transposition_whatever_reshapes_run() -> None:
+    shuffled = GroupedBottleneck(input_size=8, in_channels=8, out_channels=8, middle=8, groups=2)
+    turned = "Delegate/Transpose (ND, X32)"
+    kinds = (IGEMM, RESHAPE, turned, RESHAPE, DWCONV, IGEMM)
+    assert operators_of_kernels((shuffled,), kinds) == (0,) * 6
+    with pytest.raises(ProfileMismatch):
+        operators_of_kernels((shuffled,), (IGEMM, RESHAPE, DWCONV, IGEMM))
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,14 @@ from typing import get_args
 
 from netspec.operators import (
     Bottleneck,
+    ChannelShuffle,
     Classifier,
     Conv,
     Elementwise,
     FeatureMix,
     FusedBottleneck,
     GlobalPool,
+    GroupedBottleneck,
     HeadConv,
     MBConv,
     OperatorBase,
@@ -86,6 +88,13 @@ EXAMPLES: dict[str, OperatorBase] = {
     "universal feed-forward": UniversalBottleneck(
         input_size=9, in_channels=8, out_channels=8, filter=0, middle=32, residual=True
     ),
+    "grouped": GroupedBottleneck(
+        input_size=9, in_channels=8, out_channels=8, middle=8, groups=2, residual=True
+    ),
+    "grouped stride 2": GroupedBottleneck(
+        input_size=9, in_channels=8, out_channels=12, kernel=5, middle=24, groups=4, stride=2
+    ),
+    "shuffle": ChannelShuffle(input_size=9, in_channels=8, out_channels=8, groups=2),
     "conv linear": Conv(input_size=9, in_channels=8, out_channels=12, kernel=1, activation="none"),
     "conv in groups": Conv(input_size=9, in_channels=8, out_channels=12, groups=4, stride=2),
     "conv depthwise": Conv(input_size=9, in_channels=8, out_channels=8, groups=8, kernel=5),

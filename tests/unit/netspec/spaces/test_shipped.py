@@ -35,10 +35,16 @@ def test_once_for_all_is_its_released_space() -> None:
     assert classifier.in_channels == 1280
 
 
-def test_fbnet_has_22_blocks_of_six_candidates_and_zero() -> None:
+def test_fbnet_has_22_blocks_of_eight_candidates_and_zero() -> None:
     space = read_space("fbnet")
     assert len(space.blocks) == 22
-    assert {len(block.candidates) for block in space.blocks} == {6}
+    assert {len(block.candidates) for block in space.blocks} == {8}
+    # Source: FBNet, table 2.
+    block = space.blocks[2]
+    assert [one.label for one in block.candidates] == [
+        *(f"MB{expand} {kernel}x{kernel}" for kernel in (3, 5) for expand in (1, 3, 6)),
+        *(f"MB1 {kernel}x{kernel} G2" for kernel in (3, 5)),
+    ]
     assert sum(block.skippable for block in space.blocks) == 22 - 6
     # Source: FBNet, table 1; FBNet-C of mobile-vision.
     widths = [block.candidates[0].out_channels for block in space.blocks]

@@ -80,8 +80,8 @@ class Foreign:
     def add(self, x: int, other: int, shape: Sequence[int], fused: int = NONE) -> int:
         return self.run(CODES.ADD, [x, other], shape, OPTIONS.AddOptions, schema.AddOptionsT(fused))
 
-    def multiply(self, x: int, other: int, shape: Sequence[int]) -> int:
-        return self.run(CODES.MUL, [x, other], shape, OPTIONS.MulOptions, schema.MulOptionsT(NONE))
+    def multiply(self, x: int, other: int, shape: Sequence[int], fused: int = NONE) -> int:
+        return self.run(CODES.MUL, [x, other], shape, OPTIONS.MulOptions, schema.MulOptionsT(fused))
 
     def mean(self, x: int, shape: Sequence[int], axes: Sequence[int] = (1, 2)) -> int:
         kept = schema.ReducerOptionsT(keepDims=len(shape) == 4)

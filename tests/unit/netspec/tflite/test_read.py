@@ -147,9 +147,59 @@ def test_a_hard_sigmoid_is_found_as_converters_write_it(divided: bool) -> None:
     else:
         foreign.multiply(y, foreign.constant([1 / 6]), shape)
     assert kinds(read_back(foreign)) == ["hard_sigmoid"]
-    # A swish that was taken apart runs as three kernels, and so it is priced.
+    # In float32 a swish that was taken apart runs as more kernels than one, and so it is priced.
     foreign.multiply(foreign.begin, foreign.x, shape)
     assert kinds(read_back(foreign)) == ["hard_sigmoid", "multiply"]
+
+
+@pytest.mark.parametrize("gate_first", [False, True])
+def test_a_hard_swish_in_int8_is_found_as_it_must_be_written(gate_first: bool) -> None:
+    def built(*, read_twice: bool = False, fused: int = 0) -> LayerNetwork:
+        foreign, shape = Foreign(int8=True), (1, 8, 8, 4)
+        y = foreign.add(foreign.x, foreign.constant([3.0]), shape, RELU6)
+        gate = foreign.multiply(y, foreign.constant([1 / 6]), shape)
+        both = (gate, foreign.begin) if gate_first else (foreign.begin, gate)
+        y = foreign.multiply(*both, shape, fused)
+        if read_twice:
+            foreign.add(y, gate, shape)
+        return read_back(foreign)
+
+    assert kinds(built()) == ["hard_swish"]
+    assert kinds(built(read_twice=True)) == ["hard_sigmoid", "multiply", "add"]
+    assert kinds(built(fused=RELU)) == ["hard_sigmoid", "multiply"]
+
+
+def test_groups_turned_between_reshapes_are_a_shuffle() -> None:
+    def built(
+        split: tuple[int, ...] = (1, 64, 2, 2),
+        order: tuple[int, ...] = (0, 1, 3, 2),
+        joined: tuple[int, ...] = (1, 8, 8, 4),
+    ) -> Foreign:
+        foreign = Foreign()
+        y = foreign.reshape(foreign.x, split)
+        turned = tuple(split[axis] for axis in order)
+        y = foreign.run(CODES.TRANSPOSE, [y, foreign.constant(order, np.int32)], turned)
+        foreign.reshape(y, joined)
+        return foreign
+
+    assert keys(read_back(built())) == ["shuffle-in:8x8x4-out:8x8x4-groups:2-float32"]
+    five = built((1, 8, 8, 2, 2), (0, 1, 2, 4, 3))
+    assert kinds(read_back(five)) == ["shuffle"]
+    with pytest.raises(UnreadableModel, match=r"operator 1 \(TRANSPOSE\) orders the axes as"):
+        read_back(built(order=(0, 2, 1, 3)))
+    with pytest.raises(UnreadableModel, match=r"operator 2 \(RESHAPE\) makes \(1, 4, 16, 4\)"):
+        read_back(built(joined=(1, 4, 16, 4)))
+    for added, place in ((False, "the output"), (True, r"operator 1 \(ADD\)")):
+        half = Foreign()
+        y = half.reshape(half.x, (1, 64, 2, 2))
+        if added:
+            half.add(y, y, (1, 64, 2, 2))
+        with pytest.raises(UnreadableModel, match=f"{place} reads channels in groups"):
+            read_back(half)
+    turned = Foreign()
+    turned.run(CODES.TRANSPOSE, [turned.x, turned.constant([0, 2, 1, 3], np.int32)], (1, 8, 8, 4))
+    with pytest.raises(UnreadableModel, match=r"operator 0 \(TRANSPOSE\) turns an image"):
+        read_back(turned)
 
 
 def test_other_sums_with_constants_are_sums() -> None:

@@ -3,7 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from profiler_server.latency_model.in_network import Profiled, in_network_estimates
+from profiler_server.latency_model.in_network import (
+    Profiled,
+    at_resolution,
+    in_network_estimates,
+)
 
 
 def test_the_estimate_of_visits_and_the_mean_of_places() -> None:
@@ -27,6 +31,14 @@ def test_the_estimate_of_visits_and_the_mean_of_places() -> None:
 def test_an_interval_does_not_go_below_nothing() -> None:
     apart = [Profiled.of(("a",), np.array([[us]])) for us in (1.0, 1000.0)]
     assert in_network_estimates(apart)["a"].low_ms == 0.0
+
+
+def test_no_number_of_visits_is_finer_than_the_profilers_clock() -> None:
+    assert at_resolution(0.005, 0.005, 0.005, kernels=3) == pytest.approx((0.002, 0.008))
+    # Both parts count, and nothing is below 0.
+    assert at_resolution(0.010, 0.006, 0.013, kernels=3)[0] == pytest.approx(0.005)
+    assert at_resolution(0.010, 0.006, 0.014, kernels=3)[1] == pytest.approx(0.015)
+    assert at_resolution(0.002, 0.002, 0.002, kernels=3)[0] == 0.0
 
 
 def test_nothing_was_profiled() -> None:

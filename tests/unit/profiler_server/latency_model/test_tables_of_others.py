@@ -1,4 +1,4 @@
-"""Merging with in-network entries, transfer from a sibling, and drift."""
+"""Transfer from a sibling, and drift."""
 
 from __future__ import annotations
 
@@ -8,35 +8,9 @@ import pytest
 
 from profiler_server.latency_model.design import Priced
 from profiler_server.latency_model.drift import Drift, drift, due, prediction_error
-from profiler_server.latency_model.merging import merge
 from profiler_server.latency_model.transfer import TooFewShared, transfer
 
 ISOLATED = {key: Priced(ms, 0.0) for key, ms in {"a": 1.0, "b": 2.0, "c": 4.0, "d": 8.0}.items()}
-
-
-def test_a_common_factor_is_taken_out_of_in_network_values() -> None:
-    inside = {key: Priced(1.1 * one.value_ms, 0.01) for key, one in ISOLATED.items()}
-    del inside["d"]
-    inside["e"] = Priced(11.0, 0.02)
-    merged = merge(ISOLATED, inside)
-    assert merged["a"].value_ms == pytest.approx(1.0)
-    assert merged["c"].value_ms == pytest.approx(4.0)
-    assert merged["d"] == ISOLATED["d"]
-    assert merged["e"].value_ms == pytest.approx(10.0)
-    assert merged["e"].relative_error == 0.02
-
-
-def test_values_that_differ_are_weighted_by_their_errors() -> None:
-    inside = {"a": Priced(1.0, 0.03), "b": Priced(2.0, 0.03), "c": Priced(4.4, 0.03)}
-    # the factor is 1; both errors are 0.03 (the isolated one's least): the plain mean
-    merged = merge(ISOLATED, inside)
-    assert merged["c"].value_ms == pytest.approx(4.2)
-    assert merged["c"].relative_error == pytest.approx(0.03 / 2**0.5)
-
-
-def test_too_few_shared_operators_tell_no_factor() -> None:
-    inside = {"a": Priced(1.5, 0.0), "e": Priced(9.0, 0.0)}
-    assert merge(ISOLATED, inside) == {**ISOLATED, "e": inside["e"]}
 
 
 def test_a_siblings_table_is_scaled() -> None:

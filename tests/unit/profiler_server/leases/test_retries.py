@@ -6,20 +6,26 @@ from profiler_server.leases.retries import is_poison, rest_of_device, rest_of_ta
 
 
 @pytest.mark.parametrize(
-    ("failures", "devices", "others", "poison"),
+    ("by_device", "others", "poison"),
     [
-        (2, 2, True, False),
-        (3, 2, True, True),
+        ([1, 1], True, False),
+        ([2, 2], True, True),
+        # a sound device may fail once beside a broken one
+        ([2, 1], True, False),
+        ([1, 1, 1, 1], True, False),
         # it may be the device: another one shall try
-        (3, 1, True, False),
-        (3, 1, False, True),
-        (7, 2, False, True),
+        ([3], True, False),
+        ([36], True, False),
+        ([3], False, True),
+        ([2, 1], False, False),
+        ([5, 2], False, True),
+        ([], False, False),
     ],
 )
-def test_poison_is_three_failures_on_two_devices_or_on_the_only_one(
-    failures: int, devices: int, others: bool, poison: bool
+def test_poison_is_two_failures_on_two_devices_or_three_on_the_only_one(
+    by_device: list[int], others: bool, poison: bool
 ) -> None:
-    assert is_poison(failures, devices, others=others) is poison
+    assert is_poison(by_device, others=others) is poison
 
 
 def test_rests_double_and_end() -> None:
