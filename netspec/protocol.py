@@ -132,6 +132,21 @@ class TargetIdentity(FrozenModel):
     #: operators say it
     precision: Annotated[Precision | None, Field(exclude_if=lambda value: value is None)] = None
 
+    #: flags of the runner that decide what is computed, and where: of a GPU or NNAPI its precision,
+    #: backend and accelerator; None: none were needed
+    runner_flags: Annotated[
+        Annotated[tuple[Text, ...], Field(min_length=1, max_length=32)] | None,
+        Field(exclude_if=lambda value: value is None),
+    ] = None
+    #: kHz that the measured cores are locked to, by core; None: they are not, or it was not kept
+    locked_khz: Annotated[
+        Annotated[
+            tuple[Annotated[int, Field(ge=1, le=10**8)], ...], Field(min_length=1, max_length=64)
+        ]
+        | None,
+        Field(exclude_if=lambda value: value is None),
+    ] = None
+
     @cached_property
     def id(self) -> str:
         """First 16 hex digits of the canonical JSON's SHA-256."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from device_agent.errors import DelegateRefused
@@ -14,13 +15,17 @@ _NAMES: dict[Delegate, str] = {"xnnpack": "XNNPACK", "gpu": "GPU", "nnapi": "NNA
 #: in `Replacing 58 out of 58 node(s) with delegate (NAME) node, yielding 1 partitions`
 _KERNELS: dict[Delegate, re.Pattern[str]] = {
     "xnnpack": re.compile(r"XNNPack", re.IGNORECASE),
-    "gpu": re.compile(r"GPU|LiteRt.*(?:Cl|Gl|WebGpu)", re.IGNORECASE),
+    "gpu": re.compile(r"GPU|ML_?DRIFT|LiteRt.*(?:Cl|Gl|WebGpu)", re.IGNORECASE),
     "nnapi": re.compile(r"NnApi", re.IGNORECASE),
 }
 _REPLACING = re.compile(
     r"Replacing (?P<taken>[0-9]+) out of (?P<all>[0-9]+) node\(s\) with delegate "
     r"\((?P<name>[^)]*)\)"
 )
+#: which interface a GPU was driven by, and what `gpu_backend` calls it
+_API = re.compile(r"Initialized (Open[CG]L)-based API")
+_APIS = {"cl": "OpenCL", "gl": "OpenGL"}
+_ACCELERATORS = re.compile(r"NNAPI accelerators available: \[(?P<names>[^\]]*)\]")
 _PARTS: dict[Delegation, str] = {"none": "nothing", "partial": "only a part"}
 _WHAT_TO_DO = "change the operators that it does not support, or their types"
 
@@ -65,6 +70,33 @@ def require_delegation(
     if proof.delegation == "none" or (proof.delegation == "partial" and not allow_partial):
         raise DelegateRefused(f"{_refusal(proof, _NAMES[delegate])}; {_WHAT_TO_DO}")
     return proof
+
+
+def check_backend(text: str, options: Sequence[str]) -> None:
+    """Refuse a launch that ran elsewhere than its flags say.
+
+    Args:
+        text: both streams of one launch, merged.
+        options: flags that decide where, as `NAME=VALUE`.
+
+    Raises:
+        DelegateRefused: the GPU fell back to another interface, or the accelerator is not there.
+    """
+    named = dict(option.split("=", 1) for option in options)
+    wanted = _APIS.get(named.get("gpu_backend", ""))
+    used = set(_API.findall(text))
+    if wanted and used - {wanted}:
+        raise DelegateRefused(
+            f"the GPU ran through {', '.join(sorted(used))}, and the target says {wanted}; "
+            "--runner-flag gpu_backend=gl makes it another target"
+        )
+    accelerator, listed = named.get("nnapi_accelerator_name"), _ACCELERATORS.search(text)
+    if accelerator and listed is not None:
+        there = [name.strip() for name in listed["names"].split(",")]
+        if accelerator not in there:
+            raise DelegateRefused(
+                f"the phone has no NNAPI accelerator {accelerator}; it has {', '.join(there)}"
+            )
 
 
 def _proof(text: str, delegate: Delegate, replaced: list[re.Match[str]]) -> DelegationProof:

@@ -31,7 +31,7 @@ _LITERT = "https://storage.googleapis.com/litert/binaries/{version}/{platform}/b
 #: the addresses' names of an ABI
 _PLATFORMS: dict[Kind, dict[str, str]] = {
     "tflite": {"arm64-v8a": "android_aarch64", "armeabi-v7a": "android_arm"},
-    "litert": {"arm64-v8a": "android_arm64"},
+    "litert": {"arm64-v8a": "android_arm64", "x86_64": "android_x86_64"},
 }
 #: the TFLite tool is only published as this
 NIGHTLY = "nightly"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Literal
 
 from device_agent.errors import RunnerRefused
@@ -13,6 +15,62 @@ Kind = Literal["tflite", "litert"]
 #: caps each phase; far above what any visit takes, below what a script waits for
 MAX_PHASE_S = 60
 _MS_PER_S = 1000
+
+
+#: without these, a GPU computes in half precision and may fall back to OpenGL, and NNAPI to the CPU
+_OPTIONS: dict[tuple[Kind, Delegate], dict[str, str]] = {
+    ("tflite", "gpu"): {"gpu_backend": "cl", "gpu_precision_loss_allowed": "false"},
+    ("tflite", "nnapi"): {"disable_nnapi_cpu": "true", "nnapi_allow_fp16": "false"},
+}
+_ACCELERATOR = "nnapi_accelerator_name"
+_OPTION = re.compile(r"(?P<name>[a-z0-9_]+)=(?P<value>[^\s\0]+)")
+#: flags that are the agent's own
+_OURS = re.compile(
+    r"graph|num_runs|min_secs|max_secs|warmup_.*|num_threads|use_.*|require_full_delegation|"
+    r"enable_op_profiling|max_profiling.*"
+)
+#: of LiteRT: they take `--num_threads` and run one thread
+_DEAF_TO_THREADS = frozenset({"2.0.2", "2.0.3"})
+
+
+def runner_options(kind: Kind, delegate: Delegate, given: Sequence[str]) -> tuple[str, ...]:
+    """The flags, as `NAME=VALUE`, that decide what is computed and where: part of the target.
+
+    Args:
+        kind: which of the two programs.
+        delegate: that runs the models.
+        given: by the user; they go over those that the delegate gets anyway.
+
+    Raises:
+        RunnerRefused: one is no flag, or the agent's own; or NNAPI is given no accelerator.
+    """
+    options = dict(_OPTIONS.get((kind, delegate), {}))
+    for text in given:
+        match = _OPTION.fullmatch(text)
+        if match is None or _OURS.fullmatch(match["name"]):
+            raise RunnerRefused(
+                f"--runner-flag {text} cannot be passed on; write NAME=VALUE, of a flag that the "
+                "agent does not set itself"
+            )
+        options[match["name"]] = match["value"]
+    if delegate == "nnapi" and _ACCELERATOR not in options:
+        raise RunnerRefused(
+            "NNAPI would take whichever accelerator it likes, the CPU among them; name one with "
+            f"--runner-flag {_ACCELERATOR}=NAME"
+        )
+    return tuple(f"{name}={value}" for name, value in sorted(options.items()))
+
+
+def check_threads(kind: Kind, version: str, threads: int) -> None:
+    """Refuse versions that do not run as many threads as they are told to.
+
+    Raises:
+        RunnerRefused: this is one.
+    """
+    if kind == "litert" and threads > 1 and version in _DEAF_TO_THREADS:
+        raise RunnerRefused(
+            f"LiteRT {version} takes --num_threads and runs one thread; fetch 2.1.0 or later"
+        )
 
 
 def visit_flags(
@@ -36,9 +94,9 @@ def visit_flags(
     return common + (_tflite(delegate) if kind == "tflite" else _litert(delegate))
 
 
-def profile_flags(flags: tuple[str, ...]) -> tuple[str, ...]:
+def profile_flags(kind: Kind, flags: tuple[str, ...]) -> tuple[str, ...]:
     """The flags of a launch that profiles what a launch with these flags runs."""
-    return (*flags, "--enable_op_profiling=true")
+    return (*flags, f"--{'enable_op_profiling' if kind == 'tflite' else 'use_profiler'}=true")
 
 
 def offers(kind: Kind, delegate: Delegate) -> bool:
@@ -46,13 +104,12 @@ def offers(kind: Kind, delegate: Delegate) -> bool:
     return kind == "tflite" or delegate in ("xnnpack", "gpu")
 
 
-def can_profile(kind: Kind, delegate: Delegate) -> bool:
-    """Whether the program may tell what each layer took.
+def can_profile(delegate: Delegate) -> bool:
+    """Whether the program may tell what each layer took; a trial shows whether it does.
 
-    A GPU's or an accelerator's delegate fuses layers, and runs them when it likes; the LiteRT tool
-    has another profile.
+    A GPU's or an accelerator's delegate fuses layers, and runs them when it likes.
     """
-    return kind == "tflite" and delegate in ("xnnpack", "none")
+    return delegate in ("xnnpack", "none")
 
 
 def _tflite(delegate: Delegate) -> tuple[str, ...]:

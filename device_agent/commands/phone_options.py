@@ -65,6 +65,8 @@ class PhoneOptions:
     threads: int
     #: to pin to, such as `4-7`; None: the fastest
     cores: str | None = None
+    #: further ones of the runner, as `NAME=VALUE`
+    flags: Sequence[str] = ()
 
     @property
     def only(self) -> str | None:
@@ -92,7 +94,11 @@ class PhoneOptions:
                 properties = phone_properties(transport)
                 held.enter_context(phone_lock(folder, properties.number))
                 choice = Choice(
-                    self._program(properties.abis), self.delegate, self.threads, self.cores
+                    self._program(properties.abis),
+                    self.delegate,
+                    self.threads,
+                    self.cores,
+                    tuple(self.flags),
                 )
                 phone = Phone(transport, choice, protocol)
             except DeviceNotReady as error:
@@ -126,5 +132,6 @@ class PhoneOptions:
             *("--runner-version", self.runner_version),
             *("--delegate", self.delegate, "--threads", str(self.threads)),
             *(("--cores", self.cores) if self.cores else ()),
+            *(part for flag in self.flags for part in ("--runner-flag", flag)),
             *paths,
         ]

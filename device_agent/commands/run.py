@@ -36,6 +36,7 @@ Core = Annotated[
 #: options that have no effect on others
 _FOR_PHONES = (
     *("way", "runner", "runner_version", "library", "lock", "delegate", "threads", "cores"),
+    "runner_flag",
 )
 _FOR_THIS_MACHINE = ("core", "python")
 
@@ -92,6 +93,14 @@ def run(
             show_default=False,
         ),
     ] = None,
+    runner_flag: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Flag of the runner as NAME=VALUE, for instance gpu_backend=gl; may be repeated. "
+            "Part of the target.",
+            show_default=False,
+        ),
+    ] = None,
     lock: Lock = None,
     delegate: Annotated[Delegate, typer.Option(help="Who runs models on phones.")] = "xnnpack",
     threads: Annotated[int, typer.Option(help="Of the delegate, on phones.", min=1, max=64)] = 1,
@@ -141,7 +150,16 @@ def run(
         else:
             phones = whole_serials(phone, way)
             options = PhoneOptions(
-                phones, way, runner, runner_version, library or (), lock, delegate, threads, cores
+                phones,
+                way,
+                runner,
+                runner_version,
+                library or (),
+                lock,
+                delegate,
+                threads,
+                cores,
+                runner_flag or (),
             )
             _measure_phones(chosen, options, asked)
 

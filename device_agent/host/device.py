@@ -33,6 +33,11 @@ class LocalDevice:
     #: see `MeasuringDevice.methods`
     methods: tuple[TaskMethod, ...] = (ISOLATED,)
 
+    @property
+    def reached_as(self) -> str:
+        """See `MeasuringDevice.reached_as`."""
+        return self.serial
+
     def learn_methods(self) -> None:
         """See `MeasuringDevice.learn_methods`."""
         self.methods = methods_of(self.runner, self.protocol)

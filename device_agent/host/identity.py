@@ -86,6 +86,7 @@ def host_identity(
         affinity="none" if core is None else f"{1 << core:x}",
         clock_policy=clock_policy(root, core),
         protocol=protocol.content_hash,
+        locked_khz=_locked_khz(root, core),
     )
 
 
@@ -134,6 +135,14 @@ def clock_policy(root: Path, core: int | None) -> ClockPolicy:
     if lowest and lowest == highest:
         return "locked"
     return "fixed_performance" if _text(folder / "scaling_governor") == "performance" else "free"
+
+
+def _locked_khz(root: Path, core: int | None) -> tuple[int, ...] | None:
+    """The one clock that the core may take, kHz; None where there are several."""
+    if clock_policy(root, core) != "locked":
+        return None
+    folder = root / f"sys/devices/system/cpu/cpu{core or 0}/cpufreq"
+    return (int(_text(folder / "scaling_max_freq")),)
 
 
 def _machine_name(root: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ from device_agent.processes.stop import StopSignal
 from device_agent.text import one_line
 from netspec.client.http import ProfilerHttp
 from netspec.protocol import MeasurementProtocol
+
+#: a spool that was not written to for so long is nobody's, s
+_FORGOTTEN_S = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ def measure(chosen: DeviceSession, device: MeasuringDevice) -> None:
     """
     with (
         ProfilerHttp(chosen.profiler_url, chosen.token) as http,
-        closing(StatusFile(chosen.status_folder, device.serial)) as status,
+        closing(StatusFile(chosen.status_folder, device.reached_as)) as status,
         Spool(_spool_of(chosen, device, Link(http))) as spool,
     ):
         link = Link(http)
@@ -78,13 +82,28 @@ def measure(chosen: DeviceSession, device: MeasuringDevice) -> None:
 
 def _spool_of(chosen: DeviceSession, device: MeasuringDevice, link: Link) -> Path:
     """The spool for this server, whatever it is reached by."""
-    by_url = spool_path(chosen.folder, chosen.profiler_url, device.serial)
     server = link.register(registration(device, chosen.protocol)).server_id
-    if server is None:
-        return by_url
-    path = spool_path(chosen.folder, server, device.serial)
-    adopt_spool(by_url, path)
+    names = [chosen.profiler_url, *([] if server is None else [server])]
+    path = spool_path(chosen.folder, names[-1], device.serial)
+    # Agents before called it by the server's URL, or the phone by its address.
+    for name in names:
+        for serial in (device.reached_as, device.serial):
+            if (old := spool_path(chosen.folder, name, serial)) != path:
+                adopt_spool(old, path)
+    _say_what_others_left(chosen.folder, path)
     return path
+
+
+def _say_what_others_left(folder: Path, own: Path) -> None:
+    """Spools that nobody has written to for long: their phone has another name now, or is gone."""
+    for path in folder.glob("spool-*.db"):
+        if path != own and time.time() - path.stat().st_mtime > _FORGOTTEN_S:
+            with Spool(path) as spool:
+                waiting = spool.waiting()
+            if waiting:
+                structlog.get_logger().warning(
+                    "visits of another device or server wait", visits=waiting, spool=str(path)
+                )
 
 
 def _watch(chosen: DeviceSession, device: MeasuringDevice) -> AnchorWatch | None:

@@ -41,6 +41,8 @@ class VisitResult:
     outcome: Measured | VisitFailed
     #: names its launch, where the device may hand the visit out again; else empty
     launch: str = ""
+    #: why it must not enter an estimate, whatever its runs say; empty if it may
+    rejected: str = ""
 
 
 class MeasuringDevice(Protocol):
@@ -52,6 +54,10 @@ class MeasuringDevice(Protocol):
     @property
     def serial(self) -> str:
         """Names the device among those of this agent."""
+
+    @property
+    def reached_as(self) -> str:
+        """The name that this agent was given for it."""
 
     @property
     def identity(self) -> TargetIdentity:

@@ -49,7 +49,9 @@ class VisitLabel(FrozenModel):
         self, result: VisitResult, measured: Measured, protocol: MeasurementProtocol
     ) -> Visit:
         """The visit, now that it was made."""
-        rejected = rejection(measured.statistics, measured.clean_share, protocol.acceptance)
+        rejected = result.rejected or rejection(
+            measured.statistics, measured.clean_share, protocol.acceptance
+        )
         known = {"steps": self.steps, "anchor_ratio": self.anchor_ratio}
         return Visit(
             id=uuid5(_LAUNCHES, result.launch) if result.launch else uuid4(),

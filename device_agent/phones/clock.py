@@ -7,8 +7,8 @@ can put right what a killed agent left.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from device_agent.errors import DeviceNotReady
 from device_agent.phones.files import QUICK_S, ROOT
@@ -20,6 +20,29 @@ JOURNAL = ROOT / "journal"
 _FIXED_PERFORMANCE_SINCE = 30
 _CLOCK = "/sys/devices/system/cpu/cpu{core}/cpufreq"
 _FIXED = "cmd power set-fixed-performance-mode-enabled"
+#: what a phone prints that does not know this mode, whatever its exit code
+_REFUSED = "Failed to set"
+#: Magisk's `su`, then that of Android's own userdebug builds
+_SU: tuple[Callable[[str], str], ...] = (
+    lambda command: f"su -c {shlex.quote(command)}",
+    lambda command: f"su 0 sh -c {shlex.quote(command)}",
+)
+
+
+@dataclass(frozen=True)
+class GrantedClock:
+    """What a phone granted."""
+
+    policy: ClockPolicy
+    #: highest clock that the measured cores may take, kHz, by core; empty where nobody limits them
+    limits: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def locked_khz(self) -> tuple[int, ...] | None:
+        """By core, of cores that are locked."""
+        if self.policy != "locked":
+            return None
+        return tuple(khz for _, khz in sorted(self.limits.items()))
 
 
 @dataclass(frozen=True)
@@ -57,48 +80,64 @@ class PhoneClock:
             )
         return True
 
-    def steady(self) -> ClockPolicy:
-        """Takes the steadiest policy that the phone grants: locked, fixed performance, free."""
+    def steady(self) -> GrantedClock:
+        """Takes the steadiest policy that the phone grants: locked, fixed performance, free.
+
+        A policy is granted when the phone's files show it, not when a command says so.
+        """
         locks = self._locks()
         if locks and self._apply(locks):
-            if self._is_locked():
-                return "locked"
+            limits = self._limits()
+            if limits is not None and all(low == high for low, high in limits.values()):
+                return GrantedClock("locked", {core: high for core, (_, high) in limits.items()})
             self.give_back()
         if self._sdk >= _FIXED_PERFORMANCE_SINCE:
             fixed = _Change(f"{_FIXED} true", f"{_FIXED} false")
             if self._apply([fixed]):
-                return "fixed_performance"
+                highest = {core: high for core, (_, high) in (self._limits() or {}).items()}
+                return GrantedClock("fixed_performance", highest)
             self.give_back()
-        return "free"
+        return GrantedClock("free")
 
     def _locks(self) -> list[_Change]:
         """Raises each core's lowest clock to its highest; empty where its limits are not known."""
+        limits = self._limits()
+        if not limits:
+            return []
+        root = self._as_root()
         changes: list[_Change] = []
-        for core in self._cores:
-            folder = _CLOCK.format(core=core)
-            limits = self._shell(f"cat {folder}/scaling_min_freq {folder}/scaling_max_freq")
-            values = (limits or "").split()
-            if len(values) != 2:  # noqa: PLR2004 (lowest and highest)
-                return []
-            low, high = values
-            path = f"{folder}/scaling_min_freq"
-            changes.append(_Change(f"echo {high} > {path}", f"echo {low} > {path}"))
+        for core, (low, high) in limits.items():
+            path = f"{_CLOCK.format(core=core)}/scaling_min_freq"
+            changes.append(_Change(root(f"echo {high} > {path}"), root(f"echo {low} > {path}")))
         return changes
 
-    def _is_locked(self) -> bool:
-        folders = [_CLOCK.format(core=core) for core in self._cores]
-        for folder in folders:
-            limits = self._shell(f"cat {folder}/scaling_min_freq {folder}/scaling_max_freq") or ""
-            if len(set(limits.split())) != 1:
-                return False
-        return True
+    def _as_root(self) -> Callable[[str], str]:
+        """How a command is given that only root may; as it is where there is no way."""
+        if (self._shell("id -u") or "").strip() != "0":
+            for wrapped in _SU:
+                if (self._shell(wrapped("id -u")) or "").strip() == "0":
+                    return wrapped
+        return lambda command: command
+
+    def _limits(self) -> dict[int, tuple[int, int]] | None:
+        """Lowest and highest clock that each core may take, kHz; None where one does not say."""
+        limits: dict[int, tuple[int, int]] = {}
+        for core in self._cores:
+            folder = _CLOCK.format(core=core)
+            said = self._shell(f"cat {folder}/scaling_min_freq {folder}/scaling_max_freq")
+            values = [int(value) for value in (said or "").split() if value.isdecimal()]
+            if len(values) != 2:  # noqa: PLR2004 (lowest and highest)
+                return None
+            limits[core] = (values[0], values[1])
+        return limits
 
     def _apply(self, changes: Sequence[_Change]) -> bool:
         """Makes all changes or none; each is in the journal before it is made."""
         changes_made: list[_Change] = []
         for change in changes:
             self._note([*changes_made, change])
-            if self._shell(change.do) is None:
+            said = self._shell(change.do)
+            if said is None or _REFUSED in said:
                 self._note(changes_made)
                 self.give_back()
                 return False

@@ -8,7 +8,7 @@ from device_agent.phones.files import QUICK_S
 from device_agent.phones.properties import PhoneProperties, parse_properties
 from device_agent.transports import transport_to
 from device_agent.transports.adb_server import server_runs
-from device_agent.transports.base import Transport, Way
+from device_agent.transports.base import Transport, Way, is_network_name
 
 
 def way_to(serial: str) -> Way:
@@ -18,6 +18,8 @@ def way_to(serial: str) -> Way:
     """
     if ":" in serial:
         return "tcp"
+    if is_network_name(serial):
+        return "adb-server"
     return "adb-server" if server_runs() else "usb"
 
 

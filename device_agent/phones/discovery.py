@@ -15,7 +15,7 @@ from device_agent.phones.properties import own_number
 from device_agent.text import one_line
 from device_agent.transports import transport_to
 from device_agent.transports.adb_server import server_address, server_phones, server_runs
-from device_agent.transports.base import PhoneRoute, Transport, Way
+from device_agent.transports.base import PhoneRoute, Transport, Way, is_network_name
 from device_agent.transports.usb import NO_PERMISSION, usb_phones
 from netspec.console.short_ids import the_only
 
@@ -23,7 +23,10 @@ from netspec.console.short_ids import the_only
 _AT_ONCE = 8
 _ANSWER_S = 5.0
 _LIST_S = 5.0
-_ASK = "getprop ro.serialno; getprop ro.product.model; getprop ro.build.version.release"
+_ASK = (
+    "getprop ro.serialno; getprop ro.product.model; getprop ro.build.version.release; "
+    "cat /proc/sys/kernel/random/boot_id 2>/dev/null"
+)
 
 #: adb's states (`adb.h`, `ConnectionStateIsOnline`) that are not `device`, and what to do
 _STATES = {
@@ -58,6 +61,8 @@ class ListedPhone:
     android: str = ""
     #: what is wrong and what to do, empty for a usable phone
     problem: str = ""
+    #: another one after each start of each phone, empty where it does not say
+    boot: str = ""
     #: the other ways to the same phone
     also: tuple[PhoneRoute, ...] = ()
 
@@ -102,7 +107,7 @@ def whole_serial(beginning: str, way: Way | None) -> str:
         UnknownId: several begin so.
     """
     seen = {phone.serial for phone in _plugged_in([]) if way in (None, phone.way)}
-    if ":" in beginning or not any(serial.startswith(beginning) for serial in seen):
+    if is_network_name(beginning) or not any(serial.startswith(beginning) for serial in seen):
         return beginning
     listing = "device-agent devices"
     return the_only("phone", sorted(seen), beginning, listing, names=lambda serial: [serial])
@@ -136,11 +141,14 @@ class PluggedPhones:
 
 
 def listed_once(phones: Iterable[ListedPhone]) -> list[ListedPhone]:
-    """Phones with the same number become one, with the best of its ways."""
+    """Phones with the same number become one, with the best of its ways.
+
+    Factories give many phones the same one: those that started at different times are different.
+    """
     groups: dict[str, list[ListedPhone]] = {}
     for phone in phones:
         number = own_number(phone.number)
-        key = f"number {number}" if number else f"{phone.way} {phone.serial}"
+        key = f"number {number} {phone.boot}" if number else f"{phone.way} {phone.serial}"
         groups.setdefault(key, []).append(phone)
     return [_best(group) for group in groups.values()]
 
@@ -153,7 +161,7 @@ def _best(group: list[ListedPhone]) -> ListedPhone:
 def _preference(phone: ListedPhone) -> int:
     """The server where it holds the USB interface or a pairing, else straight to the phone."""
     if phone.way == "adb-server":
-        return 3 if ":" in phone.serial else 0
+        return 3 if is_network_name(phone.serial) else 0
     return 1 if phone.way == "usb" else 2
 
 
@@ -208,5 +216,5 @@ def _with_properties(phone: ListedPhone, transport: Transport | None) -> ListedP
             lines = transport.shell(_ASK, timeout_s=_ANSWER_S).output.splitlines()
         except DeviceNotReady as error:
             return replace(phone, problem=str(error))
-    number, model, android = [*lines, "", "", ""][:3]
-    return replace(phone, number=number.strip(), model=model.strip(), android=android.strip())
+    number, model, android, boot = (line.strip() for line in [*lines, *[""] * 4][:4])
+    return replace(phone, number=number, model=model, android=android, boot=boot)

@@ -276,7 +276,7 @@ class Examination:
             return Check("runs", "bad", "the runner cannot be pushed", str(error))
         finally:
             self._say(f"rm -rf {_TRIAL}")
-        if problem := trial_problem(launch, "xnnpack"):
+        if problem := trial_problem(launch, "xnnpack", ()):
             return Check("runs", "bad", f"{program.name} is of no use here", problem)
         return Check("runs", "ok", f"{program.name} measures a small model")
 
@@ -286,7 +286,7 @@ class Examination:
             self._say(f"mkdir -p {ROOT}")
             clock.give_back()
             try:
-                policy = clock.steady()
+                policy = clock.steady().policy
             finally:
                 clock.give_back()
             self._say(f"rmdir {ROOT}")

@@ -23,6 +23,7 @@ from device_agent.errors import (
     WrongTarget,
 )
 from device_agent.measuring.device import VisitRequest, VisitResult, applied_steps
+from device_agent.phones.clock import GrantedClock
 from device_agent.phones.files import MODELS, QUICK_S, PhoneFiles
 from device_agent.phones.leftovers import Plan, find_leftovers, make_plan
 from device_agent.phones.probe import Choice, Probed, probe, take_clock
@@ -84,7 +85,10 @@ class Phone:
         self._protocol = protocol
         self._files = PhoneFiles(transport)
         self._scripts = scripts or PhoneScripts(transport, _LONGEST_VISIT_S)
-        self._flags = visit_flags(choice.program.kind, choice.delegate, choice.threads, protocol)
+        self._flags = (
+            *visit_flags(choice.program.kind, choice.delegate, choice.threads, protocol),
+            *(f"--{option}" for option in choice.options),
+        )
         self.methods: tuple[TaskMethod, ...] = (ISOLATED,)
         self._clock_is_ours = False
         self._names: Mapping[Path, str] = {}
@@ -105,14 +109,19 @@ class Phone:
         choice, command = self._choice, self._probed.command
         graph = pushed_trial_model(self._files)
         launch = launch_trial(self._transport, (*command, *self._flags), graph)
-        if problem := trial_problem(launch, choice.delegate):
+        if problem := trial_problem(launch, choice.delegate, choice.options):
             raise PhoneUnusable(f"{choice.program.name} is of no use on {self.serial}: {problem}")
-        if can_profile(choice.program.kind, choice.delegate):
-            profiling = (*command, *profile_flags(self._flags))
+        if can_profile(choice.delegate):
+            profiling = (*command, *profile_flags(choice.program.kind, self._flags))
             self.methods = methods_of(self._transport, profiling, graph, choice.delegate)
 
     @property
     def serial(self) -> str:
+        """See `MeasuringDevice`. The phone's own number, whatever it is reached by."""
+        return self._probed.number or self._transport.serial
+
+    @property
+    def reached_as(self) -> str:
         """See `MeasuringDevice`."""
         return self._transport.serial
 
@@ -129,22 +138,22 @@ class Phone:
         self._probed = self._probe()
         if self.identity != was:
             raise WrongTarget(
-                f"{self.serial} came back as another target ({self.identity.os_build}, clock "
-                f"{self.identity.clock_policy}); start the agent again"
+                f"{self.serial} came back as another target ({_changes(was, self.identity)}); "
+                "start the agent again"
             )
 
     def prepare(self, models: Collection[Path]) -> None:
         """Pushes the models, and takes the clock."""
         self._names = self._files.push_models(models)
         if not self._clock_is_ours:
-            policy = take_clock(self._probed.clock, self._protocol)
+            granted = take_clock(self._probed.clock, self._protocol)
             self._clock_is_ours = True
-            if policy != self.identity.clock_policy:
+            was = self._probed.granted
+            if (granted.policy, granted.locked_khz) != (was.policy, was.locked_khz):
                 self.rest()
                 raise DeviceNotReady(
-                    f"{self.serial} grants the clock policy {policy} now, but "
-                    f"{self.identity.clock_policy} when it was registered; the two are never "
-                    "compared"
+                    f"{self.serial} grants the clock policy {_clock_text(granted)} now, but "
+                    f"{_clock_text(was)} when it was registered; the two are never compared"
                 )
 
     def observe(self) -> Conditions:
@@ -156,10 +165,15 @@ class Phone:
             "cat /proc/stat",
             f"sleep {window_s:g}; cat /proc/stat",
             read_command(reader.zones),
+            "settings get global low_power",
         )
         output = self._say(f"; echo {_NEXT}; ".join(questions), timeout_s=QUICK_S + window_s)
         answers = output.split(f"{_NEXT}\n")
-        thermal, battery, before, after, zones = [*answers, *[""] * len(questions)][:5]
+        thermal, battery, before, after, zones, saving = [*answers, *[""] * len(questions)][:6]
+        if saving.strip() == "1":
+            raise DeviceNotReady(
+                f"Battery Saver of {self.serial} is on, which slows it down; switch it off"
+            )
         readings = parse_thermal(thermal).model_dump(exclude_none=True)
         readings |= parse_battery(battery).model_dump(exclude_none=True)
         celsius = reader.celsius(parse_values(zones))
@@ -191,7 +205,7 @@ class Phone:
             condition_files=self._probed.reader.condition_files,
             mark=mark,
             least_s=(self._protocol.warmup_ms + self._protocol.measure_ms) / 1000,
-            profile_flags=profile_flags(self._flags),
+            profile_flags=profile_flags(self._choice.program.kind, self._flags),
             profiled=tuple(
                 at for at, request in enumerate(chosen) if request.operators is not None
             ),
@@ -275,3 +289,14 @@ class Phone:
 
     def _say(self, command: str, timeout_s: float = QUICK_S) -> str:
         return self._transport.shell(command, timeout_s=timeout_s).output
+
+
+def _changes(was: TargetIdentity, now: TargetIdentity) -> str:
+    """For people: the fields in which two targets differ."""
+    pairs = ((name, getattr(was, name), getattr(now, name)) for name in TargetIdentity.model_fields)
+    return ", ".join(f"{name} {old} -> {new}" for name, old, new in pairs if old != new)
+
+
+def _clock_text(granted: GrantedClock) -> str:
+    at = sorted(set(granted.locked_khz or ()))
+    return " ".join([granted.policy, *(f"{khz / 1000:g} MHz" for khz in at)])

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import structlog
 
 from device_agent.benchmark_model.elf import check_abi, check_page_size
+from device_agent.benchmark_model.flags import check_threads, runner_options
 from device_agent.benchmark_model.program import Program
 from device_agent.cores.choice import CoreChoice
 from device_agent.cores.numbers import core_list, mask
-from device_agent.phones.clock import PhoneClock
+from device_agent.phones.clock import GrantedClock, PhoneClock
 from device_agent.phones.files import QUICK_S, PhoneFiles
 from device_agent.phones.phone_cores import cores_for, phone_cores
 from device_agent.phones.properties import parse_properties
@@ -19,11 +20,12 @@ from device_agent.phones.readings import is_cpu_zone
 from device_agent.phones.results import ResultsReader
 from device_agent.transports.base import Transport
 from device_agent.transports.read_files import parse_values, read_pattern_command
-from netspec.protocol import ClockPolicy, Delegate, MeasurementProtocol, TargetIdentity
+from netspec.protocol import Delegate, MeasurementProtocol, TargetIdentity
 
 _log = structlog.get_logger()
 
-_LIST_ZONES = read_pattern_command("/sys/class/thermal/thermal_zone*/type")
+_ZONES = "/sys/class/thermal/thermal_zone*"
+_LIST_ZONES = read_pattern_command(f"{_ZONES}/type {_ZONES}/trip_point_0_temp")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,17 @@ class Choice:
     threads: int = 1
     #: to pin to, such as `4-7`; None: the fastest
     cores: str | None = None
+    #: further flags of the runner, as `NAME=VALUE`
+    flags: tuple[str, ...] = ()
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """All flags that decide what is computed and where.
+
+        Raises:
+            RunnerRefused: the runner cannot be told to.
+        """
+        return runner_options(self.program.kind, self.delegate, self.flags)
 
 
 @dataclass(frozen=True)
@@ -48,6 +61,9 @@ class Probed:
     command: tuple[str, ...]
     reader: ResultsReader
     clock: PhoneClock
+    granted: GrantedClock
+    #: its own serial number, empty where it has none
+    number: str
 
 
 def probe(
@@ -64,7 +80,8 @@ def probe(
     def say(command: str) -> str:
         return transport.shell(command, timeout_s=QUICK_S).output
 
-    program = choice.program
+    program, options = choice.program, choice.options
+    check_threads(program.kind, program.version, choice.threads)
     properties = parse_properties(say("getprop"))
     abi = check_abi(program.content, program.name, properties.abis)
     page = say("getconf PAGE_SIZE").strip()
@@ -89,6 +106,7 @@ def probe(
     runner = files.push_runner(program)
     libraries = ("env", f"LD_LIBRARY_PATH={runner.parent}") if program.libraries else ()
     pinned = ("taskset", mask(cores)) if cores else ()
+    granted = _granted(clock, protocol)
     return Probed(
         identity=TargetIdentity(
             device_model=properties.model,
@@ -100,22 +118,26 @@ def probe(
             delegate=choice.delegate,
             threads=choice.threads,
             affinity=mask(cores),
-            clock_policy=_granted(clock, protocol),
+            clock_policy=granted.policy,
             protocol=protocol.content_hash,
+            runner_flags=options or None,
+            locked_khz=granted.locked_khz,
         ),
         cores=cores,
         command=(*libraries, *pinned, str(runner)),
-        reader=ResultsReader(choice.delegate, chosen.fastest, _cpu_zones(say)),
+        reader=ResultsReader(choice.delegate, chosen.fastest, _cpu_zones(say), granted, options),
         clock=clock,
+        granted=granted,
+        number=properties.number,
     )
 
 
-def take_clock(clock: PhoneClock, protocol: MeasurementProtocol) -> ClockPolicy:
-    """The policy that the phone grants of what the protocol asks for; it stays taken."""
-    return clock.steady() if protocol.clock == "steadiest" else "free"
+def take_clock(clock: PhoneClock, protocol: MeasurementProtocol) -> GrantedClock:
+    """What the phone grants of what the protocol asks for; it stays taken."""
+    return clock.steady() if protocol.clock == "steadiest" else GrantedClock("free")
 
 
-def _granted(clock: PhoneClock, protocol: MeasurementProtocol) -> ClockPolicy:
+def _granted(clock: PhoneClock, protocol: MeasurementProtocol) -> GrantedClock:
     """What `take_clock` would be granted."""
     try:
         return take_clock(clock, protocol)
@@ -124,7 +146,10 @@ def _granted(clock: PhoneClock, protocol: MeasurementProtocol) -> ClockPolicy:
 
 
 def _cpu_zones(say: Callable[[str], str]) -> tuple[str, ...]:
-    zones = parse_values(say(_LIST_ZONES))
+    said = parse_values(say(_LIST_ZONES))
+    zones = {path.removesuffix("/type"): kind for path, kind in said.items() if "/type" in path}
     return tuple(
-        f"{path.removesuffix('/type')}/temp" for path, kind in zones.items() if is_cpu_zone(kind)
+        f"{zone}/temp"
+        for zone, kind in zones.items()
+        if is_cpu_zone(kind, said.get(f"{zone}/trip_point_0_temp", ""))
     )

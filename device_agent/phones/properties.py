@@ -11,7 +11,11 @@ _PROPERTY = re.compile(r"^\[(?P<name>[^\]]+)\]: \[(?P<value>.*)\]$", re.MULTILIN
 _SOCS = ("ro.soc.model", "ro.board.platform", "ro.hardware")
 _UNKNOWN = "unknown"
 #: what phones say that have no serial number of their own
-_NO_NUMBERS = frozenset({_UNKNOWN, "0123456789ABCDEF"})
+_NO_NUMBERS = frozenset({_UNKNOWN, "android", "default", "none", "null", "emulator"})
+#: runs of these are what factories write that number no phones
+_RUNS = ("0123456789abcdef" * 2, "1234567890abcdef" * 2, "fedcba9876543210" * 2)
+#: shorter numbers may be a run by chance
+_LEAST_RUN = 6
 
 
 @dataclass(frozen=True)
@@ -48,4 +52,9 @@ def parse_properties(text: str) -> PhoneProperties:
 
 def own_number(number: str) -> str:
     """A phone's serial number; empty where it says one that many phones say."""
-    return "" if number.strip() in _NO_NUMBERS else number.strip()
+    own = number.strip()
+    plain = own.lower()
+    shared = len(set(plain)) <= 1 or (
+        len(plain) >= _LEAST_RUN and any(plain in run for run in _RUNS)
+    )
+    return "" if shared or plain in _NO_NUMBERS else own

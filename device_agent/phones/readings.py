@@ -12,12 +12,29 @@ _CPU = "0"
 _NO_READING = 0.0
 _STATUS = re.compile(r"^\s*Thermal Status: (?P<status>[0-9]+)\s*$", re.MULTILINE)
 _OVERRIDDEN = re.compile(r"IsStatusOverride: *true")
+_NO_HAL = re.compile(r"HAL Ready: *false")
 _TEMPERATURE = re.compile(r"mValue=(?P<celsius>[0-9.]+), mType=(?P<kind>[0-9]+)")
 _FROM_HAL = "Current temperatures from HAL:"
 _LEVEL = re.compile(r"^\s*level: (?P<level>[0-9]+)\s*$", re.MULTILINE)
 _SCALE = re.compile(r"^\s*scale: (?P<scale>[0-9]+)\s*$", re.MULTILINE)
 _BATTERY_TENTHS = re.compile(r"^\s*temperature: (?P<tenths>-?[0-9]+)\s*$", re.MULTILINE)
-_CPU_ZONE = re.compile(r"cpu|^soc", re.IGNORECASE)
+#: a box without a battery that counts in whole degrees says 26, which would be 2.6
+_COLDEST_BATTERY = 10.0
+#: by vendors: Qualcomm's and most, Exynos and Tensor, old Qualcomm, MediaTek, Rockchip, HiSilicon
+_CPU_ZONE = re.compile(
+    r"cpu|^(?:big|mid|little|lit|cl[0-9])[0-9]*$|^tsens_tz_sensor[0-9]+$|^soc[-_]?thermal|"
+    r"^cluster[0-9]|^apc[0-9]|^x86_pkg_temp$",
+    re.IGNORECASE,
+)
+#: of the charge, the battery, a limit or a plan, whatever else the name says; `soc` alone is the
+#: state of charge, in percent
+_NO_CPU_ZONE = re.compile(
+    r"^soc$|batt|bms|charg|gpu|modem|skin|max[-_]step|lowf|ibat|vbat", re.IGNORECASE
+)
+#: degrees at which a processor's first trip point may lie
+_TRIPS = (40.0, 150.0)
+#: and what its sensor may say
+_PLAUSIBLE = (5.0, 130.0)
 #: zones count in thousandths of a degree, old ones in tenths or whole degrees
 _THOUSANDTHS_FROM = 1000.0
 _TENTHS_FROM = 150.0
@@ -26,7 +43,7 @@ _TENTHS_FROM = 150.0
 def parse_thermal(text: str) -> Conditions:
     """From `dumpsys thermalservice` (Android 10 on); without that service, empty conditions.
 
-    A status that somebody overrides says nothing of the phone.
+    A status that somebody overrides, or that no HAL stands behind, says nothing of the phone.
     """
     status = _STATUS.search(text)
     _, from_hal, current = text.partition(_FROM_HAL)
@@ -35,7 +52,7 @@ def parse_thermal(text: str) -> Conditions:
         for match in _TEMPERATURE.finditer(_section(current) if from_hal else text)
         if match["kind"] == _CPU
     ]
-    known = status is not None and not _OVERRIDDEN.search(text)
+    known = status is not None and not _OVERRIDDEN.search(text) and not _NO_HAL.search(text)
     return Conditions(
         thermal_status=int(status["status"]) if status is not None and known else None,
         cpu_celsius=max((value for value in readings if value > _NO_READING), default=None),
@@ -46,25 +63,37 @@ def parse_battery(text: str) -> Conditions:
     """From `dumpsys battery`."""
     level, scale = _LEVEL.search(text), _SCALE.search(text)
     tenths = _BATTERY_TENTHS.search(text)
+    celsius = None if tenths is None else float(tenths["tenths"]) / 10
     full = float(scale["scale"]) if scale is not None else 100.0
     return Conditions(
         battery_percent=100 * float(level["level"]) / full if level is not None else None,
-        battery_celsius=float(tenths["tenths"]) / 10 if tenths is not None else None,
+        battery_celsius=celsius if celsius is None or celsius >= _COLDEST_BATTERY else None,
     )
 
 
-def is_cpu_zone(kind: str) -> bool:
-    """Whether a thermal zone of this type is the processor's."""
-    return bool(_CPU_ZONE.search(kind))
+def is_cpu_zone(kind: str, trip: str = "") -> bool:
+    """Whether a thermal zone is the processor's.
+
+    Args:
+        kind: its type.
+        trip: its first trip point, empty where it has none or does not say.
+    """
+    if not _CPU_ZONE.search(kind) or _NO_CPU_ZONE.search(kind):
+        return False
+    celsius = _degrees(trip)
+    return celsius is None or celsius <= _NO_READING or _TRIPS[0] <= celsius <= _TRIPS[1]
 
 
 def zone_celsius(text: str) -> float | None:
     """A thermal zone's `temp`, None where there is no sensor behind it."""
+    celsius = _degrees(text)
+    return celsius if celsius is not None and _PLAUSIBLE[0] <= celsius <= _PLAUSIBLE[1] else None
+
+
+def _degrees(text: str) -> float | None:
     try:
         raw = float(text)
     except ValueError:
-        return None
-    if raw <= _NO_READING:
         return None
     if raw >= _THOUSANDTHS_FROM:
         return raw / 1000

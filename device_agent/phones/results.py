@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from device_agent.benchmark_model.evidence import DelegationProof, require_delegation
+from device_agent.benchmark_model.evidence import DelegationProof, check_backend, require_delegation
 from device_agent.benchmark_model.failures import delegate_failure, ending, start_failure
 from device_agent.benchmark_model.output import parse_output
 from device_agent.benchmark_model.profile import undelegated
@@ -20,6 +20,7 @@ from device_agent.errors import (
     VisitFailed,
 )
 from device_agent.measuring.device import VisitResult
+from device_agent.phones.clock import GrantedClock
 from device_agent.phones.leftovers import Plan
 from device_agent.phones.profiling import read_profile
 from device_agent.phones.readings import zone_celsius
@@ -46,16 +47,40 @@ class ResultsReader:
         delegate: that must have run the models.
         core: whose clock is looked at.
         zones: files that tell the CPU's temperature.
+        granted: the clock that visits are true for.
+        options: flags that decide what is computed and where, as `NAME=VALUE`.
     """
 
     delegate: Delegate
     core: int
     zones: tuple[str, ...]
+    granted: GrantedClock
+    options: tuple[str, ...]
 
     @property
     def condition_files(self) -> tuple[str, ...]:
         """Files that the script is to read around each visit."""
-        return (UPTIME, _LOAD, self._clock, *self.zones)
+        limits = (
+            _limit(core, which) for core in self.granted.limits for which in self._limits_read
+        )
+        return (UPTIME, _LOAD, self._clock, *self.zones, *limits)
+
+    @property
+    def _limits_read(self) -> tuple[str, ...]:
+        return ("min", "max") if self.granted.policy == "locked" else ("max",)
+
+    def _clock_problem(self, *readings: Mapping[str, str]) -> str:
+        """Why the clock was not what the target says, empty where nothing shows that."""
+        for values in readings:
+            for core, khz in self.granted.limits.items():
+                for which in self._limits_read:
+                    seen = first_number(values.get(_limit(core, which)))
+                    if seen is not None and seen != khz:
+                        return (
+                            f"the {which}imum clock of core {core} was {seen / 1000:g} MHz around "
+                            f"this visit, and {khz / 1000:g} MHz under the target's clock policy"
+                        )
+        return ""
 
     def results(
         self,
@@ -95,6 +120,7 @@ class ResultsReader:
                 after=self._conditions(visit.after),
                 outcome=self._outcome(visit, operators[at], plan.allow_partial[at]),
                 launch=f"{plan.mark} {at}",
+                rejected=self._clock_problem(visit.before, visit.after),
             )
         if cut is not None:
             in_flight = visit_in_flight(text, plan.mark)
@@ -128,6 +154,7 @@ class ResultsReader:
         try:
             output = parse_output(launch.output)
             proof = require_delegation(launch.output, self.delegate, allow_partial=allow_partial)
+            check_backend(launch.output, self.options)
             statistics = output.statistics()
         except NoPercentiles:
             raise
@@ -181,6 +208,10 @@ class _Moment:
         if self.uptime_s is None or began_s is None:
             return self.at
         return self.at - timedelta(seconds=max(0.0, self.uptime_s - began_s))
+
+
+def _limit(core: int, which: str) -> str:
+    return f"{CORES}/cpu{core}/cpufreq/scaling_{which}_freq"
 
 
 def first_number(text: str | None) -> float | None:

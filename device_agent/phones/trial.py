@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from device_agent.benchmark_model.evidence import require_delegation
+from device_agent.benchmark_model.evidence import check_backend, require_delegation
 from device_agent.benchmark_model.failures import delegate_failure, ending, start_failure
 from device_agent.benchmark_model.output import parse_output
 from device_agent.errors import DelegateRefused, VisitFailed
@@ -42,7 +42,7 @@ def launch_trial(transport: Transport, command: Sequence[str], graph: str) -> Sh
     return transport.shell(line, timeout_s=TRIAL_S)
 
 
-def trial_problem(launch: ShellResult, delegate: Delegate) -> str:
+def trial_problem(launch: ShellResult, delegate: Delegate, options: Sequence[str]) -> str:
     """Why the runner is of no use on the phone, with what to do; empty where it is.
 
     An accelerator of NNAPI may refuse this operator and take others, so that is no problem.
@@ -53,6 +53,7 @@ def trial_problem(launch: ShellResult, delegate: Delegate) -> str:
     try:
         parse_output(launch.output).statistics()
         require_delegation(launch.output, delegate)
+        check_backend(launch.output, options)
     except DelegateRefused as error:
         refused = refused or one_line(error)
     except VisitFailed as error:

@@ -13,7 +13,7 @@ from adbutils import AdbClient, AdbConnection, AdbError
 
 from device_agent.errors import AdbMissing, TransportLost, Unauthorised
 from device_agent.text import one_line
-from device_agent.transports.base import Way
+from device_agent.transports.base import Way, is_network_name
 from device_agent.transports.streams import Deadline, ServiceRefused
 
 HOST_VARIABLE = "ANDROID_ADB_SERVER_HOST"
@@ -86,7 +86,7 @@ class ServerConnection:
 
         One that answers is left as it is: other tools use the same connection.
         """
-        over_tcp = ":" in self.serial
+        over_tcp = is_network_name(self.serial)
         if over_tcp and not self._answers(deadline):
             self._ask_server(f"host:disconnect:{self.serial}", deadline)
         state = _ABSENT

@@ -10,6 +10,15 @@ from typing import Literal, Protocol
 Way = Literal["tcp", "usb", "adb-server"]
 
 
+#: how an adb server names phones that it found by mDNS, such as `adb-R58M-x1._adb-tls-connect._tcp`
+_MDNS = "._tcp"
+
+
+def is_network_name(serial: str) -> bool:
+    """Whether a phone of this name is reached through the network: `HOST:PORT`, or mDNS's name."""
+    return ":" in serial or serial.rstrip(".").endswith(_MDNS)
+
+
 @dataclass(frozen=True)
 class PhoneRoute:
     """A name of a phone, and the way that leads to it."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device_agent.phones.properties import parse_properties
+from device_agent.phones.properties import own_number, parse_properties
 from device_agent.phones.readings import (
     is_cpu_zone,
     parse_battery,
@@ -58,15 +58,78 @@ def test_the_battery_is_read_in_percent_and_degrees() -> None:
 
 @pytest.mark.parametrize(
     ("text", "celsius"),
-    [("38000", 38.0), ("385", 38.5), ("38", 38.0), ("0", None), ("-40000", None), ("", None)],
+    [
+        ("38000", 38.0),
+        ("385", 38.5),
+        ("38", 38.0),
+        ("2", None),
+        ("150000", None),
+        ("0", None),
+        ("-40000", None),
+        ("", None),
+    ],
 )
 def test_zones_count_in_thousandths_tenths_or_degrees(text: str, celsius: float | None) -> None:
     assert zone_celsius(text) == celsius
 
 
-def test_cpu_zones_are_known_by_name() -> None:
-    assert [kind for kind in ("cpu-0-0-usr", "mtktscpu", "soc_thermal", "battery", "gpu0")
-            if is_cpu_zone(kind)] == ["cpu-0-0-usr", "mtktscpu", "soc_thermal"]  # fmt: skip
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "cpu-0-0-usr",
+        "mtktscpu",
+        "soc_thermal",
+        "BIG",
+        "MID",
+        "LITTLE",
+        "tsens_tz_sensor4",
+        "cpuss-1",
+    ],
+)
+def test_cpu_zones_are_known_by_name(kind: str) -> None:
+    assert is_cpu_zone(kind)
+    assert is_cpu_zone(kind, "95000")
+    assert is_cpu_zone(kind, "0")
+    # A trip point at 10 degrees is that of a percentage, or of something cold.
+    assert not is_cpu_zone(kind, "10000")
+
+
+@pytest.mark.parametrize(
+    "kind", ["soc", "battery", "gpu0", "bms", "cpu-1-max-step", "quiet_therm", "pm8998_tz", "modem"]
+)
+def test_what_is_no_cpu_is_none(kind: str) -> None:
+    assert not is_cpu_zone(kind)
+
+
+def test_a_status_without_a_hal_is_none() -> None:
+    text = PhoneState().dumpsys("thermalservice")
+    assert text is not None
+    assert parse_thermal(text).thermal_status == 0
+    assert parse_thermal(text.replace("HAL Ready: true", "HAL Ready: false")).thermal_status is None
+
+
+@pytest.mark.parametrize(("tenths", "celsius"), [(265, 26.5), (26, None), (100, 10.0), (-50, None)])
+def test_a_battery_that_counts_in_degrees_is_not_believed(
+    tenths: int, celsius: float | None
+) -> None:
+    assert parse_battery(f"  level: 60\n  temperature: {tenths}\n").battery_celsius == celsius
+
+
+@pytest.mark.parametrize(
+    ("number", "own"),
+    [
+        ("R58M12345AB", True),
+        ("1234567890ABCDEF", False),
+        ("0123456789abcdef", False),
+        ("123456789", False),
+        ("0000000000", False),
+        ("unknown", False),
+        ("", False),
+        ("12345", True),
+    ],
+)
+def test_factory_numbers_are_nobodys(number: str, own: bool) -> None:
+    assert own_number(number) == (number if own else "")
 
 
 LAUNCH = ScriptedLaunch(
