@@ -38,6 +38,9 @@ class LocalDevice:
         """See `MeasuringDevice.reached_as`."""
         return self.serial
 
+    def try_runner(self) -> None:
+        """A runtime that does not start says so at the first visit, and blames no task."""
+
     def learn_methods(self) -> None:
         """See `MeasuringDevice.learn_methods`."""
         self.methods = methods_of(self.runner, self.protocol)

@@ -73,6 +73,7 @@ def measure(chosen: DeviceSession, device: MeasuringDevice) -> None:
         )
         try:
             keep_leftovers(device, spool, chosen.protocol)
+            device.try_runner()
             device.learn_methods()
             Agent(bench).run(until_idle=chosen.until_idle)
         finally:

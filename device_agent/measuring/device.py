@@ -71,12 +71,15 @@ class MeasuringDevice(Protocol):
     def methods(self) -> tuple[TaskMethod, ...]:
         """How tasks can be measured on it, as far as was learnt."""
 
-    def learn_methods(self) -> None:
-        """Tries the runner: whether it runs at all, and whether it can profile.
+    def try_runner(self) -> None:
+        """Tries the runner, before any task meets it.
 
         Raises:
-            PhoneUnusable: it does not run; the text says why.
+            PhoneUnusable: it is of no use; the text says why.
         """
+
+    def learn_methods(self) -> None:
+        """Tries whether the runner can profile; before, it is taken not to."""
 
     def wake(self) -> None:
         """Reaches the device again after it was not ready."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
@@ -62,7 +62,7 @@ class ListedPhone:
     #: what is wrong and what to do, empty for a usable phone
     problem: str = ""
     #: another one after each start of each phone, empty where it does not say
-    boot: str = ""
+    boot: str = field(default="", compare=False)
     #: the other ways to the same phone
     also: tuple[PhoneRoute, ...] = ()
 

@@ -104,16 +104,24 @@ class Phone:
         """See `MeasuringDevice`."""
         return self._probed.identity
 
-    def learn_methods(self) -> None:
+    def try_runner(self) -> None:
         """See `MeasuringDevice`."""
-        choice, command = self._choice, self._probed.command
-        graph = pushed_trial_model(self._files)
-        launch = launch_trial(self._transport, (*command, *self._flags), graph)
+        choice, command = self._choice, (*self._probed.command, *self._flags)
+        try:
+            launch = launch_trial(self._transport, command, pushed_trial_model(self._files))
+        except DeviceNotReady as error:
+            raise PhoneUnusable(str(error)) from error
         if problem := trial_problem(launch, choice.delegate, choice.options):
             raise PhoneUnusable(f"{choice.program.name} is of no use on {self.serial}: {problem}")
+
+    def learn_methods(self) -> None:
+        """See `MeasuringDevice`."""
+        choice = self._choice
         if can_profile(choice.delegate):
-            profiling = (*command, *profile_flags(choice.program.kind, self._flags))
-            self.methods = methods_of(self._transport, profiling, graph, choice.delegate)
+            flags = profile_flags(choice.program.kind, self._flags)
+            self.methods = methods_of(
+                self._transport, self._files, (*self._probed.command, *flags), choice.delegate
+            )
 
     @property
     def serial(self) -> str:

@@ -11,7 +11,8 @@ from device_agent.benchmark_model.evidence import require_delegation
 from device_agent.benchmark_model.output import parse_output
 from device_agent.benchmark_model.profile import parse_profile
 from device_agent.errors import DeviceNotReady, RunnerFailed, VisitFailed
-from device_agent.phones.trial import launch_trial
+from device_agent.phones.files import PhoneFiles
+from device_agent.phones.trial import launch_trial, pushed_trial_model
 from device_agent.runners.kernels import times_of
 from device_agent.runners.probe_operator import ANCHOR_OPERATOR
 from device_agent.text import one_line
@@ -64,20 +65,20 @@ def read_profile(
 
 def methods_of(
     transport: Transport,
+    files: PhoneFiles,
     command: Sequence[str],
-    graph: str,
     delegate: Delegate,
 ) -> tuple[TaskMethod, ...]:
     """How tasks can be measured with the phone's runner: it is tried with a small operator.
 
     Args:
         transport: connected.
+        files: the phone's.
         command: program and flags of a launch that profiles.
-        graph: the small operator's model, on the phone.
         delegate: that must run it.
     """
     try:
-        launch = launch_trial(transport, command, graph)
+        launch = launch_trial(transport, command, pushed_trial_model(files))
         read_profile(launch, [ANCHOR_OPERATOR], delegate)
     except (VisitFailed, DeviceNotReady) as error:
         why = one_line(error)[:300]

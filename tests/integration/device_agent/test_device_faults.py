@@ -99,7 +99,7 @@ def test_a_runner_that_cannot_start_is_found_before_any_task_meets_it(
     with phone_bench(fake_phone, tmp_path) as bench:
         bench.runner.says, bench.runner.exit_code = says, code
         with pytest.raises(PhoneUnusable, match=cause):
-            bench.agent.bench.device.learn_methods()
+            bench.agent.bench.device.try_runner()
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_runner_that_starts_and_is_of_no_use_is_found_too(
         for name, value in change.items():
             setattr(bench.runner, name, value)
         with pytest.raises(PhoneUnusable, match=says):
-            bench.agent.bench.device.learn_methods()
+            bench.agent.bench.device.try_runner()
 
 
 @pytest.mark.parametrize(("says", "code", "cause"), CAUSES)

@@ -19,6 +19,8 @@ CHANGES: list[dict[str, object]] = [
     {"clock_policy": "locked"},
     {"protocol": MeasurementProtocol(min_runs=11).content_hash},
     {"precision": "int8"},
+    {"runner_flags": ("gpu_backend=gl",)},
+    {"locked_khz": (2_840_000,)},
 ]
 
 

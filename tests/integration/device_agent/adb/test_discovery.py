@@ -183,3 +183,13 @@ def test_a_machine_that_is_there_for_its_phones_alone(monkeypatch: pytest.Monkey
     said = CliRunner().invoke(app, ["devices"])
     assert "This machine: ai-edge-litert is not installed" in said.output
     assert "No phones are seen." in said.output
+
+
+def test_twins_of_one_factory_number_are_two_phones_and_one_phone_at_two_addresses_is_one(
+    fake_phones: FakePhones, tmp_path: Path
+) -> None:
+    twins = [fake_phones.add(PhoneState(serial="R58TWIN")) for _ in range(2)]
+    again = twins[0].address.replace("127.0.0.1", "localhost")
+    found = discover([*(twin.address for twin in twins), again], tmp_path)
+    assert [phone.serial for phone in found.phones] == [twin.address for twin in twins]
+    assert [other.serial for other in found.phones[0].also] == [again]
