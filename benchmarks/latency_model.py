@@ -3,10 +3,13 @@
 Operators of the ProxylessNAS space and of three MobileNetV2, calibration networks and held-out
 networks are visited in the same shuffled rounds by the agent's own runner; the server's latency
 model then predicts the held-out ones. The visits are kept in a file: `--from FILE` fits again
-without measuring. The last line is one JSON object, for P in float32 and int8:
+without measuring, and of several files, with other seeds, it states the mean. With `--transfer`
+this host is five devices instead, and four of them get their tables from the first one's and ten
+visits, see `benchmarks/transfer10`. The last line is one JSON object, for P in float32 and int8:
 
 - `P_mape_5`, `P_within5_5`: held-out random networks, calibrated on 5 others; error in percent,
   share within 5 percent;
+- `P_mape_5_telling`: on as many of the 40 below, chosen by what they tell of others instead;
 - `P_mape_best`, `P_spearman`, `P_interval_coverage`: the same, calibrated on all 40 calibration
   networks of the space by the model that cross-validation on these chooses;
 - `P_mape_adaptive40`: the same with 40 percent of the operators measured, chosen by
@@ -19,7 +22,12 @@ without measuring. The last line is one JSON object, for P in float32 and int8:
   networks; `P_mobilenet_mape_kin`: with 9 more, made of MobileNetV2's operators in other depths.
 
 The held-out networks are drawn block by block, all choices alike; they and the three MobileNetV2
-take no part in any fit or choice.
+take no part in any fit or choice. With `--transfer`, means over the four devices:
+
+- `transfer10_mape`, `transfer10_coverage`, `transfer10_width`: held-out networks, error in percent,
+  share within their stated interval, mean of its upper half;
+- `transfer10_operator_mape`, `transfer10_operator_coverage`: operators that were filled in;
+- `transfer10_worst_mape`: held-out networks on the device where they are worst.
 """
 
 from __future__ import annotations
@@ -30,7 +38,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import get_args
 
@@ -43,6 +51,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.latency_visits import FULL, QUICK, Planned, Role, Session, measure
+from benchmarks.transfer10.evaluate import VISITS
+from benchmarks.transfer10.evaluate import evaluate as transferred
+from benchmarks.transfer10.visits import DEVICES, Measured
+from benchmarks.transfer10.visits import measure as measure_devices
 from netspec.errors import UserError
 from netspec.operators import PRECISIONS, Operator, Precision
 from netspec.prediction_error import Accuracy, accuracy
@@ -52,22 +64,34 @@ from profiler_server.latency_model.adaptive import next_operators
 from profiler_server.latency_model.design import (
     Array,
     Design,
+    Indices,
     MeasuredNetwork,
     Priced,
     design,
 )
 from profiler_server.latency_model.features import operator_price
-from profiler_server.latency_model.fits import Fit, Model, candidates, fit
+from profiler_server.latency_model.fits import (
+    USUAL,
+    Fit,
+    Model,
+    candidates,
+    corrections,
+    fit,
+)
 from profiler_server.latency_model.predictor import LEAST_ENTRIES, OperatorModel
+from profiler_server.latency_model.ratios import worth_measuring
 from profiler_server.latency_model.selection import Calibrated, calibrate
 
 ADAPTIVE_SHARE = 0.4
 #: operators that adaptive profiling measures before it looks again
 ADAPTIVE_STEP = 4
+#: of the scale that calibrates sums, before anything is measured
+_SCALE_SPREAD = 0.3
 #: of the networks and of the order; another one with --seed
 SEED = 7
 FULL_LIMIT_S = 900.0
 QUICK_LIMIT_S = 35.0
+TRANSFER_LIMIT_S = 360.0
 
 Prices = dict[Operator, Priced]
 
@@ -161,6 +185,14 @@ def predicted(known: Prices, lacking: Sequence[Operator]) -> Prices:
     }
 
 
+def most_telling(networks: Design, count: int) -> Indices:
+    """Indices of the networks that leave the least doubt in others' sums, by ridge's prior."""
+    covariance = corrections(networks, USUAL) + _SCALE_SPREAD**2
+    shares = networks.counts * networks.values_ms / networks.sums_ms[:, None]
+    often = np.minimum(networks.counts.mean(axis=0), 1.0)
+    return np.array(worth_measuring(covariance, shares, networks.values_ms, often, count))
+
+
 def errors(fitted: Fit, networks: Design) -> Accuracy:
     """Of a fit, on networks that it has not seen."""
     return accuracy(networks.names, _predict(fitted, networks), networks.measured_ms)
@@ -212,7 +244,9 @@ def evaluate(data: Data, precision: Precision, console: Console) -> dict[str, fl
     without_own = {**data.space, **predicted(data.space, list(data.others))}
     roles: tuple[Role, Role] = ("first_calibration", "calibration")
     few = calibrate(data.design(everything, "first_calibration"))
-    best = calibrate(data.design(everything, *roles))
+    all_networks = data.design(everything, *roles)
+    telling = calibrate(all_networks.rows(most_telling(all_networks, len(few.design))))
+    best = calibrate(all_networks)
     kin = calibrate(data.design(everything, *roles, "mobilenet_calibration"))
     adaptive = calibrate(data.design(partly, *roles))
     adaptive_few = calibrate(data.design(partly, "first_calibration"))
@@ -224,7 +258,7 @@ def evaluate(data: Data, precision: Precision, console: Console) -> dict[str, fl
         table.add_column(column, justify="left" if column == "calibrated by" else "right")
     uncalibrated = Fit(Model("scale"), 1.0, 0.0, np.ones(len(held_out.keys)))
     _add(table, "nothing", 0, errors(uncalibrated, held_out))
-    for calibrated, label in ((few, "first"), (best, "all")):
+    for calibrated, label in ((few, "first"), (telling, "most telling"), (best, "all")):
         for model in candidates(calibrated.design):
             _add(
                 table,
@@ -263,6 +297,7 @@ def evaluate(data: Data, precision: Precision, console: Console) -> dict[str, fl
     numbers = {
         "mape_5": of_few.mape_percent,
         "within5_5": of_few.within_5,
+        "mape_5_telling": errors(telling.fit, held_out).mape_percent,
         "mape_best": of_best.mape_percent,
         "spearman": of_best.spearman or 0.0,
         "interval_coverage": coverage(best, held_out),
@@ -290,19 +325,41 @@ def main() -> None:
     """Measures, unless there are visits already, and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="few networks, few visits")
-    parser.add_argument("--from", dest="file", type=Path, help="visits of an earlier session")
+    parser.add_argument(
+        "--from", dest="files", type=Path, nargs="+", help="visits of earlier sessions"
+    )
     parser.add_argument("--seed", type=int, default=SEED, help="of networks and order")
     parser.add_argument("--data", type=Path, help="folder for the visits")
+    parser.add_argument("--transfer", action="store_true", help="tables from ten visits instead")
+    parser.add_argument(
+        "--predecessor", type=Path, help="with --transfer: a Python that holds tflite-runtime"
+    )
     chosen = parser.parse_args()
-    file: Path | None = chosen.file
-    if file is None:
-        folder: Path = chosen.data or user_cache_path("proxyless-farm") / "latency_model"
-        folder.mkdir(parents=True, exist_ok=True)
-        file = folder / f"{time.strftime('%Y%m%dT%H%M%S')}.jsonl"
+    files: list[Path] = chosen.files or [_measured(chosen)]
+    console = Console(width=110)
+    told = transfers if chosen.transfer else accuracies
+    found = [told(file, console) for file in files]
+    print(json.dumps({name: float(np.mean([one[name] for one in found])) for name in found[0]}))
+
+
+def _measured(chosen: argparse.Namespace) -> Path:
+    """The file of a new session."""
+    folder: Path = chosen.data or user_cache_path("proxyless-farm") / "latency_model"
+    folder.mkdir(parents=True, exist_ok=True)
+    kind = "transfer-" if chosen.transfer else ""
+    file = folder / f"{kind}{time.strftime('%Y%m%dT%H%M%S')}-seed{chosen.seed}.jsonl"
+    if chosen.transfer:
+        limit_s = QUICK_LIMIT_S if chosen.quick else TRANSFER_LIMIT_S
+        measure_devices(file, chosen.predecessor, chosen.seed, limit_s)
+    else:
         amount, limit_s = (QUICK, QUICK_LIMIT_S) if chosen.quick else (FULL, FULL_LIMIT_S)
         measure(file, amount, chosen.seed, limit_s)
+    return file
+
+
+def accuracies(file: Path, console: Console) -> dict[str, float]:
+    """Fits to a session and prints; its numbers."""
     session = Session.read(file)
-    console = Console(width=110)
     numbers: dict[str, float] = {}
     for precision in PRECISIONS:
         numbers |= evaluate(Data.of(session, precision), precision, console)
@@ -310,8 +367,35 @@ def main() -> None:
         f"{session.visits} visits, {session.rejected} of them rejected; kept in {file}",
         soft_wrap=True,
     )
-    load = {"load_1m_start": session.plan.load_1m, "load_1m_end": os.getloadavg()[0]}
-    print(json.dumps({**numbers, **load}))
+    load = {"load_1m_start": session.plan.load_1m or 0.0, "load_1m_end": os.getloadavg()[0]}
+    return {**numbers, **load}
+
+
+def transfers(file: Path, console: Console) -> dict[str, float]:
+    """Makes the tables of a session's devices out of ten visits each and prints; the numbers."""
+    measured = Measured.read(file)
+    others = [one for one in DEVICES[1:] if one.name in measured.estimates]
+    found = [transferred(measured, one) for one in others]
+    table = Table(title=f"tables from {DEVICES[0].name} and {VISITS} visits, errors in percent")
+    for field in fields(found[0]):
+        table.add_column(field.name.replace("_", " "))
+    for one in found:
+        table.add_row(*(one.shown()))
+    console.print(table)
+    for missing in DEVICES[1:]:
+        if missing not in others:
+            console.print(f"{missing.name}: not measured, give --predecessor")
+    console.print(f"kept in {file}", soft_wrap=True)
+    return {
+        "transfer10_mape": float(np.mean([one.mape_percent for one in found])),
+        "transfer10_coverage": float(np.mean([one.coverage for one in found])),
+        "transfer10_width": float(np.mean([one.width for one in found])),
+        "transfer10_operator_mape": float(np.mean([one.operator_mape_percent for one in found])),
+        "transfer10_operator_coverage": float(np.mean([one.operator_coverage for one in found])),
+        "transfer10_worst_mape": max(one.mape_percent for one in found),
+        "load_1m_start": measured.subjects.load_1m,
+        "load_1m_end": os.getloadavg()[0],
+    }
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from netspec.wire.jobs import (
     JobRequest,
     JobState,
     Owner,
+    SiblingTransfer,
     TargetSelector,
     TaskFailure,
 )
@@ -121,6 +122,7 @@ __all__ = [
     "RegisteredDevice",
     "Retraction",
     "RetractionRequest",
+    "SiblingTransfer",
     "Snapshot",
     "StoredModel",
     "StoredVisit",

@@ -68,6 +68,23 @@ MOST_SPACES = 16
 _OF_TARGETS = frozenset({*TargetSelector.model_fields, "protocol", "clock", "min_runs"})
 
 
+class SiblingTransfer(Message):
+    """Make the target's table out of another target's and a few visits.
+
+    The server chooses what tells most: whole networks that the source has measured, and operators.
+    When they are measured, every other operator of the source's gets an entry of the method
+    `fitted`, with an interval; then, within the budget, those are measured that leave most doubt.
+    """
+
+    source_target_id: TargetId
+    #: operators and networks that are measured first, of each precision
+    visits: Annotated[int, Field(ge=4, le=500)] = 10
+    #: operators that may be measured after these
+    budget: Annotated[int, Field(ge=0, le=5_000)] = 0
+    #: no more are, as soon as a network's sum is expected to be off by no more than this
+    enough_percent: Annotated[float, Field(gt=0, le=100)] = 3.0
+
+
 class JobRequest(Message):
     """What to measure, on one target or on those that are selected.
 
@@ -101,6 +118,10 @@ class JobRequest(Message):
     appearances: Annotated[
         int, Field(ge=1, le=50, exclude_if=lambda value: value == APPEARANCES)
     ] = APPEARANCES
+    #: instead of naming what to measure: a table for the target out of another target's
+    transfer: Annotated[SiblingTransfer | None, Field(exclude_if=lambda value: value is None)] = (
+        None
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -138,6 +159,20 @@ class JobRequest(Message):
         if self.appearances != APPEARANCES and self.method == ISOLATED:
             raise ValueError(
                 "`appearances` is about networks; give the method `in_network`, or leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _transfers_to_one_target(self) -> Self:
+        if self.transfer is not None and (
+            self.target_id is None
+            or self.method != ISOLATED
+            or any((self.spaces, self.operators, self.networks, self.models, self.budget))
+        ):
+            raise ValueError(
+                "with `transfer` the server chooses what to measure on one target: give "
+                "`target_id`, and leave `select`, `spaces`, `operators`, `networks`, `models`, "
+                "`budget` and `method` out"
             )
         return self
 
@@ -196,8 +231,8 @@ class Job(Message):
     #: of an open job: those of its targets that no device serves now, because none has them, or all
     #: are in quarantine or silent; their tasks wait
     unserved: Annotated[tuple[TargetId, ...], Field(exclude_if=lambda value: not value)] = ()
-    #: with a budget: by how much the sum of one network of its operators is expected to be off,
-    #: measured or predicted, when operators were picked last; None: too little is known to tell
+    #: with a budget or a transfer: by how much the sum of one network of its operators is expected
+    #: to be off, measured or not, when operators were picked last; None: too little is known
     table_error_percent: Annotated[float | None, Field(exclude_if=lambda value: value is None)] = (
         None
     )

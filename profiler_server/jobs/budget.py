@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
 from netspec.operators import PRECISIONS, Operator, Precision
@@ -20,13 +21,16 @@ from profiler_server.entries import repository as measurements
 from profiler_server.entries.derived_repository import FITTED
 from profiler_server.entries.priced_operators import priced, table_of
 from profiler_server.jobs import plan_repository as repository
+from profiler_server.jobs import sibling_steps
 from profiler_server.jobs import task_repository as tasks
 from profiler_server.jobs.repository import has_open_tasks, lock_job
 from profiler_server.jobs.rows import JobRow, TaskRow, TaskState
+from profiler_server.jobs.sibling_steps import SiblingPlan
 from profiler_server.kit.work_notices import announce
 from profiler_server.latency_model.adaptive import next_operators, table_error
 from profiler_server.latency_model.design import Priced
 from profiler_server.latency_model.predictor import LEAST_ENTRIES
+from profiler_server.subjects.repository import ensure_subjects
 
 #: of the operators that a job may pick from, one step measures this share
 STEP_SHARE = 0.1
@@ -48,6 +52,10 @@ class BudgetPlan(FrozenModel):
     #: how often a random network of the job's spaces contains each operator, by hash; those that
     #: are not named were asked for by themselves: always
     shares: dict[str, float]
+
+
+#: of a job with a budget, or with a sibling
+_PLAN: TypeAdapter[BudgetPlan | SiblingPlan] = TypeAdapter(BudgetPlan | SiblingPlan)
 
 
 @dataclass(frozen=True)
@@ -106,7 +114,28 @@ def go_on(session: Session, task_ids: Collection[str]) -> None:
         # Whoever closes a job's last task comes here, and waits for others that close some.
         job = lock_job(session, job_id)
         while job.plan is not None and not has_open_tasks(session, job_id):
-            _take_step(session, job, BudgetPlan.model_validate_json(job.plan))
+            plan = _PLAN.validate_json(job.plan)
+            if isinstance(plan, SiblingPlan):
+                _fill(session, job, plan)
+            else:
+                _take_step(session, job, plan)
+
+
+def _fill(session: Session, job: JobRow, plan: SiblingPlan) -> None:
+    filled = sibling_steps.next_step(session, job.target_id, plan)
+    job.plan = None if filled.plan is None else filled.plan.model_dump_json()
+    job.table_error_percent = filled.table_error_percent
+    session.flush()
+    if filled.subjects:
+        ensure_subjects(session, filled.subjects)
+        _add_tasks(session, job, [one.content_hash for one in filled.subjects])
+
+
+def _add_tasks(session: Session, job: JobRow, hashes: Sequence[str]) -> None:
+    repository.add_tasks(session, job.id, hashes)
+    counted = tasks.recounted(session, TaskRow.job_id == job.id)
+    tasks.store_progress(session, counted, TaskState.REUSED)
+    announce(session)
 
 
 def _take_step(session: Session, job: JobRow, plan: BudgetPlan) -> None:
@@ -119,11 +148,7 @@ def _take_step(session: Session, job: JobRow, plan: BudgetPlan) -> None:
     job.table_error_percent = picked.table_error_percent
     session.flush()
     if picked.operators:
-        hashes = [one.content_hash for one in wanted if one in picked.operators]
-        repository.add_tasks(session, job.id, hashes)
-        counted = tasks.recounted(session, TaskRow.job_id == job.id)
-        tasks.store_progress(session, counted, TaskState.REUSED)
-        announce(session)
+        _add_tasks(session, job, [one.content_hash for one in wanted if one in picked.operators])
 
 
 def _known(session: Session, target_id: str) -> dict[Operator, Priced]:

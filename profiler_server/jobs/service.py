@@ -7,7 +7,16 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from netspec.wire import ISOLATED, Entry, Job, JobRequest, JobState, Owner, TaskFailure
+from netspec.wire import (
+    ISOLATED,
+    Entry,
+    Job,
+    JobRequest,
+    JobState,
+    Owner,
+    Subject,
+    TaskFailure,
+)
 from profiler_server.auth import repository as auth
 from profiler_server.auth.ownership import require_owner
 from profiler_server.auth.service import Principal
@@ -18,11 +27,12 @@ from profiler_server.entries import isolated
 from profiler_server.entries import repository as measurements
 from profiler_server.events import repository as events
 from profiler_server.events.rows import EventKind
-from profiler_server.jobs import progress, repository
-from profiler_server.jobs.budget import first_step
+from profiler_server.jobs import progress, repository, sibling_steps
+from profiler_server.jobs.budget import BudgetPlan, first_step
 from profiler_server.jobs.expansion import subjects_of
 from profiler_server.jobs.repository import StateCount
 from profiler_server.jobs.rows import OPEN_STATES, JobRow, TaskState
+from profiler_server.jobs.sibling_steps import SiblingPlan
 from profiler_server.kit.ids import new_id
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
@@ -46,17 +56,11 @@ def create(session: Session, settings: Settings, request: JobRequest, token_id: 
 
     Raises:
         Problem: `unknown-target`, `imported-target`, `nothing-selected`, `method-not-supported`,
-            `unknown-model`, `empty-job` or `job-too-large`.
+            `unknown-model`, `empty-job`, `not-transferable` or `job-too-large`.
     """
     target_ids = _target_ids(session, request)
     models.keep(session, [model.sha256 for model in request.models])
-    subjects = subjects_of(request)
-    if not subjects:
-        raise Problem("empty-job", "name at least one space, operator, network or model")
-    ensure_subjects(session, subjects)
-    picked = None
-    if request.budget is not None:
-        subjects, picked = first_step(session, target_ids[0], request, subjects)
+    subjects, plan, table_error_percent = _planned(session, target_ids[0], request)
     if len(subjects) * len(target_ids) > _MOST_TASKS:
         raise Problem(
             "job-too-large",
@@ -74,8 +78,8 @@ def create(session: Session, settings: Settings, request: JobRequest, token_id: 
         visits_since=now if request.remeasure else now - timedelta(days=settings.fresh_days),
         visits_at_start=0,
         token_id=token_id,
-        plan=picked.plan.model_dump_json() if picked and picked.plan else None,
-        table_error_percent=picked.table_error_percent if picked else None,
+        plan=None if plan is None else plan.model_dump_json(),
+        table_error_percent=table_error_percent,
     )
     hashes = [subject.content_hash for subject in subjects]
     repository.add_job(session, row, target_ids, hashes, request.method)
@@ -88,6 +92,28 @@ def create(session: Session, settings: Settings, request: JobRequest, token_id: 
     )
     session.refresh(row)
     return _follow(session, [row], now)[0]
+
+
+def _planned(
+    session: Session, target_id: str, request: JobRequest
+) -> tuple[list[Subject], BudgetPlan | SiblingPlan | None, float | None]:
+    """What is measured first, what may follow, and the expected error of a network's sum."""
+    if request.transfer is not None:
+        first, plan = sibling_steps.first_step(
+            session, target_id, request.transfer, request.precisions
+        )
+        if not first:
+            raise Problem("empty-job", f"{target_id} has measured all that the source has")
+        ensure_subjects(session, first)
+        return first, plan, None
+    subjects = subjects_of(request)
+    if not subjects:
+        raise Problem("empty-job", "name at least one space, operator, network or model")
+    ensure_subjects(session, subjects)
+    if request.budget is None:
+        return subjects, None, None
+    subjects, picked = first_step(session, target_id, request, subjects)
+    return subjects, picked.plan, picked.table_error_percent
 
 
 def _target_ids(session: Session, request: JobRequest) -> list[str]:

@@ -87,10 +87,10 @@ def table_error(
     unknown = np.array([one is None for one in known])
     own = np.array([one.relative_error if one else 0.0 for one in known])
     covariance = np.where(np.outer(unknown, unknown), covariance, 0.0) + np.diag(own**2)
-    return float(_doubt_ms(covariance, values, shares) / (shares @ values))
+    return float(doubt_ms(covariance, values, shares) / (shares @ values))
 
 
-def _doubt_ms(covariance: Array, values: Array, shares: Array) -> float:
+def doubt_ms(covariance: Array, values: Array, shares: Array) -> float:
     """Standard deviation of a network's sum (ms), operators being in it or not by themselves.
 
     What is off in common adds up; what is not averages out over a table, but less over the few

@@ -123,6 +123,11 @@ def fit(design: Design, model: Model) -> Fit:
     )
 
 
+def corrections(design: Design, model: Model) -> Array:
+    """Prior covariance of the operators' corrections [operators, operators]."""
+    return _covariance_times(design, model, np.eye(len(design.keys)))
+
+
 def left_out_residuals(design: Design, model: Model) -> Array:
     """1 - predicted / measured of each network, fitted on all others [networks].
 

@@ -53,6 +53,10 @@ def end_released(
     Returns:
         Whether any task went back.
     """
+    if any(outcome.state == "failed" for outcome in outcomes):
+        # A task that is given up may be a job's last one, and then its target's table is filled;
+        # a target is locked before tasks.
+        devices.lock_targets(session, {lease.target_id})
     # The outcomes come in the agent's order.
     held = tasks.lock_held(session, lease.id)
     has_visits = repository.has_visits(session, lease)
