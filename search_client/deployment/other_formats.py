@@ -140,6 +140,8 @@ def _onnx_runner(content: bytes, trained: TrainedNetwork) -> _Run:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
+    # Without it int8 sums of pairs saturate on processors that have AVX2 and not VNNI.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     (taken,) = session.get_inputs()
 
