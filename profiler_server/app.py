@@ -20,7 +20,9 @@ from profiler_server.dashboard import app as dashboard
 from profiler_server.deletions.endpoints import router as deletions
 from profiler_server.devices.endpoints import router as devices
 from profiler_server.entries.partitions import keeping_partitions
+from profiler_server.events.tail import EventTail
 from profiler_server.jobs.endpoints import router as jobs
+from profiler_server.jobs.watching import JobWatch
 from profiler_server.kit import health, problems
 from profiler_server.kit.http.compression import Compression
 from profiler_server.kit.http.requests import Observe, Requests
@@ -44,6 +46,7 @@ from profiler_server.monitoring.endpoints import router as monitoring
 from profiler_server.monitoring.events import router as events
 from profiler_server.monitoring.farm_figures import FarmCollector
 from profiler_server.openapi.document import described
+from profiler_server.openapi.problem_pages import router as problem_pages
 from profiler_server.retractions.endpoints import router as retractions
 from profiler_server.uploaded_models.endpoints import router as models
 from profiler_server.uploaded_models.service import UploadedModels
@@ -71,12 +74,16 @@ def create_app(settings: Settings) -> FastAPI:
 
     signal = WorkSignal()
     waiting_room = WaitingRoom(database, settings, signal)
+    job_watch = JobWatch(database, signal)
+    event_tail = EventTail(database, signal)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with keeping_partitions(database):
             yield
         await waiting_room.close()
+        await job_watch.close()
+        await event_tail.close()
         database.close()
 
     metrics = Metrics()
@@ -97,6 +104,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.uploaded_models = UploadedModels.of(settings)
     app.state.work_signal = signal
     app.state.waiting_room = waiting_room
+    app.state.job_watch = job_watch
+    app.state.event_tail = event_tail
     app.state.device_guard = DeviceGuard(database)
     app.state.metrics = metrics
     app.state.rate_limit = _rate_limit(settings)
@@ -123,6 +132,7 @@ def create_app(settings: Settings) -> FastAPI:
         health.router,
         monitoring,
         events,
+        problem_pages,
     ):
         app.include_router(router)
     dashboard.mount(app, server_key)

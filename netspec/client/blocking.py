@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -21,3 +21,21 @@ def finished(work: Coroutine[Any, Any, T]) -> T:
         return result
     work.close()
     raise RuntimeError("the coroutine waits for an event loop, and there is none here")
+
+
+def items(work: AsyncIterator[T]) -> Iterator[T]:
+    """What an asynchronous iterator yields that waits for nothing but the calls it makes itself."""
+    try:
+        while True:
+            try:
+                item = finished(_next(work))
+            except StopAsyncIteration:
+                return
+            yield item
+    finally:
+        if isinstance(work, AsyncGenerator):
+            finished(work.aclose())
+
+
+async def _next(work: AsyncIterator[T]) -> T:
+    return await anext(work)

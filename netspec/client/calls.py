@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from netspec.client.errors import NoTable
+from netspec.client.event_stream import EventReader
 from netspec.client.job_calls import JobCalls
 from netspec.client.latency_table import LatencyTable
+from netspec.client.retries import PASSING
 from netspec.console.short_ids import the_only
-from netspec.errors import ProfilerRefused, UnknownId
+from netspec.errors import ProfilerRefused, ProfilerUnreachable, UnknownId
 from netspec.networks import Network
 from netspec.operators import Operator
 from netspec.wire import (
     Assembly,
     Device,
+    DeviceQuery,
     EntryDetail,
     Event,
+    EventQuery,
     LatencyLookup,
     LookedUpLatencies,
     Prediction,
@@ -25,9 +30,13 @@ from netspec.wire import (
     Snapshot,
     StoredVisit,
     Target,
+    TargetQuery,
+    VisitQuery,
 )
 
 _NOT_MODIFIED = 304
+#: times in a row that a stream may break
+_MOST_BREAKS = 30
 
 
 class Calls(JobCalls):
@@ -37,9 +46,11 @@ class Calls(JobCalls):
     `netspec.errors.ProfilerRefused` when the profiler answers with a problem.
     """
 
-    async def targets(self) -> list[Target]:
-        """Every target that the profiler knows, oldest first."""
-        return await self._all(Target, "/v1/targets")
+    async def targets(
+        self, query: TargetQuery | None = None, *, most: int | None = None
+    ) -> list[Target]:
+        """The first `most` targets that a query asks for; without one all, oldest first."""
+        return await self._all(Target, "/v1/targets", query, most)
 
     async def target(self, name: str | None = None) -> Target:
         """The target whose id begins with `name`; None: the only one there is.
@@ -67,9 +78,11 @@ class Calls(JobCalls):
             raise UnknownId(f"the profiler has several targets; choose by --target: {listed}")
         return targets[0]
 
-    async def devices(self) -> list[Device]:
-        """Every device that the profiler knows, by agent and serial."""
-        return await self._all(Device, "/v1/devices")
+    async def devices(
+        self, query: DeviceQuery | None = None, *, most: int | None = None
+    ) -> list[Device]:
+        """The first `most` devices that a query asks for; without one all, by agent and serial."""
+        return await self._all(Device, "/v1/devices", query, most)
 
     async def find_device(self, beginning: str) -> Device:
         """The device whose id begins so, with or without `device_`, or whose serial does.
@@ -195,18 +208,59 @@ class Calls(JobCalls):
         path = f"/v1/targets/{target_id}/entries/{subject_hash}"
         return EntryDetail.model_validate_json((await self._http.ask("GET", path)).content)
 
-    async def visits(self, target_id: str, subject_hash: str) -> list[StoredVisit]:
-        """A subject's visits on a target, those that were left out too, in the order stored."""
+    async def visits(
+        self,
+        target_id: str,
+        subject_hash: str,
+        query: VisitQuery | None = None,
+        *,
+        most: int | None = None,
+    ) -> list[StoredVisit]:
+        """The first `most` visits of a subject on a target that a query asks for.
+
+        Without one every visit, those that were left out too, in the order stored.
+        """
         path = f"/v1/targets/{target_id}/entries/{subject_hash}/visits"
-        return await self._all(StoredVisit, path)
+        return await self._all(StoredVisit, path, query, most)
 
     async def events(
-        self, *, job_id: str | None = None, device_id: str | None = None, kind: str | None = None
+        self, query: EventQuery | None = None, *, most: int | None = None
     ) -> list[Event]:
-        """What happened, the oldest first; as far as given only of a job, a device, a kind."""
-        return await self._all(
-            Event, "/v1/events", _where(job_id=job_id, device_id=device_id, kind=kind)
-        )
+        """The first `most` events that a query asks for; without one every event, oldest first."""
+        return await self._all(Event, "/v1/events", query, most)
+
+    async def follow_events(
+        self, query: EventQuery | None = None, *, after: int | None = None
+    ) -> AsyncIterator[Event]:
+        """What happens from now on, each event as it is noted; a connection that is lost is mended.
+
+        Args:
+            query: `kind`, `job_id`, `device_id`; `since` begins in the past.
+            after: begin after the event with this id instead.
+
+        Raises:
+            ProfilerUnreachable: the profiler did not answer several times in a row.
+        """
+        reader = EventReader(after)
+        path = "/v1/events?" + urlencode(query.parameters() if query else [])
+        failures = 0
+        while True:
+            try:
+                async for line in self._http.lines(path, reader.headers):
+                    failures = 0
+                    event = reader.read(line)
+                    if event is not None:
+                        yield event
+            except ProfilerUnreachable:
+                failures += 1
+                if failures > _MOST_BREAKS:
+                    raise
+            except ProfilerRefused as error:
+                failures += 1
+                if error.status not in PASSING or failures > _MOST_BREAKS:
+                    raise
+            reader.break_off()
+            await self._http.pause(reader.retry_s)
 
     def _kept(self, document: bytes) -> Snapshot:
         snapshot = Snapshot.model_validate_json(document)

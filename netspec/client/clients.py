@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx2
 
-from netspec.client.blocking import finished
+from netspec.client.blocking import finished, items
 from netspec.client.http import ANSWER_S, AsyncProfilerHttp, ProfilerHttp
 from netspec.client.model_calls import ModelCalls
 from netspec.client.offline import SavedSnapshot
@@ -27,6 +27,16 @@ def _blocking(
     @wraps(call)
     def run(self: ProfilerClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return finished(call(self._calls, *args, **kwargs))
+
+    return run
+
+
+def _iterating(
+    call: Callable[Concatenate[ModelCalls, P], AsyncIterator[T]],
+) -> Callable[Concatenate[ProfilerClient, P], Iterator[T]]:
+    @wraps(call)
+    def run(self: ProfilerClient, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        return items(call(self._calls, *args, **kwargs))
 
     return run
 
@@ -143,6 +153,7 @@ class ProfilerClient:
     entry = _blocking(ModelCalls.entry)
     visits = _blocking(ModelCalls.visits)
     events = _blocking(ModelCalls.events)
+    follow_events = _iterating(ModelCalls.follow_events)
     create_job = _blocking(ModelCalls.create_job)
     jobs = _blocking(ModelCalls.jobs)
     job = _blocking(ModelCalls.job)

@@ -26,6 +26,8 @@ T = TypeVar("T")
 IDEMPOTENCY_KEY = "Idempotency-Key"
 #: how long (s) an answer may take, and a connection
 ANSWER_S, CONNECT_S = 60.0, 5.0
+#: how long (s) nothing need come of an answer that does not end by itself
+SILENT_S = 45.0
 Client = TypeVar("Client", httpx2.Client, httpx2.AsyncClient)
 
 
@@ -38,6 +40,9 @@ class Exchange(ABC):
 
     @abstractmethod
     async def _send(self, request: httpx2.Request) -> httpx2.Response: ...
+
+    @abstractmethod
+    def _lines(self, request: httpx2.Request) -> AsyncIterator[str]: ...
 
     @abstractmethod
     async def pause(self, seconds: float) -> None:
@@ -100,6 +105,21 @@ class Exchange(ABC):
             answer = await self.ask("GET", following)
             yield answer
             following = answer.links.get("next", {}).get("url")
+
+    async def lines(self, path: str, headers: Mapping[str, str]) -> AsyncIterator[str]:
+        """The lines of an answer that does not end by itself, as they come.
+
+        Raises:
+            ProfilerUnreachable: nobody answered, or no more.
+            ProfilerRefused: the profiler answered with a problem.
+        """
+        timeout = httpx2.Timeout(SILENT_S, connect=CONNECT_S)
+        request = self._build("GET", path, headers=dict(headers), timeout=timeout)
+        try:
+            async for line in self._lines(request):
+                yield line
+        except httpx2.HTTPError as error:
+            raise self._unreachable(error) from error
 
     async def _tried(self, request: httpx2.Request, pauses_s: tuple[float, ...]) -> httpx2.Response:
         for longest_s in pauses_s:
@@ -207,6 +227,17 @@ class ProfilerHttp(Exchange):
     async def _send(self, request: httpx2.Request) -> httpx2.Response:
         return self._client.send(request)
 
+    async def _lines(self, request: httpx2.Request) -> AsyncIterator[str]:
+        answer = self._client.send(request, stream=True)
+        try:
+            if not answer.is_success:
+                answer.read()
+                self._checked(answer)
+            for line in answer.iter_lines():
+                yield line
+        finally:
+            answer.close()
+
     def _build(self, method: str, path: str, **more: Any) -> httpx2.Request:
         return self._client.build_request(method, path, **more)
 
@@ -235,6 +266,17 @@ class AsyncProfilerHttp(Exchange):
 
     async def _send(self, request: httpx2.Request) -> httpx2.Response:
         return await self._client.send(request)
+
+    async def _lines(self, request: httpx2.Request) -> AsyncIterator[str]:
+        answer = await self._client.send(request, stream=True)
+        try:
+            if not answer.is_success:
+                await answer.aread()
+                self._checked(answer)
+            async for line in answer.aiter_lines():
+                yield line
+        finally:
+            await answer.aclose()
 
     def _build(self, method: str, path: str, **more: Any) -> httpx2.Request:
         return self._client.build_request(method, path, **more)

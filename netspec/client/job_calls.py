@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+import sys
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -16,13 +17,14 @@ from netspec.client.http import IDEMPOTENCY_KEY, Exchange
 from netspec.client.snapshot_cache import SnapshotCache
 from netspec.console.short_ids import is_whole, the_only
 from netspec.errors import DevicesDisagree, ProfilerRefused
-from netspec.wire import Entry, Job, JobRequest, ModelSubject
+from netspec.wire import MAX_PAGE, Entry, Job, JobQuery, JobRequest, ListQuery, ModelSubject
 
 T = TypeVar("T")
 
+#: pause (s) between two looks at a job
 POLL_S = 0.5
-#: items asked for at a time, the most that a server gives
-_PAGE = 1_000
+#: how long (s) the server holds a look at a job that does not go on
+WAIT_S = 5.0
 _ENDED = frozenset({"done", "failed", "cancelled"})
 
 
@@ -50,9 +52,14 @@ class JobCalls:
         answer = await self._http.ask("POST", "/v1/jobs", body=request, headers=key)
         return Job.model_validate_json(answer.content)
 
-    async def jobs(self) -> list[Job]:
-        """Every job, newest first."""
-        return await self._all(Job, "/v1/jobs")
+    async def jobs(self, query: JobQuery | None = None, *, most: int | None = None) -> list[Job]:
+        """The jobs that a query asks for; without one every job, newest first.
+
+        Args:
+            query: filters and order.
+            most: of these the first ones, at most so many.
+        """
+        return await self._all(Job, "/v1/jobs", query, most)
 
     async def job(self, job_id: str) -> Job:
         """A job and how far it is."""
@@ -92,7 +99,9 @@ class JobCalls:
         on_progress: Callable[[Job], None] = lambda _: None,
         worth_it: Callable[[Job], Awaitable[None]] | None = None,
     ) -> Job:
-        """The job once it is done, polled; on Ctrl-C, or a cancelled await, it is cancelled.
+        """The job once it is done; on Ctrl-C, or a cancelled await, it is cancelled.
+
+        The server is asked to answer when the job goes on, and at least every few seconds.
 
         Args:
             job: to wait for, or its id.
@@ -103,11 +112,17 @@ class JobCalls:
             JobFailed: tasks were given up, or somebody cancelled the job.
         """
         job = job if isinstance(job, Job) else await self.job(job)
+        known: dict[str, str] = {}
         try:
             while job.state not in _ENDED:
                 await self._http.pause(POLL_S)
                 self._on_poll()
-                job = await self.job(job.id)
+                path = f"/v1/jobs/{job.id}"
+                answer = await self._http.ask(
+                    "GET", path, headers=known, params={"wait": f"{WAIT_S:g}"}
+                )
+                job = Job.model_validate_json(answer.content)
+                known = {"If-None-Match": answer.headers.get("ETag", "*")}
                 on_progress(job)
                 if worth_it is not None:
                     await worth_it(job)
@@ -148,12 +163,17 @@ class JobCalls:
         return ModelSubject(sha256=digest, name=name)
 
     async def _all(
-        self, kind: type[T], path: str, params: Mapping[str, str] | None = None
+        self, kind: type[T], path: str, query: ListQuery | None = None, most: int | None = None
     ) -> list[T]:
+        """The items of all pages, or the first `most` of them."""
         items = TypeAdapter(list[kind])  # type: ignore[valid-type]
-        query = urlencode({"limit": _PAGE, **(params or {})})
-        return [
-            item
-            async for page in self._http.pages(f"{path}?{query}")
-            for item in items.validate_json(page.content)
-        ]
+        wanted = sys.maxsize if most is None else most
+        named = query.parameters() if query else []
+        if "limit" not in dict(named):
+            named = [("limit", str(max(1, min(wanted, MAX_PAGE)))), *named]
+        found: list[T] = []
+        async for page in self._http.pages(f"{path}?{urlencode(named)}"):
+            found += items.validate_json(page.content)
+            if len(found) >= wanted:
+                break
+        return found[:wanted]

@@ -14,7 +14,7 @@ RETRY_PAUSES_S = (0.2, 0.8, 2.0)
 #: a server that wants to be left alone for longer (s) is answered by giving up
 LONGEST_RETRY_AFTER_S = 30.0
 #: too many requests; gateways without a server behind them; a server without its database
-_PASSING = frozenset({429, 502, 503, 504})
+PASSING = frozenset({429, 502, 503, 504})
 
 #: a number between two bounds
 Draw = Callable[[float, float], float]
@@ -22,7 +22,7 @@ Draw = Callable[[float, float], float]
 
 def is_passing(answer: Response) -> bool:
     """Whether the same request may be answered better in a moment."""
-    return answer.status_code in _PASSING and retry_after_s(answer) <= LONGEST_RETRY_AFTER_S
+    return answer.status_code in PASSING and retry_after_s(answer) <= LONGEST_RETRY_AFTER_S
 
 
 def pause_s(longest_s: float, answer: Response | None, draw: Draw = random.uniform) -> float:

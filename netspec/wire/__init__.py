@@ -5,17 +5,30 @@ from __future__ import annotations
 from netspec.wire.devices import (
     Device,
     DeviceLabels,
+    DeviceQuery,
     DeviceRegistration,
     Quarantine,
     QuarantineRequest,
     RegisteredDevice,
     Target,
+    TargetQuery,
 )
-from netspec.wire.entries import DeviceEstimate, EntryDetail, StoredVisit
-from netspec.wire.events import Event
+from netspec.wire.entries import (
+    DeviceEstimate,
+    DisagreementQuery,
+    EntryDetail,
+    EntryQuery,
+    StoredVisit,
+    VisitQuery,
+)
+from netspec.wire.events import (
+    Event,
+    EventQuery,
+)
 from netspec.wire.jobs import (
     MOST_SPACES,
     Job,
+    JobQuery,
     JobRequest,
     JobState,
     Owner,
@@ -34,17 +47,28 @@ from netspec.wire.leases import (
 )
 from netspec.wire.measurements import Conditions, Visit, VisitBatch, VisitReceipt, VisitReceipts
 from netspec.wire.message import (
+    MAX_CURSOR,
     MAX_LOOKED_UP,
     MAX_MODEL_BYTES,
+    MAX_PAGE,
     MAX_TASKS_PER_LEASE,
     MAX_VISITS_PER_BATCH,
     MAX_WAIT_S,
     MODEL_IDENTIFIER,
+    ListQuery,
     Message,
 )
 from netspec.wire.profiles import ISOLATED, MAX_KERNEL_NAME, MAX_PROFILED, Profile, TaskMethod
-from netspec.wire.retractions import Retraction, RetractionRequest, VisitChoice
-from netspec.wire.stored_models import StoredModel
+from netspec.wire.retractions import (
+    Retraction,
+    RetractionQuery,
+    RetractionRequest,
+    VisitChoice,
+)
+from netspec.wire.stored_models import (
+    ModelQuery,
+    StoredModel,
+)
 from netspec.wire.subjects import ModelSubject, NetworkSubject, OperatorSubject, Subject
 from netspec.wire.tables import (
     MOST_ASSEMBLED,
@@ -66,14 +90,23 @@ from netspec.wire.tables import (
     TargetLatencies,
     precision_of,
 )
-from netspec.wire.tokens import MadeToken, TokenInfo, TokenRequest, TokenRotation, TokenScope
+from netspec.wire.tokens import (
+    MadeToken,
+    TokenInfo,
+    TokenQuery,
+    TokenRequest,
+    TokenRotation,
+    TokenScope,
+)
 from netspec.wire.transfers import Transfer, TransferOfPrecision, TransferRequest
 
 __all__ = [
     "ISOLATED",
+    "MAX_CURSOR",
     "MAX_KERNEL_NAME",
     "MAX_LOOKED_UP",
     "MAX_MODEL_BYTES",
+    "MAX_PAGE",
     "MAX_PROFILED",
     "MAX_TASKS_PER_LEASE",
     "MAX_VISITS_PER_BATCH",
@@ -88,12 +121,17 @@ __all__ = [
     "Device",
     "DeviceEstimate",
     "DeviceLabels",
+    "DeviceQuery",
     "DeviceRegistration",
+    "DisagreementQuery",
     "Entry",
     "EntryDetail",
+    "EntryQuery",
     "Event",
+    "EventQuery",
     "HeldOutError",
     "Job",
+    "JobQuery",
     "JobRequest",
     "JobState",
     "LatencyLookup",
@@ -103,11 +141,13 @@ __all__ = [
     "LeaseRequest",
     "LeaseStatus",
     "LeasedTask",
+    "ListQuery",
     "LookedUpLatencies",
     "LookedUpLatency",
     "MadeToken",
     "Message",
     "Method",
+    "ModelQuery",
     "ModelSubject",
     "NetworkSubject",
     "OperatorSubject",
@@ -121,6 +161,7 @@ __all__ = [
     "QuarantineRequest",
     "RegisteredDevice",
     "Retraction",
+    "RetractionQuery",
     "RetractionRequest",
     "SiblingTransfer",
     "Snapshot",
@@ -130,11 +171,13 @@ __all__ = [
     "Target",
     "TargetEntry",
     "TargetLatencies",
+    "TargetQuery",
     "TargetSelector",
     "TaskFailure",
     "TaskMethod",
     "TaskOutcome",
     "TokenInfo",
+    "TokenQuery",
     "TokenRequest",
     "TokenRotation",
     "TokenScope",
@@ -144,6 +187,7 @@ __all__ = [
     "Visit",
     "VisitBatch",
     "VisitChoice",
+    "VisitQuery",
     "VisitReceipt",
     "VisitReceipts",
     "precision_of",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from netspec.protocol import MeasurementProtocol, TargetId, TargetIdentity, Text
-from netspec.wire.message import Message
+from netspec.protocol import Delegate, MeasurementProtocol, TargetId, TargetIdentity, Text
+from netspec.wire.message import ListQuery, Message, Moment
 from netspec.wire.profiles import ISOLATED, TaskMethod, is_isolated
 
 #: what jobs select devices by, for instance `{"rack": "2", "owner": "vision"}`
@@ -91,3 +91,53 @@ class Target(Message):
     identity: TargetIdentity
     entries: int
     devices: int
+
+
+#: what keeps a device from work; `ready`: nothing
+DeviceStanding = Literal["ready", "resting", "silent", "quarantined"]
+#: a label by name, or by name and value
+_LABEL = r"^[a-z0-9][a-z0-9._/-]{0,62}(=[^\x00]{0,200})?$"
+LabelFilter = Annotated[
+    tuple[Annotated[str, Field(pattern=_LABEL)], ...],
+    Field(max_length=32, description="`NAME=VALUE`, or `NAME` of any value; all that are given"),
+]
+
+
+class DeviceQuery(ListQuery):
+    """Which devices, and in which order; `agent` sorts by serials within each agent."""
+
+    state: Annotated[
+        tuple[DeviceStanding, ...],
+        Field(max_length=4, description="What keeps it from work; may be repeated"),
+    ] = ()
+    agent: Annotated[Text | None, Field(description="Its agent")] = None
+    serial: Annotated[Text | None, Field(description="Part of the serial, in either case")] = None
+    owner: Annotated[Text | None, Field(description="Name or id of its token")] = None
+    label: LabelFilter = ()
+    target_id: Annotated[TargetId | None, Field(description="A target that it measures")] = None
+    since: Annotated[Moment | None, Field(description="Seen from this time on")] = None
+    until: Annotated[Moment | None, Field(description="Last seen before this time")] = None
+    sort: Annotated[
+        Literal["agent", "-agent", "serial", "-serial", "last_seen", "-last_seen"],
+        Field(description="By what; `-`: greatest first"),
+    ] = "agent"
+
+
+class TargetQuery(ListQuery):
+    """Which targets, and in which order."""
+
+    name: Annotated[
+        Text | None, Field(description="Part of the device's model, in either case")
+    ] = None
+    delegate: Annotated[Delegate | None, Field(description="Of its runtime")] = None
+    threads: Annotated[int | None, Field(ge=1, le=64, description="That runs use")] = None
+    owner: Annotated[
+        Text | None, Field(description="Name or id of the token that registered or imported it")
+    ] = None
+    label: LabelFilter = ()
+    since: Annotated[Moment | None, Field(description="Known from this time on")] = None
+    until: Annotated[Moment | None, Field(description="Known before this time")] = None
+    sort: Annotated[
+        Literal["created_at", "-created_at", "entries", "-entries"],
+        Field(description="By what; `-`: greatest first"),
+    ] = "created_at"

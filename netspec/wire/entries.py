@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from netspec.protocol import TargetId
+from netspec.protocol import TargetId, Text
 from netspec.wire.measurements import Visit
-from netspec.wire.message import Message
+from netspec.wire.message import ListQuery, Message, Moment
 from netspec.wire.retractions import Retraction
-from netspec.wire.tables import Entry, Milliseconds
+from netspec.wire.tables import Entry, Method, Milliseconds
 
 
 class DeviceEstimate(Message):
@@ -52,3 +52,47 @@ class StoredVisit(Message):
     retraction: Annotated[Retraction | None, Field(exclude_if=lambda value: value is None)] = None
     #: the file, made by `profiler-server archive`, that holds what its runner printed
     raw_archive: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+
+
+class EntryQuery(ListQuery):
+    """Which entries of a job's subjects, and in which order."""
+
+    target_id: Annotated[
+        str | None, Field(description="One of the job's targets; by default its first")
+    ] = None
+    name: Annotated[Text | None, Field(description="Part of the name, in either case")] = None
+    method: Annotated[
+        tuple[Method, ...], Field(max_length=8, description="By one of these; may be repeated")
+    ] = ()
+    sort: Annotated[
+        Literal["name", "-name", "value_ms", "-value_ms", "measured_at", "-measured_at"],
+        Field(description="By what; `-`: greatest first"),
+    ] = "name"
+
+
+class DisagreementQuery(ListQuery):
+    """Which entries of several devices, and in which order."""
+
+    at_least_percent: Annotated[
+        float, Field(ge=0, le=1e6, description="By how much the devices differ at least")
+    ] = 0.0
+    name: Annotated[Text | None, Field(description="Part of the name, in either case")] = None
+    sort: Annotated[
+        Literal["name", "-name", "disagreement_percent", "-disagreement_percent"],
+        Field(description="By what; `-`: greatest first"),
+    ] = "name"
+
+
+class VisitQuery(ListQuery):
+    """Which visits of a subject, and in which order."""
+
+    state: Annotated[
+        tuple[Literal["accepted", "rejected", "retracted"], ...],
+        Field(max_length=3, description="Whether it is in the entry; may be repeated"),
+    ] = ()
+    device_id: Annotated[Text | None, Field(description="Made by this device")] = None
+    since: Annotated[Moment | None, Field(description="Stored from this time on")] = None
+    until: Annotated[Moment | None, Field(description="Stored before this time")] = None
+    sort: Annotated[
+        Literal["stored_at", "-stored_at"], Field(description="By what; `-`: greatest first")
+    ] = "stored_at"

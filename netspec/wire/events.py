@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime
+from typing import Annotated, Literal
 
-from netspec.wire.message import Message
+from pydantic import AwareDatetime, Field
+
+from netspec.protocol import Text
+from netspec.wire.message import ListQuery, Message, Moment
 
 
 class Event(Message):
@@ -19,3 +22,16 @@ class Event(Message):
     device_id: str | None
     #: ids and values, by name
     data: dict[str, str | int]
+
+
+class EventQuery(ListQuery):
+    """Which events, and in which order; `id` is the order in which they were noted."""
+
+    job_id: Annotated[Text | None, Field(description="Only what is about this job")] = None
+    device_id: Annotated[Text | None, Field(description="Only what is about this device")] = None
+    kind: Annotated[
+        tuple[str, ...], Field(max_length=32, description="Of one of these; may be repeated")
+    ] = ()
+    since: Annotated[Moment | None, Field(description="From this time on")] = None
+    until: Annotated[Moment | None, Field(description="Before this time")] = None
+    sort: Annotated[Literal["id", "-id"], Field(description="By what; `-`: greatest first")] = "id"

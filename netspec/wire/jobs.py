@@ -11,7 +11,7 @@ from netspec.operators import Operator, Precision
 from netspec.protocol import ClockPolicy, Delegate, TargetId, TargetIdentity, Text
 from netspec.spaces import Space
 from netspec.wire.devices import Labels
-from netspec.wire.message import Message
+from netspec.wire.message import ListQuery, Message, Moment
 from netspec.wire.profiles import ISOLATED, TaskMethod, is_isolated
 from netspec.wire.subjects import ModelSubject
 
@@ -236,3 +236,20 @@ class Job(Message):
     table_error_percent: Annotated[float | None, Field(exclude_if=lambda value: value is None)] = (
         None
     )
+
+
+class JobQuery(ListQuery):
+    """Which jobs, and in which order."""
+
+    state: Annotated[
+        tuple[JobState, ...], Field(max_length=5, description="In one of these; may be repeated")
+    ] = ()
+    name: Annotated[Text | None, Field(description="Part of the name, in either case")] = None
+    owner: Annotated[Text | None, Field(description="Name or id of the token that filed it")] = None
+    target_id: Annotated[TargetId | None, Field(description="One of its targets")] = None
+    since: Annotated[Moment | None, Field(description="Filed from this time on")] = None
+    until: Annotated[Moment | None, Field(description="Filed before this time")] = None
+    sort: Annotated[
+        Literal["created_at", "-created_at", "name", "-name", "priority", "-priority"],
+        Field(description="By what; `-`: greatest first"),
+    ] = "-created_at"

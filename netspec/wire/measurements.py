@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import Field
 
 from netspec.protocol import Sha256, TargetId, Text
 from netspec.statistics import VisitStatistics
-from netspec.wire.message import MAX_VISITS_PER_BATCH, Count, Message
+from netspec.wire.message import MAX_VISITS_PER_BATCH, Count, Message, Moment
 from netspec.wire.profiles import Profile
-
-
-def _with_utc(moment: datetime) -> datetime:
-    try:
-        moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("this moment is in no year from 1 to 9999 of UTC") from error
-    return moment
 
 
 class Conditions(Message):
@@ -58,7 +49,7 @@ class Visit(Message):
     target_id: TargetId
     subject_hash: Sha256
     round: Count
-    started_at: Annotated[AwareDatetime, AfterValidator(_with_utc)]
+    started_at: Moment
     statistics: VisitStatistics
     before: Conditions
     after: Conditions

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
 from netspec.protocol import TargetId, Text
-from netspec.wire.message import Message
+from netspec.wire.message import ListQuery, Message, Moment
 
 
 class VisitChoice(Message):
@@ -21,9 +21,9 @@ class VisitChoice(Message):
     lease_id: Text | None = None
     target_id: TargetId | None = None
     #: stored from here on, by the database's clock
-    since: AwareDatetime | None = None
+    since: Moment | None = None
     #: stored before
-    until: AwareDatetime | None = None
+    until: Moment | None = None
 
     @model_validator(mode="after")
     def _names_something(self) -> Self:
@@ -53,3 +53,15 @@ class Retraction(Message):
     choice: VisitChoice
     #: how many visits it was
     visits: int
+
+
+class RetractionQuery(ListQuery):
+    """Which retractions, and in which order."""
+
+    owner: Annotated[Text | None, Field(description="Name or id of the token that asked")] = None
+    device_id: Annotated[Text | None, Field(description="Of visits of this device")] = None
+    job_id: Annotated[Text | None, Field(description="Of visits made for this job")] = None
+    target_id: Annotated[TargetId | None, Field(description="Of visits of this target")] = None
+    since: Annotated[Moment | None, Field(description="From this time on")] = None
+    until: Annotated[Moment | None, Field(description="Before this time")] = None
+    sort: Annotated[Literal["at", "-at"], Field(description="By what; `-`: greatest first")] = "-at"

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from netspec.protocol import Text
-from netspec.wire.message import Message
+from netspec.wire.message import ListQuery, Message, Moment
 
 #: what a token allows; the server's `Scope` says what each means
 TokenScope = Literal["tables:read", "jobs:write", "agent", "admin"]
@@ -52,3 +52,23 @@ class MadeToken(Message):
 
     token: str
     info: TokenInfo
+
+
+class TokenQuery(ListQuery):
+    """Which tokens, and in which order."""
+
+    state: Annotated[
+        tuple[Literal["valid", "expired", "revoked"], ...],
+        Field(max_length=3, description="Whether servers take it; may be repeated"),
+    ] = ()
+    name: Annotated[Text | None, Field(description="Part of the name, in either case")] = None
+    scope: Annotated[
+        tuple[TokenScope, ...],
+        Field(max_length=4, description="With one of these; may be repeated"),
+    ] = ()
+    since: Annotated[Moment | None, Field(description="Made from this time on")] = None
+    until: Annotated[Moment | None, Field(description="Made before this time")] = None
+    sort: Annotated[
+        Literal["created_at", "-created_at", "name", "-name"],
+        Field(description="By what; `-`: greatest first"),
+    ] = "created_at"

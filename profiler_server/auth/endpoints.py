@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
-from netspec.wire import MadeToken, TokenInfo, TokenRequest, TokenRotation
+from netspec.wire import MadeToken, TokenInfo, TokenQuery, TokenRequest, TokenRotation
 from profiler_server.auth import token_management
 from profiler_server.auth.dependencies import Admin
 from profiler_server.kit.dependencies import DatabaseDep, of_application
@@ -31,10 +31,12 @@ def create_token(
 
 
 @router.get("")
-def list_tokens(database: DatabaseDep, paging: PagingDep, _: Admin) -> list[TokenInfo]:
+def list_tokens(
+    query: Annotated[TokenQuery, Query()], database: DatabaseDep, paging: PagingDep, _: Admin
+) -> list[TokenInfo]:
     """Tokens, oldest first, those that have ended too; they themselves are not kept."""
     with database.read() as session:
-        return paging.answer(token_management.page(session, paging.page_request))
+        return paging.answer(token_management.page(session, query))
 
 
 @router.get("/{token_id}")

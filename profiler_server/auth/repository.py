@@ -6,13 +6,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
+from netspec.wire import TokenQuery
 from profiler_server.auth.rows import DeviceOwnerRow, TokenRow
 from profiler_server.kit.sql.bulk import insert_or_replace
 from profiler_server.kit.sql.database import row_count
-from profiler_server.kit.sql.pages import Page, PageRequest, read_page
+from profiler_server.kit.sql.lists import Condition, Listing, part_of, since, states, until
+from profiler_server.kit.sql.pages import Column, Page
 
 
 def add(session: Session, row: TokenRow) -> None:
@@ -95,10 +97,40 @@ def owners(session: Session, device_ids: Collection[str]) -> dict[str, str]:
     return dict(rows.all())
 
 
-def page(session: Session, page_request: PageRequest) -> Page[TokenRow]:
-    """Tokens, oldest first."""
-    found = read_page(session, select(TokenRow), (TokenRow.created_at, TokenRow.id), page_request)
+def page(session: Session, query: TokenQuery, now: datetime) -> Page[TokenRow]:
+    """The tokens that a query asks for."""
+    revoked = TokenRow.revoked_at.is_not(None)
+    expired = TokenRow.expires_at.is_not(None) & (TokenRow.expires_at <= now)
+    listing = Listing(
+        TokenQuery,
+        {
+            "state": states(
+                {"valid": ~revoked & ~expired, "expired": ~revoked & expired, "revoked": revoked}
+            ),
+            "name": part_of(TokenRow.name),
+            "scope": _has_one_of,
+            "since": since(TokenRow.created_at),
+            "until": until(TokenRow.created_at),
+        },
+        {"created_at": (TokenRow.created_at, TokenRow.id), "name": (TokenRow.name, TokenRow.id)},
+    )
+    found = listing.page(session, select(TokenRow), query)
     return found.with_items([row[0] for row in found.items])
+
+
+def _has_one_of(scopes: Collection[str]) -> ColumnElement[bool]:
+    separated = literal(" ") + TokenRow.scopes + " "
+    return or_(*(separated.contains(f" {scope} ") for scope in scopes))
+
+
+def owned_by(column: Column) -> Condition:
+    """The column has the id of the token that is named, or of one that bears the name."""
+
+    def condition(name: str) -> ColumnElement[bool]:
+        these = (TokenRow.id == name) | (TokenRow.name == name)
+        return column.in_(select(TokenRow.id).where(these))
+
+    return condition
 
 
 def lock(session: Session, token_id: str) -> TokenRow | None:

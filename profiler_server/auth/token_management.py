@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from netspec.wire import MadeToken, TokenInfo, TokenRequest, TokenRotation
+from netspec.wire import MadeToken, TokenInfo, TokenQuery, TokenRequest, TokenRotation
 from profiler_server.auth import repository, service
 from profiler_server.auth.rows import TokenRow
 from profiler_server.auth.scopes import Scope
@@ -16,7 +16,7 @@ from profiler_server.events import repository as events
 from profiler_server.events.rows import EventKind
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import database_now
-from profiler_server.kit.sql.pages import Page, PageRequest
+from profiler_server.kit.sql.pages import Page
 
 
 def make(session: Session, key: bytes, request: TokenRequest, maker: Principal) -> MadeToken:
@@ -46,13 +46,13 @@ def make(session: Session, key: bytes, request: TokenRequest, maker: Principal) 
     return MadeToken(token=token, info=_to_wire(row))
 
 
-def page(session: Session, page_request: PageRequest) -> Page[TokenInfo]:
-    """Tokens, oldest first.
+def page(session: Session, query: TokenQuery) -> Page[TokenInfo]:
+    """The tokens that a query asks for, by default the oldest first.
 
     Raises:
         Problem: `bad-request`: the cursor is not one of this list.
     """
-    found = repository.page(session, page_request)
+    found = repository.page(session, query, database_now(session))
     return found.with_items([_to_wire(row) for row in found.items])
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, cast
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
-from netspec.wire import Owner
+from netspec.wire import MAX_CURSOR, Owner
 from profiler_server.auth import sessions
 from profiler_server.auth.dependencies import Requires
 from profiler_server.auth.scopes import Scope
@@ -23,6 +23,9 @@ from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import Database
 
 FORM_FIELD = "form_token"
+
+#: of a page's list
+Cursor = Annotated[str | None, Query(max_length=MAX_CURSOR)]
 
 
 class NotSignedIn(Exception):

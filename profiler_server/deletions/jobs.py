@@ -10,7 +10,7 @@ from profiler_server.drift.rows import VerdictRow
 from profiler_server.events import repository as events
 from profiler_server.events.rows import EventKind
 from profiler_server.jobs import repository
-from profiler_server.jobs.rows import JobRow, TaskFailureRow, TaskRow
+from profiler_server.jobs.rows import JobRow, JobTargetRow, TaskFailureRow, TaskRow
 from profiler_server.jobs.service import require_own
 from profiler_server.jobs.task_repository import lock
 from profiler_server.kit.problems import Problem
@@ -37,6 +37,7 @@ def delete_job(session: Session, job_id: str, who: Principal) -> None:
     its_tasks = select(TaskRow.id).where(of_job)
     session.execute(delete(TaskFailureRow).where(TaskFailureRow.task_id.in_(its_tasks)))
     tasks = row_count(session.execute(delete(TaskRow).where(of_job)))
+    session.execute(delete(JobTargetRow).where(JobTargetRow.job_id == job_id))
     session.execute(delete(JobRow).where(JobRow.id == job_id))
     events.append(
         session,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from netspec.wire import (
     Device,
     DeviceLabels,
+    DeviceQuery,
     DeviceRegistration,
     QuarantineRequest,
     RegisteredDevice,
     Target,
+    TargetQuery,
 )
 from profiler_server.auth.dependencies import Admin, Agent, Anyone
 from profiler_server.auth.ownership import DeviceGuardDep, own
@@ -34,10 +38,12 @@ def register_device(
 
 
 @router.get("/devices")
-def list_devices(database: DatabaseDep, paging: PagingDep, _: Anyone) -> list[Device]:
+def list_devices(
+    query: Annotated[DeviceQuery, Query()], database: DatabaseDep, paging: PagingDep, _: Anyone
+) -> list[Device]:
     """Devices, by agent and serial."""
     with database.read() as session:
-        return paging.answer(service.list_devices(session, paging.page_request))
+        return paging.answer(service.list_devices(session, query))
 
 
 @router.get("/devices/{device_id}")
@@ -83,10 +89,12 @@ def release_device(
 
 
 @router.get("/targets")
-def list_targets(database: DatabaseDep, paging: PagingDep, _: Anyone) -> list[Target]:
+def list_targets(
+    query: Annotated[TargetQuery, Query()], database: DatabaseDep, paging: PagingDep, _: Anyone
+) -> list[Target]:
     """Targets with what their tables hold, oldest first."""
     with database.read() as session:
-        return paging.answer(service.list_targets(session, paging.page_request))
+        return paging.answer(service.list_targets(session, query))
 
 
 @router.get("/targets/{target_id}")

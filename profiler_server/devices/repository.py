@@ -5,16 +5,32 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Exists, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Exists,
+    Integer,
+    and_,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from netspec.protocol import TargetIdentity
-from netspec.wire import DeviceRegistration, TaskMethod
+from netspec.wire import DeviceQuery, DeviceRegistration, TargetQuery, TaskMethod
+from profiler_server.auth.repository import owned_by
+from profiler_server.auth.rows import DeviceOwnerRow
 from profiler_server.devices.rows import DeviceRow, DeviceTargetRow, ServerRow, TargetRow
 from profiler_server.kit.ids import new_id
 from profiler_server.kit.sql.bulk import insert_absent
+from profiler_server.kit.sql.json_text import JsonText
+from profiler_server.kit.sql.lists import Listing, equal, part_of, since, states, until
 from profiler_server.kit.sql.many_values import is_in
-from profiler_server.kit.sql.pages import Page, PageRequest, read_page
+from profiler_server.kit.sql.pages import Page
 
 #: how exactly it is kept when an agent has spoken
 LAST_SEEN_RESOLUTION = timedelta(minutes=1)
@@ -71,11 +87,67 @@ def set_device_targets(session: Session, device_id: str, target_ids: Sequence[st
     )
 
 
-def devices(session: Session, page_request: PageRequest) -> Page[DeviceRow]:
-    """Devices, by agent and serial."""
-    order = (DeviceRow.agent, DeviceRow.serial)
-    page = read_page(session, select(DeviceRow), order, page_request)
+def devices(session: Session, query: DeviceQuery, now: datetime) -> Page[DeviceRow]:
+    """The devices that a query asks for."""
+    quarantined = DeviceRow.quarantined_at.is_not(None)
+    silent = DeviceRow.last_seen <= now - _LATELY
+    rests = DeviceRow.rests_until.is_not(None) & (DeviceRow.rests_until > now)
+    listing = Listing(
+        DeviceQuery,
+        {
+            "state": states(
+                {
+                    "quarantined": quarantined,
+                    "silent": ~quarantined & silent,
+                    "resting": ~quarantined & ~silent & rests,
+                    "ready": ~quarantined & ~silent & ~rests,
+                }
+            ),
+            "agent": equal(DeviceRow.agent),
+            "serial": part_of(DeviceRow.serial),
+            "owner": _belongs_to,
+            "label": _has_labels,
+            "target_id": _measures,
+            "since": since(DeviceRow.last_seen),
+            "until": until(DeviceRow.last_seen),
+        },
+        {
+            "agent": (DeviceRow.agent, DeviceRow.serial),
+            "serial": (DeviceRow.serial, DeviceRow.id),
+            "last_seen": (DeviceRow.last_seen, DeviceRow.id),
+        },
+    )
+    page = listing.page(session, select(DeviceRow), query)
     return page.with_items([row[0] for row in page.items])
+
+
+def _belongs_to(owner: str) -> ColumnElement[bool]:
+    of_device = DeviceOwnerRow.device_id == DeviceRow.id
+    return exists().where(of_device, owned_by(DeviceOwnerRow.token_id)(owner))
+
+
+def _has_labels(wanted: Collection[str]) -> ColumnElement[bool]:
+    """The device has all of the labels, `NAME` or `NAME=VALUE`."""
+    conditions = []
+    for label in wanted:
+        name, equals, value = label.partition("=")
+        found = JsonText(DeviceRow.labels, name)
+        conditions.append(found == value if equals else found.is_not(None))
+    return and_(*conditions)
+
+
+def _measures(target_id: str) -> ColumnElement[bool]:
+    return exists().where(
+        DeviceTargetRow.device_id == DeviceRow.id, DeviceTargetRow.target_id == target_id
+    )
+
+
+def _is_measured_by_labelled(wanted: Collection[str]) -> ColumnElement[bool]:
+    return exists().where(
+        DeviceTargetRow.target_id == TargetRow.id,
+        DeviceTargetRow.device_id == DeviceRow.id,
+        _has_labels(wanted),
+    )
 
 
 def device(session: Session, device_id: str) -> DeviceRow | None:
@@ -217,10 +289,28 @@ def known_targets(session: Session, target_ids: Collection[str]) -> set[str]:
     return set(session.scalars(select(TargetRow.id).where(TargetRow.id.in_(target_ids))))
 
 
-def page_of_targets(session: Session, page_request: PageRequest) -> Page[TargetRow]:
-    """Targets, oldest first."""
-    page = read_page(session, select(TargetRow), (TargetRow.created_at, TargetRow.id), page_request)
+def page_of_targets(session: Session, query: TargetQuery) -> Page[TargetRow]:
+    """The targets that a query asks for."""
+    page = _TARGETS.page(session, select(TargetRow), query)
     return page.with_items([row[0] for row in page.items])
+
+
+_TARGETS = Listing(
+    TargetQuery,
+    {
+        "name": part_of(JsonText(TargetRow.identity, "device_model")),
+        "delegate": equal(JsonText(TargetRow.identity, "delegate")),
+        "threads": equal(cast(JsonText(TargetRow.identity, "threads"), Integer)),
+        "owner": owned_by(TargetRow.token_id),
+        "label": _is_measured_by_labelled,
+        "since": since(TargetRow.created_at),
+        "until": until(TargetRow.created_at),
+    },
+    {
+        "created_at": (TargetRow.created_at, TargetRow.id),
+        "entries": (TargetRow.entries, TargetRow.id),
+    },
+)
 
 
 def target(session: Session, target_id: str) -> TargetRow | None:

@@ -13,10 +13,12 @@ from netspec.console.short_ids import the_only
 from netspec.protocol import TargetIdentity
 from netspec.wire import (
     Device,
+    DeviceQuery,
     DeviceRegistration,
     Quarantine,
     RegisteredDevice,
     Target,
+    TargetQuery,
     TaskMethod,
 )
 from profiler_server.devices import predecessors, repository
@@ -26,7 +28,7 @@ from profiler_server.events.rows import EventKind
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
 from profiler_server.kit.sql.database import database_now
-from profiler_server.kit.sql.pages import Page, PageRequest
+from profiler_server.kit.sql.pages import Page
 from profiler_server.kit.work_notices import announce
 
 _SHOWN_TARGETS = 5
@@ -72,13 +74,13 @@ def register(
     )
 
 
-def list_devices(session: Session, page_request: PageRequest) -> Page[Device]:
-    """Devices, by agent and serial.
+def list_devices(session: Session, query: DeviceQuery) -> Page[Device]:
+    """The devices that a query asks for, by default by agent and serial.
 
     Raises:
-        Problem: `invalid-request`: the cursor is not one of this list.
+        Problem: `bad-request`: the cursor is not one of this list.
     """
-    page = repository.devices(session, page_request)
+    page = repository.devices(session, query, database_now(session))
     return page.with_items(_devices(session, page.items))
 
 
@@ -174,13 +176,13 @@ def _device(row: DeviceRow, target_ids: Sequence[str]) -> Device:
     )
 
 
-def list_targets(session: Session, page_request: PageRequest) -> Page[Target]:
-    """Targets, oldest first.
+def list_targets(session: Session, query: TargetQuery) -> Page[Target]:
+    """The targets that a query asks for, by default the oldest first.
 
     Raises:
-        Problem: `invalid-request`: the cursor is not one of this list.
+        Problem: `bad-request`: the cursor is not one of this list.
     """
-    page = repository.page_of_targets(session, page_request)
+    page = repository.page_of_targets(session, query)
     counts = repository.counts_by_target(session, [row.id for row in page.items])
     return page.with_items([_target(row, counts.get(row.id, (0, 0))) for row in page.items])
 

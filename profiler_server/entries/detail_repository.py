@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from netspec.wire import DisagreementQuery, VisitQuery
 from profiler_server.auth.rows import TokenRow
 from profiler_server.devices.rows import DeviceRow
 from profiler_server.entries.repository import EntryOfSubject
@@ -19,8 +20,9 @@ from profiler_server.entries.rows import (
     RetractionRow,
     VisitRow,
 )
+from profiler_server.kit.sql.lists import Listing, equal, part_of, since, states, until
 from profiler_server.kit.sql.many_values import is_in
-from profiler_server.kit.sql.pages import Page, PageRequest, read_page
+from profiler_server.kit.sql.pages import Page
 from profiler_server.subjects.rows import SubjectRow
 
 
@@ -59,17 +61,29 @@ def rejected_visits(
     return dict(rows.all())
 
 
-def disagreeing(
-    session: Session, target_id: str, at_least_percent: float, page_request: PageRequest
-) -> Page[EntryOfSubject]:
-    """The entries whose devices differ by so much, by name."""
-    query = (
+def disagreeing(session: Session, target_id: str, query: DisagreementQuery) -> Page[EntryOfSubject]:
+    """The entries whose devices differ as much as a query asks for."""
+    rows = (
         select(EntryRow, SubjectRow)
         .join(SubjectRow, SubjectRow.hash == EntryRow.subject_hash)
-        .where(EntryRow.target_id == target_id, EntryRow.disagreement_percent >= at_least_percent)
+        .where(EntryRow.target_id == target_id)
     )
-    page = read_page(session, query, (SubjectRow.name, SubjectRow.hash), page_request)
+    page = _DISAGREEING.page(session, rows, query)
     return page.with_items([(row[0], row[1]) for row in page.items])
+
+
+_DISAGREEING = Listing(
+    DisagreementQuery,
+    {
+        # Not NULL: of several devices.
+        "at_least_percent": lambda least: EntryRow.disagreement_percent >= least,
+        "name": part_of(SubjectRow.name),
+    },
+    {
+        "name": (SubjectRow.name, SubjectRow.hash),
+        "disagreement_percent": (EntryRow.disagreement_percent, SubjectRow.hash),
+    },
+)
 
 
 #: a visit, and where it was taken back, with what and by the token of which name
@@ -77,12 +91,30 @@ VisitWithRetraction = tuple[VisitRow, RetractionRow | None, str | None]
 
 
 def visits(
-    session: Session, target_id: str, subject_hash: str, page_request: PageRequest
+    session: Session, target_id: str, subject_hash: str, query: VisitQuery
 ) -> Page[VisitWithRetraction]:
-    """The visits of a subject on a target, those that were left out too, in the order stored."""
-    query = _visits().where(VisitRow.target_id == target_id, VisitRow.subject_hash == subject_hash)
-    page = read_page(session, query, (VisitRow.stored_at, VisitRow.digest), page_request)
+    """The visits of a subject on a target that a query asks for."""
+    rows = _visits().where(VisitRow.target_id == target_id, VisitRow.subject_hash == subject_hash)
+    page = _VISITS.page(session, rows, query)
     return page.with_items([(row[0], row[1], row[2]) for row in page.items])
+
+
+_VISITS = Listing(
+    VisitQuery,
+    {
+        "state": states(
+            {
+                "accepted": ACCEPTED,
+                "rejected": (VisitRow.rejected != "") & VisitRow.retraction_id.is_(None),
+                "retracted": VisitRow.retraction_id.is_not(None),
+            }
+        ),
+        "device_id": equal(VisitRow.device_id),
+        "since": since(VisitRow.stored_at),
+        "until": until(VisitRow.stored_at),
+    },
+    {"stored_at": (VisitRow.stored_at, VisitRow.digest)},
+)
 
 
 def visit(session: Session, visit_id: UUID) -> VisitWithRetraction | None:

@@ -11,12 +11,14 @@ from netspec.statistics import Estimate, VisitStatistics
 from netspec.wire import (
     Conditions,
     DeviceEstimate,
+    DisagreementQuery,
     EntryDetail,
     Profile,
     Retraction,
     StoredVisit,
     Visit,
     VisitChoice,
+    VisitQuery,
 )
 from profiler_server.devices.rows import DeviceRow
 from profiler_server.devices.service import require_target
@@ -27,7 +29,7 @@ from profiler_server.entries.repository import EntryOfSubject
 from profiler_server.entries.rows import DeviceEstimateRow, RetractionRow, VisitRow
 from profiler_server.kit.months import Month
 from profiler_server.kit.problems import Problem
-from profiler_server.kit.sql.pages import Page, PageRequest
+from profiler_server.kit.sql.pages import Page
 
 _STATISTICS = tuple(VisitStatistics.model_fields)
 
@@ -49,29 +51,27 @@ def detail(session: Session, target_id: str, subject_hash: str) -> EntryDetail:
     return _details(session, target_id, [found])[0]
 
 
-def disagreement(
-    session: Session, target_id: str, at_least_percent: float, page_request: PageRequest
-) -> Page[EntryDetail]:
-    """The entries whose devices differ by so much, by name.
+def disagreement(session: Session, target_id: str, query: DisagreementQuery) -> Page[EntryDetail]:
+    """The entries whose devices differ as much as a query asks for, by default by name.
 
     Raises:
-        Problem: `unknown-target`, or `invalid-request`: the cursor is not one of this list.
+        Problem: `unknown-target`, or `bad-request`: the cursor is not one of this list.
     """
     require_target(session, target_id)
-    page = details.disagreeing(session, target_id, at_least_percent, page_request)
+    page = details.disagreeing(session, target_id, query)
     return page.with_items(_details(session, target_id, page.items))
 
 
 def visits(
-    session: Session, target_id: str, subject_hash: str, page_request: PageRequest
+    session: Session, target_id: str, subject_hash: str, query: VisitQuery
 ) -> Page[StoredVisit]:
-    """The visits of a subject on a target, accepted or not, in the order stored.
+    """The visits of a subject on a target, accepted or not, by default in the order stored.
 
     Raises:
-        Problem: `unknown-target`, or `invalid-request`: the cursor is not one of this list.
+        Problem: `unknown-target`, or `bad-request`: the cursor is not one of this list.
     """
     require_target(session, target_id)
-    page = details.visits(session, target_id, subject_hash, page_request)
+    page = details.visits(session, target_id, subject_hash, query)
     archives = details.raw_archives(session)
     return page.with_items([_stored(*found, archives) for found in page.items])
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Annotated
 
-from sqlalchemy import insert, select
+from pydantic import Field
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
+from netspec.wire import EventQuery
 from profiler_server.events.rows import EventKind, EventRow
-from profiler_server.kit.sql.pages import Page, PageRequest, read_page
+from profiler_server.kit.sql.lists import Listing, any_of, equal, since, until
+from profiler_server.kit.sql.pages import Page
 
 
 def append(session: Session, at: datetime, kind: EventKind, **data: str | int) -> None:
@@ -18,22 +23,54 @@ def append(session: Session, at: datetime, kind: EventKind, **data: str | int) -
     session.execute(insert(EventRow).values(at=at, kind=kind, data=json.dumps(data), **about))
 
 
-def events(
-    session: Session,
-    *,
-    job_id: str | None,
-    device_id: str | None,
-    kind: EventKind | None,
-    newest_first: bool,
-    page_request: PageRequest,
-) -> Page[EventRow]:
-    """The events about a job, about a device and of a kind; None: of any."""
-    query = select(EventRow)
-    if job_id is not None:
-        query = query.where(EventRow.job_id == job_id)
-    if device_id is not None:
-        query = query.where(EventRow.device_id == device_id)
-    if kind is not None:
-        query = query.where(EventRow.kind == kind)
-    page = read_page(session, query, (EventRow.id,), page_request, descending=newest_first)
+class EventsQuery(EventQuery):
+    """The same, of kinds that there are."""
+
+    kind: Annotated[
+        tuple[EventKind, ...], Field(max_length=32, description="Of one of these; may be repeated")
+    ] = ()
+
+
+def events(session: Session, query: EventsQuery) -> Page[EventRow]:
+    """The events that a query asks for."""
+    page = _EVENTS.page(session, select(EventRow), query)
     return page.with_items([row[0] for row in page.items])
+
+
+def after(
+    session: Session, event_id: int, most: int, query: EventsQuery | None = None
+) -> Sequence[EventRow]:
+    """The first events after one, as far as a query asks for them."""
+    rows = select(EventRow).where(EventRow.id > event_id)
+    if query is not None:
+        rows = _EVENTS.filtered(rows, query)
+    return session.scalars(rows.order_by(EventRow.id).limit(most)).all()
+
+
+def before(session: Session, at: datetime) -> int:
+    """The last event before a time; 0: there is none."""
+    return session.scalar(select(func.max(EventRow.id)).where(EventRow.at < at)) or 0
+
+
+def with_ids(session: Session, ids: Collection[int]) -> Sequence[EventRow]:
+    """Those of the ids that are events."""
+    rows = select(EventRow).where(EventRow.id.in_(ids)).order_by(EventRow.id)
+    return session.scalars(rows).all() if ids else ()
+
+
+def latest_ids(session: Session, most: int) -> list[int]:
+    """The ids of the latest events."""
+    return list(session.scalars(select(EventRow.id).order_by(EventRow.id.desc()).limit(most)))
+
+
+_EVENTS = Listing(
+    EventsQuery,
+    {
+        "job_id": equal(EventRow.job_id),
+        "device_id": equal(EventRow.device_id),
+        "kind": any_of(EventRow.kind),
+        "since": since(EventRow.at),
+        "until": until(EventRow.at),
+    },
+    {"id": (EventRow.id,)},
+)

@@ -58,6 +58,8 @@ class EventRow(Base):
     __table_args__ = (
         Index("ix_events_job_id", "job_id", "id"),
         Index("ix_events_device_id", "device_id", "id"),
+        Index("ix_events_kind", "kind", "id"),
+        Index("ix_events_at", "at", "id"),
         {"sqlite_autoincrement": True},
     )
 

@@ -49,5 +49,5 @@ def add_tasks(session: Session, job_id: str, subject_hashes: Sequence[str]) -> N
     """Inserts a queued task for each subject on each of the job's targets, after the others."""
     last = select(func.coalesce(func.max(TaskRow.position), -1)).where(TaskRow.job_id == job_id)
     position = session.execute(last).scalar_one() + 1
-    target_ids = repository.target_ids(session, [job_id])[job_id]
+    target_ids = repository.target_ids(session, job_id)
     repository.add_tasks(session, job_id, target_ids, subject_hashes, ISOLATED, position)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
 
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from netspec.wire import TaskFailure, TaskMethod
+from netspec.wire import EntryQuery, JobQuery, TaskFailure, TaskMethod
+from profiler_server.auth.repository import owned_by
 from profiler_server.entries.repository import EntryOfSubject
 from profiler_server.entries.rows import EntryRow
 from profiler_server.jobs.rows import (
     OPEN_STATES,
     JobRow,
+    JobTargetRow,
     TaskFailureRow,
     TaskRow,
     TaskState,
@@ -24,18 +27,20 @@ from profiler_server.jobs.task_repository import lock
 from profiler_server.kit.ids import new_id
 from profiler_server.kit.sql.bulk import insert_absent
 from profiler_server.kit.sql.database import row_count
+from profiler_server.kit.sql.lists import Listing, any_of, equal, part_of, since, states, until
 from profiler_server.kit.sql.many_values import is_in
-from profiler_server.kit.sql.pages import Page, PageRequest, read_page
+from profiler_server.kit.sql.pages import Page
 from profiler_server.subjects.rows import SubjectRow
 
 
 @dataclass(frozen=True)
-class StateCount:
-    """A job's tasks in one state."""
+class JobVersion:
+    """A job at one moment."""
 
-    state: TaskState
-    tasks: int
-    visits_done: int
+    #: another whenever its state or progress is another
+    number: str
+    #: whether nothing of it is to be measured any more
+    is_over: bool
 
 
 def add_job(
@@ -107,36 +112,95 @@ def has_open_tasks(session: Session, job_id: str) -> bool:
     return bool(session.scalar(select(is_open)))
 
 
-def latest_jobs(session: Session, page_request: PageRequest) -> Page[JobRow]:
-    """Jobs, newest first."""
-    order = (JobRow.created_at, JobRow.id)
-    page = read_page(session, select(JobRow), order, page_request, descending=True)
+def jobs(session: Session, query: JobQuery) -> Page[JobRow]:
+    """The jobs that a query asks for."""
+    page = _JOBS.page(session, select(JobRow), query)
     return page.with_items([row[0] for row in page.items])
 
 
-def state_counts(session: Session, job_ids: Collection[str]) -> dict[str, list[StateCount]]:
-    """How the jobs' tasks stand."""
-    found: dict[str, list[StateCount]] = {job_id: [] for job_id in job_ids}
-    for job_id, state, tasks, visits_done in session.execute(
-        select(TaskRow.job_id, TaskRow.state, func.count(), func.sum(TaskRow.visits_done))
-        .where(TaskRow.job_id.in_(job_ids))
-        .group_by(TaskRow.job_id, TaskRow.state)
-    ):
-        found[job_id].append(StateCount(state, tasks, int(visits_done)))
+def _on_a_target(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(JobTargetRow.job_id == JobRow.id, condition)
+
+
+_CANCELLED = JobRow.cancelled_at.is_not(None)
+_HAS_OPEN = _on_a_target(JobTargetRow.open_tasks > 0)
+_HAS_FAILED = _on_a_target(JobTargetRow.failed_tasks > 0)
+_OPEN = ~_CANCELLED & _HAS_OPEN
+_OVER = ~_CANCELLED & ~_HAS_OPEN
+_JOBS = Listing(
+    JobQuery,
+    {
+        "state": states(
+            {
+                "queued": _OPEN & JobRow.started_at.is_(None),
+                "running": _OPEN & JobRow.started_at.is_not(None),
+                "failed": _OVER & _HAS_FAILED,
+                "done": _OVER & ~_HAS_FAILED,
+                "cancelled": _CANCELLED,
+            }
+        ),
+        "name": part_of(JobRow.name),
+        "owner": owned_by(JobRow.token_id),
+        "target_id": lambda target_id: _on_a_target(JobTargetRow.target_id == target_id),
+        "since": since(JobRow.created_at),
+        "until": until(JobRow.created_at),
+    },
+    {
+        "created_at": (JobRow.created_at, JobRow.id),
+        "name": (JobRow.name, JobRow.id),
+        "priority": (JobRow.priority, JobRow.id),
+    },
+)
+
+
+def progress(session: Session, job_ids: Collection[str]) -> dict[str, list[JobTargetRow]]:
+    """How far the jobs are on each of their targets, in the order of their tasks."""
+    found: dict[str, list[JobTargetRow]] = {job_id: [] for job_id in job_ids}
+    rows = select(JobTargetRow).where(is_in(session, JobTargetRow.job_id, job_ids))
+    in_order = rows.order_by(JobTargetRow.position)
+    # Triggers change them, of which the session does not hear.
+    for row in session.scalars(in_order.execution_options(populate_existing=True)):
+        found[row.job_id].append(row)
     return found
 
 
-def target_ids(session: Session, job_ids: Collection[str]) -> dict[str, list[str]]:
-    """The jobs' targets, in the order of their tasks."""
-    found: dict[str, list[str]] = {job_id: [] for job_id in job_ids}
-    for job_id, target_id in session.execute(
-        select(TaskRow.job_id, TaskRow.target_id)
-        .where(TaskRow.job_id.in_(job_ids))
-        .group_by(TaskRow.job_id, TaskRow.target_id)
-        .order_by(func.min(TaskRow.position))
-    ):
-        found[job_id].append(target_id)
-    return found
+def target_ids(session: Session, job_id: str) -> list[str]:
+    """The job's targets, in the order of its tasks."""
+    of_job = select(JobTargetRow.target_id).where(JobTargetRow.job_id == job_id)
+    return list(session.scalars(of_job.order_by(JobTargetRow.position)))
+
+
+def versions(session: Session, job_ids: Collection[str]) -> dict[str, JobVersion]:
+    """What those of the ids that are jobs are at the moment."""
+    of_job = JobTargetRow.job_id == JobRow.id
+    columns = (
+        JobTargetRow.open_tasks,
+        JobTargetRow.done_tasks,
+        JobTargetRow.failed_tasks,
+        JobTargetRow.cancelled_tasks,
+        JobTargetRow.reused_tasks,
+        JobTargetRow.open_visits,
+        JobTargetRow.closed_visits,
+    )
+    rows = session.execute(
+        select(
+            JobRow.id,
+            JobRow.started_at,
+            JobRow.cancelled_at,
+            JobRow.table_error_percent,
+            *(func.sum(column) for column in columns),
+        )
+        .outerjoin(JobTargetRow, of_job)
+        .where(is_in(session, JobRow.id, job_ids))
+        .group_by(JobRow.id)
+    )
+    return {
+        job_id: JobVersion(
+            number=hashlib.sha256(repr((started, cancelled, error, sums)).encode()).hexdigest(),
+            is_over=cancelled is not None or not sums[0],
+        )
+        for job_id, started, cancelled, error, *sums in rows
+    }
 
 
 def retry(session: Session, job_id: str) -> int:
@@ -192,27 +256,41 @@ def cancel(session: Session, job_id: str, now: datetime) -> bool:
     """Cancels a job and its open tasks; False if it was cancelled before."""
     open_tasks = (TaskRow.job_id == job_id, TaskRow.state.in_(OPEN_STATES))
     lock(session, *open_tasks)
+    # Tasks, and their counts with them, before their job.
+    session.execute(update(TaskRow).where(*open_tasks).values(state=TaskState.CANCELLED))
     result = session.execute(
         update(JobRow)
         .where(JobRow.id == job_id, JobRow.cancelled_at.is_(None))
         .values(cancelled_at=now)
     )
-    session.execute(update(TaskRow).where(*open_tasks).values(state=TaskState.CANCELLED))
     return row_count(result) == 1
 
 
-def entries_of_job(
-    session: Session, job_id: str, target_id: str, page_request: PageRequest
-) -> Page[EntryOfSubject]:
-    """The entries of a job's subjects on one of its targets, by name."""
+def entries_of_job(session: Session, job_id: str, query: EntryQuery) -> Page[EntryOfSubject]:
+    """The entries of a job's subjects on the target that the query names."""
     of_job = (TaskRow.subject_hash == EntryRow.subject_hash) & (
         TaskRow.target_id == EntryRow.target_id
     )
-    query = (
+    rows = (
         select(EntryRow, SubjectRow)
         .join(SubjectRow, SubjectRow.hash == EntryRow.subject_hash)
         .join(TaskRow, of_job)
-        .where(TaskRow.job_id == job_id, TaskRow.target_id == target_id)
+        .where(TaskRow.job_id == job_id)
     )
-    page = read_page(session, query, (SubjectRow.name, SubjectRow.hash), page_request)
+    page = _ENTRIES.page(session, rows, query)
     return page.with_items([(row[0], row[1]) for row in page.items])
+
+
+_ENTRIES = Listing(
+    EntryQuery,
+    {
+        "target_id": equal(TaskRow.target_id),
+        "name": part_of(SubjectRow.name),
+        "method": any_of(EntryRow.method),
+    },
+    {
+        "name": (SubjectRow.name, SubjectRow.hash),
+        "value_ms": (EntryRow.value_ms, SubjectRow.hash),
+        "measured_at": (EntryRow.measured_at, SubjectRow.hash),
+    },
+)

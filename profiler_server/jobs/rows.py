@@ -32,7 +32,7 @@ class JobRow(Base):
     started_at: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]
     #: that filed it; None: a command of the server, or an older version, which did not keep it
-    token_id: Mapped[str | None] = mapped_column(ForeignKey("tokens.id"))
+    token_id: Mapped[str | None] = mapped_column(ForeignKey("tokens.id"), index=True)
     #: with a budget: `budget.BudgetPlan` as JSON, while there may be something to pick
     plan: Mapped[str | None] = mapped_column(Text)
     #: with a budget: expected error of a network's sum, when it picked last
@@ -66,6 +66,7 @@ class TaskRow(Base):
     __table_args__ = (
         UniqueConstraint("job_id", "target_id", "subject_hash"),
         Index("ix_tasks_target_id_state", "target_id", "state"),
+        Index("ix_tasks_job_id_state", "job_id", "state"),
         Index(
             "ix_tasks_open_subject",
             "target_id",
@@ -93,6 +94,30 @@ class TaskRow(Base):
     retry_at: Mapped[datetime | None]
     #: how it is measured; `in_network`: only visits with a profile count
     method: Mapped[str] = mapped_column(String(16), server_default="isolated")
+
+
+class JobTargetRow(Base):
+    """How far a job is on one of its targets.
+
+    The database keeps it: triggers of the table of tasks count what any statement changes there.
+    """
+
+    __tablename__ = "job_targets"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    target_id: Mapped[str] = mapped_column(ForeignKey("targets.id"), primary_key=True, index=True)
+    #: of its first task
+    position: Mapped[int]
+    #: tasks by what has become of them
+    open_tasks: Mapped[int]
+    done_tasks: Mapped[int]
+    failed_tasks: Mapped[int]
+    cancelled_tasks: Mapped[int]
+    reused_tasks: Mapped[int]
+    #: `visits_done` of the open tasks
+    open_visits: Mapped[int]
+    #: of those that were done, failed or cancelled
+    closed_visits: Mapped[int]
 
 
 class TaskFailureRow(Base):

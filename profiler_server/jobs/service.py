@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 from netspec.wire import (
     ISOLATED,
     Entry,
+    EntryQuery,
     Job,
+    JobQuery,
     JobRequest,
     JobState,
     Owner,
@@ -30,14 +32,14 @@ from profiler_server.events.rows import EventKind
 from profiler_server.jobs import progress, repository, sibling_steps
 from profiler_server.jobs.budget import BudgetPlan, first_step
 from profiler_server.jobs.expansion import subjects_of
-from profiler_server.jobs.repository import StateCount
-from profiler_server.jobs.rows import OPEN_STATES, JobRow, TaskState
+from profiler_server.jobs.repository import JobVersion
+from profiler_server.jobs.rows import JobRow, JobTargetRow
 from profiler_server.jobs.sibling_steps import SiblingPlan
 from profiler_server.kit.ids import new_id
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
 from profiler_server.kit.sql.database import database_now
-from profiler_server.kit.sql.pages import Page, PageRequest
+from profiler_server.kit.sql.pages import Page
 from profiler_server.kit.work_notices import announce
 from profiler_server.subjects.repository import ensure_subjects
 from profiler_server.uploaded_models import service as models
@@ -137,13 +139,13 @@ def _target_ids(session: Session, request: JobRequest) -> list[str]:
     return [target_id]
 
 
-def latest(session: Session, page_request: PageRequest) -> Page[Job]:
-    """Jobs, newest first.
+def latest(session: Session, query: JobQuery) -> Page[Job]:
+    """The jobs that a query asks for, by default the newest first.
 
     Raises:
-        Problem: `invalid-request`: the cursor is not one of this list.
+        Problem: `bad-request`: the cursor is not one of this list.
     """
-    page = repository.latest_jobs(session, page_request)
+    page = repository.jobs(session, query)
     return page.with_items(_follow(session, page.items, database_now(session)))
 
 
@@ -186,7 +188,7 @@ def retry(session: Session, job_id: str, who: Principal) -> Job:
     """
     row, now = require_own(session, job_id, who), database_now(session)
     # Visits may have come since the tasks were given up: see `progress`.
-    devices.lock_targets(session, repository.target_ids(session, [job_id])[job_id])
+    devices.lock_targets(session, repository.target_ids(session, job_id))
     retried = repository.retry(session, job_id)
     # Not before: tasks are locked before their job, and it may be cancelled at this moment.
     if repository.lock_job(session, job_id).cancelled_at is not None:
@@ -198,36 +200,39 @@ def retry(session: Session, job_id: str, who: Principal) -> Job:
     return _follow(session, [row], now)[0]
 
 
-def entries_of(
-    session: Session, job_id: str, target_id: str | None, page_request: PageRequest
-) -> Page[Entry]:
+def entries_of(session: Session, job_id: str, query: EntryQuery) -> Page[Entry]:
     """The entries of every subject of the job that has one, reused ones included, by name.
 
     Args:
         session: a transaction.
         job_id: the job.
-        target_id: one of its targets; None: the first.
-        page_request: which page.
+        query: names one of its targets, or means the first.
 
     Raises:
-        Problem: `unknown-job`; `unknown-target`: it is none of the job's; or `invalid-request`: the
+        Problem: `unknown-job`; `unknown-target`: it is none of the job's; or `bad-request`: the
             cursor is not one of this list.
     """
-    row = _require(session, job_id)
-    own = repository.target_ids(session, [job_id])[job_id]
+    row, target_id = _require(session, job_id), query.target_id
+    own = repository.target_ids(session, job_id)
     if target_id is not None and target_id not in own:
         raise Problem(
             "unknown-target", f"job {job_id} has no target {target_id!r}; it has {', '.join(own)}"
         )
-    page = repository.entries_of_job(session, job_id, target_id or row.target_id, page_request)
+    page = repository.entries_of_job(
+        session, job_id, query.model_copy(update={"target_id": target_id or row.target_id})
+    )
     return page.with_items([isolated.to_wire(found) for found in page.items])
 
 
 def _require(session: Session, job_id: str) -> JobRow:
     row = repository.job(session, job_id)
     if row is None:
-        raise Problem("unknown-job", f"no job {job_id!r}; GET /v1/jobs lists the latest")
+        raise _unknown(job_id)
     return row
+
+
+def _unknown(job_id: str) -> Problem:
+    return Problem("unknown-job", f"no job {job_id!r}; GET /v1/jobs lists the latest")
 
 
 def require_own(session: Session, job_id: str, who: Principal | None) -> JobRow:
@@ -247,27 +252,40 @@ def require_own(session: Session, job_id: str, who: Principal | None) -> JobRow:
     return row
 
 
+def version(session: Session, job_id: str) -> JobVersion:
+    """What a job is at the moment: less than reading it.
+
+    Raises:
+        Problem: `unknown-job`.
+    """
+    found = repository.versions(session, [job_id]).get(job_id)
+    if found is None:
+        raise _unknown(job_id)
+    return found
+
+
 def _follow(session: Session, rows: Sequence[JobRow], now: datetime) -> list[Job]:
     ids = [row.id for row in rows]
-    counts = repository.state_counts(session, ids)
+    progress = repository.progress(session, ids)
     failures = repository.failures(session, ids)
-    targets = repository.target_ids(session, ids)
     names = auth.names(session, {row.token_id for row in rows})
     owners = {key: Owner(token_id=key, name=name) for key, name in names.items()}
-    is_open = {
-        row.id: any(count.state in OPEN_STATES for count in counts[row.id])
+    waiting = {
+        row.id: {one.target_id for one in progress[row.id]}
         for row in rows
-        if row.cancelled_at is None
+        if row.cancelled_at is None and any(one.open_tasks for one in progress[row.id])
     }
-    waited_for = {one for key, open_ in is_open.items() if open_ for one in targets[key]}
+    waited_for = {one for target_ids in waiting.values() for one in target_ids}
     unserved = waited_for - devices.served(session, waited_for, now)
     return [
-        _job(row, targets[row.id], counts[row.id], failures[row.id], now).model_copy(
+        _job(row, progress[row.id], failures[row.id], now).model_copy(
             update={
                 "owner": owners.get(row.token_id or ""),
-                "unserved": tuple(one for one in targets[row.id] if one in unserved)
-                if is_open.get(row.id)
-                else (),
+                "unserved": tuple(
+                    one.target_id
+                    for one in progress[row.id]
+                    if one.target_id in unserved & waiting.get(row.id, set())
+                ),
             }
         )
         for row in rows
@@ -275,31 +293,27 @@ def _follow(session: Session, rows: Sequence[JobRow], now: datetime) -> list[Job
 
 
 def _job(
-    row: JobRow,
-    target_ids: Sequence[str],
-    counts: Sequence[StateCount],
-    failures: Sequence[TaskFailure],
-    now: datetime,
+    row: JobRow, progress: Sequence[JobTargetRow], failures: Sequence[TaskFailure], now: datetime
 ) -> Job:
-    tasks = dict.fromkeys(TaskState, 0) | {count.state: count.tasks for count in counts}
-    own = [count for count in counts if count.state is not TaskState.REUSED]
-    visits = row.rounds * sum(count.tasks for count in own)
-    visits_done = sum(count.visits_done for count in own)
-    left = sum(
-        count.tasks * row.rounds - count.visits_done for count in own if count.state in OPEN_STATES
-    )
+    open_ = sum(one.open_tasks for one in progress)
+    done = sum(one.done_tasks for one in progress)
+    failed = sum(one.failed_tasks for one in progress)
+    tasks = open_ + done + failed + sum(one.cancelled_tasks for one in progress)
+    open_visits = sum(one.open_visits for one in progress)
+    visits_done = open_visits + sum(one.closed_visits for one in progress)
+    left = open_ * row.rounds - open_visits
     return Job(
         id=row.id,
         name=row.name,
         target_id=row.target_id,
-        target_ids=tuple(target_ids),
-        state=_state(row, tasks),
+        target_ids=tuple(one.target_id for one in progress),
+        state=_state(row, open_, failed),
         created_at=row.created_at,
-        tasks=sum(count.tasks for count in own),
-        tasks_done=tasks[TaskState.DONE],
-        tasks_failed=tasks[TaskState.FAILED],
-        reused=tasks[TaskState.REUSED],
-        visits=visits,
+        tasks=tasks,
+        tasks_done=done,
+        tasks_failed=failed,
+        reused=sum(one.reused_tasks for one in progress),
+        visits=row.rounds * tasks,
         visits_done=visits_done,
         eta_s=_eta_s(row, visits_done - row.visits_at_start, left, now),
         failures=tuple(failures),
@@ -307,12 +321,12 @@ def _job(
     )
 
 
-def _state(row: JobRow, tasks: dict[TaskState, int]) -> JobState:
+def _state(row: JobRow, open_tasks: int, failed_tasks: int) -> JobState:
     if row.cancelled_at is not None:
         return "cancelled"
-    if any(tasks[state] for state in OPEN_STATES):
+    if open_tasks:
         return "queued" if row.started_at is None else "running"
-    return "failed" if tasks[TaskState.FAILED] else "done"
+    return "failed" if failed_tasks else "done"
 
 
 def _eta_s(row: JobRow, done: int, remaining: int, now: datetime) -> float | None:

@@ -1,7 +1,8 @@
 """SQL of tasks: how far they are, and who holds them.
 
 Transactions lock rows in one order, so that two never wait for each other: a device,
-targets, leases, tasks, jobs; several of a kind by id, tasks by target and id.
+targets, leases, tasks, their jobs' counts, jobs; several of a kind by id, tasks by target and id,
+counts by job and target.
 """
 
 from __future__ import annotations
@@ -122,9 +123,11 @@ def lease(session: Session, task_ids: Collection[str], lease_id: str) -> int:
     return row_count(result)
 
 
-def lock_held(session: Session, lease_id: str) -> set[str]:
-    """Locks what the lease holds; the tasks' ids."""
-    return set(lock(session, *_held([lease_id])))
+def lock_held(session: Session, lease_id: str) -> dict[str, str]:
+    """Locks what the lease holds; the tasks' jobs."""
+    these = lock(session, *_held([lease_id]))
+    rows = select(TaskRow.id, TaskRow.job_id).where(is_in(session, TaskRow.id, these))
+    return dict(session.execute(rows).all())
 
 
 def _held(lease_ids: Collection[str]) -> tuple[ColumnElement[bool], ...]:

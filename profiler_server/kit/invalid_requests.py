@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -16,6 +17,8 @@ _NO_JSON, _TOO_SHORT = "json_invalid", "too_short"
 _SHOWN_ERRORS = 20
 #: where fields of the body are said to be
 _BODY = "body"
+#: characters of a fragment that stay as they are. Source: RFC 3986, section 3.5
+_UNQUOTED = "!$&'()*+,;=:@?-._~"
 
 
 def describe(error: RequestValidationError, request: Request) -> str:
@@ -26,6 +29,45 @@ def describe(error: RequestValidationError, request: Request) -> str:
     if len(errors) > _SHOWN_ERRORS:
         lines.append(f"and {len(errors) - _SHOWN_ERRORS} more")
     return "; ".join(lines)
+
+
+def invalid_values(error: RequestValidationError, request: Request) -> list[dict[str, str]]:
+    """What is wrong with a request, for programs: details with pointers or parameters."""
+    message = _message_of(request)
+    return [
+        _place(one) | {"detail": _described(one, message).partition(": ")[2]}
+        for one in _without_echoes(error.errors())[:_SHOWN_ERRORS]
+    ]
+
+
+def _place(problem: Mapping[str, Any]) -> dict[str, str]:
+    where, *inside = problem["loc"] or ("",)
+    if where != _BODY:
+        return {"parameter": str(inside[0])} if inside else {}
+    return {"pointer": problem.get("pointer", "#")}
+
+
+def pointer(place: Sequence[str | int], document: Any) -> str:
+    """The JSON pointer (RFC 6901), as a fragment, of a place that pydantic names.
+
+    Pydantic names the kinds of unions, too, which are no part of the document.
+
+    Args:
+        place: in the document.
+        document: the body, as JSON has it.
+    """
+    path, value = "#", document
+    for number, part in enumerate(place):
+        is_there = (isinstance(value, dict) and part in value) or (
+            isinstance(value, list) and isinstance(part, int) and part < len(value)
+        )
+        # What is missing is named, though it is not there.
+        if is_there or (number == len(place) - 1 and isinstance(value, dict)):
+            token = str(part).replace("~", "~0").replace("/", "~1")
+            path += f"/{quote(token, safe=_UNQUOTED)}"
+        if is_there:
+            value = value[part]
+    return path
 
 
 def _without_echoes(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import Annotated
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from netspec.errors import InvalidSpec
-from profiler_server.kit.invalid_requests import describe
+from profiler_server.kit.invalid_requests import describe, invalid_values
 
 #: every kind of problem: its HTTP status and its title
 KINDS: dict[str, tuple[int, str]] = {
@@ -64,6 +65,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "hash-mismatch": (422, "The body has another hash"),
     "not-a-model": (422, "The body is no .tflite file"),
     "rate-limited": (429, "Too many requests"),
+    "too-many-streams": (429, "Too many streams are open"),
     "head-too-large": (431, "The request's headers are too large"),
     "internal-error": (500, "The server failed"),
     "not-ready": (503, "The server is not ready"),
@@ -81,10 +83,21 @@ _METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 MEDIA_TYPE = "application/problem+json"
 
 
+class InvalidValue(BaseModel):
+    """One thing that is wrong with a request."""
+
+    #: what was wrong, what was expected
+    detail: str
+    #: where it is in the body, as a fragment (RFC 6901), for instance `#/operators/0/kernel`
+    pointer: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+    #: name of a parameter of the path or query, or of a header
+    parameter: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+
+
 class ProblemBody(BaseModel):
     """What a problem looks like on the wire."""
 
-    #: URI of the kind, for instance `/problems/unknown-target`
+    #: URI of the kind, which leads to a page about it, for instance `/problems/unknown-target`
     type: str
     title: str
     status: int
@@ -92,6 +105,8 @@ class ProblemBody(BaseModel):
     detail: str
     #: path of the request
     instance: str | None = None
+    #: of an `invalid-request`: each value that is wrong, the first 20 of them
+    errors: Annotated[tuple[InvalidValue, ...], Field(exclude_if=lambda value: not value)] = ()
 
 
 class Problem(HTTPException):
@@ -141,7 +156,9 @@ class _Handlers:
         return self._of_kind(request, "invalid-request", str(error))
 
     async def of_validation(self, request: Request, error: RequestValidationError) -> Response:
-        return self._of_kind(request, "invalid-request", describe(error, request))
+        body = _body("invalid-request", describe(error, request), request.url.path)
+        wrong = tuple(InvalidValue(**one) for one in invalid_values(error, request))
+        return self._answer(request, body.model_copy(update={"errors": wrong}), {})
 
     async def of_framework(self, request: Request, error: HTTPException) -> Response:
         headers, detail = dict(error.headers or {}), str(error.detail)

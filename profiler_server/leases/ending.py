@@ -65,11 +65,11 @@ def end_released(
         for outcome in outcomes
         if outcome.state == "failed" and outcome.task_id in held
     }
+    # The counts of their jobs in one order, as everywhere.
+    in_order = sorted(failed.values(), key=lambda outcome: held[outcome.task_id])
     if has_visits or failed:
         _rest(settings, device, now, fruitless=not has_visits)
-    back = sum(
-        _count_failure(session, settings, lease, outcome, now) for outcome in failed.values()
-    )
+    back = sum(_count_failure(session, settings, lease, outcome, now) for outcome in in_order)
     back += tasks.give_back(session, [lease.id])
     events.append(
         session, now, EventKind.LEASE_RELEASED, lease_id=lease.id, device_id=device.id, back=back

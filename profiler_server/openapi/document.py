@@ -8,9 +8,14 @@ from netspec.wire.columns import COLUMNS
 from profiler_server.kit.problems import ProblemBody
 from profiler_server.openapi.errors import responses
 from profiler_server.openapi.examples import Examples
+from profiler_server.openapi.plain_schemas import simplify
 
 #: bodies that no schema describes
 _TEXTS = {
+    "text/event-stream": (
+        'event: job_created\ndata: {"id": 17, "at": "2026-01-02T03:04:05Z", "kind": "job_created", '
+        '"job_id": "job_5f0c9a1b2c3d4e5f", "device_id": null, "data": {"tasks": 142}}\nid: 17\n\n'
+    ),
     "text/csv": ",".join(COLUMNS) + "\r\n",
     "text/plain": 'profiler_queue_tasks{target="0123456789abcdef"} 142.0\n',
 }
@@ -19,7 +24,10 @@ _TEXTS = {
 def described(document: dict[str, Any]) -> dict[str, Any]:
     """The framework's document with examples and problems added."""
     schemas = document["components"]["schemas"]
-    schemas["Problem"] = ProblemBody.model_json_schema()
+    problem = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= problem.pop("$defs")
+    schemas["Problem"] = problem
+    simplify(document)
     examples = Examples(schemas)
     for path, operations in document["paths"].items():
         for operation in operations.values():

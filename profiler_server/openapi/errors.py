@@ -50,7 +50,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "retry_job": ("unknown-job", "not-the-owner", "job-finished"),
     "delete_job": ("unknown-job", "not-the-owner", "job-not-finished", "job-in-use"),
     "list_entries": ("unknown-job", "unknown-target"),
-    "list_events": (),
+    "list_events": ("too-many-streams",),
     "list_models": (),
     "put_model": ("hash-mismatch", "not-a-model", "too-many-models", "models-too-large"),
     "get_model": ("unknown-model",),

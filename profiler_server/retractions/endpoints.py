@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
 
-from netspec.wire import Retraction, RetractionRequest
+from fastapi import APIRouter, Query
+
+from netspec.wire import Retraction, RetractionQuery, RetractionRequest
 from profiler_server.auth.dependencies import Admin, TablesReader
 from profiler_server.kit.dependencies import DatabaseDep, WorkSignalDep
 from profiler_server.kit.http.routes import Route
@@ -26,7 +28,12 @@ def retract_visits(
 
 
 @router.get("/retractions")
-def list_retractions(database: DatabaseDep, paging: PagingDep, _: TablesReader) -> list[Retraction]:
+def list_retractions(
+    query: Annotated[RetractionQuery, Query()],
+    database: DatabaseDep,
+    paging: PagingDep,
+    _: TablesReader,
+) -> list[Retraction]:
     """What was taken back, newest first."""
     with database.read() as session:
-        return paging.answer(service.latest(session, paging.page_request))
+        return paging.answer(service.latest(session, query))

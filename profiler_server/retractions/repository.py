@@ -7,12 +7,15 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
-from netspec.wire import VisitChoice
+from netspec.wire import RetractionQuery, VisitChoice
+from profiler_server.auth.repository import owned_by
 from profiler_server.auth.rows import DeviceOwnerRow, TokenRow
 from profiler_server.entries.rows import RetractionRow, VisitRow
 from profiler_server.jobs.rows import TaskRow
 from profiler_server.kit.sql.database import row_count
-from profiler_server.kit.sql.pages import Page, PageRequest, read_page
+from profiler_server.kit.sql.json_text import JsonText
+from profiler_server.kit.sql.lists import Listing, equal, since, until
+from profiler_server.kit.sql.pages import Page
 
 
 def chosen(choice: VisitChoice) -> ColumnElement[bool]:
@@ -65,11 +68,24 @@ def name_of(session: Session, token_id: str | None) -> str | None:
     return session.scalar(select(TokenRow.name).where(TokenRow.id == token_id))
 
 
-def latest(session: Session, page_request: PageRequest) -> Page[tuple[RetractionRow, str | None]]:
-    """Retractions with the names of their tokens, newest first."""
-    query = select(RetractionRow, TokenRow.name).outerjoin(
+def latest(session: Session, query: RetractionQuery) -> Page[tuple[RetractionRow, str | None]]:
+    """The retractions that a query asks for, with the names of their tokens."""
+    rows = select(RetractionRow, TokenRow.name).outerjoin(
         TokenRow, TokenRow.id == RetractionRow.token_id
     )
-    order = (RetractionRow.at, RetractionRow.id)
-    page = read_page(session, query, order, page_request, descending=True)
+    page = _RETRACTIONS.page(session, rows, query)
     return page.with_items([(row[0], row[1]) for row in page.items])
+
+
+_RETRACTIONS = Listing(
+    RetractionQuery,
+    {
+        "owner": owned_by(RetractionRow.token_id),
+        "device_id": equal(JsonText(RetractionRow.choice, "device_id")),
+        "job_id": equal(JsonText(RetractionRow.choice, "job_id")),
+        "target_id": equal(JsonText(RetractionRow.choice, "target_id")),
+        "since": since(RetractionRow.at),
+        "until": until(RetractionRow.at),
+    },
+    {"at": (RetractionRow.at, RetractionRow.id)},
+)

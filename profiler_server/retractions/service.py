@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from netspec.wire import Retraction, RetractionRequest, VisitChoice
+from netspec.wire import Retraction, RetractionQuery, RetractionRequest, VisitChoice
 from profiler_server.devices import repository as devices
 from profiler_server.entries import derivation, details
 from profiler_server.entries.rows import RetractionRow, VisitRow
@@ -14,7 +14,7 @@ from profiler_server.jobs import progress
 from profiler_server.kit.ids import new_id
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import database_now
-from profiler_server.kit.sql.pages import Page, PageRequest
+from profiler_server.kit.sql.pages import Page
 from profiler_server.latency_tables import service as tables
 from profiler_server.retractions import repository
 
@@ -63,11 +63,11 @@ def retract(session: Session, request: RetractionRequest, token_id: str | None) 
     return details.to_wire(row, repository.name_of(session, token_id))
 
 
-def latest(session: Session, page_request: PageRequest) -> Page[Retraction]:
-    """What was taken back, newest first.
+def latest(session: Session, query: RetractionQuery) -> Page[Retraction]:
+    """What was taken back, as far as a query asks for it, by default the newest first.
 
     Raises:
-        Problem: `invalid-request`: the cursor is not one of this list.
+        Problem: `bad-request`: the cursor is not one of this list.
     """
-    page = repository.latest(session, page_request)
+    page = repository.latest(session, query)
     return page.with_items([details.to_wire(row, by) for row, by in page.items])

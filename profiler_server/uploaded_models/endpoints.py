@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from netspec.wire import MAX_MODEL_BYTES, StoredModel
+from netspec.wire import MAX_MODEL_BYTES, ModelQuery, StoredModel
 from profiler_server.auth.dependencies import Anyone, JobsWriter
 from profiler_server.kit.dependencies import DatabaseDep
 from profiler_server.kit.http.caching import IMMUTABLE, etag, is_current
@@ -30,10 +30,12 @@ _BODY = {
 
 
 @router.get("")
-def list_models(database: DatabaseDep, paging: PagingDep, _: Anyone) -> list[StoredModel]:
+def list_models(
+    query: Annotated[ModelQuery, Query()], database: DatabaseDep, paging: PagingDep, _: Anyone
+) -> list[StoredModel]:
     """Models, newest first."""
     with database.read() as session:
-        return paging.answer(page(session, paging.page_request))
+        return paging.answer(page(session, query))
 
 
 @router.put("/{sha256}", status_code=204, openapi_extra=_BODY, max_body_size=MAX_MODEL_BYTES)

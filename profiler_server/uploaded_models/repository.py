@@ -9,9 +9,12 @@ from datetime import datetime
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
+from netspec.wire import ModelQuery
+from profiler_server.auth.repository import owned_by
 from profiler_server.auth.rows import TokenRow
 from profiler_server.kit.sql.bulk import insert_absent
-from profiler_server.kit.sql.pages import Page, PageRequest, read_page
+from profiler_server.kit.sql.lists import Listing, since, until
+from profiler_server.kit.sql.pages import Page
 from profiler_server.uploaded_models.rows import ModelRow
 
 
@@ -79,9 +82,22 @@ def put_content(session: Session, sha256: str, content: bytes) -> None:
     session.execute(update(ModelRow).where(ModelRow.sha256 == sha256).values(content=content))
 
 
-def page(session: Session, page_request: PageRequest) -> Page[tuple[ModelRow, str | None]]:
-    """Models without their bytes, with the names of their tokens, newest first."""
-    query = select(ModelRow, TokenRow.name).outerjoin(TokenRow, TokenRow.id == ModelRow.token_id)
-    order = (ModelRow.created_at, ModelRow.sha256)
-    found = read_page(session, query, order, page_request, descending=True)
+def page(session: Session, query: ModelQuery) -> Page[tuple[ModelRow, str | None]]:
+    """The models that a query asks for, without their bytes, with the names of their tokens."""
+    rows = select(ModelRow, TokenRow.name).outerjoin(TokenRow, TokenRow.id == ModelRow.token_id)
+    found = _MODELS.page(session, rows, query)
     return found.with_items([(row[0], row[1]) for row in found.items])
+
+
+_MODELS = Listing(
+    ModelQuery,
+    {
+        "owner": owned_by(ModelRow.token_id),
+        "since": since(ModelRow.created_at),
+        "until": until(ModelRow.created_at),
+    },
+    {
+        "created_at": (ModelRow.created_at, ModelRow.sha256),
+        "size": (ModelRow.size, ModelRow.sha256),
+    },
+)

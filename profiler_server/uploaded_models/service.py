@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from netspec.wire import MODEL_IDENTIFIER, Owner, StoredModel
+from netspec.wire import MODEL_IDENTIFIER, ModelQuery, Owner, StoredModel
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
 from profiler_server.kit.sql.database import database_now
-from profiler_server.kit.sql.pages import Page, PageRequest
+from profiler_server.kit.sql.pages import Page
 from profiler_server.uploaded_models import repository
 from profiler_server.uploaded_models.rows import ModelRow
 from profiler_server.uploaded_models.stores import ModelStore, model_store
@@ -151,13 +151,13 @@ def unknown(hashes: Collection[str]) -> Problem:
     )
 
 
-def page(session: Session, page_request: PageRequest) -> Page[StoredModel]:
-    """Models, newest first.
+def page(session: Session, query: ModelQuery) -> Page[StoredModel]:
+    """The models that a query asks for, by default the newest first.
 
     Raises:
         Problem: `bad-request`: the cursor is not one of this list.
     """
-    found = repository.page(session, page_request)
+    found = repository.page(session, query)
     return found.with_items([_to_wire(row, name) for row, name in found.items])
 
 

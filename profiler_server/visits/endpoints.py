@@ -6,7 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from netspec.wire import EntryDetail, StoredVisit, VisitBatch, VisitReceipts
+from netspec.wire import (
+    DisagreementQuery,
+    EntryDetail,
+    StoredVisit,
+    VisitBatch,
+    VisitQuery,
+    VisitReceipts,
+)
 from profiler_server.auth.dependencies import Agent, TablesReader
 from profiler_server.auth.ownership import DeviceGuardDep
 from profiler_server.entries import details
@@ -44,26 +51,24 @@ def get_entry(
 def list_visits(
     target_id: str,
     subject_hash: SubjectHash,
+    query: Annotated[VisitQuery, Query()],
     database: DatabaseDep,
     paging: PagingDep,
     _: TablesReader,
 ) -> list[StoredVisit]:
     """A subject's visits on a target, those that were left out too, in the order stored."""
     with database.read() as session:
-        return paging.answer(details.visits(session, target_id, subject_hash, paging.page_request))
+        return paging.answer(details.visits(session, target_id, subject_hash, query))
 
 
 @router.get("/targets/{target_id}/disagreement")
 def list_disagreement(
     target_id: str,
+    query: Annotated[DisagreementQuery, Query()],
     database: DatabaseDep,
     paging: PagingDep,
     _: TablesReader,
-    at_least_percent: Annotated[
-        float, Query(ge=0, le=1e6, description="By how much the devices differ at least")
-    ] = 0.0,
 ) -> list[EntryDetail]:
     """The entries that several devices have measured, with what each says, by name."""
     with database.read() as session:
-        found = details.disagreement(session, target_id, at_least_percent, paging.page_request)
-        return paging.answer(found)
+        return paging.answer(details.disagreement(session, target_id, query))

@@ -11,8 +11,18 @@ from rich.table import Column, Table
 from netspec.client import ProfilerClient
 from netspec.console.command import AsJson, print_json
 from netspec.console.connection import DEFAULT_URL
-from netspec.wire import Job
-from search_client.commands.options import ProfilerUrl, console
+from netspec.wire import Job, JobQuery
+from search_client.commands.options import ProfilerUrl, TargetOption, console
+from search_client.commands.queries import (
+    Limit,
+    NamePart,
+    OwnerOption,
+    Since,
+    Sort,
+    State,
+    Until,
+    query_of,
+)
 
 app = typer.Typer(help="Look at the profiler's jobs, and end or repeat them.", no_args_is_help=True)
 
@@ -24,15 +34,27 @@ JobId = Annotated[
 _MOST_FAILURES = 20
 
 
-@app.command("list", epilog="Example: search-client jobs list --json")
+@app.command("list", epilog="Example: search-client jobs list --state running --sort -priority")
 def list_jobs(
     profiler_url: ProfilerUrl = DEFAULT_URL,
-    limit: Annotated[int, typer.Option(min=1, help="Show at most so many.")] = 50,
+    state: State = None,
+    name: NamePart = None,
+    owner: OwnerOption = None,
+    target: TargetOption = None,
+    since: Since = None,
+    until: Until = None,
+    sort: Sort = None,
+    limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
     """List jobs, the newest first."""
+    query = query_of(
+        JobQuery, state=state, name=name, owner=owner, since=since, until=until, sort=sort
+    )
     with ProfilerClient(profiler_url) as client:
-        jobs = client.jobs()[:limit]
+        if target:
+            query = query.model_copy(update={"target_id": client.target(target).id})
+        jobs = client.jobs(query, most=limit)
     if as_json:
         print_json(jobs)
         return
@@ -50,7 +72,7 @@ def list_jobs(
             escape(job.owner.name if job.owner else ""),
             f"{job.created_at:%Y-%m-%d %H:%M} UTC",
         )
-    console.print(table if jobs else "No job was filed yet.")
+    console.print(table if jobs else "No job was filed yet that is so.")
 
 
 @app.command(epilog="Example: search-client jobs show 5f0c")

@@ -10,7 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 #: written by `scripts/docs`; they hold no blocks that a user would copy
 GENERATED = {
-    f"docs/reference/{name}.md" for name in ("commands", "settings", "recipes", "spaces", "rest")
+    f"docs/reference/{name}.md"
+    for name in ("commands", "settings", "recipes", "spaces", "rest", "problems")
 }
 SHELL = {"sh", "console", "bash", "shell"}
 

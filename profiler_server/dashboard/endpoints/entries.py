@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from profiler_server.dashboard import rendering
-from profiler_server.dashboard.dependencies import TablesReader
+from profiler_server.dashboard.dependencies import Cursor, TablesReader
 from profiler_server.dashboard.endpoints.targets import TargetId
 from profiler_server.dashboard.views import entry as entry_view
 from profiler_server.entries import details
@@ -28,7 +27,7 @@ def show_entry(
     subject_hash: SubjectHash,
     database: DatabaseDep,
     _: TablesReader,
-    cursor: Annotated[str | None, Query()] = None,
+    cursor: Cursor = None,
 ) -> Response:
     """An entry: its spread and history, what each device says, its visits."""
     with database.read() as session:

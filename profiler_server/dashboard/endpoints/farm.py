@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from profiler_server.dashboard import rendering
-from profiler_server.dashboard.dependencies import Anyone
+from profiler_server.dashboard.dependencies import Anyone, Cursor
 from profiler_server.dashboard.views import farm
 from profiler_server.dashboard.views.farm_repository import DeviceState
 from profiler_server.kit.dependencies import DatabaseDep
@@ -23,7 +23,7 @@ def show_farm(
     _: Anyone,
     agent: Annotated[str, Query()] = "",
     state: Annotated[str, Query()] = "",
-    cursor: Annotated[str | None, Query()] = None,
+    cursor: Cursor = None,
 ) -> Response:
     """Agents and devices, those of one agent or in one state if a form asks for that."""
     wanted = DeviceState(state) if state in list(DeviceState) else None

@@ -11,10 +11,10 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 from starlette.datastructures import FormData
 
-from netspec.wire import JobRequest
+from netspec.wire import MAX_PAGE, JobQuery, JobRequest, TargetQuery
 from profiler_server.auth.service import Principal
 from profiler_server.dashboard import rendering
-from profiler_server.dashboard.dependencies import Anyone, JobsWriter
+from profiler_server.dashboard.dependencies import Anyone, Cursor, JobsWriter
 from profiler_server.dashboard.form_tokens import nonce
 from profiler_server.dashboard.views import job as job_view
 from profiler_server.dashboard.views import job_form
@@ -25,7 +25,6 @@ from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSigna
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
 from profiler_server.kit.sql.database import Database
-from profiler_server.kit.sql.pages import MAX_LIMIT, PageRequest
 
 router = APIRouter(prefix="/jobs")
 _JOBS_A_PAGE = 50
@@ -36,11 +35,11 @@ def list_jobs(
     request: Request,
     database: DatabaseDep,
     _: Anyone,
-    cursor: Annotated[str | None, Query()] = None,
+    cursor: Cursor = None,
 ) -> Response:
     """Jobs, newest first."""
     with database.read() as session:
-        jobs = service.latest(session, PageRequest(_JOBS_A_PAGE, cursor))
+        jobs = service.latest(session, JobQuery(limit=_JOBS_A_PAGE, cursor=cursor))
         shown = job_view.lines(session, jobs.items)
     return rendering.page(request, "jobs.html.j2", jobs=shown, next_cursor=jobs.next_cursor)
 
@@ -97,7 +96,7 @@ def form_page(
 ) -> Response:
     """A form with the targets to choose from, and what was wrong with it when it was sent."""
     with database.read() as session:
-        targets = devices.list_targets(session, PageRequest(MAX_LIMIT))
+        targets = devices.list_targets(session, TargetQuery(limit=MAX_PAGE))
     return rendering.page(
         request,
         template,
@@ -121,7 +120,7 @@ def show_job(
     job_id: str,
     database: DatabaseDep,
     _: Anyone,
-    cursor: Annotated[str | None, Query()] = None,
+    cursor: Cursor = None,
 ) -> Response:
     """One job, how far it is, and what happened to it."""
     with database.read() as session:

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from netspec.wire import DisagreementQuery, TargetQuery
 from profiler_server.dashboard import rendering
-from profiler_server.dashboard.dependencies import TablesReader
+from profiler_server.dashboard.dependencies import Cursor, TablesReader
 from profiler_server.dashboard.views import networks as networks_view
 from profiler_server.dashboard.views import table as table_view
 from profiler_server.dashboard.views import table_filter
@@ -15,7 +16,6 @@ from profiler_server.dashboard.views.table_filter import TableFilter
 from profiler_server.devices import service as devices
 from profiler_server.entries import details
 from profiler_server.kit.dependencies import DatabaseDep
-from profiler_server.kit.sql.pages import PageRequest
 from profiler_server.latency_tables.dependencies import CalibrationOriginsDep
 
 router = APIRouter(prefix="/targets")
@@ -23,7 +23,6 @@ _TARGETS_A_PAGE = 100
 _DISAGREEMENTS_A_PAGE = 50
 
 TargetId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
-Cursor = Annotated[str | None, Query()]
 
 
 @router.get("")
@@ -32,7 +31,7 @@ def list_targets(
 ) -> Response:
     """Targets, oldest first."""
     with database.read() as session:
-        targets = devices.list_targets(session, PageRequest(_TARGETS_A_PAGE, cursor))
+        targets = devices.list_targets(session, TargetQuery(limit=_TARGETS_A_PAGE, cursor=cursor))
     return rendering.page(request, "targets.html.j2", targets=targets)
 
 
@@ -92,10 +91,12 @@ def show_disagreement(
     cursor: Cursor = None,
 ) -> Response:
     """The entries whose devices differ, with what each says."""
-    page_request = PageRequest(_DISAGREEMENTS_A_PAGE, cursor)
+    query = DisagreementQuery(
+        at_least_percent=at_least_percent, limit=_DISAGREEMENTS_A_PAGE, cursor=cursor
+    )
     with database.read() as session:
         target = devices.get_target(session, target_id)
-        page = details.disagreement(session, target_id, at_least_percent, page_request)
+        page = details.disagreement(session, target_id, query)
     return rendering.page(
         request,
         "disagreement.html.j2",

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from netspec.protocol import TargetIdentity
-from netspec.wire import Target
+from netspec.wire import Target, TargetQuery
 from profiler_server.devices import service as devices
 from profiler_server.devices.service import require_target
-from profiler_server.kit.sql.pages import PageRequest
 from profiler_server.latency_tables.views import comparison
 from profiler_server.latency_tables.views.comparison import Comparison
 
@@ -56,7 +55,7 @@ def read(session: Session, first_id: str, second_id: str) -> ComparisonView:
     Raises:
         Problem: `unknown-target`.
     """
-    offered = devices.list_targets(session, PageRequest(_OFFERED)).items
+    offered = devices.list_targets(session, TargetQuery(limit=_OFFERED)).items
     if not (first_id and second_id):
         return ComparisonView(offered, None)
     first, second = (

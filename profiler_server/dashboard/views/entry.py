@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session
 
 from netspec.launches import delegation_text, read_launch, typical_launch
 from netspec.protocol import TargetIdentity
-from netspec.wire import Conditions, EntryDetail, StoredVisit
+from netspec.wire import Conditions, EntryDetail, StoredVisit, VisitQuery
 from profiler_server.devices.service import require_target
 from profiler_server.entries import details
 from profiler_server.entries import history as histories
 from profiler_server.entries.history import EntryHistory
-from profiler_server.kit.sql.pages import Page, PageRequest
+from profiler_server.kit.sql.pages import Page
 
 _VISITS_A_PAGE = 25
 #: what is observed around a visit, with its unit
@@ -49,14 +49,14 @@ def read(session: Session, target_id: str, subject_hash: str, cursor: str | None
     """The page.
 
     Raises:
-        Problem: `unknown-target`, `missing-entry`, or `invalid-request`: the cursor is not one
+        Problem: `unknown-target`, `missing-entry`, or `bad-request`: the cursor is not one
             of this list.
     """
     row = require_target(session, target_id)
     detail = details.detail(session, target_id, subject_hash)
-    page_request = PageRequest(_VISITS_A_PAGE, cursor)
+    query = VisitQuery(limit=_VISITS_A_PAGE, cursor=cursor)
     identity = TargetIdentity.model_validate_json(row.identity)
-    visits = details.visits(session, target_id, subject_hash, page_request)
+    visits = details.visits(session, target_id, subject_hash, query)
     return EntryView(
         identity=identity,
         detail=detail,

@@ -9,15 +9,16 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from netspec.protocol import TargetIdentity
-from netspec.wire import Entry, Event, Job, TaskFailure
+from netspec.wire import Entry, EntryQuery, Event, Job, TaskFailure, VisitQuery
 from profiler_server.dashboard.views import farm_repository
 from profiler_server.dashboard.views.entry import who_runs
 from profiler_server.devices.service import require_target
 from profiler_server.entries import details
 from profiler_server.events import service as events
+from profiler_server.events.repository import EventsQuery
 from profiler_server.jobs import service
 from profiler_server.kit.sql.database import database_now
-from profiler_server.kit.sql.pages import Page, PageRequest
+from profiler_server.kit.sql.pages import Page
 
 #: on a job's page
 _MOST_FAILURES = 100
@@ -87,15 +88,13 @@ def read(session: Session, job_id: str, cursor: str | None = None) -> JobShown:
     """One job, with a page of its events.
 
     Raises:
-        Problem: `unknown-job`, or `invalid-request`: the cursor is not one of this list.
+        Problem: `unknown-job`, or `bad-request`: the cursor is not one of this list.
     """
     line = lines(session, [service.get(session, job_id)])[0]
-    page_request = PageRequest(_EVENTS_A_PAGE, cursor)
-    log = events.list_events(session, page_request, job_id=job_id, newest_first=True)
+    newest = EventsQuery(job_id=job_id, sort="-id", limit=_EVENTS_A_PAGE, cursor=cursor)
+    log = events.list_events(session, newest)
     few = line.job.tasks + line.job.reused <= _MOST_ENTRIES
-    measured = (
-        service.entries_of(session, job_id, None, PageRequest(_MOST_ENTRIES)) if few else None
-    )
+    measured = service.entries_of(session, job_id, EntryQuery(limit=_MOST_ENTRIES)) if few else None
     entries = () if measured is None else measured.items
     return JobShown(
         now=database_now(session),
@@ -111,6 +110,6 @@ def _who_runs(session: Session, target_id: str, entries: Sequence[Entry]) -> dic
     if not models:
         return {}
     identity = TargetIdentity.model_validate_json(require_target(session, target_id).identity)
-    few = PageRequest(_TELLING_VISITS)
+    few = VisitQuery(limit=_TELLING_VISITS)
     visits = {digest: details.visits(session, target_id, digest, few).items for digest in models}
     return {digest: who_runs(identity, found) for digest, found in visits.items()}

@@ -8,8 +8,7 @@ from pydantic import Field, field_validator
 
 from netspec.operators import PRECISIONS, Kernel, Precision, Side, Stride
 from netspec.validation import FrozenModel
-from netspec.wire import Method
-from profiler_server.kit.sql.pages import MAX_CURSOR
+from netspec.wire import MAX_CURSOR, Method
 from profiler_server.latency_tables.views.grid_repository import CellFilter
 
 KERNELS: tuple[int, ...] = get_args(Kernel)

@@ -16,8 +16,9 @@ from typing import Any
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
-from pydantic_core import SchemaValidator
+from pydantic_core import SchemaValidator, from_json
 
+from profiler_server.kit.invalid_requests import pointer
 from profiler_server.kit.problems import Problem
 
 #: bytes; to parse so little takes less time than to ask another thread
@@ -110,7 +111,10 @@ def _refuse_nul(message: BaseModel) -> None:
     places = list(_places_of_nul(message.model_dump(), ("body",)))
     if places:
         said = {"type": "nul", "msg": "has a NUL character, which no database holds; leave it out"}
-        raise RequestValidationError([{**said, "loc": place} for place in places])
+        document = message.model_dump()
+        raise RequestValidationError(
+            [{**said, "loc": place, "pointer": pointer(place[1:], document)} for place in places]
+        )
 
 
 def _places_of_nul(value: Any, place: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
@@ -187,4 +191,13 @@ def _refusal(error: ValidationError, body: bytes) -> Exception:
             f"/docs shows what a {error.title} looks like",
         )
     found = error.errors(include_url=False, include_input=len(body) <= _REPEATED)
-    return RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in found])
+    try:
+        document = from_json(body)
+    except ValueError:
+        document = None
+    return RequestValidationError(
+        [
+            {**one, "loc": ("body", *one["loc"]), "pointer": pointer(one["loc"], document)}
+            for one in found
+        ]
+    )

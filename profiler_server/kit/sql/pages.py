@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import urlencode
 
-from fastapi import Depends, Query, Request, Response
+from fastapi import Depends, Request, Response
 from sqlalchemy import Row, Select, literal, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -24,10 +24,7 @@ from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import CURSOR_KEY
 from profiler_server.kit.sql.orm import UtcDateTime
 
-MAX_LIMIT = 1_000
 DEFAULT_LIMIT = 100
-#: characters: two texts of 200, of 4 bytes each, and what stands around them
-MAX_CURSOR = 2_400
 _SIGNATURE_BYTES = 16
 
 Item = TypeVar("Item")
@@ -78,10 +75,10 @@ def read_page(
         Problem: `bad-request`: the cursor was not made for this list by this database's servers.
     """
     query = query.add_columns(*order)
+    sorted_by = _named(order, descending=descending)
     if page_request.cursor is not None:
-        seen = tuple_(
-            *map(literal, _decode(session, page_request.cursor, order), (one.type for one in order))
-        )
+        last = _decode(session, page_request.cursor, order, sorted_by)
+        seen = tuple_(*map(literal, last, (one.type for one in order)))
         columns = tuple_(*order)
         query = query.where(columns < seen if descending else columns > seen)
     query = query.order_by(None).order_by(
@@ -90,35 +87,40 @@ def read_page(
     rows = session.execute(query.limit(page_request.limit + 1)).all()
     shown = rows[: page_request.limit]
     more = len(rows) > len(shown)
-    next_cursor = _encode(session, shown[-1][-len(order) :], order) if more else None
+    next_cursor = _encode(session, shown[-1][-len(order) :], sorted_by) if more else None
     return Page(shown, next_cursor)
 
 
-def _encode(session: Session, values: Sequence[Any], order: Sequence[Column]) -> str:
+def _named(order: Sequence[Column], *, descending: bool) -> bytes:
+    """The list and its order, which a cursor is true for."""
+    return f"{','.join(map(str, order))}{' descending' if descending else ''}".encode()
+
+
+def _encode(session: Session, values: Sequence[Any], sorted_by: bytes) -> str:
     plain = [value.isoformat() if isinstance(value, datetime) else value for value in values]
     document = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
-    return _signed(session, document.encode(), order)
+    return _signed(session, document.encode(), sorted_by)
 
 
-def _signed(session: Session, document: bytes, order: Sequence[Column]) -> str:
-    signs = hmac.new(session.info[CURSOR_KEY], ",".join(map(str, order)).encode(), hashlib.sha256)
+def _signed(session: Session, document: bytes, sorted_by: bytes) -> str:
+    signs = hmac.new(session.info[CURSOR_KEY], sorted_by, hashlib.sha256)
     signs.update(b"\n" + document)
     signed = signs.digest()[:_SIGNATURE_BYTES] + document
     return base64.urlsafe_b64encode(signed).decode().rstrip("=")
 
 
-def _decode(session: Session, cursor: str, order: Sequence[Column]) -> list[Any]:
+def _decode(session: Session, cursor: str, order: Sequence[Column], sorted_by: bytes) -> list[Any]:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         signed = base64.b64decode(padded, altchars=b"-_", validate=True)
     except ValueError:
         signed = b""
     document = signed[_SIGNATURE_BYTES:]
-    if not hmac.compare_digest(cursor.encode(), _signed(session, document, order).encode()):
+    if not hmac.compare_digest(cursor.encode(), _signed(session, document, sorted_by).encode()):
         raise Problem(
             "bad-request",
-            "query.cursor: not a cursor of this list; take it from the `Link` header of the page "
-            "before, or leave it out for the first page",
+            "query.cursor: not a cursor of this list in this order; take it from the `Link` header "
+            "of the page before, or leave it out for the first page",
         )
     return [
         datetime.fromisoformat(value) if isinstance(column.type, UtcDateTime) else value
@@ -133,21 +135,9 @@ class Paging:
     and is absent on the last one.
     """
 
-    def __init__(
-        self,
-        request: Request,
-        response: Response,
-        limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Items on a page")] = (
-            DEFAULT_LIMIT
-        ),
-        cursor: Annotated[
-            str | None,
-            Query(max_length=MAX_CURSOR, description="From the `Link` header of the page before"),
-        ] = None,
-    ) -> None:
+    def __init__(self, request: Request, response: Response) -> None:
         self._request = request
         self._response = response
-        self.page_request = PageRequest(limit, cursor)
 
     def answer(self, page: Page[Item]) -> list[Item]:
         """The body; the header is set on the response."""

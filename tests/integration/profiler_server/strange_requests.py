@@ -214,7 +214,19 @@ def put(document: Any, place: tuple[str | int, ...], value: Any) -> Any:
 def broken(request: Strange) -> st.SearchStrategy[Strange]:
     """The request with, perhaps, another header, parameter, method or part of its path."""
     names = ["limit", "cursor", "format", "allow_predicted", "key", "in", "job_id", "kind", "next"]
-    names += ["newest_first", "target_id", "at_least_percent", "wait", "unknown", "%00"]
+    names += [
+        "sort",
+        "state",
+        "since",
+        "label",
+        "owner",
+        "name",
+        "wait_s",
+        "target_id",
+        "at_least_percent",
+        "unknown",
+        "%00",
+    ]
     headers = ["Accept", "Accept-Encoding", "Authorization", "Content-Type", "Content-Encoding"]
     headers += ["Cookie", "Expect", "Idempotency-Key", "If-None-Match", "Origin", "X-Request-Id"]
     odd_header = st.tuples(

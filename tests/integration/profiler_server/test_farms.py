@@ -339,7 +339,7 @@ def test_events_are_listed_in_pages_either_way(api: Api) -> None:
     filed = events(api, "?kind=job_created")
     assert [event.job_id for event in filed] == jobs
     assert [event.data["tasks"] for event in filed] == [1, 1, 1]
-    newest = events(api, "?kind=job_created&newest_first=true&limit=2")
+    newest = events(api, "?kind=job_created&sort=-id&limit=2")
     assert [event.job_id for event in newest] == jobs[:0:-1]
     api.problem("GET", "/v1/events?kind=nonsense", status=422, kind="invalid-request")
 

@@ -11,9 +11,11 @@ import time
 from pathlib import Path
 
 import httpx2
+import markupsafe
 import pytest
 
 from netspec.console.tokens import load_token
+from profiler_server.kit.problems import KINDS
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.process import Server
@@ -53,6 +55,57 @@ def test_a_body_that_is_broken_or_packed_says_so(api: Api) -> None:
     detail = api.problem("POST", "/v1/jobs", body, status=422, kind="invalid-request")
     assert "body.round: there is no such value; did you mean 'rounds'?" in detail
     assert "body.networks.0.nam: there is no such value; did you mean 'name'?" in detail
+
+
+def errors_of(api: Api, method: str, path: str, body: object = None) -> list[dict[str, str]]:
+    content = None if body is None else json.dumps(body).encode()
+    answer = api.call(method, path, content, status=422, headers=JSON)
+    errors: list[dict[str, str]] = answer.json()["errors"]
+    assert all(one["detail"] for one in errors)
+    return [{name: text for name, text in one.items() if name != "detail"} for one in errors]
+
+
+def test_wrong_values_are_named_by_pointer_or_parameter(api: Api) -> None:
+    operators = [plain_block(), {**plain_block(), "kernel": "3"}, {**plain_block(), "a/b~ü": 1}]
+    body = {"name": 1, "target_id": "0" * 16, "operators": operators}
+    assert errors_of(api, "POST", "/v1/jobs", body)[0] == {"pointer": "#/name"}
+    # Neither the kind of an operator nor that of a list is part of the way to it.
+    found = errors_of(api, "POST", "/v1/jobs", {**body, "name": "x"})
+    assert found == [{"pointer": "#/operators/1/kernel"}]
+    found = errors_of(api, "POST", "/v1/jobs", {**body, "name": "x", "operators": operators[2:]})
+    assert found == [{"pointer": "#/operators/0/a~1b~0%C3%BC"}]
+    assert errors_of(api, "POST", "/v1/jobs", {"target_id": "0" * 16}) == [{"pointer": "#/name"}]
+    assert errors_of(api, "POST", "/v1/jobs", {"name": "x"}) == [{"pointer": "#"}]
+    found = errors_of(api, "POST", "/v1/jobs", {**body, "name": "a\0", "operators": []})
+    assert found == [{"pointer": "#/name"}]
+    assert errors_of(api, "GET", "/v1/jobs?limit=0&state=x") == [
+        {"parameter": "limit"},
+        {"parameter": "state"},
+    ]
+    wrong = {f"field_{number}": 1 for number in range(50)}
+    assert len(errors_of(api, "POST", "/v1/jobs", wrong)) == 20
+    assert "errors" not in api.call("GET", "/v1/jobs/x", status=404).json()
+
+
+def plain_block() -> dict[str, object]:
+    block: dict[str, object] = farm.blocks(1)[0].model_dump(mode="json")
+    return block
+
+
+def test_every_type_leads_to_a_page_without_a_token(api: Api) -> None:
+    problem = api.call("GET", "/v1/jobs/x", status=404).json()
+    page = api.http.get(problem["type"])
+    assert page.status_code == 200
+    assert "GET /v1/jobs" in page.text
+    for kind, (status, title) in KINDS.items():
+        page = api.http.get(f"/problems/{kind}")
+        assert page.status_code == 200
+        assert page.headers["Content-Type"].startswith("text/html")
+        assert page.headers["Content-Security-Policy"] == "default-src 'none'"
+        assert f"status {status}" in page.text
+        assert markupsafe.escape(title) in page.text
+        assert f'href="problems/{kind}"' in api.http.get("/problems").text
+    assert api.http.get("/problems/%3Cscript%3E").status_code == 404
 
 
 def test_a_list_with_something_wrong_in_it_is_not_called_too_short(api: Api) -> None:

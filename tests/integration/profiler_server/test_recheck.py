@@ -17,10 +17,10 @@ from profiler_server import cli
 from profiler_server.drift import verdicts
 from profiler_server.drift.service import JOB_NAME, Recheck, recheck
 from profiler_server.events import service as events
+from profiler_server.events.repository import EventsQuery
 from profiler_server.events.rows import EventKind
 from profiler_server.kit.settings import Settings
 from profiler_server.kit.sql.database import Database
-from profiler_server.kit.sql.pages import PageRequest
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.service import Api
@@ -67,7 +67,7 @@ def again(database: Database, settings: Settings, target_id: str = TARGET) -> Re
 
 def alarms(database: Database) -> list[dict[str, str | int]]:
     with database.read() as session:
-        page = events.list_events(session, PageRequest(), kind=EventKind.TARGET_DRIFTED)
+        page = events.list_events(session, EventsQuery(kind=(EventKind.TARGET_DRIFTED,)))
     return [one.data for one in page.items]
 
 

@@ -25,7 +25,7 @@ from netspec.errors import ProfilerRefused, ProfilerUnreachable, UserError
 from netspec.networks import Network
 from netspec.operators import MBConv, Operator
 from netspec.tflite import encode
-from netspec.wire import Job, JobRequest, Lease, TaskOutcome
+from netspec.wire import EventQuery, Job, JobRequest, Lease, TaskOutcome
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.process import Server
 from tests.integration.profiler_server.service import Api
@@ -275,7 +275,9 @@ def test_the_client_for_event_loops_asks_the_same_server(server: Running, agent:
         async with AsyncProfilerClient(server.url, server.token, on_poll=work_once) as client:
             job = await client.wait(await client.create_job(agent.job(operators)))
             entries, target, events = await asyncio.gather(
-                client.entries(job.id), client.target(agent.target_id), client.events(job_id=job.id)
+                client.entries(job.id),
+                client.target(agent.target_id),
+                client.events(EventQuery(job_id=job.id)),
             )
             assert set(entries) == {operator.content_hash for operator in operators}
             assert target.entries == 2

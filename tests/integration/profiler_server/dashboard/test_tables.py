@@ -8,6 +8,7 @@ import pytest
 from netspec.operators import Convert, MBConv
 from netspec.protocol import TargetIdentity
 from netspec.spaces import Space
+from netspec.wire import TargetQuery
 from profiler_server.auth.scopes import Scope
 from profiler_server.dashboard.views import table as table_view
 from profiler_server.dashboard.views.table_filter import TableFilter
@@ -15,7 +16,6 @@ from profiler_server.devices import service as devices
 from profiler_server.drift import repository as drift
 from profiler_server.drift.verdicts import VERDICT, TableVerdict
 from profiler_server.kit.sql.database import Database, database_now
-from profiler_server.kit.sql.pages import PageRequest
 from profiler_server.latency_model.drift import PredictionError
 from tests.integration.profiler_server import farm, grids
 from tests.integration.profiler_server.dashboard.queries import counted
@@ -167,8 +167,8 @@ def test_a_full_table_takes_as_many_queries_as_a_small_one(database: Database) -
     # where no block is found, the cells of none are not asked for
     nothing = TableFilter(kernel=5)
     assert of(full, nothing) - of(small, nothing) == 1
-    few = counted(database, lambda session: devices.list_targets(session, PageRequest(1)))
-    assert counted(database, lambda session: devices.list_targets(session, PageRequest())) == few
+    few = counted(database, lambda session: devices.list_targets(session, TargetQuery(limit=1)))
+    assert counted(database, lambda session: devices.list_targets(session, TargetQuery())) == few
 
 
 @pytest.mark.parametrize("page", ["", "/networks"])

@@ -26,7 +26,7 @@ from netspec.console.connection import TOKEN_VARIABLE, URL_VARIABLE
 from netspec.errors import ProfilerRefused, ProfilerUnreachable, UserError
 from netspec.networks import Network
 from netspec.operators import Classifier, HeadConv, StemConv
-from netspec.wire import Job, JobRequest, Target
+from netspec.wire import EventQuery, Job, JobQuery, JobRequest, Target
 from tests.unit.netspec.client.service import KINDS, Kind, Service, call, problem
 from tests.unit.search_client.tables import IDENTITY, calibration, snapshot
 
@@ -134,8 +134,27 @@ def test_questions_are_asked_again_although_they_are_posted(kind: Kind) -> None:
 @both
 def test_events_are_filtered_by_what_is_named(kind: Kind) -> None:
     service = Service(httpx2.Response(200, json=[]))
-    assert call(kind, service, "events", job_id="job_1") == []
+    assert call(kind, service, "events", EventQuery(job_id="job_1")) == []
     assert service.requests[0].url.query == b"limit=1000&job_id=job_1"
+
+
+@both
+def test_of_a_list_no_more_pages_are_read_than_are_wanted(kind: Kind) -> None:
+    def page(*states: str) -> httpx2.Response:
+        return httpx2.Response(
+            200,
+            text=f"[{','.join(job(state).model_dump_json() for state in states)}]",
+            headers={"Link": '</v1/jobs?cursor=abc>; rel="next"'},
+        )
+
+    service = Service(page("running", "queued"), page("queued", "running"))
+    query = JobQuery(state=("queued", "running"), name="a b", sort="name")
+    found = call(kind, service, "jobs", query, most=3)
+    assert [one.state for one in found] == ["running", "queued", "queued"]
+    assert service.requests[0].url.query == (
+        b"limit=3&sort=name&state=queued&state=running&name=a+b"
+    )
+    assert len(service.requests) == 2
 
 
 @both
