@@ -3,8 +3,9 @@
 Every seed is a whole `search-client demo` in the same run folder: the table is measured once, and
 images, search, trainings and finetunings are the seed's own. Both networks are trained by the same
 steps from drawn weights. Every finished demo appends one JSON line to `--results`, and a seed that
-has one is not run again. Accuracies are of the int8 files on the demo's 1,000 test images,
-latencies measured. The last line is one JSON object.
+has one is not run again. Accuracies are of the int8 files, latencies measured. Test images are cut
+as the demo cuts them, but more: on its 1,000 the difference of two networks has a standard error of
+a point. The last line is one JSON object.
 
 Example: python benchmarks/accuracy/demo_gain.py --run runs/demo_gain
 """
@@ -20,17 +21,32 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from scipy.stats import sem, t
+
+from search_client.data.folders import stored_size
+from search_client.demo.farm import TRAIN_IMAGES
+from search_client.demo.photographs import write_photographs
+from search_client.recipe import read_recipe
+
+#: of every seed
+TEST_IMAGES = 4_000
+#: greatest difference of two latencies that count as equal
+EQUAL = 0.01
 FIGURES = ("accuracy_float", "accuracy_int8")
 
 
 def ran(run: Path, seed: int, settings: list[str]) -> dict[str, Any]:
     """One seed's demo: accuracies (fractions) and measured int8 latencies (ms) of both networks."""
-    # The photographs are cut anew: their crops are the seed's, too.
-    shutil.rmtree(run / "data", ignore_errors=True)
     given = [f"seed={seed}", f"search.seed={seed}", *settings]
+    # The photographs are cut anew: their crops are the seed's, too.
+    data, recipe = run / "data", read_recipe("demo", given)
+    shutil.rmtree(data, ignore_errors=True)
+    size = stored_size(recipe.input_size)
+    write_photographs(data, size, TRAIN_IMAGES, TEST_IMAGES, recipe.seed, lambda _done, _all: None)
     command = [
         "search-client",
         "demo",
+        f"--data={data}",
         f"--run={run}",
         *(f"--set={setting}" for setting in given),
     ]
@@ -47,18 +63,27 @@ def ran(run: Path, seed: int, settings: list[str]) -> dict[str, Any]:
     return row
 
 
-def report(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Mean, standard deviation (points) and sign of the gain, and how far latencies differ."""
+def report(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean with its 95 % interval, deviation (points) and sign; how far latencies differ."""
     gains = [100 * (row["searched"][FIGURES[1]] - row["baseline"][FIGURES[1]]) for row in rows]
     slower = [100 * (row["searched"]["ms"] / row["baseline"]["ms"] - 1) for row in rows]
+    spread: dict[str, Any] = {}
+    if len(gains) > 1:
+        mean, free = statistics.mean(gains), len(gains) - 1
+        low, high = t.interval(0.95, free, loc=mean, scale=sem(gains))
+        spread = {
+            "demo_gain_interval": [round(float(low), 2), round(float(high), 2)],
+            "demo_gain_sd": round(statistics.stdev(gains), 2),
+        }
     return {
         "demo_gain_points": round(statistics.mean(gains), 2),
-        "demo_gain_sd": round(statistics.stdev(gains), 2) if len(gains) > 1 else 0.0,
+        **spread,
         "demo_gain_least": round(min(gains), 2),
         "demo_ahead": sum(gain > 0 for gain in gains),
         "seeds": len(gains),
         "demo_slower_percent": round(statistics.mean(slower), 2),
         "demo_slower_percent_worst": round(max(slower), 2),
+        "demo_equal_latency": sum(abs(percent) <= 100 * EQUAL for percent in slower),
     }
 
 

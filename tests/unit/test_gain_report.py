@@ -1,13 +1,17 @@
-"""The numbers that `benchmarks/accuracy/search_gain.py` ends with."""
+"""The numbers that the benchmarks of what a search gains end with."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from scipy.stats import ttest_ind
 
+from benchmarks.accuracy import demo_gain
 from benchmarks.accuracy.gain_report import report
 
 
@@ -82,3 +86,55 @@ def test_latencies_and_tau_are_of_the_networks_that_were_measured_and_scored(
     assert (found["random_measured_ms"], found["search_measured_ms"]) == (0.2, 0.202)
     assert found["latency_spread_percent"] == 1.0
     assert "<svg" in (tmp_path / "gain.svg").read_text()
+
+
+def test_the_demos_gain_has_an_interval_and_says_how_equal_the_latencies_are() -> None:
+    gains, slower = (0.01, 0.02, 0.06), (0.0, 0.009, -0.03)
+    rows = [
+        {
+            "searched": {"accuracy_int8": 0.8 + gain, "ms": 0.1 * (1 + more)},
+            "baseline": {"accuracy_int8": 0.8, "ms": 0.1},
+        }
+        for gain, more in zip(gains, slower, strict=True)
+    ]
+    found = demo_gain.report(rows)
+    assert (found["demo_gain_points"], found["demo_gain_sd"]) == (3.0, 2.65)
+    # Student's t of two degrees of freedom: 4.303, times 2.65 / sqrt(3).
+    assert found["demo_gain_interval"] == pytest.approx([3 - 6.57, 3 + 6.57], abs=0.02)
+    assert (found["demo_ahead"], found["demo_equal_latency"]) == (3, 2)
+    assert (found["demo_slower_percent"], found["demo_slower_percent_worst"]) == (-0.7, 0.9)
+    assert "demo_gain_interval" not in demo_gain.report(rows[:1])
+
+
+def test_every_seed_of_the_demo_has_images_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_gain, "TRAIN_IMAGES", 20)
+    monkeypatch.setattr(demo_gain, "TEST_IMAGES", 30)
+    result = {"measured_ms": {"int8": 0.1}, "accuracy_float": 0.8, "accuracy_int8": 0.9}
+    network = {"network": {"name": "a network"}, **result}
+    commands: list[list[str]] = []
+
+    def run(command: list[str], *, check: bool) -> None:
+        assert check
+        commands.append(command)
+        report = {"seconds": {}, "searched": network, "baseline": network}
+        (tmp_path / "report.json").write_text(json.dumps(report))
+
+    monkeypatch.setattr(subprocess, "run", run)
+    first, second = (_images_of_seed(tmp_path, seed, demo_gain.ran) for seed in (0, 1))
+    assert (len(first), len(set(first) & set(second))) == (50, 0)
+    assert f"--data={tmp_path / 'data'}" in commands[1]
+    assert {"--set=seed=1", "--set=search.seed=1", "--set=sizes=[64]"} <= set(commands[1])
+
+
+def _images_of_seed(
+    folder: Path, seed: int, ran: Callable[[Path, int, list[str]], dict[str, Any]]
+) -> list[bytes]:
+    row = ran(folder, seed, ["sizes=[64]"])
+    assert (row["seed"], row["searched"]["accuracy_int8"], row["baseline"]["ms"]) == (
+        seed,
+        0.9,
+        0.1,
+    )
+    return [path.read_bytes() for path in sorted((folder / "data").rglob("*.png"))]
