@@ -1,7 +1,7 @@
 """Runs models as one of the devices: a model's path a line on stdin, its runs in us on stdout.
 
 Started with the Python that holds the device's runtime, as `python -m benchmarks.transfer10.runs
-KERNELS THREADS CORE`; it needs numpy and the runtime alone.
+KERNELS THREADS CORES`; it needs numpy and the runtime alone.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ _LEAST_RUNS = 2
 
 def main() -> None:
     """Answers until stdin ends."""
-    kernels, threads, core = sys.argv[1:]
-    if core != "all":
-        os.sched_setaffinity(0, {int(core)})
+    kernels, threads, cores = sys.argv[1:]
+    os.sched_setaffinity(0, map(int, cores.split(",")))
     made = interpreter_class()
     options: dict[str, Any] = {"num_threads": int(threads)}
     if kernels == "builtin":

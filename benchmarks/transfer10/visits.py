@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from pydantic import BaseModel
 from device_agent.host.identity import choose_core, leave_core
 from device_agent.measuring.rounds import interleaved_rounds
 from device_agent.runners.litert import runner_environment
+from netspec.errors import UserError
 from netspec.networks import Network
 from netspec.operators import Operator, Precision
 from netspec.sampling import random_network, stratified_networks, typical_networks
@@ -119,6 +120,8 @@ def measure(file: Path, predecessor: Path | None, seed: int, limit_s: float) -> 
         limit_s: once everything was visited, no round begins later than this, in s.
     """
     started = time.monotonic()
+    # What this process leaves is taken for several threads all the same.
+    every = os.sched_getaffinity(0)
     core = choose_core(None)
     leave_core(core)
     devices = [one for one in DEVICES if predecessor is not None or not one.predecessor]
@@ -126,7 +129,7 @@ def measure(file: Path, predecessor: Path | None, seed: int, limit_s: float) -> 
         folder = Path(stack.enter_context(TemporaryDirectory()))
         runners = {
             one.name: stack.enter_context(
-                _runner(one, predecessor if one.predecessor else Path(sys.executable), core)
+                _runner(one, predecessor if one.predecessor else Path(sys.executable), every)
             )
             for one in devices
         }
@@ -194,8 +197,11 @@ class _Runner:
 
 
 @contextmanager
-def _runner(device: HostDevice, python: Path | None, core: int | None) -> Iterator[_Runner]:
-    place = "all" if device.threads > 1 or core is None else str(core)
+def _runner(device: HostDevice, python: Path | None, cores: Collection[int]) -> Iterator[_Runner]:
+    chosen = sorted(cores)[-device.threads :]
+    if len(chosen) < device.threads:
+        raise UserError(f"{device.name} needs {device.threads} cores, there are {len(chosen)}")
+    place = ",".join(map(str, chosen))
     command = [str(python), "-P", "-m", "benchmarks.transfer10.runs"]
     root = str(Path(__file__).resolve().parents[2])
     with subprocess.Popen(  # noqa: S603 (the user's own Python)
