@@ -10,6 +10,7 @@ UserError (netspec)         something the person at the terminal can put right
 ├── RunnerMissing           no benchmark_model was given or fetched
 ├── RunnerRefused           the benchmark_model given cannot be used on this device
 ├── PortTaken               the status port is not free
+├── ClockWrong              this machine's clock is off by a day or more
 ├── SpoolUnusable           the file of visits cannot be read or written
 ├── DownloadFailed          an official address gave no benchmark_model, or another one
 └── WrongTarget             server and agent disagree on what is measured here
@@ -75,6 +76,10 @@ class RunnerRefused(UserError):
 
 class PortTaken(UserError):
     """The status port is not free."""
+
+
+class ClockWrong(UserError):
+    """This machine's clock is far off, and with it the moment of every visit."""
 
 
 class SpoolUnusable(UserError):

@@ -124,11 +124,10 @@ def parse_output(text: str) -> ToolOutput:
     phases = [_phase(match, text) for match in _COUNT_LINE.finditer(text)]
     headings = len(_HEADING.findall(text))
     if len(phases) != headings or headings != _PHASES:
-        raise UnparsableOutput(
-            f"benchmark_model announced {headings} phases and finished {len(phases)}, expected a "
-            "warm-up and a measured one",
-            text,
-        )
+        what = f"benchmark_model announced {headings} phases and finished {len(phases)}"
+        if not headings:
+            what = "benchmark_model ended before it measured anything"
+        raise UnparsableOutput(f"{what}, expected a warm-up and a measured one", text)
     warmup, measured = phases
     old = _OLD_SUMMARY.search(text)
     summary = old or _SUMMARY.search(text)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
+import structlog
+
+from device_agent.errors import ClockWrong
 from netspec.client.http import ProfilerHttp
+from netspec.console.heartbeat import heartbeat
+from netspec.console.units import duration_text
 from netspec.errors import ProfilerRefused
 from netspec.wire import (
     DeviceRegistration,
@@ -23,6 +32,13 @@ from netspec.wire import (
     VisitReceipt,
     VisitReceipts,
 )
+
+#: an answer that takes longer is spoken of, s
+SLOW_S = 10.0
+#: a clock that is off by so much is spoken of, and refused, s
+_DOUBTFUL_S, _WRONG_S = 60.0, 24 * 3600.0
+
+_log = structlog.get_logger()
 
 _OF_THE_MOMENT = frozenset(
     {
@@ -48,6 +64,46 @@ class NoWork:
     retry_after_s: float | None = None
 
 
+def _check_clock(date: str | None, now: datetime) -> None:
+    """Compare this machine's clock with the server's, as the head of an answer tells it.
+
+    Raises:
+        ClockWrong: it is off by a day or more.
+    """
+    try:
+        server = None if date is None else parsedate_to_datetime(date)
+    except ValueError:
+        server = None
+    if server is None or server.tzinfo is None:
+        return
+    off_s = (now - server).total_seconds()
+    if abs(off_s) >= _WRONG_S:
+        raise ClockWrong(
+            f"this machine's clock is {duration_text(abs(off_s))} "
+            f"{'ahead of' if off_s > 0 else 'behind'} the profiler's, and visits would bear wrong "
+            "moments; set the clock right"
+        )
+    if abs(off_s) >= _DOUBTFUL_S:
+        _log.warning("this machine's clock differs from the profiler's", s=round(off_s))
+
+
+@contextmanager
+def _told_if_slow(what: str, patience_s: float = 0.0) -> Iterator[None]:
+    """Says that the server has not answered yet, after a while and then now and then.
+
+    Args:
+        what: is asked.
+        patience_s: the server may take for it.
+    """
+    began = time.monotonic()
+
+    def tell() -> None:
+        _log.warning("no answer yet", asked=what, s=round(time.monotonic() - began))
+
+    with heartbeat(tell, SLOW_S, first_s=SLOW_S + patience_s):
+        yield
+
+
 class Link:
     """An agent's requests.
 
@@ -59,13 +115,20 @@ class Link:
         self._http = http
 
     def register(self, registration: DeviceRegistration) -> RegisteredDevice:
-        """Presents a device."""
-        answer = self._http.request("POST", "/v1/devices", body=registration, idempotent=True)
+        """Presents a device.
+
+        Raises:
+            ClockWrong: this machine's clock is off by a day or more.
+        """
+        with _told_if_slow("to register"):
+            answer = self._http.request("POST", "/v1/devices", body=registration, idempotent=True)
+        _check_clock(answer.headers.get("Date"), datetime.now(UTC))
         return RegisteredDevice.model_validate_json(answer.content)
 
     def lease(self, request: LeaseRequest) -> Lease | NoWork:
         """A batch of tasks, if there are any."""
-        answer = self._http.request("POST", "/v1/leases", body=request)
+        with _told_if_slow("for work", request.wait_s):
+            answer = self._http.request("POST", "/v1/leases", body=request)
         if answer.status_code == HTTPStatus.NO_CONTENT:
             rest = answer.headers.get("Retry-After", "")
             return NoWork(float(rest) if rest.isdecimal() else None)
@@ -101,9 +164,10 @@ class Link:
 
     def upload(self, visits: Sequence[Visit]) -> tuple[VisitReceipt, ...]:
         """Hands visits over; safe to repeat."""
-        answer = self._http.request(
-            "POST", "/v1/visits:batch", body=VisitBatch(visits=tuple(visits)), idempotent=True
-        )
+        with _told_if_slow("to take visits"):
+            answer = self._http.request(
+                "POST", "/v1/visits:batch", body=VisitBatch(visits=tuple(visits)), idempotent=True
+            )
         return VisitReceipts.model_validate_json(answer.content).receipts
 
     def model(self, sha256: str) -> bytes:

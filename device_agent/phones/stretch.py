@@ -24,6 +24,8 @@ SOON_POLL_S = 0.1
 PATIENCE_S = 45.0
 _RECONNECT_EVERY_S = 2.0
 _FETCH_S = 60.0
+#: between two lines of the log that say how far a script is, s
+TELL_EVERY_S = 30.0
 
 _log = structlog.get_logger()
 
@@ -78,7 +80,8 @@ class PhoneScripts:
                 it.
         """
         self._start(launch, models)
-        stuck = self._watch(launch, go_on, time.monotonic() + launch.least_s * len(models))
+        soon_at = time.monotonic() + launch.least_s * len(models)
+        stuck = self._watch(launch, go_on, soon_at, len(models))
         return self._fetch(launch), stuck
 
     def fetch_late(self, launch: ScriptedLaunch) -> str:
@@ -114,7 +117,7 @@ class PhoneScripts:
         self._shell(f"cd {launch.folder} && setsid sh script.sh > results 2>&1 < /dev/null &")
 
     def _watch(
-        self, launch: ScriptedLaunch, go_on: Callable[[], bool], soon_at: float
+        self, launch: ScriptedLaunch, go_on: Callable[[], bool], soon_at: float, visits: int
     ) -> DeviceNotReady | VisitTimedOut | None:
         """Looks until the script is over; why it ended early, None where it did not."""
         # Without a number, the script is only about to begin.
@@ -125,7 +128,12 @@ class PhoneScripts:
         )
         stop_requested = False
         at, since = "at", time.monotonic()
+        told_at = since
         while True:
+            if time.monotonic() - told_at >= TELL_EVERY_S:
+                told_at = time.monotonic()
+                number = at.removeprefix("at").strip() or "0"
+                _log.info("measuring", device=self._transport.serial, visit=number, of=visits)
             state = self._patiently(question)
             if state == "over":
                 return None

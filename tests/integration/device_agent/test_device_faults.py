@@ -17,8 +17,10 @@ from device_agent.errors import (
     RunnerRefused,
     SpoolUnusable,
     TransportLost,
+    WrongTarget,
 )
 from device_agent.measuring.visit_label import keep_leftovers
+from device_agent.phones import stretch
 from device_agent.phones.files import STRETCHES
 from device_agent.phones.phone import Phone
 from device_agent.phones.probe import Choice
@@ -109,7 +111,7 @@ def test_a_runner_that_cannot_start_is_found_before_any_task_meets_it(
         ({"ignores": "--use_xnnpack=true"}, "ignored the flag"),
         ({"delegated": False}, "xnnpack does not work here: XNNPACK took nothing"),
         ({"percentiles": False}, "too old to print percentiles"),
-        ({"says": "INFO: STARTING!"}, "announced 0 phases"),
+        ({"says": "INFO: STARTING!"}, "ended before it measured anything"),
     ],
 )
 def test_a_runner_that_starts_and_is_of_no_use_is_found_too(
@@ -264,3 +266,25 @@ def test_an_agent_killed_between_spool_and_removal_counts_no_visit_twice(
         assert keep_leftovers(bench.agent.bench.device, bench.spool, NO_ANCHOR) == 0
         assert {visit.id for visit in bench.spool.oldest(10)} <= first
         assert results_on(fake_phone) == []
+
+
+def test_a_long_script_says_how_far_it_is(
+    fake_phone: FakePhone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stretch, "TELL_EVERY_S", 0.0)
+    with phone_bench(fake_phone, tmp_path) as bench:
+        bench.lease({"a": 5})
+        with capture_logs() as said:
+            bench.run()
+    lines = [line for line in said if line["event"] == "measuring"]
+    assert lines
+    assert all(line["of"] == 5 for line in lines)
+
+
+def test_a_phone_that_comes_back_as_another_target_is_told_by_what_changed(
+    fake_phone: FakePhone, tmp_path: Path
+) -> None:
+    with phone_bench(fake_phone, tmp_path) as bench:
+        fake_phone.state.clusters = (((0, 1, 2, 3), 1_800_000), ((4, 5, 6, 7), 2_400_000))
+        with pytest.raises(WrongTarget, match=r"another target \(affinity 80 -> f0\)"):
+            bench.agent.bench.device.wake()
