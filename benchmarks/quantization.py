@@ -4,14 +4,16 @@ Step times: a 21-block network of the ProxylessNAS space (kernel 5, expansion 6)
 finetuning step with live BatchNorm and moving ranges, and one with both frozen, alternating in
 one process; the ratios are of medians. Export: the same network at 224 px and width 1.0, from
 folded weights and ranges to the bytes of an int8 file. Parity: a 21-block network, trained for
-some steps on made-up images and finetuned, against its file on every kernel set. The last line is
-one JSON object.
+some steps on made-up images and finetuned, against its file on every kernel set. Output steps: the
+greatest difference between random networks, not trained, after post-training quantization, and
+their files, by the number of classes and the input's side. The last line is one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +25,7 @@ from torch.nn import functional
 
 from netspec.spaces import Space
 from netspec.tflite import encode
-from search_client.data.batches import Batch, normalise
+from search_client.data.batches import Batch, CentralCrops, normalise
 from search_client.deployment.parity import verify
 from search_client.networks.layers import FloatNetwork
 from search_client.quantization.finetuning import QatConfig, calibrate, finetune_int8
@@ -34,6 +36,11 @@ from search_client.training.loop import TrainConfig, train
 #: kernel 5, expansion 6
 CHOICE = 3
 CLASSES = 10
+#: of the random networks
+CLASS_COUNTS = (2, 10, 1000)
+SIZES = (32, 96)
+#: batches of 16 images that running statistics are taken from
+STATISTICS_BATCHES = 12
 
 
 class Made:
@@ -149,7 +156,7 @@ def parity(size: int, width: float, images: int, epochs: int) -> dict[str, float
     quantized, history = finetune_int8(model, batches, finetuning, quiet)
     test = Made(images, size, images, seed=3)
     file = encode(quantized.network.operators, quantized.parameters_for_export())
-    found = verify(file, quantized, test.images, test.labels)
+    found = verify(file, quantized, CentralCrops.of(test.images, test.labels))
     for kernels, held in found.parity.items():
         print(
             f"{kernels:>9}: top-1 {held.accuracy:.1%}, agreement {held.top1_agreement:.2%}, "
@@ -165,20 +172,67 @@ def parity(size: int, width: float, images: int, epochs: int) -> dict[str, float
     }
 
 
+def random_network(size: int, classes: int, seed: int) -> FloatNetwork:
+    """A network of any blocks and width, not trained, with running statistics of some images."""
+    torch.manual_seed(seed)
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    width = chance.choice((0.35, 0.5, 0.75, 1.0))
+    space = Space(input_size=size, width=width, classes=classes)
+    model = FloatNetwork(space.network([chance.randrange(at.choices) for at in space.blocks]))
+    for images, _ in Made(16 * STATISTICS_BATCHES, size, 16, seed):
+        with torch.no_grad():
+            model.train()(images)
+    return model.eval()
+
+
+def output_steps(networks: int, images: int) -> dict[str, list[int]]:
+    """The most output steps that any kernel set is apart from torch, a network each."""
+    found: dict[str, list[int]] = {}
+    for classes in CLASS_COUNTS:
+        for size in SIZES:
+            steps = []
+            for seed in range(networks):
+                model = random_network(size, classes, seed)
+                quantized = quantize_post_training(model, Made(64, size, 32, seed + 1))
+                file = encode(quantized.network.operators, quantized.parameters_for_export())
+                test = Made(images, size, images, seed + 2)
+                compared = CentralCrops.of(test.images, test.labels)
+                steps.append(verify(file, quantized, compared).worst.max_steps or 0)
+            found[f"{classes} classes, {size} px"] = steps
+            print(
+                f"{max(steps):3d} output steps at most, median {statistics.median(steps):g}: "
+                f"{classes} classes, {size} px, {networks} random networks, {images} images each",
+                flush=True,
+            )
+    return found
+
+
 def main() -> None:
     """Measure everything and print it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="smaller, in under a minute")
-    quick: bool = parser.parse_args().quick
+    parser.add_argument("--quick", action="store_true", help="smaller, in a minute or two")
+    parser.add_argument("--networks", type=int, help="random ones; 100, or with --quick 2")
+    given = parser.parse_args()
+    quick: bool = given.quick
+    networks = given.networks if given.networks is not None else 2 if quick else 100
     torch.set_num_threads(1)
     setting = (64, 0.5, 16, 5) if quick else (96, 1.0, 16, 15)
     numbers = step_ratios(*setting)
     numbers["export_s"] = export_seconds(96 if quick else 224)
     numbers |= parity(96, 0.35, 40, 1) if quick else parity(96, 0.35, 300, 6)
+    steps = output_steps(networks, 10 if quick else 30)
     size, width, batch, rounds = setting
     print(
         json.dumps(
-            numbers | {"step_px": size, "step_width": width, "batch": batch, "rounds": rounds}
+            {
+                **numbers,
+                "max_output_steps_of_random": {name: max(held) for name, held in steps.items()},
+                "random_networks": networks,
+                "step_px": size,
+                "step_width": width,
+                "batch": batch,
+                "rounds": rounds,
+            }
         )
     )
 

@@ -54,6 +54,22 @@ class OperatorCounts:
 
 def operator_counts(interpreter: Interpreter) -> OperatorCounts:
     """Count the operators of an interpreter whose tensors are allocated."""
+    operators, left = _left(interpreter)
+    return OperatorCounts(operators, dict(Counter(node["op_name"] for node in left)))
+
+
+def undelegated(interpreter: Interpreter) -> tuple[int, list[tuple[str, int]]]:
+    """Return how many operators an allocated interpreter has, and which no delegate runs.
+
+    Each is its kind, as the file names it, and the index of the tensor that it gives, in the order
+    of the graph.
+    """
+    operators, left = _left(interpreter)
+    return operators, [(node["op_name"], int(node["outputs"][0])) for node in left]
+
+
+def _left(interpreter: Interpreter) -> tuple[int, list[dict[str, Any]]]:
+    """Return the number of operators, and the nodes of those that no delegate runs."""
     nodes = interpreter._get_ops_details()  # noqa: SLF001 (the only place that tells)
     layers = [node for node in nodes if node["op_name"] != _KERNEL]
     maker = {tensor: index for index, node in enumerate(layers) for tensor in node["outputs"]}
@@ -66,5 +82,4 @@ def operator_counts(interpreter: Interpreter) -> OperatorCounts:
             if index is not None and index not in taken:
                 taken.add(index)
                 waiting += [tensor for tensor in layers[index]["inputs"] if tensor not in inputs]
-    left = (node["op_name"] for index, node in enumerate(layers) if index not in taken)
-    return OperatorCounts(len(layers), dict(Counter(left)))
+    return len(layers), [node for index, node in enumerate(layers) if index not in taken]

@@ -13,12 +13,26 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from netspec.layers import ActivationRange, Float32Array, Layer, LayerKind
+from netspec.layers import ActivationRange, Float32Array, Layer, LayerKind, LayerWeights
 
 INT8_MIN, INT8_MAX = -128, 127
 WEIGHT_MAX = 127
 #: scales below this make requantization multipliers that runtimes refuse
 SMALLEST_SCALE = 1e-7
+#: greatest code of a bias: with all products of codes added it stays within int32
+BIAS_MAX = 2**30
+#: of what XNNPACK takes over in int8: below what the scale of an input, or a product of scales,
+#: over the output's must be. Source: `xnnpack_delegate.cc` of TensorFlow Lite, its convolutions.
+RATIO_BELOW: Mapping[LayerKind, float] = {
+    "add": 2.0**8,
+    "multiply": 2.0**8,
+    "hard_swish": 2.0**8,
+    "conv": 2.0**8,
+    "depthwise": 2.0**8,
+    "dense": 2.0**8,
+}
+#: the least scale of what is added, over the output's
+LEAST_ADDED = 2.0**-10
 #: kinds whose codes mean what those of their input mean
 _KEEPING_SCALE: frozenset[LayerKind] = frozenset(
     ("average_pool", "max_pool", "global_max", "pad", "relu", "relu6", "shuffle")
@@ -78,6 +92,25 @@ def weight_scales(weight: Float32Array, channel_axis: int) -> Float32Array:
     greatest = np.abs(weight).max(axis=axes)
     scales: Float32Array = np.maximum(greatest / WEIGHT_MAX, SMALLEST_SCALE).astype(np.float32)
     return scales
+
+
+def parameter_scales(
+    given: LayerWeights, channel_axis: int, input_scale: float, *, by_tensor: bool = False
+) -> Float32Array:
+    """Scale (float32) of each output channel's weights: as `weight_scales`, or more for its bias.
+
+    Where a channel's weights are so small that its bias would have no int32 code under them, they
+    get a greater scale. Source of the rule: TensorFlow's converter.
+
+    Args:
+        given: weight and bias.
+        channel_axis: of the output channels.
+        input_scale: of the layer's input.
+        by_tensor: the greatest scale for all.
+    """
+    least = np.abs(given.bias) / (np.float32(input_scale) * np.float32(BIAS_MAX))
+    scales = np.maximum(weight_scales(given.weight, channel_axis), least)
+    return np.full_like(scales, scales.max()) if by_tensor else scales
 
 
 def quantize_weight(

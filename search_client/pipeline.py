@@ -126,7 +126,7 @@ def _every_stage(
     # Before the search writes the settings that it goes on with.
     goes_on = pipeline.resume and _trains_alike(read_record(folder).settings, settings)
     found = _search(pipeline, training, tables)
-    source = Source(folder.name, table.snapshot.id, str(pipeline.data))
+    source = Source.of(folder, table.snapshot.id, pipeline.data)
     networks = {"searched": found.network.with_precision("float32")}
     for index, network in enumerate(settings.every_baseline("float32")):
         networks[f"baseline{index}" if index else "baseline"] = network

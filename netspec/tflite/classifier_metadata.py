@@ -20,14 +20,14 @@ from netspec.tflite.graph import INPUT_NAME, OUTPUT_NAME
 #: of the metadata buffer
 BUFFER = "TFLITE_METADATA"
 LABEL_FILE = "labels.txt"
-_IDENTIFIER = b"M001"
+IDENTIFIER = b"M001"
 #: the least version of the schema with all that is used here
 _PARSER_VERSION = "1.0.0"
 #: of unions and enumerations in the schema
 _FEATURE_PROPERTIES, _IMAGE_PROPERTIES = 1, 2
-_NORMALIZATION_OPTIONS = 1
+NORMALIZATION_OPTIONS = 1
 _RGB = 1
-_TENSOR_AXIS_LABELS = 2
+TENSOR_AXIS_LABELS = 2
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,13 @@ def classifier_metadata(text: ClassifierText) -> bytes:
             1: writer.text(f"RGB image of {text.size} x {text.size} px"),
             3: writer.table({1: image}, numbers={0: (_IMAGE_PROPERTIES, 1)}),
             4: writer.tables(
-                [writer.table({1: normalisation}, numbers={0: (_NORMALIZATION_OPTIONS, 1)})]
+                [writer.table({1: normalisation}, numbers={0: (NORMALIZATION_OPTIONS, 1)})]
             ),
         }
     )
     labels = writer.table(
         {0: writer.text(LABEL_FILE), 1: writer.text("a class a line, in the order of the logits")},
-        numbers={2: (_TENSOR_AXIS_LABELS, 1)},
+        numbers={2: (TENSOR_AXIS_LABELS, 1)},
     )
     features = writer.table({1: writer.table({})}, numbers={0: (_FEATURE_PROPERTIES, 1)})
     given = writer.table(
@@ -132,5 +132,5 @@ class _Writer:
         return int(self._builder.EndObject())
 
     def finish(self, root: int) -> bytes:
-        self._builder.Finish(root, _IDENTIFIER)
+        self._builder.Finish(root, IDENTIFIER)
         return bytes(self._builder.Output())

@@ -27,11 +27,12 @@ from netspec.quantization import (
     Affine,
     affine_of,
     keeps_scale,
+    parameter_scales,
     quantize_bias,
     quantize_weight,
-    weight_scales,
 )
 from netspec.tflite.builtins import (
+    DEQUANTIZE,
     DEQUANTIZE_HALF,
     QUANTIZE,
     Builtin,
@@ -51,7 +52,7 @@ from netspec.tflite.seeded_weights import seeded_parameters
 class FileOptions:
     """What a deployed file may have that a measured operator has not."""
 
-    #: codes that an int8 file takes and gives; uint8 costs one QUANTIZE at each end
+    #: codes that an int8 file takes and gives; uint8 costs two conversions at each end
     codes: Literal["int8", "uint8"] = "int8"
     #: keep float32 weights as float16, expanded when the file is loaded
     half_weights: bool = False
@@ -130,7 +131,7 @@ class _Encoding:
         tensor = begin
         if self.options.codes == "uint8":
             begin = self._unsigned(tensor, f"{INPUT}/uint8")
-            self._builtin(QUANTIZE, [begin], tensor)
+            self._recoded(INPUT, begin, tensor)
         if self.options.input_affine is not None:
             tensor = self._scaled_input(tensor, *self.options.input_affine)
         for index, operator in enumerate(operators):
@@ -147,7 +148,7 @@ class _Encoding:
         end = tensor
         if self.options.codes == "uint8":
             end = self._unsigned(tensor, "output/uint8")
-            self._builtin(QUANTIZE, [tensor], end)
+            self._recoded("output", tensor, end)
         return self._finish(begin.index, end.index, operators)
 
     def _scaled_input(self, x: _Tensor, gain: Sequence[float], offset: Sequence[float]) -> _Tensor:
@@ -280,6 +281,12 @@ class _Encoding:
             builtin.options,
         )
 
+    def _recoded(self, name: str, given: _Tensor, output: _Tensor) -> None:
+        """Turn codes of one type into those of another: by way of float32, as XNNPACK does it."""
+        real = self._activation(f"{name}/real", given.shape, None)
+        self._builtin(DEQUANTIZE, [given], real)
+        self._builtin(QUANTIZE, [real], output)
+
     def _unsigned(self, signed: _Tensor, name: str) -> _Tensor:
         """A tensor of the same reals whose codes are uint8."""
         if signed.affine is None:
@@ -298,10 +305,8 @@ class _Encoding:
             add = self._half if self.options.half_weights else self._constant
             return [add(f"{name}/weight", given.weight), add(f"{name}/bias", given.bias)]
         axis = layer.channel_axis
-        scales = weight_scales(given.weight, axis)
         by_tensor = self.options.tensor_scales and layer.kind == "dense"
-        if by_tensor:
-            scales = np.full_like(scales, scales.max())
+        scales = parameter_scales(given, axis, source.affine.scale, by_tensor=by_tensor)
         weight = quantize_weight(given.weight, scales, axis)
         bias = quantize_bias(given.bias, source.affine.scale, scales)
         if by_tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -13,13 +13,15 @@ from torch.nn import functional
 
 from netspec.errors import UserError
 from search_client.data.augmentation import USUAL, Augment, augmented
-from search_client.data.folders import LabelledImages, stored_size
+from search_client.data.folders import ImageSet, LabelledImages, stored_size
 
 Batch = tuple[Tensor, Tensor]
 
 #: of the channels R, G, B in [0, 1]. Source: ImageNet.
 CHANNEL_MEAN = (0.485, 0.456, 0.406)
 CHANNEL_STD = (0.229, 0.224, 0.225)
+#: images that are read at a time where they are not trained on: 15 MB at 224 px
+_CROPS = 100
 
 
 class Batches(Protocol):
@@ -167,6 +169,37 @@ class PlainBatches:
             orders = (*orders[:-2], torch.cat(orders[-2:]))
         for images, labels in _read(self.data, orders[start:], self.device):
             yield normalise(central_crop(images, self.size)), labels
+
+
+class CentralCrops:
+    """Images of a set as a network sees them when it is evaluated, as pixels, some at a time."""
+
+    def __init__(self, data: LabelledImages, size: int, most: int | None = None) -> None:
+        """Args: the set; the side of the crops, px; how many images at most, spread over all."""
+        self.data = data
+        self.size = size
+        count = len(data) if most is None else min(most, len(data))
+        spread = torch.linspace(0, len(data) - 1, count, dtype=torch.float64)
+        self._chosen = spread.round().long()
+
+    @classmethod
+    def of(cls, images: Tensor, labels: Tensor) -> Self:
+        """All of some crops in memory, uint8 [N, 3, S, S], with their labels, int64 [N]."""
+        return cls(ImageSet(images, labels, ()), images.shape[-1])
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self._chosen)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Some images after others, uint8 [N, 3, size, size], and their labels, int64 [N]."""
+        for images, labels in self.data.read(torch.split(self._chosen, _CROPS)):
+            yield central_crop(images, self.size), labels
+
+    def at(self, index: int) -> Tensor:
+        """One image, uint8 [3, size, size]."""
+        ((images, _),) = self.data.read([self._chosen[index : index + 1]])
+        return central_crop(images, self.size)[0]
 
 
 def _check_count(data: LabelledImages, processes: int) -> None:

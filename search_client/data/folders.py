@@ -214,11 +214,11 @@ def read_folder(
     parts = parts_of(folder)
     if parts is None:
         files = classes_in(folder)
-        left_out = UnreadableImages(_count(files), share, tell)
-        everything = _read([files], size, on_image, left_out)
+        left_out = UnreadableImages(count_of(files), share, tell)
+        everything = read_parts([files], size, on_image, left_out)
         return split_by_class(everything[0], TEST_FRACTION, _SPLIT_SEED)
-    left_out = UnreadableImages(sum(map(_count, parts)), share, tell)
-    training, test = _read(parts, size, on_image, left_out)
+    left_out = UnreadableImages(sum(map(count_of, parts)), share, tell)
+    training, test = read_parts(parts, size, on_image, left_out)
     return training, test
 
 
@@ -295,19 +295,23 @@ def classes_in(folder: Path) -> ImageFiles:
     return found
 
 
-def _count(files: ImageFiles) -> int:
+def count_of(files: ImageFiles) -> int:
+    """Number of images of all classes."""
     return sum(len(paths) for paths in files.values())
 
 
-def _read(
+def read_parts(
     parts: Sequence[ImageFiles],
     size: int,
     on_image: Callable[[int, int], None],
     left_out: UnreadableImages,
 ) -> list[ImageSet]:
-    """The images of some parts, which have the same classes."""
+    """Read the images of some parts, which have the same classes, into memory.
+
+    Args and errors are those of `read_folder`.
+    """
     classes = tuple(parts[0])
-    done, total = 0, sum(map(_count, parts))
+    done, total = 0, sum(map(count_of, parts))
     sets = []
     for files in parts:
         labelled = [(path, label) for label, name in enumerate(classes) for path in files[name]]

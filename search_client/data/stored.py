@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from netspec.errors import UserError
-from search_client.data.folders import hashed_labels, square_of
+from search_client.data.folders import ImageFiles, hashed_labels, square_of
 from search_client.data.unreadable import UnreadableImages
 
 if TYPE_CHECKING:
@@ -184,3 +184,13 @@ class StoredImages:
             if not len(good):
                 raise UserError(f"no image of a batch can be read, as {bad[0][1]}; replace them")
             yield good, self.labels[indices]
+
+
+def stored_files(
+    files: ImageFiles, size: int, workers: int, left_out: UnreadableImages
+) -> StoredImages:
+    """Image files by class, left on disk; args as `StoredImages` says."""
+    paths = tuple(str(path) for held in files.values() for path in held)
+    labels = torch.tensor([label for label, held in enumerate(files.values()) for _ in held])
+    indices = torch.arange(len(paths))
+    return StoredImages(Files(paths), indices, labels, tuple(files), size, workers, left_out)

@@ -29,8 +29,8 @@ def shards_in(folder: Path, part: str) -> list[Path]:
 
 
 def has_shards(folder: Path) -> bool:
-    """Whether a data folder holds shards."""
-    return bool(shards_in(folder, "train"))
+    """Whether a data folder holds shards, be they of test images alone."""
+    return any(shards_in(folder, part) for part in ("train", *TEST_NAMES))
 
 
 def read_shards(
@@ -52,25 +52,58 @@ def read_shards(
     Raises:
         UserError: a shard is no tar file, an image has no label, or a part is missing.
     """
-    test = next((name for name in TEST_NAMES if shards_in(folder, name)), None)
-    if test is None:
-        raise UserError(f"{folder} has train-*.tar but neither test-*.tar nor val-*.tar; add one")
-    parts = [_index(shards_in(folder, name)) for name in ("train", test)]
+    training_shards = shards_in(folder, "train")
+    if not training_shards:
+        raise UserError(f"{folder} has shards of test images but no train-*.tar; add one")
+    parts = [_index(shards) for shards in (training_shards, _test_shards(folder))]
     classes = _classes(folder, 1 + max(max(labels) for _, labels in parts))
     left_out = UnreadableImages(sum(len(labels) for _, labels in parts), share, tell)
     training, testing = (
-        StoredImages(
-            places,
-            torch.arange(len(labels)),
-            torch.tensor(labels),
-            classes,
-            size,
-            workers,
-            left_out,
-        )
-        for places, labels in parts
+        _stored(places, labels, classes, size, workers, left_out) for places, labels in parts
     )
     return training, testing
+
+
+def read_test_shards(
+    folder: Path,
+    size: int,
+    workers: int,
+    share: float = SHARE,
+    tell: Callable[[str], None] = lambda _: None,
+) -> StoredImages:
+    """The test images of a folder as `read_shards` gives them.
+
+    Shards of training images are looked at only where no `classes.txt` says what classes there are.
+    """
+    if not (folder / CLASSES).is_file() and shards_in(folder, "train"):
+        return read_shards(folder, size, workers, share, tell)[1]
+    places, labels = _index(_test_shards(folder))
+    left_out = UnreadableImages(len(labels), share, tell)
+    return _stored(places, labels, _classes(folder, 1 + max(labels)), size, workers, left_out)
+
+
+def _test_shards(folder: Path) -> list[Path]:
+    """The shards of test images.
+
+    Raises:
+        UserError: there are none.
+    """
+    found = next((shards for name in TEST_NAMES if (shards := shards_in(folder, name))), None)
+    if found is None:
+        raise UserError(f"{folder} has train-*.tar but neither test-*.tar nor val-*.tar; add one")
+    return found
+
+
+def _stored(
+    places: TarMembers,
+    labels: list[int],
+    classes: tuple[str, ...],
+    size: int,
+    workers: int,
+    left_out: UnreadableImages,
+) -> StoredImages:
+    indices = torch.arange(len(labels))
+    return StoredImages(places, indices, torch.tensor(labels), classes, size, workers, left_out)
 
 
 def _classes(folder: Path, count: int) -> tuple[str, ...]:

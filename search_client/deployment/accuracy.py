@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -10,25 +11,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from netspec.errors import UserError
+from netspec.tflite.foreign_metadata import packed_labels
 from search_client.data.folders import (
-    ImageFiles,
     NoClasses,
+    count_of,
     files_by_class,
-    read_square,
+    square_of,
     stored_size,
     test_folder,
 )
+from search_client.data.stored import ImageSource, StoredImages, stored_files
+from search_client.data.unreadable import UnreadableImages
+from search_client.data.webdataset import has_shards, read_test_shards
 from search_client.deployment.litert import Pixels, TFLiteClassifier
-from search_client.deployment.metadata import read_metadata
+from search_client.deployment.metadata import preparation_in, read_metadata
 from search_client.networks.classes import BACKGROUND
+from search_client.networks.normalisation import Normalisation
+from search_client.training import distributed
 
 TOP = 5
 #: images that a process is given at a time
 _CHUNK = 64
 
-Labelled = tuple[Path, int]
+
+class UnknownNormalisation(UserError):
+    """It is not known what a file takes for an image."""
 
 
 class LabelsDiffer(UserError):
@@ -51,12 +61,18 @@ class _Counts:
     top1: int
     top5: int
 
+    def __add__(self, other: _Counts) -> _Counts:
+        return _Counts(self.images + other.images, self.top1 + other.top1, self.top5 + other.top5)
+
 
 def evaluate_file(
     model: Path,
     data: Path,
     workers: int | None = None,
     on_image: Callable[[int, int], None] = lambda _done, _total: None,
+    *,
+    normalisation: Normalisation | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> ClassificationAccuracy:
     """The accuracy of a file over the `test` or `val` part of a folder, or all of it.
 
@@ -64,43 +80,75 @@ def evaluate_file(
 
     Args:
         model: a `.tflite` classifier.
-        data: FOLDER/test/CLASS/*, FOLDER/val/CLASS/* or FOLDER/CLASS/*.
-        workers: processes; None: one a core.
-        on_image: called with the images done and all.
+        data: FOLDER/test/CLASS/*, FOLDER/val/CLASS/* or FOLDER/CLASS/*, or shards as
+            FOLDER/test-*.tar or FOLDER/val-*.tar.
+        workers: processes; None: one a core. Those of `torchrun` divide cores and images.
+        on_image: called with the images done and all of this process.
+        normalisation: of images, in place of what the file says of it.
+        tell: hears what was taken for the classes of a file that names them otherwise.
 
     Raises:
+        UnknownNormalisation: nobody says how images are normalised for this file.
         UserError: the file is no classifier of images, its classes are not the folder's, or
             an image cannot be read.
     """
     content = model.read_bytes()
-    classifier = TFLiteClassifier(content)
-    metadata = read_metadata(content)
-    files = _files(data)
-    rows = _rows(tuple(files), None if metadata is None else metadata.labels, classifier.classes)
-    labelled = [(path, rows[name]) for name, paths in files.items() for path in paths]
-    chunks = [labelled[start : start + _CHUNK] for start in range(0, len(labelled), _CHUNK)]
-    counted: list[_Counts] = []
-    for counts in _run(content, chunks, workers or os.cpu_count() or 1):
-        counted.append(counts)
-        on_image(sum(counts.images for counts in counted), len(labelled))
-    total = sum(counts.images for counts in counted)
-    return ClassificationAccuracy(
-        images=total,
-        top1=sum(counts.top1 for counts in counted) / total,
-        top5=sum(counts.top5 for counts in counted) / total,
-    )
+    told = preparation_in(content)
+    if normalisation is None and told is None:
+        raise UnknownNormalisation(
+            f"{model} does not say how its images are normalised; give --mean and --std, of pixels "
+            "in 0..1: 0.5 and 0.5 where it was trained on images in [-1, 1], 0 and 1 on [0, 1], "
+            "0.485,0.456,0.406 and 0.229,0.224,0.225 with ImageNet's"
+        )
+    classifier = TFLiteClassifier(content, normalisation=normalisation)
+    images = _images(data, classifier.input_size)
+    rows = _rows(images.classes, _labels(content, images.classes, tell), classifier.classes)
+    labels = torch.tensor([rows[name] for name in images.classes])[images.labels]
+    rank, processes = distributed.shard()
+    mine = torch.arange(rank, len(images), processes)
+    chunks = [part.tolist() for part in torch.split(mine, _CHUNK)] if len(mine) else []
+    work = _Work(content, normalisation, images.source, images.indices.tolist(), labels.tolist())
+    counted = _Counts(0, 0, 0)
+    for counts in _run(work, chunks, workers or _cores()):
+        counted += counts
+        on_image(counted.images, len(mine))
+    total, top1, top5 = distributed.sums(counted.images, counted.top1, counted.top5)
+    return ClassificationAccuracy(images=total, top1=top1 / total, top5=top5 / total)
 
 
-def _files(data: Path) -> ImageFiles:
-    """Image files by class of the part with test images, or of all."""
+def _cores() -> int:
+    """Return the cores of this machine that are this process's share of them."""
+    return max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def _images(data: Path, size: int) -> StoredImages:
+    """The images of the part with test images, or of all of a folder."""
+    if has_shards(data):
+        return read_test_shards(data, stored_size(size), 0)
     part = test_folder(data) or data
     files = files_by_class(part) if part.is_dir() else {}
     if not files:
         raise NoClasses(
             f"{data} holds no classes with images; expected {data}/test/CLASS/*.png, "
-            f"{data}/val/CLASS/*.png or {data}/CLASS/*.png (.png, .jpg or .jpeg)"
+            f"{data}/val/CLASS/*.png or {data}/CLASS/*.png (.png, .jpg or .jpeg), or shards "
+            "test-*.tar or val-*.tar"
         )
-    return files
+    return stored_files(files, stored_size(size), 0, UnreadableImages(count_of(files), 0))
+
+
+def _labels(
+    content: bytes, names: Sequence[str], tell: Callable[[str], None]
+) -> Sequence[str] | None:
+    """The labels that a file has for the classes of images; None: they are to be told by order."""
+    metadata = read_metadata(content)
+    if metadata is not None:
+        return metadata.labels
+    packed = packed_labels(content)
+    if packed is not None and set(packed).isdisjoint(names):
+        shown = ", ".join(packed[:3])
+        tell(f"The model calls its classes {shown} ...: they are taken in the folder's order")
+        return None
+    return packed
 
 
 def _rows(names: Sequence[str], labels: Sequence[str] | None, outputs: int) -> dict[str, int]:
@@ -123,41 +171,60 @@ def _rows(names: Sequence[str], labels: Sequence[str] | None, outputs: int) -> d
     return {name: row for row, name in enumerate(names)}
 
 
-_classifier: TFLiteClassifier | None = None
+@dataclass(frozen=True)
+class _Work:
+    """What every process that runs images has."""
+
+    model: bytes
+    normalisation: Normalisation | None
+    source: ImageSource
+    #: of each image, its place in the source and the row of its class
+    places: list[int]
+    labels: list[int]
 
 
-def _start(content: bytes) -> None:
-    global _classifier  # noqa: PLW0603 (one interpreter a process, for all of its chunks)
-    _classifier = TFLiteClassifier(content)
+_process: tuple[_Work, TFLiteClassifier] | None = None
 
 
-def _run(content: bytes, chunks: Sequence[Sequence[Labelled]], workers: int) -> Iterator[_Counts]:
+def _start(work: _Work) -> None:
+    global _process  # noqa: PLW0603 (one interpreter a process, for all of its chunks)
+    _process = work, TFLiteClassifier(work.model, normalisation=work.normalisation)
+
+
+def _run(work: _Work, chunks: Sequence[Sequence[int]], workers: int) -> Iterator[_Counts]:
     """Counts of every chunk, as they come."""
-    if workers == 1 or len(chunks) == 1:
-        _start(content)
+    if workers == 1 or len(chunks) <= 1:
+        _start(work)
         yield from map(_count, chunks)
         return
     # Spawned: torch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     processes = min(workers, len(chunks))
-    with ProcessPoolExecutor(processes, context, _start, (content,)) as pool:
+    with ProcessPoolExecutor(processes, context, _start, (work,)) as pool:
         for task in as_completed(pool.submit(_count, chunk) for chunk in chunks):
             yield task.result()
 
 
-def _count(chunk: Sequence[Labelled]) -> _Counts:
-    if _classifier is None:
+def _count(chunk: Sequence[int]) -> _Counts:
+    if _process is None:
         raise RuntimeError("a chunk came before the model")
-    size = _classifier.input_size
-    images = np.stack([crop(read_square(path, stored_size(size)), size) for path, _ in chunk])
-    labels = np.array([label for _, label in chunk])
-    logits = _classifier.logits(images)
+    work, classifier = _process
+    size = classifier.input_size
+    images = np.stack([crop(_square(work, image, size), size) for image in chunk])
+    labels = np.array([work.labels[image] for image in chunk])
+    logits = classifier.logits(images)
     best = np.argsort(-logits, axis=1, kind="stable")[:, :TOP]
     return _Counts(
         images=len(chunk),
         top1=int((best[:, 0] == labels).sum()),
         top5=int((best == labels[:, None]).any(axis=1).sum()),
     )
+
+
+def _square(work: _Work, image: int, size: int) -> Pixels:
+    place = work.places[image]
+    content = io.BytesIO(work.source.content(place))
+    return square_of(content, work.source.name(place), stored_size(size))
 
 
 def crop(image: Pixels, size: int) -> Pixels:

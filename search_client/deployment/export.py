@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
-from torch import Tensor, nn
+from torch import nn
 
 from netspec.console.outputs import write_file
 from netspec.errors import UserError
@@ -23,6 +23,8 @@ from netspec.tflite.classifier_metadata import (
     with_labels,
 )
 from netspec.tflite.runtimes import CHANNEL_SCALES, RuntimeVersion
+from search_client.data.batches import CentralCrops
+from search_client.deployment.delegates import Delegated, delegated, require_delegated
 from search_client.deployment.metadata import NAME, Form, Metadata, describe
 from search_client.deployment.parity import Verification, first_difference, require, verify
 from search_client.deployment.trained_network import TrainedNetwork
@@ -47,6 +49,8 @@ class Exported:
 
     content: bytes
     verification: Verification
+    #: None where it is no `.tflite` file
+    delegated: Delegated | None = None
 
 
 def choose_scales(
@@ -160,37 +164,39 @@ def quantized_of(trained: TrainedNetwork) -> QuantizedNetwork:
 def export(
     trained: TrainedNetwork,
     form: Form,
-    images: Tensor,
-    labels: Tensor,
+    compared: CentralCrops,
     on_image: Callable[[int, int], None] = lambda _done, _total: None,
     *,
     runtime: RuntimeVersion | None = None,
     uniform_input: bool = False,
+    allow_partial: bool = True,
 ) -> Exported:
     """Encode a network and compare the file with torch on every kernel set.
 
     Args:
         trained: the trained network.
         form: precision and codes of the file.
-        images: to compare on, uint8 [N, 3, H, W] at the network's input size.
-        labels: int64 [N].
+        compared: images at the network's input size.
         on_image: called with the images done and all, over the kernel sets.
         runtime: the oldest that is to run the file.
         uniform_input: as of `model_file`.
+        allow_partial: whether XNNPACK may leave operators to the runtime.
 
     Raises:
+        NotDelegated: it may not, and does.
         ParityFailed: the file does not compute what torch computes.
     """
     content = model_file(trained, form, runtime, uniform_input=uniform_input)
-    return Exported(content, verified(content, trained, form, images, labels, on_image))
+    found = delegated(content)
+    require_delegated(found, allow_partial=allow_partial)
+    return Exported(content, verified(content, trained, form, compared, on_image), found)
 
 
 def verified(
     content: bytes,
     trained: TrainedNetwork,
     form: Form,
-    images: Tensor,
-    labels: Tensor,
+    compared: CentralCrops,
     on_image: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Verification:
     """Compare any file with the network that it is said to come from.
@@ -199,13 +205,13 @@ def verified(
         ParityFailed: the file does not compute what torch computes.
     """
     twin = torch_twin(trained, form)
-    found = verify(content, twin, images, labels, on_image=on_image)
+    found = verify(content, twin, compared, on_image=on_image)
     precision = "int8" if form in ("int8", "uint8") else form
     require(
         found,
         precision,
         trained.network.name,
-        lambda: first_difference(content, twin, images[found.worst_image]),
+        lambda: first_difference(content, twin, compared.at(found.worst_image)),
     )
     return found
 

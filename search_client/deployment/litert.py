@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+from netspec.delegation import undelegated
 from netspec.errors import UserError
 from netspec.layers import Float32Array
 from netspec.quantization import INT8_MIN, Affine
-from search_client.deployment.metadata import normalisation_in
+from search_client.deployment.metadata import Preparation, preparation_in
 from search_client.deployment.native_messages import without_info
+from search_client.networks.normalisation import Normalisation
 from search_client.quantization.pixels import PIXEL_MAX, USUAL
 
 Pixels = npt.NDArray[np.uint8]
@@ -34,13 +36,31 @@ class NoClassifier(UserError):
 class TFLiteClassifier:
     """One image of pixels, one vector of logits; whatever the file's precision.
 
-    An int8 file takes pixels less 128, a uint8 file pixels, a float32 file normalised ones: as its
-    metadata say, or as usual where it says nothing.
+    What it is given follows from what the file says of itself. Where that is nothing it must be
+    one that `encode` wrote: int8 codes are pixels less 128, uint8 codes pixels, and float32 images
+    are normalised as usual.
     """
 
     def __init__(
-        self, model: bytes, kernels: Kernels = "xnnpack", *, keep_layers: bool = False
+        self,
+        model: bytes,
+        kernels: Kernels = "xnnpack",
+        *,
+        keep_layers: bool = False,
+        normalisation: Normalisation | None = None,
     ) -> None:
+        """Load a file.
+
+        Args:
+            model: the file.
+            kernels: what runs it.
+            keep_layers: whether the numbers between layers are kept.
+            normalisation: of images, in place of what the file says.
+
+        Raises:
+            NoClassifier: LiteRT cannot load it, or it takes no image.
+            BadMetadata: what it says of itself cannot be read.
+        """
         try:
             with without_info():
                 self._interpreter = Interpreter(
@@ -54,10 +74,10 @@ class TFLiteClassifier:
             raise NoClassifier(
                 f"LiteRT cannot load the model: {error}; expected a .tflite file"
             ) from error
-        normalisation = normalisation_in(model) or USUAL
-        self._mean = np.array(normalisation.mean, np.float32)
-        self._std = np.array(normalisation.std, np.float32)
         self._input = self._interpreter.get_input_details()[0]
+        told = preparation_in(model) or Preparation(None if _affine(self._input) else USUAL)
+        #: None: the input's codes are pixels
+        self._normalisation = normalisation or told.normalisation
         self._output = self._interpreter.get_output_details()[0]
         if len(self._input["shape"]) != 4 or self._input["shape"][3] != 3:  # noqa: PLR2004
             raise NoClassifier(
@@ -103,16 +123,29 @@ class TFLiteClassifier:
             if details["index"] in produced
         }
 
+    def undelegated(self) -> tuple[int, list[tuple[str, str]]]:
+        """Return the number of operators, and kind and output's name of those not delegated."""
+        operators, left = undelegated(self._interpreter)
+        names = {one["index"]: one["name"] for one in self._interpreter.get_tensor_details()}
+        return operators, [(kind, names[tensor]) for kind, tensor in left]
+
     def _run(self, image: Pixels) -> None:
         self._interpreter.set_tensor(self._input["index"], self._given(image)[np.newaxis])
         self._interpreter.invoke()
 
     def _given(self, image: Pixels) -> npt.NDArray[Any]:
-        if self._input["dtype"] == np.uint8:
-            return image
-        if self._input["dtype"] == np.int8:
-            return (image.astype(np.int16) + INT8_MIN).astype(np.int8)
-        return (image.astype(np.float32) / PIXEL_MAX - self._mean) / self._std
+        coded, unsigned = _affine(self._input), self._input["dtype"] == np.uint8
+        if self._normalisation is None:
+            codes = (image.astype(np.int16) + INT8_MIN).astype(np.int8)
+        else:
+            mean = np.array(self._normalisation.mean, np.float32)
+            std = np.array(self._normalisation.std, np.float32)
+            real: Float32Array = (image.astype(np.float32) / np.float32(PIXEL_MAX) - mean) / std
+            if coded is None:
+                return real
+            shift = INT8_MIN if unsigned else 0
+            codes = Affine(coded.scale, coded.zero_point + shift).quantize(real)
+        return (codes.astype(np.int16) - INT8_MIN).astype(np.uint8) if unsigned else codes
 
     def _real(self, details: dict[str, Any]) -> Float32Array:
         values: npt.NDArray[Any] = self._interpreter.get_tensor(details["index"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import numpy as np
 import torch
@@ -21,37 +21,43 @@ _BATCH = 100
 _CHUNK = 20
 
 
-def file_logits(
-    file: bytes, kernels: Kernels, pixels: Pixels, on_image: Callable[[int], None]
-) -> tuple[Float32Array, float | None]:
-    """Logits [N, classes] of a file for pixels [N, H, W, 3], and the step of its output's codes.
+class FileLogits:
+    """Logits of a file; as many interpreters run at once as torch has threads."""
 
-    As many interpreters run at once as torch has threads.
-    """
-    parts = np.array_split(pixels, math.ceil(len(pixels) / _CHUNK))
-    threads = min(torch.get_num_threads(), len(parts))
-    idle: SimpleQueue[TFLiteClassifier] = SimpleQueue()
-    for _ in range(threads):
-        idle.put(TFLiteClassifier(file, kernels))
+    def __init__(self, file: bytes, kernels: Kernels) -> None:
+        self._file = file
+        self.kernels = kernels
+        self._idle: SimpleQueue[TFLiteClassifier] = SimpleQueue()
 
-    def run(part: Pixels) -> Float32Array:
-        classifier = idle.get()
+    def __call__(
+        self, pixels: Pixels, on_image: Callable[[int], None]
+    ) -> tuple[Float32Array, float | None]:
+        """Logits [N, classes] for pixels [N, H, W, 3], and the step of the output's codes."""
+        parts = np.array_split(pixels, math.ceil(len(pixels) / _CHUNK))
+        # LiteRT gives Python's lock away while it runs a model.
+        pool = ThreadPoolExecutor(min(torch.get_num_threads(), len(parts)))
+        logits: list[Float32Array] = []
+        try:
+            for found in pool.map(self._run, parts):
+                logits.append(found)
+                on_image(sum(map(len, logits)))
+        finally:
+            # Else a Ctrl-C would wait for all images.
+            pool.shutdown(cancel_futures=True)
+        return np.concatenate(logits), self._take().output_scale
+
+    def _run(self, part: Pixels) -> Float32Array:
+        classifier = self._take()
         try:
             return classifier.logits(part)
         finally:
-            idle.put(classifier)
+            self._idle.put(classifier)
 
-    # LiteRT gives Python's lock away while it runs a model.
-    pool = ThreadPoolExecutor(threads)
-    logits: list[Float32Array] = []
-    try:
-        for found in pool.map(run, parts):
-            logits.append(found)
-            on_image(sum(map(len, logits)))
-    finally:
-        # Else a Ctrl-C would wait for all images.
-        pool.shutdown(cancel_futures=True)
-    return np.concatenate(logits), idle.get().output_scale
+    def _take(self) -> TFLiteClassifier:
+        try:
+            return self._idle.get_nowait()
+        except Empty:
+            return TFLiteClassifier(self._file, self.kernels)
 
 
 def to_pixels(images: Tensor) -> Pixels:

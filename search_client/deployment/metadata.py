@@ -5,15 +5,18 @@ The buffer `NAME` of the file's metadata holds one JSON object, `Metadata`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import ValidationError
 
 from netspec.errors import UserError
 from netspec.tflite.contents import metadata_of
+from netspec.tflite.foreign_metadata import told_input
 from netspec.validation import FrozenModel, first_problem
 from search_client.deployment.trained_network import TrainedNetwork
 from search_client.networks.normalisation import Normalisation
+from search_client.quantization.pixels import PIXEL_MAX
 
 #: of the metadata buffer
 NAME = "proxyless_farm_metadata.json"
@@ -81,16 +84,35 @@ def describe(
     )
 
 
-def normalisation_in(file: bytes) -> Normalisation | None:
-    """How a file says that its images are to be normalised, None where it does not.
+@dataclass(frozen=True)
+class Preparation:
+    """What a file takes for an image."""
+
+    #: None: the pixels themselves, as codes
+    normalisation: Normalisation | None
+
+
+def preparation_in(file: bytes) -> Preparation | None:
+    """How a file says that its images are to be prepared, None where it does not.
+
+    Files of `model_file` say so in a buffer of ours, those of others in the standard metadata.
 
     Raises:
         BadMetadata: what it says of itself cannot be read.
+        UnreadableModel: the same of its standard metadata.
     """
     metadata = read_metadata(file)
-    if metadata is None or metadata.input.mean is None or metadata.input.std is None:
+    if metadata is not None:
+        mean, std = metadata.input.mean, metadata.input.std
+        return Preparation(None if mean is None or std is None else Normalisation(mean, std))
+    told = told_input(file)
+    if told is None:
         return None
-    return Normalisation(metadata.input.mean, metadata.input.std)
+    mean, std = (
+        (part[0] / PIXEL_MAX, part[1] / PIXEL_MAX, part[2] / PIXEL_MAX)
+        for part in (told.mean, told.std)
+    )
+    return Preparation(Normalisation(mean, std))
 
 
 def read_metadata(file: bytes) -> Metadata | None:

@@ -25,9 +25,9 @@ from netspec.quantization import (
     Affine,
     affine_of,
     keeps_scale,
+    parameter_scales,
     quantize_bias,
     quantize_weight,
-    weight_scales,
 )
 from netspec.tflite.graph import INPUT_NAME, OUTPUT_NAME
 from search_client.networks.layers import to_torch_layout
@@ -188,9 +188,8 @@ class _Writer:
                 self.constant(f"{name}/weight", weight),
                 self.constant(f"{name}/bias", given.bias),
             ]
-        scales = weight_scales(given.weight, layer.channel_axis)
-        if self.tensor_scales and layer.kind == "dense":
-            scales = np.full_like(scales, scales.max())
+        by_tensor = self.tensor_scales and layer.kind == "dense"
+        scales = parameter_scales(given, layer.channel_axis, source.scale, by_tensor=by_tensor)
         codes = quantize_weight(given.weight, scales, layer.channel_axis)
         bias = quantize_bias(given.bias, source.scale, scales)
         weight = to_torch_layout(layer, codes.astype(np.float32)).numpy().astype(np.int8)

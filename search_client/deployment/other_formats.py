@@ -19,13 +19,12 @@ from netspec.console.extras import needs_extra
 from netspec.layers import Float32Array, Parameters
 from netspec.quantization import affine_of
 from netspec.tflite.graph import INPUT_NAME
-from search_client.data.batches import normalise
+from search_client.data.batches import CentralCrops, normalise
 from search_client.deployment.export import Exported, quantized_of, torch_twin
 from search_client.deployment.litert import Kernels
-from search_client.deployment.logits import torch_logits
 from search_client.deployment.metadata import NAME, Form, describe
 from search_client.deployment.onnx_file import EXTRA, onnx_file
-from search_client.deployment.parity import Verification, compare, require
+from search_client.deployment.parity import compared_with, require
 from search_client.deployment.trained_network import TrainedNetwork
 from search_client.networks.layers import FloatNetwork, folded_parameters
 from search_client.networks.normalisation import Renormalise
@@ -74,8 +73,7 @@ def other_file(trained: TrainedNetwork, form: OtherForm) -> bytes:
 def export_other(
     trained: TrainedNetwork,
     form: OtherForm,
-    images: Tensor,
-    labels: Tensor,
+    compared: CentralCrops,
     on_image: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Exported:
     """Write a network for another runtime, and compare what that computes with torch.
@@ -83,8 +81,7 @@ def export_other(
     Args:
         trained: the trained network.
         form: which.
-        images: to compare on, uint8 [N, 3, H, W] at the network's input size.
-        labels: int64 [N].
+        compared: images at the network's input size.
         on_image: called with the images done and all.
 
     Raises:
@@ -95,23 +92,17 @@ def export_other(
     int8 = form == "onnx-int8"
     run = _program_runner(content, trained) if form == "torch" else _onnx_runner(content, trained)
     twin = torch_twin(trained, "int8" if int8 else "float32")
-    wanted = torch_logits(twin, images)
-    parts = []
-    for part in torch.split(images, _BATCH):
-        parts.append(run(part))
-        on_image(sum(map(len, parts)), len(images))
-    found = np.concatenate(parts)
     scale = _output_scale(trained) if int8 else None
-    verification = Verification(
-        images=len(images),
-        parity={
-            cast("Kernels", "torch" if form == "torch" else "onnxruntime"): compare(
-                found, wanted, labels.numpy(), scale
-            )
-        },
-        greatest_logit=float(np.abs(wanted).max()),
-        worst_image=int(np.abs(found - wanted).max(axis=1).argmax()),
-    )
+
+    def runner(images: Tensor, show: Callable[[int], None]) -> tuple[Float32Array, float | None]:
+        parts: list[Float32Array] = []
+        for part in torch.split(images, _BATCH):
+            parts.append(run(part))
+            show(sum(map(len, parts)))
+        return np.concatenate(parts), scale
+
+    name = cast("Kernels", "torch" if form == "torch" else "onnxruntime")
+    verification = compared_with(twin, compared, {name: runner}, on_image)
     require(verification, "int8" if int8 else "float32", trained.network.name)
     return Exported(content, verification)
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor, nn
 
 from netspec.errors import UserError
 from netspec.layers import Float32Array
-from search_client.data.batches import normalise
+from search_client.data.batches import CentralCrops, normalise
 from search_client.deployment.layer_outputs import layer_outputs
 from search_client.deployment.litert import Kernels, TFLiteClassifier
-from search_client.deployment.logits import file_logits, to_pixels, torch_logits
+from search_client.deployment.logits import FileLogits, to_pixels, torch_logits
 
 KERNEL_SETS: tuple[Kernels, ...] = ("reference", "builtin", "xnnpack")
 #: images at most that the reference kernels run, evenly out of all: they take five times as long as
@@ -109,43 +110,89 @@ def compare(
 def verify(
     file: bytes,
     model: nn.Module,
-    images: Tensor,
-    labels: Tensor,
+    compared: CentralCrops,
     *,
     kernel_sets: Sequence[Kernels] = KERNEL_SETS,
     on_image: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Verification:
     """Compare a file with the network that it came from, on each kernel set.
 
+    Images are read some at a time: there may be more of them than memory holds.
+
     Args:
         file: a `.tflite` classifier.
         model: takes normalised images; is left in evaluation mode.
-        images: uint8 [N, 3, H, W], at the network's input size.
-        labels: int64 [N].
+        compared: images at the network's input size.
         kernel_sets: on which.
         on_image: called with the images done and all, over the kernel sets.
     """
-    of_torch, true = torch_logits(model, images), labels.numpy()
-    pixels = to_pixels(images)
-    parity: dict[Kernels, Parity] = {}
-    strays = np.zeros(len(images), np.float32)
-    run = {kernels: _images_run(kernels, len(images)) for kernels in kernel_sets}
-    total, before = sum(map(len, run.values())), 0
-    for kernels, chosen in run.items():
 
-        def show(done: int, before: int = before) -> None:
-            on_image(before + done, total)
+    def runner(kernels: Kernels) -> Runner:
+        logits = FileLogits(file, kernels)
+        return lambda images, show: logits(to_pixels(images), show)
 
-        logits, scale = file_logits(file, kernels, pixels[chosen], show)
-        parity[kernels] = compare(logits, of_torch[chosen], true[chosen], scale)
-        differences = np.abs(logits - of_torch[chosen]).max(axis=1)
-        strays[chosen] = np.maximum(strays[chosen], differences)
-        before += len(chosen)
+    runs = {kernels: runner(kernels) for kernels in kernel_sets}
+    return compared_with(model, compared, runs, on_image)
+
+
+#: logits [N, classes] for images uint8 [N, 3, S, S], telling how many are done, and the output's
+#: step, None for float32
+Runner = Callable[[Tensor, Callable[[int], None]], tuple[Float32Array, float | None]]
+
+
+def compared_with(
+    model: nn.Module,
+    compared: CentralCrops,
+    runs: Mapping[Kernels, Runner],
+    on_image: Callable[[int, int], None],
+) -> Verification:
+    """Compare what runs a file in some ways with the network that it came from, as `verify`."""
+    chosen = {kernels: _images_run(kernels, len(compared)) for kernels in runs}
+    found: dict[Kernels, list[tuple[int, Parity]]] = {kernels: [] for kernels in runs}
+    total, before, seen = sum(map(len, chosen.values())), 0, 0
+    greatest, worst, worst_image = 0.0, -1.0, 0
+
+    def show(done: int) -> None:
+        on_image(before + done, total)
+
+    for images, labels in compared:
+        of_torch, true = torch_logits(model, images), labels.numpy()
+        strays = np.zeros(len(images), np.float32)
+        for kernels, run in runs.items():
+            mine = np.isin(np.arange(seen, seen + len(images)), chosen[kernels])
+            if not mine.any():
+                continue
+            logits, scale = run(images[torch.from_numpy(mine)], show)
+            found[kernels].append((len(logits), compare(logits, of_torch[mine], true[mine], scale)))
+            strays[mine] = np.maximum(strays[mine], np.abs(logits - of_torch[mine]).max(axis=1))
+            before += len(logits)
+        if not strays.max() <= worst:  # also where it is no number
+            worst, worst_image = float(strays.max()), seen + int(strays.argmax())
+        greatest = max(greatest, float(np.abs(of_torch).max()))
+        seen += len(images)
     return Verification(
-        images=len(images),
-        parity=parity,
-        greatest_logit=float(np.abs(of_torch).max()),
-        worst_image=int(strays.argmax()),
+        images=seen,
+        parity={kernels: _together(parts) for kernels, parts in found.items()},
+        greatest_logit=greatest,
+        worst_image=worst_image,
+    )
+
+
+def _together(parts: Sequence[tuple[int, Parity]]) -> Parity:
+    """The parity over all images of some parts, each with its number of them."""
+    total = sum(count for count, _ in parts)
+    steps = [parity.max_steps for _, parity in parts if parity.max_steps is not None]
+
+    def share(name: str) -> float:
+        counts: list[int] = [round(count * getattr(parity, name)) for count, parity in parts]
+        return sum(counts) / total
+
+    return Parity(
+        accuracy=share("accuracy"),
+        top1_agreement=share("top1_agreement"),
+        tied_agreement=share("tied_agreement"),
+        max_difference=float(np.max([parity.max_difference for _, parity in parts])),
+        max_steps=max(steps, default=None),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 
 import torch
 from pydantic import ValidationError
@@ -41,6 +41,17 @@ class Source:
     snapshot: str | None
     #: folder of the images that it was trained on, for later commands; never leaves the run
     data: str = ""
+
+    @classmethod
+    def of(cls, run: Path, snapshot: str | None, data: Path | None) -> Self:
+        """The source of a network of this run: later commands may start in another folder.
+
+        Args:
+            run: its folder.
+            snapshot: id of the table.
+            data: folder of the images, also relative to where this process is; None: not known.
+        """
+        return cls(run.resolve().name, snapshot, "" if data is None else str(data.absolute()))
 
 
 #: where nobody says where a network comes from

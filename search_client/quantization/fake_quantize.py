@@ -27,6 +27,15 @@ LIMITS: dict[FusedActivation | None, tuple[float, float]] = {
 }
 
 
+def no_range() -> NotFinite:
+    """Return what is said of an activation whose range is no range."""
+    return NotFinite(
+        "the range of an activation is no finite number: the network's weights or images hold such "
+        "numbers, or its ranges were never observed; train it with a lower learning_rate, or "
+        "quantize it again"
+    )
+
+
 class _Activation(Function):
     """Codes of an activated tensor, as real values; the gradient stops where they saturate."""
 
@@ -69,11 +78,7 @@ def fake_quantize(
     if x.device.type == "cpu":
         step = scale.item()
         if not math.isfinite(step):
-            raise NotFinite(
-                "the range of an activation is no finite number: the network's weights or images "
-                "hold such numbers, or its ranges were never observed; train it with a lower "
-                "learning_rate, or quantize it again"
-            )
+            raise no_range()
         rounded = _Activation.apply(x, step, zero_point.item(), activation)  # type: ignore[no-untyped-call]
         return cast("Tensor", rounded)
     return torch.fake_quantize_per_tensor_affine(
@@ -120,10 +125,14 @@ class _Folded(Function):
     """`fake_quantize_weight` of a weight times a gain, with one tensor of the weight's size."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, gain: Tensor, by_tensor: bool) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, weight: Tensor, gain: Tensor, least: Tensor | None, by_tensor: bool
+    ) -> tuple[Tensor, Tensor]:
         shape = (-1, *[1] * (weight.ndim - 1))
         folded = weight * gain.reshape(shape)
         scales = scales_of(folded)
+        if least is not None:
+            scales = torch.maximum(scales, least)
         if by_tensor:
             scales = scales.max().expand_as(scales).contiguous()
         steps = scales.reshape(shape)
@@ -132,20 +141,20 @@ class _Folded(Function):
         return folded.div_(steps).round_().mul_(steps), scales
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
         weight, gain = ctx.saved_tensors
         gradient = gradients[0]
         of_gain = torch.einsum("oi,oi->o", gradient.flatten(1), weight.flatten(1))
-        return gradient * gain.reshape(-1, *[1] * (weight.ndim - 1)), of_gain, None
+        return gradient * gain.reshape(-1, *[1] * (weight.ndim - 1)), of_gain, None, None
 
 
 def fake_quantize_folded(
-    weight: Tensor, gain: Tensor, *, by_tensor: bool = False
+    weight: Tensor, gain: Tensor, least: Tensor | None = None, *, by_tensor: bool = False
 ) -> tuple[Tensor, Tensor]:
     """A weight [O, ...] times BatchNorm's gain [O], rounded to its int8 codes, and its scales [O].
 
-    `by_tensor`: the greatest scale for all of them. Gradients of weight and gain pass the rounding;
-    scales have none.
+    No scale is below `least` [O]; `by_tensor`: the greatest scale for all of them. Gradients of
+    weight and gain pass the rounding; scales have none.
     """
-    rounded, scales = _Folded.apply(weight, gain, by_tensor)  # type: ignore[no-untyped-call]
+    rounded, scales = _Folded.apply(weight, gain, least, by_tensor)  # type: ignore[no-untyped-call]
     return rounded, scales

@@ -11,6 +11,7 @@ from pydantic import Field
 from netspec.networks import Network
 from search_client.data.batches import Batch, Batches
 from search_client.networks.layers import FloatNetwork
+from search_client.quantization.delegable import keep_delegable
 from search_client.quantization.network import QuantizedNetwork
 from search_client.training.checkpoints import Checkpoints, State, state_hash
 from search_client.training.distillation import distilling
@@ -92,8 +93,14 @@ def finetune_int8(
         calibrate(quantized, batches)
     model.eval()
 
+    began = None if resume is None else tuple(resume["position"])
+
     def freeze(epoch: int) -> None:
         _freeze(quantized, config, epoch)
+        # A state from within an epoch has the ranges of its beginning.
+        amid = began is not None and began[0] == epoch and began[1] > 0
+        if epoch == config.epochs - config.frozen_epochs and not amid:
+            keep_delegable(quantized)
 
     history = train(
         quantized,
@@ -108,7 +115,8 @@ def finetune_int8(
         tell=tell,
     )
     # A state that was saved at the very end is resumed without any epoch.
-    freeze(config.epochs - 1)
+    _freeze(quantized, config, config.epochs - 1)
+    keep_delegable(quantized)
     return quantized, history
 
 

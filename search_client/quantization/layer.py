@@ -10,7 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from netspec.layers import ActivationRange, Layer, LayerWeights
-from netspec.quantization import FIXED_RANGES, GATE_RANGE, Affine, affine_of, keeps_scale
+from netspec.quantization import (
+    BIAS_MAX,
+    FIXED_RANGES,
+    GATE_RANGE,
+    Affine,
+    affine_of,
+    keeps_scale,
+)
 from search_client.networks.layers import ConvLayer, WeightedModule, convolve, to_tflite_layout
 from search_client.networks.weightless import activate, weightless
 from search_client.quantization.fake_quantize import (
@@ -81,8 +88,10 @@ class QuantizedLayer(nn.Module):
         self, weight: Tensor, gain: Tensor, bias: Tensor, x: Activations
     ) -> tuple[Tensor, Tensor, Tensor]:
         """A weight [O, ...] times its gain [O], a bias [O], as int8 rounds them, and scales [O]."""
-        weight, scales = fake_quantize_folded(weight, gain, by_tensor=self.tensor_scales)
-        return weight, fake_quantize_bias(bias, cast("Tensor", x.scale) * scales), scales
+        input_scale = cast("Tensor", x.scale)
+        least = bias.detach().abs() / (input_scale * BIAS_MAX)
+        weight, scales = fake_quantize_folded(weight, gain, least, by_tensor=self.tensor_scales)
+        return weight, fake_quantize_bias(bias, input_scale * scales), scales
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight [O, ...] and bias [O] with the running statistics folded in, differentiable."""

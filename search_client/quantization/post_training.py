@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from netspec.networks import Network
 from search_client.data.batches import Batch
 from search_client.networks.layers import FloatNetwork
+from search_client.quantization.delegable import keep_delegable
 from search_client.quantization.finetuning import calibrate
 from search_client.quantization.network import QuantizedNetwork
 
@@ -27,5 +28,6 @@ def quantize_post_training(
     quantized = QuantizedNetwork.from_float(model, network)
     quantized.freeze_norms()
     calibrate(quantized, batches, PTQ_BATCHES)
+    keep_delegable(quantized)
     quantized.freeze_ranges()
     return quantized

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, Self
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from netspec.layers import ActivationRange, FusedActivation
 from netspec.quantization import INT8_MAX, INT8_MIN, SMALLEST_SCALE
-from search_client.quantization.fake_quantize import LIMITS, fake_quantize
+from search_client.quantization.fake_quantize import LIMITS, fake_quantize, no_range
 
 #: weight of a new batch in the moving range. Source: TensorFlow's `moving_average_quantize`
 #: keeps 0.999 over many epochs; short finetuning needs a shorter memory.
@@ -87,5 +88,12 @@ class FakeQuantizedActivation(nn.Module):
         return Activations(rounded, scale, zero_point)
 
     def observed(self) -> ActivationRange:
-        """The range, widened to hold 0; something must have been observed."""
-        return ActivationRange(min(self.low.item(), 0.0), max(self.high.item(), 0.0))
+        """The range, widened to hold 0.
+
+        Raises:
+            NotFinite: nothing was observed, or what is no finite number.
+        """
+        low, high = self.low.item(), self.high.item()
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise no_range()
+        return ActivationRange(min(low, 0.0), max(high, 0.0))

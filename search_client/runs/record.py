@@ -117,7 +117,7 @@ def record_of(
     return RunRecord(
         started_at=datetime.now(UTC),
         settings=settings,
-        data=str(data),
+        data=str(data.absolute()),
         classes=training.classes,
         fingerprint=training.fingerprint(),
         unreadable=training.unreadable,

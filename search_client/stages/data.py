@@ -7,19 +7,21 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from netspec.errors import UserError
 from search_client.data.folders import (
     LabelledImages,
     class_names,
+    classes_in,
+    count_of,
     parts_of,
     read_folder,
+    read_parts,
     stored_size,
+    test_folder,
 )
-from search_client.data.stored import Files, StoredImages
+from search_client.data.stored import StoredImages, stored_files
 from search_client.data.unreadable import SHARE, UnreadableImages
-from search_client.data.webdataset import has_shards, read_shards
+from search_client.data.webdataset import has_shards, read_shards, read_test_shards
 from search_client.progress import Stages
 from search_client.recipe import MEMORY_GB, WORKERS, Recipe
 
@@ -109,6 +111,36 @@ def read_images(
             return read_folder(data, size, advance, unreadable_share, stages.note)
 
 
+def read_test_images(
+    data: Path,
+    input_size: int,
+    stages: Stages,
+    *,
+    workers: int = WORKERS,
+    memory_gb: float = MEMORY_GB,
+    unreadable_share: float = SHARE,
+) -> LabelledImages:
+    """The test images that `read_images` gives; a folder may also hold its test part alone.
+
+    Images to train on are read only where they are to be split off. Args and errors are those of
+    `read_images`.
+    """
+    size = stored_size(input_size)
+    with stages.stage("data", f"Read test images from {data}"):
+        if has_shards(data):
+            return read_test_shards(data, size, workers, unreadable_share, stages.note)
+        folder, parts = test_folder(data), parts_of(data)
+        if folder is None:
+            with stages.bar("images") as advance:
+                return read_folder(data, size, advance, unreadable_share, stages.note)[1]
+        files = classes_in(folder) if parts is None else parts[1]
+        left_out = UnreadableImages(count_of(files), unreadable_share, stages.note)
+        if 3 * size**2 * count_of(files) > memory_gb * 1e9:
+            return stored_files(files, size, workers, left_out)
+        with stages.bar("images") as advance:
+            return read_parts([files], size, advance, left_out)[0]
+
+
 def stored_folder(
     folder: Path, size: int, workers: int, share: float, tell: Callable[[str], None]
 ) -> tuple[StoredImages, StoredImages]:
@@ -125,17 +157,9 @@ def stored_folder(
             f"{folder} holds more images than memory_gb has room for; such folders need the "
             "parts train and test (or val)"
         )
-    classes = tuple(parts[0])
-    made = []
-    files = sum(len(paths) for part in parts for paths in part.values())
-    left_out = UnreadableImages(files, share, tell)
-    for part in parts:
-        paths = tuple(str(path) for name in classes for path in part[name])
-        labels = torch.tensor([label for label, name in enumerate(classes) for _ in part[name]])
-        indices = torch.arange(len(paths))
-        places = Files(paths)
-        made.append(StoredImages(places, indices, labels, classes, size, workers, left_out))
-    return made[0], made[1]
+    left_out = UnreadableImages(sum(map(count_of, parts)), share, tell)
+    training, test = (stored_files(part, size, workers, left_out) for part in parts)
+    return training, test
 
 
 def _bytes(folder: Path, size: int) -> int:

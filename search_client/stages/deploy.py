@@ -7,6 +7,7 @@ from pathlib import Path
 
 from netspec.networks import Network
 from netspec.operators import PRECISIONS, Precision
+from search_client.data.batches import CentralCrops
 from search_client.data.folders import LabelledImages, stored_size
 from search_client.deployment.export import export
 from search_client.deployment.parity import Parity
@@ -20,11 +21,11 @@ from search_client.deployment.trained_network import (
 from search_client.progress import Stages
 from search_client.recipe import Recipe
 from search_client.runs.load import LoadedRun
-from search_client.stages.quantize import QuantizeOptions, comparison_images, quantize_network
+from search_client.stages.quantize import QuantizeOptions, quantize_network
 from search_client.stages.train import evaluate_network, train_network
 from search_client.training.loop import Start
 
-#: test images that files are compared with torch on, at most: 1.5 GB at 224 px
+#: test images that files are compared with torch on, at most
 MOST_COMPARED = 10_000
 
 
@@ -117,11 +118,13 @@ def deploy(
         checkpoint.unlink(missing_ok=True)
     files: dict[Precision, bytes] = {}
     parity: dict[Precision, Parity] = {}
-    compared = comparison_images(test, size, MOST_COMPARED)
+    compared = CentralCrops(test, size, MOST_COMPARED)
     with stages.stage("export", f"Export {network.name} and compare with torch"):
         for precision in PRECISIONS:
             with stages.bar(f"{precision} parity") as advance:
-                exported = export(trained, precision, *compared, advance)
+                exported = export(trained, precision, compared, advance)
+            if exported.delegated is not None and exported.delegated.left:
+                stages.note(exported.delegated.text)
             files[precision] = exported.content
             parity[precision] = exported.verification.parity["xnnpack"]
     stages.note(

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from netspec.networks import Network
+from netspec.tflite import encode
 from search_client.data.augmentation import USUAL, Augment
-from search_client.data.batches import PlainBatches, TrainingBatches, central_crop
+from search_client.data.batches import PlainBatches, TrainingBatches
 from search_client.data.folders import LabelledImages
+from search_client.deployment.delegates import delegated, require_delegated
 from search_client.deployment.trained_network import TrainedNetwork
 from search_client.networks.classes import with_background, with_classes
 from search_client.progress import Stages
@@ -63,6 +65,23 @@ def classes_changed(trained: TrainedNetwork, classes: Sequence[str], seed: int) 
     return replace(trained, model=model, classes=tuple(classes), quantized=None)
 
 
+def _int8_network(trained: TrainedNetwork, options: QuantizeOptions) -> Network:
+    network = trained.network.with_precision("int8")
+    return with_float_blocks(network, options.float_blocks) if options.float_blocks else network
+
+
+def refuse_undelegated(trained: TrainedNetwork, options: QuantizeOptions) -> None:
+    """See that XNNPACK takes over all kinds of operators that a network will have in int8.
+
+    Before it is finetuned, which takes long: with weights of no meaning.
+
+    Raises:
+        NotDelegated: it does not; the operators are named.
+    """
+    file = encode(_int8_network(trained, options).operators)
+    require_delegated(delegated(file), allow_partial=False)
+
+
 def quantize_network(
     trained: TrainedNetwork,
     training: LabelledImages,
@@ -90,9 +109,7 @@ def quantize_network(
     """
     trained.model.to(device())
     size, seed = trained.network.input_size, options.seed
-    network = trained.network.with_precision("int8")
-    if options.float_blocks:
-        network = with_float_blocks(network, options.float_blocks)
+    network = _int8_network(trained, options)
     if options.finetuning is None:
         with stages.stage("quantize", f"Observe the ranges of {trained.network.name}"):
             plain = PlainBatches(
@@ -127,15 +144,3 @@ def quantize_network(
             tell=stages.note,
         )
     return replace(trained, quantized=quantized)
-
-
-def comparison_images(images: LabelledImages, size: int, most: int) -> tuple[Tensor, Tensor]:
-    """At most so many images, evenly spread over a set, and their labels.
-
-    Returns:
-        uint8 [N, 3, size, size] and int64 [N].
-    """
-    count = min(most, len(images))
-    chosen = torch.linspace(0, len(images) - 1, count).round().long()
-    ((pixels, labels),) = images.read([chosen])
-    return central_crop(pixels, size), labels

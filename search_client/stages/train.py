@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from netspec.errors import UserError
 from netspec.networks import Network
 from netspec.operators import Precision
 from search_client.data.batches import PlainBatches, TrainingBatches
@@ -29,7 +30,7 @@ from search_client.training import distributed
 from search_client.training.checkpoints import Checkpoints, state_hash
 from search_client.training.distributed import device
 from search_client.training.loop import TrainStep, train
-from search_client.training.step import LossChange, evaluate
+from search_client.training.step import LossChange, evaluated
 
 EVALUATION_BATCH = 250
 _UNUSUAL = re.compile(r"[^\w.-]+", re.ASCII)
@@ -126,14 +127,15 @@ def train_network(
     data = "" if unfinished is None else training.fingerprint()
     checkpoints = Checkpoints(unfinished, settings.checkpoint_minutes, data=data, signals=signals)
     state = checkpoints.resumed(stages.note) if resume else None
-    plain = PlainBatches(test.at_size(stored_size(size)), size, EVALUATION_BATCH, device=device())
+    test = test.at_size(stored_size(size))
     heading = f"{'Train' if supernet is None else 'Finetune'} {network.name}"
     part = curve_of("train", network)
     with training_stage(stages, "train", heading, "training", part) as show:
         if supernet is not None:
+            before = accuracy_of(model, test, size)
             stages.note(
-                f"with the supernet's weights it is right on {evaluate(model, plain):.1%} of the "
-                f"test images; {config.epochs} of {settings.train.epochs} epochs follow"
+                f"with the supernet's weights it is right on {before:.1%} of the test images; "
+                f"{config.epochs} of {settings.train.epochs} epochs follow"
             )
         train(
             model,
@@ -146,7 +148,7 @@ def train_network(
             resume=state,
             tell=stages.note,
         )
-        accuracy = evaluate(model, plain)
+        accuracy = accuracy_of(model, test, size)
     stages.note(f"float accuracy {accuracy:.1%}")
     stages.observe(part, config.epochs * len(batches), {"test_accuracy": accuracy}, now=True)
     if weights is not None and unfinished is not None and distributed.rank() == 0:
@@ -162,13 +164,29 @@ def evaluate_network(trained: TrainedNetwork, images: LabelledImages) -> dict[Pr
         UserError: the network does not tell the images' classes apart.
     """
     labelled = trained.with_labels(images.classes).relabelled(images)
-    plain = PlainBatches(labelled, trained.network.input_size, EVALUATION_BATCH, device=device())
     models: dict[Precision, nn.Module | None] = {
         "float32": trained.model,
         "int8": trained.quantized,
     }
     return {
-        precision: evaluate(model.to(device()), plain)
+        precision: accuracy_of(model.to(device()), labelled, trained.network.input_size)
         for precision, model in models.items()
         if model is not None
     }
+
+
+def accuracy_of(model: nn.Module, images: LabelledImages, size: int) -> float:
+    """Top-1 accuracy (fraction) of a model, left in evaluation mode, on crops of a size (px).
+
+    Of several processes each runs a share of the images, every image once; all are told the same.
+
+    Raises:
+        UserError: there are fewer images than processes.
+    """
+    count, processes = len(images), distributed.world()
+    if count < processes:
+        raise UserError(f"{count} images are not enough for {processes} processes; give more")
+    mine = images.subset(torch.arange(distributed.rank(), count, processes))
+    mean = evaluated(model, PlainBatches(mine, size, EVALUATION_BATCH, device=device()))
+    correct, total = distributed.sums(mean.correct, mean.images)
+    return correct / total

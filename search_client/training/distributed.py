@@ -70,6 +70,15 @@ def average(tensors: Sequence[Tensor]) -> None:
         tensor.copy_(part.view_as(tensor))
 
 
+def sums(*numbers: int) -> tuple[int, ...]:
+    """The sum of each number over all processes."""
+    if world() == 1:
+        return numbers
+    summed = torch.tensor(numbers, device=_device())
+    dist.all_reduce(summed)
+    return tuple(summed.tolist())
+
+
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Averages the gradients there are; the same path ran everywhere, so they are the same."""
     average([parameter.grad for parameter in parameters if parameter.grad is not None])

@@ -94,9 +94,14 @@ class Mean:
         return float(self._loss_sum) / self.images
 
     @property
+    def correct(self) -> int:
+        """Images whose greatest logit is their label's."""
+        return int(self._correct)
+
+    @property
     def accuracy(self) -> float:
         """Fraction of images whose greatest logit is their label's."""
-        return int(self._correct) / self.images
+        return self.correct / self.images
 
     def state(self) -> dict[str, float]:
         """The sums, for a checkpoint."""
@@ -198,9 +203,14 @@ def weight_step(
     optimizer.step()
 
 
-@torch.no_grad()
 def evaluate(model: nn.Module, batches: Iterable[Batch]) -> float:
     """Top-1 accuracy (fraction) of a model in evaluation mode, which it is left in."""
+    return evaluated(model, batches).accuracy
+
+
+@torch.no_grad()
+def evaluated(model: nn.Module, batches: Iterable[Batch]) -> Mean:
+    """What a model in evaluation mode, which it is left in, got right."""
     model.eval()
     device = device_of(model)
     mean = Mean()
@@ -208,4 +218,4 @@ def evaluate(model: nn.Module, batches: Iterable[Batch]) -> float:
         given = labels.to(device)
         logits = model(images.to(device))
         mean.add(logits, given, functional.cross_entropy(logits, given))
-    return mean.accuracy
+    return mean

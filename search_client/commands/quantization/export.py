@@ -10,13 +10,17 @@ import typer
 from netspec.errors import UserError
 from search_client.commands.options import console
 from search_client.commands.quantization.options import (
+    AllowPartial,
     CompareImages,
     DataOf,
+    MemoryGb,
     NetworkName,
     RunOf,
     RuntimeOf,
     ScalesOf,
+    Workers,
     data_folder,
+    given,
     runtime_of,
 )
 
@@ -44,21 +48,25 @@ def export(
             help="float32, float16: take images in [-1, 1], as MediaPipe can give them.",
         ),
     ] = False,
+    allow_partial: AllowPartial = False,
     images: CompareImages = 1000,
+    workers: Workers = None,
+    memory_gb: MemoryGb = None,
 ) -> None:
     """Write a trained network as .tflite, if it computes what torch computes.
 
     The file is compared with torch on test images under reference kernels, builtin kernels and
-    XNNPACK, and is not written if it strays. Its labels are within it and lie beside it. ONNX files
+    XNNPACK, and is not written if it strays, or if XNNPACK does not take it
+    whole. Its labels are within it and lie beside it. ONNX files
     are run by onnxruntime, and a program of torch.export by torch.
     """
+    from search_client.data.batches import CentralCrops  # noqa: PLC0415
     from search_client.deployment.export import choose_scales, write  # noqa: PLC0415
     from search_client.deployment.export import export as run_export  # noqa: PLC0415
     from search_client.deployment.other_formats import SUFFIXES, export_other  # noqa: PLC0415
     from search_client.deployment.trained_network import load_trained_network  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
-    from search_client.stages.data import read_images  # noqa: PLC0415
-    from search_client.stages.quantize import comparison_images  # noqa: PLC0415
+    from search_client.stages.data import read_test_images  # noqa: PLC0415
 
     stages = Stages()
     oldest = runtime_of(runtime)
@@ -69,18 +77,28 @@ def export(
     trained = load_trained_network(run, network)
     choose_scales(trained, classifier_scales, oldest)
     size = trained.network.input_size
-    _, test = read_images(data_folder(data, trained), size, stages)
+    test = read_test_images(
+        data_folder(data, trained), size, stages, **given(workers=workers, memory_gb=memory_gb)
+    )
     trained = trained.with_labels(test.classes)
-    compared = comparison_images(trained.relabelled(test), size, images)
+    compared = CentralCrops(trained.relabelled(test), size, images)
     with stages.stage("export", "Compare the file with torch"), stages.bar("images") as advance:
         if form == "onnx" or form == "onnx-int8" or form == "torch":  # noqa: PLR1714 - narrows
-            exported = export_other(trained, form, *compared, advance)
+            exported = export_other(trained, form, compared, advance)
             suffix = SUFFIXES[form]
         else:
             exported = run_export(
-                trained, form, *compared, advance, runtime=oldest, uniform_input=uniform_input
+                trained,
+                form,
+                compared,
+                advance,
+                runtime=oldest,
+                uniform_input=uniform_input,
+                allow_partial=allow_partial,
             )
             suffix = f"{form}.tflite"
     path = out or run / f"{network}.{suffix}"
     write(exported, trained, path)
     console.print(f"Wrote {path} and its labels", markup=False)
+    if exported.delegated is not None:
+        console.print(exported.delegated.text, markup=False)

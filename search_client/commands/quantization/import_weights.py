@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from pydantic import ValidationError
 
 from netspec.console.outputs import make_folder
 from netspec.errors import UserError
-from netspec.networks import SHIPPED_NETWORKS, Network
-from netspec.suggestions import did_you_mean
-from netspec.validation import first_problem
+from search_client.commands.architectures import InputSize, Width, chosen_network
 from search_client.commands.completion import complete_network
 from search_client.commands.options import console
 
@@ -40,12 +36,8 @@ def import_weights(
             show_default="timm or proxylessnas, by the names of the weights",
         ),
     ] = None,
-    width: Annotated[
-        float, typer.Option(min=0.05, max=4, help="Multiplies channels of a shipped network.")
-    ] = 1.0,
-    input_size: Annotated[
-        int, typer.Option(min=8, max=4096, help="Of a shipped network, px.")
-    ] = 224,
+    width: Width = 1.0,
+    input_size: InputSize = 224,
     labels: Annotated[
         Path | None,
         typer.Option(help="Names of the classes, one a line.", show_default="those of the data"),
@@ -74,13 +66,13 @@ def import_weights(
     tensors = read_state_dict(weights)
     chosen = program or program_of(tensors)
     found = classes_of(tensors)
-    architecture = _network(network, width, input_size, found)
+    architecture = chosen_network(network, width, input_size, found)
     path = trained_network_path(run, name or Path(network).stem)
     names = () if labels is None else _labels(labels, found)
     convention = CONVENTIONS[chosen]
     model = float_network(architecture, tensors, convention, USUAL)
     make_folder(run)
-    source = Source(run.resolve().name, None, "" if data is None else str(data))
+    source = Source.of(run, None, data)
     TrainedNetwork(names, source, model).write(path)
     images = convention.normalisation or USUAL
     console.print(
@@ -90,30 +82,6 @@ def import_weights(
         markup=False,
         soft_wrap=True,
     )
-
-
-def _network(name: str, width: float, input_size: int, classes: int) -> Network:
-    """A shipped network for that many classes, or the one of a JSON file.
-
-    Raises:
-        UserError: there is none of that name, it has no width, or the file holds none.
-    """
-    build = SHIPPED_NETWORKS.get(name)
-    if build is None:
-        file = Path(name)
-        if not file.is_file():
-            raise UserError(
-                f"there is no shipped network {name!r} and no such file; "
-                f"{did_you_mean(name, SHIPPED_NETWORKS)}"
-            )
-        try:
-            return Network.model_validate_json(file.read_bytes()).with_precision("float32")
-        except ValidationError as error:
-            raise UserError(f"{file} is no network: {first_problem(error, Network)}") from error
-    widths = {"width": width} if "width" in inspect.signature(build).parameters else {}
-    if not widths and width != 1:
-        raise UserError(f"{name} has one width; leave --width out, or give the network's JSON")
-    return build(input_size=input_size, classes=classes, **widths)
 
 
 def _labels(file: Path, classes: int) -> tuple[str, ...]:

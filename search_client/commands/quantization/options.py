@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,6 +13,7 @@ from search_client.commands.completion import complete_trained_network
 if TYPE_CHECKING:
     from netspec.tflite.runtimes import RuntimeVersion
     from search_client.deployment.trained_network import TrainedNetwork
+    from search_client.networks.normalisation import Normalisation
 
 RunOf = Annotated[
     Path, typer.Option("--run", help="Folder of a run, with its NAME.network.pt files.")
@@ -49,18 +50,42 @@ ScalesOf = Annotated[
         show_default="tensor for a --runtime before 2.10, else channel",
     ),
 ]
+AllowPartial = Annotated[
+    bool,
+    typer.Option(
+        "--allow-partial", help="Write a file of which XNNPACK does not take over all operators."
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=0, help="Processes that decode images not kept in memory.", show_default="4"),
+]
+MemoryGb = Annotated[
+    float | None,
+    typer.Option(min=0, help="Images are kept in memory up to so many GB.", show_default="4"),
+]
 ModelFile = Annotated[Path, typer.Argument(help="A .tflite file.", metavar="MODEL")]
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """Return the options that a user gave; the others have their defaults where they are used."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def data_folder(folder: Path | None, trained: TrainedNetwork | None) -> Path:
     """The folder of images: as given, else the one that the network was trained on.
 
     Raises:
-        UserError: neither is known.
+        UserError: neither is known, or the latter is not there.
     """
     known = trained.source.data if trained is not None else ""
     if folder is None and not known:
         raise UserError("the run does not say where its images are; give their folder with --data")
+    if folder is None and not Path(known).is_dir():
+        raise UserError(
+            f"the network was trained on the images in {known}, which is not there; give their "
+            "folder with --data"
+        )
     return folder or Path(known)
 
 
@@ -73,6 +98,37 @@ def runtime_of(text: str | None) -> RuntimeVersion | None:
     from netspec.tflite.runtimes import RuntimeVersion  # noqa: PLC0415
 
     return None if text is None else RuntimeVersion.of(text)
+
+
+def normalisation_of(mean: str | None, std: str | None) -> Normalisation | None:
+    """The normalisation that `--mean` and `--std` tell, None where neither is given.
+
+    Raises:
+        UserError: one of them is missing, or they are none of pixels in 0..1.
+    """
+    from search_client.networks.normalisation import Normalisation  # noqa: PLC0415
+
+    if mean is None and std is None:
+        return None
+    if mean is None or std is None:
+        raise UserError("--mean and --std need each other; give both")
+    return Normalisation(_by_channel(mean, "--mean", 0.0), _by_channel(std, "--std", 1e-6))
+
+
+def _by_channel(text: str, option: str, least: float) -> tuple[float, float, float]:
+    parts = text.split(",")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 3) or not all(least <= number <= 1 for number in numbers):
+        raise UserError(
+            f"{option} {text}: expected one number, or three for R, G and B, of pixels in 0..1; "
+            "divide those of pixels in 0..255 by 255"
+        )
+    first, *others = numbers
+    second, third = others or (first, first)
+    return first, second, third
 
 
 def require_file(model: Path) -> None:

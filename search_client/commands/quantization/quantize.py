@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from netspec.errors import UserError
+from search_client.commands.completion import complete_recipe
 from search_client.commands.options import Loggers, Resume, console, observed_stages
 from search_client.commands.quantization.options import (
+    AllowPartial,
     CompareImages,
     DataOf,
+    MemoryGb,
     NetworkName,
     RunOf,
     RuntimeOf,
     ScalesOf,
+    Workers,
     data_folder,
+    given,
     integers,
     runtime_of,
 )
@@ -34,6 +39,14 @@ def quantize(
     data: DataOf = None,
     name: Annotated[
         str | None, typer.Option("--as", help="Name of the result; by default the network's.")
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="A shipped recipe's name, or a TOML file; options replace its values.",
+            autocompletion=complete_recipe,
+            show_default="the defaults of options",
+        ),
     ] = None,
     ptq: Annotated[
         bool,
@@ -71,30 +84,30 @@ def quantize(
         bool,
         typer.Option("--classes-of-data", help="Take over the data's classes; new ones untrained."),
     ] = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images of a step.")] = 256,
-    seed: Annotated[int, typer.Option(min=0, help="Of the data's order and of new classes.")] = 0,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Images of a step.", show_default="256")
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Of the data's order and of new classes.", show_default="0"),
+    ] = None,
     runtime: RuntimeOf = None,
     classifier_scales: ScalesOf = None,
+    allow_partial: AllowPartial = False,
     images: CompareImages = 1000,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=0, help="Processes that decode images not kept in memory.", show_default="4"
-        ),
-    ] = None,
-    memory_gb: Annotated[
-        float | None,
-        typer.Option(min=0, help="Images are kept in memory up to so many GB.", show_default="4"),
-    ] = None,
+    workers: Workers = None,
+    memory_gb: MemoryGb = None,
     log: Loggers = None,
     resume: Resume = False,
 ) -> None:
     """Make a trained network int8, by finetuning or post-training, and export it verified.
 
     Leaves RUN/NAME.network.pt, RUN/NAME.int8.tflite and RUN/NAME.int8.labels.txt. The file is
-    only written if it computes what torch computes, on every kernel set. Ctrl-C and SIGTERM save
+    only written if it computes what torch computes, on every kernel set, and XNNPACK takes it
+    whole. Ctrl-C and SIGTERM save
     the finetuning; --resume goes on from there. `torchrun` shares it among processes.
     """
+    from search_client.data.batches import CentralCrops  # noqa: PLC0415
     from search_client.deployment.export import choose_scales, export, write  # noqa: PLC0415
     from search_client.deployment.trained_network import (  # noqa: PLC0415
         Source,
@@ -105,17 +118,18 @@ def quantize(
         unfinished_path,
     )
     from search_client.quantization.finetuning import QatConfig  # noqa: PLC0415
+    from search_client.recipe import Recipe, read_recipe  # noqa: PLC0415
     from search_client.stages.data import read_images  # noqa: PLC0415
     from search_client.stages.quantize import (  # noqa: PLC0415
         QuantizeOptions,
         background_added,
         classes_changed,
-        comparison_images,
         quantize_network,
+        refuse_undelegated,
     )
     from search_client.training import distributed  # noqa: PLC0415
 
-    given = _given(
+    chosen = given(
         epochs=epochs,
         learning_rate=learning_rate,
         norm_epochs=norm_epochs,
@@ -123,10 +137,17 @@ def quantize(
         distillation=distillation,
     )
     if ptq:
-        _refuse_beside_ptq([*given, *_given(log=log, resume=resume or None)])
-    finetuning = None if ptq else QatConfig.model_validate(given)
-    blocks = integers(float_blocks, "--float-blocks")
-    options = QuantizeOptions(finetuning, blocks, batch_size, seed)
+        _refuse_beside_ptq([*chosen, *given(log=log, resume=resume or None)])
+    settings = Recipe() if recipe is None else read_recipe(recipe)
+    seed = settings.seed if seed is None else seed
+    options = QuantizeOptions(
+        None if ptq else QatConfig.model_validate({**settings.finetune.model_dump(), **chosen}),
+        integers(float_blocks, "--float-blocks"),
+        batch_size or settings.batch_size,
+        seed,
+        settings.train.augment,
+        settings.checkpoint_minutes,
+    )
     oldest = runtime_of(runtime)
     if name is None:
         name = network if weights is None else trained_network_name(weights)
@@ -141,19 +162,23 @@ def quantize(
         else:
             trained = read_trained_network(weights)
             if not trained.source.run:
-                source = Source(run.name, None, str(data_folder(data, None)))
+                source = Source.of(run, None, data_folder(data, None))
                 trained = replace(trained, source=source)
         training, test = read_images(
             data_folder(data, trained),
             trained.network.input_size,
             stages,
-            **_given(workers=workers, memory_gb=memory_gb),
+            workers=settings.workers if workers is None else workers,
+            memory_gb=settings.memory_gb if memory_gb is None else memory_gb,
+            unreadable_share=settings.unreadable_share,
         )
         trained = trained.with_labels(training.classes)
         if classes_of_data:
             trained = classes_changed(trained, training.classes, seed)
         if background:
             trained = background_added(trained, seed)
+        if not allow_partial:
+            refuse_undelegated(trained, options)
         trained = quantize_network(
             trained,
             trained.relabelled(training),
@@ -165,10 +190,11 @@ def quantize(
         if distributed.rank() > 0:
             return
     choose_scales(trained, classifier_scales, oldest)
-    size = trained.network.input_size
-    compared = comparison_images(trained.relabelled(test), size, images)
+    compared = CentralCrops(trained.relabelled(test), trained.network.input_size, images)
     with stages.stage("export", "Compare the file with torch"), stages.bar("images") as advance:
-        exported = export(trained, "int8", *compared, advance, runtime=oldest)
+        exported = export(
+            trained, "int8", compared, advance, runtime=oldest, allow_partial=allow_partial
+        )
     trained.save(run, name)
     path = run / f"{name}.int8.tflite"
     write(exported, trained, path)
@@ -179,19 +205,16 @@ def quantize(
         f"with torch on {worst.top1_agreement:.2%}, at most {worst.max_steps} output steps apart",
         markup=False,
     )
+    if exported.delegated is not None:
+        console.print(exported.delegated.text, markup=False)
 
 
-def _given(**options: Any) -> dict[str, Any]:
-    """Return the options that a user gave; the others have their defaults where they are used."""
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _refuse_beside_ptq(given: Sequence[str]) -> None:
+def _refuse_beside_ptq(options: Sequence[str]) -> None:
     """See that no option of finetuning was given with --ptq.
 
     Raises:
         UserError: one was; all are named.
     """
-    if given:
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise UserError(f"--ptq changes no weight, so it takes no {options}; leave out either")
+    if options:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in options)
+        raise UserError(f"--ptq changes no weight, so it takes no {named}; leave out either")

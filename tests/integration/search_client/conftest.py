@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from search_client.data.batches import CentralCrops
 from search_client.deployment.export import FORMS, export, write
 from search_client.deployment.trained_network import TrainedNetwork
 from tests.integration.search_client.exported import IMAGES, TEST, trained_network
@@ -26,6 +27,6 @@ def run(trained: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory) -> Pa
     folder = tmp_path_factory.mktemp("run")
     trained.save(folder, "searched")
     for form in FORMS:
-        content = export(trained, form, IMAGES, TEST.labels)
+        content = export(trained, form, CentralCrops.of(IMAGES, TEST.labels))
         write(content, trained, folder / f"searched.{form}.tflite")
     return folder

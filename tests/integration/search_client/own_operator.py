@@ -25,7 +25,7 @@ from netspec.wire import NetworkSubject
 from profiler_server.dashboard.wording import subject_title
 from profiler_server.latency_model.features import features
 from profiler_server.latency_tables.lookups.operator_query import OperatorQuery
-from search_client.data.batches import PlainBatches, TrainingBatches
+from search_client.data.batches import CentralCrops, PlainBatches, TrainingBatches
 from search_client.deployment.parity import verify
 from search_client.latency.expected import ExpectedLatency
 from search_client.latency.losses import Linear
@@ -124,11 +124,11 @@ def trained_and_exported(network: Network) -> None:
         optimizer.step()
     model.eval()
     file = encode(network.operators, Parameters(folded_parameters(model), {}))
-    found = verify(file, model, pixels[:8], images.labels[:8])
+    found = verify(file, model, CentralCrops.of(pixels[:8], images.labels[:8]))
     assert found.worst.max_difference < 1e-3 * max(1.0, found.greatest_logit)
     quantized = quantize_post_training(model, [(batch, images.labels)])
     file = encode(quantized.network.operators, quantized.parameters_for_export())
-    found = verify(file, quantized, pixels[:8], images.labels[:8])
+    found = verify(file, quantized, CentralCrops.of(pixels[:8], images.labels[:8]))
     assert found.worst.tied_agreement == 1.0
 
 

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
 from netspec.errors import UserError
+from netspec.layers import Parameters
+from netspec.tflite import encode
 from search_client.data.batches import Batch
+from search_client.deployment.accuracy import evaluate_file
+from search_client.deployment.trained_network import NOWHERE, TrainedNetwork
 from search_client.latency.expected import ExpectedLatency
 from search_client.latency.losses import Linear
 from search_client.latency.objective import Aim, Goal
-from search_client.networks.layers import FloatNetwork
+from search_client.networks.layers import FloatNetwork, folded_parameters
+from search_client.progress import Stages
 from search_client.quantization.finetuning import QatConfig, finetune_int8
+from search_client.quantization.pixels import USUAL
 from search_client.search.config import SearchConfig
 from search_client.search.loop import Search
+from search_client.stages.data import read_test_images
+from search_client.stages.train import evaluate_network
 from search_client.supernet.binary_gates import Gradient
 from search_client.supernet.variants import Family
 from search_client.training import distributed
@@ -139,6 +149,20 @@ def run_same(folder: Path) -> None:
     (folder / f"same-{distributed.rank()}.txt").write_text(told, encoding="utf-8")
 
 
+def run_evaluation(folder: Path) -> None:
+    """Leaves in a folder what every process finds of its images, an odd number of them."""
+    torch.manual_seed(0)
+    model = FloatNetwork(tiny_space().network([1, 4])).eval()
+    file = folder / f"net-{distributed.world()}-{distributed.rank()}.tflite"
+    file.write_bytes(encode(model.network.operators, Parameters(folded_parameters(model), {})))
+    found = evaluate_file(file, folder / "images", workers=1, normalisation=USUAL)
+    trained = TrainedNetwork((), NOWHERE, model)
+    test = read_test_images(folder / "images", 16, Stages(quiet=True))
+    told = asdict(found) | evaluate_network(trained, test)
+    name = f"evaluation-{distributed.world()}-{distributed.rank()}.json"
+    (folder / name).write_text(json.dumps(told), encoding="utf-8")
+
+
 def threads() -> list[str]:
     """Names of this process's threads, those outside Python too."""
     return sorted(path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm"))
@@ -162,5 +186,6 @@ def take_part(rank: int, world: int, port: int, folder: Path) -> None:
         run_finetuning(folder)
         run_broken_finetuning(folder)
         run_same(folder)
+        run_evaluation(folder)
         (folder / f"threads-within-{rank}.txt").write_text(" ".join(threads()))
     (folder / f"threads-after-{rank}.txt").write_text(" ".join(threads()))

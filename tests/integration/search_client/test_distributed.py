@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 
@@ -22,8 +23,9 @@ from search_client.training import distributed
 from search_client.training.checkpoints import load
 from tests.forked import processes
 from tests.integration.search_client import search_process
+from tests.integration.search_client.exported import write_images
 from tests.unit.search_client.tables import snapshot
-from tests.unit.search_client.tiny import tiny_space
+from tests.unit.search_client.tiny import tiny_images, tiny_space
 
 TARGET = snapshot({})
 
@@ -31,6 +33,7 @@ TARGET = snapshot({})
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("processes")
+    write_images(tiny_images(31, seed=1), made / "images" / "test")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     members = [
@@ -98,6 +101,16 @@ def test_two_processes_go_back_together_where_one_meets_no_numbers(folder: Path)
         # Statistics are each process's own.
         if "norm" not in name and "range" not in name:
             assert torch.equal(value, second["parameters"][name]), name
+
+
+def test_two_processes_evaluate_every_image_once(folder: Path) -> None:
+    search_process.run_evaluation(folder)
+    names = ("1-0", "2-0", "2-1")
+    told = [(folder / f"evaluation-{name}.json").read_text(encoding="utf-8") for name in names]
+    assert told[0] == told[1] == told[2]
+    found = json.loads(told[0])
+    assert (found["images"], found["top5"]) == (31, 1.0)
+    assert found["top1"] == pytest.approx(found["float32"], abs=1 / 31)
 
 
 def test_no_thread_of_the_processes_group_outlives_it(folder: Path) -> None:

@@ -16,6 +16,7 @@ from netspec.networks import (
     mobilenet_v2,
     proxylessnas_mobile,
 )
+from search_client.data.batches import CentralCrops
 from search_client.deployment.export import export, model_file
 from search_client.deployment.litert import TFLiteClassifier
 from search_client.deployment.logits import to_pixels, torch_logits
@@ -108,7 +109,7 @@ def test_what_was_imported_is_quantized_and_exported(tmp_path: Path) -> None:
     quantized = quantize_post_training(trained.model, [(images, torch.zeros(24))])
     int8 = type(trained)(trained.classes, trained.source, trained.model, quantized.eval())
     # Compared with torch on every kernel set before it is returned.
-    assert export(int8, "float32", pixels, torch.zeros(24, dtype=torch.int64)).content
+    assert export(int8, "float32", CentralCrops.of(pixels, torch.zeros(24).long())).content
     # Classes of noise are near to ties, so that steps are counted and not choices.
     file = TFLiteClassifier(model_file(int8, "int8"))
     assert file.output_scale is not None

@@ -8,7 +8,7 @@ from netspec.networks import Network
 from netspec.operators import Classifier, HeadConv, MBConv, Operator, StemConv
 from netspec.tflite import encode
 from netspec.tflite.contents import FileOperator, operators_of
-from search_client.data.batches import TrainingBatches, central_crop
+from search_client.data.batches import CentralCrops, TrainingBatches, central_crop
 from search_client.deployment.parity import KERNEL_SETS, first_difference, verify
 from search_client.networks.layers import FloatNetwork
 from search_client.quantization.finetuning import QatConfig, finetune_int8
@@ -59,7 +59,7 @@ def test_an_exported_file_gives_the_logits_of_fake_quantization_on_every_kernel_
     finetuned: QuantizedNetwork,
 ) -> None:
     file = encode(finetuned.network.operators, finetuned.parameters_for_export())
-    found = verify(file, finetuned, IMAGES, TEST.labels)
+    found = verify(file, finetuned, CentralCrops.of(IMAGES, TEST.labels))
     assert set(found.parity) == set(KERNEL_SETS)
     for parity in found.parity.values():
         assert parity.max_steps is not None

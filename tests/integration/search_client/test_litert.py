@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,12 @@ from netspec.layers import Float32Array, Parameters
 from netspec.operators import named_layers
 from netspec.quantization import affine_of
 from netspec.tflite import FileOptions, encode
-from search_client.data.batches import normalise
+from search_client.data import batches
+from search_client.data.batches import CentralCrops, normalise
 from search_client.deployment import logits as of_files
 from search_client.deployment import parity
 from search_client.deployment.litert import Kernels, NoClassifier, Pixels, TFLiteClassifier
-from search_client.deployment.logits import to_pixels, torch_logits
+from search_client.deployment.logits import FileLogits, to_pixels, torch_logits
 from search_client.deployment.parity import KERNEL_SETS, verify
 from search_client.networks.layers import FloatNetwork, folded_parameters
 from search_client.quantization.network import QuantizedNetwork
@@ -104,8 +106,7 @@ def test_several_interpreters_find_what_one_finds(
         found[threads] = verify(
             file,
             quantized,
-            IMAGES,
-            labels,
+            CentralCrops.of(IMAGES, labels),
             kernel_sets=["reference"],
             on_image=lambda *numbers, shown=shown: shown.append(numbers),
         )
@@ -116,31 +117,51 @@ def test_several_interpreters_find_what_one_finds(
     assert len(ran) > 1
 
 
+@pytest.mark.parametrize("read_at_once", [COUNT, 7])
 def test_reference_kernels_run_some_of_many_images(
-    quantized: QuantizedNetwork, monkeypatch: pytest.MonkeyPatch
+    read_at_once: int, quantized: QuantizedNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = encode(quantized.network.operators, quantized.parameters_for_export())
     monkeypatch.setattr(parity, "MOST_BY_REFERENCE", 4)
     ran: dict[str, list[int]] = {kernels: [] for kernels in KERNEL_SETS}
-    of_file = of_files.file_logits
 
-    def follow(
-        file: bytes, kernels: Kernels, pixels: Pixels, on_image: Callable[[int], None]
-    ) -> tuple[Float32Array, float | None]:
-        everything = to_pixels(IMAGES)
-        ran[kernels] = [int((everything == one).all((1, 2, 3)).argmax()) for one in pixels]
-        return of_file(file, kernels, pixels, on_image)
+    class Followed(FileLogits):
+        def __call__(
+            self, pixels: Pixels, on_image: Callable[[int], None]
+        ) -> tuple[Float32Array, float | None]:
+            everything = to_pixels(IMAGES)
+            ran[self.kernels] += [
+                int((everything == one).all((1, 2, 3)).argmax()) for one in pixels
+            ]
+            return super().__call__(pixels, on_image)
 
-    monkeypatch.setattr(parity, "file_logits", follow)
+    monkeypatch.setattr(parity, "FileLogits", Followed)
+    monkeypatch.setattr(batches, "_CROPS", read_at_once)
     shown: list[tuple[int, int]] = []
-    found = verify(
-        file, quantized, IMAGES, torch.zeros(COUNT).long(), on_image=lambda *n: shown.append(n)
-    )
+    compared = CentralCrops.of(IMAGES, torch.zeros(COUNT).long())
+    found = verify(file, quantized, compared, on_image=lambda *n: shown.append(n))
     assert ran["reference"] == [0, 9, 19, 29]
     assert ran["builtin"] == ran["xnnpack"] == list(range(COUNT))
     assert shown[-1] == (2 * COUNT + 4, 2 * COUNT + 4)
     assert found.images == COUNT
     assert found.worst.tied_agreement == 1.0
+
+
+def test_a_comparison_in_parts_finds_what_one_of_all_images_finds(
+    quantized: QuantizedNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = encode(quantized.network.operators, quantized.parameters_for_export())
+    # Against another network, so that there are differences of all sizes.
+    torch.manual_seed(5)
+    other = FloatNetwork(quantized.network.with_precision("float32")).eval()
+    compared = CentralCrops.of(IMAGES, torch.arange(COUNT) % 3)
+    whole = verify(file, other, compared)
+    assert 0 < whole.worst.top1_agreement < 1
+    monkeypatch.setattr(batches, "_CROPS", 7)
+    parts = verify(file, other, compared)
+    assert parts.worst_image == whole.worst_image
+    for kernels, found in parts.parity.items():
+        assert asdict(found) == pytest.approx(asdict(whole.parity[kernels]))
 
 
 def test_an_interrupted_comparison_does_not_go_on(
@@ -162,7 +183,12 @@ def test_an_interrupted_comparison_does_not_go_on(
 
     monkeypatch.setattr(TFLiteClassifier, "logits", slow)
     with pytest.raises(KeyboardInterrupt):
-        verify(file, quantized, IMAGES, torch.zeros(COUNT).long(), on_image=interrupt)
+        verify(
+            file,
+            quantized,
+            CentralCrops.of(IMAGES, torch.zeros(COUNT).long()),
+            on_image=interrupt,
+        )
     assert len(ran) < COUNT / 2
 
 

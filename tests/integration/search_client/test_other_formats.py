@@ -16,7 +16,7 @@ import torch
 from netspec.errors import UserError
 from netspec.layers import Parameters
 from netspec.networks import Network
-from search_client.data.batches import normalise
+from search_client.data.batches import CentralCrops, normalise
 from search_client.deployment.export import NotQuantized, choose_scales
 from search_client.deployment.logits import torch_logits
 from search_client.deployment.metadata import NAME, Metadata
@@ -39,7 +39,7 @@ def session(content: bytes) -> onnxruntime.InferenceSession:
 def test_a_network_computes_elsewhere_what_it_computes_here(
     trained: TrainedNetwork, form: OtherForm
 ) -> None:
-    exported = export_other(trained, form, IMAGES, TEST.labels)
+    exported = export_other(trained, form, CentralCrops.of(IMAGES, TEST.labels))
     (found,) = exported.verification.parity.values()
     assert found.tied_agreement == 1
     assert found.max_difference < 1e-3 or form == "onnx-int8"
@@ -64,7 +64,7 @@ def test_an_int8_file_is_computed_in_integers_and_takes_pixels(trained: TrainedN
 def test_one_scale_for_the_classifier_is_kept(trained: TrainedNetwork) -> None:
     choose_scales(trained, "tensor", None)
     try:
-        assert export_other(trained, "onnx-int8", IMAGES, TEST.labels).content
+        assert export_other(trained, "onnx-int8", CentralCrops.of(IMAGES, TEST.labels)).content
     finally:
         choose_scales(trained, "channel", None)
 

@@ -154,6 +154,26 @@ def test_quantize_takes_weights_that_were_only_trained(
         command("quantize", "--run", tmp_path, "--weights", weights, "--data", data, "--ptq")
 
 
+def test_images_are_found_from_wherever_a_later_command_starts(
+    trained: TrainedNetwork, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "float.pt"
+    save(
+        {"network": NETWORK.model_dump_json(), "model": trained.model.state_dict()},
+        weights,
+    )
+    monkeypatch.chdir(data.parent)
+    options = ("--weights", weights, "--ptq", "--images", "20")
+    command("quantize", "--run", tmp_path, *options, "--data", data.name)
+    monkeypatch.chdir(make(tmp_path / "elsewhere"))
+    command("verify", tmp_path / "float.int8.tflite", "--run", "..", "--images", "20")
+    made = load_trained_network(tmp_path, "float")
+    moved = replace(made, source=replace(made.source, data=str(tmp_path / "gone")))
+    moved.save(tmp_path, "float")
+    with pytest.raises(UserError, match=r"gone, which is not there; give their folder with --data"):
+        command("verify", tmp_path / "float.int8.tflite", "--run", "..")
+
+
 FINETUNING = ("--epochs", "2", "--norm-epochs", "1", "--frozen-epochs", "1", "--batch-size", "20")
 
 

@@ -9,7 +9,7 @@ from netspec.client import LatencyTable
 from netspec.costs import macs
 from netspec.spaces import Space, shipped_spaces
 from netspec.tflite import encode
-from search_client.data.batches import TrainingBatches, central_crop
+from search_client.data.batches import CentralCrops, TrainingBatches, central_crop
 from search_client.deployment.parity import verify
 from search_client.latency.prediction import predicted_ms
 from search_client.networks.layers import FloatNetwork
@@ -93,5 +93,5 @@ def test_a_network_of_a_space_is_trained_quantized_and_exported(name: str) -> No
     test = tiny_images(60, seed=1)
     pixels = torch.nn.functional.interpolate(test.images.float(), 32).to(torch.uint8)
     file = encode(quantized.network.operators, quantized.eval().parameters_for_export())
-    found = verify(file, quantized, central_crop(pixels, 32), test.labels)
+    found = verify(file, quantized, CentralCrops.of(central_crop(pixels, 32), test.labels))
     assert found.worst.tied_agreement >= 0.95

@@ -34,7 +34,7 @@ def recipe(folder: Path, text: str) -> str:
 
 
 def test_shipped_recipes_load() -> None:
-    assert shipped_recipes() == ["cifar", "demo", "proxylessnas"]
+    assert shipped_recipes() == ["cifar", "demo", "lpirc", "proxylessnas"]
     assert read_recipe("cifar").space.input_size == 32
     demo, paper = read_recipe("demo"), read_recipe("proxylessnas")
     assert (demo.space.input_size, demo.space.width, len(demo.space.blocks)) == (48, 0.5, 7)
@@ -48,6 +48,13 @@ def test_shipped_recipes_load() -> None:
     assert (paper.train.epochs, paper.train.learning_rate, paper.batch_size) == (300, 0.05, 256)
     assert (paper.train.rising_epochs, paper.train.decay_norms) == (0, False)
     assert (paper.train.dropout, paper.train.mixup, paper.train.average_decay) == (0, 0, 0)
+    # The paper's networks, and all else as there.
+    challenge = read_recipe("lpirc")
+    own = ("space", "baselines")
+    assert challenge.model_dump(exclude={*own}) == paper.model_dump(exclude={*own})
+    assert challenge.space == paper.space.with_values(input_size=160)
+    baselines = [(one.input_size, one.name) for one in challenge.every_baseline("float32")]
+    assert [size for size, _ in baselines] == [160, 224]
     # Its "normal" colours in the search, its "strong" ones in the training.
     assert paper.search.augment == Augment(
         least_area=0.08, brightness=0.1255, contrast=0, saturation=0.5

@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from search_client.data.batches import PlainBatches, TrainingBatches
 from search_client.networks.layers import FloatNetwork
+from search_client.quantization.delegable import keep_delegable
 from search_client.quantization.finetuning import QatConfig, calibrate, finetune_int8
 from search_client.quantization.network import QuantizedNetwork
 from search_client.quantization.post_training import quantize_post_training
@@ -133,6 +134,8 @@ def _by_hand(model: FloatNetwork, config: QatConfig) -> QuantizedNetwork:
             network.freeze_ranges()
         if last or epoch >= config.norm_epochs:
             network.freeze_norms()
+        if epoch == config.epochs - config.frozen_epochs:
+            keep_delegable(network)
         for index, (images, labels) in enumerate(batches.epoch(epoch), epoch * len(batches)):
             rate = cosine(index, config.epochs * len(batches), config.learning_rate)
             for group in optimizer.param_groups:
@@ -144,6 +147,7 @@ def _by_hand(model: FloatNetwork, config: QatConfig) -> QuantizedNetwork:
                 teacher = model(images)
             torch.autograd.backward(loss.lerp(distilled(logits, teacher), config.distillation))
             optimizer.step()
+    keep_delegable(network)
     return network
 
 
