@@ -334,6 +334,7 @@ def main() -> None:
     parser.add_argument(
         "--predecessor", type=Path, help="with --transfer: a Python that holds tflite-runtime"
     )
+    parser.add_argument("--limit", type=float, help="no visit begins later than this, s")
     chosen = parser.parse_args()
     files: list[Path] = chosen.files or [_measured(chosen)]
     console = Console(width=110)
@@ -350,10 +351,10 @@ def _measured(chosen: argparse.Namespace) -> Path:
     file = folder / f"{kind}{time.strftime('%Y%m%dT%H%M%S')}-seed{chosen.seed}.jsonl"
     if chosen.transfer:
         limit_s = QUICK_LIMIT_S if chosen.quick else TRANSFER_LIMIT_S
-        measure_devices(file, chosen.predecessor, chosen.seed, limit_s)
+        measure_devices(file, chosen.predecessor, chosen.seed, chosen.limit or limit_s)
     else:
         amount, limit_s = (QUICK, QUICK_LIMIT_S) if chosen.quick else (FULL, FULL_LIMIT_S)
-        measure(file, amount, chosen.seed, limit_s)
+        measure(file, amount, chosen.seed, chosen.limit or limit_s)
     return file
 
 
