@@ -101,6 +101,11 @@ class Watched:
         return self.device.serial
 
     @property
+    def reached_as(self) -> str:
+        """The device's."""
+        return self.device.reached_as
+
+    @property
     def identity(self) -> TargetIdentity:
         """The device's."""
         return self.device.identity
@@ -109,6 +114,10 @@ class Watched:
     def methods(self) -> tuple[TaskMethod, ...]:
         """The device's."""
         return self.device.methods
+
+    def try_runner(self) -> None:
+        """Passed on."""
+        self.device.try_runner()
 
     def learn_methods(self) -> None:
         """Passed on."""
@@ -145,6 +154,10 @@ class Watched:
     def leftovers(self) -> Iterator[tuple[str, VisitResult]]:
         """Passed on."""
         return self.device.leftovers()
+
+    def discard_results(self, make_safe: Callable[[], None]) -> None:
+        """Passed on."""
+        self.device.discard_results(make_safe)
 
     def rest(self) -> None:
         """Passed on."""
