@@ -83,6 +83,8 @@ KINDS = (weak_branch, dead_branch, dead_layer, large_gains, overflowing_bias)
 def float_network(change: Callable[[FloatNetwork], None]) -> FloatNetwork:
     torch.manual_seed(0)
     model = FloatNetwork(NETWORK).train()
+    # A fresh branch says nothing.
+    conv(model, "project").norm.weight.fill_(1)
     for _ in range(20):  # running statistics
         model(BATCH[0])
     change(model)
