@@ -54,8 +54,8 @@ class OperatorCounts:
 
 def operator_counts(interpreter: Interpreter) -> OperatorCounts:
     """Count the operators of an interpreter whose tensors are allocated."""
-    operators, left = _left(interpreter)
-    return OperatorCounts(operators, dict(Counter(node["op_name"] for node in left)))
+    operators, undelegated = _left(interpreter)
+    return OperatorCounts(operators, dict(Counter(node["op_name"] for node in undelegated)))
 
 
 def undelegated(interpreter: Interpreter) -> tuple[int, list[tuple[str, int]]]:
@@ -64,8 +64,8 @@ def undelegated(interpreter: Interpreter) -> tuple[int, list[tuple[str, int]]]:
     Each is its kind, as the file names it, and the index of the tensor that it gives, in the order
     of the graph.
     """
-    operators, left = _left(interpreter)
-    return operators, [(node["op_name"], int(node["outputs"][0])) for node in left]
+    operators, undelegated = _left(interpreter)
+    return operators, [(node["op_name"], int(node["outputs"][0])) for node in undelegated]
 
 
 def _left(interpreter: Interpreter) -> tuple[int, list[dict[str, Any]]]:

@@ -102,8 +102,8 @@ class DevicesDisagree(UserError):
 
 
 def _listing(keys: Sequence[str]) -> str:
-    left = len(keys) - _SHOWN_KEYS
-    return ", ".join(keys[:_SHOWN_KEYS]) + (f" and {left} more" if left > 0 else "")
+    hidden = len(keys) - _SHOWN_KEYS
+    return ", ".join(keys[:_SHOWN_KEYS]) + (f" and {hidden} more" if hidden > 0 else "")
 
 
 class ProfilerUnreachable(UserError):

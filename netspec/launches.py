@@ -108,9 +108,9 @@ def delegation_text(delegate: str, launch: Launch) -> str:
             return "no delegate runs any of the graph"
     text = f"{delegate} runs a part of the graph"
     if launch.operators and launch.delegated is not None:
-        left = launch.operators - launch.delegated
-        text += f": {left} of {launch.operators} operators ({left / launch.operators:.0%}) are left"
-        text += " to other kernels"
+        others = launch.operators - launch.delegated
+        text += f": {others} of {launch.operators} operators ({others / launch.operators:.0%}) are "
+        text += "left to other kernels"
     kinds = (f"{count} {kind}" for kind, count in launch.undelegated.items())
     return f"{text}: {', '.join(kinds)}" if launch.undelegated else text
 

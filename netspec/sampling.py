@@ -47,13 +47,13 @@ def stratified_networks(
         network = drawn_from.network(_choices(drawn_from, rng))
         sum_ms = sum(values_ms[operator.key] for operator in network.operators)
         pool[network.content_hash] = (math.log(sum_ms), network)
-    left = sorted(pool.values(), key=lambda item: item[0])
-    fastest, slowest = math.exp(left[0][0]), math.exp(left[-1][0])
+    remaining = sorted(pool.values(), key=lambda item: item[0])
+    fastest, slowest = math.exp(remaining[0][0]), math.exp(remaining[-1][0])
     low, high = np.log(np.clip(limits_ms, fastest, slowest))
     kept: list[tuple[float, Network]] = []
-    for wished in np.linspace(low, high, min(count, len(left))):
-        nearest = min(left, key=lambda item: abs(item[0] - float(wished)))
-        left.remove(nearest)
+    for wished in np.linspace(low, high, min(count, len(remaining))):
+        nearest = min(remaining, key=lambda item: abs(item[0] - float(wished)))
+        remaining.remove(nearest)
         kept.append(nearest)
     return [network for _, network in sorted(kept, key=lambda item: item[0])]
 

@@ -83,5 +83,5 @@ class Fitness:
 
     def _rest(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while self.go_on() and (left := deadline - time.monotonic()) > 0:
-            time.sleep(min(left, _NAP_S))
+        while self.go_on() and (remaining_s := deadline - time.monotonic()) > 0:
+            time.sleep(min(remaining_s, _NAP_S))

@@ -114,13 +114,13 @@ class TaskBatch:
     def _wanted(self) -> dict[str, int]:
         """Visits still to make, by task id."""
         wanted = {
-            task_id: min(task.visits - self._accepted[task_id], self._left(task))
+            task_id: min(task.visits - self._accepted[task_id], self._remaining(task))
             for task_id, task in self._tasks.items()
             if task_id not in self._failures
         }
         return {task_id: visits for task_id, visits in wanted.items() if visits > 0}
 
-    def _left(self, task: LeasedTask) -> int:
+    def _remaining(self, task: LeasedTask) -> int:
         """How many more visits of the task this attempt may make, accepted or not."""
         return _MOST_TIMES * task.visits + _SPARE - self._made[task.task_id]
 
@@ -145,7 +145,9 @@ class TaskBatch:
         if task.task_id in self._rejections:
             reason += f"; the last one rejected: {self._rejections[task.task_id]}"
         # Without a failure, a task that nobody can measure here would come back for ever.
-        state: Literal["failed", "unfinished"] = "failed" if self._left(task) <= 0 else "unfinished"
+        state: Literal["failed", "unfinished"] = (
+            "failed" if self._remaining(task) <= 0 else "unfinished"
+        )
         return TaskOutcome(task_id=task.task_id, state=state, reason=reason)
 
 

@@ -154,9 +154,11 @@ class PhoneScripts:
             if not stop_requested and not go_on():
                 self._patiently(f"echo stop > {launch.folder}/stop")
                 stop_requested = True
-            left = soon_at - time.monotonic()
-            is_soon = left <= 0 or stop_requested
-            self._sleep(SOON_POLL_S if is_soon else min(self._poll_s, max(left, SOON_POLL_S)))
+            remaining_s = soon_at - time.monotonic()
+            is_soon = remaining_s <= 0 or stop_requested
+            self._sleep(
+                SOON_POLL_S if is_soon else min(self._poll_s, max(remaining_s, SOON_POLL_S))
+            )
 
     def _patiently(self, command: str) -> str:
         """What a command said, reconnecting while the phone is away.

@@ -168,8 +168,8 @@ def _read_line(reading: int, deadline: float) -> bytes | None:
 
 
 def _is_readable(reading: int, deadline: float) -> bool:
-    left = deadline - time.monotonic()
-    return left > 0 and bool(select.select([reading], [], [], left)[0])
+    remaining_s = deadline - time.monotonic()
+    return remaining_s > 0 and bool(select.select([reading], [], [], remaining_s)[0])
 
 
 def _ending(exit_code: int) -> str:

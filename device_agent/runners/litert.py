@@ -251,8 +251,8 @@ class _ForkServer:
         reading = self._process.stdout.fileno()
         deadline = time.monotonic() + timeout_s
         while b"\n" not in self._unread:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([reading], [], [], left)[0]:
+            remaining_s = deadline - time.monotonic()
+            if remaining_s <= 0 or not select.select([reading], [], [], remaining_s)[0]:
                 raise RunnerFailed(f"the runner's fork server gave no answer in {timeout_s:g} s")
             chunk = os.read(reading, _CHUNK_BYTES)
             if not chunk:

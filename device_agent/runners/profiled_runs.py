@@ -23,10 +23,10 @@ def profile_runs(order: VisitOrder, inputs: Sequence[bytes]) -> dict[str, Any]:
     """
     try:
         model = ProfiledModel(order.model, inputs, allow_partial=order.allow_partial)
-        left = order.warmup_ms * _NS_PER_MS
+        remaining_ns = order.warmup_ms * _NS_PER_MS
         warmups = 0
-        while left > 0 or warmups < _MIN_WARMUP_RUNS:
-            left -= _timed(model)
+        while remaining_ns > 0 or warmups < _MIN_WARMUP_RUNS:
+            remaining_ns -= _timed(model)
             warmups += 1
         return _profiled(model, order)
     except LibraryUnusable as error:
@@ -37,16 +37,16 @@ def _profiled(model: ProfiledModel, order: VisitOrder) -> dict[str, Any]:
     kinds: list[tuple[str, ...]] = []
     kernels_us: list[list[int]] = []
     runs_ns: list[int] = []
-    left = order.measure_ms * _NS_PER_MS
+    remaining_ns = order.measure_ms * _NS_PER_MS
     limit = max(order.min_runs, order.max_runs)
-    while len(runs_ns) < limit and (left > 0 or len(runs_ns) < order.min_runs):
+    while len(runs_ns) < limit and (remaining_ns > 0 or len(runs_ns) < order.min_runs):
         model.start()
         spent = _timed(model)
         kernels = model.stop()
         kinds.append(tuple(kind for kind, _ in kernels))
         kernels_us.append([us for _, us in kernels])
         runs_ns.append(spent)
-        left -= spent
+        remaining_ns -= spent
     if len(set(kinds)) > 1:
         raise LibraryUnusable("two runs of one model ran other kernels")
     return {"kinds": kinds[0], "kernels_us": kernels_us, "runs_ns": runs_ns}

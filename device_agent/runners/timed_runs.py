@@ -59,11 +59,11 @@ def make_visit(order: VisitOrder, loaded: Callable[[], object]) -> dict[str, Any
     first = time.perf_counter_ns()
     taken, counts = delegation(interpreter), operator_counts(interpreter)
     if taken == "none" or (taken == "partial" and not order.allow_partial):
-        left = ", ".join(counts.undelegated) or "the way between its parts"
+        others = ", ".join(counts.undelegated) or "the way between its parts"
         return {
             "error": "DelegateRefused",
             "message": f"XNNPACK took {_PARTS[taken]} of the graph, expected all of it; it left "
-            f"{left} to other kernels: change these operators, or their types",
+            f"{others} to other kernels: change these operators, or their types",
         }
     gc.disable()
     warmup, _ = _timed(interpreter, order.warmup_ms, _MIN_WARMUP_RUNS, order.max_runs)
@@ -124,14 +124,14 @@ def _timed(
     clock, own_clock, invoke = time.perf_counter_ns, time.thread_time_ns, interpreter.invoke
     runs: list[int] = []
     used: list[int] = []
-    left = at_least_ms * _NS_PER_MS
+    remaining_ns = at_least_ms * _NS_PER_MS
     limit = max(min_runs, max_runs)
-    while len(runs) < limit and (left > 0 or len(runs) < min_runs):
+    while len(runs) < limit and (remaining_ns > 0 or len(runs) < min_runs):
         own_before = own_clock()
         before = clock()
         invoke()
         spent = clock() - before
         used.append(own_clock() - own_before)
         runs.append(spent)
-        left -= spent
+        remaining_ns -= spent
     return runs, used

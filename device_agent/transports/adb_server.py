@@ -96,7 +96,7 @@ class ServerConnection:
                 # address takes the new one down with it.
                 if over_tcp and state == _ABSENT:
                     self._connect_server(deadline)
-                time.sleep(min(_LOOK_EVERY_S, deadline.left()))
+                time.sleep(min(_LOOK_EVERY_S, deadline.remaining_s()))
         except TransportLost as error:
             if not deadline.over:
                 raise
@@ -133,7 +133,9 @@ class ServerConnection:
 
     def _answers(self, deadline: Deadline) -> bool:
         """Whether the phone does, through the server's connection; a dead one may be kept long."""
-        soon = Deadline(min(_ANSWERS_WITHIN_S, deadline.left() / 4), f"an answer of {self.serial}")
+        soon = Deadline(
+            min(_ANSWERS_WITHIN_S, deadline.remaining_s() / 4), f"an answer of {self.serial}"
+        )
         try:
             self.open("shell:true", soon).close()
         except (TransportLost, ServiceRefused):
@@ -141,7 +143,7 @@ class ServerConnection:
         return True
 
     def _state(self, deadline: Deadline) -> str:
-        phones = dict(server_phones(deadline.left()))
+        phones = dict(server_phones(deadline.remaining_s()))
         return phones.get(self.serial, _ABSENT)
 
     def _connect_server(self, deadline: Deadline) -> None:
@@ -175,13 +177,13 @@ class _ServerStream:
     def read(self) -> bytes:
         """Some bytes; none at the end of the stream."""
         with _translated(self._deadline):
-            self._connection.conn.settimeout(self._deadline.left())
+            self._connection.conn.settimeout(self._deadline.remaining_s())
             return bytes(self._connection.conn.recv(_PIECE))
 
     def write(self, content: bytes) -> None:
         """Sends all of it."""
         with _translated(self._deadline):
-            self._connection.conn.settimeout(self._deadline.left())
+            self._connection.conn.settimeout(self._deadline.remaining_s())
             self._connection.conn.sendall(content)
 
     def close(self) -> None:
@@ -196,7 +198,7 @@ def _connected(deadline: Deadline) -> Any:
         raise TransportLost(
             f"no adb server answers at {host}:{port}; start one with `adb start-server`"
         )
-    connection = AdbClient(host, port).make_connection(deadline.left())
+    connection = AdbClient(host, port).make_connection(deadline.remaining_s())
     connection.conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 
@@ -217,5 +219,5 @@ def _translated(deadline: Deadline) -> Iterator[None]:
     except TimeoutError as error:
         raise deadline.passed() from error
     except (AdbError, OSError, EOFError, ValueError) as error:
-        deadline.left()
+        deadline.remaining_s()
         raise TransportLost(f"the adb server broke off: {error}") from error

@@ -66,9 +66,9 @@ class DirectConnection:
         try:
             self._device.connect(
                 rsa_keys=[self._key],
-                transport_timeout_s=deadline.left(),
-                read_timeout_s=deadline.left(),
-                auth_timeout_s=deadline.left(),
+                transport_timeout_s=deadline.remaining_s(),
+                read_timeout_s=deadline.remaining_s(),
+                auth_timeout_s=deadline.remaining_s(),
                 auth_callback=lambda _: signatures.append(True),
             )
         except (*_ADB_SHELL_ERRORS, exceptions.DeviceAuthError, TransportLost) as error:
@@ -125,8 +125,8 @@ class _DirectStream:
         device = self._device
         with self._connection.translated():
             device._local_id += 1  # noqa: SLF001
-            left = deadline.left()
-            self._info = _AdbTransactionInfo(device._local_id, None, left, left)  # noqa: SLF001
+            remaining_s = deadline.remaining_s()
+            self._info = _AdbTransactionInfo(device._local_id, None, remaining_s, remaining_s)  # noqa: SLF001
             self._send(constants.OPEN, service.encode() + b"\0")
             command, remote, _, _ = self._io.read([constants.OKAY, constants.CLSE], self._info)
         if command == constants.CLSE:

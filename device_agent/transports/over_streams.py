@@ -80,7 +80,7 @@ class StreamTransport:
             f"{shlex.join(['chmod', f'{mode:o}', str(part)])} && "
             f"{shlex.join(['mv', '-f', str(part), str(path)])}; code=$?; "
             f"{_rm_parts(path)}; exit $code",
-            timeout_s=deadline.left(),
+            timeout_s=deadline.remaining_s(),
             merged=True,
         )
         if moved.exit_code:
@@ -101,7 +101,7 @@ class StreamTransport:
         self._shell_v2 = True
         self._connection.connect(deadline)
         self._connected = True
-        echoed = self.shell("echo ok", timeout_s=deadline.left())
+        echoed = self.shell("echo ok", timeout_s=deadline.remaining_s())
         if echoed.exit_code or echoed.output.strip() != "ok":
             self.close()
             raise TransportLost(

@@ -68,7 +68,7 @@ class TcpPipe(Pipe):
         del transport_timeout_s
         self.close()
         try:
-            self._socket = socket.create_connection(self._address, self.deadline.left())
+            self._socket = socket.create_connection(self._address, self.deadline.remaining_s())
         except OSError as error:
             raise TransportLost(
                 f"no answer at {self._name} ({_cause(error)}); is the phone on, in this network, "
@@ -106,7 +106,7 @@ class TcpPipe(Pipe):
     def _ready(self) -> socket.socket:
         if self._socket is None:
             raise TransportLost(f"{self._name} is not connected")
-        self._socket.settimeout(self.deadline.left())
+        self._socket.settimeout(self.deadline.remaining_s())
         return self._socket
 
     def _lost(self, error: OSError) -> TransportLost:

@@ -30,16 +30,16 @@ class Deadline:
         """Whether no time is left."""
         return time.monotonic() >= self._end
 
-    def left(self) -> float:
+    def remaining_s(self) -> float:
         """Seconds that are left.
 
         Raises:
             TransportLost: none are.
         """
-        left = self._end - time.monotonic()
-        if left <= 0:
+        remaining_s = self._end - time.monotonic()
+        if remaining_s <= 0:
             raise self.passed()
-        return left
+        return remaining_s
 
     def passed(self) -> TransportLost:
         """The error that says that the time is over."""

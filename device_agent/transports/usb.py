@@ -102,7 +102,7 @@ class UsbPipe(Pipe):
             )
         opened = libraries.transport(phone.device, phone.setting, usb_info=self._serial)
         try:
-            opened.connect(self.deadline.left())
+            opened.connect(self.deadline.remaining_s())
         except usb1.USBErrorBusy as error:
             raise TransportLost(
                 f"another program holds {self._serial}'s USB interface, as a running adb server "
@@ -125,7 +125,7 @@ class UsbPipe(Pipe):
                 raise TransportLost(
                     f"the USB connection to {self._serial} broke: {error}"
                 ) from error
-            self.deadline.left()
+            self.deadline.remaining_s()
 
     def close(self) -> None:
         """Lets go of the interface."""
@@ -153,7 +153,7 @@ class UsbPipe(Pipe):
         if self._opened is None:
             raise TransportLost(f"{self._serial} is not connected")
         # libusb takes 0 ms for "for ever"
-        timeout_s = max(self.deadline.left(), 0.001)
+        timeout_s = max(self.deadline.remaining_s(), 0.001)
         try:
             yield self._opened, timeout_s
         except (UsbReadFailedError, UsbWriteFailedError) as error:

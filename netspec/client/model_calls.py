@@ -131,7 +131,7 @@ class ModelCalls(Calls):
         signs: object = None
         spoke = looked = time.monotonic()
 
-        async def look(job: Job) -> None:
+        async def check(job: Job) -> None:
             nonlocal signs, spoke, looked
             now = time.monotonic()
             if now - looked < LOOK_EVERY_S:
@@ -144,7 +144,7 @@ class ModelCalls(Calls):
             if now - spoke >= SILENT_S or all(one.quarantine is not None for one in devices):
                 raise NoAgent(_no_agent(target, devices))
 
-        return look
+        return check
 
 
 def read_model(path: Path) -> bytes:

@@ -88,11 +88,11 @@ class SnapshotCache:
 
     def _make_room(self) -> None:
         sizes = {path: _status(path).bytes for path in self._files()}
-        left = sum(sizes.values())
+        total = sum(sizes.values())
         for path, size in sizes.items():
-            if left <= self.most_bytes:
+            if total <= self.most_bytes:
                 return
-            left -= size
+            total -= size
             path.unlink(missing_ok=True)
 
 

@@ -53,8 +53,8 @@ def the_only(
         names(item)[0] + (f" ({text})" if (text := label(item)) else "")
         for item in fitting or items
     ]
-    left = len(told) - _MOST_LISTED
-    shown = ", ".join(told[:_MOST_LISTED]) + (f" and {left} more" if left > 0 else "")
+    hidden = len(told) - _MOST_LISTED
+    shown = ", ".join(told[:_MOST_LISTED]) + (f" and {hidden} more" if hidden > 0 else "")
     if fitting:
         raise UnknownId(
             f"{len(fitting)} {kind}s begin with {beginning!r}: {shown}; type more of the id"

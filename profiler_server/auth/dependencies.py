@@ -96,15 +96,15 @@ async def identified(request: Request, token: str) -> Principal:
 
 
 def _take(request: Request, limit: RateLimit, principal: Principal) -> None:
-    left = limit.take(principal.token_id)
-    shown = f'"token";r={left.remaining};t={left.wait_s}'
+    allowance = limit.take(principal.token_id)
+    shown = f'"token";r={allowance.remaining};t={allowance.wait_s}'
     headers = [(b"ratelimit-policy", limit.policy.encode()), (b"ratelimit", shown.encode())]
     add_headers(request.scope, headers)
-    if not left.allowed:
+    if not allowance.allowed:
         raise Problem(
             "rate-limited",
-            f"the token makes more requests than it may; wait {left.wait_s} s",
-            headers={"Retry-After": str(left.wait_s)},
+            f"the token makes more requests than it may; wait {allowance.wait_s} s",
+            headers={"Retry-After": str(allowance.wait_s)},
         )
 
 

@@ -48,12 +48,12 @@ class TokenGuesses:
         """
         if self._were_valid.get(token):
             return
-        left = self._tried.look(_network(address))
-        if not left.allowed:
+        allowance = self._tried.peek(_network(address))
+        if not allowance.allowed:
             raise Problem(
                 "rate-limited",
-                f"{_AT_ONCE} tokens from {address} were not valid; wait {left.wait_s} s",
-                headers={"Retry-After": str(left.wait_s)},
+                f"{_AT_ONCE} tokens from {address} were not valid; wait {allowance.wait_s} s",
+                headers={"Retry-After": str(allowance.wait_s)},
             )
 
     def fail(self, token: str, address: str) -> None:

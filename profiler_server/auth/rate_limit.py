@@ -45,7 +45,7 @@ class RateLimit:
         self._buckets: dict[str, tuple[float, float]] = {}
         self.policy = f'"token";q={burst};w={math.ceil(burst / per_s)}'
 
-    def look(self, token_id: str) -> Allowance:
+    def peek(self, token_id: str) -> Allowance:
         """What `take` would say now; takes nothing."""
         level = self._level(token_id, self._clock())
         return self._allowance(level, allowed=level >= 1)

@@ -154,9 +154,9 @@ def delete_derived(session: Session, target_ids: Collection[str]) -> None:
         session.execute(delete(table).where(table.target_id.in_(target_ids)))
     derived = (EntryRow.target_id.in_(target_ids), EntryRow.method.not_in(_NOT_DERIVED))
     session.execute(delete(EntryRow).where(*derived))
-    left = select(func.count()).select_from(EntryRow).where(EntryRow.target_id == TargetRow.id)
+    counted = select(func.count()).select_from(EntryRow).where(EntryRow.target_id == TargetRow.id)
     of_targets = update(TargetRow).where(TargetRow.id.in_(target_ids))
-    session.execute(of_targets.values(entries=left.scalar_subquery()))
+    session.execute(of_targets.values(entries=counted.scalar_subquery()))
 
 
 def count_derived_entries(session: Session) -> int:

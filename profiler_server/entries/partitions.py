@@ -85,7 +85,7 @@ async def keeping_partitions(database: Database) -> AsyncIterator[None]:
     if database.is_sqlite:
         yield
         return
-    await asyncio.to_thread(_look, database)
+    await asyncio.to_thread(_make_next, database)
     over = asyncio.Event()
     keeping = asyncio.create_task(_keep(database, over))
     try:
@@ -101,10 +101,10 @@ async def _keep(database: Database, over: asyncio.Event) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(over.wait(), _LOOK_EVERY_S)
             return
-        await asyncio.to_thread(_look, database)
+        await asyncio.to_thread(_make_next, database)
 
 
-def _look(database: Database) -> None:
+def _make_next(database: Database) -> None:
     try:
         with database.write() as session:
             made = ensure_partitions(session)

@@ -172,7 +172,7 @@ def _step(
     chosen: set[Operator] = set()
     finished: set[Operator] = set()
     errors: list[float] = []
-    left, budget = len(unknown), plan.budget
+    remaining, budget = len(unknown), plan.budget
     for precision in PRECISIONS:
         every, own = _of(wanted, precision), _of(unknown, precision)
         if not every:
@@ -183,8 +183,8 @@ def _step(
         errors.append(_error(every, shares, measured, complete=not own))
         if not own:
             continue
-        share = min(round(budget * len(own) / left), budget)
-        left, budget = left - len(own), budget - share
+        share = min(round(budget * len(own) / remaining), budget)
+        remaining, budget = remaining - len(own), budget - share
         if errors[-1] <= plan.enough:
             finished.update(own)
             continue

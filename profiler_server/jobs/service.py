@@ -301,7 +301,7 @@ def _job(
     tasks = open_ + done + failed + sum(one.cancelled_tasks for one in progress)
     open_visits = sum(one.open_visits for one in progress)
     visits_done = open_visits + sum(one.closed_visits for one in progress)
-    left = open_ * row.rounds - open_visits
+    remaining = open_ * row.rounds - open_visits
     return Job(
         id=row.id,
         name=row.name,
@@ -315,7 +315,7 @@ def _job(
         reused=sum(one.reused_tasks for one in progress),
         visits=row.rounds * tasks,
         visits_done=visits_done,
-        eta_s=_eta_s(row, visits_done - row.visits_at_start, left, now),
+        eta_s=_eta_s(row, visits_done - row.visits_at_start, remaining, now),
         failures=tuple(failures),
         table_error_percent=row.table_error_percent,
     )

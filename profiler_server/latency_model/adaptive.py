@@ -37,22 +37,22 @@ def next_operators(
     known = [operator for operator, _ in measured]
     few = len(known) < LEAST_ENTRIES
     picked = _spread_out(candidates, known, count, least=count if few else 0)
-    left = [candidate for candidate in candidates if candidate not in picked]
-    wanted = min(count - len(picked), len(left))
+    remaining = [candidate for candidate in candidates if candidate not in picked]
+    wanted = min(count - len(picked), len(remaining))
     if few or wanted <= 0:
         return picked
     share = dict(zip(candidates, weights or np.ones(len(candidates)), strict=True))
     model = OperatorModel(known, [priced for _, priced in measured])
     # What was just picked will be known by then; the first of its kind teaches nothing of others.
     soon = [one for one in picked if model.knows(one)]
-    left = [one for one in left if model.knows(one)]
-    means, covariance = model.posterior([*left, *soon])
+    remaining = [one for one in remaining if model.knows(one)]
+    means, covariance = model.posterior([*remaining, *soon])
     values = np.exp(means)
-    shares = np.array([share[one] for one in [*left, *soon]])
-    for index in range(len(left), len(left) + len(soon)):
+    shares = np.array([share[one] for one in [*remaining, *soon]])
+    for index in range(len(remaining), len(remaining) + len(soon)):
         covariance = _after(covariance, index)
-    order = _greedy(covariance, values, shares, len(left), min(wanted, len(left)))
-    return [*picked, *(left[index] for index in order)]
+    order = _greedy(covariance, values, shares, len(remaining), min(wanted, len(remaining)))
+    return [*picked, *(remaining[index] for index in order)]
 
 
 def table_error(

@@ -25,17 +25,17 @@ class Arrivals:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._asked: dict[str, list[asyncio.Future[Standing | None]]] = {}
-        self._looking: asyncio.Task[None] | None = None
+        self._answering: asyncio.Task[None] | None = None
 
     async def standing(self, device_id: str) -> Standing | None:
         """How a device stands; None if there is no such device."""
         answer: asyncio.Future[Standing | None] = asyncio.get_running_loop().create_future()
         self._asked.setdefault(device_id, []).append(answer)
-        if self._looking is None:
-            self._looking = asyncio.create_task(self._look())
+        if self._answering is None:
+            self._answering = asyncio.create_task(self._answer_all())
         return await answer
 
-    async def _look(self) -> None:
+    async def _answer_all(self) -> None:
         while self._asked:
             asked = {one: self._asked.pop(one) for one in list(islice(self._asked, _AT_ONCE))}
             try:
@@ -47,7 +47,7 @@ class Arrivals:
             for device_id, answers in asked.items():
                 for answer in _unanswered({device_id: answers}):
                     answer.set_result(found.get(device_id))
-        self._looking = None
+        self._answering = None
 
     def _read(self, device_ids: list[str]) -> dict[str, Standing]:
         with self._database.read() as session:

@@ -168,11 +168,11 @@ class WaitingRoom:
     async def _look_again_and_again(self) -> None:
         with self._signal.listening() as listener:
             while self._anyone_waits:
-                await self._look()
+                await self._wake_for_work()
                 await asyncio.sleep(_LOOK_AT_MOST_EVERY_S)
                 await listener.wait(random.uniform(*_LOOK_EVERY_S))  # noqa: S311 - no secret
 
-    async def _look(self) -> None:
+    async def _wake_for_work(self) -> None:
         target_ids = frozenset().union(*(waiter.target_ids for waiter in self._waiters))
         try:
             work = await run_in_threadpool(self._work, target_ids)

@@ -114,7 +114,7 @@ def _print(job: Job, *, as_json: bool) -> None:
             "or silent; start `device-agent run` where one is, or cancel the job"
         )
     lines += [f"  {failure.subject}: {failure.reason}" for failure in job.failures[:_MOST_FAILURES]]
-    left = len(job.failures) - _MOST_FAILURES
-    lines += [f"  and {left} more failures; all with --json"] if left > 0 else []
+    hidden = len(job.failures) - _MOST_FAILURES
+    lines += [f"  and {hidden} more failures; all with --json"] if hidden > 0 else []
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)

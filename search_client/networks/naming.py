@@ -134,16 +134,19 @@ def layers_in_order(tensors: StateDict) -> list[ForeignLayer]:
         BadWeights: the names are no known program's, a tensor is missing, or is one too many.
     """
     scheme = scheme_of(tensors)
-    left = {name: value for name, value in tensors.items() if not name.endswith(f".{_COUNTER}")}
-    layers = [*_taken(scheme.start, "", left)]
-    for prefix in _blocks(scheme, left):
-        kind = _kind(scheme, prefix, left)
-        layers += _taken(kind, prefix, left)
-    layers += _taken(scheme.end, "", left)
-    if left:
+    remaining = {
+        name: value for name, value in tensors.items() if not name.endswith(f".{_COUNTER}")
+    }
+    layers = [*_taken(scheme.start, "", remaining)]
+    for prefix in _blocks(scheme, remaining):
+        kind = _kind(scheme, prefix, remaining)
+        layers += _taken(kind, prefix, remaining)
+    layers += _taken(scheme.end, "", remaining)
+    if remaining:
         raise BadWeights(
-            f"{min(left)}, of shape {_shape(left[min(left)])}, belongs to no layer that is known; "
-            "expected the weights of a classifier alone, in one of the kinds of blocks of MobileNet"
+            f"{min(remaining)}, of shape {_shape(remaining[min(remaining)])}, belongs to no layer "
+            "that is known; expected the weights of a classifier alone, in one of the kinds of "
+            "blocks of MobileNet"
         )
     return layers
 
@@ -172,24 +175,28 @@ def _kind(scheme: NamingScheme, prefix: str, tensors: StateDict) -> tuple[Module
     )
 
 
-def _taken(modules: Iterable[ModuleNames], prefix: str, left: StateDict) -> Iterator[ForeignLayer]:
+def _taken(
+    modules: Iterable[ModuleNames], prefix: str, remaining: StateDict
+) -> Iterator[ForeignLayer]:
     """Take the tensors of modules out of those that are left."""
     for module in modules:
         name = prefix + module.weighted
-        if module.optional and f"{name}.weight" not in left:
+        if module.optional and f"{name}.weight" not in remaining:
             continue
-        weight = _pop(left, f"{name}.weight")
-        bias = left.pop(f"{name}.bias", None)
+        weight = _pop(remaining, f"{name}.weight")
+        bias = remaining.pop(f"{name}.bias", None)
         norms = (f"{prefix}{norm}." for norm in module.norms)
-        norm = next((one for one in norms if any(key.startswith(one) for key in left)), None)
-        statistics = {} if norm is None else {one: _pop(left, norm + one) for one in _STATISTICS}
+        norm = next((one for one in norms if any(key.startswith(one) for key in remaining)), None)
+        statistics = (
+            {} if norm is None else {one: _pop(remaining, norm + one) for one in _STATISTICS}
+        )
         yield ForeignLayer(name, weight, bias, statistics)
 
 
-def _pop(left: StateDict, name: str) -> Tensor:
-    if name not in left:
+def _pop(remaining: StateDict, name: str) -> Tensor:
+    if name not in remaining:
         raise BadWeights(f"{name} is missing among the weights; give the whole state dict")
-    return left.pop(name)
+    return remaining.pop(name)
 
 
 def _shape(tensor: Tensor) -> str:

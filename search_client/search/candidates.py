@@ -41,12 +41,12 @@ def candidate_of(family: Family, network: Network) -> Candidate | None:
     """
     for index, variant in enumerate(family.variants):
         space = variant.space
-        left = list(network.with_precision(space.precision).operators)
-        del left[: len(space.fixed_start)]
+        remaining = list(network.with_precision(space.precision).operators)
+        del remaining[: len(space.fixed_start)]
         choices = []
         for block in space.blocks:
-            if left and left[0] in block.candidates:
-                choices.append(block.candidates.index(left.pop(0)))
+            if remaining and remaining[0] in block.candidates:
+                choices.append(block.candidates.index(remaining.pop(0)))
             elif block.skippable:
                 choices.append(len(block.candidates))
             else:

@@ -21,12 +21,12 @@ class Closing:
         self._answers = [b"\x01\x03\x00\x00\x00ok\n\x03\x01\x00\x00\x00\x00"]
 
     def connect(self, deadline: Deadline) -> None:
-        assert deadline.left() > 0
+        assert deadline.remaining_s() > 0
 
     def open(self, service: str, deadline: Deadline) -> ScriptedStream:
         if not self._answers:
             raise ServiceRefused(service)
-        assert deadline.left() > 0
+        assert deadline.remaining_s() > 0
         return ScriptedStream([self._answers.pop()])
 
     def close(self) -> None:
