@@ -34,7 +34,7 @@ JobId = Annotated[
 _MOST_FAILURES = 20
 
 
-@app.command("list", epilog="Example: search-client jobs list --state running --sort -priority")
+@app.command("list", epilog="Example: search-client jobs list --state running --sort=-priority")
 def list_jobs(
     profiler_url: ProfilerUrl = DEFAULT_URL,
     state: State = None,

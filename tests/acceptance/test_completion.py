@@ -77,7 +77,7 @@ def tab(home: Path, *words: str, **variables: str) -> list[str]:
     [
         ("search-client quant", ["quantization-report", "quantize"]),
         ("search-client validate --js", ["--json"]),
-        ("search-client search --recipe ", ["cifar", "demo", "proxylessnas"]),
+        ("search-client search --recipe ", ["cifar", "demo", "lpirc", "proxylessnas"]),
         ("search-client profile --recipe mi", ["mine.toml"]),
         (
             "search-client export --form ",
@@ -139,8 +139,9 @@ def test_other_shells_are_offered_the_same(shell: str) -> None:
         "_TYPER_COMPLETE_FISH_ACTION": "get-args",
     }
     offered = run("search-client", **asked).stdout
-    assert [name for name in ("cifar", "demo", "proxylessnas") if name in offered] == [
+    assert [name for name in ("cifar", "demo", "lpirc", "proxylessnas") if name in offered] == [
         "cifar",
         "demo",
+        "lpirc",
         "proxylessnas",
     ]

@@ -155,7 +155,7 @@ def test_the_search_aims_at_the_baselines_latency(first: Ran) -> None:
 
 def test_every_stage_is_timed(first: Ran) -> None:
     assert list(first.report.seconds) == STAGES
-    assert all(0 <= seconds < 120 for seconds in first.report.seconds.values())
+    assert all(0 <= seconds < 300 for seconds in first.report.seconds.values())
     assert first.report.seconds["profile"] > 0
 
 

@@ -196,10 +196,10 @@ def test_a_failure_on_one_phone_of_two_is_left_to_the_other(hasty: Api) -> None:
     assert hasty.job(job.id).state == "done"
 
 
-def test_three_failures_on_two_phones_give_a_task_up_and_a_retry_forgets_them(hasty: Api) -> None:
+def test_two_failures_on_each_of_two_phones_give_a_task_up_and_a_retry_forgets_them(hasty: Api) -> None:
     one, two = register(hasty, "S1"), register(hasty, "S2")
     job = hasty.file(farm.job(farm.blocks(2), rounds=1))
-    for measuring in (one, one, two):
+    for measuring in (one, one, two, two):
         fail(hasty, hasty.claim(measuring), f"crash of {measuring}")
     failed = hasty.job(job.id)
     assert (failed.state, failed.tasks_failed) == ("failed", 2)
@@ -272,7 +272,8 @@ def test_a_claim_without_work_says_when_what_rests_may_be_leased(
     assert retry_after(api, measuring) is None
     job = api.file(farm.job(farm.blocks(2), rounds=1))
     lease = api.claim(measuring)
-    assert retry_after(api, register(api, "S2")) is None, "another's lease is no rest"
+    held_s = int(retry_after(api, register(api, "S2")) or 0)
+    assert 50 <= held_s <= 60, "another's lease may die"
     fail(api, lease)
     assert 95 <= int(retry_after(api, measuring) or 0) <= 100
     assert retry_after(api, measuring, wait_s=0.01) is None
