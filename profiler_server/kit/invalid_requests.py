@@ -17,6 +17,8 @@ _NO_JSON, _TOO_SHORT = "json_invalid", "too_short"
 _SHOWN_ERRORS = 20
 #: where fields of the body are said to be
 _BODY = "body"
+#: a longer one is told by what holds it: names in a body are as long as their sender likes
+_LONGEST_POINTER = 200
 #: characters of a fragment that stay as they are. Source: RFC 3986, section 3.5
 _UNQUOTED = "!$&'()*+,;=:@?-._~"
 
@@ -64,7 +66,10 @@ def pointer(place: Sequence[str | int], document: Any) -> str:
         # What is missing is named, though it is not there.
         if is_there or (number == len(place) - 1 and isinstance(value, dict)):
             token = str(part).replace("~", "~0").replace("/", "~1")
-            path += f"/{quote(token, safe=_UNQUOTED)}"
+            longer = f"{path}/{quote(token, safe=_UNQUOTED)}"
+            if len(longer) > _LONGEST_POINTER:
+                break
+            path = longer
         if is_there:
             value = value[part]
     return path

@@ -45,6 +45,9 @@ class Served:
         self._thread.start()
         while not self._server.started:
             time.sleep(0.01)
+        # FastAPI makes its routes at the first request and keeps warnings back meanwhile, which is
+        # no good in two threads at once.
+        httpx2.get(f"{self.url}/nothing")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -196,7 +196,9 @@ def test_a_failure_on_one_phone_of_two_is_left_to_the_other(hasty: Api) -> None:
     assert hasty.job(job.id).state == "done"
 
 
-def test_two_failures_on_each_of_two_phones_give_a_task_up_and_a_retry_forgets_them(hasty: Api) -> None:
+def test_two_failures_on_each_of_two_phones_give_a_task_up_and_a_retry_forgets_them(
+    hasty: Api,
+) -> None:
     one, two = register(hasty, "S1"), register(hasty, "S2")
     job = hasty.file(farm.job(farm.blocks(2), rounds=1))
     for measuring in (one, one, two, two):

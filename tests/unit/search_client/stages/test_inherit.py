@@ -123,7 +123,7 @@ def test_an_inheriting_training_is_not_resumed_from_scratch(
     shown = iter([0.5])
     with monkeypatch.context() as patch:
         # Evaluated before and after its training, which leaves a checkpoint at every step.
-        patch.setattr("search_client.stages.train.evaluate", lambda *_: next(shown))
+        patch.setattr("search_client.stages.train.accuracy_of", lambda *_: next(shown))
         often = settings.model_copy(update={"checkpoint_minutes": 1e-9})
         with pytest.raises(StopIteration):
             train_network(network, IMAGES, IMAGES, often, QUIET, weights=file, supernet=run)

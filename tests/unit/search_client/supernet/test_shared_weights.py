@@ -56,10 +56,8 @@ def _normalising_by_the_batch(model: FloatNetwork) -> FloatNetwork:
 def test_a_slice_computes_what_an_operator_with_its_weights_does(name: str) -> None:
     torch.manual_seed(0)
     operator = EXAMPLES[name]
-    if any(layer.groups > 1 for layer in operator.layers):
-        with pytest.raises(
-            CannotShare, match=r"^conv-in:9x9.*layer conv is a convolution in groups"
-        ):
+    if any(layer.kind == "conv" and layer.groups > 1 for layer in operator.layers):
+        with pytest.raises(CannotShare, match=r"-in:9x9.*layer \w+ is a convolution in groups"):
             LargestOperator([operator])
         return
     largest = LargestOperator([operator, operator])
