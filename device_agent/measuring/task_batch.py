@@ -43,6 +43,8 @@ class TaskBatch:
         self._accepted: Counter[str] = Counter()
         self._made: Counter[str] = Counter()
         self._rejections: dict[str, str] = {}
+        #: whose last visit was taken back: that speaks against the machine, not against the task
+        self._taken_back: set[str] = set()
         self._failures: dict[str, str] = {}
         self._seed = lease.id
         self._rounds = deque(enumerate(self._shuffled(self._wanted())))
@@ -80,6 +82,7 @@ class TaskBatch:
     def count(self, task: LeasedTask, rejected: str = "") -> None:
         """One more visit of the task is spooled."""
         self._made[task.task_id] += 1
+        self._taken_back.discard(task.task_id)
         if rejected:
             self._rejections[task.task_id] = rejected
         else:
@@ -89,6 +92,7 @@ class TaskBatch:
         """A visit that was counted as accepted is rejected after all."""
         self._accepted[task.task_id] -= 1
         self._rejections[task.task_id] = rejected
+        self._taken_back.add(task.task_id)
 
     def fail(self, task: LeasedTask, reason: str) -> None:
         """The task is given up for this attempt."""
@@ -144,10 +148,10 @@ class TaskBatch:
         reason = f"{accepted} of {task.visits} visits are accepted"
         if task.task_id in self._rejections:
             reason += f"; the last one rejected: {self._rejections[task.task_id]}"
-        # Without a failure, a task that nobody can measure here would come back for ever.
-        state: Literal["failed", "unfinished"] = (
-            "failed" if self._remaining(task) <= 0 else "unfinished"
-        )
+        # Without a failure, a task that nobody can measure here would come back for ever. What
+        # anchors take back comes again: they follow the machine, so that an end is in sight.
+        tired = self._remaining(task) <= 0 and task.task_id not in self._taken_back
+        state: Literal["failed", "unfinished"] = "failed" if tired else "unfinished"
         return TaskOutcome(task_id=task.task_id, state=state, reason=reason)
 
 

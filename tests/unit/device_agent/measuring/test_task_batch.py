@@ -73,6 +73,20 @@ def test_what_was_rejected_is_visited_again_but_not_for_ever(visits: int) -> Non
     )
 
 
+def test_a_task_whose_visits_are_all_taken_back_is_unfinished() -> None:
+    batch = TaskBatch(lease({"a": 2}))
+    made = 0
+    while stretch := batch.stretch(1):
+        for one in stretch:
+            batch.count(one.task)
+            batch.take_back(one.task, "the anchor was slow")
+            made += 1
+    assert made == 4 * 2 + 2
+    (outcome,) = batch.outcomes()
+    assert outcome.state == "unfinished"
+    assert (outcome.reason or "").startswith("0 of 2 visits are accepted")
+
+
 def test_a_visit_that_is_taken_back_is_made_again() -> None:
     batch = TaskBatch(lease({"a": 1}))
     (one,) = batch.stretch(1)
