@@ -86,7 +86,8 @@ def packed_labels(file: bytes) -> tuple[str, ...] | None:
     return tuple(text.decode(errors="replace").splitlines())
 
 
-#: what reading such bytes raises where they are none, and what an archive raises
+#: what reading such bytes raises where they are none, and what an archive raises: a RuntimeError
+#: where it is encrypted, or compressed in a way that zipfile does not know
 _DAMAGES = (
     struct.error,
     ValueError,
@@ -96,7 +97,7 @@ _DAMAGES = (
     KeyError,
     OSError,
     EOFError,
-    NotImplementedError,
+    RuntimeError,
     zipfile.BadZipFile,
     zlib.error,
 )

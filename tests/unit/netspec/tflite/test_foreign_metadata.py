@@ -53,6 +53,17 @@ def test_labels_that_are_not_packed_are_missed() -> None:
         packed_labels(file(metadata(), labels=None))
 
 
+@pytest.mark.parametrize(("place", "value"), [(8, 1), (10, 99)], ids=["encrypted", "compression"])
+def test_an_archive_of_labels_that_cannot_be_opened_ends_in_a_sentence(
+    place: int, value: int
+) -> None:
+    """Flags and method stand in the archive's directory. Source: APPNOTE.TXT, section 4.3.12."""
+    content = bytearray(file(metadata()))
+    content[content.rindex(b"PK\x01\x02") + place] = value
+    with pytest.raises(UnreadableModel, match=f"{BUFFER} cannot be read"):
+        packed_labels(bytes(content))
+
+
 def test_damaged_metadata_end_in_a_sentence() -> None:
     """Cut short, and with bytes changed: each is read somehow, or refused as unreadable."""
     whole, chance = metadata(), np.random.default_rng(0)
