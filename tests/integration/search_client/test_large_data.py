@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import active_children
@@ -21,10 +21,11 @@ from search_client.networks.layers import FloatNetwork
 from search_client.progress import Stages
 from search_client.quantization.finetuning import QatConfig, finetune_int8
 from search_client.stages.data import read_images, read_test_images
-from search_client.training.checkpoints import Checkpoints, State, Stopped
+from search_client.training.checkpoints import Stopped
 from search_client.training.loop import TrainConfig, TrainStep, train
 from tests.forked import processes
 from tests.integration.search_client.exported import command
+from tests.integration.search_client.finetunings import FINETUNING, quantized_by, stopped_at
 from tests.integration.search_client.made_shards import imagenet_like, shards_of
 
 
@@ -75,15 +76,16 @@ def test_images_to_train_on_are_missed_where_they_are_needed(shards: Path, tmp_p
     assert read_test_images(tmp_path, 16, stages, workers=0).classes == ("0", "1", "2")
 
 
-FINETUNING = ("--epochs", "2", "--norm-epochs", "1", "--frozen-epochs", "1", "--batch-size", "20")
-
-
-def quantized_by(folder: Path, *options: str | Path) -> dict[str, torch.Tensor]:
-    """The int8 weights and ranges after `quantize`."""
-    command("quantize", "--run", folder, "--network", "net", *options)
-    quantized = load_trained_network(folder, "net").quantized
-    assert quantized is not None
-    return quantized.state_dict()
+def test_quantize_gives_the_same_network_of_images_left_on_disk(
+    trained: TrainedNetwork, tmp_path: Path
+) -> None:
+    for name in ("memory", "disk"):
+        (tmp_path / name).mkdir()
+        replace(trained, quantized=None).save(tmp_path / name, "net")
+    expected = quantized_by(tmp_path / "memory", *FINETUNING)
+    on_disk = quantized_by(tmp_path / "disk", *FINETUNING, "--memory-gb", "0", "--workers", "0")
+    for name, value in expected.items():
+        assert torch.equal(value, on_disk[name]), name
 
 
 @pytest.mark.parametrize("options", [("--ptq",), FINETUNING], ids=["post-training", "finetuned"])
@@ -93,7 +95,6 @@ def test_shards_make_the_network_that_their_files_make(
     data: Path,
     shards: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In one go; of finetunings from shards also in two."""
     for name in ("files", "shards", "stopped"):
@@ -103,17 +104,8 @@ def test_shards_make_the_network_that_their_files_make(
     of_shards = ("--data", shards, "--workers", "1")
     found = [quantized_by(tmp_path / "shards", *options, *of_shards)]
     if options == FINETUNING:
-        steps = iter(range(100))
-
-        def interrupt(self: Checkpoints, state: Callable[[], State]) -> None:
-            if next(steps) == 13:  # in the second epoch of 10 steps
-                self.save(state())
-                raise Stopped("stopped")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Checkpoints, "step", interrupt)
-            with pytest.raises(Stopped):
-                quantized_by(tmp_path / "stopped", *options, *of_shards)
+        with stopped_at(13):  # in the second epoch of 10 steps
+            quantized_by(tmp_path / "stopped", *options, *of_shards)
         found.append(quantized_by(tmp_path / "stopped", *options, *of_shards, "--resume"))
     for one in found:
         for name, value in expected.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,11 +32,10 @@ from search_client.deployment.trained_network import (
     load_trained_network,
     trained_network_names,
 )
-from search_client.networks.layers import FloatNetwork
 from search_client.quantization.finetuning import QatConfig
 from search_client.quantization.mixed_precision import conversions_of
 from search_client.recipe import Recipe
-from search_client.training.checkpoints import BadCheckpoint, Checkpoints, State, Stopped, save
+from search_client.training.checkpoints import save
 from tests.integration.search_client.exported import CLASSES, NETWORK, command
 from tests.made_up import operator_entry
 from tests.unit.search_client.tables import snapshot
@@ -172,77 +170,6 @@ def test_images_are_found_from_wherever_a_later_command_starts(
     moved.save(tmp_path, "float")
     with pytest.raises(UserError, match=r"gone, which is not there; give their folder with --data"):
         command("verify", tmp_path / "float.int8.tflite", "--run", "..")
-
-
-FINETUNING = ("--epochs", "2", "--norm-epochs", "1", "--frozen-epochs", "1", "--batch-size", "20")
-
-
-def quantized_by(folder: Path, *options: str | Path) -> dict[str, torch.Tensor]:
-    """The int8 weights and ranges after `quantize`."""
-    command("quantize", "--run", folder, "--network", "net", *FINETUNING, *options)
-    quantized = load_trained_network(folder, "net").quantized
-    assert quantized is not None
-    return quantized.state_dict()
-
-
-def test_quantize_goes_on_bit_for_bit_and_with_the_same_network_alone(
-    trained: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("whole", "stopped"):
-        replace(trained, quantized=None).save(make(tmp_path / name), "net")
-    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    expected = quantized_by(whole)
-    steps = iter(range(100))
-
-    def interrupt(self: Checkpoints, state: Callable[[], State]) -> None:
-        if next(steps) == 13:  # in the second epoch of 10 steps
-            self.save(state())
-            raise Stopped("stopped")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "step", interrupt)
-        with pytest.raises(Stopped):
-            quantized_by(stopped)
-    assert not list(stopped.glob("*.tflite"))
-    assert trained_network_names(stopped) == ("net",)
-    resumed = quantized_by(stopped, "--resume")
-    for name, value in expected.items():
-        assert torch.equal(value, resumed[name]), name
-    assert not list(stopped.glob("*unfinished*"))
-    assert (stopped / "net.int8.tflite").is_file()
-    with pytest.raises(BadCheckpoint, match="start without --resume"):
-        quantized_by(stopped, "--resume")
-
-
-def test_quantize_resumes_no_finetuning_of_other_weights(
-    trained: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fresh = replace(trained, quantized=None)
-    fresh.save(tmp_path, "net")
-
-    def interrupt(self: Checkpoints, state: Callable[[], State]) -> None:
-        self.save(state())
-        raise Stopped("stopped")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "step", interrupt)
-        with pytest.raises(Stopped):
-            quantized_by(tmp_path)
-    torch.manual_seed(1)
-    replace(fresh, model=FloatNetwork(NETWORK)).save(tmp_path, "net")
-    with pytest.raises(BadCheckpoint, match="began from other weights"):
-        quantized_by(tmp_path, "--resume")
-
-
-def test_quantize_gives_the_same_network_of_images_left_on_disk(
-    trained: TrainedNetwork, tmp_path: Path
-) -> None:
-    for name in ("memory", "disk"):
-        replace(trained, quantized=None).save(make(tmp_path / name), "net")
-    expected = quantized_by(tmp_path / "memory")
-    on_disk = quantized_by(tmp_path / "disk", "--memory-gb", "0", "--workers", "0")
-    for name, value in expected.items():
-        assert torch.equal(value, on_disk[name]), name
 
 
 @pytest.mark.parametrize(
