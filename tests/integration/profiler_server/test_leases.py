@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
@@ -18,13 +19,12 @@ from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.service import Api
 
-TTL_S = 1.0
 
-
-@pytest.fixture
-def hasty(make_api: MakeApi) -> Api:
-    """A server whose leases expire at once."""
-    return make_api(lease_ttl_s=TTL_S)
+def age(database: Database, lease: Lease, seconds: float) -> None:
+    """As if so much time had passed since the lease was claimed or renewed."""
+    with database.write() as session:
+        row = session.scalars(select(LeaseRow).where(LeaseRow.id == lease.id)).one()
+        row.expires_at -= timedelta(seconds=seconds)
 
 
 def test_a_device_keeps_its_id_and_hears_the_intervals(api: Api) -> None:
@@ -125,35 +125,37 @@ def test_a_device_gets_no_tasks_of_foreign_targets(api: Api) -> None:
     api.no_work(foreign)
 
 
-def test_an_expired_lease_gives_its_tasks_back_and_late_visits_count(hasty: Api) -> None:
-    device = hasty.register(farm.registration()).id
-    other = hasty.register(farm.registration("S2")).id
-    job = hasty.file(farm.job(farm.blocks(2)))
-    lost = hasty.claim(device)
-    hasty.no_work(other)
-    time.sleep(TTL_S + 0.1)
-    taken = hasty.claim(other)
+def test_an_expired_lease_gives_its_tasks_back_and_late_visits_count(
+    api: Api, database: Database, settings: Settings
+) -> None:
+    device = api.register(farm.registration()).id
+    other = api.register(farm.registration("S2")).id
+    job = api.file(farm.job(farm.blocks(2)))
+    lost = api.claim(device)
+    api.no_work(other)
+    age(database, lost, settings.lease_ttl_s)
+    taken = api.claim(other)
     assert {task.task_id for task in taken.tasks} == {task.task_id for task in lost.tasks}
-    hasty.problem(
+    api.problem(
         "POST", f"/v1/leases/{lost.id}:renew", {"fence": lost.fence}, status=409, kind="lease-lost"
     )
     released = {"fence": lost.fence, "outcomes": []}
-    hasty.problem("POST", f"/v1/leases/{lost.id}:release", released, status=409, kind="lease-lost")
+    api.problem("POST", f"/v1/leases/{lost.id}:release", released, status=409, kind="lease-lost")
     late = farm.visits(lost, device, rounds=2)
-    assert set(hasty.upload(late)) == {"stored"}
-    assert hasty.job(job.id).state == "done"
-    assert [entry.visits for entry in hasty.entries(job.id)] == [2, 2]
+    assert set(api.upload(late)) == {"stored"}
+    assert api.job(job.id).state == "done"
+    assert [entry.visits for entry in api.entries(job.id)] == [2, 2]
 
 
-def test_renewing_keeps_a_lease(hasty: Api) -> None:
-    device = hasty.register(farm.registration()).id
-    other = hasty.register(farm.registration("S2")).id
-    hasty.file(farm.job(farm.blocks(1)))
-    lease = hasty.claim(device)
-    for _ in range(6):
-        time.sleep(TTL_S / 4)
-        hasty.call("POST", f"/v1/leases/{lease.id}:renew", {"fence": lease.fence})
-        hasty.no_work(other)
+def test_renewing_keeps_a_lease(api: Api, database: Database, settings: Settings) -> None:
+    device = api.register(farm.registration()).id
+    other = api.register(farm.registration("S2")).id
+    api.file(farm.job(farm.blocks(1)))
+    lease = api.claim(device)
+    for _ in range(3):
+        age(database, lease, 0.8 * settings.lease_ttl_s)
+        api.call("POST", f"/v1/leases/{lease.id}:renew", {"fence": lease.fence})
+        api.no_work(other)
 
 
 def test_three_failures_give_a_task_up(make_api: MakeApi) -> None:
@@ -261,14 +263,14 @@ def test_a_waiting_claim_gets_work_as_soon_as_it_is_filed(api: Api) -> None:
     lease = api.claim(device, wait_s=20.0)
     filer.join()
     assert len(lease.tasks) == 1
-    assert 0.3 <= time.monotonic() - start < 2.0
+    assert 0.3 <= time.monotonic() - start < 10.0
 
 
 def test_a_waiting_claim_gives_up_in_time(api: Api) -> None:
     device = api.register(farm.registration()).id
     start = time.monotonic()
     api.no_work(device, wait_s=0.5)
-    assert 0.5 <= time.monotonic() - start < 1.5
+    assert 0.5 <= time.monotonic() - start < 5.0
 
 
 def test_threads_with_several_devices_never_share_a_task(

@@ -83,7 +83,7 @@ def test_silence_ends_in_time(transport: Transport) -> None:
         TransportLost, match=r"`wait_for_ever=1; .*` on .* did not end within 0.3 s"
     ):
         transport.shell("wait_for_ever=1; while true; do sleep 0.05; done", timeout_s=0.3)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
 
 
 def test_a_talkative_command_ends_in_time_too(transport: Transport) -> None:
