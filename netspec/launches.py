@@ -6,14 +6,18 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
 from netspec.delegation import Delegation
 
 _NS_PER_MS = 1_000_000
 _US_PER_MS = 1_000
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)"
+#: of ns, us or bytes: beyond, a text is none that a runner printed
+_MOST = 2**53
+_Whole = Annotated[int, Field(ge=0, le=_MOST)]
 #: how the TFLite tool, in us, and the LiteRT tool, in ms, print both times
 _LOADS = (
     (re.compile(rf"timings in us:.*?\bInit: {_NUMBER}"), _US_PER_MS),
@@ -23,6 +27,11 @@ _FIRSTS = (
     (re.compile(rf"timings in us:.*?\bFirst inference: {_NUMBER}"), _US_PER_MS),
     (re.compile(rf"Warmup \(first\): +{_NUMBER} ms"), 1),
 )
+#: what the TFLite tool's peak resident memory grew by, MB of 2^20 bytes, from its start to its end.
+#: Both are `getrusage`'s, which costs the runs nothing; source: tensorflow/lite/profiling/
+#: memory_info.cc. It prints 0 on systems that do not say.
+_PEAK = re.compile(rf"Memory footprint delta from the start .*?\(MB\): .*?overall={_NUMBER}")
+_BYTES_PER_MB = 2**20
 #: where all of the graph was wanted, a phone's raw text begins with the proof of who ran it
 _PROOFS: tuple[tuple[re.Pattern[str], Delegation], ...] = (
     (re.compile(r"no delegate"), "none"),
@@ -32,7 +41,7 @@ _PROOFS: tuple[tuple[re.Pattern[str], Delegation], ...] = (
 
 @dataclass(frozen=True)
 class Launch:
-    """How a model was loaded, and who ran it; None where the runner does not say."""
+    """How a model was loaded, what it took, and who ran it; None where the runner does not say."""
 
     #: from the file to a model that is ready to run, ms
     load_ms: float | None = None
@@ -48,6 +57,9 @@ class Launch:
     undelegated: dict[str, int] = field(default_factory=dict)
     #: why there is no profile of kernels though one was wanted
     no_profile: str = ""
+    #: by which its process's peak resident memory grew, from before the model was loaded until it
+    #: had run; what a GPU keeps in memory of its own is not in it
+    peak_memory_bytes: int | None = None
 
 
 def read_launch(raw: str) -> Launch:
@@ -60,6 +72,7 @@ def read_launch(raw: str) -> Launch:
     """
     first_line = raw.partition("\n")[0]
     told = _told(first_line)
+    peak = told.peak_memory_bytes
     proved = (delegation for proof, delegation in _PROOFS if proof.match(first_line))
     delegated = told.delegated
     if delegated is None and told.operators is not None:
@@ -72,6 +85,7 @@ def read_launch(raw: str) -> Launch:
         delegated=delegated,
         undelegated=told.undelegated,
         no_profile=told.no_profile,
+        peak_memory_bytes=_printed_peak(raw) if peak is None else peak,
     )
 
 
@@ -81,9 +95,11 @@ def typical_launch(launches: Iterable[Launch]) -> Launch:
     alike = len({launch.delegation for launch in every}) == 1
     # One that was profiled may name what another one cannot.
     telling = max(every, key=lambda launch: len(launch.undelegated)) if alike else Launch()
+    peak = _median(launch.peak_memory_bytes for launch in every)
     return Launch(
         load_ms=_median(launch.load_ms for launch in every),
         first_inference_ms=_median(launch.first_inference_ms for launch in every),
+        peak_memory_bytes=None if peak is None else round(peak),
         delegation=telling.delegation,
         operators=telling.operators,
         delegated=telling.delegated,
@@ -120,13 +136,14 @@ class _Told(BaseModel):
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
-    load_ns: NonNegativeInt | None = None
-    first_run_ns: NonNegativeInt | None = None
+    load_ns: _Whole | None = None
+    first_run_ns: _Whole | None = None
     delegation: Delegation | None = None
     operators: NonNegativeInt | None = None
     delegated: NonNegativeInt | None = None
     undelegated: dict[str, PositiveInt] = {}
     no_profile: str = ""
+    peak_memory_bytes: _Whole | None = None
 
 
 def _told(line: str) -> _Told:
@@ -143,9 +160,15 @@ def _ms(ns: int | None) -> float | None:
 def _first_ms(patterns: Iterable[tuple[re.Pattern[str], int]], raw: str) -> float | None:
     for pattern, per_ms in patterns:
         match = pattern.search(raw)
-        if match is not None:
+        if match is not None and float(match[1]) <= _MOST:
             return float(match[1]) / per_ms
     return None
+
+
+def _printed_peak(raw: str) -> int | None:
+    match = _PEAK.search(raw)
+    printed = float(match[1]) * _BYTES_PER_MB if match else 0.0
+    return round(printed) if 0 < printed <= _MOST else None
 
 
 def _median(values: Iterable[float | None]) -> float | None:

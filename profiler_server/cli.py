@@ -23,7 +23,7 @@ from profiler_server.kit.cli import DatabaseUrl, open_database
 from profiler_server.latency_tables.published import commands as table_commands
 from profiler_server.latency_tables.transfers.command import transfer_table
 from profiler_server.retractions.commands import retract
-from profiler_server.upkeep.commands import archive, archived, doctor
+from profiler_server.upkeep.commands import archive, archived, doctor, read_launches
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -186,6 +186,7 @@ app.command("import", rich_help_panel=_TABLES)(table_commands.import_table)
 app.command("export", rich_help_panel=_TABLES)(table_commands.export_table)
 for upkeep in (doctor, archive, archived):
     app.command(rich_help_panel=_UPKEEP)(upkeep)
+app.command("read-launches", rich_help_panel=_UPKEEP)(read_launches)
 
 
 wrap_help(app)

@@ -6,6 +6,8 @@ Runs in a process of its own, which ends with the visit.
 from __future__ import annotations
 
 import gc
+import resource
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -26,6 +28,8 @@ from netspec.delegation import delegation, operator_counts
 Interpreter = interpreter_class()
 
 _NS_PER_MS = 1_000_000
+#: of what `getrusage` counts memory in
+_BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024
 _MIN_WARMUP_RUNS = 2
 #: a run that lasts longer than its thread had the core, by more than this, was interrupted
 _CLEAN_RATIO = 1.02
@@ -46,6 +50,7 @@ def make_visit(order: VisitOrder, loaded: Callable[[], object]) -> dict[str, Any
         order: what to do.
         loaded: called when the model is loaded.
     """
+    memory_before = _peak_bytes()
     started = time.perf_counter_ns()
     try:
         interpreter = Interpreter(model_path=order.model, num_threads=1)
@@ -57,6 +62,8 @@ def make_visit(order: VisitOrder, loaded: Callable[[], object]) -> dict[str, Any
     except (ValueError, RuntimeError) as error:
         return {"error": "ModelRefused", "message": f"LiteRT refused the model: {error}"}
     first = time.perf_counter_ns()
+    # Later runs need no more, and what notes their times is no part of the model.
+    memory = _peak_bytes() - memory_before
     taken, counts = delegation(interpreter), operator_counts(interpreter)
     if taken == "none" or (taken == "partial" and not order.allow_partial):
         others = ", ".join(counts.undelegated) or "the way between its parts"
@@ -75,6 +82,7 @@ def make_visit(order: VisitOrder, loaded: Callable[[], object]) -> dict[str, Any
         **asdict(counts),
         "load_ns": ready - started,
         "first_run_ns": first - ready,
+        "peak_memory_bytes": memory,
         "warmup_runs": len(warmup),
         "warmup_ns": sum(warmup),
         "runs_ns": runs,
@@ -89,6 +97,11 @@ def make_visit(order: VisitOrder, loaded: Callable[[], object]) -> dict[str, Any
         # What an own model's kernels take is told beside its latency, not needed for it.
         return {**visit, "no_profile": profile["message"]} if order.allow_partial else profile
     return visit
+
+
+def _peak_bytes() -> int:
+    """The most resident memory that this process has had, bytes; a fork begins with its own."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _BYTES_PER_UNIT
 
 
 def _fill_inputs(interpreter: Any) -> None:

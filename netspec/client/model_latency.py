@@ -49,6 +49,8 @@ class ModelLatency:
     load_ms: float | None
     #: median time of the very first inference, ms; None where the runner does not say
     first_inference_ms: float | None
+    #: median growth of the runner's peak resident memory, bytes; None where it does not say
+    peak_memory_bytes: int | None
     #: how much of the graph the target's delegate runs; None where the runner does not say
     delegation: Delegation | None
     #: operators of the graph, and those that the delegate runs; None where nobody counts them
@@ -82,8 +84,14 @@ def model_latency(
         measured_at=entry.measured_at,
         rejected=dict(rejections.most_common()),
         reused=reused,
-        load_ms=launch.load_ms,
-        first_inference_ms=launch.first_inference_ms,
+        # A server that has not read its old visits yet knows less than their raw texts.
+        load_ms=launch.load_ms if entry.load_ms is None else entry.load_ms,
+        first_inference_ms=launch.first_inference_ms
+        if entry.first_inference_ms is None
+        else entry.first_inference_ms,
+        peak_memory_bytes=launch.peak_memory_bytes
+        if entry.peak_memory_bytes is None
+        else entry.peak_memory_bytes,
         delegation=launch.delegation,
         operators=launch.operators,
         delegated=launch.delegated,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _MINUTE_S, _HOUR_S = 60, 3600
+_MIB = 2**20
 #: digits of a latency that are shown: measured ones repeat to about a percent
 _DIGITS = 3
 
@@ -16,6 +17,17 @@ def latency_text(value_ms: float, digits: int = _DIGITS) -> str:
     if abs(float(f"{value_ms:.{digits - 1}e}")) < 1:
         return f"{significant(value_ms * 1000, digits)} us"
     return f"{significant(value_ms, digits)} ms"
+
+
+def memory_text(size: float) -> str:
+    """Return bytes in KiB or MiB; three significant digits.
+
+    >>> memory_text(8_192), memory_text(4_404_019)
+    ('8.00 KiB', '4.20 MiB')
+    """
+    if size < _MIB:
+        return f"{significant(size / 1024)} KiB"
+    return f"{significant(size / _MIB)} MiB"
 
 
 def duration_text(seconds: float) -> str:

@@ -12,8 +12,11 @@ from netspec.wire.tables import Snapshot
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_FLOATS = ("value_ms", "low_ms", "high_ms", "disagreement_percent", "corrected_ms")
-_COUNTS = ("visits", "devices")
+_FLOATS = (
+    *("value_ms", "low_ms", "high_ms", "disagreement_percent", "corrected_ms"),
+    *("load_ms", "first_inference_ms"),
+)
+_COUNTS = ("visits", "devices", "peak_memory_bytes")
 
 
 def arrow_table(snapshot: Snapshot) -> pa.Table:

@@ -22,6 +22,9 @@ ENTRY_COLUMNS = (
     "devices",
     "disagreement_percent",
     "fitted_from",
+    "load_ms",
+    "first_inference_ms",
+    "peak_memory_bytes",
 )
 #: `value_ms` as the calibration corrects it: what sums of networks add up
 CORRECTED = "corrected_ms"

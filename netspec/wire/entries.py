@@ -52,6 +52,17 @@ class StoredVisit(Message):
     retraction: Annotated[Retraction | None, Field(exclude_if=lambda value: value is None)] = None
     #: the file, made by `profiler-server archive`, that holds what its runner printed
     raw_archive: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+    #: from the file to a model that is ready to run; this and the next two are None where the
+    #: runner did not say so
+    load_ms: Annotated[Milliseconds | None, Field(exclude_if=lambda value: value is None)] = None
+    #: the very first inference
+    first_inference_ms: Annotated[
+        Milliseconds | None, Field(exclude_if=lambda value: value is None)
+    ] = None
+    #: by which the peak resident memory of the runner's process grew
+    peak_memory_bytes: Annotated[
+        int | None, Field(ge=0, exclude_if=lambda value: value is None)
+    ] = None
 
 
 class EntryQuery(ListQuery):

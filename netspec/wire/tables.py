@@ -57,6 +57,18 @@ class Entry(Message):
     fitted_from: Annotated[TargetId | None, Field(exclude_if=lambda value: value is None)] = None
     #: its devices are not of one mind: it is in no snapshot, sum or look-up
     held_back: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    #: from the file to a model that is ready to run, median over the accepted visits; this and the
+    #: next two are None where no visit of it by itself says so
+    load_ms: Annotated[Milliseconds | None, Field(exclude_if=lambda value: value is None)] = None
+    #: the very first inference, median over the accepted visits
+    first_inference_ms: Annotated[
+        Milliseconds | None, Field(exclude_if=lambda value: value is None)
+    ] = None
+    #: by which the peak resident memory of the runner's process grew, median over the accepted
+    #: visits
+    peak_memory_bytes: Annotated[
+        int | None, Field(ge=0, exclude_if=lambda value: value is None)
+    ] = None
 
 
 class TargetEntry(Entry):

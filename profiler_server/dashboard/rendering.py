@@ -9,7 +9,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from netspec.console.units import latency_text, significant
+from netspec.console.units import latency_text, memory_text, significant
 from profiler_server.dashboard import assets, formatting, wording
 from profiler_server.dashboard.dependencies import FORM_FIELD, Viewer
 from profiler_server.dashboard.navigation import NAVIGATION
@@ -83,6 +83,7 @@ _environment.filters.update(
     plain=formatting.plain,
     digits=significant,
     latency=latency_text,
+    memory=memory_text,
     precision=wording.precision,
     percent=wording.percent,
     signed_percent=wording.signed_percent,

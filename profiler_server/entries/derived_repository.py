@@ -9,7 +9,12 @@ from sqlalchemy.orm import Session
 
 from netspec.wire import Method
 from profiler_server.devices.rows import TargetRow
-from profiler_server.entries.device_samples import DeviceSamples, Sample, Samples
+from profiler_server.entries.device_samples import (
+    LAUNCH_COLUMNS,
+    DeviceSamples,
+    Sample,
+    Samples,
+)
 from profiler_server.entries.repository import IMPORTED
 from profiler_server.entries.rows import (
     ACCEPTED,
@@ -38,16 +43,20 @@ def samples(session: Session, target_id: str, subject_hashes: Collection[str]) -
     found: Samples = {}
     rows = session.execute(
         select(
-            VisitRow.subject_hash, VisitRow.device_id, VisitRow.p5_us, VisitRow.started_at
+            VisitRow.subject_hash,
+            VisitRow.device_id,
+            VisitRow.p5_us,
+            VisitRow.started_at,
+            *(getattr(VisitRow, name) for name in LAUNCH_COLUMNS),
         ).where(
             VisitRow.target_id == target_id,
             is_in(session, VisitRow.subject_hash, subject_hashes),
             ACCEPTED,
         )
     )
-    for subject_hash, device_id, p5_us, started_at in rows:
+    for subject_hash, device_id, *sample in rows:
         by_device = found.setdefault(subject_hash, {})
-        by_device.setdefault(device_id, []).append(Sample(p5_us, started_at))
+        by_device.setdefault(device_id, []).append(Sample(*sample))
     return found
 
 
@@ -61,14 +70,15 @@ def device_samples(
             DeviceEstimateRow.subject_hash,
             DeviceEstimateRow.device_id,
             DeviceEstimateRow.p5_us,
+            DeviceEstimateRow.launches,
             DeviceEstimateRow.measured_at,
         ).where(
             DeviceEstimateRow.target_id == target_id,
             is_in(session, DeviceEstimateRow.subject_hash, subject_hashes),
         )
     )
-    for subject_hash, device_id, p5_us, measured_at in rows:
-        found.setdefault(subject_hash, {})[device_id] = DeviceSamples.load(p5_us, measured_at)
+    for subject_hash, device_id, *stored in rows:
+        found.setdefault(subject_hash, {})[device_id] = DeviceSamples.load(*stored)
     return found
 
 
@@ -120,7 +130,7 @@ def put_entries(session: Session, target_id: str, rows: Sequence[Row]) -> None:
         session: a writing transaction that holds the target's lock, under which new ones are
             counted.
         target_id: the target of all rows.
-        rows: at most one a subject; `held_back` only where it may be.
+        rows: at most one a subject; `held_back` and what launches took only where there may be any.
     """
     present = and_(EntryRow.subject_hash == SubjectRow.hash, EntryRow.target_id == target_id)
     places: dict[str, Row] = {}
@@ -138,7 +148,8 @@ def put_entries(session: Session, target_id: str, rows: Sequence[Row]) -> None:
     ):
         places[subject_hash] = {"shape": shape, "kernel": kernel, "expand": expand}
         new += stored is None
-    placed = [{"held_back": False, **row, **places[row["subject_hash"]]} for row in rows]
+    usual = {"held_back": False, **dict.fromkeys(LAUNCH_COLUMNS)}
+    placed = [{**usual, **row, **places[row["subject_hash"]]} for row in rows]
     insert_or_replace(session, EntryRow, placed, ("target_id", "subject_hash"))
     if new:
         of_target = update(TargetRow).where(TargetRow.id == target_id)

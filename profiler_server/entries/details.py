@@ -174,4 +174,7 @@ def _stored(
         stored_at=row.stored_at,
         retraction=None if retraction is None else to_wire(retraction, by),
         raw_archive=None if row.raw else archives.get(str(Month.of(row.stored_at))),
+        load_ms=row.load_ms,
+        first_inference_ms=row.first_inference_ms,
+        peak_memory_bytes=row.peak_memory_bytes,
     )

@@ -11,7 +11,12 @@ from netspec.wire import ISOLATED, Entry
 from profiler_server.entries import derived_repository as repository
 from profiler_server.entries.consensus import consensus
 from profiler_server.entries.derived_repository import SamplesByDevice
-from profiler_server.entries.device_samples import DeviceSamples, Samples
+from profiler_server.entries.device_samples import (
+    LAUNCH_COLUMNS,
+    DeviceSamples,
+    Samples,
+    typical_launch,
+)
 from profiler_server.entries.repository import EntryOfSubject
 from profiler_server.kit.sql.bulk import Row
 
@@ -77,7 +82,7 @@ def _put(
                 "target_id": target_id,
                 "subject_hash": subject,
                 "device_id": device,
-                "p5_us": changed[subject][device].dump(),
+                **changed[subject][device].dump(),
                 "value_ms": (own := estimates[subject, device]).value_ms,
                 "low_ms": own.low_ms,
                 "high_ms": own.high_ms,
@@ -123,6 +128,7 @@ def _rows(
             "devices": len(by_device),
             "disagreement_percent": disagreement_percent(device_estimates),
             "held_back": not found.holds,
+            **typical_launch(by_device.values()),
         }
         rows.append(row)
     return rows
@@ -158,5 +164,6 @@ def to_wire(entry: EntryOfSubject) -> Entry:
             "disagreement_percent": row.disagreement_percent,
             "fitted_from": row.fitted_from,
             "held_back": row.held_back,
+            **{name: getattr(row, name) for name in LAUNCH_COLUMNS},
         }
     )

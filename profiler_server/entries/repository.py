@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, exists, select
 from sqlalchemy.orm import Session
 
+from netspec.launches import Launch
 from netspec.wire import Method, Visit
 from profiler_server.entries.rows import EntryRow, VisitRow
 from profiler_server.kit.sql.bulk import Row, insert_absent
@@ -31,6 +32,8 @@ class JudgedVisit:
     digest: str
     #: why it must not enter an estimate, empty if it may: the agent's reason, or the server's
     rejected: str
+    #: what its raw text says
+    launch: Launch
 
 
 def digests(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
@@ -75,6 +78,9 @@ def _columns(judged: JudgedVisit, token_id: str, stored_at: datetime) -> Row:
         "rejected": judged.rejected,
         "raw": visit.raw,
         "profile": None if visit.profile is None else visit.profile.model_dump_json(),
+        "load_ms": judged.launch.load_ms,
+        "first_inference_ms": judged.launch.first_inference_ms,
+        "peak_memory_bytes": judged.launch.peak_memory_bytes,
     }
 
 

@@ -109,6 +109,10 @@ class VisitRow(Base):
     profile: Mapped[str | None] = mapped_column(Text)
     #: with which it was taken back
     retraction_id: Mapped[str | None] = mapped_column(ID)
+    #: what `raw` says of the launch, so that it outlives an archive; None where it does not
+    load_ms: Mapped[float | None] = mapped_column(Double)
+    first_inference_ms: Mapped[float | None] = mapped_column(Double)
+    peak_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
 
 
 #: of the visits that enter estimates
@@ -153,6 +157,10 @@ class EntryRow(Base):
     shape: Mapped[str | None] = mapped_column(String(DIGITS))
     kernel: Mapped[int | None]
     expand: Mapped[int | None]
+    #: medians over the accepted visits of the subject by itself; None where none says so
+    load_ms: Mapped[float | None] = mapped_column(Double)
+    first_inference_ms: Mapped[float | None] = mapped_column(Double)
+    peak_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class DeviceEstimateRow(Base):
@@ -171,6 +179,10 @@ class DeviceEstimateRow(Base):
     #: 5th percentiles (us) of the accepted visits, ascending, as little-endian float64: what the
     #: estimate needs of them, so that an upload need not read them again
     p5_us: Mapped[bytes] = mapped_column(LargeBinary)
+    #: load time (ms), first inference (ms) and peak memory (bytes) of the accepted visits, [3,
+    #: visits], each row ascending, as little-endian float64, NaN where a visit does not say; None:
+    #: derived by a version that did not keep them
+    launches: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class ProfiledNetworkRow(Base):

@@ -1,4 +1,4 @@
-"""The commands `profiler-server archive`, `archived` and `doctor`."""
+"""The commands `profiler-server archive`, `archived`, `read-launches` and `doctor`."""
 
 from __future__ import annotations
 
@@ -84,6 +84,37 @@ def archived(
         raise UserError(
             f"{file} has no visit {visit}; the month that it was stored in, by UTC, is in the "
             "file's name"
+        )
+
+
+def read_launches(
+    archives: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Files that archive wrote, to be read, too.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Reads load time, first inference and peak memory of visits that an older version stored.
+
+    They are read out of what the visits' runners printed; their entries get them, too. Servers may
+    run meanwhile; interrupted, it goes on where it was.
+
+    Example: profiler-server read-launches /archive/profiler/raw-2026-09.parquet
+    """
+    from profiler_server.upkeep import launches  # noqa: PLC0415
+
+    with open_database(database_url, task="read launches") as (database, _):
+        done = launches.read_launches(
+            database, archives or (), lambda visits: typer.echo(f"{visits:,} visits ...", err=True)
+        )
+    if as_json:
+        print_json(asdict(done))
+        return
+    typer.echo(f"{done.visits} visits read, {done.telling} say something of their launch")
+    if done.archived:
+        typer.echo(
+            f"of {done.archived} more the raw output is archived; name the files to read them, too"
         )
 
 

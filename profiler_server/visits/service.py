@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from netspec.launches import Launch, read_launch
 from netspec.wire import Visit, VisitBatch, VisitReceipt, VisitReceipts
 from profiler_server.devices import repository as devices
 from profiler_server.entries import derivation, repository
@@ -37,6 +38,8 @@ class ReceivedVisit:
     visit: Visit
     #: SHA-256 of the message
     digest: str
+    #: what its raw text says
+    launch: Launch
 
 
 def received(batch: VisitBatch) -> list[ReceivedVisit]:
@@ -53,7 +56,11 @@ def received(batch: VisitBatch) -> list[ReceivedVisit]:
                 "update the agent, which then measures the subject again",
             )
     return [
-        ReceivedVisit(visit, hashlib.sha256(visit.model_dump_json().encode()).hexdigest())
+        ReceivedVisit(
+            visit,
+            hashlib.sha256(visit.model_dump_json().encode()).hexdigest(),
+            read_launch(visit.raw),
+        )
         for visit in batch.visits
     ]
 
@@ -86,6 +93,7 @@ def store(session: Session, batch: Sequence[ReceivedVisit], token_id: str) -> Vi
             one.digest,
             rejection(one.visit, rules_of(protocols[one.visit.device_id]))
             or misfit(one.visit, operators.get(one.visit.subject_hash, 0)),
+            one.launch,
         )
         for one in (new[key] for key in sorted(new))
     ]
@@ -156,7 +164,13 @@ def _follow_up(
         visit = one.visit
         if not one.rejected:
             of_subject = samples.setdefault(visit.target_id, {}).setdefault(visit.subject_hash, {})
-            sample = Sample(visit.statistics.p5_us, visit.started_at)
+            sample = Sample(
+                visit.statistics.p5_us,
+                visit.started_at,
+                one.launch.load_ms,
+                one.launch.first_inference_ms,
+                one.launch.peak_memory_bytes,
+            )
             of_subject.setdefault(visit.device_id, []).append(sample)
             visits.setdefault(visit.target_id, Counter())[visit.subject_hash] += 1
             if visit.profile is not None:

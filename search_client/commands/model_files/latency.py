@@ -13,7 +13,7 @@ from netspec.client import ModelLatency, ProfilerClient
 from netspec.client.model_calls import ROUNDS, read_model
 from netspec.console.command import AsJson, print_json
 from netspec.console.connection import DEFAULT_URL
-from netspec.console.units import latency_text
+from netspec.console.units import latency_text, memory_text
 from search_client.commands.model_files.prediction import show_prediction
 from search_client.commands.options import (
     ProfilerUrl,
@@ -39,9 +39,9 @@ def latency(
     """Measure, or predict, how long a .tflite file takes on a target.
 
     The file is uploaded, measured by an agent of the target in separate launches, and its latency
-    printed with a 95 % interval, the time of loading it and of its first inference, who ran the
-    graph, and, where the device profiles, what each kind of kernel takes. What was measured lately
-    is not measured again.
+    printed with a 95 % interval, the time of loading it and of its first inference, its peak
+    memory, who ran the graph, and, where the device profiles, what each kind of kernel takes. What
+    was measured lately is not measured again.
 
     With --predict the file stays here: its layers are cut into the operators that the target's
     table knows best, and their calibrated sum is printed with an interval and the share of it that
@@ -77,6 +77,8 @@ def _lines(measured: ModelLatency) -> list[str]:
         lines.append(f"  loading the file: {latency_text(measured.load_ms)}")
     if measured.first_inference_ms is not None:
         lines.append(f"  first inference: {latency_text(measured.first_inference_ms)}")
+    if measured.peak_memory_bytes is not None:
+        lines.append(f"  peak memory: {memory_text(measured.peak_memory_bytes)}")
     if measured.who_runs:
         lines.append(f"  {measured.who_runs}")
     if measured.no_profile and not measured.kernels:

@@ -67,6 +67,7 @@ def test_a_visit_measures_an_operator(
     measured = runner.visit(block_file(tmp_path, precision), protocol)
     seen = json.loads(measured.raw)
     assert seen["delegation"] == "full"
+    assert 0 < seen["peak_memory_bytes"] < 64 * 2**20
     assert seen["warmup_runs"] >= 2
     assert len(seen["runs_ns"]) >= 20
     assert seen["warmup_ns"] >= 1e6

@@ -89,6 +89,8 @@ def test_a_model_is_measured_once_and_known_from_then_on(served: Farm, tmp_path:
         "Add",
     ]
     assert sum(kernel.share for kernel in measured.kernels) == pytest.approx(1)
+    assert measured.peak_memory_bytes is not None
+    assert 0 < measured.peak_memory_bytes < 2**30
     # Profiles are told in whole us: the addition may take none.
     assert max(kernel.ms for kernel in measured.kernels) > 0
     assert [job.visits_done for job in seen] == sorted(job.visits_done for job in seen)

@@ -19,9 +19,17 @@ LITERT_PROOF = (
 @pytest.mark.parametrize(
     ("file", "proof", "launch"),
     [
-        ("tflite-percentiles.txt", TFLITE_PROOF, Launch(4.241, 1.021, "full")),
+        (
+            "tflite-percentiles.txt",
+            TFLITE_PROOF,
+            Launch(4.241, 1.021, "full", peak_memory_bytes=4404019),
+        ),
         ("tflite-logcat.txt", "no delegate", Launch(92.318, 235.158, "none")),
-        ("tflite-no-prefix.txt", "no delegate", Launch(17.187, 3512.391, "none")),
+        (
+            "tflite-no-prefix.txt",
+            "no delegate",
+            Launch(17.187, 3512.391, "none", peak_memory_bytes=48324569),
+        ),
         ("tflite-oldest.txt", TFLITE_PROOF, Launch(3.913, None, "full")),
         ("litert.txt", LITERT_PROOF, Launch(5.12, 1.11, "full")),
     ],
@@ -32,13 +40,25 @@ def test_what_benchmark_model_says_of_loading(file: str, proof: str, launch: Lau
 
 
 def test_what_the_litert_runner_says_of_loading() -> None:
-    raw = json.dumps({"load_ns": 2_500_000, "first_run_ns": 750_000, "delegation": "full"})
-    assert read_launch(raw) == Launch(2.5, 0.75, "full")
+    told = {"load_ns": 2_500_000, "first_run_ns": 750_000, "delegation": "full"}
+    assert read_launch(json.dumps(told)) == Launch(2.5, 0.75, "full")
+    with_memory = json.dumps(told | {"peak_memory_bytes": 8192})
+    assert read_launch(with_memory) == Launch(2.5, 0.75, "full", peak_memory_bytes=8192)
 
 
 ODD = [
     *("", "5 runs", "{cut in two", "{}", "[]"),
     *('{"load_ns": "x"}', '{"undelegated": 3}', '{"operators": -1}'),
+    *(
+        '{"peak_memory_bytes": -1}',
+        f'{{"load_ns": {10**400}}}',
+        f'{{"peak_memory_bytes": {2**63}}}',
+    ),
+    "Inference timings in us: Init: 1e999, First inference: 9e99, Warmup (avg): 1",
+    *(
+        f"Memory footprint delta from the start of the tool (MB): init=0 overall={n}"
+        for n in (0, 1e99)
+    ),
 ]
 
 
@@ -52,6 +72,8 @@ def test_the_typical_launch_is_the_median_of_those_that_say() -> None:
     assert typical_launch(launches) == Launch(2.0, 6.0, "full")
     assert typical_launch([Launch(1.0, 5.0, "full"), Launch(1.0, 5.0, "none")]).delegation is None
     assert typical_launch([]) == Launch()
+    peaks = (None, 4096, 8192, 8194)
+    assert typical_launch(Launch(peak_memory_bytes=n) for n in peaks).peak_memory_bytes == 8192
 
 
 def test_the_litert_runner_names_what_xnnpack_leaves_and_counts_the_rest() -> None:
@@ -70,7 +92,7 @@ def test_a_phone_tells_it_above_what_benchmark_model_printed() -> None:
     told = {"delegation": "partial", "operators": 4, "delegated": 3, "no_profile": "none asked"}
     text = (GOLDEN / "tflite-percentiles.txt").read_text(encoding="utf-8")
     launch = read_launch(f"{json.dumps(told)}\n{text}")
-    assert launch == Launch(4.241, 1.021, "partial", 4, 3, {}, "none asked")
+    assert launch == Launch(4.241, 1.021, "partial", 4, 3, {}, "none asked", 4404019)
     assert delegation_text("gpu", launch) == (
         "gpu runs a part of the graph: 1 of 4 operators (25%) are left to other kernels"
     )
