@@ -51,6 +51,8 @@ from profiler_server.retractions.endpoints import router as retractions
 from profiler_server.uploaded_models.endpoints import router as models
 from profiler_server.uploaded_models.service import UploadedModels
 from profiler_server.visits.endpoints import router as measurements
+from profiler_server.webhooks.delivering import delivering
+from profiler_server.webhooks.endpoints import router as webhooks
 
 #: longer (s) than a transaction computes between two statements
 _LEAST_FROZEN_S = 5.0
@@ -79,7 +81,10 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with keeping_partitions(database):
+        async with (
+            keeping_partitions(database),
+            delivering(database, server_key, settings.webhook_networks),
+        ):
             yield
         await waiting_room.close()
         await job_watch.close()
@@ -132,6 +137,7 @@ def create_app(settings: Settings) -> FastAPI:
         health.router,
         monitoring,
         events,
+        webhooks,
         problem_pages,
     ):
         app.include_router(router)

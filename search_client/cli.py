@@ -6,7 +6,7 @@ import typer
 
 from netspec.console import command
 from netspec.console.help import wrap_help
-from search_client.commands import devices, jobs
+from search_client.commands import devices, jobs, webhooks
 from search_client.commands.comparison.compare import compare
 from search_client.commands.comparison.compare_runs import compare_runs
 from search_client.commands.comparison.rank import rank
@@ -128,6 +128,7 @@ app.command(
 
 app.add_typer(devices.app, name="devices", rich_help_panel=_PROFILER)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=_PROFILER)
+app.add_typer(webhooks.app, name="webhooks", rich_help_panel=_PROFILER)
 
 
 wrap_help(app)

@@ -11,10 +11,10 @@ import httpx2
 
 from netspec.client.blocking import finished, items
 from netspec.client.http import ANSWER_S, AsyncProfilerHttp, ProfilerHttp
-from netspec.client.model_calls import ModelCalls
 from netspec.client.offline import SavedSnapshot
 from netspec.client.retries import RETRY_PAUSES_S
 from netspec.client.snapshot_cache import SnapshotCache
+from netspec.client.webhook_calls import WebhookCalls
 from netspec.console.tokens import connection
 
 P = ParamSpec("P")
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def _blocking(
-    call: Callable[Concatenate[ModelCalls, P], Coroutine[Any, Any, T]],
+    call: Callable[Concatenate[WebhookCalls, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[ProfilerClient, P], T]:
     @wraps(call)
     def run(self: ProfilerClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -32,7 +32,7 @@ def _blocking(
 
 
 def _iterating(
-    call: Callable[Concatenate[ModelCalls, P], AsyncIterator[T]],
+    call: Callable[Concatenate[WebhookCalls, P], AsyncIterator[T]],
 ) -> Callable[Concatenate[ProfilerClient, P], Iterator[T]]:
     @wraps(call)
     def run(self: ProfilerClient, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
@@ -41,7 +41,7 @@ def _iterating(
     return run
 
 
-class AsyncProfilerClient(ModelCalls):
+class AsyncProfilerClient(WebhookCalls):
     """`ProfilerClient` for an event loop: the same calls, each to be awaited."""
 
     def __init__(
@@ -115,7 +115,7 @@ class ProfilerClient:
             retry_pauses_s=retry_pauses_s,
             timeout_s=timeout_s,
         )
-        self._calls = ModelCalls(self._connection, cache or SnapshotCache(), on_poll)
+        self._calls = WebhookCalls(self._connection, cache or SnapshotCache(), on_poll)
 
     @classmethod
     def of_file(cls, path: Path | str) -> Self:
@@ -139,30 +139,38 @@ class ProfilerClient:
         """Closes the connections."""
         self._connection.close()
 
-    targets = _blocking(ModelCalls.targets)
-    target = _blocking(ModelCalls.target)
-    devices = _blocking(ModelCalls.devices)
-    find_device = _blocking(ModelCalls.find_device)
-    release = _blocking(ModelCalls.release)
-    latest_snapshot = _blocking(ModelCalls.latest_snapshot)
-    snapshot = _blocking(ModelCalls.snapshot)
-    table = _blocking(ModelCalls.table)
-    publish = _blocking(ModelCalls.publish)
-    latencies = _blocking(ModelCalls.latencies)
-    predict = _blocking(ModelCalls.predict)
-    entry = _blocking(ModelCalls.entry)
-    visits = _blocking(ModelCalls.visits)
-    events = _blocking(ModelCalls.events)
-    follow_events = _iterating(ModelCalls.follow_events)
-    create_job = _blocking(ModelCalls.create_job)
-    jobs = _blocking(ModelCalls.jobs)
-    job = _blocking(ModelCalls.job)
-    find_job = _blocking(ModelCalls.find_job)
-    cancel = _blocking(ModelCalls.cancel)
-    retry = _blocking(ModelCalls.retry)
-    wait = _blocking(ModelCalls.wait)
-    entries = _blocking(ModelCalls.entries)
-    upload_model = _blocking(ModelCalls.upload_model)
-    measure = _blocking(ModelCalls.measure)
-    model_pieces = _blocking(ModelCalls.model_pieces)
-    predict_model = _blocking(ModelCalls.predict_model)
+    targets = _blocking(WebhookCalls.targets)
+    target = _blocking(WebhookCalls.target)
+    devices = _blocking(WebhookCalls.devices)
+    find_device = _blocking(WebhookCalls.find_device)
+    release = _blocking(WebhookCalls.release)
+    latest_snapshot = _blocking(WebhookCalls.latest_snapshot)
+    snapshot = _blocking(WebhookCalls.snapshot)
+    table = _blocking(WebhookCalls.table)
+    publish = _blocking(WebhookCalls.publish)
+    latencies = _blocking(WebhookCalls.latencies)
+    predict = _blocking(WebhookCalls.predict)
+    entry = _blocking(WebhookCalls.entry)
+    visits = _blocking(WebhookCalls.visits)
+    events = _blocking(WebhookCalls.events)
+    follow_events = _iterating(WebhookCalls.follow_events)
+    create_job = _blocking(WebhookCalls.create_job)
+    jobs = _blocking(WebhookCalls.jobs)
+    job = _blocking(WebhookCalls.job)
+    find_job = _blocking(WebhookCalls.find_job)
+    cancel = _blocking(WebhookCalls.cancel)
+    retry = _blocking(WebhookCalls.retry)
+    wait = _blocking(WebhookCalls.wait)
+    entries = _blocking(WebhookCalls.entries)
+    upload_model = _blocking(WebhookCalls.upload_model)
+    measure = _blocking(WebhookCalls.measure)
+    model_pieces = _blocking(WebhookCalls.model_pieces)
+    predict_model = _blocking(WebhookCalls.predict_model)
+    create_webhook = _blocking(WebhookCalls.create_webhook)
+    webhooks = _blocking(WebhookCalls.webhooks)
+    find_webhook = _blocking(WebhookCalls.find_webhook)
+    delete_webhook = _blocking(WebhookCalls.delete_webhook)
+    rotate_webhook = _blocking(WebhookCalls.rotate_webhook)
+    test_webhook = _blocking(WebhookCalls.test_webhook)
+    enable_webhook = _blocking(WebhookCalls.enable_webhook)
+    deliveries = _blocking(WebhookCalls.deliveries)

@@ -22,8 +22,16 @@ from netspec.wire.entries import (
     VisitQuery,
 )
 from netspec.wire.events import (
+    Delivery,
+    DeliveryQuery,
     Event,
     EventQuery,
+    MadeWebhook,
+    Webhook,
+    WebhookMessage,
+    WebhookQuery,
+    WebhookRequest,
+    WebhookRotation,
 )
 from netspec.wire.jobs import (
     MOST_SPACES,
@@ -118,6 +126,8 @@ __all__ = [
     "Calibration",
     "CalibrationNetwork",
     "Conditions",
+    "Delivery",
+    "DeliveryQuery",
     "Device",
     "DeviceEstimate",
     "DeviceLabels",
@@ -145,6 +155,7 @@ __all__ = [
     "LookedUpLatencies",
     "LookedUpLatency",
     "MadeToken",
+    "MadeWebhook",
     "Message",
     "Method",
     "ModelQuery",
@@ -190,5 +201,10 @@ __all__ = [
     "VisitQuery",
     "VisitReceipt",
     "VisitReceipts",
+    "Webhook",
+    "WebhookMessage",
+    "WebhookQuery",
+    "WebhookRequest",
+    "WebhookRotation",
     "precision_of",
 ]

@@ -10,7 +10,7 @@ class Scope(StrEnum):
 
     #: read tables, targets, jobs and devices
     TABLES_READ = "tables:read"
-    #: file jobs, upload models, publish snapshots
+    #: file jobs, upload models, publish snapshots, have events of own jobs sent
     JOBS_WRITE = "jobs:write"
     #: register devices, lease tasks, upload visits
     AGENT = "agent"

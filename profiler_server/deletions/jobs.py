@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, func, select
 from sqlalchemy.orm import Session
 
 from profiler_server.auth.service import Principal
@@ -14,7 +14,7 @@ from profiler_server.jobs.rows import JobRow, JobTargetRow, TaskFailureRow, Task
 from profiler_server.jobs.service import require_own
 from profiler_server.jobs.task_repository import lock
 from profiler_server.kit.problems import Problem
-from profiler_server.kit.sql.database import database_now, row_count
+from profiler_server.kit.sql.database import database_now
 from profiler_server.leases.rows import LeaseRow, LeaseState
 
 
@@ -35,10 +35,8 @@ def delete_job(session: Session, job_id: str, who: Principal) -> None:
     _refuse_use(session, job_id)
     of_job = TaskRow.job_id == job_id
     its_tasks = select(TaskRow.id).where(of_job)
-    session.execute(delete(TaskFailureRow).where(TaskFailureRow.task_id.in_(its_tasks)))
-    tasks = row_count(session.execute(delete(TaskRow).where(of_job)))
-    session.execute(delete(JobTargetRow).where(JobTargetRow.job_id == job_id))
-    session.execute(delete(JobRow).where(JobRow.id == job_id))
+    tasks = session.scalar(select(func.count()).select_from(TaskRow).where(of_job)) or 0
+    # While it is known whose it is, and what it is about.
     events.append(
         session,
         database_now(session),
@@ -47,6 +45,10 @@ def delete_job(session: Session, job_id: str, who: Principal) -> None:
         tasks=tasks,
         by=who.token_id,
     )
+    session.execute(delete(TaskFailureRow).where(TaskFailureRow.task_id.in_(its_tasks)))
+    session.execute(delete(TaskRow).where(of_job))
+    session.execute(delete(JobTargetRow).where(JobTargetRow.job_id == job_id))
+    session.execute(delete(JobRow).where(JobRow.id == job_id))
 
 
 def _refuse_use(session: Session, job_id: str) -> None:

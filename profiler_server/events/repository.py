@@ -8,19 +8,25 @@ from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from netspec.wire import EventQuery
+from profiler_server.events import outbox
 from profiler_server.events.rows import EventKind, EventRow
 from profiler_server.kit.sql.lists import Listing, any_of, equal, since, until
 from profiler_server.kit.sql.pages import Page
 
 
-def append(session: Session, at: datetime, kind: EventKind, **data: str | int) -> None:
-    """Notes an event, in the transaction that makes it happen."""
+def append(session: Session, at: datetime, kind: EventKind, **data: str | int) -> EventRow:
+    """Notes an event and to whom it is to be sent, in the transaction that makes it happen."""
     about = {name: data.get(name) for name in ("job_id", "device_id")}
-    session.execute(insert(EventRow).values(at=at, kind=kind, data=json.dumps(data), **about))
+    event = EventRow(at=at, kind=kind, data=json.dumps(data), **about)
+    session.add(event)
+    session.flush()
+    target_id = data.get("target_id")
+    outbox.owe(session, event, None if target_id is None else str(target_id))
+    return event
 
 
 class EventsQuery(EventQuery):

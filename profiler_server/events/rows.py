@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Index, Text
+from sqlalchemy import ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from profiler_server.kit.sql.orm import COUNTER, ID, Base, one_of
+from profiler_server.kit.sql.orm import COUNTER, ID, TARGET_ID, Base, one_of
 
 
 class EventKind(StrEnum):
@@ -49,6 +49,15 @@ class EventKind(StrEnum):
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a name
     #: it has another secret
     TOKEN_ROTATED = "token_rotated"  # noqa: S105 - a name
+    WEBHOOK_CREATED = "webhook_created"
+    WEBHOOK_DELETED = "webhook_deleted"
+    #: it gets no events until it is enabled again
+    WEBHOOK_DISABLED = "webhook_disabled"
+    WEBHOOK_ENABLED = "webhook_enabled"
+    #: it has another secret
+    WEBHOOK_ROTATED = "webhook_rotated"
+    #: sent to that webhook alone, on request
+    WEBHOOK_TESTED = "webhook_tested"
 
 
 class EventRow(Base):
@@ -71,3 +80,77 @@ class EventRow(Base):
     device_id: Mapped[str | None] = mapped_column(ID)
     #: JSON object of ids and values
     data: Mapped[str] = mapped_column(Text)
+
+
+class WebhookRow(Base):
+    """An address that events are sent to."""
+
+    __tablename__ = "webhooks"
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    token_id: Mapped[str] = mapped_column(ForeignKey("tokens.id"), index=True)
+    url: Mapped[str] = mapped_column(String(2_000))
+    #: for people
+    name: Mapped[str] = mapped_column(String(200))
+    #: separated by blanks, with one at either end; empty: every kind
+    kinds: Mapped[str] = mapped_column(Text)
+    #: only what is about this job, this target; None: any
+    job_id: Mapped[str | None] = mapped_column(ID)
+    target_id: Mapped[str | None] = mapped_column(TARGET_ID)
+    #: only what is about jobs that its token has filed
+    own_jobs_only: Mapped[bool]
+    #: its secret is derived from this and the server's key
+    salt: Mapped[str] = mapped_column(String(64))
+    #: that of before the last rotation, and until when it is used, too
+    previous_salt: Mapped[str | None] = mapped_column(String(64))
+    previous_until: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    #: since when no delivery has succeeded; None: the last one has
+    failing_since: Mapped[datetime | None]
+    disabled_at: Mapped[datetime | None]
+    #: why, for people; empty: it is enabled
+    disabled_reason: Mapped[str] = mapped_column(String(500))
+
+
+class DeliveryState(StrEnum):
+    """What has become of a delivery."""
+
+    #: to be sent, for the first time or again
+    PENDING = "pending"
+    #: answered with a status of 2xx
+    DELIVERED = "delivered"
+    #: given up after too many attempts, or because the webhook was disabled
+    FAILED = "failed"
+
+
+class DeliveryRow(Base):
+    """An event that is owed to a webhook: noted in the transaction that makes it happen."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        Index("ix_webhook_deliveries_webhook_id", "webhook_id", "id"),
+        Index("ix_webhook_deliveries_created_at", "created_at"),
+        Index(
+            "ix_webhook_deliveries_due",
+            "next_at",
+            postgresql_where=text("state = 'pending'"),
+            sqlite_where=text("state = 'pending'"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(COUNTER, primary_key=True)
+    #: no foreign key: whoever notes an event must not fail because a webhook is being deleted
+    webhook_id: Mapped[str] = mapped_column(ID)
+    event_id: Mapped[int] = mapped_column(ForeignKey("events.id"))
+    created_at: Mapped[datetime]
+    state: Mapped[DeliveryState] = mapped_column(one_of(DeliveryState, "state"))
+    #: attempts that were begun
+    attempts: Mapped[int]
+    #: not sent before; while it is being sent: when another server takes it over
+    next_at: Mapped[datetime]
+    last_attempt_at: Mapped[datetime | None]
+    #: HTTP status of the last answer; None: there was none
+    last_status: Mapped[int | None]
+    #: what went wrong, for people
+    last_error: Mapped[str] = mapped_column(String(500))

@@ -22,14 +22,14 @@ def list_events(session: Session, query: EventsQuery) -> Page[Event]:
         Problem: `bad-request`: the cursor is not one of this list.
     """
     page = repository.events(session, query)
-    return page.with_items([_event(row) for row in page.items])
+    return page.with_items([to_wire(row) for row in page.items])
 
 
 def after(
     session: Session, event_id: int, most: int, query: EventsQuery | None = None
 ) -> list[Event]:
     """The first events after one, oldest first, as far as a query asks for them."""
-    return [_event(row) for row in repository.after(session, event_id, most, query)]
+    return [to_wire(row) for row in repository.after(session, event_id, most, query)]
 
 
 def before(session: Session, at: datetime) -> int:
@@ -39,7 +39,7 @@ def before(session: Session, at: datetime) -> int:
 
 def with_ids(session: Session, ids: Collection[int]) -> list[Event]:
     """Those of the ids that are events, oldest first."""
-    return [_event(row) for row in repository.with_ids(session, ids)]
+    return [to_wire(row) for row in repository.with_ids(session, ids)]
 
 
 def latest_ids(session: Session, most: int) -> list[int]:
@@ -56,7 +56,8 @@ def is_meant(event: Event, query: EventsQuery) -> bool:
     )
 
 
-def _event(row: EventRow) -> Event:
+def to_wire(row: EventRow) -> Event:
+    """An event as it is sent."""
     return Event(
         id=row.id,
         at=row.at,

@@ -27,6 +27,7 @@ MEANINGS: dict[str, str] = {
     "unknown-lease": "No lease has this id. Claim another one.",
     "unknown-model": "The file is not stored here. Send it with `PUT /v1/models/{sha256}`.",
     "unknown-token": "No token has this id. `GET /v1/tokens` lists them.",
+    "unknown-webhook": "No webhook has this id, or it was deleted. `GET /v1/webhooks` lists them.",
     "unknown-snapshot": "Nothing was published for the target, or no snapshot has this id. Publish "
     "the table with `POST /v1/targets/{target_id}/snapshots`.",
     "no-such-visits": "No visit is like that which was to be taken back; nothing was changed.",
@@ -47,6 +48,8 @@ MEANINGS: dict[str, str] = {
     "model-in-use": "An open task is to measure the file. Cancel its job first.",
     "too-many-models": "The token has uploaded as many files as it may "
     "(`PROFILER_MODELS_PER_TOKEN`). Delete some with `DELETE /v1/models/{sha256}`.",
+    "too-many-webhooks": "A token has at most 20 webhooks. Delete one with "
+    "`DELETE /v1/webhooks/{webhook_id}`, or let one get several kinds of events.",
     "token-ended": "The token was revoked or has expired, and cannot be rotated. Make another.",
     "empty-table": "The target has no entries to publish. Have something measured first.",
     "not-calibratable": "A network that a calibration is to be fitted on is not measured on the "

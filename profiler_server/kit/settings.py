@@ -13,6 +13,7 @@ from netspec.console.connection import CONSOLE_VARIABLES, data_dir
 from netspec.errors import UserError
 from netspec.suggestions import did_you_mean
 from netspec.validation import FrozenModel, described
+from profiler_server.kit.networks import Networks
 
 _PREFIX = "PROFILER_"
 #: ratio of `difflib` from which a variable counts as a misspelt setting
@@ -47,6 +48,9 @@ class Settings(FrozenModel):
     models_per_token: Annotated[int, Field(ge=0, le=1_000_000)] = 1_000
     #: MiB of the models of one token together; 0: any
     models_mb_per_token: Annotated[int, Field(ge=0, le=100_000_000)] = 4_096
+    #: addresses and networks, with commas between them (`127.0.0.1, 10.0.0.0/8`), that webhooks may
+    #: be sent to although they are private, also by plain http; by default only to public ones
+    webhook_networks: Networks = ()
     #: seconds between SIGTERM, when `/readyz` begins to fail, and the end of listening
     drain_s: Annotated[float, Field(ge=0, le=600)] = 0.0
 

@@ -37,7 +37,14 @@ def end_old(
     if ended and tasks.give_back(session, [lease.id for lease, _ in ended]):
         announce(session)
     for lease, kind in ended:
-        events.append(session, now, kind, lease_id=lease.id, device_id=lease.device_id)
+        events.append(
+            session,
+            now,
+            kind,
+            lease_id=lease.id,
+            device_id=lease.device_id,
+            target_id=lease.target_id,
+        )
 
 
 def end_released(
@@ -72,7 +79,13 @@ def end_released(
     back = sum(_count_failure(session, settings, lease, outcome, now) for outcome in in_order)
     back += tasks.give_back(session, [lease.id])
     events.append(
-        session, now, EventKind.LEASE_RELEASED, lease_id=lease.id, device_id=device.id, back=back
+        session,
+        now,
+        EventKind.LEASE_RELEASED,
+        lease_id=lease.id,
+        device_id=device.id,
+        target_id=lease.target_id,
+        back=back,
     )
     if back:
         announce(session)
@@ -106,6 +119,7 @@ def _count_failure(
                 task_id=outcome.task_id,
                 job_id=task.job_id,
                 device_id=lease.device_id,
+                target_id=lease.target_id,
                 reason=reason,
             )
             return False

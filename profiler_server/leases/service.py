@@ -127,6 +127,7 @@ def _lease(
         EventKind.LEASE_CLAIMED,
         lease_id=row.id,
         device_id=device_id,
+        target_id=row.target_id,
         tasks=len(batch),
     )
     return Lease(

@@ -45,6 +45,7 @@ _TARGET = TargetIdentity(
     protocol=_PROTOCOL.content_hash,
 )
 _TIME = "2026-01-02T03:04:05Z"
+_WEBHOOK_URL = "https://chat.example.org/hooks/profiler"
 _HASH = _BLOCK.content_hash
 
 #: whole messages by the name of their schema
@@ -107,6 +108,12 @@ _VALUES: dict[str, Any] = {
     "scopes": ["agent"],
     "token": "pfs_0123456789ABCDEFGHIJKLMNOPQRSTUV000000",
     "overlap_s": 86_400.0,
+    "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYq=",
+    "message_id": "msg_42",
+    "state": "pending",
+    "kinds": ["job_created", "task_failed"],
+    "last_error": "",
+    "disabled_reason": "",
     "status": "ok",
     "min_us": 1_210.0,
     "p5_us": 1_215.0,
@@ -132,6 +139,9 @@ _VALUES_OF: dict[str, dict[str, Any]] = {
     "RegisteredDevice": {"id": "device_0a1b2c3d4e5f6071"},
     "TokenInfo": {"id": "token_5f0c9a1b2c3d4e5f", "name": "farm-1"},
     "TokenRequest": {"name": "farm-1"},
+    "Webhook": {"id": "webhook_5f0c9a1b2c3d4e5f", "name": "to the chat", "url": _WEBHOOK_URL},
+    "WebhookRequest": {"url": _WEBHOOK_URL},
+    "Delivery": {"id": 42, "kind": "job_created"},
     "Lease": {"id": "lease_00112233445566aa"},
 }
 _BY_TYPE: dict[str, Any] = {"integer": 1, "number": 1.0, "boolean": True, "string": "text"}

@@ -50,7 +50,7 @@ def test_every_v1_endpoint_wants_a_token(api: Api) -> None:
             assert answer.headers["WWW-Authenticate"] == "Bearer"
             assert answer.json()["type"] == "/problems/invalid-token"
             checked += 1
-    assert checked == 44
+    assert checked == 52
 
 
 def test_wrong_tokens_are_told_apart(api: Api, make_token: MakeToken, database: Database) -> None:
@@ -247,5 +247,6 @@ def test_what_happens_is_logged(api: Api, database: Database) -> None:
     assert json.loads(rows[2].data) == {
         "lease_id": lease.id,
         "device_id": device,
+        "target_id": lease.target_id,
         "tasks": 1,
     }

@@ -33,8 +33,8 @@ def test_every_table_and_partial_index_renders_for_postgresql() -> None:
     assert rendered.endswith("WHERE state = 'live'")
 
 
-def test_fences_events_and_failures_count_in_64_bits_on_postgresql() -> None:
+def test_fences_events_failures_and_deliveries_count_in_64_bits_on_postgresql() -> None:
     made = [
         str(CreateTable(table).compile(dialect=POSTGRESQL)) for table in metadata().sorted_tables
     ]
-    assert sum("BIGSERIAL" in statement for statement in made) == 3
+    assert sum("BIGSERIAL" in statement for statement in made) == 4
