@@ -24,7 +24,7 @@ from search_client.stages.data import find_data
 from search_client.stages.deploy import Deployed, deploy, discard, file_name
 from search_client.stages.latency_tables import LatencyTables, measured, published, recorded
 from search_client.stages.measure import measure_models
-from search_client.stages.report import network_result, report_of
+from search_client.stages.report import network_result, provenance_of, report_of
 from search_client.stages.search import run_search
 from search_client.training import distributed
 
@@ -159,8 +159,12 @@ def _every_stage(
     }
     for role, result in results.items():
         stages.observe(f"report/{role}", 0, _outcome(result), now=True)
-    report = report_of(pipeline.target, settings, tables, found, results, stages.seconds)
-    write_report(report, folder)
+    provenance = provenance_of(read_record(folder), len(training), len(test))
+    report = report_of(
+        pipeline.target, settings, tables, found, results, stages.seconds, provenance
+    )
+    with stages.stage("report", "Write the report and its figures"):
+        write_report(report, folder)
     return report
 
 

@@ -129,6 +129,13 @@ class TargetQuery(ListQuery):
     name: Annotated[
         Text | None, Field(description="Part of the device's model, in either case")
     ] = None
+    text: Annotated[
+        Text | None,
+        Field(
+            description="Words that the target has in its device model, SoC, OS build, runtime, "
+            "delegate, id or the labels of its devices, in either case"
+        ),
+    ] = None
     delegate: Annotated[Delegate | None, Field(description="Of its runtime")] = None
     threads: Annotated[int | None, Field(ge=1, le=64, description="That runs use")] = None
     owner: Annotated[

@@ -166,6 +166,18 @@ class CalibrationNetwork(Message):
     #: sum of the operators' entries, each times its factor
     sum_ms: Milliseconds
     measured_ms: Milliseconds
+    #: what a calibration predicts that was chosen and fitted without it; None for a single network,
+    #: and in snapshots of older servers
+    held_out_ms: Annotated[Milliseconds | None, Field(exclude_if=lambda value: value is None)] = (
+        None
+    )
+
+    @property
+    def held_out_error_percent(self) -> float | None:
+        """100 * (held out - measured) / measured; None where it was never held out."""
+        if self.held_out_ms is None or not self.measured_ms:
+            return None
+        return 100 * (self.held_out_ms / self.measured_ms - 1)
 
 
 class HeldOutError(Message):

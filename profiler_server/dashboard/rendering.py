@@ -9,6 +9,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from netspec.console.latency_unit import LatencyUnit
 from netspec.console.units import latency_text, memory_text, significant
 from profiler_server.dashboard import assets, formatting, wording
 from profiler_server.dashboard.dependencies import FORM_FIELD, Viewer
@@ -74,6 +75,7 @@ _environment = Environment(
     lstrip_blocks=True,
 )
 _environment.globals["plotly_style_ids"] = assets.plotly_style_ids
+_environment.globals["latency_unit"] = LatencyUnit.of
 _environment.filters.update(
     segment=segment,
     moment=formatting.moment,

@@ -15,6 +15,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -34,6 +35,8 @@ from profiler_server.kit.sql.pages import Page
 
 #: how exactly it is kept when an agent has spoken
 LAST_SEEN_RESOLUTION = timedelta(minutes=1)
+#: controlled variables in which a text is looked for
+_NAMING = ("device_model", "soc", "os_build", "runtime", "delegate", "clock_policy")
 #: an agent that has not spoken for so long is not counted on
 _LATELY = timedelta(minutes=10)
 
@@ -148,6 +151,22 @@ def _is_measured_by_labelled(wanted: Collection[str]) -> ColumnElement[bool]:
         DeviceTargetRow.device_id == DeviceRow.id,
         _has_labels(wanted),
     )
+
+
+def _has_words(text: str) -> ColumnElement[bool]:
+    """Each of the text's words is somewhere in what people call a target by."""
+    columns = [JsonText(TargetRow.identity, name) for name in _NAMING]
+
+    def has(word: str) -> ColumnElement[bool]:
+        is_labelled = exists().where(
+            DeviceTargetRow.target_id == TargetRow.id,
+            DeviceTargetRow.device_id == DeviceRow.id,
+            DeviceRow.labels.icontains(word, autoescape=True),
+        )
+        in_columns = [column.icontains(word, autoescape=True) for column in columns]
+        return or_(*in_columns, TargetRow.id.startswith(word.lower(), autoescape=True), is_labelled)
+
+    return and_(*map(has, text.split()))
 
 
 def device(session: Session, device_id: str) -> DeviceRow | None:
@@ -299,6 +318,7 @@ _TARGETS = Listing(
     TargetQuery,
     {
         "name": part_of(JsonText(TargetRow.identity, "device_model")),
+        "text": _has_words,
         "delegate": equal(JsonText(TargetRow.identity, "delegate")),
         "threads": equal(cast(JsonText(TargetRow.identity, "threads"), Integer)),
         "owner": owned_by(TargetRow.token_id),

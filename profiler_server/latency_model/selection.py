@@ -42,6 +42,8 @@ class Calibrated:
     held_out: Accuracy | None
     #: see `interval.interval_factor`
     interval_factor: float | None
+    #: of each network by a model that has not seen it, ms; None for a single network
+    held_out_ms: Array | None
 
 
 def calibrate(design: Design) -> Calibrated:
@@ -53,12 +55,13 @@ def calibrate(design: Design) -> Calibrated:
     chosen = choose_and_fit(design)
     predicted_ms = held_out_predictions(design)
     if predicted_ms is None:
-        return Calibrated(design, chosen, None, None)
+        return Calibrated(design, chosen, None, None, None)
     return Calibrated(
         design,
         chosen,
         accuracy(design.names, predicted_ms, design.measured_ms),
         interval_factor(predicted_ms, design.measured_ms),
+        predicted_ms,
     )
 
 

@@ -47,6 +47,12 @@ def fit(
         if abs(factor - 1) > _LEAST_CORRECTION
     }
     sums_ms = found.design.counts @ (found.design.values_ms * found.fit.factors)
+    # A model with a negative intercept may go below 0 far outside what it has seen.
+    held_out_ms: Sequence[float | None] = (
+        [None] * len(networks)
+        if found.held_out_ms is None
+        else [max(float(value), 0.0) for value in found.held_out_ms]
+    )
     return Calibration(
         precision=precision,
         model=found.fit.model.kind,
@@ -59,8 +65,11 @@ def fit(
                 subject_hash=subject.content_hash,
                 sum_ms=float(sum_ms),
                 measured_ms=entry.value_ms,
+                held_out_ms=held_out,
             )
-            for (subject, entry), sum_ms in zip(networks, sums_ms, strict=True)
+            for (subject, entry), sum_ms, held_out in zip(
+                networks, sums_ms, held_out_ms, strict=True
+            )
         ),
         held_out=_message(found.held_out),
         interval_factor=found.interval_factor,

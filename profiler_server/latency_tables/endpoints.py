@@ -29,6 +29,7 @@ from profiler_server.kit.metrics import MetricsDep
 from profiler_server.latency_tables import service
 from profiler_server.latency_tables.dependencies import (
     CalibrationOriginsDep,
+    FormatInQuery,
     FreshLatenciesDep,
     OperatorModelsDep,
     SnapshotAnswersDep,
@@ -76,10 +77,6 @@ def _frequent(route_class: type[Route]) -> APIRouter:
 _latest = _frequent(_LatestRoute)
 _lookups = _frequent(Route)
 
-FormatInQuery = Annotated[
-    Format | None,
-    Query(alias="format", description="Wins over `Accept`; JSON if neither says anything"),
-]
 PredictedAllowed = Annotated[
     bool,
     Query(description="Predict operators without entry from the others'; they are told apart"),

@@ -19,6 +19,10 @@ from search_client.commands.queries import Label, NamePart, OwnerOption, Sort, q
 def targets(
     profiler_url: ProfilerUrl = DEFAULT_URL,
     name: NamePart = None,
+    text: Annotated[
+        str | None,
+        typer.Option(help="Only those with these words: model, SoC, runtime, label and so on."),
+    ] = None,
     delegate: Annotated[str | None, typer.Option(help="Only those of this delegate.")] = None,
     threads: Annotated[int | None, typer.Option(help="Only those of so many threads.")] = None,
     owner: OwnerOption = None,
@@ -30,6 +34,7 @@ def targets(
     query = query_of(
         TargetQuery,
         name=name,
+        text=text,
         delegate=delegate,
         threads=threads,
         owner=owner,

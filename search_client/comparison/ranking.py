@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from search_client.comparison.baselines import scorer_of
 from search_client.data.folders import LabelledImages
 from search_client.progress import Stages
 from search_client.recipe import Recipe
+from search_client.report.content import Ranking, Report
 from search_client.report.figures.canvas import LINE
+from search_client.report.page import REPORT, write_report
 from search_client.runs.load import LoadedRun
 from search_client.search.candidates import Candidate, OnTarget
 from search_client.stages.train import train_network
@@ -71,6 +74,8 @@ def rank(
 ) -> list[Ranked]:
     """Scores random networks on target, and trains each alone; leaves `rank.json` and a plot.
 
+    The run's report, where there is one, tells the outcome.
+
     What `rank.json` already holds is not trained again.
 
     Args:
@@ -105,7 +110,17 @@ def rank(
         )
         write_file(path, _RANKED.dump_json(rows, indent=1) + b"\n")
     plot(rows, folder / PLOT)
+    _tell_report(rows, folder)
     return rows
+
+
+def _tell_report(rows: Sequence[Ranked], folder: Path) -> None:
+    """Say in the run's report, where it has one, how far its scores can be trusted."""
+    path, tau = folder / REPORT, tau_of(rows)
+    if path.is_file() and not math.isnan(tau):
+        report = Report.model_validate_json(path.read_bytes())
+        ranking = Ranking(networks=len(rows), tau=tau)
+        write_report(report.model_copy(update={"ranking": ranking}), folder)
 
 
 def tau_of(rows: Sequence[Ranked]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import AwareDatetime
 
@@ -51,6 +51,9 @@ class NetworkResult(FrozenModel):
     accuracy_float: float
     #: top-1 on the test set, 0 to 1: the int8 `.tflite` file in LiteRT
     accuracy_int8: float
+    #: test images of `accuracy_float` and of `accuracy_int8`; None in reports of before
+    images_float: int | None = None
+    images_int8: int | None = None
     #: share of test images for which the int8 file and fake quantization agree on the class
     int8_top1_agreement: float
     #: the same where classes that torch has within `verify.TIE_STEPS` of each other are tied
@@ -79,6 +82,19 @@ class SearchPoint(FrozenModel):
     probabilities: tuple[tuple[float, ...], ...]
 
 
+class Derivation(FrozenModel):
+    """How one network was taken out of the final probabilities."""
+
+    rule: Literal["argmax", "on_target"]
+    #: of `on_target`: greatest |latency / reference - 1|
+    tolerance: float
+    #: natural logarithm of the network's probability
+    log_probability: float
+    #: calibrated sum of entries, ms: of the network, and of the likeliest one
+    predicted_ms: float
+    likeliest_ms: float
+
+
 class SearchRecord(FrozenModel):
     """How the search went and what it chose."""
 
@@ -92,6 +108,32 @@ class SearchRecord(FrozenModel):
     architecture_steps: int = 0
     #: of the gradient of alpha in one architecture step; None where there were fewer than two
     gradient_snr: float | None = None
+    #: None in reports of before
+    derivation: Derivation | None = None
+
+
+class Ranking(FrozenModel):
+    """How the supernet's scores of random networks agree with training each alone."""
+
+    networks: int
+    #: Kendall's tau-b
+    tau: float
+
+
+class Provenance(FrozenModel):
+    """What it takes to make the run again."""
+
+    #: as it was given to a shell
+    command: str
+    #: every setting of the run
+    recipe: dict[str, Any]
+    #: path of the images, and the hash of what was trained on
+    data: str
+    fingerprint: str
+    training_images: int
+    test_images: int
+    #: processes that searched together
+    processes: int
 
 
 class Report(FrozenModel):
@@ -123,3 +165,7 @@ class Report(FrozenModel):
     seconds: dict[str, float]
     #: versions of what made the run: torch, the runtime, this package
     versions: dict[str, str]
+    #: None in reports of before
+    provenance: Provenance | None = None
+    #: None where `search-client rank` was not run
+    ranking: Ranking | None = None

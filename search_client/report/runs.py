@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Literal
 
 from pydantic import ValidationError
@@ -13,8 +14,11 @@ from netspec.errors import UserError
 from netspec.operators import Precision
 from netspec.validation import FrozenModel
 from search_client.report.content import NetworkResult, Report
+from search_client.report.page import REPORT
+from search_client.report.proportions import wilson
 
-REPORT = "report.json"
+#: of the slowest network, where hypervolumes end: so it has a share in them
+_BEYOND_SLOWEST = 1.1
 
 Role = Literal["searched", "MobileNetV2"]
 
@@ -24,15 +28,22 @@ class RunsDiffer(UserError):
 
 
 class RunNetwork(FrozenModel):
-    """One deployed network of one run."""
+    """One deployed network of one run, or a MobileNetV2 that several runs share."""
 
-    #: name of the run's folder
-    run: str
+    #: names of the runs' folders
+    runs: tuple[str, ...]
     role: Role
     #: name of the network
     network: str
-    #: top-1 on the test images, 0 to 1: int8 of the `.tflite` file, float32 of the torch network
+    #: top-1 on the test images, 0 to 1: int8 of the `.tflite` file, float32 of the torch network;
+    #: the mean where the runs trained it on their own
     accuracy: float
+    #: 95 % interval of one training (Wilson's), or the lowest and the highest of several; None
+    #: where the number of test images is not known
+    accuracy_low: float | None = None
+    accuracy_high: float | None = None
+    #: how often it was trained
+    trainings: int = 1
     predicted_ms: float
     measured_ms: float
     #: 95 % bootstrap interval of the measured value
@@ -40,6 +51,21 @@ class RunNetwork(FrozenModel):
     measured_high_ms: float
     #: no network here is as fast and more accurate, or as accurate and faster
     on_front: bool = False
+
+
+class Hypervolume(FrozenModel):
+    """How much accuracy and time some networks' front encloses together, ms times points.
+
+    Bounded by `reference_ms` and `reference_accuracy`, the same for all networks of a comparison.
+    """
+
+    every: float
+    searched: float
+    mobilenet_v2: float
+    #: a tenth above the slowest network
+    reference_ms: float
+    #: of guessing, 0 to 1
+    reference_accuracy: float
 
 
 class ComparedRuns(FrozenModel):
@@ -50,6 +76,7 @@ class ComparedRuns(FrozenModel):
     label: str
     precision: Precision
     networks: tuple[RunNetwork, ...]
+    hypervolume: Hypervolume
 
     @property
     def front(self) -> tuple[RunNetwork, ...]:
@@ -81,14 +108,15 @@ def compare_runs(folders: Sequence[Path], precision: Precision) -> ComparedRuns:
     networks = [
         network
         for run in runs
-        for role, result in _results(run.report)
-        for network in _networks(run.name, role, result, precision)
+        for network in _networks(run.name, "searched", run.report.searched, precision)
     ]
+    networks += _baselines(runs, precision)
     return ComparedRuns(
         target=first.report.target,
         label=first.report.identity.label,
         precision=precision,
         networks=with_front(networks),
+        hypervolume=hypervolume(networks, first.report.search.space.classes),
     )
 
 
@@ -103,6 +131,30 @@ def with_front(networks: Sequence[RunNetwork]) -> tuple[RunNetwork, ...]:
         )
         marked.append(one.model_copy(update={"on_front": not beaten}))
     return tuple(marked)
+
+
+def hypervolume(networks: Sequence[RunNetwork], classes: int) -> Hypervolume:
+    """What the fronts of all networks, of the searched and of MobileNetV2 enclose."""
+    reference_ms = _BEYOND_SLOWEST * max(network.measured_ms for network in networks)
+
+    def enclosed(some: Sequence[RunNetwork]) -> float:
+        front = [network for network in with_front(some) if network.on_front]
+        ends = [*(network.measured_ms for network in front[1:]), reference_ms]
+        return sum(
+            100 * max(network.accuracy - 1 / classes, 0.0) * (end - network.measured_ms)
+            for network, end in zip(front, ends, strict=True)
+        )
+
+    by_role: dict[Role, list[RunNetwork]] = {"searched": [], "MobileNetV2": []}
+    for network in networks:
+        by_role[network.role].append(network)
+    return Hypervolume(
+        every=enclosed(networks),
+        searched=enclosed(by_role["searched"]) if by_role["searched"] else 0.0,
+        mobilenet_v2=enclosed(by_role["MobileNetV2"]) if by_role["MobileNetV2"] else 0.0,
+        reference_ms=reference_ms,
+        reference_accuracy=1 / classes,
+    )
 
 
 def _names(folders: Sequence[Path]) -> dict[str, Path]:
@@ -143,20 +195,58 @@ def _check_alike(first: _Run, other: _Run) -> None:
             )
 
 
-def _results(report: Report) -> list[tuple[Role, NetworkResult]]:
-    baselines = (report.baseline, *report.further)
-    return [("searched", report.searched), *(("MobileNetV2", baseline) for baseline in baselines)]
+def _baselines(runs: Sequence[_Run], precision: Precision) -> list[RunNetwork]:
+    """Every MobileNetV2 once, however many runs have it."""
+    shared: dict[tuple[object, ...], list[tuple[str, RunNetwork]]] = {}
+    for run in runs:
+        for result in (run.report.baseline, *run.report.further):
+            key = (result.network.content_hash, result.start, result.epochs)
+            files = {model.precision: model.sha256 for model in result.models}
+            for network in _networks(run.name, "MobileNetV2", result, precision):
+                shared.setdefault(key, []).append((files[precision], network))
+    return [_joined(same) for same in shared.values()]
+
+
+def _joined(same: Sequence[tuple[str, RunNetwork]]) -> RunNetwork:
+    """One network of several runs' with the hash of its file, which tells trainings apart."""
+    runs = tuple(dict.fromkeys(run for _, network in same for run in network.runs))
+    trained = list(dict(same).values())
+    low, high = trained[0].accuracy_low, trained[0].accuracy_high
+    if len(trained) > 1:
+        low = min(network.accuracy for network in trained)
+        high = max(network.accuracy for network in trained)
+    return trained[0].model_copy(
+        update={
+            "runs": runs,
+            "trainings": len(trained),
+            "accuracy": mean(network.accuracy for network in trained),
+            "accuracy_low": low,
+            "accuracy_high": high,
+            "predicted_ms": mean(network.predicted_ms for network in trained),
+            "measured_ms": mean(network.measured_ms for _, network in same),
+            "measured_low_ms": min(network.measured_low_ms for _, network in same),
+            "measured_high_ms": max(network.measured_high_ms for _, network in same),
+        }
+    )
 
 
 def _networks(
     run: str, role: Role, result: NetworkResult, precision: Precision
 ) -> list[RunNetwork]:
+    accuracy, images = (
+        (result.accuracy_int8, result.images_int8)
+        if precision == "int8"
+        else (result.accuracy_float, result.images_float)
+    )
+    low, high = wilson(accuracy, images) if images else (None, None)
     return [
         RunNetwork(
-            run=run,
+            runs=(run,),
             role=role,
             network=result.network.name,
-            accuracy=result.accuracy_int8 if precision == "int8" else result.accuracy_float,
+            accuracy=accuracy,
+            accuracy_low=low,
+            accuracy_high=high,
             predicted_ms=model.predicted_ms,
             measured_ms=model.measured_ms,
             measured_low_ms=model.measured_low_ms,

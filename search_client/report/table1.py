@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from netspec.console.latency_unit import LatencyUnit
 from search_client.report.content import NetworkResult, Report
-from search_client.report.wording import milliseconds, percent, setting_of
+from search_client.report.wording import percent, result_unit, setting_of
 
 
 @dataclass(frozen=True)
@@ -17,28 +18,29 @@ class Table1Row:
     setting: str
     #: top-1 in percent: int8, then float
     accuracy: str
-    predicted_ms: str
-    measured_ms: str
+    predicted: str
+    measured: str
 
 
 def table1_rows(report: Report) -> tuple[Table1Row, ...]:
     """The searched network first, then every MobileNetV2."""
     space = report.search.space
-    searched = _row("searched", f"{space.input_size}-{space.width:g}", report.searched)
+    unit = result_unit(report)
+    searched = _row("searched", f"{space.input_size}-{space.width:g}", report.searched, unit)
     baselines = (report.baseline, *report.further)
     return (
         searched,
-        *(_row("MobileNetV2", setting_of(baseline), baseline) for baseline in baselines),
+        *(_row("MobileNetV2", setting_of(baseline), baseline, unit) for baseline in baselines),
     )
 
 
-def _row(model: str, setting: str, result: NetworkResult) -> Table1Row:
+def _row(model: str, setting: str, result: NetworkResult, unit: LatencyUnit) -> Table1Row:
     return Table1Row(
         model=model,
         setting=setting,
         accuracy=(
             f"{percent(100 * result.accuracy_int8)} ({percent(100 * result.accuracy_float)})"
         ),
-        predicted_ms=milliseconds(result.predicted_ms["int8"]),
-        measured_ms=milliseconds(result.measured_ms["int8"]),
+        predicted=unit.text(result.predicted_ms["int8"]),
+        measured=unit.text(result.measured_ms["int8"]),
     )

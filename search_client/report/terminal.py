@@ -9,7 +9,8 @@ from rich.text import Text
 
 from netspec.console.units import duration_text
 from search_client.report.content import Report
-from search_client.report.wording import headline, latency, percent, result_rows
+from search_client.report.sentences import aim, headline
+from search_client.report.wording import latency, percent, result_rows, result_unit
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -23,7 +24,7 @@ def print_report(report: Report, console: Console) -> None:
 def _table(report: Report) -> Table:
     # 2 columns between numbers, so that the widest still fit 80
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    table.title = Text(f"Latency on {report.identity.device_model}, ms")
+    table.title = Text(f"Latency on {report.identity.device_model}, {result_unit(report).name}")
     table.add_column("Network", no_wrap=True)
     for name in ("Top-1", "Predicted", "Measured [95 %]", "Error", "Agreed"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -35,9 +36,9 @@ def _table(report: Report) -> Table:
         table.add_row(
             f"{role} {row.precision}",
             row.accuracy,
-            row.predicted_ms,
+            row.predicted,
             # Text: rich would read [0.60] as markup
-            Text(f"{row.measured_ms} {row.interval_ms}"),
+            Text(f"{row.measured} {row.interval}"),
             row.error,
             row.agreement,
         )
@@ -45,13 +46,10 @@ def _table(report: Report) -> Table:
 
 
 def _facts(report: Report) -> str:
-    expected = report.searched.expected_ms
-    aim = f"reference {latency(report.latency_ref_ms)} ({report.search.precision})"
-    if expected is not None:
-        aim += f", E[LAT] {latency(expected)}"
     stages = ", ".join(f"{stage} {duration_text(value)}" for stage, value in report.seconds.items())
     return (
-        f"{aim}; greatest prediction error {percent(report.prediction_error_percent)}; "
+        f"{aim(report)}\nReference {latency(report.latency_ref_ms)} ({report.search.precision}); "
+        f"greatest prediction error {percent(report.prediction_error_percent)}; "
         f"{report.entries} entries, {report.entries_reused} of them reused.\n"
         f"Wall time {duration_text(sum(report.seconds.values()))}: {stages}."
     )

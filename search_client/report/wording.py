@@ -1,27 +1,14 @@
-"""Numbers, operators and the result as words: one wording for the page and the terminal."""
+"""Numbers, operators and the result table as text, one wording for the page and the terminal."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
+from netspec.console.latency_unit import LatencyUnit
 from netspec.console.units import latency_text
 from netspec.operators import Operator, Precision
 from search_client.report.content import DeployedModel, NetworkResult, Report
-
-_MOST_DECIMALS = 6
-#: signal to noise of a whole search below which it may as well have been drawn: at 3, chance alone
-#: moves alpha a third as far
-LEAST_SIGNAL = 3.0
-
-
-def milliseconds(value: float) -> str:
-    """A latency in ms with at least three significant digits, without its unit."""
-    if value <= 0:
-        return "0"
-    magnitude = math.floor(math.log10(value))
-    decimals = 3 - magnitude if magnitude >= 0 else 2 - magnitude
-    return f"{value:.{min(max(decimals, 1), _MOST_DECIMALS)}f}"
+from search_client.report.proportions import wilson
 
 
 def latency(value_ms: float) -> str:
@@ -29,14 +16,17 @@ def latency(value_ms: float) -> str:
     return latency_text(value_ms, digits=4)
 
 
-def interval(low: float, high: float) -> str:
-    """An interval of latencies in ms."""
-    return f"[{milliseconds(low)}, {milliseconds(high)}]"
-
-
 def percent(value: float) -> str:
     """A share or error given in percent."""
     return f"{value:.1f} %"
+
+
+def accuracy_interval(share: float, images: int | None) -> str:
+    """The 95 % interval of a top-1 in percent; empty where the number of images is not known."""
+    if not images:
+        return ""
+    low, high = wilson(share, images)
+    return f"[{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def signed_percent(value: float) -> str:
@@ -64,11 +54,13 @@ class ResultRow:
     precision: Precision
     #: top-1 in percent
     accuracy: str
-    #: E[LAT] in ms at the end of the search, empty where it was not in the loss
-    expected_ms: str
-    predicted_ms: str
-    measured_ms: str
-    interval_ms: str
+    #: its 95 % interval, empty where the number of images is not known
+    accuracy_interval: str
+    #: E[LAT] at the end of the search, empty where it was not in the loss
+    expected: str
+    predicted: str
+    measured: str
+    interval: str
     error: str
     #: int8: test images on which the file and fake quantization agree; float32: empty
     agreement: str
@@ -76,10 +68,21 @@ class ResultRow:
     difference: str
 
 
+def result_unit(report: Report) -> LatencyUnit:
+    """The unit of the deployed networks' latencies."""
+    return LatencyUnit.of(
+        value
+        for _, result in networks_of(report)
+        for model in result.models
+        for value in (model.predicted_ms, model.measured_ms)
+    )
+
+
 def result_rows(report: Report) -> tuple[ResultRow, ...]:
-    """The result table: network after network, each model in the report's order."""
+    """The result table in `result_unit`: network after network, models in the report's order."""
+    unit = result_unit(report)
     return tuple(
-        _row(report, role, result, model)
+        _row(report, role, result, model, unit)
         for role, result in networks_of(report)
         for model in result.models
     )
@@ -97,19 +100,27 @@ def setting_of(result: NetworkResult) -> str:
     return result.network.name.rpartition(" ")[2]
 
 
-def _row(report: Report, role: str, result: NetworkResult, model: DeployedModel) -> ResultRow:
+def _row(
+    report: Report, role: str, result: NetworkResult, model: DeployedModel, unit: LatencyUnit
+) -> ResultRow:
     int8 = model.precision == "int8"
     steps = "step" if result.int8_max_steps == 1 else "steps"
     expected = result.expected_ms if model.precision == report.search.precision else None
+    accuracy, images = (
+        (result.accuracy_int8, result.images_int8)
+        if int8
+        else (result.accuracy_float, result.images_float)
+    )
     return ResultRow(
         role=role,
         network=result.network.name,
         precision=model.precision,
-        accuracy=percent(100 * (result.accuracy_int8 if int8 else result.accuracy_float)),
-        expected_ms="" if expected is None else milliseconds(expected),
-        predicted_ms=milliseconds(model.predicted_ms),
-        measured_ms=milliseconds(model.measured_ms),
-        interval_ms=interval(model.measured_low_ms, model.measured_high_ms),
+        accuracy=percent(100 * accuracy),
+        accuracy_interval=accuracy_interval(accuracy, images),
+        expected="" if expected is None else unit.text(expected),
+        predicted=unit.text(model.predicted_ms),
+        measured=unit.text(model.measured_ms),
+        interval=unit.interval(model.measured_low_ms, model.measured_high_ms),
         error=signed_percent(model.prediction_error_percent),
         # two decimals: the goal is 99.5 %
         agreement=f"{100 * result.int8_top1_agreement:.2f} %" if int8 else "",
@@ -117,54 +128,3 @@ def _row(report: Report, role: str, result: NetworkResult, model: DeployedModel)
             f"{result.int8_max_steps} {steps}" if int8 else f"{result.float32_max_difference:.1e}"
         ),
     )
-
-
-def signal(snr: float, steps: int) -> str:
-    """What the signal to noise of alpha's gradient says of a search.
-
-    Args:
-        snr: of one architecture step.
-        steps: architecture steps; their sum's signal to noise is sqrt(steps) times that of one.
-    """
-    summed = snr * math.sqrt(steps)
-    said = (
-        f"The gradient of alpha had a signal to noise of {snr:.2g} a step, {summed:.2g} over "
-        f"{steps} architecture steps"
-    )
-    if summed >= LEAST_SIGNAL:
-        return f"{said}."
-    return (
-        f"{said}: too small to mean anything, chance moved alpha as far as the accuracy did. Give "
-        "more architecture steps, search.architecture_batches or larger batches, or let scores "
-        "decide (search.method = evolution)."
-    )
-
-
-def headline(report: Report) -> str:
-    """What came out of the run, in two or three sentences."""
-    searched, baseline = report.searched, report.baseline
-    faster = 100 * (searched.measured_ms["int8"] / baseline.measured_ms["int8"] - 1)
-    points = 100 * (searched.accuracy_int8 - baseline.accuracy_int8)
-    return (
-        f"The searched network takes {_int8_result(searched, report.identity.device_model)}; "
-        f"{baseline.network.name} takes {_int8_result(baseline)}. "
-        f"Against this baseline the searched network needs {_compared(faster, '%', 'time')} "
-        f"and has {_compared(points, 'points', 'accuracy')}."
-    )
-
-
-def _int8_result(result: NetworkResult, device: str = "") -> str:
-    measured, predicted = result.measured_ms["int8"], result.predicted_ms["int8"]
-    error = signed_percent(100 * (predicted - measured) / measured)
-    place = f" as int8 on {device}" if device else ""
-    return (
-        f"{latency(measured)}{place}, predicted {latency(predicted)} ({error}), "
-        f"and is right on {percent(100 * result.accuracy_int8)} of the test images"
-    )
-
-
-def _compared(difference: float, unit: str, what: str) -> str:
-    rounded = round(difference, 1)
-    if not rounded:
-        return f"the same {what}"
-    return f"{abs(rounded):.1f} {unit} {'more' if rounded > 0 else 'less'} {what}"

@@ -42,6 +42,7 @@ class Deployed:
     trained: TrainedNetwork
     #: epochs of the float network's training
     epochs: int
+    test_images: int
     start: Start = "scratch"
 
 
@@ -132,9 +133,9 @@ def deploy(
         f"{parity['int8'].top1_agreement:.2%} of the images"
     )
     if supernet is None:
-        return Deployed(network, accuracy, files, parity, trained, settings.train.epochs)
+        return Deployed(network, accuracy, files, parity, trained, settings.train.epochs, len(test))
     epochs = settings.train.inheriting().epochs
-    return Deployed(network, accuracy, files, parity, trained, epochs, "supernet")
+    return Deployed(network, accuracy, files, parity, trained, epochs, len(test), "supernet")
 
 
 def file_name(role: str, precision: Precision) -> str:

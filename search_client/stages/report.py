@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import platform
+import re
+import shlex
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from netspec.client import LatencyTable
 from netspec.operators import PRECISIONS
@@ -13,14 +18,17 @@ from netspec.wire import Entry, Target
 from search_client.recipe import Recipe
 from search_client.report.content import (
     DeployedModel,
+    Derivation,
     NetworkResult,
+    Provenance,
     Report,
     SearchPoint,
     SearchRecord,
 )
+from search_client.runs.record import RunRecord
 from search_client.search.history import SearchEpoch
 from search_client.search.search import SearchResult
-from search_client.stages.deploy import Deployed, file_name
+from search_client.stages.deploy import MOST_COMPARED, Deployed, file_name
 from search_client.stages.latency_tables import LatencyTables
 
 #: packages whose versions a report holds
@@ -71,6 +79,8 @@ def network_result(
         measured_ms={model.precision: model.measured_ms for model in models},
         accuracy_float=deployed.accuracy_float,
         accuracy_int8=int8.accuracy,
+        images_float=deployed.test_images,
+        images_int8=min(deployed.test_images, MOST_COMPARED),
         int8_top1_agreement=int8.top1_agreement,
         int8_tied_agreement=int8.tied_agreement,
         int8_max_steps=int8.max_steps or 0,
@@ -86,6 +96,7 @@ def report_of(
     found: SearchResult,
     results: Mapping[str, NetworkResult],
     seconds: dict[str, float],
+    provenance: Provenance,
 ) -> Report:
     """The report of a whole run.
 
@@ -96,6 +107,7 @@ def report_of(
         found: where it ended.
         results: by role: the searched network, the baseline, the further ones.
         seconds: wall time by stage.
+        provenance: what it takes to make the run again.
     """
     record, snapshot = search_record(settings, found), tables.by_target[0].snapshot
     keys = {
@@ -125,8 +137,32 @@ def report_of(
         search=record,
         table=tuple(entry for entry in snapshot.entries if entry.name in keys),
         seconds=seconds,
-        versions={name: importlib.metadata.version(name) for name in PACKAGES},
+        versions={
+            **{name: importlib.metadata.version(name) for name in PACKAGES},
+            "python": platform.python_version(),
+        },
+        provenance=provenance,
     )
+
+
+def provenance_of(record: RunRecord, training_images: int, test_images: int) -> Provenance:
+    """What it takes to make a run again, by its record and the command of this process."""
+    return Provenance(
+        command=_command(sys.argv),
+        recipe=record.settings.model_dump(mode="json"),
+        data=record.data,
+        fingerprint=record.fingerprint,
+        training_images=training_images,
+        test_images=test_images,
+        processes=record.processes,
+    )
+
+
+def _command(arguments: list[str]) -> str:
+    """A command line without the passwords that addresses may hold."""
+    program, *others = arguments
+    line = shlex.join([Path(program).name, *others])
+    return re.sub(r"(://)[^/@\s]+@", r"\1", line)
 
 
 def search_record(settings: Recipe, found: SearchResult) -> SearchRecord:
@@ -150,6 +186,13 @@ def search_record(settings: Recipe, found: SearchResult) -> SearchRecord:
         choices=tuple(found.choices),
         architecture_steps=len(found.history.architecture_steps),
         gradient_snr=found.history.gradient_snr,
+        derivation=Derivation(
+            rule=found.found.rule,
+            tolerance=settings.search.tolerance,
+            log_probability=found.found.log_probability,
+            predicted_ms=found.found.latency_ms[0],
+            likeliest_ms=found.most_likely.latency_ms[0],
+        ),
     )
 
 

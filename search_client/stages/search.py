@@ -13,7 +13,8 @@ from search_client.data.folders import LabelledImages, split_by_class
 from search_client.latency.objective import Goal
 from search_client.progress import Advance, Stages
 from search_client.recipe import Recipe
-from search_client.report.wording import latency, signal
+from search_client.report.sentences import signal
+from search_client.report.wording import latency
 from search_client.runs.load import CHECKPOINT, aims_of, family_of, goal_of
 from search_client.runs.record import continued, ended, read_record, record_of, write_record
 from search_client.search.config import SearchMethod

@@ -95,6 +95,11 @@ def test_every_decision_is_listed() -> None:
     assert listed >= {path.name for path in folder.glob("*.md")} - {"README.md"}
 
 
+def test_decisions_are_not_in_the_sites_search() -> None:
+    for path in (ROOT / "docs" / "decisions").glob("*.md"):
+        assert path.read_text(encoding="utf-8").startswith("---\nsearch:\n  exclude: true\n---\n")
+
+
 def test_every_page_is_in_the_navigation() -> None:
     navigation = (ROOT / "zensical.toml").read_text(encoding="utf-8")
     hidden = [

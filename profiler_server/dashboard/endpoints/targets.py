@@ -16,23 +16,58 @@ from profiler_server.dashboard.views.table_filter import TableFilter
 from profiler_server.devices import service as devices
 from profiler_server.entries import details
 from profiler_server.kit.dependencies import DatabaseDep
-from profiler_server.latency_tables.dependencies import CalibrationOriginsDep
+from profiler_server.latency_tables import service as tables
+from profiler_server.latency_tables.dependencies import (
+    CalibrationOriginsDep,
+    FormatInQuery,
+    SnapshotAnswersDep,
+)
+from profiler_server.latency_tables.representations import wanted
 
 router = APIRouter(prefix="/targets")
 _TARGETS_A_PAGE = 100
 _DISAGREEMENTS_A_PAGE = 50
 
+#: as a form sends them; empty: any
+Words = Annotated[str, Query(max_length=200)]
 TargetId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
 
 
 @router.get("")
 def list_targets(
-    request: Request, database: DatabaseDep, _: TablesReader, cursor: Cursor = None
+    request: Request,
+    database: DatabaseDep,
+    _: TablesReader,
+    text: Words = "",
+    cursor: Cursor = None,
 ) -> Response:
     """Targets, oldest first."""
+    words = text.strip()
+    query = TargetQuery(limit=_TARGETS_A_PAGE, cursor=cursor, text=words or None)
     with database.read() as session:
-        targets = devices.list_targets(session, TargetQuery(limit=_TARGETS_A_PAGE, cursor=cursor))
-    return rendering.page(request, "targets.html.j2", targets=targets)
+        targets = devices.list_targets(session, query)
+    return rendering.page(request, "targets.html.j2", targets=targets, text=words)
+
+
+@router.get("/{target_id}/snapshot")
+def download_snapshot(
+    request: Request,
+    target_id: TargetId,
+    database: DatabaseDep,
+    answers: SnapshotAnswersDep,
+    _: TablesReader,
+    _format: FormatInQuery = None,
+) -> Response:
+    """The latest snapshot as a file."""
+    with database.read() as session:
+        snapshot_id = tables.latest_id(session, target_id)
+        answer = answers.of(
+            request, snapshot_id, lambda: tables.load(session, snapshot_id), latest=True
+        )
+    name = f"table-{target_id}-{snapshot_id[:12]}.{wanted(request).format}"
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    answer.headers["Cache-Control"] = "private, no-cache"
+    return answer
 
 
 @router.get("/{target_id}")
@@ -54,6 +89,7 @@ def show_table(
         identity=view.identity,
         form=form,
         marks=table_view.marks,
+        api=str(request.base_url).removesuffix("/").removesuffix(rendering.PATH),
         choices=table_filter,
     )
 

@@ -20,8 +20,23 @@
     return own;
   }
 
+  // Colours of data are names of the page's own, so that they follow light and dark.
+  function coloured(trace) {
+    const own = { ...trace };
+    for (const part of ["marker", "line"]) {
+      const name = own[part]?.color;
+      if (typeof name === "string" && name.startsWith("--")) {
+        const color = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+        own[part] = { ...own[part], color };
+      }
+    }
+    return own;
+  }
+
   function draw(figure) {
-    const { data, layout } = JSON.parse(figure.querySelector("script").textContent);
+    const parsed = JSON.parse(figure.querySelector("script").textContent);
+    const { layout } = parsed;
+    const data = parsed.data.map(coloured);
     figure.hidden = false;
     const canvas = figure.querySelector(".canvas");
     const options = { displayModeBar: false, responsive: true };

@@ -30,17 +30,14 @@ _WHOLES_A_PAGE = 50
 
 @dataclass(frozen=True)
 class NetworkLine:
-    """A network that a calibration was fitted on."""
+    """A measured network, as a calibration predicts it that was fitted without it."""
 
     name: str
     subject_hash: str
     predicted_ms: float
     measured_ms: float
-
-    @property
-    def error_percent(self) -> float:
-        """Of the prediction."""
-        return 100 * (self.predicted_ms / self.measured_ms - 1)
+    #: 100 * (predicted - measured) / measured
+    error_percent: float
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,7 @@ class CalibrationView:
     """A calibration with its networks, the worst predicted first."""
 
     calibration: Calibration
+    #: none where it is of one network alone, or of a server that did not tell held-out predictions
     networks: Sequence[NetworkLine]
     #: operators of its precision whose entry is another than when it was fitted, or is new
     changed: int
@@ -115,10 +113,12 @@ def _view(
         NetworkLine(
             network.name,
             network.subject_hash,
-            calibration.predict_ms(network.sum_ms),
+            network.held_out_ms,
             network.measured_ms,
+            network.held_out_error_percent,
         )
         for network in calibration.networks
+        if network.held_out_ms is not None and network.held_out_error_percent is not None
     ]
     return CalibrationView(
         calibration,
@@ -128,43 +128,56 @@ def _view(
     )
 
 
-def figure(shown: Sequence[CalibrationView]) -> dict[str, Any]:
-    """Predicted over measured, a colour and a sign each precision; the line is where both agree."""
-    ends = [
-        value
-        for view in shown
-        for network in view.networks
-        for value in (network.predicted_ms, network.measured_ms)
-    ]
+def figure(shown: Sequence[CalibrationView]) -> dict[str, Any] | None:
+    """Held-out error over latency, a colour and a sign each precision; None where nothing is known.
+
+    The dashed lines are the calibration's 95 % interval.
+    """
+    known = [view for view in shown if view.networks]
+    if not known:
+        return None
+    greatest_ms = max(network.measured_ms for view in known for network in view.networks)
+    unit, scale = ("us", 1000) if greatest_ms < 1 else ("ms", 1)
     signs: dict[Precision, str] = {"float32": "circle", "int8": "diamond"}
-    traces: list[dict[str, Any]] = [
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "name": view.calibration.precision,
-            "marker": {"symbol": signs[view.calibration.precision], "size": 8},
-            "x": [round(network.measured_ms, 4) for network in view.networks],
-            "y": [round(network.predicted_ms, 4) for network in view.networks],
-            "text": [_told(network) for network in view.networks],
-            "hovertemplate": "%{text}",
-        }
-        for view in shown
-    ]
-    agreement = {
-        "type": "scatter",
-        "mode": "lines",
-        "name": "predicted = measured",
-        "line": {"dash": "dot", "width": 1, "color": "gray"},
-        "hoverinfo": "skip",
-        "x": [min(ends), max(ends)],
-        "y": [min(ends), max(ends)],
-    }
+    # Names of the page's colours, which the script looks up.
+    colours: dict[Precision, str] = {"float32": "--second", "int8": "--accent"}
+    traces: list[dict[str, Any]] = []
+    for view in known:
+        precision, factor = view.calibration.precision, view.calibration.interval_factor
+        measured = [network.measured_ms for network in view.networks]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": precision,
+                "marker": {"symbol": signs[precision], "size": 8, "color": colours[precision]},
+                "x": [round(scale * value, 4) for value in measured],
+                "y": [round(network.error_percent, 3) for network in view.networks],
+                "text": [_told(network) for network in view.networks],
+                "hovertemplate": "%{text}",
+            }
+        )
+        if factor is not None:
+            # One line that is broken between its two ends.
+            ends = [scale * min(measured), scale * max(measured)]
+            low, high = 100 / factor - 100, 100 * factor - 100
+            traces.append(
+                {
+                    "type": "scatter",
+                    "mode": "lines",
+                    "name": f"{precision}, 95 % of networks",
+                    "line": {"dash": "dash", "width": 1, "color": colours[precision]},
+                    "hoverinfo": "skip",
+                    "x": [*ends, None, *ends],
+                    "y": [low, low, None, high, high],
+                }
+            )
     return {
-        "data": [*traces, agreement],
+        "data": traces,
         "layout": {
-            "xaxis": {"title": {"text": "measured, ms"}},
-            "yaxis": {"title": {"text": "predicted, ms"}},
-            "legend": {"orientation": "h", "y": 1.12},
+            "xaxis": {"title": {"text": f"measured, {unit}"}},
+            "yaxis": {"title": {"text": "error, %"}, "zeroline": True},
+            "legend": {"orientation": "h", "y": 1.15},
         },
     }
 
@@ -172,4 +185,5 @@ def figure(shown: Sequence[CalibrationView]) -> dict[str, Any]:
 def _told(line: NetworkLine) -> str:
     """What hovering over a network's point says."""
     measured, predicted = latency_text(line.measured_ms), latency_text(line.predicted_ms)
-    return f"{line.name}<br>measured {measured}<br>predicted {predicted}"
+    error = f"{line.error_percent:+.1f} %"
+    return f"{line.name}<br>measured {measured}<br>predicted without it {predicted} ({error})"

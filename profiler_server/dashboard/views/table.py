@@ -17,6 +17,7 @@ from profiler_server.drift import verdicts
 from profiler_server.drift.verdicts import Alarm
 from profiler_server.entries.derived_repository import FITTED
 from profiler_server.kit.sql.pages import Page, PageRequest
+from profiler_server.latency_tables import repository
 from profiler_server.latency_tables.views import grid, grid_repository
 from profiler_server.latency_tables.views.grid import Grid
 from profiler_server.latency_tables.views.grid_repository import Cell, CellFilter
@@ -45,6 +46,8 @@ class TableView:
     alarm: Alarm | None
     #: where the table is empty: ids of what the target was before an update, newest first
     predecessors: Sequence[str]
+    #: of the latest snapshot; None: nothing is published
+    snapshot_id: str | None
 
     def heat(self, cell: Cell) -> str:
         """The class that colours a cell."""
@@ -75,6 +78,7 @@ def read(session: Session, target_id: str, form: TableFilter) -> TableView:
         scale=HeatScale.of(cell.value_ms for cell in blocks.cells.values() if not cell.held_back),
         others=others,
         alarm=verdicts.alarm(session, target_id),
+        snapshot_id=repository.latest_id(session, target_id),
         predecessors=() if present else predecessors.predecessors(session, target_id),
     )
 

@@ -14,6 +14,9 @@ from netspec.prediction_error import LEAST_RANKED, spearman
 from profiler_server.latency_tables.views import comparison_repository as repository
 from profiler_server.subjects.shapes import precision_of
 
+#: of a plot: more marks than that hide each other
+MOST_SAMPLED = 400
+
 Array = npt.NDArray[np.float64]
 
 
@@ -47,6 +50,8 @@ class Comparison:
     spearman: float | None
     #: whose ratios are farthest from the median, the farthest first
     farthest: Sequence[Pair]
+    #: both values, ms, of at most `MOST_SAMPLED` of them, evenly over the first target's
+    sample: Sequence[tuple[float, float]] = ()
 
 
 def compare(session: Session, first_id: str, second_id: str, most: int) -> list[Comparison]:
@@ -104,7 +109,14 @@ def _comparison(
         high_ratio=float(high),
         spearman=spearman(first, second) if len(first) >= LEAST_RANKED else None,
         farthest=farthest,
+        sample=_sample(first, second),
     )
+
+
+def _sample(first: Array, second: Array) -> list[tuple[float, float]]:
+    order = np.argsort(first, kind="stable")
+    chosen = order[np.unique(np.linspace(0, len(order) - 1, MOST_SAMPLED).round().astype(int))]
+    return [(float(first[at]), float(second[at])) for at in chosen]
 
 
 def _farthest(ratios: Array, most: int) -> list[int]:

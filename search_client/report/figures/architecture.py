@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -18,8 +17,8 @@ from search_client.report.figures.canvas import (
     FIXED_COLOUR,
     INK,
     MUTED,
+    Drawing,
     block_colour,
-    draw,
     operator_colour,
     pixel_axes,
     text_colour_on,
@@ -60,7 +59,7 @@ class _Step:
     skipped: bool = False
 
 
-def searched_architecture(space: Space, choices: Sequence[int], scale: Scale) -> Markup:
+def searched_architecture(space: Space, choices: Sequence[int], scale: Scale) -> Drawing:
     """The network that the choices make; blocks that chose Zero are dashed."""
     steps = [_Step(operator) for operator in space.fixed_start]
     for block, choice in zip(space.blocks, choices, strict=True):
@@ -70,13 +69,13 @@ def searched_architecture(space: Space, choices: Sequence[int], scale: Scale) ->
     return _architecture("architecture-searched", "The searched network", steps, scale)
 
 
-def network_architecture(network: Network, scale: Scale) -> Markup:
+def network_architecture(network: Network, scale: Scale) -> Drawing:
     """A network without choices."""
     steps = [_Step(operator) for operator in network.operators]
     return _architecture("architecture-baseline", "The baseline", steps, scale)
 
 
-def _architecture(name: str, subject: str, steps: Sequence[_Step], scale: Scale) -> Markup:
+def _architecture(name: str, subject: str, steps: Sequence[_Step], scale: Scale) -> Drawing:
     first = steps[0].operator
     shapes = [(first.input_size, first.in_channels)]
     shapes += [(step.operator.output_size, step.operator.out_channels) for step in steps]
@@ -104,7 +103,25 @@ def _architecture(name: str, subject: str, steps: Sequence[_Step], scale: Scale)
 
     labels = ", ".join("skipped" if step.skipped else step.operator.label for step in steps)
     total = sum(gaps) + sum(widths) + 2 * _MARGIN
-    return draw(name, f"{subject}, from input to output: {labels}", (total, height), paint)
+    return Drawing(
+        name,
+        f"{subject}, from input to output: {labels}",
+        (total, height),
+        paint,
+        ("operator", "key", "input_px", "in_channels", "out_channels", "stride", "skipped"),
+        [
+            (
+                step.operator.label,
+                step.operator.key,
+                step.operator.input_size,
+                step.operator.in_channels,
+                step.operator.out_channels,
+                step.operator.total_stride,
+                int(step.skipped),
+            )
+            for step in steps
+        ],
+    )
 
 
 def _width(step: _Step, scale: Scale) -> float:

@@ -1,14 +1,17 @@
-"""How every figure is drawn: colours, fonts, and a matplotlib figure as inline SVG."""
+"""How every figure is drawn: colours, fonts, and matplotlib figures as SVG, PNG and CSV."""
 
 from __future__ import annotations
 
+import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import matplotlib as mpl
-from markupsafe import Markup, escape
+from markupsafe import escape
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -25,10 +28,9 @@ _THEMED = {
     LINE: f"var(--line, {LINE})",
 }
 
-# All others are mid-tones that stand out on white and on near black.
-ACCENT = "#3b82c4"
-SECOND_ACCENT = "#d9772b"
-PRECISION_COLOURS: dict[Precision, str] = {"float32": SECOND_ACCENT, "int8": ACCENT}
+# All others are mid-tones that stand out on white and on near black. One colour means one thing in
+# all of a report: a precision, a kernel, a part that no choice changes, or Zero.
+PRECISION_COLOURS: dict[Precision, str] = {"float32": "#8a8430", "int8": "#c2467d"}
 FIXED_COLOUR = "#8b97a4"
 ZERO_COLOUR = "#bcc4cc"
 _KERNEL_COLOURS = {
@@ -111,40 +113,86 @@ def text_colour_on(fill: str) -> str:
     return "#000000" if light else "#ffffff"
 
 
-def draw(
-    name: str, label: str, size: tuple[float, float], paint: Callable[[Figure], None]
-) -> Markup:
-    """A figure as inline SVG that takes its ink from the page.
+@dataclass(frozen=True)
+class Drawing:
+    """A figure with the numbers that it shows.
 
-    Args:
-        name: unique on the page; prefix of the ids.
-        label: what the figure shows, for who does not see it.
-        size: width and height in px.
-        paint: draws on the empty figure.
+    In a template it is inline SVG that takes its ink from the page.
     """
-    width, height = size
-    buffer = io.BytesIO()
-    # rc_context: style holds while drawing and leaves no trace in the process.
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
+
+    #: unique on the page; prefix of the ids, and name of the files
+    name: str
+    #: what the figure shows, for who does not see it
+    label: str
+    #: width and height in px
+    size: tuple[float, float]
+    #: draws on an empty figure
+    paint: Callable[[Figure], None]
+    #: names of the data's columns, latencies in ms
+    columns: tuple[str, ...] = ()
+    rows: Sequence[tuple[str | float | int, ...]] = ()
+    #: by the id of a part of the figure, what pointing at it shows on the page
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+    def __html__(self) -> str:
+        """Return the SVG element with the page's colours and font."""
+        body = self._drawn[self._drawn.index("<svg") :]
+        body = _ID.sub(rf"\g<1>{self.name}-", body)
+        for part, text in self.titles.items():
+            group = f'<g id="{self.name}-{part}">'
+            body = body.replace(group, f"{group}<title>{escape(text)}</title>", 1)
+        body = _FONT.sub("system-ui, sans-serif", body)
+        for colour, themed in _THEMED.items():
+            body = body.replace(colour, themed)
+        width, height = self.size
+        tag = (
+            f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(self.label)}" '
+            f'style="--width:{width:g}px">'
+        )
+        # matplotlib escaped the texts, the label is escaped here.
+        return _SVG_TAG.sub(lambda _: tag, body, count=1)
+
+    def __str__(self) -> str:
+        """Return the same."""
+        return self.__html__()
+
+    @property
+    def svg(self) -> str:
+        """The figure as an SVG file, in the colours of the light page."""
+        return self._drawn
+
+    def png(self) -> bytes:
+        """Return the figure as a PNG file on white, two pixels for a px."""
+        buffer = io.BytesIO()
+        with mpl.rc_context(_STYLE):
+            self._figure().savefig(buffer, format="png", dpi=144, facecolor="white")
+        return buffer.getvalue()
+
+    def csv(self) -> str:
+        """Return the numbers of the figure as CSV."""
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows(self.rows)
+        return buffer.getvalue()
+
+    @cached_property
+    def _drawn(self) -> str:
+        buffer = io.BytesIO()
+        # rc_context: style holds while drawing and leaves no trace in the process.
+        with mpl.rc_context({**_STYLE, "svg.hashsalt": self.name}):
+            unset = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+            self._figure().savefig(buffer, format="svg", metadata=unset)
+        drawn = _COMMENT.sub("", _METADATA.sub("", buffer.getvalue().decode("utf-8")))
+        # coordinates to a hundredth of a px; texts between the tags keep their digits
+        return _TAG.sub(lambda match: _LONG_DECIMALS.sub(r"\1", match[0]), drawn)
+
+    def _figure(self) -> Figure:
+        width, height = self.size
         # 72 dots an inch, so that one SVG unit and one font point are one px
         figure = Figure(figsize=(width / 72, height / 72), dpi=72)
-        paint(figure)
-        unset = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(buffer, format="svg", metadata=unset)
-    drawn = buffer.getvalue().decode("utf-8")
-    body = _COMMENT.sub("", _METADATA.sub("", drawn[drawn.index("<svg") :]))
-    body = _ID.sub(rf"\g<1>{name}-", body)
-    # coordinates to a hundredth of a px; texts between the tags keep their digits
-    body = _TAG.sub(lambda match: _LONG_DECIMALS.sub(r"\1", match[0]), body)
-    body = _FONT.sub("system-ui, sans-serif", body)
-    for colour, themed in _THEMED.items():
-        body = body.replace(colour, themed)
-    tag = (
-        f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(label)}" '
-        f'style="--width:{width:g}px">'
-    )
-    # matplotlib escaped the texts, the label is escaped here.
-    return Markup(_SVG_TAG.sub(lambda _: tag, body, count=1))  # noqa: S704
+        self.paint(figure)
+        return figure
 
 
 def pixel_axes(figure: Figure) -> Axes:

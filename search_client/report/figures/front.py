@@ -4,97 +4,132 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from search_client.report.figures.canvas import ACCENT, INK, MUTED, SECOND_ACCENT, draw
+from netspec.console.latency_unit import LatencyUnit
+from search_client.report.figures.canvas import INK, MUTED, Drawing
 from search_client.report.runs import ComparedRuns, RunNetwork
 from search_client.report.wording import latency, percent
 
-_SIZE = (680, 450)
+_SIZE = (760, 470)
 #: px between a mark's middle and its number's, in the order in which they are tried
 _PLACES = ((0, 14), (14, 6), (-14, 6), (0, -14), (14, -10), (-14, -10), (0, 27), (0, -27))
 #: px within which two texts, or a text and a mark, would touch
 _NEAR = (15.0, 13.0)
-_MARKS = {"searched": ("o", ACCENT), "MobileNetV2": ("D", SECOND_ACCENT)}
+_MARKS = {"searched": ("o", "#3b82c4"), "MobileNetV2": ("D", "#d9772b")}
+#: marks above so many are smaller, and their intervals paler
+_FEW = 20
 
 
-def accuracy_against_latency(compared: ComparedRuns) -> Markup:
-    """Every network as a numbered mark, with the interval of its latency, and the front."""
+def accuracy_against_latency(compared: ComparedRuns, *, numbered: bool = True) -> Drawing:
+    """Every network as a mark with both intervals, and the front.
+
+    Args:
+        compared: the networks.
+        numbered: give every network its number, as a part of the figure `number-1` that a page may
+            hide; else those of the front alone have one.
+    """
     networks, front = compared.networks, compared.front
+    unit = LatencyUnit.of(network.measured_ms for network in networks)
 
     def paint(figure: Figure) -> None:
         figure.set_layout_engine("constrained")
         axes = figure.subplots()
-        _front(axes, front)
-        for role, (mark, colour) in _MARKS.items():
-            _marks(
-                axes, [network for network in networks if network.role == role], role, mark, colour
-            )
-        axes.margins(0.12, 0.15)
-        axes.set_xlabel(f"measured latency, ms ({compared.precision})")
+        axes.step(
+            [unit.scale * network.measured_ms for network in front],
+            [100 * network.accuracy for network in front],
+            where="post",
+            color=MUTED,
+            linewidth=1.2,
+            linestyle=(0, (5, 3)),
+            label="front",
+        )
+        for number, network in enumerate(networks, start=1):
+            _intervals(axes, network, unit, few=len(networks) <= _FEW)
+            _mark(axes, network, number, unit, few=len(networks) <= _FEW)
+        axes.margins(0.08, 0.12)
+        axes.set_xlabel(f"measured latency, {unit.name} ({compared.precision})")
         axes.set_ylabel("top-1, %")
         axes.grid()
         axes.set_axisbelow(True)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(6))
-        axes.legend(loc="lower right")
+        named = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+        axes.legend(named.values(), named.keys(), loc="lower right")
         figure.draw_without_rendering()
-        _numbers(axes, networks)
+        _numbers(axes, networks, unit, every=numbered)
 
     best = "; ".join(
-        f"{best_network.run}, {best_network.role}: {percent(100 * best_network.accuracy)} at "
-        f"{latency(best_network.measured_ms)}"
-        for best_network in front
+        f"{', '.join(network.runs[:1])}, {network.role}: {percent(100 * network.accuracy)} at "
+        f"{latency(network.measured_ms)}"
+        for network in front
     )
-    return draw("front", f"Accuracy against latency. On the front: {best}", _SIZE, paint)
-
-
-def _front(axes: Axes, front: Sequence[RunNetwork]) -> None:
-    axes.step(
-        [network.measured_ms for network in front],
-        [100 * network.accuracy for network in front],
-        where="post",
-        color=MUTED,
-        linewidth=1.2,
-        linestyle=(0, (5, 3)),
-        label="front",
+    return Drawing(
+        "front",
+        f"Accuracy against latency. On the front: {best}",
+        _SIZE,
+        paint,
+        ("number", "runs", *_FIELDS),
+        [
+            (number, " ".join(network.runs), *(getattr(network, name) for name in _FIELDS))
+            for number, network in enumerate(networks, start=1)
+        ],
+        {f"mark-{number}": _told(number, each) for number, each in enumerate(networks, start=1)},
     )
 
 
-def _marks(axes: Axes, networks: Sequence[RunNetwork], role: str, mark: str, colour: str) -> None:
-    for network in networks:
-        axes.plot(
-            (network.measured_low_ms, network.measured_high_ms),
-            (100 * network.accuracy, 100 * network.accuracy),
-            color=colour,
-            linewidth=1.4,
-        )
-    for filled in (True, False):
-        some = [one for one in networks if one.on_front == filled]
-        if some:
-            axes.plot(
-                [one.measured_ms for one in some],
-                [100 * one.accuracy for one in some],
-                linestyle="none",
-                marker=mark,
-                markersize=8.5,
-                color=colour,
-                markerfacecolor=colour if filled else "none",
-                label=role if filled else f"{role}, beaten",
-            )
+_FIELDS = (
+    *("role", "network", "trainings", "accuracy", "accuracy_low", "accuracy_high"),
+    *("predicted_ms", "measured_ms", "measured_low_ms", "measured_high_ms", "on_front"),
+)
 
 
-def _numbers(axes: Axes, networks: Sequence[RunNetwork]) -> None:
-    """A number at every mark, where it touches neither a mark nor another number."""
-    middles = [
-        tuple(axes.transData.transform((network.measured_ms, 100 * network.accuracy)))
-        for network in networks
-    ]
+def _told(number: int, network: RunNetwork) -> str:
+    """What pointing at a mark says."""
+    first, *others = network.runs
+    runs = f"{first} and {len(others)} more" if others else first
+    return (
+        f"{number}: {network.role} {network.network}, {runs}: {percent(100 * network.accuracy)} at "
+        f"{latency(network.measured_ms)}"
+    )
+
+
+def _intervals(axes: Axes, network: RunNetwork, unit: LatencyUnit, *, few: bool) -> None:
+    colour = _MARKS[network.role][1]
+    at = unit.scale * network.measured_ms, 100 * network.accuracy
+    width, alpha = (1.4, 0.8) if few else (0.9, 0.35)
+    lows = unit.scale * network.measured_low_ms, unit.scale * network.measured_high_ms
+    axes.plot(lows, (at[1], at[1]), color=colour, linewidth=width, alpha=alpha)
+    if network.accuracy_low is not None and network.accuracy_high is not None:
+        ends = 100 * network.accuracy_low, 100 * network.accuracy_high
+        axes.plot((at[0], at[0]), ends, color=colour, linewidth=width, alpha=alpha)
+
+
+def _mark(axes: Axes, network: RunNetwork, number: int, unit: LatencyUnit, *, few: bool) -> None:
+    mark, colour = _MARKS[network.role]
+    axes.plot(
+        unit.scale * network.measured_ms,
+        100 * network.accuracy,
+        linestyle="none",
+        marker=mark,
+        markersize=8.5 if few else 6.5,
+        color=colour,
+        markerfacecolor=colour if network.on_front else "none",
+        label=network.role if network.on_front else f"{network.role}, beaten",
+        gid=f"mark-{number}",
+    )
+
+
+def _numbers(axes: Axes, networks: Sequence[RunNetwork], unit: LatencyUnit, *, every: bool) -> None:
+    """Numbers at the marks, where they touch neither a mark nor another number."""
+    points = [(unit.scale * one.measured_ms, 100 * one.accuracy) for one in networks]
+    middles = [tuple(axes.transData.transform(point)) for point in points]
     taken = [(float(x), float(y)) for x, y in middles]
-    for number, (x, y) in enumerate(tuple(taken), start=1):
+    for number, (network, (x, y)) in enumerate(zip(networks, tuple(taken), strict=True), start=1):
+        if not (every or network.on_front):
+            continue
         others = [place for place in taken if place != (x, y)]
         away = next(
             (
@@ -109,11 +144,12 @@ def _numbers(axes: Axes, networks: Sequence[RunNetwork]) -> None:
         taken.append((x + away[0], y + away[1]))
         axes.annotate(
             str(number),
-            (networks[number - 1].measured_ms, 100 * networks[number - 1].accuracy),
+            points[number - 1],
             xytext=away,
             textcoords="offset points",
             ha="center",
             va="center",
             size=10,
             color=INK,
+            gid=f"number-{'front' if network.on_front else 'beaten'}-{number}",
         )

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 import matplotlib as mpl
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize, to_hex
 from matplotlib.figure import Figure
@@ -20,7 +19,7 @@ from search_client.report.figures.canvas import (
     INK,
     LINE,
     MUTED,
-    draw,
+    Drawing,
     pixel_axes,
     text_colour_on,
 )
@@ -33,7 +32,7 @@ _ROW = 23
 _US_PER_MS = 1000
 
 
-def table_heatmap(report: Report, precision: Precision) -> Markup:
+def table_heatmap(report: Report, precision: Precision) -> Drawing:
     """Entries of one precision, a row a block and a column a candidate, Zero last.
 
     Columns are named anew where candidates are others than before. Chosen candidates are outlined.
@@ -80,7 +79,19 @@ def table_heatmap(report: Report, precision: Precision) -> Markup:
         "the same numbers stand in the table of entries below"
     )
     height = len(heads) * _HEAD + len(blocks) * _ROW + 4
-    return draw(f"table-{precision}", label, (_WIDTH, height), paint)
+    chosen = report.search.choices
+    return Drawing(
+        f"table-{precision}",
+        label,
+        (_WIDTH, height),
+        paint,
+        ("block", "candidate", "key", "ms", "chosen"),
+        [
+            (index + 1, operator.label, operator.key, value, int(place == chosen[index]))
+            for index, (block, row) in enumerate(zip(blocks, table, strict=True))
+            for place, (operator, value) in enumerate(zip(block.candidates, row, strict=True))
+        ],
+    )
 
 
 def _columns(blocks: Sequence[Block]) -> list[tuple[str, ...]]:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_a_table_has_a_row_a_shape_and_a_column_a_candidate(
     )
     first = SPACE.fixed_start[1]
     assert f"{target.id}/entries/{first.content_hash}" in page.links
-    assert "Stem 64²×3 → 32²×32, kernel 3, stride 2 1.00 0.900–1.10 3 imported" in page.rows
+    assert "Stem 64²×3 → 32²×32, kernel 3, stride 2 1.00 0.90–1.10 3 imported" in page.rows
 
 
 @pytest.mark.parametrize(
@@ -216,3 +217,57 @@ def test_a_calibration_older_than_its_entries_is_told(admin: Visitor, api: Api) 
     api.upload(farm.visits(lease, device, rounds=1, ms={network.operators[0].key: 2.0}))
     said = admin.get(f"/targets/{target}/networks").text
     assert "The float32 calibration is older than 1 of 5 entries" in said
+
+
+def test_a_researcher_finds_a_target_by_what_people_call_it(admin: Visitor, api: Api) -> None:
+    for serial, model in (("HT1", "Pixel 8"), ("HT2", "Galaxy S23")):
+        registration = farm.registration(serial, model)
+        api.register(registration.model_copy(update={"labels": {"rack": serial.lower()}}))
+    ids = {model: farm.identity(model).id for model in ("Pixel 8", "Galaxy S23")}
+    for words, found in (
+        ("pixel", {"Pixel 8"}),
+        ("XNNPACK s23", {"Galaxy S23"}),
+        ("litert", set(ids)),
+        ("ht2", {"Galaxy S23"}),
+        (ids["Pixel 8"][:6], {"Pixel 8"}),
+        ("100%", set()),
+        ("pixel s23", set()),
+        ("  ", set(ids)),
+    ):
+        page = admin.get(f"/targets?{urlencode({'text': words})}")
+        assert {
+            model for model, one in ids.items() if f"/dashboard/targets/{one}" in page.links
+        } == found
+    assert "No target has all of these words" in admin.get("/targets?text=nonesuch").text
+
+
+def test_small_latencies_are_in_microseconds_with_their_decimals_below_each_other(
+    admin: Visitor, database: Database
+) -> None:
+    blocks = [MBConv(input_size=8, in_channels=8, out_channels=8, expand=one) for one in (1, 2, 3)]
+    table = dict(zip(blocks, (0.0123, 0.2, 0.9), strict=True))
+    page = admin.get(f"/targets/{grids.put(database, table).id}")
+    assert "MBConvs in float32, us." in page.text
+    (row,) = [row for row in page.rows if row.startswith("8²×8")]
+    assert row.endswith("12.3 200.0 900.0")
+
+
+def test_a_table_is_downloaded_and_read_in_python(admin: Visitor, api: Api) -> None:
+    device = api.register(farm.registration("HT1")).id
+    api.file(farm.job(farm.blocks(3)))
+    api.upload(farm.visits(api.claim(device), device, rounds=2))
+    target_id = farm.identity().id
+    path = f"/targets/{target_id}"
+    assert "The table in your programs" not in admin.get(path).text
+    snapshot = api.call("POST", f"/v1{path}/snapshots", {}, status=201).json()
+    page = admin.get(path)
+    assert f"http://localhost/v1/snapshots/{snapshot['id']}" in page.text
+    assert f'table = client.table("{target_id}")' in page.text
+    for name, begins in (("csv", b"subject_hash,"), ("json", b"{"), ("parquet", b"PAR1")):
+        address = f"/dashboard{path}/snapshot?format={name}"
+        assert address in page.links
+        answer = admin.http.get(address)
+        assert answer.status_code == 200
+        assert answer.headers["Content-Disposition"].endswith(f'.{name}"')
+        assert answer.content.startswith(begins), answer.content[:40]
+    admin.get(f"/targets/{'0' * 16}/snapshot", status=404)

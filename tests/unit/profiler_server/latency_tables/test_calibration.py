@@ -24,6 +24,8 @@ def test_one_network_fits_exactly_and_says_nothing_of_others() -> None:
     assert found.factors == {}
     assert found.held_out is None
     assert found.interval_factor is None
+    assert [network.held_out_ms for network in found.networks] == [None]
+    assert "held_out_ms" not in found.model_dump_json()
 
 
 def test_many_networks_correct_single_operators() -> None:
@@ -41,6 +43,11 @@ def test_many_networks_correct_single_operators() -> None:
     assert found.held_out.spearman is not None
     assert found.held_out.spearman > 0.99
     assert found.held_out.worst_network is not None
+    errors = {one.name: one.held_out_error_percent for one in found.networks}
+    sizes = [abs(error) for error in errors.values() if error is not None]
+    assert len(sizes) == 30
+    assert sum(sizes) / 30 == pytest.approx(found.held_out.mape_percent)
+    assert errors[found.held_out.worst_network] in {max(sizes), -max(sizes)}
     assert found.interval_factor is not None
     assert found.interval_factor < 1.02
     for network in found.networks:

@@ -17,7 +17,9 @@ from netspec.spaces import Space, Stage
 from netspec.wire import Calibration, CalibrationNetwork, Entry, HeldOutError
 from search_client.report.content import (
     DeployedModel,
+    Derivation,
     NetworkResult,
+    Provenance,
     Report,
     SearchPoint,
     SearchRecord,
@@ -96,6 +98,8 @@ def result(network: Network, role: str, accuracy: float) -> NetworkResult:
         measured_ms={model.precision: model.measured_ms for model in models},
         accuracy_float=accuracy + 0.004,
         accuracy_int8=accuracy,
+        images_float=2000,
+        images_int8=2000,
         int8_top1_agreement=0.9975 if role == "searched" else 0.9962,
         int8_tied_agreement=1.0,
         int8_max_steps=1 if role == "searched" else 2,
@@ -133,6 +137,7 @@ def calibration(space: Space, precision: Precision) -> Calibration:
                 subject_hash=network.content_hash,
                 sum_ms=sum_ms,
                 measured_ms=SCALE[precision] * sum_ms * (1 + 0.01 * (index - 2)),
+                held_out_ms=SCALE[precision] * sum_ms * (1 + 0.003 * (index - 2)),
             )
         )
     return Calibration(
@@ -143,6 +148,7 @@ def calibration(space: Space, precision: Precision) -> Calibration:
         held_out=HeldOutError(
             networks=5, mape_percent=1.37, bias_percent=-0.24, worst_percent=2.58
         ),
+        interval_factor=1.04,
     )
 
 
@@ -204,8 +210,26 @@ def report(
             latency_loss="absolute",
             points=tuple(point(space, choices, index, 120) for index in range(120)),
             choices=choices,
+            architecture_steps=90,
+            gradient_snr=0.4,
+            derivation=Derivation(
+                rule="on_target",
+                tolerance=0.01,
+                log_probability=-3.2,
+                predicted_ms=0.604,
+                likeliest_ms=0.655,
+            ),
         ),
         table=table,
         seconds={"profile": 93.2, "search": 151.0, "train": 120.4, "quantize": 31.7, "measure": 20},
         versions={"torch": "2.13.0", "ai-edge-litert": "2.3.0", "proxyless-farm": "0.1.0"},
+        provenance=Provenance(
+            command="search-client search --data images --run runs/one",
+            recipe={"seed": 12, "precision": "int8"},
+            data="/data/images",
+            fingerprint="78" * 32,
+            training_images=12_000,
+            test_images=2_000,
+            processes=1,
+        ),
     )

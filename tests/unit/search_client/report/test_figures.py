@@ -8,21 +8,31 @@ from matplotlib.figure import Figure
 
 from netspec.spaces import Space, shipped_spaces
 from search_client.report.figures.architecture import Scale, searched_architecture
-from search_client.report.figures.canvas import INK, block_colour, draw, text_colour_on
+from search_client.report.figures.canvas import (
+    FIXED_COLOUR,
+    INK,
+    PRECISION_COLOURS,
+    ZERO_COLOUR,
+    Drawing,
+    block_colour,
+    text_colour_on,
+)
 from search_client.report.figures.heatmap import table_heatmap
 from search_client.report.figures.latency import operator_bars, predicted_against_measured
 from search_client.report.figures.search import (
     block_probabilities,
     choice_colours,
     choice_names,
+    every_probability,
     expected_latency_curve,
+    learning_curves,
 )
 from tests.unit.search_client.report import synthetic
 from tests.unit.search_client.small_spaces import small_space
 
 
-def texts(svg: str) -> list[str]:
-    return re.findall(r"<(?:text|tspan)[^>]*>([^<]+)</", svg)
+def texts(drawing: Drawing) -> list[str]:
+    return re.findall(r"<(?:text|tspan)[^>]*>([^<]+)</", str(drawing))
 
 
 def test_expansion_changes_the_shade_and_kernel_the_hue() -> None:
@@ -45,7 +55,7 @@ def test_drawing_takes_ink_from_the_page_and_leaves_the_style_alone() -> None:
     def paint(figure: Figure) -> None:
         figure.text(0.5, 0.5, "a < b", color=INK)
 
-    svg = draw("one", 'says "<hello>"', (100, 50), paint)
+    svg = str(Drawing("one", 'says "<hello>"', (100, 50), paint))
     assert dict(mpl.rcParams) == before
     assert svg.startswith('<svg viewBox="0 0 100 50" role="img"')
     assert 'aria-label="says &#34;&lt;hello&gt;&#34;"' in svg
@@ -105,9 +115,45 @@ def test_the_drawing_shows_each_choice_and_skips() -> None:
 def test_hollow_marks_are_calibration_networks_and_filled_ones_are_deployed() -> None:
     report = synthetic.report()
     shown = texts(predicted_against_measured(report, "int8"))
-    assert {"calibration networks", "searched", "baseline", "±5 %"} <= set(shown)
+    named = {"held out of the calibration", "searched", "baseline", "95 % of networks"}
+    assert named <= set(shown)
     bare = report.model_copy(update={"calibrations": ()})
-    assert "calibration networks" not in texts(predicted_against_measured(bare, "int8"))
+    assert "held out of the calibration" not in texts(predicted_against_measured(bare, "int8"))
+
+
+def test_a_calibration_is_never_judged_by_what_it_was_fitted_on() -> None:
+    report = synthetic.report()
+    fitted = tuple(
+        calibration.model_copy(
+            update={
+                "networks": tuple(
+                    network.model_copy(update={"held_out_ms": None})
+                    for network in calibration.networks
+                )
+            }
+        )
+        for calibration in report.calibrations
+    )
+    drawn = predicted_against_measured(report.model_copy(update={"calibrations": fitted}), "int8")
+    assert [row[0] for row in drawn.rows] == ["searched", "baseline"]
+
+
+def test_errors_are_of_measured_latency_in_percent() -> None:
+    drawn = predicted_against_measured(synthetic.report(), "int8")
+    rows = [dict(zip(drawn.columns, row, strict=True)) for row in drawn.rows]
+    errors = {row["network"]: row["error_percent"] for row in rows if row["deployed"]}
+    assert errors == pytest.approx({"searched": -1.6, "baseline": 1.2})
+
+
+def test_a_colour_has_one_meaning() -> None:
+    kernels = [block_colour(kernel, 6) for kernel in (1, 3, 5, 7, 9, 11)]
+    colours = [*kernels, *PRECISION_COLOURS.values(), FIXED_COLOUR, ZERO_COLOUR]
+    assert len(set(colours)) == len(colours)
+    curves = learning_curves(synthetic.report().search)
+    assert not [colour for colour in colours if colour in curves.svg]
+    expected = expected_latency_curve(synthetic.report().search, 0.6)
+    assert PRECISION_COLOURS["int8"] in expected.svg
+    assert PRECISION_COLOURS["float32"] not in expected.svg
 
 
 def test_bars_name_every_operator() -> None:
@@ -139,7 +185,7 @@ def test_each_block_has_its_probabilities() -> None:
 def test_a_search_of_one_point_draws() -> None:
     search = synthetic.report().search
     one = search.model_copy(update={"points": search.points[:1]})
-    assert "E[LAT]" in texts(expected_latency_curve(one, 0.6))
+    assert "E[LAT], int8" in texts(expected_latency_curve(one, 0.6))
     assert len(block_probabilities(one)) == len(search.space.blocks)
 
 
@@ -147,10 +193,10 @@ def test_texts_keep_their_digits_and_coordinates_do_not() -> None:
     def paint(figure: Figure) -> None:
         figure.text(1 / 3, 1 / 3, "0.12345")
 
-    svg = draw("digits", "digits", (100, 50), paint)
-    assert texts(svg) == ["0.12345"]
-    assert "33.33" in svg
-    assert "33.333" not in svg
+    drawing = Drawing("digits", "digits", (100, 50), paint)
+    assert texts(drawing) == ["0.12345"]
+    assert "33.33" in str(drawing)
+    assert "33.333" not in str(drawing)
 
 
 @pytest.mark.parametrize("name", shipped_spaces())
@@ -177,3 +223,22 @@ def test_columns_are_named_anew_where_candidates_change() -> None:
     assert sum(text == "Zero" for text in plain) == 1
     mixed = texts(table_heatmap(synthetic.report(small_space("mobilenetv3-ofa", 10)), "int8"))
     assert sum(text == "Zero" for text in mixed) > 1
+
+
+def test_probabilities_are_columns_of_what_was_recorded_and_gaps_where_nothing_was() -> None:
+    search = synthetic.report(synthetic.TINY).search
+    points = list(search.points[:6])
+    points[2] = points[2].model_copy(update={"probabilities": ()})
+    drawn = every_probability(search.model_copy(update={"points": tuple(points)}))
+    rows = [dict(zip(drawn.columns, row, strict=True)) for row in drawn.rows]
+    known = [point.step for point in points if point.probabilities]
+    assert sorted({row["step"] for row in rows}) == known
+    for step in known:
+        shares = [
+            float(row["probability"]) for row in rows if row["step"] == step and row["block"] == 1
+        ]
+        assert sum(shares) == pytest.approx(1)
+    (block, *_) = block_probabilities(search.model_copy(update={"points": tuple(points)}))
+    # a choice is two pieces, before and after the gap, each closed
+    filled = re.findall(r'<path d="([^"]+)"[^>]*style="fill: #', block.svg)
+    assert max(path.count("M") for path in filled) == 2

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import csv
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
+from PIL import Image
 
-from search_client.report.content import Report
+from netspec.console.latency_unit import LatencyUnit
+from search_client.report.content import Ranking, Report
 from search_client.report.page import render_page, write_report
-from search_client.report.wording import interval, milliseconds, percent, signed_percent
+from search_client.report.wording import percent, result_unit, signed_percent
 from tests.unit.search_client.report import synthetic
 from tests.unit.search_client.small_spaces import small_space
 
@@ -100,14 +104,15 @@ def test_figures_and_tables_speak(outline: Outline) -> None:
 
 def test_the_result_table_holds_every_number(report: Report, outline: Outline) -> None:
     cells = {" ".join(text.split()) for text in outline.text}
+    unit = result_unit(report)
     for result in (report.searched, report.baseline):
         assert percent(100 * result.accuracy_float) in cells
         assert percent(100 * result.accuracy_int8) in cells
         assert f"{100 * result.int8_top1_agreement:.2f} %" in cells
         for model in result.models:
-            assert milliseconds(model.predicted_ms) in cells
-            measured = interval(model.measured_low_ms, model.measured_high_ms)
-            assert f"{milliseconds(model.measured_ms)} {measured}" in cells
+            assert unit.text(model.predicted_ms) in cells
+            assert unit.text(model.measured_ms) in cells
+            assert unit.interval(model.measured_low_ms, model.measured_high_ms) in cells
             assert signed_percent(model.prediction_error_percent) in cells
             assert model.sha256 in cells
 
@@ -131,9 +136,9 @@ def test_the_rest_of_the_run_is_there(report: Report, outline: Outline) -> None:
 
 def test_every_entry_is_listed_with_its_interval(report: Report, outline: Outline) -> None:
     cells = {" ".join(text.split()) for text in outline.text}
+    unit = LatencyUnit.of((entry.value_ms for entry in report.table), digits=2)
     for entry in report.table:
-        bounds = interval(entry.low_ms, entry.high_ms)
-        assert f"{milliseconds(entry.value_ms)} {bounds}" in cells
+        assert f"{unit.text(entry.value_ms)} {unit.interval(entry.low_ms, entry.high_ms)}" in cells
 
 
 def test_names_are_escaped() -> None:
@@ -169,6 +174,68 @@ def test_both_files_are_written_and_the_data_round_trips(report: Report, tmp_pat
     page = (folder / "report.html").read_bytes()
     assert page.startswith(b"<!doctype html>")
     assert len(page) < 1_500_000
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_figure_is_a_drawing_a_picture_and_its_numbers_beside_the_page(
+    tiny: Report, tmp_path: Path
+) -> None:
+    write_report(tiny, tmp_path)
+    figures = tmp_path / "figures"
+    stems = {path.stem for path in figures.iterdir()}
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert {"prediction-int8", "expected-latency", "probabilities", "table-float32"} <= stems
+    for stem in stems:
+        assert f"<code>{stem}</code>" in page
+        root = ET.parse(figures / f"{stem}.svg").getroot()  # noqa: S314 (ours)
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert "currentColor" not in (figures / f"{stem}.svg").read_text(encoding="utf-8")
+        with Image.open(figures / f"{stem}.png") as image:
+            assert image.width > 100
+        with (figures / f"{stem}.csv").open(encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file)
+        assert rows
+        assert {len(row) for row in rows} == {len(header)}
+    points = _rows(figures / "expected-latency.csv")
+    assert float(points[-1]["expected_ms"]) == tiny.search.points[-1].expected_ms
+    held_out = _rows(figures / "prediction-int8.csv")
+    calibration = tiny.calibrations[1]
+    assert [float(row["predicted_ms"]) for row in held_out if row["deployed"] == "0"] == [
+        network.held_out_ms for network in calibration.networks
+    ]
+
+
+def test_it_says_what_it_takes_to_make_the_run_again(outline: Outline) -> None:
+    text = " ".join(" ".join(outline.text).split())
+    for said in (
+        "search-client search --data images --run runs/one",
+        "Seed 12",
+        "78" * 32,
+        '"precision": "int8"',
+        "12,000",
+    ):
+        assert said in text
+
+
+def test_a_report_of_before_reads_without_what_it_lacks(tiny: Report) -> None:
+    content = tiny.model_dump(mode="json", exclude={"provenance", "ranking"})
+    for result in (content["searched"], content["baseline"]):
+        del result["images_float"], result["images_int8"]
+    del content["search"]["derivation"]
+    html = render_page(Report.model_validate(content))
+    assert "To make the run again" not in html
+    assert "None" not in html
+    assert "accuracy on the test images" in html
+
+
+def test_what_a_ranking_of_the_supernet_came_to_is_told(tiny: Report) -> None:
+    html = render_page(tiny.model_copy(update={"ranking": Ranking(networks=12, tau=0.61)}))
+    assert "12 random networks on target, each trained alone, is 0.61" in html
+    assert "tau" not in render_page(tiny)
 
 
 def test_a_width_that_was_never_the_likeliest_has_no_probabilities_to_draw(tiny: Report) -> None:

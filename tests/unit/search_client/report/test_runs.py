@@ -14,6 +14,7 @@ from search_client.report.runs import (
     RunNetwork,
     RunsDiffer,
     compare_runs,
+    hypervolume,
     with_front,
 )
 from search_client.report.runs_page import headline, render_runs
@@ -23,7 +24,7 @@ from tests.unit.search_client.report.test_page import Outline
 
 def _network(measured_ms: float, accuracy: float, run: str = "run") -> RunNetwork:
     return RunNetwork(
-        run=run,
+        runs=(run,),
         role="searched",
         network="net",
         accuracy=accuracy,
@@ -31,6 +32,16 @@ def _network(measured_ms: float, accuracy: float, run: str = "run") -> RunNetwor
         measured_ms=measured_ms,
         measured_low_ms=measured_ms,
         measured_high_ms=measured_ms,
+    )
+
+
+def _compared(networks: list[RunNetwork]) -> ComparedRuns:
+    return ComparedRuns(
+        target="t",
+        label="l",
+        precision="int8",
+        networks=with_front(networks),
+        hypervolume=hypervolume(networks, 10),
     )
 
 
@@ -96,9 +107,11 @@ def test_every_run_gives_its_networks_as_measured(
     report: Report, folders: list[Path], precision: str
 ) -> None:
     found = compare_runs(folders, "int8" if precision == "int8" else "float32")
-    assert sorted((one.run, one.role) for one in found.networks) == sorted(
-        (run, role) for run in ("first", "second") for role in ("searched", "MobileNetV2")
-    )
+    assert sorted((one.role, one.runs) for one in found.networks) == [
+        ("MobileNetV2", ("first", "second")),
+        ("searched", ("first",)),
+        ("searched", ("second",)),
+    ]
     searched = next(one for one in found.networks if one.role == "searched")
     model = next(one for one in report.searched.models if one.precision == precision)
     assert searched.measured_ms == model.measured_ms
@@ -107,6 +120,55 @@ def test_every_run_gives_its_networks_as_measured(
         "float32": report.searched.accuracy_float,
     }
     assert searched.accuracy == accuracies[precision]
+    assert searched.accuracy_low is not None
+    assert searched.accuracy_high is not None
+    assert searched.accuracy_low < searched.accuracy < searched.accuracy_high
+
+
+def test_a_baseline_that_runs_trained_on_their_own_is_their_mean(
+    report: Report, folders: list[Path]
+) -> None:
+    models = tuple(
+        model.model_copy(update={"sha256": "ef" * 32}) for model in report.baseline.models
+    )
+    other = report.baseline.model_copy(update={"models": models, "accuracy_int8": 0.907})
+    write(report.model_copy(update={"baseline": other}), folders[1])
+    (found,) = [n for n in compare_runs(folders, "int8").networks if n.role == "MobileNetV2"]
+    assert (found.runs, found.trainings) == (("first", "second"), 2)
+    assert found.accuracy == pytest.approx((0.927 + 0.907) / 2)
+    assert (found.accuracy_low, found.accuracy_high) == (0.907, 0.927)
+
+
+def test_baselines_of_other_epochs_are_others(report: Report, folders: list[Path]) -> None:
+    longer = report.baseline.model_copy(update={"epochs": 99})
+    write(report.model_copy(update={"baseline": longer}), folders[1])
+    found = compare_runs(folders, "int8").networks
+    assert sum(network.role == "MobileNetV2" for network in found) == 2
+
+
+def test_the_hypervolume_is_the_area_under_the_front() -> None:
+    networks = [_network(1.0, 0.5), _network(2.0, 0.7), _network(1.5, 0.4)]
+    found = hypervolume(networks, classes=10)
+    # 50 - 10 points from 1 to 2 ms, 70 - 10 points from 2 to 2.2 ms
+    assert found.reference_ms == pytest.approx(2.2)
+    assert found.every == pytest.approx(40 * 1.0 + 60 * 0.2)
+    assert (found.searched, found.mobilenet_v2) == (found.every, 0.0)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 6), st.integers(0, 10)).map(
+            lambda pair: _network(pair[0], pair[1] / 10)
+        ),
+        min_size=2,
+        max_size=8,
+    )
+)
+@settings(max_examples=40, deadline=None)
+def test_a_network_more_never_makes_the_hypervolume_less(networks: list[RunNetwork]) -> None:
+    *fewer, last = sorted(networks, key=lambda network: -network.measured_ms)
+    assert hypervolume(networks, 10).every >= hypervolume(fewer, 10).every - 1e-9
+    assert last.measured_ms <= fewer[0].measured_ms
 
 
 def test_runs_on_two_targets_are_refused(report: Report, folders: list[Path]) -> None:
@@ -138,7 +200,7 @@ def test_runs_whose_folders_have_one_name_keep_their_paths(report: Report, tmp_p
     for folder in folders:
         write(report, folder)
     found = compare_runs(folders, "int8")
-    assert {one.run for one in found.networks} == {str(folder) for folder in folders}
+    assert {run for one in found.networks for run in one.runs} == {str(one) for one in folders}
 
 
 def test_the_page_stands_alone_and_lists_every_network(folders: list[Path]) -> None:
@@ -149,30 +211,35 @@ def test_the_page_stands_alone_and_lists_every_network(folders: list[Path]) -> N
     outline.close()
     assert not outline.open
     assert "://" not in html.replace("http://www.w3.org/", "")
-    assert not outline.all("script") + outline.all("link") + outline.all("img")
+    assert not outline.all("link") + outline.all("img")
+    assert outline.all("script") == [{}]
     rows = [text for text in outline.text if text in {"yes", "no"}]
-    assert len(rows) == len(compared.networks) == 4
+    assert len(rows) == len(compared.networks) == 3
     assert unbroken(headline(compared)) in "".join(outline.text)
     assert "us" in headline(compared)
     assert " us" not in unbroken(headline(compared))
 
 
 def test_names_are_escaped() -> None:
-    networks = with_front([_network(1.0, 0.5, run="<script>")])
-    compared = ComparedRuns(target="t", label="l", precision="int8", networks=networks)
-    assert "<script>" not in render_runs(compared)
+    page = render_runs(_compared([_network(1.0, 0.5, run="<script>alert(1)")]))
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
 
 
 def test_the_figure_numbers_every_network() -> None:
-    networks = with_front([_network(1.0 + 0.001 * index, 0.5) for index in range(7)])
-    compared = ComparedRuns(target="t", label="l", precision="int8", networks=networks)
-    drawn = accuracy_against_latency(compared)
+    compared = _compared([_network(1.0 + 0.001 * index, 0.5) for index in range(7)])
+    drawn = str(accuracy_against_latency(compared))
     assert all(f">{number}</text>" in drawn for number in range(1, 8))
+    assert all(
+        f'id="front-mark-{number}"><title>{number}: searched' in drawn for number in range(1, 8)
+    )
+    saved = accuracy_against_latency(compared, numbered=False).svg
+    assert ">1</text>" in saved
+    assert ">7</text>" not in saved
 
 
 def test_the_headline_counts_the_front_and_names_its_ends() -> None:
-    networks = with_front([_network(1.0, 0.5), _network(2.0, 0.75), _network(3.0, 0.6)])
-    compared = ComparedRuns(target="t", label="l", precision="int8", networks=networks)
+    compared = _compared([_network(1.0, 0.5), _network(2.0, 0.75), _network(3.0, 0.6)])
     assert headline(compared) == (
         "2 of 3 networks are on the front, 2 of them searched: 50.0 % at 1.000 ms to "
         "75.0 % at 2.000 ms."

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from search_client.report.content import NetworkResult, Report
 from search_client.report.terminal import print_report
-from search_client.report.wording import interval, milliseconds, result_rows
+from search_client.report.wording import result_rows, result_unit
 from tests.unit.search_client.report import synthetic
 
 
@@ -44,14 +44,14 @@ def test_no_number_is_cut(width: int, factor: float) -> None:
     out = printed(report, width)
     assert "…" not in out
     assert all(len(line) <= width for line in out.splitlines())
-    lines = out.splitlines()
+    lines, unit = out.splitlines(), result_unit(report)
     for row, model in zip(
         result_rows(report), (*report.searched.models, *report.baseline.models), strict=True
     ):
         (line,) = [line for line in lines if line.strip().startswith(f"{row.role} {row.precision}")]
-        assert milliseconds(model.predicted_ms) in line.split()
-        bounds = interval(model.measured_low_ms, model.measured_high_ms)
-        assert f"{milliseconds(model.measured_ms)} {bounds}" in line
+        assert unit.text(model.predicted_ms) in line.split()
+        bounds = unit.interval(model.measured_low_ms, model.measured_high_ms)
+        assert f"{unit.text(model.measured_ms)} {bounds}" in line
         assert row.accuracy in line
         assert row.error in line
         assert row.agreement in line
@@ -65,5 +65,5 @@ def test_names_are_not_read_as_markup() -> None:
 def test_it_says_what_was_reused_and_where_the_time_went() -> None:
     out = " ".join(printed(synthetic.report(), 80).split())
     assert "80 entries, 17 of them reused" in out
-    assert "reference 600.0 us (int8)" in out
+    assert "Reference 600.0 us (int8)" in out
     assert "Wall time 6 min 56 s: profile 1 min 33 s" in out

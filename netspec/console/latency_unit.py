@@ -1,0 +1,48 @@
+"""One unit and one number of decimals for all latencies of a table or figure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_MOST_DECIMALS = 4
+_US_PER_MS = 1000
+
+
+@dataclass(frozen=True)
+class LatencyUnit:
+    """Latencies as numbers whose decimals stand below each other: us where all are below 1 ms.
+
+    >>> unit = LatencyUnit.of([0.08788, 0.1181])
+    >>> unit.name, unit.text(0.08788), unit.interval(0.1179, 0.1183)
+    ('us', '87.88', '[117.90, 118.30]')
+    """
+
+    name: str
+    #: units in a millisecond
+    scale: int
+    decimals: int
+
+    @classmethod
+    def of(cls, values_ms: Iterable[float], digits: int = 4) -> LatencyUnit:
+        """Return the unit in which the greatest is short and the least keeps its digits.
+
+        Args:
+            values_ms: all that are shown, in ms.
+            digits: significant ones of the least that is above 0; at most four decimals.
+        """
+        known = [value for value in values_ms if value > 0]
+        if not known:
+            return cls("ms", 1, 0)
+        name, scale = ("us", _US_PER_MS) if max(known) < 1 else ("ms", 1)
+        magnitude = math.floor(math.log10(scale * min(known)))
+        return cls(name, scale, min(max(digits - 1 - magnitude, 0), _MOST_DECIMALS))
+
+    def text(self, value_ms: float) -> str:
+        """Return a latency in this unit, without the unit's name."""
+        return f"{self.scale * value_ms:.{self.decimals}f}"
+
+    def interval(self, low_ms: float, high_ms: float) -> str:
+        """Return an interval in this unit."""
+        return f"[{self.text(low_ms)}, {self.text(high_ms)}]"
