@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -25,9 +25,11 @@ from profiler_server.jobs.endpoints import router as jobs
 from profiler_server.jobs.watching import JobWatch
 from profiler_server.kit import health, problems
 from profiler_server.kit.http.compression import Compression
+from profiler_server.kit.http.proxies import TrustedProxies
 from profiler_server.kit.http.requests import Observe, Requests
 from profiler_server.kit.http.routes import operation_id
 from profiler_server.kit.metrics import Metrics
+from profiler_server.kit.networks import Network
 from profiler_server.kit.settings import Settings
 from profiler_server.kit.sql import outages
 from profiler_server.kit.sql.database import Database
@@ -95,6 +97,7 @@ def create_app(settings: Settings) -> FastAPI:
     metrics.registry.register(FarmCollector(database))
     app = _App(
         metrics.request,
+        settings.trusted_proxies,
         title="profiler-server",
         summary="Measured latency tables of neural-network operators",
         version=importlib.metadata.version("proxyless-farm"),
@@ -154,12 +157,14 @@ def _rate_limit(settings: Settings) -> RateLimit | None:
 class _App(FastAPI):
     """Its outermost layer sees every answer, those of the error handlers included."""
 
-    def __init__(self, observe: Observe, **options: Any) -> None:
+    def __init__(self, observe: Observe, proxies: Sequence[Network], **options: Any) -> None:
         self._observe = observe
+        self._proxies = proxies
         super().__init__(**options)
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Requests(super().build_middleware_stack(), self._observe)
+        answering = Requests(super().build_middleware_stack(), self._observe)
+        return TrustedProxies(answering, self._proxies)
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:

@@ -90,6 +90,8 @@ def serve(
         http=Http,
         log_config=None,
         access_log=False,
+        # `TrustedProxies` does that, for those that the settings name.
+        proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,
     )

@@ -51,6 +51,9 @@ class Settings(FrozenModel):
     #: addresses and networks, with commas between them (`127.0.0.1, 10.0.0.0/8`), that webhooks may
     #: be sent to although they are private, also by plain http; by default only to public ones
     webhook_networks: Networks = ()
+    #: addresses and networks, with commas between them, of the proxies whose `X-Forwarded-For` or
+    #: `Forwarded` is believed; by default nobody's: who come through a proxy share its address
+    trusted_proxies: Networks = ()
     #: seconds between SIGTERM, when `/readyz` begins to fail, and the end of listening
     drain_s: Annotated[float, Field(ge=0, le=600)] = 0.0
 

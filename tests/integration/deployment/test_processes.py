@@ -21,7 +21,8 @@ import pytest
 
 from netspec.client.http import ProfilerHttp
 from netspec.operators import MBConv
-from netspec.wire import Entry, Job, JobRequest, PublishRequest, Snapshot
+from netspec.wire import Job, JobRequest, PublishRequest, Snapshot, TargetEntry
+from profiler_server.auth import tokens
 from tests.integration.deployment import compose
 from tests.integration.profiler_server.postgres import CannotStart, running
 from tests.waiting import wait_for
@@ -57,6 +58,7 @@ class Stack:
             "PROFILER_DATA_DIR": str(self._folder / name.rsplit("-", maxsplit=1)[-1]),
             "PROFILER_URL": self.url,
             "PROFILER_SITE": self.url,
+            "PROFILER_TRUSTED_PROXIES": ADDRESS,
         }
         service, given = SERVICES[name], {**VARIABLES, **variables}
         made = compose.environment(service, given, replaced)
@@ -171,10 +173,25 @@ def test_a_whole_job(stack: Stack) -> None:
         )
         table = Snapshot.model_validate_json(published.content)
         asked = http.request("GET", f"{path}/latency", params={"key": OPERATOR.key})
-        entry = Entry.model_validate_json(asked.content)
+        entry = TargetEntry.model_validate_json(asked.content)
     assert [(one.name, one.visits) for one in table.entries] == [(OPERATOR.key, 2)]
     assert entry.value_ms == table.entries[0].value_ms > 0
     assert stack.stop("host-agent") == 0
+    check_guesses(stack.url)
+
+
+def check_guesses(url: str) -> None:
+    """Who guesses tokens behind the proxy is refused under its own address, whatever it says."""
+    spoofed = {"X-Forwarded-For": "192.0.2.7", "Forwarded": "for=192.0.2.8"}
+    detail = ""
+    with httpx2.Client(base_url=url, headers=spoofed) as client:
+        for _ in range(500):
+            headers = {"Authorization": f"Bearer {tokens.new_token()}"}
+            answer = client.get("/v1/jobs", headers=headers)
+            if answer.status_code == httpx2.codes.TOO_MANY_REQUESTS:
+                detail = answer.json()["detail"]
+                break
+    assert f"tokens from {ADDRESS} were not valid" in detail
 
 
 def answers(client: httpx2.Client) -> bool:

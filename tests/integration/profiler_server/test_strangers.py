@@ -13,6 +13,7 @@ from profiler_server.auth import tokens
 from profiler_server.auth.guesses import _network
 from profiler_server.auth.scopes import Scope
 from profiler_server.kit.settings import Settings
+from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.service import Api
 from tests.unit.profiler_server.kit.http.asked import Answer, ask
 
@@ -90,3 +91,24 @@ def test_good_tokens_are_no_guesses(api: Api, make_token: MakeToken) -> None:
 )
 def test_an_address_stands_for_its_owner(address: str, network: str) -> None:
     assert _network(address) == network
+
+
+def test_who_guesses_behind_a_proxy_locks_out_nobody_else(
+    make_api: MakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("profiler_server.auth.guesses._AT_ONCE", 5)
+    proxies = Settings.model_validate(
+        {"database_url": "x", "server_key_file": "x", "trusted_proxies": "192.0.2.1"}
+    ).trusted_proxies
+    app: Any = make_api(trusted_proxies=proxies).http.app  # type: ignore[attr-defined]
+
+    def guess(said: str, peer: str = "192.0.2.1") -> int:
+        headers = {"Authorization": f"Bearer {tokens.new_token()}", "X-Forwarded-For": said}
+        return ask(app, "GET", "/v1/jobs", headers=headers, peer=peer).status
+
+    assert [guess("203.0.113.9") for _ in range(7)][-1] == 429
+    assert guess("203.0.113.10") == 401
+    # What the guesser writes itself stands before what the proxy adds.
+    assert guess("198.51.100.1, 203.0.113.9") == 429
+    # Who is no proxy is itself, whatever it says.
+    assert [guess(f"203.0.113.{number}", "192.0.2.99") for number in range(20, 27)][-1] == 429

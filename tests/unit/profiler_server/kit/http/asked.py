@@ -31,6 +31,7 @@ def ask(
     chunks: AsyncIterator[bytes] | None = None,
     headers: Mapping[str, str] | None = None,
     query: str = "",
+    peer: str = "192.0.2.1",
 ) -> Answer:
     """The answer to a request whose body is these chunks; without, it must not be read."""
     sent: list[Message] = []
@@ -58,7 +59,7 @@ def ask(
         "headers": [
             (name.lower().encode(), value.encode()) for name, value in (headers or {}).items()
         ],
-        "client": ("192.0.2.1", 1),
+        "client": (peer, 1),
         "server": ("testserver", 80),
     }
 
