@@ -20,6 +20,7 @@ from profiler_server.dashboard import app as dashboard
 from profiler_server.deletions.endpoints import router as deletions
 from profiler_server.devices.endpoints import router as devices
 from profiler_server.entries.partitions import keeping_partitions
+from profiler_server.evaluations.endpoints import router as evaluations
 from profiler_server.events.tail import EventTail
 from profiler_server.jobs.endpoints import router as jobs
 from profiler_server.jobs.watching import JobWatch
@@ -133,6 +134,7 @@ def create_app(settings: Settings) -> FastAPI:
         jobs,
         devices,
         models,
+        evaluations,
         retractions,
         transfers,
         token_router,

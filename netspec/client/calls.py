@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from netspec.client.errors import NoTable
+from netspec.client.evaluation_calls import EvaluationCalls
 from netspec.client.event_stream import EventReader
-from netspec.client.job_calls import JobCalls
 from netspec.client.latency_table import LatencyTable
 from netspec.client.retries import PASSING
 from netspec.console.short_ids import the_only
@@ -39,7 +39,7 @@ _NOT_MODIFIED = 304
 _MOST_BREAKS = 30
 
 
-class Calls(JobCalls):
+class Calls(EvaluationCalls):
     """Typed calls to one profiler.
 
     Every call raises `netspec.errors.ProfilerUnreachable` when nobody answers and

@@ -21,6 +21,17 @@ from netspec.wire.entries import (
     StoredVisit,
     VisitQuery,
 )
+from netspec.wire.evaluations import (
+    MAX_IMAGES_BYTES,
+    MAX_LOGITS_BYTES,
+    TOP,
+    ClassValue,
+    EvaluatedPiece,
+    Evaluation,
+    EvaluationRequest,
+    OutputsQuery,
+    PieceOutputs,
+)
 from netspec.wire.events import (
     Delivery,
     DeliveryQuery,
@@ -53,7 +64,17 @@ from netspec.wire.leases import (
     LeaseStatus,
     TaskOutcome,
 )
-from netspec.wire.measurements import Conditions, Visit, VisitBatch, VisitReceipt, VisitReceipts
+from netspec.wire.measurements import (
+    Conditions,
+    Retraction,
+    RetractionQuery,
+    RetractionRequest,
+    Visit,
+    VisitBatch,
+    VisitChoice,
+    VisitReceipt,
+    VisitReceipts,
+)
 from netspec.wire.message import (
     MAX_CURSOR,
     MAX_LOOKED_UP,
@@ -66,18 +87,29 @@ from netspec.wire.message import (
     ListQuery,
     Message,
 )
-from netspec.wire.profiles import ISOLATED, MAX_KERNEL_NAME, MAX_PROFILED, Profile, TaskMethod
-from netspec.wire.retractions import (
-    Retraction,
-    RetractionQuery,
-    RetractionRequest,
-    VisitChoice,
+from netspec.wire.profiles import (
+    EVALUATE,
+    ISOLATED,
+    MAX_KERNEL_NAME,
+    MAX_PROFILED,
+    MeasuringMethod,
+    Profile,
+    TaskMethod,
 )
 from netspec.wire.stored_models import (
     ModelQuery,
     StoredModel,
 )
-from netspec.wire.subjects import ModelSubject, NetworkSubject, OperatorSubject, Subject
+from netspec.wire.subjects import (
+    MAX_IMAGES,
+    EvaluationSubject,
+    ImagePiece,
+    MeasuredSubject,
+    ModelSubject,
+    NetworkSubject,
+    OperatorSubject,
+    Subject,
+)
 from netspec.wire.tables import (
     MOST_ASSEMBLED,
     Assembly,
@@ -109,9 +141,13 @@ from netspec.wire.tokens import (
 from netspec.wire.transfers import Transfer, TransferOfPrecision, TransferRequest
 
 __all__ = [
+    "EVALUATE",
     "ISOLATED",
     "MAX_CURSOR",
+    "MAX_IMAGES",
+    "MAX_IMAGES_BYTES",
     "MAX_KERNEL_NAME",
+    "MAX_LOGITS_BYTES",
     "MAX_LOOKED_UP",
     "MAX_MODEL_BYTES",
     "MAX_PAGE",
@@ -122,9 +158,11 @@ __all__ = [
     "MODEL_IDENTIFIER",
     "MOST_ASSEMBLED",
     "MOST_SPACES",
+    "TOP",
     "Assembly",
     "Calibration",
     "CalibrationNetwork",
+    "ClassValue",
     "Conditions",
     "Delivery",
     "DeliveryQuery",
@@ -137,9 +175,14 @@ __all__ = [
     "Entry",
     "EntryDetail",
     "EntryQuery",
+    "EvaluatedPiece",
+    "Evaluation",
+    "EvaluationRequest",
+    "EvaluationSubject",
     "Event",
     "EventQuery",
     "HeldOutError",
+    "ImagePiece",
     "Job",
     "JobQuery",
     "JobRequest",
@@ -156,13 +199,17 @@ __all__ = [
     "LookedUpLatency",
     "MadeToken",
     "MadeWebhook",
+    "MeasuredSubject",
+    "MeasuringMethod",
     "Message",
     "Method",
     "ModelQuery",
     "ModelSubject",
     "NetworkSubject",
     "OperatorSubject",
+    "OutputsQuery",
     "Owner",
+    "PieceOutputs",
     "PredictRequest",
     "PredictedLatency",
     "Prediction",

@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from netspec.protocol import TargetId, Text
-from netspec.wire.measurements import Visit
+from netspec.wire.measurements import Retraction, Visit
 from netspec.wire.message import ListQuery, Message, Moment
-from netspec.wire.retractions import Retraction
 from netspec.wire.tables import Entry, Method, Milliseconds
 
 

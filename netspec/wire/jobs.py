@@ -11,8 +11,9 @@ from netspec.operators import Operator, Precision
 from netspec.protocol import ClockPolicy, Delegate, TargetId, TargetIdentity, Text
 from netspec.spaces import Space
 from netspec.wire.devices import Labels
+from netspec.wire.evaluations import EvaluationRequest
 from netspec.wire.message import ListQuery, Message, Moment
-from netspec.wire.profiles import ISOLATED, TaskMethod, is_isolated
+from netspec.wire.profiles import ISOLATED, MeasuringMethod, is_isolated
 from netspec.wire.subjects import ModelSubject
 
 #: two looks at an operator could share their bad luck; four find its place in 24 networks of the
@@ -113,7 +114,7 @@ class JobRequest(Message):
     enough_percent: Annotated[float, Field(gt=0, le=100)] | None = None
     #: `in_network`: networks with a profile of their operators, models with one of their kernels;
     #: of each space the fewest networks that show every operator `appearances` times
-    method: Annotated[TaskMethod, Field(exclude_if=is_isolated)] = ISOLATED
+    method: Annotated[MeasuringMethod, Field(exclude_if=is_isolated)] = ISOLATED
     #: with `in_network`: how often each operator of a space is to be seen in a round
     appearances: Annotated[
         int, Field(ge=1, le=50, exclude_if=lambda value: value == APPEARANCES)
@@ -122,6 +123,10 @@ class JobRequest(Message):
     transfer: Annotated[SiblingTransfer | None, Field(exclude_if=lambda value: value is None)] = (
         None
     )
+    #: instead of naming what to measure: what a model gives for test images on the target
+    evaluation: Annotated[
+        EvaluationRequest | None, Field(exclude_if=lambda value: value is None)
+    ] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -164,17 +169,33 @@ class JobRequest(Message):
 
     @model_validator(mode="after")
     def _transfers_to_one_target(self) -> Self:
-        if self.transfer is not None and (
-            self.target_id is None
-            or self.method != ISOLATED
-            or any((self.spaces, self.operators, self.networks, self.models, self.budget))
-        ):
+        if self.transfer is not None and (self.target_id is None or self._names_subjects):
             raise ValueError(
                 "with `transfer` the server chooses what to measure on one target: give "
                 "`target_id`, and leave `select`, `spaces`, `operators`, `networks`, `models`, "
                 "`budget` and `method` out"
             )
         return self
+
+    @model_validator(mode="after")
+    def _evaluates_alone(self) -> Self:
+        if self.evaluation is not None and (
+            self.target_id is None
+            or self.rounds != 1
+            or self.transfer is not None
+            or self._names_subjects
+        ):
+            raise ValueError(
+                "an `evaluation` runs each image once on one target: give `target_id` and "
+                "`rounds` 1, and leave what is to be measured, `method` and `transfer` out"
+            )
+        return self
+
+    @property
+    def _names_subjects(self) -> bool:
+        """Whether it says what is to be measured, or how."""
+        named = (self.spaces, self.operators, self.networks, self.models, self.budget)
+        return self.method != ISOLATED or any(named)
 
     @model_validator(mode="after")
     def _profiles_networks(self) -> Self:

@@ -10,8 +10,10 @@ from netspec.statistics import Microseconds
 from netspec.wire.message import Message
 
 #: `isolated`: each subject by itself; `in_network`: whole networks, with a profile of their
-#: operators
-TaskMethod = Literal["isolated", "in_network"]
+#: operators; `evaluate`: nothing is measured, models run test images
+TaskMethod = Literal["isolated", "in_network", "evaluate"]
+#: those by which something is measured
+MeasuringMethod = Literal["isolated", "in_network"]
 
 #: characters that a kernel's name may have
 MAX_KERNEL_NAME = 200
@@ -20,7 +22,9 @@ MAX_KERNEL_NAME = 200
 MAX_PROFILED = 512
 
 #: what an agent, a job or a task has that does not say: those of before there was a choice
-ISOLATED: TaskMethod = "isolated"
+ISOLATED: MeasuringMethod = "isolated"
+#: of tasks whose subject is an evaluation, and of no others
+EVALUATE: TaskMethod = "evaluate"
 
 
 def is_isolated(value: object) -> bool:

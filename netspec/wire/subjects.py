@@ -1,7 +1,8 @@
-"""What a task measures: an operator, a network or an uploaded model."""
+"""What a task is about: an operator, a network, an uploaded model, or one run on test images."""
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -75,4 +76,51 @@ class ModelSubject(Message):
         return None
 
 
-Subject = Annotated[OperatorSubject | NetworkSubject | ModelSubject, Field(discriminator="kind")]
+#: images of one piece
+MAX_IMAGES = 512
+#: characters of a model's name in that of a subject; the rest says which images
+_NAME_PART = 160
+
+#: of each image, which of the model's outputs its true class is
+Labels = Annotated[
+    tuple[Annotated[int, Field(ge=0, lt=2**21)], ...], Field(min_length=1, max_length=MAX_IMAGES)
+]
+
+
+class ImagePiece(Message):
+    """A part of an image set, which is run as a whole: images that lie in one file."""
+
+    #: of the file, see `netspec.images`
+    images: Sha256
+    labels: Labels
+
+
+class EvaluationSubject(Message):
+    """An uploaded model on one piece of an image set."""
+
+    kind: Literal["evaluation"] = "evaluation"
+    model: ModelSubject
+    piece: ImagePiece
+    #: position of its first image in the set
+    first: Annotated[int, Field(ge=0)]
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of all that it says."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """The model's name, and which images."""
+        last = self.first + len(self.piece.labels) - 1
+        return f"{self.model.name[:_NAME_PART]}, images {self.first} to {last}"
+
+    @property
+    def precision(self) -> Precision | None:
+        """Not known: the file says."""
+        return None
+
+
+#: of which there are visits
+MeasuredSubject = OperatorSubject | NetworkSubject | ModelSubject
+Subject = Annotated[MeasuredSubject | EvaluationSubject, Field(discriminator="kind")]

@@ -14,6 +14,7 @@ from profiler_server.kit.dependencies import DatabaseDep
 from profiler_server.kit.http.routes import Route
 from profiler_server.uploaded_models.dependencies import UploadedModelsDep
 from profiler_server.uploaded_models.endpoints import Hash
+from profiler_server.uploaded_models.rows import FileKind
 
 router = APIRouter(prefix="/v1", route_class=Route)
 
@@ -41,4 +42,13 @@ def delete_model(
 ) -> None:
     """Deletes a file of the token's own that no open task needs; its visits and entries stay."""
     with database.write() as session:
-        models.delete_model(session, store, sha256, who)
+        models.delete_file(session, store, sha256, FileKind.MODEL, who)
+
+
+@router.delete("/images/{sha256}", status_code=204, tags=["models"])
+def delete_images(
+    sha256: Hash, database: DatabaseDep, store: UploadedModelsDep, who: JobsWriter
+) -> None:
+    """Deletes images of the token's own that no open task needs; what models gave stays."""
+    with database.write() as session:
+        models.delete_file(session, store, sha256, FileKind.IMAGES, who)

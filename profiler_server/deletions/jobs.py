@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from profiler_server.auth.service import Principal
 from profiler_server.drift.rows import VerdictRow
+from profiler_server.evaluations.rows import EvaluationRow
 from profiler_server.events import repository as events
 from profiler_server.events.rows import EventKind
 from profiler_server.jobs import repository
@@ -19,7 +20,7 @@ from profiler_server.leases.rows import LeaseRow, LeaseState
 
 
 def delete_job(session: Session, job_id: str, who: Principal) -> None:
-    """Deletes a job with its tasks and their failures. Visits, entries and events stay.
+    """Deletes a job with its tasks, their failures and outputs. Visits, entries and events stay.
 
     Visits name their tasks for ever; what was made for the job can be taken back by its leases,
     its device or its token, but no longer by the job.
@@ -46,6 +47,7 @@ def delete_job(session: Session, job_id: str, who: Principal) -> None:
         by=who.token_id,
     )
     session.execute(delete(TaskFailureRow).where(TaskFailureRow.task_id.in_(its_tasks)))
+    session.execute(delete(EvaluationRow).where(EvaluationRow.task_id.in_(its_tasks)))
     session.execute(delete(TaskRow).where(of_job))
     session.execute(delete(JobTargetRow).where(JobTargetRow.job_id == job_id))
     session.execute(delete(JobRow).where(JobRow.id == job_id))

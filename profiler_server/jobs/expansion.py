@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from netspec.covering_networks import covering_networks
 from netspec.networks import Network
 from netspec.operators import Operator
-from netspec.wire import JobRequest, NetworkSubject, OperatorSubject, Subject
+from netspec.wire import (
+    EvaluationRequest,
+    EvaluationSubject,
+    JobRequest,
+    NetworkSubject,
+    OperatorSubject,
+    Subject,
+)
 
 #: of the networks that cover a space: always the same ones, so that fresh visits are reused
 _COVER_SEED = 0
@@ -34,8 +43,19 @@ def subjects_of(request: JobRequest) -> list[Subject]:
         *(OperatorSubject(operator=operator) for operator in operators),
         *(NetworkSubject(network=network) for network in networks),
         *request.models,
+        *_pieces(request.evaluation),
     ]
     distinct: dict[str, Subject] = {}
     for subject in everything:
         distinct.setdefault(subject.content_hash, subject)
     return list(distinct.values())
+
+
+def _pieces(evaluation: EvaluationRequest | None) -> Iterator[EvaluationSubject]:
+    """The model on each piece of the image set."""
+    if evaluation is None:
+        return
+    first = 0
+    for piece in evaluation.pieces:
+        yield EvaluationSubject(model=evaluation.model, piece=piece, first=first)
+        first += len(piece.labels)

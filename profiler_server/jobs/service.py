@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from netspec.wire import (
+    EVALUATE,
     ISOLATED,
     Entry,
     EntryQuery,
@@ -18,6 +19,7 @@ from netspec.wire import (
     Owner,
     Subject,
     TaskFailure,
+    TaskMethod,
 )
 from profiler_server.auth import repository as auth
 from profiler_server.auth.ownership import require_owner
@@ -43,6 +45,7 @@ from profiler_server.kit.sql.pages import Page
 from profiler_server.kit.work_notices import announce
 from profiler_server.subjects.repository import ensure_subjects
 from profiler_server.uploaded_models import service as models
+from profiler_server.uploaded_models.rows import FileKind
 
 _MOST_TASKS = 200_000
 
@@ -58,10 +61,10 @@ def create(session: Session, settings: Settings, request: JobRequest, token_id: 
 
     Raises:
         Problem: `unknown-target`, `imported-target`, `nothing-selected`, `method-not-supported`,
-            `unknown-model`, `empty-job`, `not-transferable` or `job-too-large`.
+            `unknown-model`, `unknown-images`, `empty-job`, `not-transferable` or `job-too-large`.
     """
     target_ids = _target_ids(session, request)
-    models.keep(session, [model.sha256 for model in request.models])
+    _keep_files(session, request)
     subjects, plan, table_error_percent = _planned(session, target_ids[0], request)
     if len(subjects) * len(target_ids) > _MOST_TASKS:
         raise Problem(
@@ -84,7 +87,7 @@ def create(session: Session, settings: Settings, request: JobRequest, token_id: 
         table_error_percent=table_error_percent,
     )
     hashes = [subject.content_hash for subject in subjects]
-    repository.add_job(session, row, target_ids, hashes, request.method)
+    repository.add_job(session, row, target_ids, hashes, _method(request))
     # Until then nobody stores visits for it: see `progress`.
     devices.lock_targets(session, target_ids)
     progress.count_stored_visits(session, row.id)
@@ -118,11 +121,30 @@ def _planned(
     return subjects, picked.plan, picked.table_error_percent
 
 
+def _keep_files(session: Session, request: JobRequest) -> None:
+    """Sees that no file which the job needs is deleted before it is filed.
+
+    Raises:
+        Problem: `unknown-model` or `unknown-images`.
+    """
+    needed = {model.sha256 for model in request.models}
+    if request.evaluation is not None:
+        needed.add(request.evaluation.model.sha256)
+        images = {piece.images for piece in request.evaluation.pieces}
+        models.keep(session, images, FileKind.IMAGES)
+    models.keep(session, needed, FileKind.MODEL)
+
+
+def _method(request: JobRequest) -> TaskMethod:
+    return request.method if request.evaluation is None else EVALUATE
+
+
 def _target_ids(session: Session, request: JobRequest) -> list[str]:
+    method = _method(request)
     if request.select is not None:
-        return select_targets(session, request.select, request.method)
+        return select_targets(session, request.select, method)
     target_id = require_target(session, request.target_id or "").id
-    served = devices.measures(session, target_id, request.method)
+    served = devices.measures(session, target_id, method)
     if measurements.is_imported(session, target_id) and not served:
         raise Problem(
             "imported-target",
@@ -130,10 +152,17 @@ def _target_ids(session: Session, request: JobRequest) -> list[str]:
             "that a device has: GET /v1/devices shows them",
         )
     # Isolated tasks wait until a device comes, which the job says: `unserved`.
-    if request.method != ISOLATED and not served:
+    if method == EVALUATE and not served:
         raise Problem(
             "method-not-supported",
-            f"no device of target {target_id} can measure {request.method}; GET /v1/devices "
+            f"no device of target {target_id} can run images: its runner says no outputs, or its "
+            "agent is older; on phones that takes TFLite's benchmark_model of TensorFlow 2.10 or "
+            "later. GET /v1/devices shows what each can",
+        )
+    if method != ISOLATED and not served:
+        raise Problem(
+            "method-not-supported",
+            f"no device of target {target_id} can measure {method}; GET /v1/devices "
             f"shows what each can; leave `method` out to measure {ISOLATED}",
         )
     return [target_id]
@@ -155,7 +184,7 @@ def get(session: Session, job_id: str) -> Job:
     Raises:
         Problem: `unknown-job`.
     """
-    return _follow(session, [_require(session, job_id)], database_now(session))[0]
+    return _follow(session, [require(session, job_id)], database_now(session))[0]
 
 
 def cancel(session: Session, job_id: str, who: Principal | None) -> Job:
@@ -212,7 +241,7 @@ def entries_of(session: Session, job_id: str, query: EntryQuery) -> Page[Entry]:
         Problem: `unknown-job`; `unknown-target`: it is none of the job's; or `bad-request`: the
             cursor is not one of this list.
     """
-    row, target_id = _require(session, job_id), query.target_id
+    row, target_id = require(session, job_id), query.target_id
     own = repository.target_ids(session, job_id)
     if target_id is not None and target_id not in own:
         raise Problem(
@@ -224,7 +253,12 @@ def entries_of(session: Session, job_id: str, query: EntryQuery) -> Page[Entry]:
     return page.with_items([isolated.to_wire(found) for found in page.items])
 
 
-def _require(session: Session, job_id: str) -> JobRow:
+def require(session: Session, job_id: str) -> JobRow:
+    """One job's row.
+
+    Raises:
+        Problem: `unknown-job`.
+    """
     row = repository.job(session, job_id)
     if row is None:
         raise _unknown(job_id)
@@ -246,7 +280,7 @@ def require_own(session: Session, job_id: str, who: Principal | None) -> JobRow:
     Raises:
         Problem: `unknown-job` or `not-the-owner`.
     """
-    row = _require(session, job_id)
+    row = require(session, job_id)
     if who is not None:
         require_owner(who, row.token_id, f"job {job_id}")
     return row

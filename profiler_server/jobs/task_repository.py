@@ -14,7 +14,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Select, SQLColumnExpression, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from netspec.wire import ISOLATED
+from netspec.wire import EVALUATE, ISOLATED
 from profiler_server.entries.rows import ACCEPTED, VisitRow
 from profiler_server.jobs.rows import OPEN_STATES, JobRow, TaskFailureRow, TaskRow, TaskState
 from profiler_server.kit.sql.bulk import update_each
@@ -91,7 +91,8 @@ def _open_tasks(visits: SQLColumnExpression[int]) -> Select[str, str, int, datet
             TaskRow.method,
         )
         .join(JobRow, JobRow.id == TaskRow.job_id)
-        .where(TaskRow.state.in_(OPEN_STATES))
+        # No visit counts for an evaluation.
+        .where(TaskRow.state.in_(OPEN_STATES), TaskRow.method != EVALUATE)
     )
 
 
@@ -111,6 +112,16 @@ def store_progress(
             update(TaskRow).where(is_in(session, TaskRow.id, finished)).values(state=completed)
         )
     return finished
+
+
+def complete(session: Session, task_id: str) -> None:
+    """Closes a task that wants one result, which is stored now; a closed one stays as it is."""
+    lock(session, TaskRow.id == task_id)
+    session.execute(
+        update(TaskRow)
+        .where(TaskRow.id == task_id, TaskRow.state.in_(OPEN_STATES))
+        .values(state=TaskState.DONE, visits_done=1)
+    )
 
 
 def lease(session: Session, task_ids: Collection[str], lease_id: str) -> int:

@@ -26,6 +26,8 @@ MEANINGS: dict[str, str] = {
     "unknown-job": "No job has this id, or it was deleted. `GET /v1/jobs` lists them.",
     "unknown-lease": "No lease has this id. Claim another one.",
     "unknown-model": "The file is not stored here. Send it with `PUT /v1/models/{sha256}`.",
+    "unknown-images": "The images are not stored here. Send them with `PUT /v1/images/{sha256}`.",
+    "no-evaluation": "The job measures, and runs no images. `GET /v1/jobs/{job_id}` shows it.",
     "unknown-token": "No token has this id. `GET /v1/tokens` lists them.",
     "unknown-webhook": "No webhook has this id, or it was deleted. `GET /v1/webhooks` lists them.",
     "unknown-snapshot": "Nothing was published for the target, or no snapshot has this id. Publish "
@@ -45,7 +47,7 @@ MEANINGS: dict[str, str] = {
     "job-in-use": "A target's drift is judged on this job; it can be deleted after the next "
     "recheck.",
     "target-in-use": "Something was or is to be measured on the target, so it stays.",
-    "model-in-use": "An open task is to measure the file. Cancel its job first.",
+    "model-in-use": "An open task needs the file. Cancel its job first.",
     "too-many-models": "The token has uploaded as many files as it may "
     "(`PROFILER_MODELS_PER_TOKEN`). Delete some with `DELETE /v1/models/{sha256}`.",
     "too-many-webhooks": "A token has at most 20 webhooks. Delete one with "
@@ -71,6 +73,10 @@ MEANINGS: dict[str, str] = {
     "`parameter`. At most 20 are named.",
     "visit-without-lease": "A visit names no lease that covers it. Agents make visits only of what "
     "they have leased.",
+    "outputs-without-lease": "The lease that the outputs name is not one for this task. Agents run "
+    "images only of what they have leased.",
+    "outputs-misfit": "The bytes of the outputs are not as many as images times classes times 4, "
+    "or some are no finite numbers.",
     "idempotency-key-reused": "The `Idempotency-Key` was sent with another body in the last 24 "
     "hours. Take a new key for a new request.",
     "job-too-large": "Subjects times targets are more tasks than a job may have. File several.",
@@ -82,6 +88,7 @@ MEANINGS: dict[str, str] = {
     "protocol-mismatch": "A target was registered with another protocol than its device's.",
     "hash-mismatch": "The body is not the file that the address names: its SHA-256 is another.",
     "not-a-model": "The body is no `.tflite` file.",
+    "not-images": "The body is no `.npy` file of uint8, int8 or float32 in the shape [N, H, W, C].",
     "rate-limited": "The token, or the address, asks more often than it may. Wait for the seconds "
     "in `Retry-After`.",
     "too-many-streams": "As many streams of events are open as this server allows. Wait for the "

@@ -35,11 +35,11 @@ class Coverage:
 
     def covers(self, visit: Visit) -> bool:
         """Whether the visit may be of this lease."""
-        return (
-            visit.device_id == self.device_id
-            and visit.target_id == self.target_id
-            and _head(visit.subject_hash) in self.subjects
-        )
+        return visit.device_id == self.device_id and self.names(visit.target_id, visit.subject_hash)
+
+    def names(self, target_id: str, subject_hash: str) -> bool:
+        """Whether the lease is on the target and for the subject."""
+        return target_id == self.target_id and _head(subject_hash) in self.subjects
 
 
 def coverages(session: Session, lease_ids: Collection[str]) -> dict[str, Coverage]:

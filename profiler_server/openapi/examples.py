@@ -72,6 +72,7 @@ _VALUES: dict[str, Any] = {
     "subject_hash": _HASH,
     "snapshot_id": "3f" * 32,
     "sha256": "3f" * 32,
+    "images": "3f" * 32,
     "key": _BLOCK.key,
     "subject": _BLOCK.key,
     "kind": "operator",

@@ -43,11 +43,10 @@ def _place(subject: Subject) -> Row:
     }
 
 
-def known_subjects(session: Session, hashes: Collection[str]) -> set[str]:
-    """Those of the hashes that are subjects."""
-    return set(
-        session.scalars(select(SubjectRow.hash).where(is_in(session, SubjectRow.hash, hashes)))
-    )
+def measurable(session: Session, hashes: Collection[str]) -> set[str]:
+    """Those of the hashes that are subjects of which there can be visits."""
+    these = select(SubjectRow.hash).where(is_in(session, SubjectRow.hash, hashes))
+    return set(session.scalars(these.where(SubjectRow.kind != "evaluation")))
 
 
 def name(session: Session, subject_hash: str) -> str:

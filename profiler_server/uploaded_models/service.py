@@ -1,4 +1,4 @@
-"""Storing `.tflite` files under their hash."""
+"""Storing `.tflite` files, and test images for them, under their hash."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from netspec.images import BadImages, unpack
 from netspec.wire import MODEL_IDENTIFIER, ModelQuery, Owner, StoredModel
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
 from profiler_server.kit.sql.database import database_now
 from profiler_server.kit.sql.pages import Page
 from profiler_server.uploaded_models import repository
-from profiler_server.uploaded_models.rows import ModelRow
+from profiler_server.uploaded_models.rows import FileKind, ModelRow
 from profiler_server.uploaded_models.stores import ModelStore, model_store
 
 _MB = 2**20
+_DELETE = "delete some with DELETE /v1/models/SHA256 or DELETE /v1/images/SHA256"
 
 
 @dataclass(frozen=True)
 class UploadedModels:
-    """The models of one server: where their bytes lie, and how many a token may store."""
+    """The files of one server: where their bytes lie, and how many a token may store."""
 
     store: ModelStore
     #: of one token; 0: any number
     most: int
-    #: of one token's models together, MiB; 0: any
+    #: of one token's files together, MiB; 0: any
     most_mb: int
 
     @classmethod
@@ -43,43 +45,49 @@ class UploadedModels:
             settings.models_mb_per_token,
         )
 
-    def put(self, session: Session, sha256: str, content: bytes, token_id: str) -> bool:
+    def put(
+        self, session: Session, sha256: str, content: bytes, kind: FileKind, token_id: str
+    ) -> bool:
         """Stores a file; False if it was there.
 
         Args:
             session: a writing transaction.
             sha256: of the file, as the client says.
             content: the file.
+            kind: what it must be.
             token_id: whose it is, unless another token has uploaded it before.
 
         Raises:
-            Problem: `hash-mismatch`, `not-a-model`, `too-many-models` or `models-too-large`.
+            Problem: `hash-mismatch`, `not-a-model`, `not-images`, `too-many-models` or
+                `models-too-large`.
         """
-        _check(sha256, content)
-        if repository.keep(session, [sha256]):
+        _check(sha256, content, kind)
+        if repository.keep(session, [sha256], kind):
             # Somebody may have lost the folder.
             if not self._has(session, sha256):
                 self.store.put(session, sha256, content)
             return False
         self._take_room(session, token_id, len(content))
-        if not repository.add(session, sha256, len(content), token_id, database_now(session)):
+        now = database_now(session)
+        if not repository.add(session, sha256, len(content), kind, token_id, now):
             # Somebody was faster; that one has waited for nobody, and has stored it.
             return False
         self.store.put(session, sha256, content)
         return True
 
-    def get(self, session: Session, sha256: str) -> bytes:
+    def get(self, session: Session, sha256: str, kind: FileKind) -> bytes:
         """A stored file.
 
         Raises:
-            Problem: `unknown-model`.
+            Problem: `unknown-model` or `unknown-images`.
         """
+        require(session, [sha256], kind)
         # Models stay where they were when the settings name another store.
         content = repository.content(session, sha256)
         if content is None:
             content = self.store.get(session, sha256)
         if content is None or hashlib.sha256(content).hexdigest() != sha256:
-            raise unknown([sha256])
+            raise unknown([sha256], kind)
         return content
 
     def remove(self, session: Session, sha256: str) -> None:
@@ -92,22 +100,22 @@ class UploadedModels:
 
     def _take_room(self, session: Session, token_id: str, size: int) -> None:
         stored = repository.stored_by(session, token_id)
-        if self.most and stored.models >= self.most:
+        if self.most and stored.files >= self.most:
             raise Problem(
                 "too-many-models",
-                f"the token has uploaded {stored.models} models, at most {self.most} are allowed "
-                "(PROFILER_MODELS_PER_TOKEN); delete some with DELETE /v1/models/SHA256",
+                f"the token has uploaded {stored.files} files, at most {self.most} are allowed "
+                f"(PROFILER_MODELS_PER_TOKEN); {_DELETE}",
             )
         if self.most_mb and stored.size + size > self.most_mb * _MB:
             raise Problem(
                 "models-too-large",
-                f"the token's models have {stored.size / _MB:.1f} MiB, with this one "
+                f"the token's files have {stored.size / _MB:.1f} MiB, with this one "
                 f"{(stored.size + size) / _MB:.1f}, at most {self.most_mb} are allowed "
-                "(PROFILER_MODELS_MB_PER_TOKEN); delete some with DELETE /v1/models/SHA256",
+                f"(PROFILER_MODELS_MB_PER_TOKEN); {_DELETE}",
             )
 
 
-def _check(sha256: str, content: bytes) -> None:
+def _check(sha256: str, content: bytes, kind: FileKind) -> None:
     actual = hashlib.sha256(content).hexdigest()
     if actual != sha256:
         raise Problem(
@@ -115,7 +123,12 @@ def _check(sha256: str, content: bytes) -> None:
             f"the address says {sha256}, the {len(content)} bytes received have {actual}; "
             "send the whole file to its own hash (lower-case hex)",
         )
-    if content[4:8] != MODEL_IDENTIFIER:
+    if kind == FileKind.IMAGES:
+        try:
+            unpack(content)
+        except BadImages as error:
+            raise Problem("not-images", str(error)) from error
+    elif content[4:8] != MODEL_IDENTIFIER:
         raise Problem(
             "not-a-model",
             f"expected the identifier {MODEL_IDENTIFIER.decode()} at bytes 4 to 8 of a .tflite "
@@ -123,41 +136,46 @@ def _check(sha256: str, content: bytes) -> None:
         )
 
 
-def require(session: Session, hashes: Collection[str]) -> None:
+def require(session: Session, hashes: Collection[str], kind: FileKind) -> None:
     """Checks that the files are stored.
 
     Raises:
-        Problem: `unknown-model`, naming every one that is missing.
+        Problem: `unknown-model` or `unknown-images`, naming every one that is missing.
     """
-    if missing := sorted(set(hashes) - repository.known(session, hashes)):
-        raise unknown(missing)
+    if missing := sorted(set(hashes) - repository.known(session, hashes, kind)):
+        raise unknown(missing, kind)
 
 
-def keep(session: Session, hashes: Collection[str]) -> None:
+def keep(session: Session, hashes: Collection[str], kind: FileKind) -> None:
     """Like `require`; none of the files is deleted before the writing transaction ends.
 
     Raises:
-        Problem: `unknown-model`, naming every one that is missing.
+        Problem: `unknown-model` or `unknown-images`, naming every one that is missing.
     """
-    if missing := sorted(set(hashes) - repository.keep(session, hashes)):
-        raise unknown(missing)
+    if missing := sorted(set(hashes) - repository.keep(session, hashes, kind)):
+        raise unknown(missing, kind)
 
 
-def unknown(hashes: Collection[str]) -> Problem:
+def unknown(hashes: Collection[str], kind: FileKind) -> Problem:
     """The problem with files that are not stored."""
-    return Problem(
-        "unknown-model",
-        f"not uploaded: {', '.join(hashes)}; send the file with PUT /v1/models/SHA256",
-    )
+    name, path = _NAMES[kind]
+    return Problem(name, f"not uploaded: {', '.join(hashes)}; send the file with PUT {path}")
 
 
-def page(session: Session, query: ModelQuery) -> Page[StoredModel]:
-    """The models that a query asks for, by default the newest first.
+#: of each kind, the problem with a file that is not there, and its address
+_NAMES = {
+    FileKind.MODEL: ("unknown-model", "/v1/models/SHA256"),
+    FileKind.IMAGES: ("unknown-images", "/v1/images/SHA256"),
+}
+
+
+def page(session: Session, query: ModelQuery, kind: FileKind) -> Page[StoredModel]:
+    """The files that a query asks for, by default the newest first.
 
     Raises:
         Problem: `bad-request`: the cursor is not one of this list.
     """
-    found = repository.page(session, query)
+    found = repository.page(session, query, kind)
     return found.with_items([_to_wire(row, name) for row, name in found.items])
 
 

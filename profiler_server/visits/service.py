@@ -123,9 +123,7 @@ def _with_known_parts(
     known_targets: Collection[str],
     known_devices: Collection[str],
 ) -> dict[UUID, ReceivedVisit]:
-    known_subjects = subjects.known_subjects(
-        session, {visit.visit.subject_hash for visit in visits}
-    )
+    known_subjects = subjects.measurable(session, {visit.visit.subject_hash for visit in visits})
     return {
         visit.visit.id: visit
         for visit in visits

@@ -19,6 +19,7 @@ from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSigna
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import Database
 from profiler_server.uploaded_models.dependencies import UploadedModelsDep
+from profiler_server.uploaded_models.rows import FileKind
 from profiler_server.uploaded_models.service import UploadedModels
 
 #: the path of the form, as the limit of bodies knows it
@@ -98,7 +99,7 @@ def _store(
     if len(content) > MAX_MODEL_BYTES:
         raise Problem("body-too-large", f"a model has at most {MAX_MODEL_BYTES} bytes")
     with database.write() as session:
-        models.put(session, sha256, content, token_id)
+        models.put(session, sha256, content, FileKind.MODEL, token_id)
 
 
 def _form(

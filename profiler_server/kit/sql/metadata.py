@@ -14,6 +14,7 @@ _DOMAINS = (
     "devices",
     "drift",
     "entries",
+    "evaluations",
     "events",
     "idempotency",
     "jobs",

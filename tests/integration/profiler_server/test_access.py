@@ -34,7 +34,15 @@ def endpoints(api: Api) -> list[tuple[str, str]]:
     found = []
     for path, methods in document["paths"].items():
         filled = path
-        for name in ("target_id", "job_id", "lease_id", "snapshot_id", "sha256"):
+        for name in (
+            "target_id",
+            "job_id",
+            "lease_id",
+            "snapshot_id",
+            "sha256",
+            "task_id",
+            "piece",
+        ):
             filled = filled.replace("{" + name + "}", "0" * 64)
         found += [(method.upper(), filled) for method in methods]
     return found
@@ -50,7 +58,7 @@ def test_every_v1_endpoint_wants_a_token(api: Api) -> None:
             assert answer.headers["WWW-Authenticate"] == "Bearer"
             assert answer.json()["type"] == "/problems/invalid-token"
             checked += 1
-    assert checked == 52
+    assert checked == 60
 
 
 def test_wrong_tokens_are_told_apart(api: Api, make_token: MakeToken, database: Database) -> None:
@@ -137,6 +145,13 @@ def test_a_revocation_reaches_every_replica_within_5_seconds(
         (Scope.AGENT, "POST", "/v1/jobs", 403),
         (Scope.AGENT, "GET", f"/v1/models/{'0' * 64}", 404),
         (Scope.AGENT, "PUT", f"/v1/models/{'0' * 64}", 403),
+        (Scope.AGENT, "GET", f"/v1/images/{'0' * 64}", 404),
+        (Scope.AGENT, "PUT", f"/v1/images/{'0' * 64}", 403),
+        (Scope.AGENT, "PUT", "/v1/tasks/x/outputs", 422),
+        (Scope.JOBS_WRITE, "PUT", "/v1/tasks/x/outputs", 403),
+        (Scope.JOBS_WRITE, "GET", "/v1/jobs/x/evaluation", 403),
+        (Scope.TABLES_READ, "GET", "/v1/jobs/x/evaluation", 404),
+        (Scope.TABLES_READ, "GET", "/v1/jobs/x/outputs/0", 404),
         (Scope.ADMIN, "POST", "/v1/devices", 422),
     ],
 )

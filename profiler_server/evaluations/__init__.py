@@ -1,0 +1,1 @@
+"""What models give for test images on targets."""
