@@ -20,8 +20,9 @@ from device_agent.measuring.anchor import AnchorWatch
 from device_agent.measuring.device import MeasuringDevice, VisitRequest, VisitResult
 from device_agent.measuring.spool import Spool
 from device_agent.processes.stop import StopSignal
-from device_agent.runners.base import Measured
+from device_agent.runners.base import ImageOutputs, Measured
 from netspec.client.http import ProfilerHttp
+from netspec.images import Images
 from netspec.operators import PRECISIONS
 from netspec.protocol import MeasurementProtocol, TargetIdentity
 from netspec.spaces import Space
@@ -146,6 +147,12 @@ class Watched:
             if isinstance(result.outcome, Measured):
                 self.inside_s += seconds_in_runs(result.outcome.raw)
             yield result
+
+    def evaluate(
+        self, model: Path, images: Images, go_on: Callable[[], bool]
+    ) -> ImageOutputs | None:
+        """Passed on."""
+        return self.device.evaluate(model, images, go_on)
 
     def late(self) -> Iterator[VisitResult]:
         """Passed on."""

@@ -26,7 +26,7 @@ _ACCELERATOR = "nnapi_accelerator_name"
 _OPTION = re.compile(r"(?P<name>[a-z0-9_]+)=(?P<value>[^\s\0]+)")
 #: flags that are the agent's own
 _OURS = re.compile(
-    r"graph|num_runs|min_secs|max_secs|warmup_.*|num_threads|use_.*|require_full_delegation|"
+    r"graph|input_layer.*|output_.*|num_runs|min_secs|max_secs|warmup_.*|num_threads|use_.*|require_full_delegation|"
     r"enable_op_profiling|max_profiling.*"
 )
 #: of LiteRT: they take `--num_threads` and run one thread
@@ -92,6 +92,39 @@ def visit_flags(
         f"--num_threads={threads}",
     )
     return common + (_tflite(delegate) if kind == "tflite" else _litert(delegate))
+
+
+def image_flags(delegate: Delegate, threads: int) -> tuple[str, ...]:
+    """All flags of a launch of TFLite's tool that runs one image, but those that name files.
+
+    The run that warms up is given the image, too.
+    """
+    return (
+        "--num_runs=1",
+        "--min_secs=0",
+        f"--max_secs={MAX_PHASE_S}",
+        "--warmup_runs=1",
+        "--warmup_min_secs=0",
+        f"--num_threads={threads}",
+        *_tflite(delegate),
+    )
+
+
+def image_file_flags(shape: Sequence[int], image: str, outputs: str) -> tuple[str, ...]:
+    """Flags that give a model of one input an image, and have its outputs written.
+
+    Args:
+        shape: of the input.
+        image: the file with its bytes; neither path has a colon or comma.
+        outputs: the file for the bytes of all outputs, one after the other.
+    """
+    # What the input is called there is only spoken of where the model calls it otherwise.
+    return (
+        "--input_layer=image",
+        f"--input_layer_shape={','.join(map(str, shape))}",
+        f"--input_layer_value_files=image:{image}",
+        f"--output_filepath={outputs}",
+    )
 
 
 def profile_flags(kind: Kind, flags: tuple[str, ...]) -> tuple[str, ...]:

@@ -16,6 +16,9 @@ from device_agent.errors import RunnerMissing, RunnerRefused
 _LITERT_TEXT = b"benchmark_litert_model"
 #: of the summary that TFLite's tool prints, in every era; the LiteRT tool carries it, too
 _TFLITE_TEXT = b"nference timings in us"
+#: flags by which a program is given an image and says what comes of it: TFLite's tool has both
+#: since TensorFlow 2.10, the LiteRT tool has not
+_IMAGE_FLAGS = ("input_layer_value_files", "output_filepath")
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,17 @@ class Program:
             for name, content in sorted(self.libraries.items())
         )
         return hashlib.sha256("\n".join((own, *others)).encode()).hexdigest()
+
+    @property
+    def lacks_for_images(self) -> str:
+        """Why it runs no test images, and what does; empty where it does."""
+        lacking = [flag for flag in _IMAGE_FLAGS if flag.encode() not in self.content]
+        if self.kind == "tflite" and not lacking:
+            return ""
+        named = " and ".join(f"--{flag}" for flag in lacking or _IMAGE_FLAGS)
+        return (
+            f"{self.name} has no {named}; give TFLite's benchmark_model of TensorFlow 2.10 or later"
+        )
 
     @property
     def name(self) -> str:

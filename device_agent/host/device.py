@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from device_agent.cpu_time import BusyWatch
-from device_agent.errors import VisitFailed
+from device_agent.errors import RunnerFailed, VisitFailed
 from device_agent.measuring.device import VisitRequest, VisitResult, applied_steps
-from device_agent.runners.base import Measured, Runner
+from device_agent.runners.base import ImageOutputs, Measured, Runner
 from device_agent.runners.host_profile import methods_of
+from device_agent.runners.image_runs import LiteRtImages
+from netspec.images import Images
 from netspec.protocol import MeasurementProtocol, TargetIdentity
-from netspec.wire import ISOLATED, Conditions, TaskMethod
+from netspec.wire import EVALUATE, ISOLATED, Conditions, TaskMethod
 
 
 @dataclass
@@ -30,6 +32,8 @@ class LocalDevice:
     protocol: MeasurementProtocol = field(default_factory=MeasurementProtocol)
     #: share of that core's time that others take, None where nobody can tell
     busy: BusyWatch | None = None
+    #: runs test images; None: nothing here does
+    images: LiteRtImages | None = None
     #: see `MeasuringDevice.methods`
     methods: tuple[TaskMethod, ...] = (ISOLATED,)
 
@@ -44,6 +48,8 @@ class LocalDevice:
     def learn_methods(self) -> None:
         """See `MeasuringDevice.learn_methods`."""
         self.methods = methods_of(self.runner, self.protocol)
+        if self.images is not None:
+            self.methods = (*self.methods, EVALUATE)
 
     def wake(self) -> None:
         """This machine is awake."""
@@ -109,6 +115,14 @@ class LocalDevice:
             return self.runner.finish()
         except VisitFailed as error:
             return error
+
+    def evaluate(
+        self, model: Path, images: Images, go_on: Callable[[], bool]
+    ) -> ImageOutputs | None:
+        """See `MeasuringDevice.evaluate`."""
+        if self.images is None:
+            raise RunnerFailed("this device's runner gives no outputs")
+        return self.images.run(model, images, go_on)
 
     def late(self) -> Iterator[VisitResult]:
         """Every visit is known as soon as it is made."""

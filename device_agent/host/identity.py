@@ -16,6 +16,7 @@ from device_agent.cpu_time import BusyWatch
 from device_agent.errors import NoSuchCore, RuntimeMissing
 from device_agent.host.conditions import HostConditions
 from device_agent.host.device import LocalDevice
+from device_agent.runners.image_runs import LiteRtImages
 from device_agent.runners.litert import LiteRtRunner, runner_environment
 from device_agent.runners.runtime import LITERT, Runtime, find_runtime
 from device_agent.text import clean
@@ -52,6 +53,7 @@ def host_device(
         core=pinned,
         protocol=protocol,
         busy=None if pinned is None else BusyWatch(pinned, protocol.gate.busy_window_s),
+        images=LiteRtImages(pinned, python),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from device_agent.errors import DeviceNotReady, ProfileMismatch
+from device_agent.loop.evaluating import Evaluating
 from device_agent.loop.lease_keeper import LeaseKeeper
 from device_agent.loop.model_files import ModelFiles, WrongContent
 from device_agent.loop.server import Link, blames_the_moment
@@ -25,7 +26,7 @@ from device_agent.runners.probe_operator import ANCHOR_OPERATOR
 from device_agent.text import one_line
 from netspec.errors import EncodingError, ProfilerRefused, ProfilerUnreachable
 from netspec.protocol import MeasurementProtocol
-from netspec.wire import Lease, LeasedTask, OperatorSubject, RegisteredDevice
+from netspec.wire import EVALUATE, Lease, LeasedTask, OperatorSubject, RegisteredDevice
 
 #: between tries to hand over visits and lease while the server is away, s
 _HAND_OVER_EVERY_S = 2.0
@@ -58,10 +59,22 @@ class Attempt:
         self._bench = bench
         self._registered = registered
         self._lease = lease
-        self._batch = TaskBatch(lease)
+        measured = [task for task in lease.tasks if task.method != EVALUATE]
+        self._batch = TaskBatch(lease.model_copy(update={"tasks": tuple(measured)}))
         self._uploader = Uploader(bench.spool, bench.link)
         self._keeper = LeaseKeeper(bench.link, lease, registered.renew_every_s)
         self._measuring: Measuring | None = None
+        self._evaluating = Evaluating(
+            device=bench.device,
+            link=bench.link,
+            models=bench.models,
+            stop=bench.stop,
+            progress=bench.progress,
+            lease_id=lease.id,
+            tasks=[task for task in lease.tasks if task.method == EVALUATE],
+            go_on=lambda: self._keeper.held and not bench.stop.requested,
+            cancelled=lambda: self._keeper.cancelled,
+        )
 
     def run(self) -> None:
         """Measures until the batch is done, the lease is over or the agent is asked to stop.
@@ -76,9 +89,12 @@ class Attempt:
         batch = self._batch
         not_ready: DeviceNotReady | None = None
         with self._keeper:
-            _log.info("leased", lease=self._lease.id, tasks=len(batch.tasks), visits=batch.visits)
+            tasks = len(self._lease.tasks)
+            _log.info("leased", lease=self._lease.id, tasks=tasks, visits=batch.visits)
             try:
-                self._visit_all()
+                if batch.tasks:
+                    self._visit_all()
+                self._evaluating.run()
             except DeviceNotReady as error:
                 not_ready = error
             self._hand_over()
@@ -166,7 +182,7 @@ class Attempt:
                 return
 
     def _release(self) -> None:
-        outcomes = self._batch.outcomes()
+        outcomes = (*self._batch.outcomes(), *self._evaluating.outcomes())
         self._keeper.expect_end()
         try:
             self._bench.link.release(self._lease, outcomes)

@@ -12,7 +12,14 @@ from pathlib import Path
 
 import netspec
 from netspec.tflite import encode
-from netspec.wire import ModelSubject, NetworkSubject, OperatorSubject, Subject
+from netspec.wire import (
+    EvaluationSubject,
+    MeasuredSubject,
+    ModelSubject,
+    NetworkSubject,
+    OperatorSubject,
+    Subject,
+)
 
 DEFAULT_MAX_BYTES = 2**30
 #: longer than any batch takes, s
@@ -42,12 +49,16 @@ class ModelFiles:
     def path(self, subject: Subject) -> Path:
         """The subject's file, encoded (seed 0) or downloaded when it is not there yet.
 
+        Of an evaluation, its model's.
+
         Raises:
             EncodingError: the operators cannot be written as a file.
             WrongContent: the server sent another model.
             ProfilerRefused: the server does not have the model.
             ProfilerUnreachable: the server is away.
         """
+        if isinstance(subject, EvaluationSubject):
+            subject = subject.model
         path = self._folder / _file_name(subject)
         # Before it is looked at: from here on no other agent removes it.
         with suppress(FileNotFoundError):
@@ -79,7 +90,7 @@ class ModelFiles:
                 path.unlink(missing_ok=True)
                 size -= stat.st_size
 
-    def _content(self, subject: Subject) -> bytes:
+    def _content(self, subject: MeasuredSubject) -> bytes:
         match subject:
             case OperatorSubject():
                 return encode([subject.operator])
@@ -102,14 +113,14 @@ def _stats(folder: Path) -> Iterator[tuple[os.stat_result, Path]]:
             yield path.stat(), path
 
 
-def _file_name(subject: Subject) -> str:
+def _file_name(subject: MeasuredSubject) -> str:
     """Encoded files also bear the encoder's hash: a changed encoder must not meet old files."""
     if isinstance(subject, ModelSubject):
         return f"{subject.sha256}.tflite"
     return f"{subject.content_hash}-{_encoder_hash()}.tflite"
 
 
-def _is_whole(path: Path, subject: Subject) -> bool:
+def _is_whole(path: Path, subject: MeasuredSubject) -> bool:
     if not path.exists():
         return False
     if isinstance(subject, ModelSubject):

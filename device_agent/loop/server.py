@@ -24,6 +24,7 @@ from netspec.wire import (
     LeaseRenewal,
     LeaseRequest,
     LeaseStatus,
+    PieceOutputs,
     QuarantineRequest,
     RegisteredDevice,
     TaskOutcome,
@@ -173,3 +174,12 @@ class Link:
     def model(self, sha256: str) -> bytes:
         """An uploaded model's bytes."""
         return self._http.request("GET", f"/v1/models/{sha256}").content
+
+    def images(self, sha256: str) -> bytes:
+        """A file of test images."""
+        return self._http.request("GET", f"/v1/images/{sha256}").content
+
+    def send_outputs(self, task_id: str, outputs: PieceOutputs) -> None:
+        """Hands over what a model gave for a piece's images; safe to repeat."""
+        with _told_if_slow("to take outputs"):
+            self._http.request("PUT", f"/v1/tasks/{task_id}/outputs", body=outputs)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from device_agent.errors import VisitFailed
-from device_agent.runners.base import Measured
+from device_agent.runners.base import ImageOutputs, Measured
+from netspec.images import Images
 from netspec.operators import Operator
 from netspec.protocol import TargetIdentity
 from netspec.wire import Conditions, TaskMethod
@@ -111,6 +112,21 @@ class MeasuringDevice(Protocol):
         Raises:
             DeviceNotReady: nothing more can be measured; finished visits came before, or are
                 handed out by `late`.
+        """
+
+    def evaluate(
+        self, model: Path, images: Images, go_on: Callable[[], bool]
+    ) -> ImageOutputs | None:
+        """Runs a model on images, where the device has the method `evaluate`; nothing is measured.
+
+        Args:
+            model: a file on this machine.
+            images: as the model takes them, [N, H, W, C].
+            go_on: asked every few seconds; after the first no, what it gave is not wanted.
+
+        Raises:
+            VisitFailed: the model does not take the images, or the runner failed.
+            DeviceNotReady: nothing can be run now.
         """
 
     def late(self) -> Iterator[VisitResult]:

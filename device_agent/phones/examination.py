@@ -18,7 +18,7 @@ from device_agent.errors import CoresUnclear, DeviceFull, DeviceNotReady, FileRe
 from device_agent.measuring.gate import objections
 from device_agent.phones.clock import PhoneClock
 from device_agent.phones.files import DEFAULT_MAX_BYTES, QUICK_S, ROOT
-from device_agent.phones.phone_cores import cores_for, phone_cores
+from device_agent.phones.probe import cores_for, phone_cores
 from device_agent.phones.properties import PhoneProperties, parse_properties
 from device_agent.phones.readings import parse_battery, parse_thermal
 from device_agent.phones.trial import TRIAL_S, launch_trial, trial_model, trial_problem

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import structlog
+
 from device_agent.benchmark_model.flags import (
     MAX_PHASE_S,
     can_profile,
+    image_flags,
     profile_flags,
     visit_flags,
 )
@@ -25,6 +28,7 @@ from device_agent.errors import (
 from device_agent.measuring.device import VisitRequest, VisitResult, applied_steps
 from device_agent.phones.clock import GrantedClock
 from device_agent.phones.files import MODELS, QUICK_S, PhoneFiles
+from device_agent.phones.image_runs import PhoneImages
 from device_agent.phones.leftovers import Plan, find_leftovers, make_plan
 from device_agent.phones.probe import Choice, Probed, probe, take_clock
 from device_agent.phones.profiling import methods_of
@@ -33,10 +37,14 @@ from device_agent.phones.results import UPTIME
 from device_agent.phones.script import ScriptedLaunch
 from device_agent.phones.stretch import PhoneScripts
 from device_agent.phones.trial import launch_trial, pushed_trial_model, trial_problem
+from device_agent.runners.base import ImageOutputs
 from device_agent.transports.base import Transport
 from device_agent.transports.read_files import parse_values, read_command
+from netspec.images import Images
 from netspec.protocol import MeasurementProtocol, TargetIdentity
-from netspec.wire import ISOLATED, Conditions, TaskMethod
+from netspec.wire import EVALUATE, ISOLATED, Conditions, TaskMethod
+
+_log = structlog.get_logger()
 
 _MARK = "@visits"
 #: between the answers to several questions
@@ -115,13 +123,30 @@ class Phone:
             raise PhoneUnusable(f"{choice.program.name} is of no use on {self.serial}: {problem}")
 
     def learn_methods(self) -> None:
-        """See `MeasuringDevice`."""
+        """See `MeasuringDevice`. A runner that is unfit for images is named here."""
         choice = self._choice
         if can_profile(choice.delegate):
             flags = profile_flags(choice.program.kind, self._flags)
             self.methods = methods_of(
                 self._transport, self._files, (*self._probed.command, *flags), choice.delegate
             )
+        if why := choice.program.lacks_for_images:
+            _log.warning("no test images are run", device=self.serial, why=why)
+        else:
+            self.methods = (*self.methods, EVALUATE)
+
+    def evaluate(
+        self, model: Path, images: Images, go_on: Callable[[], bool]
+    ) -> ImageOutputs | None:
+        """See `MeasuringDevice`."""
+        choice = self._choice
+        flags = (
+            *image_flags(choice.delegate, choice.threads),
+            *(f"--{option}" for option in choice.options),
+        )
+        command = (*self._probed.command, *flags)
+        runs = PhoneImages(self._transport, self._files, command, choice.delegate)
+        return runs.run(model, images, go_on)
 
     @property
     def serial(self) -> str:

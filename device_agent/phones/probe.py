@@ -10,11 +10,11 @@ import structlog
 from device_agent.benchmark_model.elf import check_abi, check_page_size
 from device_agent.benchmark_model.flags import check_threads, runner_options
 from device_agent.benchmark_model.program import Program
-from device_agent.cores.choice import CoreChoice
+from device_agent.cores.choice import CoreChoice, choose_cores, named_cores
+from device_agent.cores.layout import LAYOUT_FILES, Core, parse_layout
 from device_agent.cores.numbers import core_list, mask
 from device_agent.phones.clock import GrantedClock, PhoneClock
 from device_agent.phones.files import QUICK_S, PhoneFiles
-from device_agent.phones.phone_cores import cores_for, phone_cores
 from device_agent.phones.properties import parse_properties
 from device_agent.phones.readings import is_cpu_zone
 from device_agent.phones.results import ResultsReader
@@ -24,6 +24,7 @@ from netspec.protocol import Delegate, MeasurementProtocol, TargetIdentity
 
 _log = structlog.get_logger()
 
+_READ_LAYOUT = read_pattern_command(" ".join(LAYOUT_FILES))
 _ZONES = "/sys/class/thermal/thermal_zone*"
 _LIST_ZONES = read_pattern_command(f"{_ZONES}/type {_ZONES}/trip_point_0_temp")
 
@@ -153,3 +154,23 @@ def _cpu_zones(say: Callable[[str], str]) -> tuple[str, ...]:
         for zone, kind in zones.items()
         if is_cpu_zone(kind, said.get(f"{zone}/trip_point_0_temp", ""))
     )
+
+
+def phone_cores(say: Callable[[str], str]) -> tuple[Core, ...]:
+    """What the phone states of its cores.
+
+    Args:
+        say: what a command prints on the phone.
+    """
+    values = parse_values(say(_READ_LAYOUT))
+    return parse_layout(values, say("cat /proc/cpuinfo"), say("cat /proc/self/status"))
+
+
+def cores_for(cores: tuple[Core, ...], threads: int, named: str | None) -> CoreChoice:
+    """The cores for so many threads: those that the user names, else the fastest.
+
+    Raises:
+        NoSuchCore: a named one cannot be used.
+        CoresUnclear: the phone does not tell now which they are, or one of them is offline.
+    """
+    return choose_cores(cores, threads) if named is None else named_cores(cores, named, threads)

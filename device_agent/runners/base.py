@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from netspec.layers import Float32Array
 from netspec.operators import Operator
 from netspec.protocol import MeasurementProtocol
 from netspec.statistics import VisitStatistics
@@ -26,6 +27,20 @@ class Measured:
     busy_share: float | None = None
     #: of the model's operators, where it was asked for
     profile: Profile | None = None
+
+
+@dataclass(frozen=True)
+class ImageOutputs:
+    """What a model gave for some images."""
+
+    #: real values [images, numbers], also of a quantized output; of several outputs one after the
+    #: other
+    logits: Float32Array
+    #: time to load the model, ms; None where the runner does not say
+    load_ms: float | None
+    #: greatest memory that model and runs took beyond the program that ran them, MiB; None where
+    #: the runner does not say
+    peak_memory_mib: float | None
 
 
 class Runner(Protocol):

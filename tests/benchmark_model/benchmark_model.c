@@ -17,7 +17,7 @@
 
 typedef void *Handle;
 typedef union { int32_t element; int64_t block[32]; } TensorType;
-enum { OK = 0, CPU = 1, WRITE = 1, FLOAT32 = 1, MAX_RUNS = 1 << 20, MAX_BUFFERS = 8 };
+enum { OK = 0, CPU = 1, READ = 0, WRITE = 1, FLOAT32 = 1, MAX_RUNS = 1 << 20, MAX_BUFFERS = 8 };
 
 int LiteRtCreateEnvironment(int, const void *, Handle *);
 int LiteRtCreateModelFromFile(Handle, const char *, Handle *);
@@ -36,6 +36,7 @@ int LiteRtGetCompiledModelInputBufferRequirements(Handle, size_t, size_t, Handle
 int LiteRtGetCompiledModelOutputBufferRequirements(Handle, size_t, size_t, Handle *);
 int LiteRtCreateManagedTensorBufferFromRequirements(Handle, const TensorType *, Handle, Handle *);
 int LiteRtGetTensorBufferSize(Handle, size_t *);
+int LiteRtGetTensorBufferPackedSize(Handle, size_t *);
 int LiteRtLockTensorBuffer(Handle, void **, int);
 int LiteRtUnlockTensorBuffer(Handle);
 int LiteRtCreateOpaqueOptions(const char *, void *, void (*)(void *), Handle *);
@@ -46,7 +47,7 @@ int LiteRtStopProfiler(Handle);
 int LiteRtGetProfileSummary(Handle, Handle, const char **);
 int LiteRtRunCompiledModel(Handle, size_t, size_t, Handle *, size_t, Handle *);
 
-static const char *graph = "";
+static const char *graph = "", *value_files = "", *output_filepath = "";
 static long num_runs = 50, warmup_runs = 1, num_threads = 1;
 static double min_secs = 1, warmup_min_secs = 0.5, max_secs = 150;
 static bool use_xnnpack = true, use_gpu, use_nnapi, enable_op_profiling;
@@ -87,6 +88,9 @@ static bool take_flag(const char *flag) {
   else if (IS("use_gpu")) use_gpu = on;
   else if (IS("use_nnapi")) use_nnapi = on;
   else if (IS("enable_op_profiling")) enable_op_profiling = on;
+  else if (IS("input_layer_value_files")) value_files = value;
+  else if (IS("output_filepath")) output_filepath = value;
+  else if (IS("input_layer") || IS("input_layer_shape")) return true;
   else return false;
   return true;
 }
@@ -136,6 +140,34 @@ static void load(void) {
     must(LiteRtCreateManagedTensorBufferFromRequirements(environment, &type, needs, &outputs[i]),
          "no output buffer");
   }
+}
+
+/* Of one input: `NAME:FILE`, with its bytes. */
+static void read_values(void) {
+  const char *path = strchr(value_files, ':');
+  void *bytes;
+  size_t size;
+  FILE *file = path ? fopen(path + 1, "rb") : NULL;
+  if (!file || input_count != 1) fail("Wrong input value file item specified");
+  must(LiteRtGetTensorBufferPackedSize(inputs[0], &size), "no size");
+  must(LiteRtLockTensorBuffer(inputs[0], &bytes, WRITE), "no lock");
+  if (fread(bytes, 1, size, file) != size || fgetc(file) != EOF) fail("The size of the input file");
+  must(LiteRtUnlockTensorBuffer(inputs[0]), "no unlock");
+  fclose(file);
+}
+
+static void write_outputs(void) {
+  FILE *file = fopen(output_filepath, "wb");
+  if (!file) fail("cannot write the outputs");
+  for (size_t i = 0; i < output_count; i++) {
+    void *bytes;
+    size_t size;
+    must(LiteRtGetTensorBufferPackedSize(outputs[i], &size), "no size");
+    must(LiteRtLockTensorBuffer(outputs[i], &bytes, READ), "no lock");
+    if (fwrite(bytes, 1, size, file) != size) fail("cannot write the outputs");
+    must(LiteRtUnlockTensorBuffer(outputs[i]), "no unlock");
+  }
+  fclose(file);
 }
 
 static void say_who_runs(void) {
@@ -201,6 +233,7 @@ int main(int argc, char **argv) {
   load();
   say_who_runs();
   int64_t init = now_us() - started;
+  if (*value_files) read_values();
   printf("INFO: Loaded model %s\nINFO: The input model file size (MB): %g\n"
          "INFO: Initialized session in %gms.\n", graph, (double)file.st_size / 1e6, init / 1e3);
   double warmup = phase(warmup_runs, warmup_min_secs, &first);
@@ -209,6 +242,7 @@ int main(int argc, char **argv) {
     must(LiteRtStartProfiler(profiler), "no profile");
   }
   double inference = phase(num_runs, min_secs, &unused);
+  if (*output_filepath) write_outputs();
   printf("INFO: Inference timings in us: Init: %lld, First inference: %lld, Warmup (avg): %g, "
          "Inference (avg): %g\n", (long long)init, (long long)first, warmup, inference);
   if (enable_op_profiling) {

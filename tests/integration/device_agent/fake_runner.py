@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from device_agent.benchmark_model.program import Program
@@ -13,6 +14,10 @@ from tests.phones.shell_io import Call
 #: what an arm64 program begins with, and words of TFLite's tool
 _CONTENT = (b"\x7fELF\x02\x01\x01", bytes(11), struct.pack("<H", 183), b"Inference timings in us: ")
 PROGRAM = Program(b"".join(_CONTENT), "tflite", "fake")
+#: the same with the flags that images take
+IMAGE_PROGRAM = Program(
+    PROGRAM.content + b"input_layer_value_files output_filepath", "tflite", "fake"
+)
 _PHASE = "INFO: Running benchmark for at least {runs} iterations and at least 0.1 seconds but ...\n"
 _LINE = (
     "INFO: count={count} first={us} curr={us} min={us} max={high} avg={us} std=1 p5={us} "
@@ -65,6 +70,8 @@ class FakeBenchmarkModel:
     exit_code: int = 0
     #: whether its version prints them
     percentiles: bool = True
+    #: of the bytes of an image: the bytes that are written as the model's outputs
+    outputs: Callable[[bytes], bytes] | None = None
     #: models launched, by name
     launched: list[str] = field(default_factory=list)
     #: called with the number of launches made, before each says its words
@@ -83,6 +90,12 @@ class FakeBenchmarkModel:
         words = self.says or self._words()
         if self.profiles and "--enable_op_profiling=true" in call.args:
             words += self._profile(call.phone.files.read(graph))
+        flags = dict(arg[2:].split("=", 1) for arg in call.args if arg.startswith("--"))
+        if self.outputs is not None and "output_filepath" in flags:
+            image = call.phone.files.read(flags["input_layer_value_files"].partition(":")[2])
+            call.phone.files.write(flags["output_filepath"], self.outputs(image))
+            words += "INFO: Memory footprint delta from the start of the tool (MB): init=1.5 "
+            words += "overall=2.5\n"
         await call.out(self.chatter + words)
         return self.exit_code
 
