@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from netspec.errors import UserError
+from netspec.layers import Float32Array
 from netspec.tflite.foreign_metadata import packed_labels
 from search_client.data.folders import (
     NoClasses,
@@ -93,6 +95,27 @@ def evaluate_file(
             an image cannot be read.
     """
     content = model.read_bytes()
+    _, images = classifier_and_images(model, data, normalisation, tell)
+    rank, processes = distributed.shard()
+    mine = torch.arange(rank, len(images), processes)
+    chunks = [part.tolist() for part in torch.split(mine, _CHUNK)] if len(mine) else []
+    work = _Work(content, normalisation, images)
+    counted = _Counts(0, 0, 0)
+    for counts in _run(work, chunks, workers or _cores()):
+        counted += counts
+        on_image(counted.images, len(mine))
+    total, top1, top5 = distributed.sums(counted.images, counted.top1, counted.top5)
+    return ClassificationAccuracy(images=total, top1=top1 / total, top5=top5 / total)
+
+
+def classifier_and_images(
+    model: Path,
+    data: Path,
+    normalisation: Normalisation | None,
+    tell: Callable[[str], None],
+) -> tuple[TFLiteClassifier, ImagesOnDisk]:
+    """A file that is loaded, and the images for it; args and errors as of `evaluate_file`."""
+    content = model.read_bytes()
     told = preparation_in(content)
     if normalisation is None and told is None:
         raise UnknownNormalisation(
@@ -104,16 +127,7 @@ def evaluate_file(
     images = _images(data, classifier.input_size)
     rows = _rows(images.classes, _labels(content, images.classes, tell), classifier.classes)
     labels = torch.tensor([rows[name] for name in images.classes])[images.labels]
-    rank, processes = distributed.shard()
-    mine = torch.arange(rank, len(images), processes)
-    chunks = [part.tolist() for part in torch.split(mine, _CHUNK)] if len(mine) else []
-    work = _Work(content, normalisation, images.source, images.indices.tolist(), labels.tolist())
-    counted = _Counts(0, 0, 0)
-    for counts in _run(work, chunks, workers or _cores()):
-        counted += counts
-        on_image(counted.images, len(mine))
-    total, top1, top5 = distributed.sums(counted.images, counted.top1, counted.top5)
-    return ClassificationAccuracy(images=total, top1=top1 / total, top5=top5 / total)
+    return classifier, ImagesOnDisk(images.source, images.indices.tolist(), labels.tolist())
 
 
 def _cores() -> int:
@@ -172,15 +186,41 @@ def _rows(names: Sequence[str], labels: Sequence[str] | None, outputs: int) -> d
 
 
 @dataclass(frozen=True)
+class ImagesOnDisk:
+    """Test images where they lie, read when they are run."""
+
+    source: ImageSource
+    #: of each image, its place in the source and the row of its class among a file's outputs
+    places: list[int]
+    labels: list[int]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def name(self, image: int) -> str:
+        """What an image is called, by its position."""
+        return self.source.name(self.places[image])
+
+    def pixels(self, images: Sequence[int], size: int) -> Pixels:
+        """Some images by their positions, [N, size, size, 3].
+
+        Raises:
+            UserError: one cannot be read.
+        """
+        return np.stack([crop(self._square(image, size), size) for image in images])
+
+    def _square(self, image: int, size: int) -> Pixels:
+        content = io.BytesIO(self.source.content(self.places[image]))
+        return square_of(content, self.name(image), stored_size(size))
+
+
+@dataclass(frozen=True)
 class _Work:
     """What every process that runs images has."""
 
     model: bytes
     normalisation: Normalisation | None
-    source: ImageSource
-    #: of each image, its place in the source and the row of its class
-    places: list[int]
-    labels: list[int]
+    images: ImagesOnDisk
 
 
 _process: tuple[_Work, TFLiteClassifier] | None = None
@@ -209,22 +249,16 @@ def _count(chunk: Sequence[int]) -> _Counts:
     if _process is None:
         raise RuntimeError("a chunk came before the model")
     work, classifier = _process
-    size = classifier.input_size
-    images = np.stack([crop(_square(work, image, size), size) for image in chunk])
-    labels = np.array([work.labels[image] for image in chunk])
-    logits = classifier.logits(images)
+    labels = np.array([work.images.labels[image] for image in chunk])
+    logits = classifier.logits(work.images.pixels(chunk, classifier.input_size))
+    top1, top5 = hits(logits, labels)
+    return _Counts(images=len(chunk), top1=top1, top5=top5)
+
+
+def hits(logits: Float32Array, labels: npt.NDArray[np.int64]) -> tuple[int, int]:
+    """Images whose true class has the greatest logit, and one of the `TOP` greatest."""
     best = np.argsort(-logits, axis=1, kind="stable")[:, :TOP]
-    return _Counts(
-        images=len(chunk),
-        top1=int((best[:, 0] == labels).sum()),
-        top5=int((best == labels[:, None]).any(axis=1).sum()),
-    )
-
-
-def _square(work: _Work, image: int, size: int) -> Pixels:
-    place = work.places[image]
-    content = io.BytesIO(work.source.content(place))
-    return square_of(content, work.source.name(place), stored_size(size))
+    return int((best[:, 0] == labels).sum()), int((best == labels[:, None]).any(axis=1).sum())
 
 
 def crop(image: Pixels, size: int) -> Pixels:

@@ -96,10 +96,19 @@ class TFLiteClassifier:
         return int(self._output["shape"][-1])
 
     @property
+    def output_affine(self) -> Affine | None:
+        """What the output's codes mean, None for float32."""
+        return _affine(self._output)
+
+    @property
     def output_scale(self) -> float | None:
         """Step of the output's codes, None for float32."""
-        affine = _affine(self._output)
+        affine = self.output_affine
         return affine.scale if affine else None
+
+    def prepared(self, images: Pixels) -> npt.NDArray[Any]:
+        """The tensors that the file takes for pixels [N, H, W, 3]."""
+        return np.stack([self._given(image) for image in images])
 
     def logits(self, images: Pixels) -> Float32Array:
         """Logits [N, classes] for pixels [N, H, W, 3], as real values."""

@@ -20,6 +20,7 @@ from search_client.commands.options import (
     TargetOption,
     console,
 )
+from search_client.commands.quantization.on_device import DevicePlace, evaluate_there
 from search_client.commands.quantization.options import (
     MemoryGb,
     ModelFile,
@@ -56,6 +57,19 @@ def evaluate(
     measure: Annotated[
         bool, typer.Option("--measure", help="Have the profiler measure its latency, too.")
     ] = False,
+    on_device: Annotated[
+        bool,
+        typer.Option(
+            "--on-device",
+            help="Have a device of the target run the images, measure the file there, and compare.",
+        ),
+    ] = False,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            "--run", help="With --on-device: the run that the file is of, to compare with torch."
+        ),
+    ] = None,
     profiler_url: ProfilerUrl = DEFAULT_URL,
     target: TargetOption = None,
     rounds: Annotated[int, typer.Option(min=1, max=1000, help="Visits, with --measure.")] = 40,
@@ -63,9 +77,11 @@ def evaluate(
 ) -> None:
     """Measure the accuracy of a .tflite file itself, by LiteRT, on all cores.
 
-    With --measure also its latency on a target, through the profiler. A trained network
-    (RUN/NAME.network.pt) is evaluated in torch, in each precision that it has. `torchrun` shares
-    the images among processes.
+    With --measure also its latency on a target, through the profiler. With --on-device the
+    target's device runs the images in place of this machine's cores: accuracy there, latency, load
+    time and peak memory, and where it strays from this machine and, with --run, from torch. A
+    trained network (RUN/NAME.network.pt) is evaluated in torch, in each precision that it has.
+    `torchrun` shares the images among processes.
     """
     from search_client.deployment.accuracy import evaluate_file  # noqa: PLC0415
     from search_client.progress import Stages  # noqa: PLC0415
@@ -75,10 +91,15 @@ def evaluate(
     require_file(model)
     normalisation = normalisation_of(mean, std)
     if model.suffix == ".pt":
-        _refuse_beside_network(model, given(measure=measure or None, mean=mean, std=std))
+        only_files = {"measure": measure or None, "on-device": on_device or None}
+        _refuse_beside_network(model, given(**only_files, mean=mean, std=std))
         with distributed.joined():
             options = given(workers=workers, memory_gb=memory_gb)
             _evaluate_network(model, data, options, as_json=as_json)
+        return
+    if on_device or run is not None:
+        place = DevicePlace(profiler_url, target, rounds) if on_device else None
+        evaluate_there(model, data, normalisation, run, place, as_json=as_json)
         return
     with (
         distributed.joined(),
