@@ -31,7 +31,9 @@ from search_client.training import distributed
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What one run is made of; `run` does all of it, `search_only` ends with the network found.
+    """What one run is made of; `run` does all of it.
+
+    `search_only` ends with the network found, `deploy` with the files, before they are measured.
 
     Args:
         client: of the profiler.
@@ -75,6 +77,15 @@ class Pipeline:
         """
         with self._begun(whole=False) as (begun, tables, training, _):
             return _search(begun, training, tables)
+
+    def deploy(self) -> dict[str, Deployed]:
+        """Do the job up to the `.tflite` files in `folder`: searched and baselines, by role.
+
+        Raises:
+            UserError: a stage could not be done; the message says what to do.
+        """
+        with self._begun(whole=True) as (begun, tables, training, test):
+            return _up_to_files(begun, tables, training, test)[1]
 
     @contextmanager
     def _begun(
@@ -120,13 +131,34 @@ def _known_tables(pipeline: Pipeline, *, whole: bool) -> LatencyTables | None:
 def _every_stage(
     pipeline: Pipeline, tables: LatencyTables, training: LabelledImages, test: LabelledImages
 ) -> Report:
+    stages, table = pipeline.stages, tables.by_target[0]
+    found, deployed = _up_to_files(pipeline, tables, training, test)
+    entries = _measure(pipeline, deployed)
+    expected_ms = {"searched": found.expected_ms[0]}
+    results = {
+        role: network_result(role, network, table, entries, expected_ms.get(role))
+        for role, network in deployed.items()
+    }
+    for role, result in results.items():
+        stages.observe(f"report/{role}", 0, _outcome(result), now=True)
+    provenance = provenance_of(read_record(pipeline.folder), len(training), len(test))
+    report = report_of(
+        pipeline.target, pipeline.settings, tables, found, results, stages.seconds, provenance
+    )
+    with stages.stage("report", "Write the report and its figures"):
+        write_report(report, pipeline.folder)
+    return report
+
+
+def _up_to_files(
+    pipeline: Pipeline, tables: LatencyTables, training: LabelledImages, test: LabelledImages
+) -> tuple[SearchResult, dict[str, Deployed]]:
     settings, folder, stages = pipeline.settings, pipeline.folder, pipeline.stages
     _require_calibrations(tables)
-    table = tables.by_target[0]
     # Before the search writes the settings that it goes on with.
     goes_on = pipeline.resume and _trains_alike(read_record(folder).settings, settings)
     found = _search(pipeline, training, tables)
-    source = Source.of(folder, table.snapshot.id, pipeline.data)
+    source = Source.of(folder, tables.by_target[0].snapshot.id, pipeline.data)
     networks = {"searched": found.network.with_precision("float32")}
     for index, network in enumerate(settings.every_baseline("float32")):
         networks[f"baseline{index}" if index else "baseline"] = network
@@ -151,21 +183,10 @@ def _every_stage(
         )
         for role, network in networks.items()
     }
-    entries = _measure(pipeline, deployed)
-    expected_ms = {"searched": found.expected_ms[0]}
-    results = {
-        role: network_result(role, network, table, entries, expected_ms.get(role))
-        for role, network in deployed.items()
-    }
-    for role, result in results.items():
-        stages.observe(f"report/{role}", 0, _outcome(result), now=True)
-    provenance = provenance_of(read_record(folder), len(training), len(test))
-    report = report_of(
-        pipeline.target, settings, tables, found, results, stages.seconds, provenance
-    )
-    with stages.stage("report", "Write the report and its figures"):
-        write_report(report, folder)
-    return report
+    for role, one in deployed.items():
+        for precision, content in one.files.items():
+            (folder / file_name(role, precision)).write_bytes(content)
+    return found, deployed
 
 
 def _outcome(result: NetworkResult) -> dict[str, float]:
@@ -214,14 +235,13 @@ def _tell_if_uncalibrated(pipeline: Pipeline, table: LatencyTable) -> None:
 
 
 def _measure(pipeline: Pipeline, deployed: Mapping[str, Deployed]) -> dict[str, Entry]:
-    """Writes the files and has the profiler measure them; entries by the file's SHA-256."""
+    """Has the profiler measure the files; entries by the file's SHA-256."""
     with pipeline.stages.stage("measure", "Measure the exported files through the profiler"):
-        subjects = []
-        for role, network in deployed.items():
-            for precision, content in network.files.items():
-                name = file_name(role, precision)
-                (pipeline.folder / name).write_bytes(content)
-                subjects.append(pipeline.client.upload_model(content, name))
+        subjects = [
+            pipeline.client.upload_model(content, file_name(role, precision))
+            for role, network in deployed.items()
+            for precision, content in network.files.items()
+        ]
         return measure_models(
             pipeline.client,
             pipeline.target,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -111,30 +108,20 @@ def test_every_seed_of_the_demo_has_images_of_its_own(
 ) -> None:
     monkeypatch.setattr(demo_gain, "TRAIN_IMAGES", 20)
     monkeypatch.setattr(demo_gain, "TEST_IMAGES", 30)
-    result = {"measured_ms": {"int8": 0.1}, "accuracy_float": 0.8, "accuracy_int8": 0.9}
-    network = {"network": {"name": "a network"}, **result}
-    commands: list[list[str]] = []
-
-    def run(command: list[str], *, check: bool) -> None:
-        assert check
-        commands.append(command)
-        report = {"seconds": {}, "searched": network, "baseline": network}
-        (tmp_path / "report.json").write_text(json.dumps(report))
-
-    monkeypatch.setattr(subprocess, "run", run)
-    first, second = (_images_of_seed(tmp_path, seed, demo_gain.ran) for seed in (0, 1))
-    assert (len(first), len(set(first) & set(second))) == (50, 0)
-    assert f"--data={tmp_path / 'data'}" in commands[1]
-    assert {"--set=seed=1", "--set=search.seed=1", "--set=sizes=[64]"} <= set(commands[1])
+    images = []
+    for seed in (0, 1):
+        recipe = demo_gain.Experiment(tmp_path, "demo", ["sizes=[64]"]).seeded(seed)
+        assert (recipe.seed, recipe.search.seed, recipe.sizes) == (seed, seed, (64,))
+        demo_gain.cut(recipe, tmp_path / "data")
+        images.append({path.read_bytes() for path in (tmp_path / "data").rglob("*.png")})
+    assert [len(some) for some in images] == [50, 50]
+    assert not images[0] & images[1]
 
 
-def _images_of_seed(
-    folder: Path, seed: int, ran: Callable[[Path, int, list[str]], dict[str, Any]]
-) -> list[bytes]:
-    row = ran(folder, seed, ["sizes=[64]"])
-    assert (row["seed"], row["searched"]["accuracy_int8"], row["baseline"]["ms"]) == (
-        seed,
-        0.9,
-        0.1,
-    )
-    return [path.read_bytes() for path in sorted((folder / "data").rglob("*.png"))]
+def test_a_seed_counts_once_both_networks_are_trained(tmp_path: Path) -> None:
+    results = demo_gain.Results(tmp_path / "lines.jsonl")
+    for seed, role in ((0, "searched"), (0, "baseline"), (1, "searched")):
+        results.add({"seed": seed, "role": role, "sha256": f"{role}-{seed}"})
+    results.add({"sha256": "searched-0", "ms": 0.1})
+    (pair,) = demo_gain.Results(tmp_path / "lines.jsonl").pairs()
+    assert (pair["seed"], pair["searched"]["ms"], pair["baseline"]["ms"]) == (0, 0.1, None)
