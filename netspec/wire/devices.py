@@ -64,7 +64,7 @@ class Device(Message):
     agent: Text
     serial: Text
     target_ids: tuple[TargetId, ...]
-    #: to the minute
+    #: when its agent spoke last: it does so every `renew_every_s` seconds or so
     last_seen: AwareDatetime
     labels: Labels = Field(default_factory=dict)
     quarantine: Quarantine | None = None

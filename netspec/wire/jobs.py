@@ -237,6 +237,13 @@ class Job(Message):
     target_ids: tuple[TargetId, ...] = ()
     state: JobState
     created_at: AwareDatetime
+    #: when its first task was leased; None: none was yet
+    started_at: Annotated[AwareDatetime | None, Field(exclude_if=lambda value: value is None)] = (
+        None
+    )
+    #: when nothing of it was left to measure: done, failed or cancelled; None: it is open, or this
+    #: was not kept then
+    ended_at: Annotated[AwareDatetime | None, Field(exclude_if=lambda value: value is None)] = None
     #: whose it is; None of jobs that the server's commands have filed, and of before that was kept
     owner: Annotated[Owner | None, Field(exclude_if=lambda value: value is None)] = None
     tasks: int

@@ -33,11 +33,11 @@ from profiler_server.kit.sql.lists import Listing, equal, part_of, since, states
 from profiler_server.kit.sql.many_values import is_in
 from profiler_server.kit.sql.pages import Page
 
-#: how exactly it is kept when an agent has spoken
-LAST_SEEN_RESOLUTION = timedelta(minutes=1)
 #: controlled variables in which a text is looked for
 _NAMING = ("device_model", "soc", "os_build", "runtime", "delegate", "clock_policy")
-#: an agent that has not spoken for so long is not counted on
+#: an agent that has registered, or was told that there is no work, speaks again within this time
+BETWEEN_QUESTIONS = timedelta(minutes=1)
+#: what no other device may measure is given up only when the others have not spoken for so long
 _LATELY = timedelta(minutes=10)
 
 
@@ -68,12 +68,14 @@ def ensure_device(session: Session, registration: DeviceRegistration, now: datet
         "methods": " ".join(dict.fromkeys(registration.methods)),
         "registered_at": now,
         "last_seen": now,
+        "heard_until": now + BETWEEN_QUESTIONS,
     }
     insert_absent(session, DeviceRow, [row])
+    changed = {name: row[name] for name in row if name not in ("id", "agent", "serial")}
     return session.execute(
         update(DeviceRow)
         .where(DeviceRow.agent == agent, DeviceRow.serial == serial)
-        .values(protocol=row["protocol"], methods=row["methods"], registered_at=now, last_seen=now)
+        .values(changed)
         .returning(DeviceRow.id)
     ).scalar_one()
 
@@ -93,7 +95,7 @@ def set_device_targets(session: Session, device_id: str, target_ids: Sequence[st
 def devices(session: Session, query: DeviceQuery, now: datetime) -> Page[DeviceRow]:
     """The devices that a query asks for."""
     quarantined = DeviceRow.quarantined_at.is_not(None)
-    silent = DeviceRow.last_seen <= now - _LATELY
+    silent = ~is_heard(now)
     rests = DeviceRow.rests_until.is_not(None) & (DeviceRow.rests_until > now)
     listing = Listing(
         DeviceQuery,
@@ -212,14 +214,33 @@ def lock_device(session: Session, device_id: str) -> DeviceRow | None:
     return session.scalar(one)
 
 
-def see_device(row: DeviceRow, now: datetime) -> None:
-    """Notes, to the minute, that the device's agent has spoken."""
-    if now - row.last_seen >= LAST_SEEN_RESOLUTION:
-        row.last_seen = now
+def hear_devices(
+    session: Session, which: ColumnElement[bool], now: datetime, until: datetime
+) -> None:
+    """Notes that the agents of devices have spoken, and by when they speak again."""
+    # A device that is locked is noted by whoever has locked it; waiting for that one could be
+    # mutual.
+    free = (
+        select(DeviceRow.id)
+        .where(which)
+        .order_by(DeviceRow.id)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    session.execute(
+        update(DeviceRow)
+        .where(DeviceRow.id.in_(free))
+        .values(last_seen=now, heard_until=until)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def is_heard(now: datetime) -> ColumnElement[bool]:
+    """Whether a device's agent has spoken when it was due."""
+    return DeviceRow.heard_until.is_not(None) & (DeviceRow.heard_until > now)
 
 
 def is_usable(now: datetime) -> ColumnElement[bool]:
-    """Whether a device may get work, and its agent has spoken lately."""
+    """Whether a device may get work, and its agent has spoken lately, so that it may come back."""
     return DeviceRow.quarantined_at.is_(None) & (DeviceRow.last_seen > now - _LATELY)
 
 
@@ -261,12 +282,13 @@ def protocols(session: Session, device_ids: Iterable[str]) -> dict[str, str]:
 
 
 def served(session: Session, target_ids: Collection[str], now: datetime) -> set[str]:
-    """Those of the targets that a usable device measures."""
+    """Those of the targets that a device measures which is heard and not in quarantine."""
     query = select(DeviceTargetRow.target_id).join(
         DeviceRow, DeviceRow.id == DeviceTargetRow.device_id
     )
     of_targets = DeviceTargetRow.target_id.in_(target_ids)
-    return set(session.scalars(query.where(of_targets, is_usable(now))))
+    works = DeviceRow.quarantined_at.is_(None) & is_heard(now)
+    return set(session.scalars(query.where(of_targets, works)))
 
 
 def lock_targets(session: Session, target_ids: Collection[str] | None = None) -> set[str]:

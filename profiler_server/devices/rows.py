@@ -38,8 +38,10 @@ class DeviceRow(Base):
     #: `MeasurementProtocol` as JSON
     protocol: Mapped[str] = mapped_column(Text)
     registered_at: Mapped[datetime]
-    #: when its agent spoke last, to the minute
+    #: when its agent spoke last
     last_seen: Mapped[datetime]
+    #: by when its agent speaks again, or the device is silent; None: it has not spoken yet
+    heard_until: Mapped[datetime | None]
     #: JSON object of texts: what jobs select devices by
     labels: Mapped[str] = mapped_column(Text, server_default="{}")
     #: since when it gets no work until it is released

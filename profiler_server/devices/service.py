@@ -92,7 +92,7 @@ def get_device(session: Session, device_id: str) -> Device:
     """
     row = repository.device(session, device_id)
     if row is None:
-        raise _unknown(device_id)
+        raise unknown_device(device_id)
     return _devices(session, [row])[0]
 
 
@@ -139,11 +139,12 @@ def _require(session: Session, device_id: str) -> DeviceRow:
     """The device, locked."""
     row = repository.lock_device(session, device_id)
     if row is None:
-        raise _unknown(device_id)
+        raise unknown_device(device_id)
     return row
 
 
-def _unknown(device_id: str) -> Problem:
+def unknown_device(device_id: str) -> Problem:
+    """The problem with an id that no device has."""
     return Problem("unknown-device", f"no device {device_id!r}; GET /v1/devices lists them")
 
 

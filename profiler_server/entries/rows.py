@@ -67,6 +67,13 @@ class VisitRow(Base):
         Index("ix_visits_task_id", "task_id"),
         Index("ix_visits_device_id", "device_id", "started_at"),
         Index(
+            "ix_visits_rejected",
+            "device_id",
+            "started_at",
+            postgresql_where=text("rejected <> ''"),
+            sqlite_where=text("rejected <> ''"),
+        ),
+        Index(
             "ix_visits_profiled",
             "target_id",
             postgresql_where=text("profile IS NOT NULL"),

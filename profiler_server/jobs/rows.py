@@ -99,7 +99,8 @@ class TaskRow(Base):
 class JobTargetRow(Base):
     """How far a job is on one of its targets.
 
-    The database keeps it: triggers of the table of tasks count what any statement changes there.
+    The database keeps it: triggers of the table of tasks count what any statement changes there,
+    and one of this table notes when nothing is open any more.
     """
 
     __tablename__ = "job_targets"
@@ -118,6 +119,8 @@ class JobTargetRow(Base):
     open_visits: Mapped[int]
     #: of those that were done, failed or cancelled
     closed_visits: Mapped[int]
+    #: when its last open task was closed last
+    closed_at: Mapped[datetime | None]
 
 
 class TaskFailureRow(Base):

@@ -336,6 +336,8 @@ def _job(
     open_visits = sum(one.open_visits for one in progress)
     visits_done = open_visits + sum(one.closed_visits for one in progress)
     remaining = open_ * row.rounds - open_visits
+    closed = [one.closed_at for one in progress if one.closed_at is not None]
+    ended_at = None if open_ else max(closed, default=None)
     return Job(
         id=row.id,
         name=row.name,
@@ -343,6 +345,8 @@ def _job(
         target_ids=tuple(one.target_id for one in progress),
         state=_state(row, open_, failed),
         created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.cancelled_at or ended_at,
         tasks=tasks,
         tasks_done=done,
         tasks_failed=failed,

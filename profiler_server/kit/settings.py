@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -56,6 +57,11 @@ class Settings(FrozenModel):
     trusted_proxies: Networks = ()
     #: seconds between SIGTERM, when `/readyz` begins to fail, and the end of listening
     drain_s: Annotated[float, Field(ge=0, le=600)] = 0.0
+
+    @property
+    def silent_after(self) -> timedelta:
+        """How long after it has spoken an agent is silent: it has missed two renewals."""
+        return timedelta(seconds=2 * self.renew_every_s)
 
     @classmethod
     def from_environment(cls, database_url: str | None = None) -> Self:

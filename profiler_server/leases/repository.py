@@ -9,7 +9,6 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from profiler_server.devices.repository import LAST_SEEN_RESOLUTION
 from profiler_server.devices.rows import DeviceRow, DeviceTargetRow
 from profiler_server.entries.rows import VisitRow
 from profiler_server.jobs.rows import TaskRow, TaskState
@@ -190,12 +189,7 @@ def is_quarantined(session: Session, lease_id: str) -> bool:
     return session.scalar(since) is not None
 
 
-def see_device_of(session: Session, lease_id: str, now: datetime) -> None:
-    """Notes, to the minute, that the agent of the lease's device has spoken."""
+def is_device_of(lease_id: str) -> ColumnElement[bool]:
+    """The condition that a device is that of a lease."""
     its_device = select(LeaseRow.device_id).where(LeaseRow.id == lease_id).scalar_subquery()
-    session.execute(
-        update(DeviceRow)
-        .where(DeviceRow.id == its_device, DeviceRow.last_seen <= now - LAST_SEEN_RESOLUTION)
-        .values(last_seen=now)
-        .execution_options(synchronize_session=False)
-    )
+    return DeviceRow.id == its_device

@@ -61,7 +61,7 @@ def claim(
     if device.quarantined_at is not None:
         raise quarantined(device)
     now = database_now(session)
-    devices.see_device(device, now)
+    device.last_seen, device.heard_until = now, now + settings.silent_after
     ending.end_old(session, settings, device, now, supersede=not waited)
     if waited and repository.has_live(session, device.id):
         return None
@@ -161,7 +161,8 @@ def renew(
     expires_at = now + timedelta(seconds=settings.lease_ttl_s)
     if not repository.renew(session, lease_id, renewal.fence, now, expires_at):
         raise _lost(session, lease_id)
-    repository.see_device_of(session, lease_id, now)
+    its_device = repository.is_device_of(lease_id)
+    devices.hear_devices(session, its_device, now, now + settings.silent_after)
     return LeaseStatus(
         ttl_s=settings.lease_ttl_s,
         cancelled_task_ids=tasks.to_stop(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import Enum, auto
 
 import structlog
@@ -16,8 +17,11 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.exc import SQLAlchemyError
 
 from netspec.wire import Lease, LeaseRequest
+from profiler_server.devices import repository as devices
+from profiler_server.devices.rows import DeviceRow
 from profiler_server.kit.settings import Settings
-from profiler_server.kit.sql.database import Database
+from profiler_server.kit.sql.database import Database, database_now
+from profiler_server.kit.sql.many_values import is_in
 from profiler_server.kit.work_notices import hearing_notices
 from profiler_server.kit.work_signal import WorkSignal
 from profiler_server.leases import repository, service
@@ -47,6 +51,8 @@ class _At(Enum):
 class _Waiter:
     """A claim that waits for work on one of its device's targets."""
 
+    request: Request
+    device_id: str
     max_tasks: int
     target_ids: frozenset[str]
     at: _At = _At.WAITING
@@ -83,6 +89,8 @@ class WaitingRoom:
         #: how many claim without having waited
         self._claiming = 0
         self._waiters: dict[_Waiter, None] = {}
+        #: when (s) it was noted last who waits
+        self._noted_at = 0.0
         self._looking: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
@@ -104,9 +112,11 @@ class WaitingRoom:
         if standing.device.quarantined_at is not None:
             raise service.quarantined(standing.device)
         lease = await self._claim_now(ask, standing)
+        if lease is None and ask.wait_s == 0:
+            await run_in_threadpool(self._hear, [ask.device_id], devices.BETWEEN_QUESTIONS)
         if lease is not None or ask.wait_s == 0:
             return lease
-        with self._waiting(ask, standing) as waiter:
+        with self._waiting(request, ask, standing) as waiter:
             while await waiter.wait(max(0.0, until - time.monotonic())):
                 # A lease for somebody who has hung up would hold its tasks until it expires.
                 if self._signal.closing or await request.is_disconnected():
@@ -138,8 +148,10 @@ class WaitingRoom:
             return service.claim(session, self._settings, ask, waited=True)
 
     @contextmanager
-    def _waiting(self, ask: LeaseRequest, standing: Standing) -> Iterator[_Waiter]:
-        waiter = _Waiter(ask.max_tasks, frozenset(standing.target_ids))
+    def _waiting(
+        self, request: Request, ask: LeaseRequest, standing: Standing
+    ) -> Iterator[_Waiter]:
+        waiter = _Waiter(request, ask.device_id, ask.max_tasks, frozenset(standing.target_ids))
         self._waiters[waiter] = None
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look_while_anyone_waits())
@@ -169,6 +181,7 @@ class WaitingRoom:
         with self._signal.listening() as listener:
             while self._anyone_waits:
                 await self._wake_for_work()
+                await self._note_who_waits()
                 await asyncio.sleep(_LOOK_AT_MOST_EVERY_S)
                 await listener.wait(random.uniform(*_LOOK_EVERY_S))  # noqa: S311 - no secret
 
@@ -182,6 +195,29 @@ class WaitingRoom:
             return
         for target_id, tasks in work.items():
             self._wake(target_id, tasks)
+
+    async def _note_who_waits(self) -> None:
+        """An open question is a sign of life, as a renewal is of an agent that measures."""
+        if time.monotonic() - self._noted_at < self._settings.renew_every_s:
+            return
+        self._noted_at = time.monotonic()
+        there = [
+            waiter.device_id
+            for waiter in tuple(self._waiters)
+            if not await waiter.request.is_disconnected()
+        ]
+        try:
+            # Looks come a while apart.
+            late = timedelta(seconds=_LOOK_EVERY_S[1])
+            await run_in_threadpool(self._hear, there, self._settings.silent_after + late)
+        except SQLAlchemyError as error:
+            log.warning("cannot note who waits for work", why=str(error))
+
+    def _hear(self, device_ids: list[str], silent_after: timedelta) -> None:
+        with self._database.write() as session:
+            now = database_now(session)
+            which = is_in(session, DeviceRow.id, device_ids)
+            devices.hear_devices(session, which, now, now + silent_after)
 
     def _work(self, target_ids: frozenset[str]) -> dict[str, int]:
         with self._database.read() as session:
