@@ -1,12 +1,14 @@
 """What the dashboard's pages cost on this machine, as a browser's owner sees it.
 
-Real processes, SQLite and PostgreSQL with fsync. A server with 1,000 devices and a table of 100,000
-entries is asked for its pages in turn with one that has next to nothing. The last line is one
-JSON object: `page_ratio`: median time of a page of the full server over that of the empty one, the
-worst of the pages and databases. `page_kb`: the largest page in kB (1,000 bytes) as it is sent to a
-client that takes no gzip, without the plotting script, which is a file of its own.
-`first_paint_waits_for_script`: whether Chromium, to which the script's answer is held back, has
-painted a page with its tables only after that, or not at all.
+Real processes, SQLite and PostgreSQL with fsync. A server with 1,000 devices, a table of 100,000
+entries and 1,000,000 visits is asked for its pages in turn with one that has next to nothing. The
+last line is one JSON object: `page_ratio`: median time of a page of the full server over that of
+the empty one, the worst of the pages and databases. `page_kb`: the largest page in kB (1,000 bytes)
+as it is sent to a client that takes no gzip, without the plotting script, which is a file of its
+own. `sse_cpu_percent`: of one core, what the full server's process spends while 50 live pages of
+the farm are open and a fifth of their devices comes or goes each second, the worse of both
+databases. `first_paint_waits_for_script`: whether Chromium, to which the script's answer is held
+back, has painted a page with its tables only after that, or not at all.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ from rich.table import Table
 from benchmarks.dashboard_load import farm, session
 from benchmarks.dashboard_load.farm import Shown
 from benchmarks.dashboard_load.paint import first_paints_ms
+from benchmarks.dashboard_load.streams import sse_cpu_percent
+from benchmarks.server_load.large import copy_visits
 from benchmarks.server_load.load import drive, request
 from benchmarks.server_load.machine import DATABASES, Service, service
 
@@ -39,13 +43,16 @@ class Size:
 
     devices: int
     entries: int
+    visits: int
     rounds: int
     #: of each page, each round
     requests: int
 
 
-FULL = Size(1_000, 100_000, 15, 4)
-QUICK = Size(50, 2_000, 5, 2)
+FULL = Size(1_000, 100_000, 1_000_000, 15, 4)
+QUICK = Size(50, 2_000, 10_000, 5, 2)
+_OPEN_PAGES = 50
+_WATCHED_S = 20.0
 _HELD_MS = 3_000.0
 _BYTES_PER_KB = 1_000
 
@@ -81,6 +88,7 @@ class Figures:
     ratios: Mapping[str, float]
     kb: Mapping[str, float]
     paints_ms: Mapping[str, float | None]
+    sse_cpu_percent: float
 
 
 def measure(kind: str, size: Size, table: Table) -> Figures:
@@ -88,6 +96,7 @@ def measure(kind: str, size: Size, table: Table) -> Figures:
     with service(kind) as empty_server, service(kind) as full_server:
         few = farm.small(empty_server)
         many = farm.full(full_server, devices=size.devices, entries=size.entries)
+        copy_visits(full_server, kind, size.visits)
         empty, full = Asker(empty_server), Asker(full_server)
         ratios = {}
         for name in many.both:
@@ -105,7 +114,9 @@ def measure(kind: str, size: Size, table: Table) -> Figures:
         for name, ms in paints_ms.items():
             shown = "not painted" if ms is None else f"{ms:.0f}"
             table.add_row(kind, f"{name}, first paint without script", "", shown, "")
-    return Figures(ratios, kb, paints_ms)
+        cpu = sse_cpu_percent(full_server, _OPEN_PAGES, _WATCHED_S)
+        table.add_row(kind, f"{_OPEN_PAGES} live farms open", "", f"{cpu:.1f} % of a core", "")
+    return Figures(ratios, kb, paints_ms, cpu)
 
 
 def _alternated(
@@ -136,7 +147,7 @@ def main() -> None:
         "database",
         "page",
         "empty, ms",
-        f"{size.devices:,} devices, {size.entries:,} entries, ms",
+        f"{size.devices:,} devices, {size.entries:,} entries, {size.visits:,} visits, ms",
         "ratio",
         title="dashboard",
     )
@@ -146,6 +157,7 @@ def main() -> None:
     numbers = {
         "page_ratio": max(ratio for one in found for ratio in one.ratios.values()),
         "page_kb": max(kb for one in found for kb in one.kb.values()),
+        "sse_cpu_percent": max(one.sse_cpu_percent for one in found),
         "first_paint_waits_for_script": any(ms is None for ms in painted),
     }
     print(json.dumps(numbers))

@@ -17,6 +17,7 @@ from profiler_server.auth.ownership import DeviceGuard
 from profiler_server.auth.rate_limit import RateLimit
 from profiler_server.auth.service import TokenChecker
 from profiler_server.dashboard import app as dashboard
+from profiler_server.dashboard.live.pages import LivePages
 from profiler_server.deletions.endpoints import router as deletions
 from profiler_server.devices.endpoints import router as devices
 from profiler_server.entries.partitions import keeping_partitions
@@ -81,6 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
     waiting_room = WaitingRoom(database, settings, signal)
     job_watch = JobWatch(database, signal)
     event_tail = EventTail(database, signal)
+    live_pages = LivePages(database, signal)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -92,6 +94,7 @@ def create_app(settings: Settings) -> FastAPI:
         await waiting_room.close()
         await job_watch.close()
         await event_tail.close()
+        await live_pages.close()
         database.close()
 
     metrics = Metrics()
@@ -115,6 +118,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.waiting_room = waiting_room
     app.state.job_watch = job_watch
     app.state.event_tail = event_tail
+    app.state.live_pages = live_pages
     app.state.device_guard = DeviceGuard(database)
     app.state.metrics = metrics
     app.state.rate_limit = _rate_limit(settings)

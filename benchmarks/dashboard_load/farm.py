@@ -46,8 +46,8 @@ class Shown:
 def small(served: Service) -> Shown:
     """One device, and a table without entries."""
     with ProfilerHttp(served.url, served.token) as http:
-        target_id = tables.register(http, 0, "Pixel 1").target_ids[0]
-    return Shown(_pages(target_id), {})
+        first = tables.register(http, 0, "Pixel 1")
+    return Shown(_pages(first), {})
 
 
 def full(served: Service, *, devices: int, entries: int) -> Shown:
@@ -72,13 +72,16 @@ def full(served: Service, *, devices: int, entries: int) -> Shown:
         "widest table": f"/targets/{other.target_ids[0]}",
         "an entry": f"/targets/{target_id}/entries/{operators[0].content_hash}",
     }
-    return Shown(_pages(target_id), only)
+    return Shown(_pages(first), only)
 
 
-def _pages(target_id: str) -> dict[str, str]:
-    table = f"/targets/{target_id}"
+def _pages(device: RegisteredDevice) -> dict[str, str]:
+    table = f"/targets/{device.target_ids[0]}"
     return {
         "overview": "/",
+        "a device": f"/devices/{device.id}",
+        "jobs": "/jobs",
+        "filing a job": "/jobs/new",
         "targets": "/targets",
         "table": table,
         "table, filtered": f"{table}?kernel=3&expand=6",

@@ -65,7 +65,12 @@ def large_pages(kind: str, *, operators: int, visits: int, repeats: int) -> Larg
         target_id = devices[0].target_ids[0]
         jobs = tables.file_job(http, target_id, wanted, rounds=_DEVICES)
         _visit_in_turn(http, devices)
-        stored = _copy(served, kind, visits)
+        stored = copy_visits(served, kind, visits)
+        with closing(Database(served.database_url)) as database:
+            with database.write() as session:
+                derivation.rederive(session)
+            with database.write() as session:
+                session.execute(text("ANALYZE"))
         measured = {
             name: drive(served.url, repeat(asked, repeats), connections=1, status=200, seconds=None)
             for name, asked in _pages(served, http, target_id, jobs[0], wanted)
@@ -85,8 +90,12 @@ def _visit_in_turn(http: ProfilerHttp, devices: Sequence[RegisteredDevice]) -> N
             http.request("POST", f"/v1/leases/{lease.id}:release", body=released)
 
 
-def _copy(served: Service, kind: str, visits: int) -> int:
-    """Copies the visits that there are until there are so many; how many there are then."""
+def copy_visits(served: Service, kind: str, visits: int) -> int:
+    """Copies the visits that there are, over a year, until there are about so many.
+
+    Returns:
+        How many there are then; entries are as they were.
+    """
     metadata()
     columns = [column.name for column in VisitRow.__table__.columns]
     own = _OWN[kind]
@@ -109,10 +118,7 @@ def _copy(served: Service, kind: str, visits: int) -> int:
             hours = 48 + number * _MONTHS * _HOURS_A_MONTH // max(1, copies)
             with database.write() as session:
                 session.execute(copied, {"hours": hours, "first": first})
-        with database.write() as session:
-            derivation.rederive(session)
-        with database.write() as session:
-            session.execute(text("ANALYZE"))
+        with database.read() as session:
             return int(session.execute(text("SELECT count(*) FROM visits")).scalar_one())
 
 

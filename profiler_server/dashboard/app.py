@@ -34,6 +34,7 @@ def mount(app: FastAPI, server_key: bytes) -> None:
     for router in ROUTERS:
         inner.include_router(router)
     assets.install(inner)
+    inner.add_api_route("/{address:path}", problems.nothing_there, include_in_schema=False)
 
     # Relative: a proxy may serve all of this below an address of its own.
     @app.get("/", include_in_schema=False)

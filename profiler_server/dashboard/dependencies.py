@@ -140,6 +140,10 @@ def form_tokens_of(request: Request) -> FormTokens:
 
 
 #: any valid token: the farm, its devices and jobs
-Anyone = Annotated[Viewer, Depends(SignedIn(Scope.TABLES_READ, Scope.JOBS_WRITE, Scope.AGENT))]
+ANYONE = SignedIn(Scope.TABLES_READ, Scope.JOBS_WRITE, Scope.AGENT)
+Anyone = Annotated[Viewer, Depends(ANYONE)]
 TablesReader = Annotated[Viewer, Depends(SignedIn(Scope.TABLES_READ))]
 JobsWriter = Annotated[Viewer, Depends(SignedIn(Scope.JOBS_WRITE))]
+#: who may change devices: those of the token's own
+AgentsOwner = Annotated[Viewer, Depends(SignedIn(Scope.AGENT))]
+Admin = Annotated[Viewer, Depends(SignedIn(Scope.ADMIN))]

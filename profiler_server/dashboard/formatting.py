@@ -35,6 +35,16 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number of things: `1 device`, `1,400 visits`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def clock(time: datetime) -> str:
+    """To the second, in UTC."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
 def plain(state: str) -> str:
     """A state or kind without underscores."""
     return state.replace("_", " ")

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from netspec.console.latency_unit import LatencyUnit
 from netspec.console.units import latency_text, memory_text, significant
-from profiler_server.dashboard import assets, formatting, wording
+from profiler_server.dashboard import assets, formatting, people, wording
 from profiler_server.dashboard.dependencies import FORM_FIELD, Viewer
 from profiler_server.dashboard.navigation import NAVIGATION
 
@@ -82,6 +82,8 @@ _environment.filters.update(
     iso=formatting.iso,
     ago=formatting.ago,
     duration=formatting.duration,
+    counted=formatting.counted,
+    clock=formatting.clock,
     plain=formatting.plain,
     digits=significant,
     latency=latency_text,
@@ -92,4 +94,5 @@ _environment.filters.update(
     sizes=wording.sizes,
     manner=wording.manner,
     subject_title=wording.subject_title,
+    in_words=people.in_words,
 )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 
 from netspec.operators import Operator
 from netspec.spaces import Space, Stage
-from netspec.wire import Conditions, Lease, PublishRequest, VisitBatch
+from netspec.statistics import VisitStatistics
+from netspec.tflite import encode
+from netspec.wire import Conditions, Lease, Profile, PublishRequest, Visit, VisitBatch
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api
 
@@ -19,6 +25,7 @@ SPACE = Space(
     stages=(Stage(channels=24, depth=2, stride=2), Stage(channels=40, depth=2, stride=2)),
 )
 _ROUNDS = 3
+DAY_SERIAL, DAY_MODEL = "HTday", "Pixel 5"
 
 
 def fill(api: Api) -> None:
@@ -41,6 +48,8 @@ def fill(api: Api) -> None:
             _measure(api, phone, factor * (1.0 + index))
         api.call("POST", f"/v1/targets/{target_id}/snapshots", PublishRequest(), status=201)
     _what_needs_attention(api)
+    _a_day(api)
+    _a_model(api)
 
 
 def _register(api: Api, serial: str, model: str) -> str:
@@ -95,3 +104,65 @@ def _what_needs_attention(api: Api) -> None:
     lease = api.claim(busy)
     api.upload(farm.visits(lease, busy, rounds=1))
     assert api.job(waiting.id).state == "running"
+
+
+def _a_day(api: Api) -> None:
+    """A phone that has measured all day, its runs told one by one."""
+    device = api.register(farm.registration(DAY_SERIAL, DAY_MODEL))
+    target_id = device.target_ids[0]
+    api.file(farm.job(farm.blocks(2), rounds=100, name="all day", target_id=target_id))
+    lease = api.claim(device.id)
+    rng = np.random.default_rng(0)
+    begin = datetime.now(UTC) - timedelta(hours=20)
+    visits = [_visit_of_day(lease, device.id, begin, number, rng) for number in range(80)]
+    api.upload(VisitBatch(visits=tuple(visits)))
+
+
+def _visit_of_day(
+    lease: Lease, device: str, begin: datetime, number: int, rng: np.random.Generator
+) -> Visit:
+    runs_us = 900 * (1 + 0.03 * rng.random(300) + 0.3 * (rng.random(300) > 0.97))
+    warm = 35 + 8 * float(np.sin(number / 12))
+    battery = Conditions(battery_celsius=30 + number / 20, battery_percent=95 - number / 2)
+    before = {"busy_share": 0.02 if number % 9 else 0.4}
+    after = {"cpu_celsius": warm, "cpu_mhz": 2_400.0, "anchor_ratio": 1 + number / 2_000}
+    made = farm.visit(lease.tasks[number % 2], lease, device, round_=number)
+    return made.model_copy(
+        update={
+            "started_at": begin + timedelta(minutes=14 * number),
+            "statistics": VisitStatistics.of(runs_us),
+            "raw": json.dumps({"runs_ns": [int(1_000 * us) for us in runs_us]}),
+            "before": battery.model_copy(update=before),
+            "after": battery.model_copy(update=after),
+            "rejected": "" if number % 9 else "others took 40% of the measured cores",
+        }
+    )
+
+
+def _a_model(api: Api) -> None:
+    """An uploaded model whose layers were timed, on a phone that can do so."""
+    registration = farm.registration("HTmodel", "Pixel 6")
+    able = registration.model_copy(update={"methods": ("isolated", "in_network")})
+    device = api.register(able)
+    content = encode([farm.blocks(1)[0]])
+    sha256 = hashlib.sha256(content).hexdigest()
+    binary = {"Content-Type": "application/octet-stream"}
+    api.call("PUT", f"/v1/models/{sha256}", content, status=201, headers=binary)
+    request = farm.job(
+        name="latency of mine.tflite",
+        target_id=device.target_ids[0],
+        models=({"sha256": sha256, "name": "mine.tflite"},),
+        method="in_network",
+    )
+    api.file(request)
+    lease = api.claim(device.id)
+    profile = Profile(
+        operators_us=(600.0, 100.0, 300.0),
+        statistic="mean",
+        count=10,
+        kernels=("Convolution", "Add", "Convolution"),
+    )
+    raw = json.dumps({"delegation": "full", "load_ns": 4_100_000, "first_run_ns": 9_300_000})
+    visits = farm.visits(lease, device.id, rounds=2).visits
+    told = tuple(one.model_copy(update={"profile": profile, "raw": raw}) for one in visits)
+    api.upload(VisitBatch(visits=told))

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import pytest
 from fastapi.routing import APIRoute
+from fastapi.sse import EventSourceResponse
 from playwright.sync_api import Browser, Route, expect
 
 from profiler_server.dashboard.endpoints import ROUTERS
+from tests.browser import farm
 from tests.browser.watching import Open, Site, Watched
+from tests.integration.profiler_server.farm import identity
 from tests.waiting import wait_for
 
-#: has no page of its own
-_STREAM = "/jobs/{job_id}/progress"
 _ROUTES = {
     route.path: route.path_regex
     for router in ROUTERS
     for route in router.routes
-    if isinstance(route, APIRoute) and "GET" in (route.methods or ()) and route.path != _STREAM
+    if isinstance(route, APIRoute)
+    and "GET" in (route.methods or ())
+    # Streams have no page of their own.
+    and route.response_class is not EventSourceResponse
 }
 #: pages of one kind that are looked at, so that filters and links to other times are among them
 _OF_ONE_KIND = 2
 #: of axe-core's rules, those whose answer is another one in the dark or on a narrow screen
 DIFFERENT_IN_THE_DARK = ("color-contrast", "target-size", "scrollable-region-focusable")
 WIDE = {"width": 1280, "height": 900}
-NARROW = {"width": 400, "height": 800}
+NARROW = {"width": 390, "height": 800}
 
 
 def kind_of(path: str) -> str:
@@ -43,9 +48,9 @@ def links(watched: Watched) -> list[str]:
     return [link for link in own if link.startswith("/")]
 
 
-def crawl(watched: Watched) -> list[str]:
+def crawl(watched: Watched, first: Sequence[str]) -> list[str]:
     """Addresses of pages of every kind that links lead to, in the order of first sight."""
-    waiting, seen, taken = ["/", "/login"], set[str](), dict[str, list[str]]()
+    waiting, seen, taken = [*first], set[str](), dict[str, list[str]]()
     while waiting:
         path = waiting.pop(0)
         if path in seen or len(taken.setdefault(kind_of(path), [])) == _OF_ONE_KIND:
@@ -64,7 +69,10 @@ def pages(browser: Browser, site: Site) -> list[str]:
     with browser.new_context() as context:
         watched = Watched(context, site.base)
         watched.sign_in(site.token)
-        found = crawl(watched)
+        # Of many, those with something to see: a calibration, and a job that leads to a model.
+        jobs = site.api.call("GET", "/v1/jobs?name=mine.tflite").json()
+        networks = f"/targets/{identity(farm.MODELS[0]).id}/networks"
+        found = crawl(watched, ["/", "/login", networks, f"/jobs/{jobs[0]['id']}"])
     assert watched.complaints == []
     return found
 

@@ -36,6 +36,7 @@ def test_a_table_leads_to_an_entry_and_its_visits(open_page: Open, *, scripts: b
     expect(page.locator("h1")).to_contain_text("kernel 5")
     expect(page.get_by_role("region", name="What each device says")).to_contain_text("HT710")
     page.get_by_role("region", name="Visits").get_by_role("link").first.click()
+    page.get_by_text("What the runner printed").click()
     expect(page.get_by_role("region", name="Raw output")).to_have_text("5 runs")
 
 

@@ -11,6 +11,12 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 
 from tests.integration.profiler_server.service import Api
 
+#: of each box: its name, whether it scrolls, and whether it says so
+_BOXES = """all => all.filter(one => one.checkVisibility()).map(one => [
+  one.getAttribute("aria-label"),
+  one.scrollWidth > one.clientWidth,
+  getComputedStyle(one, "::before").display === "block",
+])"""
 _axe = Axe()
 _RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
@@ -60,9 +66,11 @@ class Watched:
         ] == [], self.page.url
 
     def check_fits(self) -> None:
-        """Checks that the page itself does not scroll sideways; wide tables do, in their boxes."""
+        """Checks that nothing is cut off; wide tables scroll in their boxes, which say so."""
         wide = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         assert wide <= 0, (self.page.url, wide)
+        boxes: list[list[object]] = self.page.eval_on_selector_all(".scroll", _BOXES)
+        assert [box for box in boxes if box[1] != box[2]] == [], self.page.url
 
 
 #: a watched page in a new context of the browser

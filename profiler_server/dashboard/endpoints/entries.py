@@ -10,9 +10,8 @@ from profiler_server.dashboard import rendering
 from profiler_server.dashboard.dependencies import Cursor, TablesReader
 from profiler_server.dashboard.endpoints.targets import TargetId
 from profiler_server.dashboard.views import entry as entry_view
-from profiler_server.entries import details
+from profiler_server.dashboard.views import visit as visit_view
 from profiler_server.kit.dependencies import DatabaseDep
-from profiler_server.subjects import repository as subjects
 from profiler_server.visits.endpoints import SubjectHash
 
 router = APIRouter(prefix="/targets/{target_id}/entries/{subject_hash}")
@@ -53,18 +52,15 @@ def show_visit(
     database: DatabaseDep,
     _: TablesReader,
 ) -> Response:
-    """One visit: statistics, conditions, and what the runner printed."""
+    """One visit: its runs, what held around it, and what the runner printed."""
     with database.read() as session:
-        found = details.visit(session, target_id, subject_hash, visit_id)
-        name = subjects.name(session, subject_hash)
+        shown = visit_view.read(session, target_id, subject_hash, visit_id)
+    raw = shown.stored.visit.raw
     return rendering.page(
         request,
         "visit.html.j2",
-        stored=found,
-        visit=found.visit,
-        name=name,
+        shown=shown,
         target_id=target_id,
-        observed=entry_view.observed,
-        raw=found.visit.raw[:_MOST_RAW],
-        is_cut=len(found.visit.raw) > _MOST_RAW,
+        raw=raw[:_MOST_RAW],
+        is_cut=len(raw) > _MOST_RAW,
     )

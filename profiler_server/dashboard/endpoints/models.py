@@ -1,26 +1,33 @@
-"""The form that uploads a `.tflite` file and has it measured; its job's page shows the latency."""
+"""The form that has a `.tflite` file measured, and the page that shows what it takes."""
 
 from __future__ import annotations
 
 import hashlib
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from netspec.validation import first_problem
 from netspec.wire import MAX_MODEL_BYTES, JobRequest, ModelSubject
-from profiler_server.dashboard.dependencies import JobsWriter
-from profiler_server.dashboard.endpoints.jobs import file, form_page, to_job
-from profiler_server.dashboard.views.job_form import BadForm
+from profiler_server.dashboard import rendering
+from profiler_server.dashboard.dependencies import Anyone, JobsWriter
+from profiler_server.dashboard.endpoints.filing import file, form_page
+from profiler_server.dashboard.endpoints.targets import TargetId
+from profiler_server.dashboard.filing.fields import BadForm
+from profiler_server.dashboard.views import model as model_view
+from profiler_server.devices import repository as devices
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import Database
 from profiler_server.uploaded_models.dependencies import UploadedModelsDep
 from profiler_server.uploaded_models.rows import FileKind
 from profiler_server.uploaded_models.service import UploadedModels
+from profiler_server.visits.endpoints import SubjectHash
 
 #: the path of the form, as the limit of bodies knows it
 UPLOAD = "/models/new"
@@ -60,13 +67,32 @@ async def measure_model(
         job, content = await _request_of(form)
         sha256, token_id = job.models[0].sha256, viewer.principal.token_id
         await run_in_threadpool(_store, database, models, sha256, content, token_id)
-        job_id = await run_in_threadpool(file, database, settings, viewer.principal, job, form)
+        job = await run_in_threadpool(_profiled, database, job)
+        await run_in_threadpool(file, database, settings, viewer.principal, job, form)
     except Problem as problem:
         return await run_in_threadpool(_form, request, database, target_id, rounds, problem)
     finally:
         await form.close()
     signal.notify()
-    return to_job(request, job_id)
+    address = f"{rendering.base_of(request)}/targets/{job.target_id}/models/{sha256}"
+    return RedirectResponse(address, HTTPStatus.SEE_OTHER)
+
+
+@router.get("/targets/{target_id}/models/{sha256}")
+def show_model(
+    request: Request, target_id: TargetId, sha256: SubjectHash, database: DatabaseDep, _: Anyone
+) -> Response:
+    """What a model takes on a target: latency, load, first inference, layers, and who runs it."""
+    with database.read() as session:
+        shown = model_view.read(session, target_id, sha256)
+    return rendering.page(request, "model.html.j2", shown=shown, target_id=target_id, sha256=sha256)
+
+
+def _profiled(database: Database, job: JobRequest) -> JobRequest:
+    """The job with the time of each layer, where a device can tell it."""
+    with database.read() as session:
+        able = devices.measures(session, job.target_id or "", "in_network")
+    return job.model_copy(update={"method": "in_network"}) if able else job
 
 
 async def _request_of(form: FormData) -> tuple[JobRequest, bytes]:
@@ -77,7 +103,7 @@ async def _request_of(form: FormData) -> tuple[JobRequest, bytes]:
     """
     upload = form.get("model")
     if not isinstance(upload, UploadFile) or not upload.filename:
-        raise BadForm("model: choose a .tflite file")
+        raise BadForm("model: choose a .tflite file", "what")
     content = await upload.read()
     digest = hashlib.sha256(content).hexdigest()
     try:
@@ -90,7 +116,7 @@ async def _request_of(form: FormData) -> tuple[JobRequest, bytes]:
         }
         return JobRequest.model_validate(fields), content
     except ValidationError as error:
-        raise BadForm(first_problem(error)) from error
+        raise BadForm(first_problem(error), "what") from error
 
 
 def _store(

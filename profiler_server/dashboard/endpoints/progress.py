@@ -1,75 +1,68 @@
-"""A job's progress as it happens: server-sent events with the parts of its page that changed."""
+"""Jobs as they go on: what changes on their pages."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncIterator
-from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from sqlalchemy.orm import Session
 
-from profiler_server.dashboard import cookies, rendering
-from profiler_server.dashboard.dependencies import Anyone, NotSignedIn, who
+from profiler_server.dashboard import rendering
+from profiler_server.dashboard.dependencies import Anyone, Cursor
+from profiler_server.dashboard.live.pages import Parts
+from profiler_server.dashboard.live.streams import LivePagesDep, follow
 from profiler_server.dashboard.views import job as job_view
-from profiler_server.dashboard.views.job import JobShown
-from profiler_server.kit.dependencies import DatabaseDep, WorkSignalDep
+from profiler_server.jobs import service
+from profiler_server.kit.dependencies import DatabaseDep
 
 router = APIRouter(prefix="/jobs")
 
-_EVERY_S = 1.0
-#: then the browser asks again, and perhaps another replica
-_LONGEST_S = 300.0
-_RETRY_MS = 2_000
-#: ids of elements of the job's page, and the templates of what is in them
-_PARTS = {
-    "job-actions": "job_actions.html.j2",
-    "job-progress": "job_progress.html.j2",
-    "job-log": "job_log.html.j2",
-    "job-status": "job_status.html.j2",
-}
+#: of a job's page: ids are `job-NAME`
+_PARTS = ("actions", "progress", "log", "status")
 
 
-def _read(job_id: str, database: DatabaseDep) -> JobShown:
+def _exists(job_id: str, database: DatabaseDep) -> None:
     with database.read() as session:
-        return job_view.read(session, job_id)
+        service.version(session, job_id)
 
 
-@router.get("/{job_id}/progress", response_class=EventSourceResponse)
-async def follow_job(
-    request: Request,
-    job_id: str,
-    database: DatabaseDep,
-    signal: WorkSignalDep,
-    _: Anyone,
-    # Before the answer begins: a job that does not exist is a problem, not an empty stream.
-    first: Annotated[JobShown, Depends(_read)],
+@router.get("/live", response_class=EventSourceResponse)
+async def follow_jobs(
+    request: Request, pages: LivePagesDep, _: Anyone, cursor: Cursor = None
 ) -> AsyncIterator[ServerSentEvent]:
-    """Changed parts of the page as `parts`, and `end` when the job is finished."""
-    sent: dict[str, str] = {}
-    shown, until = first, time.monotonic() + _LONGEST_S
-    while not signal.closing:
-        parts = {id_: rendering.render(request, name, shown=shown) for id_, name in _PARTS.items()}
-        changed = {id_: part for id_, part in parts.items() if sent.get(id_) != part}
-        if changed:
-            yield ServerSentEvent(event="parts", data=changed, retry=_RETRY_MS)
-        sent = parts
-        if not shown.line.is_open:
-            yield ServerSentEvent(event="end", data=shown.line.job.state)
-            return
-        if time.monotonic() > until:
-            return
-        await asyncio.sleep(_EVERY_S)
-        if not await _still_signed_in(request):
-            return
-        shown = await run_in_threadpool(_read, job_id, database)
+    """Changed rows of the list of jobs."""
+
+    def read(session: Session) -> Parts:
+        return Parts(
+            {},
+            {
+                line.job.id: rendering.render(request, "jobs_line.html.j2", line=line)
+                for line in job_view.latest(session, cursor).items
+            },
+        )
+
+    async for event in follow(request, pages, ("jobs", cursor, rendering.base_of(request)), read):
+        yield event
 
 
-async def _still_signed_in(request: Request) -> bool:
-    cookie = cookies.SESSION.read(request)
-    try:
-        return cookie is not None and bool(await who(request, cookie))
-    except NotSignedIn:
-        return False
+@router.get(
+    "/{job_id}/progress", response_class=EventSourceResponse, dependencies=[Depends(_exists)]
+)
+async def follow_job(
+    request: Request, job_id: str, pages: LivePagesDep, viewer: Anyone
+) -> AsyncIterator[ServerSentEvent]:
+    """Changed parts of a job's page, until the job is finished."""
+
+    def read(session: Session) -> Parts:
+        shown = job_view.read(session, job_id)
+        elements = {
+            f"job-{name}": rendering.render(request, f"job_{name}.html.j2", shown=shown)
+            for name in _PARTS
+        }
+        return Parts(elements, is_over=not shown.line.is_open)
+
+    # What may be done, and the forms for that, are the viewer's own.
+    key = ("job", job_id, rendering.base_of(request), viewer.session_id)
+    async for event in follow(request, pages, key, read):
+        yield event

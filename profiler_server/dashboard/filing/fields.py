@@ -1,4 +1,8 @@
-"""The form that files a job: its fields, and the request that they make."""
+"""What the form that files a job asks, and the request that the answers make.
+
+It asks where, what and how, and shows then what that comes to. Nothing that was typed is ignored:
+what belongs to an alternative that is not chosen is an error.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +14,61 @@ from typing import Any
 from pydantic import ValidationError
 
 from netspec.errors import InvalidSpec
-from netspec.spaces import named_values
+from netspec.spaces import named_values, shipped_spaces
 from netspec.validation import first_problem
 from netspec.wire import JobRequest
+from profiler_server.dashboard.named_values import named_values as labels_in
 from profiler_server.kit.problems import Problem
 
 #: what the form holds before anybody has written into it
 DEFAULTS: Mapping[str, Any] = {
     "name": "",
+    "where": "",
     "target_id": "",
     "labels": "",
     "subject": "space",
-    "input_size": "224",
-    "width": "1.0",
-    "classes": "1000",
+    "space": "proxylessnas",
+    "input_size": "",
+    "width": "",
+    "classes": "",
     "recipe": "",
+    "recipe_classes": "",
     "document": "",
     "precisions": ("float32", "int8"),
     "method": "isolated",
     "rounds": "10",
     "priority": "0",
     "remeasure": "",
+}
+#: the questions, in order, and which fields answer them
+STEPS: Mapping[str, tuple[str, ...]] = {
+    "where": ("where", "target_id", "labels"),
+    "what": (
+        "subject",
+        "space",
+        "input_size",
+        "width",
+        "classes",
+        "recipe",
+        "recipe_classes",
+        "document",
+    ),
+    "how": ("precisions", "method", "rounds", "priority", "remeasure"),
+    "check": ("name",),
+}
+#: of each alternative: what it is called, and the fields that are typed for it
+_ALTERNATIVES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "space": ("A published space", ("input_size", "width", "classes")),
+    "recipe": ("The space of a recipe", ("recipe", "recipe_classes")),
+    "document": ("Operators, networks or models", ("document",)),
+}
+_WORDS = {
+    "input_size": "input size",
+    "width": "width multiplier",
+    "classes": "classes",
+    "recipe": "recipe",
+    "recipe_classes": "classes of your data",
+    "document": "document",
 }
 #: what a document may name of a job's request
 _OF_DOCUMENT = ("spaces", "operators", "networks", "models")
@@ -39,8 +77,10 @@ _OF_DOCUMENT = ("spaces", "operators", "networks", "models")
 class BadForm(Problem):
     """What was written into the form makes no job."""
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, step: str) -> None:
         super().__init__("invalid-request", detail)
+        #: the question that has no good answer yet
+        self.step = step
 
 
 def request_of(fields: Mapping[str, Any]) -> JobRequest:
@@ -52,61 +92,112 @@ def request_of(fields: Mapping[str, Any]) -> JobRequest:
     Raises:
         BadForm: naming the field, and what was expected.
     """
-    subject = _SUBJECTS.get(str(fields["subject"]))
-    if subject is None:
-        raise BadForm("choose what to measure: a space, a recipe or a document")
-    request = {
-        "name": str(fields["name"]).strip(),
-        **_where(str(fields["target_id"]), str(fields["labels"])),
-        **subject(fields),
+    where, what, how = (answer(fields) for answer in ANSWERS.values())
+    name = str(fields["name"]).strip() or proposed_name(fields)
+    try:
+        return JobRequest.model_validate({"name": name, **where, **what, **how})
+    except ValidationError as error:
+        raise BadForm(first_problem(error, JobRequest), "check") from error
+
+
+def proposed_name(fields: Mapping[str, Any]) -> str:
+    """What the job is called if nobody calls it otherwise."""
+    if fields["subject"] == "space":
+        return f"space {fields['space']}"
+    return "space of a recipe" if fields["subject"] == "recipe" else "operators and networks"
+
+
+def _where(fields: Mapping[str, Any]) -> dict[str, Any]:
+    target_id, labels = str(fields["target_id"]), str(fields["labels"]).strip()
+    where = fields["where"] or ("labels" if labels and not target_id else "target")
+    if where == "target" and labels:
+        raise BadForm(
+            f"Labels were typed ({labels}), but a target is chosen: choose the labels, or empty "
+            "their field",
+            "where",
+        )
+    if where == "target":
+        if not target_id:
+            raise BadForm("Choose a target, or name labels of devices", "where")
+        return {"target_id": target_id}
+    if not labels:
+        raise BadForm("Name at least one label, or choose a target", "where")
+    try:
+        return {"select": {"labels": labels_in(labels, ",")}}
+    except Problem as problem:
+        raise BadForm(problem.detail, "where") from problem
+
+
+def _what(fields: Mapping[str, Any]) -> dict[str, Any]:
+    subject = str(fields["subject"])
+    if subject not in _SUBJECTS:
+        raise BadForm("Choose what to measure", "what")
+    for other, (title, names) in _ALTERNATIVES.items():
+        typed = [name for name in names if str(fields[name]).strip()]
+        if other != subject and typed:
+            raise BadForm(
+                f"“{_ALTERNATIVES[subject][0]}” is chosen, but {_WORDS[typed[0]]} is filled in: "
+                f"choose “{title}”, or empty that field",
+                "what",
+            )
+    return _SUBJECTS[subject](fields)
+
+
+def _how(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
         "precisions": list(fields["precisions"]),
         "method": str(fields["method"]),
-        "rounds": _number("rounds", fields["rounds"], int),
-        "priority": _number("priority", fields["priority"], int),
+        "rounds": _number("rounds", fields["rounds"], int, "how"),
+        "priority": _number("priority", fields["priority"], int, "how"),
         "remeasure": bool(fields["remeasure"]),
     }
-    try:
-        return JobRequest.model_validate(request)
-    except ValidationError as error:
-        raise BadForm(first_problem(error, JobRequest)) from error
-
-
-def _where(target_id: str, labels: str) -> dict[str, Any]:
-    if bool(target_id) == bool(labels.strip()):
-        raise BadForm("choose a target, or name labels of devices, but not both")
-    if target_id:
-        return {"target_id": target_id}
-    pairs = [pair.strip() for pair in labels.split(",") if pair.strip()]
-    if not pairs or not all("=" in pair for pair in pairs):
-        raise BadForm(f"labels: expected NAME=VALUE, separated by commas, got {labels!r}")
-    named = dict(pair.split("=", 1) for pair in pairs)
-    return {"select": {"labels": {name.strip(): value.strip() for name, value in named.items()}}}
 
 
 def _space(fields: Mapping[str, Any]) -> dict[str, Any]:
-    space = {
-        "input_size": _number("input_size", fields["input_size"], int),
-        "width": _number("width", fields["width"], float),
-        "classes": _number("classes", fields["classes"], int),
+    name = str(fields["space"])
+    if name not in shipped_spaces():
+        raise BadForm(f"There is no space {name!r}; choose one of the list", "what")
+    kinds: Mapping[str, type[int | float]] = {"input_size": int, "width": float, "classes": int}
+    typed = {
+        field: _number(_WORDS[field], fields[field], kind, "what")
+        for field, kind in kinds.items()
+        if str(fields[field]).strip()
     }
-    return {"spaces": [space]}
+    values = named_values(name, folder=None)
+    return {"spaces": _of_each_size({**_at_one_size(values, typed), **typed}, {})}
+
+
+def _at_one_size(values: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a space without the sizes and widths that a typed one stands for."""
+    replaced = {"input_size": "sizes", "width": "widths"}
+    left_out = {replaced[name] for name in typed if name in replaced}
+    return {name: value for name, value in values.items() if name not in left_out}
 
 
 def _recipe(fields: Mapping[str, Any]) -> dict[str, Any]:
     try:
         recipe = tomllib.loads(str(fields["recipe"]))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadForm(f"recipe: not TOML: {error}") from error
+        raise BadForm(f"recipe: not TOML: {error}", "what") from error
     space = recipe.get("space")
     if not isinstance(space, dict | str):
-        raise BadForm("recipe: expected a [space] table, as recipes of search-client have it")
+        raise BadForm(
+            "recipe: expected a [space] table, as recipes of search-client have it", "what"
+        )
     try:
         # A path would be one of this machine.
         values = named_values(space, folder=None)
     except InvalidSpec as error:
-        raise BadForm(f"recipe: space: {error}") from error
-    own = {"classes": _number("classes", fields["classes"], int), **values}
-    return {"spaces": _of_each_size(own, recipe)}
+        raise BadForm(f"recipe: space: {error}", "what") from error
+    if str(fields["recipe_classes"]).strip():
+        if "classes" in values:
+            raise BadForm(
+                f"recipe: its space has {values['classes']} classes, and classes were typed, too: "
+                "empty that field, or change the recipe",
+                "what",
+            )
+        values["classes"] = _number(_WORDS["recipe_classes"], fields["recipe_classes"], int, "what")
+    return {"spaces": _of_each_size(values, recipe)}
 
 
 def _of_each_size(space: dict[str, Any], recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -115,7 +206,7 @@ def _of_each_size(space: dict[str, Any], recipe: Mapping[str, Any]) -> list[dict
     sizes = recipe.get("sizes") or own_sizes or [space.get("input_size")]
     widths = recipe.get("widths") or own_widths or [space.get("width")]
     if not (isinstance(sizes, list) and isinstance(widths, list)):
-        raise BadForm("recipe: sizes and widths: expected lists of numbers")
+        raise BadForm("recipe: sizes and widths: expected lists of numbers", "what")
     named = [{"input_size": size, "width": width} for width in widths for size in sizes]
     return [
         {**space, **{name: value for name, value in one.items() if value is not None}}
@@ -127,12 +218,18 @@ def _document(fields: Mapping[str, Any]) -> dict[str, Any]:
     try:
         document = json.loads(str(fields["document"]))
     except (ValueError, RecursionError) as error:
-        raise BadForm(f"document: not JSON: {error}") from error
+        raise BadForm(f"document: not JSON: {error}", "what") from error
     if not isinstance(document, dict) or not document or document.keys() - set(_OF_DOCUMENT):
-        raise BadForm(f"document: expected an object of {', '.join(_OF_DOCUMENT)}")
+        raise BadForm(f"document: expected an object of {', '.join(_OF_DOCUMENT)}", "what")
     return document
 
 
+#: what reads the answer to each question
+ANSWERS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "where": _where,
+    "what": _what,
+    "how": _how,
+}
 _SUBJECTS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "space": _space,
     "recipe": _recipe,
@@ -140,9 +237,9 @@ _SUBJECTS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
 }
 
 
-def _number(name: str, text: Any, kind: type[int | float]) -> float:
+def _number(name: str, text: Any, kind: type[int | float], step: str) -> float:
     try:
         return kind(str(text))
     except ValueError as error:
         what = "a whole number" if kind is int else "a number"
-        raise BadForm(f"{name}: expected {what}, got {str(text)!r}") from error
+        raise BadForm(f"{name}: expected {what}, got {str(text)!r}", step) from error

@@ -1,20 +1,73 @@
-// Shows a job's progress as the server tells it; without this script the page has a link to reload.
+// Keeps a page as the server tells it; without this script the page has a link to reload.
 "use strict";
 (() => {
-  const address = document.querySelector("[data-live]").dataset.live;
-  const source = new EventSource(address);
+  const live = document.querySelector("[data-live]");
+  const rows = document.querySelector("[data-live-rows]");
+  const state = document.querySelector("[data-live-state]");
+  const reload = document.querySelector("[data-live-reload]");
+  let source = null;
+  let over = false;
 
-  function replace(id, html) {
-    const part = document.getElementById(id);
-    const hadFocus = part.contains(document.activeElement);
-    part.innerHTML = html;
-    if (hadFocus) part.focus();
+  function say(text) {
+    if (!state) return;
+    state.hidden = false;
+    state.textContent = text;
+    if (reload) reload.hidden = text === "live";
   }
 
-  source.addEventListener("parts", (event) => {
-    for (const [id, html] of Object.entries(JSON.parse(event.data))) {
-      if (document.getElementById(id).innerHTML !== html) replace(id, html);
+  // A link that has the focus keeps it when its part is made anew.
+  function replace(part, html) {
+    if (part.innerHTML === html) return;
+    const focused = part.contains(document.activeElement) ? document.activeElement : null;
+    part.innerHTML = html;
+    if (!focused) return;
+    const same = [...part.querySelectorAll("a")].find((link) => link.href === focused.href);
+    (same || part).focus();
+  }
+
+  function row(id) {
+    const found = document.getElementById(id);
+    if (found) return found;
+    const made = document.createElement("tr");
+    made.id = id;
+    return made;
+  }
+
+  function show({ elements = {}, rows: changed = {}, order }) {
+    for (const [id, html] of Object.entries(elements)) {
+      const part = document.getElementById(id);
+      if (part) replace(part, html);
     }
-  });
-  source.addEventListener("end", () => source.close());
+    if (!rows) return;
+    if (order) {
+      const wanted = order.map(row);
+      const there = [...rows.children];
+      if (wanted.length !== there.length || wanted.some((one, at) => one !== there[at])) rows.replaceChildren(...wanted);
+    }
+    for (const [id, html] of Object.entries(changed)) {
+      const part = document.getElementById(id);
+      if (part) replace(part, html);
+    }
+  }
+
+  function open() {
+    if (source || over) return;
+    source = new EventSource(live.dataset.live);
+    source.addEventListener("open", () => say("live"));
+    source.addEventListener("error", () => say("not live"));
+    source.addEventListener("parts", (event) => show(JSON.parse(event.data)));
+    source.addEventListener("end", () => {
+      over = true;
+      close();
+    });
+  }
+
+  function close() {
+    if (source) source.close();
+    source = null;
+  }
+
+  // A browser has few connections to a server: pages that nobody sees need none.
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  if (!document.hidden) open();
 })();

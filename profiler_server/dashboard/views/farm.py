@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 from netspec.protocol import TargetIdentity
 from netspec.wire import Conditions
 from profiler_server.dashboard.views import farm_repository as repository
+from profiler_server.dashboard.views.devices import serving
+from profiler_server.dashboard.views.devices.serving import WaitingJob
 from profiler_server.dashboard.views.farm_repository import (
     AgentCount,
     DeviceState,
@@ -29,7 +31,7 @@ MOST_AGENTS = 50
 
 @dataclass(frozen=True)
 class Observed:
-    """A device at its last visit; the server hears nothing of it between visits."""
+    """A device at its last visit; the server hears of its conditions with visits alone."""
 
     at: datetime
     cpu_celsius: float | None
@@ -66,6 +68,8 @@ class FarmView:
     agents: Sequence[AgentCount]
     agent_count: int
     devices: Page[DeviceLine]
+    #: that wait for what no device serves
+    waiting: Sequence[WaitingJob]
 
 
 def read(
@@ -87,15 +91,17 @@ def read(
     return FarmView(
         now=now,
         counts=repository.state_counts(session, now),
-        agents=repository.agents(session, MOST_AGENTS),
+        agents=repository.agents(session, now, MOST_AGENTS),
         agent_count=repository.count_agents(session),
-        devices=page.with_items(_lines(session, page.items, now)),
+        devices=page.with_items(lines(session, page.items, now)),
+        waiting=serving.waiting_jobs(session, now),
     )
 
 
-def _lines(
+def lines(
     session: Session, rows: Sequence[tuple[DeviceRow, DeviceState]], now: datetime
 ) -> list[DeviceLine]:
+    """Devices with what they do."""
     ids = [row.id for row, _ in rows]
     target_ids = devices.target_ids_of(session, ids)
     known = repository.identities(session, {one for of in target_ids.values() for one in of})

@@ -10,10 +10,10 @@ from enum import StrEnum
 from sqlalchemy import ColumnElement, case, exists, func, select
 from sqlalchemy.orm import Session
 
-from profiler_server.devices.repository import is_usable
-from profiler_server.devices.rows import DeviceRow, TargetRow
+from profiler_server.devices.repository import is_heard
+from profiler_server.devices.rows import DeviceRow, DeviceTargetRow, TargetRow
 from profiler_server.entries.rows import VisitRow
-from profiler_server.jobs.rows import JobRow, TaskRow, TaskState
+from profiler_server.jobs.rows import JobRow, JobTargetRow, TaskRow, TaskState
 from profiler_server.kit.sql.pages import Page, PageRequest, read_page
 from profiler_server.leases.rows import LeaseRow, LeaseState
 
@@ -23,10 +23,10 @@ class DeviceState(StrEnum):
 
     #: it gets no work until it is released
     QUARANTINED = "quarantined"
+    #: its agent has missed two renewals, or has hung up while it waited for work
+    SILENT = "silent"
     #: it has a lease that lives
     MEASURING = "measuring"
-    #: its agent has not spoken lately
-    SILENT = "silent"
     #: after leases that brought no visit it gets no work for a while
     RESTING = "resting"
     #: it waits for work
@@ -41,7 +41,9 @@ class AgentCount:
     devices: int
     #: in quarantine
     quarantined: int
-    #: the latest of its devices, to the minute
+    #: those that are silent
+    silent: int
+    #: when it spoke last
     last_seen: datetime
 
 
@@ -76,11 +78,12 @@ def state_counts(session: Session, now: datetime) -> dict[DeviceState, int]:
     return dict.fromkeys(DeviceState, 0) | {DeviceState(row[0]): row[1] for row in rows}
 
 
-def agents(session: Session, most: int) -> Sequence[AgentCount]:
+def agents(session: Session, now: datetime, most: int) -> Sequence[AgentCount]:
     """The first agents by name."""
     quarantined = func.count(DeviceRow.quarantined_at)
+    silent = func.sum(case((is_heard(now), 0), else_=1))
     rows = session.execute(
-        select(DeviceRow.agent, func.count(), quarantined, func.max(DeviceRow.last_seen))
+        select(DeviceRow.agent, func.count(), quarantined, silent, func.max(DeviceRow.last_seen))
         .group_by(DeviceRow.agent)
         .order_by(DeviceRow.agent)
         .limit(most)
@@ -110,6 +113,50 @@ def devices(
         query = query.where(does == state.value)
     page = read_page(session, query, (DeviceRow.agent, DeviceRow.serial), page_request)
     return page.with_items([(row[0], DeviceState(row[1])) for row in page.items])
+
+
+def in_state(
+    session: Session, now: datetime, device_id: str
+) -> tuple[DeviceRow, DeviceState] | None:
+    """One device and what it does."""
+    query = select(DeviceRow, _state(now).label("state")).where(DeviceRow.id == device_id)
+    row = session.execute(query).one_or_none()
+    return None if row is None else (row[0], DeviceState(row[1]))
+
+
+def of_targets(
+    session: Session, now: datetime, target_ids: Collection[str], most: int
+) -> dict[str, list[tuple[DeviceRow, DeviceState]]]:
+    """The first devices of targets, by serial, with what they do."""
+    found: dict[str, list[tuple[DeviceRow, DeviceState]]] = {}
+    rows = session.execute(
+        select(DeviceTargetRow.target_id, DeviceRow, _state(now).label("state"))
+        .join(DeviceRow, DeviceRow.id == DeviceTargetRow.device_id)
+        .where(DeviceTargetRow.target_id.in_(target_ids))
+        .order_by(DeviceRow.serial, DeviceRow.id)
+        .limit(most)
+    )
+    for target_id, row, state in rows:
+        found.setdefault(target_id, []).append((row, DeviceState(state)))
+    return found
+
+
+def unserved_jobs(session: Session, now: datetime, most: int) -> Sequence[tuple[str, str, str]]:
+    """The first open jobs that wait for a target which no device serves: id, name and target."""
+    serves = exists().where(
+        DeviceTargetRow.target_id == JobTargetRow.target_id,
+        DeviceRow.id == DeviceTargetRow.device_id,
+        DeviceRow.quarantined_at.is_(None),
+        is_heard(now),
+    )
+    rows = session.execute(
+        select(JobRow.id, JobRow.name, JobTargetRow.target_id)
+        .join(JobRow, JobRow.id == JobTargetRow.job_id)
+        .where(JobTargetRow.open_tasks > 0, JobRow.cancelled_at.is_(None), ~serves)
+        .order_by(JobRow.created_at, JobRow.id, JobTargetRow.target_id)
+        .limit(most)
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def batches(session: Session, device_ids: Collection[str], now: datetime) -> Sequence[LeasedBatch]:
@@ -167,8 +214,8 @@ def _state(now: datetime) -> ColumnElement[str]:
     measures = exists().where(LeaseRow.device_id == DeviceRow.id, *_lives(now))
     return case(
         (DeviceRow.quarantined_at.is_not(None), DeviceState.QUARANTINED.value),
+        (~is_heard(now), DeviceState.SILENT.value),
         (measures, DeviceState.MEASURING.value),
-        (~is_usable(now), DeviceState.SILENT.value),
         (DeviceRow.rests_until > now, DeviceState.RESTING.value),
         else_=DeviceState.IDLE.value,
     )

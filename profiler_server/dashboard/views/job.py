@@ -9,8 +9,9 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from netspec.protocol import TargetIdentity
-from netspec.wire import Entry, EntryQuery, Event, Job, TaskFailure, VisitQuery
+from netspec.wire import Entry, EntryQuery, Event, Job, JobQuery, TaskFailure, VisitQuery
 from profiler_server.dashboard.views import farm_repository
+from profiler_server.dashboard.views.devices.serving import Unserved, unserved
 from profiler_server.dashboard.views.entry import who_runs
 from profiler_server.devices.service import require_target
 from profiler_server.entries import details
@@ -23,6 +24,7 @@ from profiler_server.kit.sql.pages import Page
 #: on a job's page
 _MOST_FAILURES = 100
 _EVENTS_A_PAGE = 50
+_JOBS_A_PAGE = 50
 #: a job of more subjects is looked up in its table
 _MOST_ENTRIES = 20
 #: visits of a model that are asked who ran it; of the same file they say the same
@@ -55,6 +57,12 @@ class JobLine:
         return self.job.state not in _FINAL
 
     @property
+    def tasks_left(self) -> int:
+        """Tasks that are neither done, failed nor reused."""
+        job = self.job
+        return job.tasks - job.tasks_done - job.tasks_failed if self.is_open else 0
+
+    @property
     def may_be_retried(self) -> bool:
         """Whether there is something to retry."""
         return self.job.tasks_failed > 0 and self.job.state != "cancelled"
@@ -72,6 +80,18 @@ class JobShown:
     entries: Sequence[Entry]
     #: of the models among them, by hash: how much of the graph the delegate runs
     who_runs: Mapping[str, str]
+    #: of the targets that no device serves: what would
+    unserved: Mapping[str, Unserved]
+
+
+def latest(session: Session, cursor: str | None) -> Page[JobLine]:
+    """A page of jobs, newest first.
+
+    Raises:
+        Problem: `bad-request`: the cursor is not one of this list.
+    """
+    jobs = service.latest(session, JobQuery(limit=_JOBS_A_PAGE, cursor=cursor))
+    return jobs.with_items(lines(session, jobs.items))
 
 
 def lines(session: Session, jobs: Sequence[Job]) -> list[JobLine]:
@@ -96,12 +116,14 @@ def read(session: Session, job_id: str, cursor: str | None = None) -> JobShown:
     few = line.job.tasks + line.job.reused <= _MOST_ENTRIES
     measured = service.entries_of(session, job_id, EntryQuery(limit=_MOST_ENTRIES)) if few else None
     entries = () if measured is None else measured.items
+    now = database_now(session)
     return JobShown(
-        now=database_now(session),
+        now=now,
         line=line,
         events=log,
         entries=entries,
         who_runs=_who_runs(session, line.job.target_id, entries),
+        unserved=unserved(session, now, line.job.unserved),
     )
 
 

@@ -103,7 +103,8 @@ def test_devices_by_label_state_agent_serial_owner_and_target(
     api.call("POST", f"/v1/devices/{quarantined}:quarantine", {"reason": "hot"})
     with database.write() as session:
         yesterday = database_now(session) - timedelta(days=1)
-        session.execute(update(DeviceRow).where(DeviceRow.id == silent).values(last_seen=yesterday))
+        gone = {"last_seen": yesterday, "heard_until": yesterday}
+        session.execute(update(DeviceRow).where(DeviceRow.id == silent).values(gone))
         later = datetime.fromisoformat("2126-01-01T00:00:00+00:00")
         session.execute(update(DeviceRow).where(DeviceRow.id == resting).values(rests_until=later))
 

@@ -94,7 +94,7 @@ def test_a_device_is_silent_soon_after_its_waiting_agent_was_killed(tmp_path: Pa
     """The agent has no time to say so: its connection breaks while its question is open."""
     settings = {"PROFILER_RENEW_EVERY_S": f"{RENEWED_EVERY_S}"}
     with (
-        Server(tmp_path, variables=settings) as server,
+        Server(tmp_path / "data", variables=settings) as server,
         httpx2.Client(base_url=server.url, timeout=60) as client,
     ):
         token = load_token(server.url)

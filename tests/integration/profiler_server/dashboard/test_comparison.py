@@ -75,7 +75,7 @@ def test_what_cannot_be_compared_is_told(admin: Visitor, database: Database) -> 
     same = admin.get(f"/comparison?target={first.id}&target={first.id}").text
     assert "Choose one more target" in same
     unknown = f"/comparison?target={first.id}&target={'0' * 16}"
-    assert "no target" in admin.get(unknown, status=404).text
+    assert "no such target" in admin.get(unknown, status=404).text
     admin.get("/comparison?target=nonsense", status=422)
     admin.get("/comparison?" + "&".join(f"target={at:016x}" for at in range(7)), status=422)
 

@@ -56,7 +56,12 @@ def test_below_a_proxys_own_address_every_link_leads_there(api: Api) -> None:
 
 def test_an_address_without_page_says_so(admin: Visitor) -> None:
     page = admin.get("/nothing", status=404)
-    assert "No page has the address /dashboard/nothing" in page.text
+    assert "There is no such page" in page.text
+    assert "/dashboard/jobs" in page.links
+    # An id that can be none is that of nothing, and no page shows what ids are like.
+    page = admin.get("/targets/ffff", status=404)
+    assert "There is no such page" in page.text
+    assert "/dashboard/jobs" in page.links
     # Below files, links still lead to the dashboard.
     assert "/dashboard/" in admin.get("/static/nothing.css", status=404).links
 
@@ -67,7 +72,7 @@ def test_a_failure_of_the_server_is_a_page(admin: Visitor, monkeypatch: pytest.M
 
     monkeypatch.setattr("profiler_server.dashboard.views.farm.read", broken)
     page = admin.get("/", status=500)
-    assert "the server's log says why" in page.text
+    assert "The server's log says why" in page.text
     assert "secret" not in page.html
 
 

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-import importlib
 import json
 import threading
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 
 import pytest
@@ -11,6 +11,8 @@ import pytest
 from netspec.wire import Job, TaskOutcome
 from profiler_server.auth import repository, service
 from profiler_server.auth.scopes import Scope
+from profiler_server.dashboard.live import pages as live
+from profiler_server.dashboard.live import streams
 from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.dashboard.visitor import Page, Visitor
@@ -18,7 +20,6 @@ from tests.integration.profiler_server.service import Api
 
 SCRIPT = "<script>alert('x')</script>"
 SignIn = Callable[..., Visitor]
-progress = importlib.import_module("profiler_server.dashboard.endpoints.progress")
 
 
 def fields_of(target: str, **changed: Any) -> dict[str, Any]:
@@ -104,12 +105,17 @@ def test_a_form_that_is_sent_twice_files_one_job(api: Api, admin: Visitor) -> No
 @pytest.mark.parametrize(
     ("changed", "why", "status"),
     [
-        ({"rounds": "many"}, "rounds: expected a whole number, got 'many'", 422),
-        ({"labels": "rack=2"}, "but not both", 422),
-        ({"target_id": "0" * 16}, "no target '0000000000000000'", 404),
-        ({"target_id": "", "labels": "rack=9"}, "no device with a target matches", 422),
-        ({"document": '{"operators": []}'}, "name at least one", 422),
-        ({"name": SCRIPT, "document": SCRIPT}, "document: not JSON", 422),
+        ({"rounds": "many"}, "Rounds: expected a whole number, got 'many'", 422),
+        ({"labels": "rack=2"}, "Labels were typed (rack=2), but a target is chosen", 422),
+        ({"target_id": "0" * 16}, "No target '0000000000000000'", 404),
+        ({"target_id": "", "labels": "rack=9"}, "No device with a target matches", 422),
+        ({"target_id": ""}, "Choose a target, or name labels of devices", 422),
+        ({"target_id": "", "labels": "rack"}, "Labels: expected name=value, got 'rack'", 422),
+        ({"document": '{"operators": []}'}, "Name at least one", 422),
+        ({"name": SCRIPT, "document": SCRIPT}, "Document: not JSON", 422),
+        ({"input_size": "32"}, "but input size is filled in: choose “A published space”", 422),
+        ({"recipe": "[space]"}, "but recipe is filled in: choose “The space of a recipe”", 422),
+        ({"subject": "space", "document": "", "space": "no"}, "There is no space 'no'", 422),
     ],
 )
 def test_a_wrong_form_comes_back_as_it_was_filled(
@@ -121,7 +127,8 @@ def test_a_wrong_form_comes_back_as_it_was_filled(
     assert why in page.text
     assert 'role="alert"' in page.html
     assert "script" not in page.tags
-    assert fields["document"] in page.text
+    # What was typed stands in a field of the question, or waits behind it.
+    assert all(fields[name] in unescape(page.html) for name in ("name", "document"))
     assert jobs_of(api) == []
 
 
@@ -171,7 +178,7 @@ def test_a_job_is_cancelled_on_its_owners_page_alone(
     (job,) = jobs_of(api)
     cancel = f"/jobs/{job.id}/cancel"
     shown = stranger.get(f"/jobs/{job.id}")
-    assert "Filed by test" in shown.text
+    assert "UTC by test" in shown.text
     assert set(shown.forms) == {"/dashboard/logout"}
     stranger.post(cancel, shown.forms["/dashboard/logout"], status=403)
     assert f"/dashboard{cancel}" in admin.get(f"/jobs/{job.id}").forms
@@ -222,7 +229,7 @@ def test_failures_are_shown_and_retried(make_api: Callable[..., Api]) -> None:
 
 
 def test_a_job_that_does_not_exist(admin: Visitor) -> None:
-    assert "no job 'job_x'" in admin.get("/jobs/job_x", status=404).text
+    assert "There is no such job" in admin.get("/jobs/job_x", status=404).text
     admin.get("/jobs/job_x/progress", status=404)
 
 
@@ -241,14 +248,14 @@ def events_of(text: str) -> list[tuple[str, Any]]:
     for block in text.split("\n\n"):
         lines = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
         if "event" in lines:
-            found.append((lines["event"], json.loads(lines["data"])))
+            found.append((lines["event"], json.loads(lines["data"]) if lines["data"] else None))
     return found
 
 
 def test_progress_comes_as_events_until_the_job_is_finished(
     api: Api, admin: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "_EVERY_S", 0.02)
+    monkeypatch.setattr(live, "_EVERY_S", 0.02)
     device = api.register(farm.registration()).id
     job = api.file(farm.job(farm.blocks(2), rounds=1, name=f"job {SCRIPT}"))
     lease = api.claim(device)
@@ -265,13 +272,14 @@ def test_progress_comes_as_events_until_the_job_is_finished(
     (answer,) = answers
     assert answer.headers["Content-Type"].startswith("text/event-stream")
     events = events_of(answer.text)
-    assert events[-1] == ("end", "done")
+    assert events[-1][0] == "end"
     assert [kind for kind, _ in events[:-1]] == ["parts"] * (len(events) - 1)
-    assert set(events[0][1]) == {"job-actions", "job-progress", "job-log", "job-status"}
-    last = events[-2][1]
-    assert last["job-status"].strip() == "done"
-    assert "100 %" in last["job-progress"]
-    assert all("<script" not in part for _, parts in events[:-1] for part in parts.values())
+    names = {"job-actions", "job-progress", "job-log", "job-status"}
+    assert set(events[0][1]["elements"]) == names
+    shown = {name: html for _, change in events[:-1] for name, html in change["elements"].items()}
+    assert shown["job-status"].strip() == "done"
+    assert "100 %" in shown["job-progress"]
+    assert all("<script" not in html for html in shown.values())
 
 
 def test_progress_ends_when_the_token_is_revoked(
@@ -280,7 +288,8 @@ def test_progress_ends_when_the_token_is_revoked(
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(progress, "_EVERY_S", 0.02)
+    monkeypatch.setattr(live, "_EVERY_S", 0.02)
+    monkeypatch.setattr(streams, "_LOOK_EVERY_S", 0.02)
     monkeypatch.setattr(service, "TRUSTED_S", 0.0)
     api = make_api()
     api.register(farm.registration())
@@ -310,9 +319,12 @@ def test_progress_ends_when_the_server_goes_down(api: Api, admin: Visitor) -> No
 
 def test_a_job_that_no_device_serves_says_so(api: Api, admin: Visitor) -> None:
     device = api.register(farm.registration())
-    (target_id,) = device.target_ids
     job = api.file(farm.job(farm.blocks(1)))
     assert "no device serves" not in admin.get(f"/jobs/{job.id}").text
     api.call("POST", f"/v1/devices/{device.id}:quarantine", {"reason": "hot"})
-    assert f"no device serves {target_id}" in admin.get(f"/jobs/{job.id}").text
+    shown = admin.get(f"/jobs/{job.id}")
+    assert "No device serves Pixel 1" in shown.text
+    assert f"/dashboard/devices/{device.id}" in shown.links
+    assert "S1 is in quarantine (hot)" in shown.text
     assert "no device serves it" in admin.get("/jobs").text
+    assert "Work waits for devices that do not come" in admin.get("/").text

@@ -144,8 +144,8 @@ def test_int8_alone_is_shown_first_where_there_is_nothing_else(
 
 def test_unknown_targets_are_told(admin: Visitor) -> None:
     for path in ("", "/networks", "/disagreement", f"/entries/{'0' * 64}"):
-        assert "no target" in admin.get(f"/targets/{'0' * 16}{path}", status=404).text
-    assert admin.get("/targets/nonsense", status=422)
+        assert "no such target" in admin.get(f"/targets/{'0' * 16}{path}", status=404).text
+    assert admin.get("/targets/nonsense", status=404)
 
 
 def test_tables_need_their_scope(sign_in: Any, database: Database) -> None:

@@ -7,7 +7,7 @@ import pytest
 from netspec.operators import Classifier
 from netspec.spaces import Space
 from netspec.wire import TargetSelector
-from profiler_server.dashboard.views.job_form import DEFAULTS, BadForm, request_of
+from profiler_server.dashboard.filing.fields import DEFAULTS, STEPS, BadForm, request_of
 
 TARGET = "0123456789abcdef"
 CLASSIFIER = Classifier(input_size=1, in_channels=8, out_channels=2)
@@ -46,15 +46,33 @@ def test_devices_are_chosen_by_labels() -> None:
 
 
 def test_a_recipe_gives_its_space() -> None:
-    (space,) = request_of(filled(subject="recipe", recipe=RECIPE, classes="10")).spaces
+    (space,) = request_of(filled(subject="recipe", recipe=RECIPE, recipe_classes="10")).spaces
     assert (space.input_size, space.width, space.kernels, space.classes) == (32, 0.5, (3, 5), 10)
     assert len(space.blocks) == 2
 
 
 def test_a_recipe_that_names_classes_keeps_them() -> None:
     recipe = "[space]\nclasses = 7\n"
-    (space,) = request_of(filled(subject="recipe", recipe=recipe, classes="10")).spaces
+    (space,) = request_of(filled(subject="recipe", recipe=recipe)).spaces
     assert space.classes == 7
+    with pytest.raises(BadForm, match="its space has 7 classes, and classes were typed, too"):
+        request_of(filled(subject="recipe", recipe=recipe, recipe_classes="10"))
+
+
+def test_a_published_space_is_as_published_but_for_what_is_typed() -> None:
+    spaces = request_of(filled(space="cifar")).spaces
+    assert len(spaces) == 12
+    (space,) = request_of(filled(space="cifar", input_size="32", width="0.5", classes="7")).spaces
+    assert (space.kind, space.input_size, space.width, space.classes) == ("cifar", 32, 0.5, 7)
+
+
+def test_a_job_without_a_name_is_called_by_what_it_measures() -> None:
+    assert request_of(filled(name=" ", space="fbnet")).name == "space fbnet"
+    assert request_of(filled(name="", subject="recipe", recipe=RECIPE)).name == "space of a recipe"
+
+
+def test_every_field_belongs_to_one_question() -> None:
+    assert sorted(name for names in STEPS.values() for name in names) == sorted(DEFAULTS)
 
 
 def test_a_document_names_what_the_api_takes() -> None:
@@ -66,16 +84,24 @@ def test_a_document_names_what_the_api_takes() -> None:
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({"name": "  "}, "name: "),
-        ({"labels": "rack=2"}, "but not both"),
-        ({"target_id": ""}, "choose a target"),
-        ({"target_id": "", "labels": "rack"}, "expected NAME=VALUE"),
-        ({"target_id": "", "labels": ","}, "expected NAME=VALUE"),
-        ({"target_id": "", "labels": "RACK=2"}, "select.labels"),
+        ({"name": "n" * 201}, "name: "),
+        ({"labels": "rack=2"}, "Labels were typed (rack=2), but a target is chosen"),
+        ({"where": "target", "labels": "rack=2"}, "choose the labels, or empty their field"),
+        ({"where": "labels"}, "Name at least one label"),
+        ({"target_id": ""}, "Choose a target"),
+        ({"target_id": "", "labels": "rack"}, "expected name=value"),
+        ({"target_id": "", "labels": "=2"}, "expected name=value"),
+        ({"recipe": "a"}, "but recipe is filled in: choose “The space of a recipe”"),
+        ({"recipe_classes": "3"}, "but classes of your data is filled in"),
+        ({"document": "{}"}, "but document is filled in"),
+        ({"subject": "recipe", "width": "0.5"}, "but width multiplier is filled in"),
+        ({"subject": "document", "recipe": "a"}, "“Operators, networks or models” is chosen"),
+        ({"space": "mine"}, "There is no space 'mine'"),
+        ({"target_id": "", "labels": "RACK=2"}, "a name has small letters"),
         ({"target_id": "x"}, "target_id: "),
-        ({"subject": "else"}, "choose what to measure"),
-        ({"input_size": "large"}, "input_size: expected a whole number, got 'large'"),
-        ({"width": "1,0"}, "width: expected a number"),
+        ({"subject": "else"}, "Choose what to measure"),
+        ({"input_size": "large"}, "input size: expected a whole number, got 'large'"),
+        ({"width": "1,0"}, "width multiplier: expected a number"),
         ({"width": "nan"}, "spaces.0.width"),
         ({"width": "0"}, "spaces.0.width"),
         ({"rounds": "0"}, "rounds: "),

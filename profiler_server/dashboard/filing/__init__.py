@@ -1,0 +1,1 @@
+"""Filing jobs by a form that asks one question at a time."""

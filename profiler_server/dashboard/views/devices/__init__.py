@@ -1,0 +1,1 @@
+"""Devices: what one does, and who could do what waits."""

@@ -1,0 +1,87 @@
+"""SQL of a device's page: a handful of looks at an index, whatever the number of its visits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select, union_all
+from sqlalchemy.orm import Session
+
+from profiler_server.entries.rows import VisitRow
+
+
+@dataclass(frozen=True)
+class ObservedVisit:
+    """What was observed around one visit."""
+
+    started_at: datetime
+    #: `Conditions` as JSON
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class RejectedVisit:
+    """A visit that counts for nothing."""
+
+    id: str
+    target_id: str
+    subject_hash: str
+    started_at: datetime
+    why: str
+
+
+def last_of_each(
+    session: Session, device_id: str, spans: Sequence[tuple[datetime, datetime]]
+) -> Sequence[ObservedVisit]:
+    """The last visit of a device in each of the spans that has one, oldest first."""
+    last = [
+        select(
+            select(VisitRow.id)
+            .where(
+                VisitRow.device_id == device_id,
+                VisitRow.started_at >= begin,
+                VisitRow.started_at < end,
+            )
+            .order_by(VisitRow.started_at.desc())
+            .limit(1)
+            .scalar_subquery()
+            .label("id")
+        )
+        for begin, end in spans
+    ]
+    rows = session.execute(
+        select(VisitRow.started_at, VisitRow.before, VisitRow.after)
+        .where(VisitRow.id.in_(union_all(*last)))
+        .order_by(VisitRow.started_at)
+    )
+    return [ObservedVisit(*row) for row in rows]
+
+
+def count(session: Session, device_id: str, since: datetime) -> int:
+    """How many visits a device has made."""
+    made = select(func.count()).where(VisitRow.device_id == device_id, VisitRow.started_at >= since)
+    return session.scalar(made) or 0
+
+
+def rejected(
+    session: Session, device_id: str, since: datetime, most: int
+) -> Sequence[RejectedVisit]:
+    """The newest of a device's visits that were rejected."""
+    rows = session.execute(
+        select(
+            VisitRow.id,
+            VisitRow.target_id,
+            VisitRow.subject_hash,
+            VisitRow.started_at,
+            VisitRow.rejected,
+        )
+        .where(
+            VisitRow.device_id == device_id, VisitRow.started_at >= since, VisitRow.rejected != ""
+        )
+        .order_by(VisitRow.started_at.desc())
+        .limit(most)
+    )
+    return [RejectedVisit(str(row[0]), *row[1:]) for row in rows]
