@@ -116,11 +116,19 @@ def evaluation(session: Session, job_id: str) -> Evaluation:
         Problem: `unknown-job` or `no-evaluation`.
     """
     jobs.require(session, job_id)
-    found = repository.totals(session, job_id)
+    found = evaluation_of(session, job_id)
     if found is None:
         raise Problem(
             "no-evaluation", f"job {job_id} runs no images; file one with an `evaluation`"
         )
+    return found
+
+
+def evaluation_of(session: Session, job_id: str) -> Evaluation | None:
+    """How good a job's model is, as far as its images are run; None: it runs none."""
+    found = repository.totals(session, job_id)
+    if found is None:
+        return None
     done = found.images_done
     return Evaluation(
         job_id=job_id,

@@ -9,12 +9,23 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from netspec.protocol import TargetIdentity
-from netspec.wire import Entry, EntryQuery, Event, Job, JobQuery, TaskFailure, VisitQuery
+from netspec.wire import (
+    Entry,
+    EntryQuery,
+    Evaluation,
+    Event,
+    Job,
+    JobQuery,
+    TaskFailure,
+    VisitQuery,
+)
 from profiler_server.dashboard.views import farm_repository
 from profiler_server.dashboard.views.devices.serving import Unserved, unserved
 from profiler_server.dashboard.views.entry import who_runs
 from profiler_server.devices.service import require_target
-from profiler_server.entries import details
+from profiler_server.entries import details, isolated
+from profiler_server.entries import repository as measurements
+from profiler_server.evaluations import service as evaluations
 from profiler_server.events import service as events
 from profiler_server.events.repository import EventsQuery
 from profiler_server.jobs import service
@@ -82,6 +93,10 @@ class JobShown:
     who_runs: Mapping[str, str]
     #: of the targets that no device serves: what would
     unserved: Mapping[str, Unserved]
+    #: of a job that runs test images
+    evaluation: Evaluation | None
+    #: entry of its model on its target, where that was measured, too
+    latency: Entry | None
 
 
 def latest(session: Session, cursor: str | None) -> Page[JobLine]:
@@ -117,6 +132,7 @@ def read(session: Session, job_id: str, cursor: str | None = None) -> JobShown:
     measured = service.entries_of(session, job_id, EntryQuery(limit=_MOST_ENTRIES)) if few else None
     entries = () if measured is None else measured.items
     now = database_now(session)
+    found = evaluations.evaluation_of(session, job_id)
     return JobShown(
         now=now,
         line=line,
@@ -124,7 +140,16 @@ def read(session: Session, job_id: str, cursor: str | None = None) -> JobShown:
         entries=entries,
         who_runs=_who_runs(session, line.job.target_id, entries),
         unserved=unserved(session, now, line.job.unserved),
+        evaluation=found,
+        latency=_latency(session, found),
     )
+
+
+def _latency(session: Session, evaluation: Evaluation | None) -> Entry | None:
+    if evaluation is None:
+        return None
+    found = measurements.entry(session, evaluation.target_id, evaluation.model.sha256)
+    return None if found is None else isolated.to_wire(found)
 
 
 def _who_runs(session: Session, target_id: str, entries: Sequence[Entry]) -> dict[str, str]:
