@@ -162,6 +162,7 @@ class ProfilerClient:
     retry = _blocking(WebhookCalls.retry)
     wait = _blocking(WebhookCalls.wait)
     entries = _blocking(WebhookCalls.entries)
+    failures = _blocking(WebhookCalls.failures)
     upload_model = _blocking(WebhookCalls.upload_model)
     upload_images = _blocking(WebhookCalls.upload_images)
     evaluation = _blocking(WebhookCalls.evaluation)

@@ -17,7 +17,17 @@ from netspec.client.http import IDEMPOTENCY_KEY, Exchange
 from netspec.client.snapshot_cache import SnapshotCache
 from netspec.console.short_ids import is_whole, the_only
 from netspec.errors import DevicesDisagree, ProfilerRefused
-from netspec.wire import MAX_PAGE, Entry, Job, JobQuery, JobRequest, ListQuery, ModelSubject
+from netspec.wire import (
+    MAX_PAGE,
+    Entry,
+    FailureQuery,
+    Job,
+    JobQuery,
+    JobRequest,
+    ListQuery,
+    ModelSubject,
+    TaskFailure,
+)
 
 T = TypeVar("T")
 
@@ -155,6 +165,15 @@ class JobCalls:
         if held_back := [entry.name for entry in listed if entry.held_back]:
             raise DevicesDisagree((await self.job(job_id)).target_id, held_back)
         return {entry.subject_hash: entry for entry in listed}
+
+    async def failures(
+        self, job_id: str, query: FailureQuery | None = None, *, most: int | None = None
+    ) -> list[TaskFailure]:
+        """The first `most` tasks of a job that were given up and that a query asks for.
+
+        Without one every task that was given up, in the job's order; `Job.failures` has the first.
+        """
+        return await self._all(TaskFailure, f"/v1/jobs/{job_id}/failures", query, most)
 
     async def upload_model(self, model: bytes, name: str) -> ModelSubject:
         """Stores a `.tflite` file, so that a job can name it."""

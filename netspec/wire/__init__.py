@@ -45,7 +45,9 @@ from netspec.wire.events import (
     WebhookRotation,
 )
 from netspec.wire.jobs import (
+    MAX_JOB_FAILURES,
     MOST_SPACES,
+    FailureQuery,
     Job,
     JobQuery,
     JobRequest,
@@ -146,6 +148,7 @@ __all__ = [
     "MAX_CURSOR",
     "MAX_IMAGES",
     "MAX_IMAGES_BYTES",
+    "MAX_JOB_FAILURES",
     "MAX_KERNEL_NAME",
     "MAX_LOGITS_BYTES",
     "MAX_LOOKED_UP",
@@ -181,6 +184,7 @@ __all__ = [
     "EvaluationSubject",
     "Event",
     "EventQuery",
+    "FailureQuery",
     "HeldOutError",
     "ImagePiece",
     "Job",

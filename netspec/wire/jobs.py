@@ -218,6 +218,10 @@ class Owner(Message):
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
+#: failures that a job is sent with
+MAX_JOB_FAILURES = 20
+
+
 class TaskFailure(Message):
     """A task that was given up."""
 
@@ -255,6 +259,7 @@ class Job(Message):
     visits_done: int
     #: time left, None until the first visits are there
     eta_s: float | None
+    #: the first of the `tasks_failed`, in the job's order; all are listed at `/failures`
     failures: tuple[TaskFailure, ...] = ()
     #: of an open job: those of its targets that no device serves now, because none has them, or all
     #: are in quarantine or silent; their tasks wait
@@ -281,3 +286,16 @@ class JobQuery(ListQuery):
         Literal["created_at", "-created_at", "name", "-name", "priority", "-priority"],
         Field(description="By what; `-`: greatest first"),
     ] = "-created_at"
+
+
+class FailureQuery(ListQuery):
+    """Which tasks of a job that were given up, and in which order."""
+
+    target_id: Annotated[TargetId | None, Field(description="On this target")] = None
+    name: Annotated[
+        Text | None, Field(description="Part of the subject's name, in either case")
+    ] = None
+    sort: Annotated[
+        Literal["position", "-position"],
+        Field(description="By what; `position`: the job's order; `-`: greatest first"),
+    ] = "position"

@@ -7,7 +7,16 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from netspec.wire import MAX_WAIT_S, Entry, EntryQuery, Job, JobQuery, JobRequest
+from netspec.wire import (
+    MAX_WAIT_S,
+    Entry,
+    EntryQuery,
+    FailureQuery,
+    Job,
+    JobQuery,
+    JobRequest,
+    TaskFailure,
+)
 from profiler_server.auth.dependencies import Anyone, JobsWriter, TablesReader
 from profiler_server.idempotency.dependencies import IdempotencyKey, answered
 from profiler_server.idempotency.service import once
@@ -122,6 +131,19 @@ def retry_job(job_id: str, database: DatabaseDep, signal: WorkSignalDep, who: Jo
         job = service.retry(session, job_id, who)
     signal.notify()
     return job
+
+
+@router.get("/{job_id}/failures")
+def list_failures(
+    job_id: str,
+    query: Annotated[FailureQuery, Query()],
+    database: DatabaseDep,
+    paging: PagingDep,
+    _: Anyone,
+) -> list[TaskFailure]:
+    """The job's tasks that were given up, in its order."""
+    with database.read() as session:
+        return paging.answer(service.failures_of(session, job_id, query))
 
 
 @router.get("/{job_id}/entries")

@@ -11,7 +11,7 @@ from itertools import product
 from sqlalchemy import ColumnElement, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from netspec.wire import EntryQuery, JobQuery, TaskFailure, TaskMethod
+from netspec.wire import EntryQuery, FailureQuery, JobQuery, TaskFailure, TaskMethod
 from profiler_server.auth.repository import owned_by
 from profiler_server.entries.repository import EntryOfSubject
 from profiler_server.entries.rows import EntryRow
@@ -217,17 +217,45 @@ def retry(session: Session, job_id: str) -> int:
     return len(failed)
 
 
-def failures(session: Session, job_ids: Collection[str]) -> dict[str, list[TaskFailure]]:
-    """The jobs' tasks that were given up, in the job's order."""
+def first_failures(
+    session: Session, job_ids: Collection[str], most: int
+) -> dict[str, list[TaskFailure]]:
+    """Of each of the jobs the first tasks that were given up, in the job's order."""
     found: dict[str, list[TaskFailure]] = {job_id: [] for job_id in job_ids}
-    for job_id, target_id, name, reason in session.execute(
-        select(TaskRow.job_id, TaskRow.target_id, SubjectRow.name, TaskRow.reason)
-        .join(SubjectRow, SubjectRow.hash == TaskRow.subject_hash)
+    if not job_ids:
+        return found
+    place = func.row_number().over(
+        partition_by=TaskRow.job_id, order_by=(TaskRow.position, TaskRow.id)
+    )
+    failed = (
+        select(TaskRow.id, place.label("place"))
         .where(TaskRow.job_id.in_(job_ids), TaskRow.state == TaskState.FAILED)
-        .order_by(TaskRow.position)
-    ):
+        .subquery()
+    )
+    rows = _FAILED.add_columns(TaskRow.job_id).join(failed, failed.c.id == TaskRow.id)
+    rows = rows.where(failed.c.place <= most).order_by(TaskRow.job_id, failed.c.place)
+    for name, reason, target_id, job_id in session.execute(rows):
         found[job_id].append(TaskFailure(subject=name, reason=reason, target_id=target_id))
     return found
+
+
+def failures(session: Session, job_id: str, query: FailureQuery) -> Page[TaskFailure]:
+    """The tasks of a job that were given up, as far as a query asks for them."""
+    failed = _FAILED.where(TaskRow.job_id == job_id, TaskRow.state == TaskState.FAILED)
+    page = _FAILURES.page(session, failed, query)
+    return page.with_items(
+        [TaskFailure(subject=row[0], reason=row[1], target_id=row[2]) for row in page.items]
+    )
+
+
+_FAILED = select(SubjectRow.name, TaskRow.reason, TaskRow.target_id).join(
+    SubjectRow, SubjectRow.hash == TaskRow.subject_hash
+)
+_FAILURES = Listing(
+    FailureQuery,
+    {"target_id": equal(TaskRow.target_id), "name": part_of(SubjectRow.name)},
+    {"position": (TaskRow.position, TaskRow.id)},
+)
 
 
 def note_visits_at_start(session: Session, job_id: str) -> None:

@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 from netspec.wire import (
     EVALUATE,
     ISOLATED,
+    MAX_JOB_FAILURES,
     Entry,
     EntryQuery,
+    FailureQuery,
     Job,
     JobQuery,
     JobRequest,
@@ -298,10 +300,21 @@ def version(session: Session, job_id: str) -> JobVersion:
     return found
 
 
+def failures_of(session: Session, job_id: str, query: FailureQuery) -> Page[TaskFailure]:
+    """The tasks of a job that were given up, by default in the job's order.
+
+    Raises:
+        Problem: `unknown-job`, or `bad-request`: the cursor is not one of this list.
+    """
+    require(session, job_id)
+    return repository.failures(session, job_id, query)
+
+
 def _follow(session: Session, rows: Sequence[JobRow], now: datetime) -> list[Job]:
     ids = [row.id for row in rows]
     progress = repository.progress(session, ids)
-    failures = repository.failures(session, ids)
+    with_failures = [one for one in ids if any(part.failed_tasks for part in progress[one])]
+    failures = repository.first_failures(session, with_failures, MAX_JOB_FAILURES)
     names = auth.names(session, {row.token_id for row in rows})
     owners = {key: Owner(token_id=key, name=name) for key, name in names.items()}
     waiting = {
@@ -312,7 +325,7 @@ def _follow(session: Session, rows: Sequence[JobRow], now: datetime) -> list[Job
     waited_for = {one for target_ids in waiting.values() for one in target_ids}
     unserved = waited_for - devices.served(session, waited_for, now)
     return [
-        _job(row, progress[row.id], failures[row.id], now).model_copy(
+        _job(row, progress[row.id], failures.get(row.id, ()), now).model_copy(
             update={
                 "owner": owners.get(row.token_id or ""),
                 "unserved": tuple(

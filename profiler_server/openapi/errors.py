@@ -50,6 +50,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "cancel_job": ("unknown-job", "not-the-owner", "job-finished"),
     "retry_job": ("unknown-job", "not-the-owner", "job-finished"),
     "delete_job": ("unknown-job", "not-the-owner", "job-not-finished", "job-in-use"),
+    "list_failures": ("unknown-job",),
     "list_entries": ("unknown-job", "unknown-target"),
     "list_events": ("too-many-streams",),
     "create_webhook": ("unknown-job", "not-the-owner", "unknown-target", "too-many-webhooks"),

@@ -11,7 +11,7 @@ from rich.table import Column, Table
 from netspec.client import ProfilerClient
 from netspec.console.command import AsJson, print_json
 from netspec.console.connection import DEFAULT_URL
-from netspec.wire import Job, JobQuery
+from netspec.wire import FailureQuery, Job, JobQuery
 from search_client.commands.options import ProfilerUrl, TargetOption, console
 from search_client.commands.queries import (
     Limit,
@@ -30,8 +30,6 @@ JobId = Annotated[
     str,
     typer.Argument(help="The job's id, or its beginning, with or without `job_`.", metavar="ID"),
 ]
-#: failures that a job is shown with
-_MOST_FAILURES = 20
 
 
 @app.command("list", epilog="Example: search-client jobs list --state running --sort=-priority")
@@ -82,6 +80,30 @@ def show(job_id: JobId, profiler_url: ProfilerUrl = DEFAULT_URL, as_json: AsJson
         _print(client.find_job(job_id), as_json=as_json)
 
 
+@app.command(epilog="Example: search-client jobs failures 5f0c --name MBConv")
+def failures(
+    job_id: JobId,
+    profiler_url: ProfilerUrl = DEFAULT_URL,
+    name: NamePart = None,
+    target: TargetOption = None,
+    limit: Limit = 1_000,
+    as_json: AsJson = False,
+) -> None:
+    """List a job's tasks that were given up, and why."""
+    query = query_of(FailureQuery, name=name)
+    with ProfilerClient(profiler_url) as client:
+        if target:
+            query = query.model_copy(update={"target_id": client.target(target).id})
+        found = client.failures(client.find_job(job_id).id, query, most=limit)
+    if as_json:
+        print_json(found)
+        return
+    table = Table("subject", Column("target", no_wrap=True), "reason of the last failure")
+    for one in found:
+        table.add_row(escape(one.subject), one.target_id or "", escape(one.reason))
+    console.print(table if found else "No task was given up that is so.")
+
+
 @app.command(epilog="Example: search-client jobs cancel 5f0c")
 def cancel(job_id: JobId, profiler_url: ProfilerUrl = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Cancel a job; visits that were made stay."""
@@ -113,8 +135,9 @@ def _print(job: Job, *, as_json: bool) -> None:
             f"  no device serves {', '.join(job.unserved)}: none has it, or all are in quarantine "
             "or silent; start `device-agent run` where one is, or cancel the job"
         )
-    lines += [f"  {failure.subject}: {failure.reason}" for failure in job.failures[:_MOST_FAILURES]]
-    hidden = len(job.failures) - _MOST_FAILURES
-    lines += [f"  and {hidden} more failures; all with --json"] if hidden > 0 else []
+    lines += [f"  {failure.subject}: {failure.reason}" for failure in job.failures]
+    hidden = job.tasks_failed - len(job.failures)
+    listed = f"`search-client jobs failures {job.id}` lists all"
+    lines += [f"  and {hidden} more failures; {listed}"] if hidden > 0 else []
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)

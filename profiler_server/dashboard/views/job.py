@@ -16,7 +16,6 @@ from netspec.wire import (
     Event,
     Job,
     JobQuery,
-    TaskFailure,
     VisitQuery,
 )
 from profiler_server.dashboard.views import farm_repository
@@ -32,8 +31,6 @@ from profiler_server.jobs import service
 from profiler_server.kit.sql.database import database_now
 from profiler_server.kit.sql.pages import Page
 
-#: on a job's page
-_MOST_FAILURES = 100
 _EVENTS_A_PAGE = 50
 _JOBS_A_PAGE = 50
 #: a job of more subjects is looked up in its table
@@ -56,11 +53,6 @@ class JobLine:
         """How much of its visits is stored; what is done but for a visit is not done."""
         job = self.job
         return 100 if job.visits == 0 else 100 * min(job.visits_done, job.visits) // job.visits
-
-    @property
-    def failures(self) -> Sequence[TaskFailure]:
-        """Those that its page lists: the first ones."""
-        return self.job.failures[:_MOST_FAILURES]
 
     @property
     def is_open(self) -> bool:
