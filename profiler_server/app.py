@@ -106,6 +106,9 @@ def create_app(settings: Settings) -> FastAPI:
         summary="Measured latency tables of neural-network operators",
         version=importlib.metadata.version("proxyless-farm"),
         lifespan=lifespan,
+        # The dashboard's package has a page of its own, which loads nothing from elsewhere.
+        docs_url=None,
+        redoc_url=None,
         generate_unique_id_function=operation_id,
     )
     app.state.settings = settings

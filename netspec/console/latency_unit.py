@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 _MOST_DECIMALS = 4
 _US_PER_MS = 1000
+_FEW_MS = 10
 
 
 @dataclass(frozen=True)
 class LatencyUnit:
-    """Latencies as numbers whose decimals stand below each other: us where all are below 1 ms.
+    """Latencies as numbers whose decimals stand below each other: us where they are small.
 
     >>> unit = LatencyUnit.of([0.08788, 0.1181])
     >>> unit.name, unit.text(0.08788), unit.interval(0.1179, 0.1183)
@@ -35,7 +36,9 @@ class LatencyUnit:
         known = [value for value in values_ms if value > 0]
         if not known:
             return cls("ms", 1, 0)
-        name, scale = ("us", _US_PER_MS) if max(known) < 1 else ("ms", 1)
+        # A few ms among many us are still read in us: 1,500.0 beside 56.6, not 1.5000 and 0.0566.
+        is_small = max(known) < 1 or (max(known) < _FEW_MS and min(known) < 1 / _FEW_MS)
+        name, scale = ("us", _US_PER_MS) if is_small else ("ms", 1)
         magnitude = math.floor(math.log10(scale * min(known)))
         return cls(name, scale, min(max(digits - 1 - magnitude, 0), _MOST_DECIMALS))
 

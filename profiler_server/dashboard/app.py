@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
 
-from profiler_server.dashboard import assets, problems
+from profiler_server.dashboard import api_reference, assets, problems
 from profiler_server.dashboard.endpoints import ROUTERS, models
 from profiler_server.dashboard.form_tokens import FormTokens
 from profiler_server.dashboard.headers import SecurityHeaders
@@ -44,3 +44,4 @@ def mount(app: FastAPI, server_key: bytes) -> None:
 
     # Around the handler of last resort, too.
     app.mount(PATH, SecurityHeaders(inner))
+    api_reference.mount(app, PATH)

@@ -1,4 +1,4 @@
-"""Files that pages load: ours, and the plotting script of the installed `plotly`."""
+"""Files that pages load: ours, the script of `plotly`, and Swagger UI of `fastapi-offline`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import importlib.metadata
 import re
 from functools import cache
 from importlib import resources
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import Response
@@ -17,6 +18,8 @@ from starlette.types import Scope
 _IMMUTABLE = "public, max-age=31536000, immutable"
 _SHOWN_HASH = 16
 _PLOTLY = "plotly.min.js"
+#: of the page that shows the API
+SWAGGER = ("swagger-ui.css", "swagger-ui-bundle.js")
 _PACKAGE = "profiler_server.dashboard"
 #: the bundler names a style by the hash of its content
 _STYLE_IDS = re.compile(r'getElementById\("([0-9a-f]{64})"\)')
@@ -26,7 +29,8 @@ def install(app: FastAPI) -> None:
     """Serves the files; whoever may reach the server may read them."""
     app.mount("/static", _Versioned(packages=[(_PACKAGE, "static")]))
     # Only what is asked for by pages: the folder has data sets, too.
-    app.mount("/plotly", _Plotly(packages=[("plotly", "package_data")]))
+    app.mount("/plotly", _Chosen({_PLOTLY}, packages=[("plotly", "package_data")]))
+    app.mount("/swagger", _Chosen(set(SWAGGER), packages=[("fastapi_offline", "static")]))
 
 
 @cache
@@ -34,6 +38,8 @@ def address(name: str) -> str:
     """Where a file is, below the dashboard's own address; another one when its content changes."""
     if name == _PLOTLY:
         return f"/plotly/{name}?v={importlib.metadata.version('plotly')}"
+    if name in SWAGGER:
+        return f"/swagger/{name}?v={importlib.metadata.version('fastapi-offline')}"
     content = resources.files(_PACKAGE).joinpath("static", name).read_bytes()
     return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:_SHOWN_HASH]}"
 
@@ -59,7 +65,11 @@ class _Versioned(StaticFiles):
         return response
 
 
-class _Plotly(_Versioned):
+class _Chosen(_Versioned):
+    def __init__(self, names: set[str], **options: Any) -> None:
+        super().__init__(**options)
+        self._names = names
+
     def get_path(self, scope: Scope) -> str:
         path = super().get_path(scope)
-        return path if path == _PLOTLY else ""
+        return path if path in self._names else ""

@@ -14,6 +14,7 @@ from netspec.console.units import latency_text, memory_text, significant
 from profiler_server.dashboard import assets, formatting, people, wording
 from profiler_server.dashboard.dependencies import FORM_FIELD, Viewer
 from profiler_server.dashboard.navigation import NAVIGATION
+from profiler_server.dashboard.views import fields
 
 #: where the server's application has the dashboard
 PATH = "/dashboard"
@@ -95,4 +96,6 @@ _environment.filters.update(
     manner=wording.manner,
     subject_title=wording.subject_title,
     in_words=people.in_words,
+    field_text=fields.text_of,
+    fields_option=lambda name: (name, name),
 )

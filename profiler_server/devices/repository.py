@@ -35,6 +35,8 @@ from profiler_server.kit.sql.pages import Page
 
 #: controlled variables in which a text is looked for
 _NAMING = ("device_model", "soc", "os_build", "runtime", "delegate", "clock_policy")
+#: so short a word is looked for at the beginning of words
+_SHORT = 2
 #: an agent that has registered, or was told that there is no work, speaks again within this time
 BETWEEN_QUESTIONS = timedelta(minutes=1)
 #: what no other device may measure is given up only when the others have not spoken for so long
@@ -159,14 +161,25 @@ def _has_words(text: str) -> ColumnElement[bool]:
     """Each of the text's words is somewhere in what people call a target by."""
     columns = [JsonText(TargetRow.identity, name) for name in _NAMING]
 
+    def contains(column: ColumnElement[str], word: str) -> ColumnElement[bool]:
+        if len(word) > _SHORT:
+            return column.icontains(word, autoescape=True)
+        # The 8 of a Pixel 8 is not that of an MSM8996.
+        return or_(
+            column.istartswith(word, autoescape=True),
+            column.icontains(f" {word}", autoescape=True),
+        )
+
     def has(word: str) -> ColumnElement[bool]:
         is_labelled = exists().where(
             DeviceTargetRow.target_id == TargetRow.id,
             DeviceTargetRow.device_id == DeviceRow.id,
             DeviceRow.labels.icontains(word, autoescape=True),
         )
-        in_columns = [column.icontains(word, autoescape=True) for column in columns]
-        return or_(*in_columns, TargetRow.id.startswith(word.lower(), autoescape=True), is_labelled)
+        in_columns = [contains(column, word) for column in columns]
+        if len(word) > _SHORT:
+            in_columns.append(TargetRow.id.startswith(word.lower(), autoescape=True))
+        return or_(*in_columns, is_labelled)
 
     return and_(*map(has, text.split()))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from scripts.site.commands import command_page
 from scripts.site.links import problems_of
 from scripts.site.problems import problem_page
-from scripts.site.rest import rest_page
+from scripts.site.rest import rest_pages
 from scripts.site.settings import recipe_page, settings_page
 from scripts.site.spaces import space_page
 
@@ -25,7 +25,7 @@ def write_reference(folder: Path) -> None:
         "recipes.md": recipe_page(),
         "spaces.md": space_page(),
         "problems.md": problem_page(),
-        "rest.md": rest_page(DOCS / "openapi.json"),
+        **rest_pages(DOCS / "openapi.json"),
     }
     for name, text in pages.items():
         path = folder / name

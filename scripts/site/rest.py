@@ -1,4 +1,4 @@
-"""The page of the REST API: every operation and every message, from `docs/openapi.json`."""
+"""Pages of the REST API: every operation and every message, from `docs/openapi.json`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from markdown.extensions.toc import slugify
+
 from scripts.site.markdown import code, page, table
 
 #: a JSON object of the OpenAPI document
 Json = dict[str, Any]
 
+_SOURCE = "`docs/openapi.json`"
 _INTRODUCTION = (
     "Every request under `/v1` carries `Authorization: Bearer TOKEN`. How the server behaves, "
     "which scope allows what, lists, repeats and limits: [the server](../server.md). The same for "
@@ -19,18 +22,61 @@ _INTRODUCTION = (
 )
 
 
-def rest_page(description: Path) -> str:
-    """`docs/reference/rest.md`; `description` is the OpenAPI document."""
+#: what the operations of a tag are about, in the order of the pages
+RESOURCES = {
+    "tables": "Tables: entries, look-ups, predictions, snapshots",
+    "jobs": "Jobs",
+    "devices": "Devices and targets",
+    "models": "Uploaded models",
+    "measurements": "Visits, and taking them back",
+    "leases": "Leases of agents",
+    "events": "Events and webhooks",
+    "tokens": "Tokens",
+    "health": "Health and metrics",
+}
+_MESSAGES = "rest-messages.md"
+
+
+def rest_pages(description: Path) -> dict[str, str]:
+    """`docs/reference/rest.md`, a page a resource and one of messages, by file name.
+
+    Args:
+        description: the OpenAPI document.
+    """
     api: Json = json.loads(description.read_text(encoding="utf-8"))
-    schemas: Json = api["components"]["schemas"]
-    parts = [_INTRODUCTION, "## Operations"]
-    for path, operations in api["paths"].items():
-        for method, operation in operations.items():
-            parts += [f"### {method.upper()} {path}", *_operation(operation)]
-    parts.append("## Messages")
-    for name, schema in schemas.items():
-        parts += [f"### {name}", *_message(schema)]
-    return page("REST", "`docs/openapi.json`", parts)
+    operations: dict[str, list[tuple[str, Json]]] = {tag: [] for tag in RESOURCES}
+    for path, by_method in api["paths"].items():
+        for method, operation in by_method.items():
+            # A tag without a title ends the build here.
+            operations[operation["tags"][0]].append((f"{method.upper()} {path}", operation))
+    index = [_INTRODUCTION]
+    pages = {}
+    for tag, title in RESOURCES.items():
+        name = f"rest-{tag}.md"
+        parts: list[str] = []
+        rows = []
+        for heading, operation in operations[tag]:
+            parts += [f"### {heading}", *_operation(operation)]
+            rows.append([f"[{heading}]({name}#{_anchor(heading)})", _sentence(operation)])
+        pages[name] = page(f"REST: {title}", _SOURCE, parts)
+        index += [f"## [{title}]({name})", table(["operation", "does"], rows)]
+    index.append(f"What is sent and answered: [messages]({_MESSAGES}).")
+    messages: list[str] = []
+    for name, schema in api["components"]["schemas"].items():
+        messages += [f"### {name}", *_message(schema)]
+    pages[_MESSAGES] = page("REST: messages", _SOURCE, messages)
+    return {"rest.md": page("REST", _SOURCE, index), **pages}
+
+
+def _sentence(operation: Json) -> str:
+    """What an operation does, from the first sentence of its description."""
+    described = " ".join(str(operation.get("description") or operation["summary"]).split())
+    return described.partition(". ")[0].rstrip(".")
+
+
+def _anchor(heading: str) -> str:
+    """As the site's headings have it."""
+    return slugify(heading, "-")
 
 
 def _operation(operation: Json) -> Iterator[str]:
@@ -106,7 +152,7 @@ def type_of(schema: Json) -> str:
     """A schema in a few words, with links to messages."""
     if "$ref" in schema:
         name = str(schema["$ref"]).rpartition("/")[2]
-        return f"[{name}](#{name.lower()})"
+        return f"[{name}]({_MESSAGES}#{name.lower()})"
     if "const" in schema:
         return code(json.dumps(schema["const"]))
     if "enum" in schema:

@@ -17,6 +17,8 @@ from tests.browser.watching import Open, Site, Watched
 from tests.integration.profiler_server.farm import identity
 from tests.waiting import wait_for
 
+#: a file, no page
+_DOWNLOAD = "/targets/{target_id}/snapshot"
 _ROUTES = {
     route.path: route.path_regex
     for router in ROUTERS
@@ -25,6 +27,7 @@ _ROUTES = {
     and "GET" in (route.methods or ())
     # Streams have no page of their own.
     and route.response_class is not EventSourceResponse
+    and route.path != _DOWNLOAD
 }
 #: pages of one kind that are looked at, so that filters and links to other times are among them
 _OF_ONE_KIND = 2
@@ -43,7 +46,9 @@ def kind_of(path: str) -> str:
 
 def links(watched: Watched) -> list[str]:
     """The page's links to pages of the dashboard, in order."""
-    found: list[str] = watched.page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")
+    found: list[str] = watched.page.eval_on_selector_all(
+        "a[href]:not([download])", "all => all.map(a => a.href)"
+    )
     own = [link.split("#")[0].removeprefix(watched.base) for link in found]
     return [link for link in own if link.startswith("/")]
 

@@ -53,21 +53,79 @@ def test_colours_differ_and_numbers_stand_in_them(open_page: Open) -> None:
         assert all(text.strip("≠≈").replace(".", "").isdigit() for text in texts)
 
 
-def test_two_targets_are_chosen_and_compared(open_page: Open) -> None:
-    watched = open_page()
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_researcher_compares_two_phones_by_their_names(open_page: Open, *, scripts: bool) -> None:
+    watched = open_page(java_script_enabled=scripts)
     page = watched.page
     open_table(watched, farm.MODELS[0])
     page.get_by_role("link", name="Compare", exact=True).click()
-    other = page.locator("#targets option", has_text=farm.MODELS[1]).get_attribute("value")
-    assert other is not None
-    page.get_by_label("Second target").fill(other)
+    expect(page.get_by_role("checkbox", name=farm.MODELS[0])).to_be_checked()
+    page.get_by_role("checkbox", name=farm.MODELS[1]).check()
     page.get_by_role("button", name="Compare").click()
     ratios = page.get_by_role("region", name="Ratios by precision")
     # the second model takes twice as long
-    expect(ratios.get_by_role("row", name="float32")).to_contain_text("2.00")
+    expect(ratios.get_by_role("row").filter(has_text="float32")).to_contain_text("2.00")
     expect(page.get_by_role("region", name="Controlled variables that differ")).to_contain_text(
         "device model"
     )
+    plot = page.get_by_role("img", name=f"{farm.MODELS[1]} over {farm.MODELS[0]}, int8")
+    expect(plot).to_be_visible()
+    folded = page.get_by_text("differ by less than 2 % from the median").first
+    folded.click()
+    expect(
+        page.get_by_role("region", name=f"As the median, {farm.MODELS[1]}, float32")
+    ).to_be_visible()
+
+
+def test_a_researcher_finds_a_phone_and_takes_its_table_along(open_page: Open) -> None:
+    watched = open_page()
+    page = watched.page
+    watched.go("/targets")
+    page.get_by_label("Model, SoC, runtime, label").fill("pixel 8 xnnpack")
+    page.get_by_role("button", name="Find").click()
+    expect(page.get_by_role("region", name="Targets").get_by_role("link")).to_have_count(1)
+    page.get_by_role("link", name=farm.MODELS[1], exact=True).click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV", exact=True).click()
+    assert download.value.suggested_filename.endswith(".csv")
+    rows = download.value.path().read_text(encoding="utf-8").splitlines()
+    assert len(rows) == 1 + 2 * len(set(farm.SPACE.operators()))
+    expect(page.get_by_role("region", name="The table in Python")).to_contain_text('client.table("')
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_researcher_asks_which_phone_suits_a_network(open_page: Open, *, scripts: bool) -> None:
+    watched = open_page(java_script_enabled=scripts)
+    page = watched.page
+    watched.go("/comparison")
+    page.get_by_role("link", name="Which target for one network").click()
+    page.get_by_label("Network or model").fill("net 3")
+    page.get_by_role("button", name="Find").click()
+    page.get_by_role("link", name="net 3").first.click()
+    rows = page.get_by_role("region", name="Targets, the fastest first").get_by_role("row")
+    expect(rows.nth(1)).to_contain_text(farm.MODELS[0])
+    expect(rows.nth(2)).to_contain_text(farm.MODELS[1])
+    expect(rows.nth(2)).to_contain_text(" 2.")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_comparison_and_ranking_are_accessible_and_fit(
+    open_page: Open, width: int, scheme: str
+) -> None:
+    watched = open_page(color_scheme=scheme, viewport={"width": width, "height": 900})
+    page = watched.page
+    watched.go("/comparison")
+    for model in farm.MODELS:
+        page.get_by_role("checkbox", name=model).check()
+    page.get_by_role("button", name="Compare").click()
+    expect(page.locator("svg.scatter").first).to_be_visible()
+    watched.check_accessible()
+    watched.check_fits()
+    watched.go("/ranking?text=net")
+    page.get_by_role("link", name="net 3").first.click()
+    watched.check_accessible()
+    watched.check_fits()
 
 
 def test_the_calibrations_error_stands_beside_its_networks(open_page: Open) -> None:

@@ -7,11 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.site.rest import RESOURCES
+
 ROOT = Path(__file__).parents[2]
 #: written by `scripts/docs`; they hold no blocks that a user would copy
 GENERATED = {
     f"docs/reference/{name}.md"
-    for name in ("commands", "settings", "recipes", "spaces", "rest", "problems")
+    for name in (
+        *("commands", "settings", "recipes", "spaces", "problems", "rest", "rest-messages"),
+        *(f"rest-{tag}" for tag in RESOURCES),
+    )
 }
 SHELL = {"sh", "console", "bash", "shell"}
 

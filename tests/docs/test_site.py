@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -18,11 +19,11 @@ from profiler_server.kit.settings import Settings
 from scripts.site.commands import APPS, command_page, commands_of
 from scripts.site.links import problems_of
 from scripts.site.markdown import cell
-from scripts.site.rest import rest_page
+from scripts.site.rest import rest_pages
 from scripts.site.settings import comments, recipe_page, settings_page
 from scripts.site.spaces import space_page
 from search_client.latency.losses import Equation3
-from tests.docs.pages import ROOT
+from tests.docs.pages import GENERATED, ROOT
 
 
 def page_with(folder: Path, name: str, body: str) -> None:
@@ -127,11 +128,25 @@ def test_spaces_have_every_field_and_kind_of_operator() -> None:
 
 
 def test_every_operation_and_message_is_in_the_reference() -> None:
-    page = rest_page(ROOT / "docs" / "openapi.json")
-    assert "### GET /v1/targets/{target_id}/latency\n" in page
-    assert "### PUT /v1/models/{sha256}\n" in page
-    assert "| `operators` | list of " in page
-    assert "[Prediction](#prediction) as `application/json`" in page
+    pages = rest_pages(ROOT / "docs" / "openapi.json")
+    assert "### GET /v1/targets/{target_id}/latency\n" in pages["rest-tables.md"]
+    assert "### PUT /v1/models/{sha256}\n" in pages["rest-models.md"]
+    assert "| `operators` | list of " in pages["rest-messages.md"]
+    tables = pages["rest-tables.md"]
+    assert "[Prediction](rest-messages.md#prediction) as `application/json`" in tables
+    api = json.loads((ROOT / "docs" / "openapi.json").read_bytes())
+    operations = {
+        f"{method.upper()} {path}" for path, methods in api["paths"].items() for method in methods
+    }
+    shown = {
+        heading
+        for page in pages.values()
+        for heading in re.findall(r"^### ([A-Z]+ /.*)$", page, re.MULTILINE)
+    }
+    assert shown == operations
+    assert {f"docs/reference/{name}" for name in pages} <= GENERATED
+    navigation = (ROOT / "zensical.toml").read_text(encoding="utf-8")
+    assert {name for name in pages if f'"reference/{name}"' not in navigation} == set()
 
 
 PAGES = {"settings": settings_page(), "recipes": recipe_page(), "spaces": space_page()}

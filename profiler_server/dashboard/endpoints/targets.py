@@ -6,9 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from netspec.operators import Precision
 from netspec.wire import DisagreementQuery, TargetQuery
 from profiler_server.dashboard import rendering
 from profiler_server.dashboard.dependencies import Cursor, TablesReader
+from profiler_server.dashboard.views import fields as fields_view
 from profiler_server.dashboard.views import networks as networks_view
 from profiler_server.dashboard.views import table as table_view
 from profiler_server.dashboard.views import table_filter
@@ -91,6 +93,33 @@ def show_table(
         marks=table_view.marks,
         api=str(request.base_url).removesuffix("/").removesuffix(rendering.PATH),
         choices=table_filter,
+    )
+
+
+@router.get("/{target_id}/fields")
+def show_fields(
+    request: Request,
+    target_id: TargetId,
+    database: DatabaseDep,
+    _: TablesReader,
+    precision: Precision = "float32",
+    kind: Annotated[str, Query(max_length=40)] = "",
+    first: Annotated[str, Query(max_length=40)] = "",
+    column: Annotated[str, Query(max_length=40)] = "",
+) -> Response:
+    """Operators of any kind, a column a value of one of their fields."""
+    with database.read() as session:
+        view = fields_view.read(
+            session, target_id, precision, kind or None, first or None, column or None
+        )
+    return rendering.page(
+        request,
+        "fields.html.j2",
+        view=view,
+        target_id=target_id,
+        identity=view.identity,
+        most=fields_view.MOST,
+        measured=[cell.value_ms for _, cells in view.rows for cell in cells if cell],
     )
 
 

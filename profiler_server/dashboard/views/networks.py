@@ -177,7 +177,7 @@ def figure(shown: Sequence[CalibrationView]) -> dict[str, Any] | None:
         "layout": {
             "xaxis": {"title": {"text": f"measured, {unit}"}},
             "yaxis": {"title": {"text": "error, %"}, "zeroline": True},
-            "legend": {"orientation": "h", "y": 1.15},
+            "legend": {"orientation": "h", "y": -0.25, "yanchor": "top"},
         },
     }
 

@@ -227,6 +227,10 @@ def test_a_researcher_finds_a_target_by_what_people_call_it(admin: Visitor, api:
     for words, found in (
         ("pixel", {"Pixel 8"}),
         ("XNNPACK s23", {"Galaxy S23"}),
+        # both have an msm8996
+        ("pixel 8", {"Pixel 8"}),
+        ("galaxy 8", set()),
+        ("8996", set(ids)),
         ("litert", set(ids)),
         ("ht2", {"Galaxy S23"}),
         (ids["Pixel 8"][:6], {"Pixel 8"}),

@@ -113,4 +113,6 @@ def test_latencies_of_a_table_share_unit_and_decimals() -> None:
         "0.5000",
         "[41.9000, 42.0000]",
     )
+    among = LatencyUnit.of([0.0566, 1.5], digits=3)
+    assert (among.name, among.text(0.0566), among.text(1.5)) == ("us", "56.6", "1500.0")
     assert LatencyUnit.of([0.0]).text(0.0) == "0"
