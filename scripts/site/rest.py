@@ -28,6 +28,7 @@ RESOURCES = {
     "jobs": "Jobs",
     "devices": "Devices and targets",
     "models": "Uploaded models",
+    "evaluations": "Accuracy of models on targets",
     "measurements": "Visits, and taking them back",
     "leases": "Leases of agents",
     "events": "Events and webhooks",

@@ -120,7 +120,7 @@ def _has(session: Session, target_id: str, kind: str) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
-def _entries(target_id: str, kind: str) -> Select[tuple[str, str, float, bool]]:
+def _entries(target_id: str, kind: str) -> Select[str, str, float, bool]:
     return (
         select(SubjectRow.name, EntryRow.subject_hash, EntryRow.value_ms, EntryRow.held_back)
         .join(SubjectRow, SubjectRow.hash == EntryRow.subject_hash)
@@ -139,7 +139,10 @@ def _operators(
 ) -> list[tuple[Operator, FieldCell]]:
     query = _entries(target_id, kind).where(SubjectRow.precision == precision)
     rows = session.execute(query.order_by(SubjectRow.name).limit(MOST + 1))
-    return [(operator_from_key(name), FieldCell(*cell)) for name, *cell in rows]
+    return [
+        (operator_from_key(name), FieldCell(subject_hash, value_ms, held_back))
+        for name, subject_hash, value_ms, held_back in rows
+    ]
 
 
 def _values(operator: Operator) -> _Values:
