@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -39,17 +40,27 @@ def render(request: Request, template: str, **values: Any) -> str:
     (the page's, below it), `viewer` (None: nobody is signed in), `navigation`, `form_field` and
     `asset(name)`.
     """
+    return _environment.get_template(template).render(**_of_every_page(request), **values)
+
+
+def macro(request: Request, template: str, name: str) -> Callable[..., str]:
+    """A macro of a template, for parts of which a page has many; it knows what templates know."""
+    module = _environment.get_template(template).make_module(_of_every_page(request))
+    found: Callable[..., str] = getattr(module, name)
+    return found
+
+
+def _of_every_page(request: Request) -> dict[str, Any]:
     base = base_of(request)
     viewer: Viewer | None = getattr(request.state, "viewer", None)
-    return _environment.get_template(template).render(
-        base=base,
-        path=request.url.path.removeprefix(base) or "/",
-        viewer=viewer,
-        navigation=NAVIGATION,
-        form_field=FORM_FIELD,
-        asset=lambda name: base + assets.address(name),
-        **values,
-    )
+    return {
+        "base": base,
+        "path": request.url.path.removeprefix(base) or "/",
+        "viewer": viewer,
+        "navigation": NAVIGATION,
+        "form_field": FORM_FIELD,
+        "asset": lambda name: base + assets.address(name),
+    }
 
 
 def base_of(request: Request) -> str:

@@ -121,8 +121,8 @@ def test_a_researcher_sees_what_a_job_comes_to_before_filing_it(
     page.get_by_role("button", name="Next: check").click()
     figures = page.locator(".figures")
     operators = 2 * len(Space.model_validate(tomllib.loads(RECIPE)["space"]).operators())
-    expect(figures).to_contain_text(f"Operators {operators}", use_inner_text=False)
-    expect(figures).to_contain_text(f"{3 * operators}")
+    expect(figures).to_contain_text(f"Operators {operators}", use_inner_text=True)
+    expect(figures).to_contain_text(f"Visits to make {3 * operators}", use_inner_text=True)
     expect(figures).to_contain_text("about")
     expect(page.locator("main")).to_contain_text("on 1 device:")
     if scripts:

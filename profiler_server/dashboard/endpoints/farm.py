@@ -15,6 +15,7 @@ from profiler_server.dashboard.dependencies import Anyone, Cursor
 from profiler_server.dashboard.live.pages import Parts
 from profiler_server.dashboard.live.streams import LivePagesDep, follow
 from profiler_server.dashboard.views import farm
+from profiler_server.dashboard.views.farm import FarmView
 from profiler_server.dashboard.views.farm_repository import DeviceState
 from profiler_server.kit.dependencies import DatabaseDep
 from profiler_server.kit.sql.pages import PageRequest
@@ -80,9 +81,7 @@ def _parts(request: Request, shown: dict[str, Any]) -> Parts:
         f"farm-{name}": rendering.render(request, f"farm_{name}.html.j2", **shown)
         for name in ("figures", "waiting", "agents", "moment")
     }
-    now = shown["farm"].now
-    rows = {
-        f"device-{one.id}": rendering.render(request, "farm_device.html.j2", one=one, now=now)
-        for one in shown["farm"].devices.items
-    }
+    farm_now: FarmView = shown["farm"]
+    row = rendering.macro(request, "farm_rows.html.j2", "device_row")
+    rows = {f"device-{one.id}": row(one, farm_now.now) for one in farm_now.devices.items}
     return Parts(elements, rows)

@@ -34,13 +34,9 @@ async def follow_jobs(
     """Changed rows of the list of jobs."""
 
     def read(session: Session) -> Parts:
-        return Parts(
-            {},
-            {
-                line.job.id: rendering.render(request, "jobs_line.html.j2", line=line)
-                for line in job_view.latest(session, cursor).items
-            },
-        )
+        row = rendering.macro(request, "jobs_rows.html.j2", "job_row")
+        latest = job_view.latest(session, cursor).items
+        return Parts({}, {line.job.id: row(line) for line in latest})
 
     async for event in follow(request, pages, ("jobs", cursor, rendering.base_of(request)), read):
         yield event
