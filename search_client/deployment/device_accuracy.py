@@ -6,6 +6,7 @@ The very tensors that the file takes are uploaded, so that nothing is prepared o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,8 @@ from search_client.progress import Stages, job_progress
 _PIECE = 128
 #: the header of a file of images, bytes
 _HEADER_BYTES = 256
+#: pieces that wait to be run on this machine
+_MOST_WAITING = 4
 
 
 @dataclass(frozen=True)
@@ -169,15 +172,20 @@ def _upload(
 ) -> tuple[list[ImagePiece], Float32Array]:
     """The pieces of the image set, and what the file gives for its images on this machine."""
     pieces: list[ImagePiece] = []
-    of_host: list[Float32Array] = []
-    for part in _parts(classifier, images):
-        pixels = images.pixels(part, classifier.input_size)
-        of_host.append(classifier.logits(pixels))
-        digest = client.upload_images(pack(classifier.prepared(pixels)))
-        labels = tuple(images.labels[image] for image in part)
-        pieces.append(ImagePiece(images=digest, labels=labels))
-        advance(part[-1] + 1, len(images))
-    return pieces, np.concatenate(of_host)
+    running: list[Future[Float32Array]] = []
+    # LiteRT gives Python's lock away while it runs a model: meanwhile the next images are cut.
+    with ThreadPoolExecutor(1) as pool:
+        for part in _parts(classifier, images):
+            pixels = images.pixels(part, classifier.input_size)
+            running.append(pool.submit(classifier.logits, pixels))
+            digest = client.upload_images(pack(classifier.prepared(pixels)))
+            labels = tuple(images.labels[image] for image in part)
+            pieces.append(ImagePiece(images=digest, labels=labels))
+            advance(part[-1] + 1, len(images))
+            # No more images wait in memory than these.
+            if len(running) > _MOST_WAITING:
+                running[-_MOST_WAITING].result()
+    return pieces, np.concatenate([one.result() for one in running])
 
 
 def _parts(classifier: TFLiteClassifier, images: ImagesOnDisk) -> Iterator[range]:
