@@ -111,6 +111,15 @@ def estimate_each(samples: Sequence[npt.NDArray[np.float64]]) -> list[Estimate]:
     return [found[place] for place in range(len(samples))]
 
 
+def trimmed_mean_ms(p5_us: npt.NDArray[np.float64]) -> float:
+    """The value (ms) of `estimate_each` alone.
+
+    Args:
+        p5_us: of at least one visit, its 5th percentile in us, ascending.
+    """
+    return float(_weighted(p5_us[None] / 1000, _weights(len(p5_us))[None])[0, 0])
+
+
 def _estimate_alike(values_ms: npt.NDArray[np.float64], count: int) -> list[Estimate]:
     """Estimates of subjects with as many visits each; shape [subjects, count], rows ascending."""
     value = _weighted(values_ms, _weights(count)[None])[:, 0]

@@ -51,6 +51,7 @@ from profiler_server.monitoring.events import router as events
 from profiler_server.monitoring.farm_figures import FarmCollector
 from profiler_server.openapi.document import described
 from profiler_server.openapi.problem_pages import router as problem_pages
+from profiler_server.repeatability.endpoints import router as repeatability
 from profiler_server.retractions.endpoints import router as retractions
 from profiler_server.uploaded_models.endpoints import router as models
 from profiler_server.uploaded_models.service import UploadedModels
@@ -142,6 +143,7 @@ def create_app(settings: Settings) -> FastAPI:
         devices,
         models,
         evaluations,
+        repeatability,
         retractions,
         transfers,
         token_router,

@@ -23,7 +23,7 @@ from search_client.commands.quantization.report import quantization_report
 from search_client.commands.quantization.verify import verify
 from search_client.commands.search import search
 from search_client.commands.snapshot import snapshot
-from search_client.commands.targets import targets
+from search_client.commands.targets import repeatability, targets
 from search_client.commands.train import train
 from search_client.commands.validate import validate
 
@@ -62,6 +62,9 @@ app.command(
     rich_help_panel=_PROFILER,
     epilog="Example: search-client targets --profiler-url http://lab:8600",
 )(targets)
+app.command(rich_help_panel=_PROFILER, epilog="Example: search-client repeatability --target 6ca8")(
+    repeatability
+)
 
 app.command(
     rich_help_panel=_SPACE, epilog="Example: search-client profile --recipe demo --classes 10"

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from pathlib import Path
 
 from netspec.client import LatencyTable, ProfilerClient
+from netspec.errors import ProfilerRefused
 from netspec.operators import PRECISIONS
-from netspec.wire import Entry, Target
+from netspec.wire import Entry, Target, TargetRepeatability
 from search_client.data.folders import LabelledImages
 from search_client.deployment.trained_network import Source, trained_network_path
 from search_client.progress import Stages
@@ -143,7 +145,14 @@ def _every_stage(
         stages.observe(f"report/{role}", 0, _outcome(result), now=True)
     provenance = provenance_of(read_record(pipeline.folder), len(training), len(test))
     report = report_of(
-        pipeline.target, pipeline.settings, tables, found, results, stages.seconds, provenance
+        pipeline.target,
+        pipeline.settings,
+        tables,
+        found,
+        results,
+        stages.seconds,
+        provenance,
+        _repeatability(pipeline),
     )
     with stages.stage("report", "Write the report and its figures"):
         write_report(report, pipeline.folder)
@@ -187,6 +196,16 @@ def _up_to_files(
         for precision, content in one.files.items():
             (folder / file_name(role, precision)).write_bytes(content)
     return found, deployed
+
+
+def _repeatability(pipeline: Pipeline) -> TargetRepeatability | None:
+    """How well the target's latencies repeat; None where the profiler is of a version before."""
+    try:
+        return pipeline.client.repeatability(pipeline.target.id)
+    except ProfilerRefused as refused:
+        if refused.status != HTTPStatus.NOT_FOUND:
+            raise
+        return None
 
 
 def _outcome(result: NetworkResult) -> dict[str, float]:

@@ -31,6 +31,7 @@ from netspec.wire import (
     StoredVisit,
     Target,
     TargetQuery,
+    TargetRepeatability,
     VisitQuery,
 )
 
@@ -207,6 +208,11 @@ class Calls(EvaluationCalls):
         """One entry with what each device says."""
         path = f"/v1/targets/{target_id}/entries/{subject_hash}"
         return EntryDetail.model_validate_json((await self._http.ask("GET", path)).content)
+
+    async def repeatability(self, target_id: str) -> TargetRepeatability:
+        """How far the latencies of consecutive jobs differ on a target."""
+        answer = await self._http.ask("GET", f"/v1/targets/{target_id}/repeatability")
+        return TargetRepeatability.model_validate_json(answer.content)
 
     async def visits(
         self,

@@ -152,6 +152,7 @@ class ProfilerClient:
     predict = _blocking(WebhookCalls.predict)
     entry = _blocking(WebhookCalls.entry)
     visits = _blocking(WebhookCalls.visits)
+    repeatability = _blocking(WebhookCalls.repeatability)
     events = _blocking(WebhookCalls.events)
     follow_events = _iterating(WebhookCalls.follow_events)
     create_job = _blocking(WebhookCalls.create_job)

@@ -12,6 +12,7 @@ from netspec.wire.devices import (
     RegisteredDevice,
     Target,
     TargetQuery,
+    TargetRepeatability,
 )
 from netspec.wire.entries import (
     DeviceEstimate,
@@ -234,6 +235,7 @@ __all__ = [
     "TargetEntry",
     "TargetLatencies",
     "TargetQuery",
+    "TargetRepeatability",
     "TargetSelector",
     "TaskFailure",
     "TaskMethod",

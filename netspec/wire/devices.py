@@ -23,6 +23,8 @@ Labels = Annotated[
 #: how tasks can be measured on a device, on every one of its targets
 Methods = Annotated[tuple[TaskMethod, ...], Field(min_length=1, max_length=3)]
 
+_Figure = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
 
 class DeviceRegistration(Message):
     """An agent presents one device and the targets it can measure."""
@@ -148,3 +150,37 @@ class TargetQuery(ListQuery):
         Literal["created_at", "-created_at", "entries", "-entries"],
         Field(description="By what; `-`: greatest first"),
     ] = "created_at"
+
+
+class TargetRepeatability(Message):
+    """What a target's devices gave in one job and in the next that measured the same.
+
+    A session is a job's accepted visits of one subject on one device; its value is the estimate of
+    an entry. Jobs, not gaps of time, tell sessions apart.
+    """
+
+    target_id: TargetId
+    #: operators, networks and models of two jobs or more on one device; devices count apart
+    subjects: int
+    #: of these subjects
+    sessions: int
+    #: of a session, median; None, as all that follows, where nothing was measured twice
+    visits_median: _Figure | None = None
+    #: between the first visits of consecutive sessions, median
+    hours_median: _Figure | None = None
+    #: median over subjects of a subject's coefficient of variation over its sessions, 0 to 1
+    entry_cv_median: _Figure | None = None
+    #: |next - one| over the mean of both, over all consecutive sessions
+    consecutive_median_percent: _Figure | None = None
+    consecutive_p90_percent: _Figure | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The same for people, in a line."""
+        if self.consecutive_median_percent is None or self.consecutive_p90_percent is None:
+            return "how well latencies repeat is not known: no job has measured anything again"
+        return (
+            f"consecutive jobs differ by {self.consecutive_median_percent:.2f} % (median) and "
+            f"{self.consecutive_p90_percent:.2f} % (90th percentile), over {self.sessions} "
+            f"sessions of {self.subjects} subjects"
+        )

@@ -23,6 +23,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "get_target": ("unknown-target",),
     "delete_target": ("unknown-target", "not-the-owner", "target-in-use"),
     "list_predecessors": ("unknown-target",),
+    "get_repeatability": ("unknown-target",),
     "latest_snapshot": ("unknown-target", "unknown-snapshot", "not-acceptable"),
     "get_snapshot": ("unknown-snapshot", "not-acceptable"),
     "publish_snapshot": ("unknown-target", "empty-table", "not-calibratable", "not-acceptable"),

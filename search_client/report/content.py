@@ -11,7 +11,7 @@ from netspec.operators import Precision
 from netspec.protocol import TargetIdentity
 from netspec.spaces import Space
 from netspec.validation import FrozenModel
-from netspec.wire import Calibration, Entry
+from netspec.wire import Calibration, Entry, TargetRepeatability
 
 SearchPhase = Literal["warm-up", "joint"]
 
@@ -169,3 +169,5 @@ class Report(FrozenModel):
     provenance: Provenance | None = None
     #: None where `search-client rank` was not run
     ranking: Ranking | None = None
+    #: how well latencies of the target repeat; None where the profiler is of a version before
+    repeatability: TargetRepeatability | None = None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from netspec.client import LatencyTable
 from netspec.operators import PRECISIONS
-from netspec.wire import Entry, Target
+from netspec.wire import Entry, Target, TargetRepeatability
 from search_client.recipe import Recipe
 from search_client.report.content import (
     DeployedModel,
@@ -97,6 +97,7 @@ def report_of(
     results: Mapping[str, NetworkResult],
     seconds: dict[str, float],
     provenance: Provenance,
+    repeatability: TargetRepeatability | None,
 ) -> Report:
     """The report of a whole run.
 
@@ -108,6 +109,7 @@ def report_of(
         results: by role: the searched network, the baseline, the further ones.
         seconds: wall time by stage.
         provenance: what it takes to make the run again.
+        repeatability: of the target.
     """
     record, snapshot = search_record(settings, found), tables.by_target[0].snapshot
     keys = {
@@ -142,6 +144,7 @@ def report_of(
             "python": platform.python_version(),
         },
         provenance=provenance,
+        repeatability=repeatability,
     )
 
 

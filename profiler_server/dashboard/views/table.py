@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from netspec.operators import PRECISIONS, Precision
 from netspec.protocol import TargetIdentity
+from netspec.wire import TargetRepeatability
 from profiler_server.dashboard.views.heat import HeatScale
 from profiler_server.dashboard.views.table_filter import TableFilter
 from profiler_server.devices import predecessors
@@ -21,6 +22,7 @@ from profiler_server.latency_tables import repository
 from profiler_server.latency_tables.views import grid, grid_repository
 from profiler_server.latency_tables.views.grid import Grid
 from profiler_server.latency_tables.views.grid_repository import Cell, CellFilter
+from profiler_server.repeatability import service as repeatability
 
 #: rows of a page; the most columns that there can be make each of them 96 cells wide
 _SHAPES_A_PAGE = 20
@@ -44,6 +46,7 @@ class TableView:
     #: operators other than MBConvs, with their keys
     others: Page[tuple[str, Cell]]
     alarm: Alarm | None
+    repeatability: TargetRepeatability
     #: where the table is empty: ids of what the target was before an update, newest first
     predecessors: Sequence[str]
     #: of the latest snapshot; None: nothing is published
@@ -79,6 +82,7 @@ def read(session: Session, target_id: str, form: TableFilter) -> TableView:
         others=others,
         alarm=verdicts.alarm(session, target_id),
         snapshot_id=repository.latest_id(session, target_id),
+        repeatability=repeatability.of_target(session, target_id),
         predecessors=() if present else predecessors.predecessors(session, target_id),
     )
 

@@ -144,6 +144,11 @@ def test_the_command_prints_it_for_people_and_for_programs(served: Farm, tmp_pat
     assert "xnnpack runs the whole graph" in said.stdout
     assert "first inference: " in said.stdout
     assert "Convolution" in said.stdout
+    words = ("search-client", "repeatability", "--target", target_id[:6])
+    said = run_undisturbed(*words, **given)
+    assert said.returncode == 0, said.stderr
+    assert "no job has measured anything again" in said.stdout
+    assert json.loads(run_undisturbed(*words, "--json", **given).stdout)["subjects"] == 0
 
 
 def test_a_model_that_the_delegate_runs_in_part_is_measured_and_says_what_is_left(

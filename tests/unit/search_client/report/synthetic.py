@@ -14,7 +14,7 @@ from netspec.networks import Network, mobilenet_v2
 from netspec.operators import PRECISIONS, MBConv, Operator, Precision
 from netspec.sampling import stratified_networks
 from netspec.spaces import Space, Stage
-from netspec.wire import Calibration, CalibrationNetwork, Entry, HeldOutError
+from netspec.wire import Calibration, CalibrationNetwork, Entry, HeldOutError, TargetRepeatability
 from search_client.report.content import (
     DeployedModel,
     Derivation,
@@ -231,5 +231,15 @@ def report(
             training_images=12_000,
             test_images=2_000,
             processes=1,
+        ),
+        repeatability=TargetRepeatability(
+            target_id="0123456789abcdef",
+            subjects=20,
+            sessions=60,
+            visits_median=10,
+            hours_median=24,
+            entry_cv_median=0.01,
+            consecutive_median_percent=0.512,
+            consecutive_p90_percent=2.004,
         ),
     )

@@ -81,6 +81,12 @@ def test_nothing_comes_from_elsewhere(html: str, outline: Outline) -> None:
     assert not {"script", "link", "iframe", "image", "img"} & {tag for tag, _ in outline.tags}
 
 
+def test_the_page_says_how_well_the_target_repeats(html: str, report: Report) -> None:
+    assert "consecutive jobs differ by 0.51 % (median) and 2.00 % (90th percentile)" in html
+    older = report.model_copy(update={"repeatability": None})
+    assert "consecutive jobs" not in render_page(older)
+
+
 def test_ids_are_unique_and_references_find_them(outline: Outline) -> None:
     ids = [attributes["id"] for _, attributes in outline.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
