@@ -38,7 +38,7 @@ def test_shipped_recipes_load() -> None:
     assert read_recipe("cifar").space.input_size == 32
     demo, paper = read_recipe("demo"), read_recipe("proxylessnas")
     assert (demo.space.input_size, demo.space.width, len(demo.space.blocks)) == (48, 0.5, 7)
-    assert (demo.sizes, demo.input_size) == ((48, 64, 80), 80)
+    assert (demo.sizes, demo.input_size) == ((72, 80, 96), 96)
     assert demo.profiling.calibration_networks == 8
     # Source: ProxylessNAS' released training code.
     assert paper.space.stages == PROXYLESS_STAGES
