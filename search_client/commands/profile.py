@@ -11,7 +11,7 @@ from netspec.client import ProfilerClient
 from netspec.console.command import AsJson, print_json
 from netspec.console.connection import DEFAULT_URL
 from netspec.errors import UserError
-from netspec.wire import ISOLATED, TaskMethod
+from netspec.wire import ISOLATED, MeasuringMethod
 from search_client.commands.model_files.prediction import show_prediction
 from search_client.commands.options import (
     Overrides,
@@ -37,7 +37,7 @@ def profile(
         ),
     ] = None,
     method: Annotated[
-        TaskMethod,
+        MeasuringMethod,
         typer.Option(help="`in_network`: also profile networks that cover the space, and merge."),
     ] = ISOLATED,
     overrides: Overrides = None,

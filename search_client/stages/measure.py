@@ -17,9 +17,9 @@ from netspec.wire import (
     Entry,
     Job,
     JobRequest,
+    MeasuringMethod,
     ModelSubject,
     Target,
-    TaskMethod,
 )
 from search_client.progress import Stages, job_progress
 from search_client.recipe import Recipe
@@ -42,7 +42,7 @@ def measure_space(
     target: Target,
     settings: Recipe,
     stages: Stages,
-    method: TaskMethod = ISOLATED,
+    method: MeasuringMethod = ISOLATED,
 ) -> MeasuredSpace:
     """Measures a run's operators, and networks of its space to calibrate on; publishes.
 

@@ -106,7 +106,7 @@ def searched(block: OperatorBase) -> None:
     # Zero is faster still, and as good a choice.
     assert set(result.choices) <= {1, 2}
     drawn = searched_architecture(space, [1, 2], Scale.of(result.network))
-    assert "Pool mixer 3x3" in drawn
+    assert "Pool mixer 3x3" in str(drawn)
 
 
 def trained_and_exported(network: Network) -> None:
@@ -147,7 +147,7 @@ def main() -> None:
     searched(block)
     trained_and_exported(network)
     drawn = network_architecture(network, Scale.of(network))
-    assert "Pool mixer 3x3" in drawn
+    assert "Pool mixer 3x3" in str(drawn)
 
 
 if __name__ == "__main__":

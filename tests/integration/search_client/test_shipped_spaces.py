@@ -77,7 +77,7 @@ def test_a_space_is_priced_searched_and_derived(
     assert predicted_ms(table, result.network) == pytest.approx(reference_ms, rel=0.05)
     run = read_run(tmp_path)
     assert run.candidate(result.network).choices == tuple(result.choices)
-    drawn = searched_architecture(space, result.choices, Scale.of(result.network))
+    drawn = str(searched_architecture(space, result.choices, Scale.of(result.network)))
     for block, choice in zip(space.blocks, result.choices, strict=True):
         chosen = [*(one.label for one in block.candidates), "skipped"][choice]
         assert chosen in drawn

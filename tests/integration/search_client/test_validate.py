@@ -16,7 +16,7 @@ from netspec.console.connection import TOKEN_VARIABLE, URL_VARIABLE
 from netspec.operators import Operator
 from netspec.sampling import random_network
 from netspec.spaces import Space
-from netspec.wire import NetworkSubject, PublishRequest, Snapshot
+from netspec.wire import NetworkSubject, OperatorSubject, PublishRequest, Snapshot
 from profiler_server.latency_model.features import work
 from search_client.cli import app
 from tests.integration.profiler_server import farm
@@ -54,7 +54,7 @@ class Agent:
                 else alone_ms(task.subject.operator)
             )
             for task in lease.tasks
-            if task.subject.kind != "model"
+            if isinstance(task.subject, NetworkSubject | OperatorSubject)
         }
         self.api.upload(farm.visits(lease, self.device, rounds=lease.tasks[0].visits, ms=took))
         self.api.release(lease)

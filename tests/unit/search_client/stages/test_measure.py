@@ -6,7 +6,7 @@ from rich.console import Console
 from netspec.client import ProfilerClient
 from netspec.errors import ProfilerRefused
 from netspec.operators import PRECISIONS, MBConv, Operator, Precision
-from netspec.wire import Job, JobRequest, Target, TaskMethod
+from netspec.wire import Job, JobRequest, MeasuringMethod, Target
 from search_client.progress import Stages
 from search_client.recipe import Recipe, read_recipe
 from search_client.stages.measure import CALIBRATION_FACTOR, _calibration_networks, measure_space
@@ -71,7 +71,7 @@ class Recorder:
 
 
 @pytest.mark.parametrize("method", ["isolated", "in_network"])
-def test_networks_are_profiled_first_where_that_is_asked_for(method: TaskMethod) -> None:
+def test_networks_are_profiled_first_where_that_is_asked_for(method: MeasuringMethod) -> None:
     settings = recipe(None)
     recorder = Recorder()
     target = Target(id="ab" * 8, identity=made_up.identity(), entries=0, devices=1)
@@ -95,7 +95,7 @@ def test_networks_are_profiled_first_where_that_is_asked_for(method: TaskMethod)
 
 
 @pytest.mark.parametrize("method", ["isolated", "in_network"])
-def test_more_sizes_and_widths_than_a_job_has_spaces_are_measured(method: TaskMethod) -> None:
+def test_more_sizes_and_widths_than_a_job_has_spaces_are_measured(method: MeasuringMethod) -> None:
     settings = read_recipe("demo", ["sizes=[64, 80, 96, 112]", "widths=[0.35, 0.5, 0.75, 1.0]"])
     settings = settings.for_classes(10)
     recorder = Recorder()
