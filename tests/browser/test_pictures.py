@@ -59,7 +59,9 @@ PAGES = {
 
 def _words(page: Page) -> list[str]:
     """What a picture shows that changes with the page and not with what was measured."""
-    return page.locator("h1, h2, h3, label, legend, button, thead th").all_inner_texts()
+    words = page.locator("h1, h2, h3, label, legend, button, thead th").all_inner_texts()
+    # Other tests of the same server bring targets of their own.
+    return [one for one in words if " · " not in one or any(own in one for own in farm.MODELS)]
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -222,7 +222,7 @@ def test_a_job_in_networks_becomes_entries_of_operators(farm: Farm) -> None:
     farm.run_agent()  # makes the target known
     with farm.http() as http:
         (device,) = http.request("GET", "/v1/devices").json()
-    assert device["methods"] == ["isolated", "in_network"]
+    assert device["methods"] == ["isolated", "in_network", "evaluate"]
     (target_id,) = device["target_ids"]
     job = farm.file(
         JobRequest(
