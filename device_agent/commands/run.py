@@ -146,6 +146,8 @@ def run(
             device = host_device(chosen.protocol, core, python)
             leave_core(device.core)
             with device_lock(chosen.folder, device.serial):
+                # Before the server hears of it: a device that starts again keeps its methods there.
+                device.learn_methods()
                 measure(chosen, device)
         else:
             phones = whole_serials(phone, way)

@@ -46,7 +46,9 @@ class LocalDevice:
         """A runtime that does not start says so at the first visit, and blames no task."""
 
     def learn_methods(self) -> None:
-        """See `MeasuringDevice.learn_methods`."""
+        """See `MeasuringDevice.learn_methods`; it is tried once."""
+        if self.methods != (ISOLATED,):
+            return
         self.methods = methods_of(self.runner, self.protocol)
         if self.images is not None:
             self.methods = (*self.methods, EVALUATE)
