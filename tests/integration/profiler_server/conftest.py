@@ -120,3 +120,12 @@ def empty_postgresql(postgres: Postgres) -> Iterator[str]:
     """Another PostgreSQL database without tables."""
     with postgres.database(migrated=False) as url:
         yield url
+
+
+@pytest.fixture
+def commands_on_this_database(
+    api: Api, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`profiler-server` has the database of the API."""
+    assert api
+    monkeypatch.setenv("PROFILER_DATABASE_URL", settings.database_url)

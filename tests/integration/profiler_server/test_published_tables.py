@@ -1,34 +1,33 @@
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from netspec.costs import macs
 from netspec.equivalents import equivalents
 from netspec.errors import UserError
-from netspec.network_files import network_of_config
 from netspec.operators import HeadConv, MBConv
 from netspec.wire import (
     LookedUpLatencies,
-    Prediction,
-    PredictRequest,
-    PublishRequest,
     Snapshot,
     Target,
     TargetEntry,
     TargetLatencies,
 )
-from profiler_server import cli
 from profiler_server.auth.scopes import Scope
-from profiler_server.kit.settings import Settings
 from tests.integration.profiler_server import farm
+from tests.integration.profiler_server.importing import (
+    FACTS,
+    FLOAT32,
+    import_,
+    nothing_was_stored,
+    run,
+)
 from tests.integration.profiler_server.service import Api, read
-from tests.unit.netspec import configs
+
+pytestmark = pytest.mark.usefixtures("commands_on_this_database")
 
 BLOCK = MBConv(input_size=56, in_channels=24, out_channels=24, kernel=5, expand=6, residual=True)
 HEAD = "Conv_1-input:7x7x320-output:7x7x1280: {count: 4, mean: 2.5, var: 0.0}\n"
@@ -36,11 +35,6 @@ TABLE = (
     HEAD + "expanded_conv-input:56x56x24-output:56x56x24-expand:6-kernel:5-stride:1-idskip:1:\n"
     "  {count: 982, mean: 3.25, var: 0.25}\n"
 )
-FACTS = (
-    *("--device-model", "Pixel 1", "--soc", "msm8996", "--os-build", "NDE63X"),
-    *("--abi", "arm64-v8a", "--runtime", "tflite 1.9", "--delegate", "none", "--threads", "1"),
-)
-FLOAT32 = ("--precision", "float32")
 
 
 @pytest.fixture
@@ -48,26 +42,6 @@ def file(tmp_path: Path) -> Path:
     made = tmp_path / "table.yaml"
     made.write_text(TABLE, encoding="utf-8")
     return made
-
-
-@pytest.fixture(autouse=True)
-def _this_database(api: Api, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert api
-    monkeypatch.setenv("PROFILER_DATABASE_URL", settings.database_url)
-
-
-def run(*arguments: str) -> Result:
-    result = CliRunner().invoke(cli.app, arguments, catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result
-
-
-def import_(file: Path, *arguments: str, format_: str = "proxylessnas") -> str:
-    """The target's id."""
-    said = run("import", str(file), "--format", format_, *arguments).stdout
-    found = re.fullmatch(r"\d+ entries imported on target ([0-9a-f]{16})\n", said)
-    assert found, said
-    return found[1]
 
 
 def latency(api: Api, target_id: str, key: str) -> TargetEntry:
@@ -124,10 +98,6 @@ def test_files_of_one_device_become_one_target(api: Api, file: Path, tmp_path: P
     assert (entry.low_ms, entry.high_ms) == (2.0, 2.5)
     snapshot = read(Snapshot, api.call("GET", f"/v1/targets/{target_id}/snapshots/latest"))
     assert len(snapshot.entries) == 3
-
-
-def nothing_was_stored(api: Api) -> bool:
-    return not api.call("GET", "/v1/targets").json()
 
 
 def test_precision_is_part_of_an_imported_target(api: Api, file: Path) -> None:
@@ -336,139 +306,6 @@ def test_mistakes_are_told(api: Api, file: Path, tmp_path: Path) -> None:
         stream.truncate(16 * 2**20 + 1)
     with pytest.raises(UserError, match="larger than 16 MiB"):
         import_(file, *FACTS, *FLOAT32)
-
-
-NETWORK = farm.network([2, 3], "five")
-
-
-@pytest.fixture
-def neutral(tmp_path: Path) -> Path:
-    """Every operator of the network in a table of 0.002 ms a thousand multiply-accumulates."""
-    made = tmp_path / "mine.csv"
-    operators = dict.fromkeys(NETWORK.operators)
-    lines = [f"{one.key},{macs(one) * 2e-7 + 0.001},{one.precision}" for one in operators]
-    made.write_text("\n".join(["key,ms,precision", *lines]) + "\n", encoding="utf-8")
-    return made
-
-
-def sum_ms() -> float:
-    return sum(macs(one) * 2e-7 + 0.001 for one in NETWORK.operators)
-
-
-def test_a_network_of_an_imported_table_is_priced_as_an_uncalibrated_sum(
-    api: Api, neutral: Path
-) -> None:
-    target_id = import_(neutral, *FACTS, format_="csv")
-    ask = PredictRequest(network=NETWORK)
-    found = read(Prediction, api.call("POST", f"/v1/targets/{target_id}:predict", ask))
-    assert (found.calibrated, found.held_out, found.low_ms) == (False, None, None)
-    assert found.predicted_ms == found.sum_ms == pytest.approx(sum_ms())
-
-
-def test_known_latencies_of_whole_networks_calibrate_an_imported_table(
-    api: Api, neutral: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "five.json").write_text(NETWORK.model_dump_json(), encoding="utf-8")
-    networks = tmp_path / "networks.csv"
-    networks.write_text(f"config,ms\nfive.json,{sum_ms() * 1.25}\n", encoding="utf-8")
-    target_id = import_(neutral, *FACTS, "--networks", str(networks), format_="csv")
-    ask = PredictRequest(network=NETWORK)
-    found = read(Prediction, api.call("POST", f"/v1/targets/{target_id}:predict", ask))
-    assert found.calibrated
-    assert found.predicted_ms == pytest.approx(sum_ms() * 1.25)
-    said = run("export", target_id, "--format", "csv", "--calibrated").stdout
-    header, names, *lines = said.splitlines()
-    assert header.startswith(f"# calibrated by snapshot {found.snapshot_id} of target {target_id}")
-    assert "add 0 ms to each float32 network's sum" in header
-    assert names.startswith("key,precision,ms,")
-    assert len(lines) == len(set(NETWORK.operators))
-    values = {line.split(",")[0]: float(line.split(",")[2]) for line in lines}
-    calibrated = sum(values[one.key] for one in NETWORK.operators)
-    assert calibrated == pytest.approx(found.predicted_ms)
-    with pytest.raises(UserError, match="fbnet has no header"):
-        run("export", target_id, "--format", "fbnet", "--calibrated")
-
-
-def test_networks_that_cannot_be_calibrated_on_are_told(
-    api: Api, neutral: Path, tmp_path: Path
-) -> None:
-    networks = tmp_path / "networks.jsonl"
-
-    def refused(line: str, why: str) -> None:
-        networks.write_text(line, encoding="utf-8")
-        with pytest.raises(UserError, match=why):
-            import_(neutral, *FACTS, "--networks", str(networks), format_="csv")
-        assert nothing_was_stored(api)
-
-    network = NETWORK.model_dump_json()
-    (tmp_path / "five.json").write_text(network, encoding="utf-8")
-    (tmp_path / "other.json").write_text(
-        farm.network([5], "other").model_dump_json(), encoding="utf-8"
-    )
-    refused('{"config": "five.json", "ms": 500.0}', "five takes 500 ms, its operators 0.0")
-    refused('{"config": "other.json", "ms": 5.0}', "lacks 1 of its operators: mbconv-in:16x16x8")
-    refused('{"config": "none.json", "ms": 5.0}', "cannot read the network")
-    refused('{"config": "five.json"}', r"1 lines are not right: line 1 \(ms: is missing\)")
-    refused("[]", "networks.jsonl is empty")
-    refused("{", "cannot read")
-    twice = f'{{"config": "five.json", "ms": {sum_ms()}}}\n{{"config": "five.json", "ms": 0.08}}'
-    refused(twice, "a network has one latency")
-
-
-def test_a_snapshot_can_be_imported_elsewhere(api: Api, tmp_path: Path) -> None:
-    device = api.register(farm.registration()).id
-    api.file(farm.job(NETWORK.operators, networks=[NETWORK], rounds=1))
-    lease = api.claim(device)
-    api.upload(farm.visits(lease, device, rounds=1, ms={NETWORK.name: 10.0}))
-    origin = read(
-        Snapshot,
-        api.call("POST", f"/v1/targets/{lease.target_id}/snapshots", PublishRequest(), status=201),
-    )
-    file = tmp_path / "table.json"
-    run("export", lease.target_id, "--format", "snapshot", "--output", str(file))
-    assert Snapshot.model_validate_json(file.read_bytes()) == origin
-    with pytest.raises(UserError, match="leave --soc out"):
-        import_(file, "--soc", "other", format_="snapshot")
-    target_id = import_(file, "--yes", format_="snapshot")
-    assert target_id != lease.target_id
-    copy = read(Snapshot, api.call("GET", f"/v1/targets/{target_id}/snapshots/latest"))
-    assert copy.calibrations == origin.calibrations
-    assert copy.values_ms == origin.values_ms
-    assert [one.measured_at for one in copy.entries] == [one.measured_at for one in origin.entries]
-    assert copy.identity.device_model == origin.identity.device_model
-    ask = PredictRequest(network=NETWORK)
-    found = read(Prediction, api.call("POST", f"/v1/targets/{target_id}:predict", ask))
-    assert found.calibrated
-    assert found.predicted_ms == pytest.approx(10.0)
-    path = f"/v1/targets/{target_id}/snapshots"
-    again = read(Snapshot, api.call("POST", path, PublishRequest()))
-    assert again.calibrations == origin.calibrations
-    text = file.read_text(encoding="utf-8")
-    file.write_text(text.replace('"value_ms":1.0', '"value_ms":1.5', 1), encoding="utf-8")
-    with pytest.raises(UserError, match="it was changed; ask for it again"):
-        import_(file, format_="snapshot")
-
-
-def test_published_networks_are_priced_over_rest(api: Api, tmp_path: Path) -> None:
-    config = configs.proxylessnas()
-    network = network_of_config(config, input_size=32, precision="float32")
-    file = tmp_path / "table.jsonl"
-    lines = [
-        json.dumps({"key": one.key, "ms": macs(one) * 1e-6})
-        for one in dict.fromkeys(network.operators)
-    ]
-    file.write_text("\n".join(lines), encoding="utf-8")
-    target_id = import_(file, *FACTS, format_="jsonl")
-    path = f"/v1/targets/{target_id}:predict"
-    found = read(Prediction, api.call("POST", path, {"config": config, "input_size": 32}))
-    assert found.predicted_ms == pytest.approx(sum(macs(one) * 1e-6 for one in network.operators))
-    assert found.subject_hash == network.content_hash
-    said = api.problem(
-        "POST", path, {"config": {"name": "VGG"}}, status=422, kind="invalid-request"
-    )
-    assert "there is no name 'VGG'" in said
-    for wrong in ({}, {"config": config, "network": NETWORK.model_dump(mode="json")}):
-        api.problem("POST", path, wrong, status=422, kind="invalid-request")
 
 
 def test_what_computes_the_same_has_one_latency(api: Api, file: Path) -> None:
