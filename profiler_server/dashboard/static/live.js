@@ -15,11 +15,15 @@
     if (reload) reload.hidden = text === "live";
   }
 
-  // A link that has the focus keeps it when its part is made anew.
+  // What is unfolded stays so, and a link that has the focus keeps it, when their part is made anew.
   function replace(part, html) {
     if (part.innerHTML === html) return;
+    const unfolded = [...part.querySelectorAll("details")].map((one) => one.open);
     const focused = part.contains(document.activeElement) ? document.activeElement : null;
     part.innerHTML = html;
+    part.querySelectorAll("details").forEach((one, at) => {
+      if (unfolded[at]) one.open = true;
+    });
     if (!focused) return;
     const same = [...part.querySelectorAll("a")].find((link) => link.href === focused.href);
     (same || part).focus();
