@@ -3,7 +3,6 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
@@ -16,15 +15,9 @@ from profiler_server.kit.sql.database import Database
 from profiler_server.leases import service
 from profiler_server.leases.rows import LeaseRow, LeaseState
 from tests.integration.profiler_server import farm
+from tests.integration.profiler_server.aging import age
 from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.service import Api
-
-
-def age(database: Database, lease: Lease, seconds: float) -> None:
-    """As if so much time had passed since the lease was claimed or renewed."""
-    with database.write() as session:
-        row = session.scalars(select(LeaseRow).where(LeaseRow.id == lease.id)).one()
-        row.expires_at -= timedelta(seconds=seconds)
 
 
 def test_a_device_keeps_its_id_and_hears_the_intervals(api: Api) -> None:
