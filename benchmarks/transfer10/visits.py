@@ -24,7 +24,7 @@ from pydantic import BaseModel
 
 from device_agent.host.identity import choose_core, leave_core
 from device_agent.measuring.rounds import interleaved_rounds
-from device_agent.runners.litert import runner_environment
+from device_agent.runners.forked_runs import runner_environment
 from netspec.errors import UserError
 from netspec.networks import Network
 from netspec.operators import Operator, Precision

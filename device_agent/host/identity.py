@@ -16,8 +16,8 @@ from device_agent.cpu_time import BusyWatch
 from device_agent.errors import NoSuchCore, RuntimeMissing
 from device_agent.host.conditions import HostConditions
 from device_agent.host.device import LocalDevice
-from device_agent.runners.image_runs import LiteRtImages
-from device_agent.runners.litert import LiteRtRunner, runner_environment
+from device_agent.runners.forked_runs import runner_environment
+from device_agent.runners.litert import LiteRtRunner
 from device_agent.runners.runtime import LITERT, Runtime, find_runtime
 from device_agent.text import clean
 from netspec.protocol import ClockPolicy, MeasurementProtocol, TargetIdentity
@@ -45,15 +45,16 @@ def host_device(
         RuntimeMissing: there is no runtime.
     """
     pinned = choose_core(core)
+    runner = LiteRtRunner(pinned, python=python)
     return LocalDevice(
         serial=serial(),
         identity=host_identity(protocol, pinned, python=python),
-        runner=LiteRtRunner(pinned, python=python),
+        runner=runner,
         conditions=HostConditions(pinned),
         core=pinned,
         protocol=protocol,
         busy=None if pinned is None else BusyWatch(pinned, protocol.gate.busy_window_s),
-        images=LiteRtImages(pinned, python),
+        images=runner.images(),
     )
 
 

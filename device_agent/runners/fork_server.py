@@ -1,8 +1,8 @@
-"""A process with LiteRT loaded that forks one child a visit, a visit ahead.
+"""A process with LiteRT loaded that forks one child an order, an order ahead.
 
-Started by `litert.LiteRtRunner` as `python -m device_agent.runners.fork_server`. One JSON object
-a line: visit orders on stdin, answers on stdout. It holds one thread and no socket, so a
-child inherits neither. It ends when stdin does, so it never outlives its agent.
+Started by `forked_runs.ForkedRuns` as `python -m device_agent.runners.fork_server`. One JSON object
+a line: orders on stdin, of visits and test images, answers on stdout. It holds one thread and no
+socket, so a child inherits neither. It ends when stdin does, so it never outlives its agent.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from device_agent.runners.image_outputs import run_images
+from device_agent.runners.orders import Order, VisitOrder, from_line, to_line
 from device_agent.runners.timed_runs import make_visit
-from device_agent.runners.visit_order import VisitOrder
 from device_agent.text import printed
 
 #: bytes of a dead child's last words that the answer carries
@@ -31,7 +32,7 @@ _WHOLE = b"\n"
 
 
 def main() -> None:
-    """Serves visit orders until stdin ends."""
+    """Serves orders until stdin ends."""
     # Whatever native code prints must not mix with the answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -41,7 +42,7 @@ def main() -> None:
     spare = _Child(answers)
     gone: _Child | None = None
     for line in sys.stdin.buffer:
-        order, child = VisitOrder(**json.loads(line)), spare
+        order, child = from_line(line), spare
         deadline = time.monotonic() + order.timeout_s
         child.begin(order)
         if gone is not None:
@@ -60,9 +61,9 @@ def _answer(answers: BinaryIO, answer: dict[str, object]) -> None:
 
 
 class _Child:
-    """A process for one visit, forked before its order is known.
+    """A process for one order, forked before the order is known.
 
-    It ends when its orders do, so it outlives neither its visit nor this server.
+    It ends when its orders do, so it outlives neither its order nor this server.
     """
 
     def __init__(self, answers: BinaryIO) -> None:
@@ -79,22 +80,22 @@ class _Child:
         os.close(ordered)
         os.close(writing)
 
-    def begin(self, order: VisitOrder) -> None:
-        """Has the visit made."""
-        # A child that died before its visit shows in the result.
+    def begin(self, order: Order) -> None:
+        """Has the order carried out."""
+        # A child that died before its order shows in the result.
         with suppress(BrokenPipeError, ProcessLookupError):
             if order.core is not None:
                 # Pinned only once it runs, it would wait for this server's core first.
                 os.sched_setaffinity(self._pid, {order.core})
             with os.fdopen(self._orders, "wb") as orders:
-                orders.write(json.dumps(asdict(order)).encode())
+                orders.write(to_line(order))
 
     def wait_until_loaded(self, deadline: float) -> None:
         """Returns when it has its model, or never will."""
         _is_readable(self._results, deadline)
 
-    def result(self, order: VisitOrder, deadline: float) -> dict[str, object]:
-        """Its answer to the order, as soon as it is known how the visit ended."""
+    def result(self, order: Order, deadline: float) -> dict[str, object]:
+        """Its answer to the order, as soon as it is known how it ended."""
         with self._log:
             result = _read_line(self._results, deadline)
             os.close(self._results)
@@ -113,14 +114,12 @@ class _Child:
         return self._status
 
 
-def _failure(
-    order: VisitOrder, result: bytes | None, status: int, output: str
-) -> dict[str, object]:
+def _failure(order: Order, result: bytes | None, status: int, output: str) -> dict[str, object]:
     if result is None:
-        message = f"the visit took longer than {order.timeout_s:g} s and was stopped"
+        message = f"{order.NAME} took longer than {order.timeout_s:g} s and was stopped"
         return {"error": "VisitTimedOut", "message": message}
     ending = _ending(os.waitstatus_to_exitcode(status))
-    message = f"the process that made the visit {ending}" + (
+    message = f"the process that made {order.NAME} {ending}" + (
         f"; it said: {output}" if output else ""
     )
     return {"error": "RunnerFailed", "message": message}
@@ -133,7 +132,7 @@ def _tail(log: BinaryIO) -> str:
 
 
 def _be_the_child(ordered: int, writing: int, log: BinaryIO) -> None:
-    """Makes the visit and ends this process; never returns into the server's loop."""
+    """Carries the order out and ends this process; never returns into the server's loop."""
     code = 1
     try:
         nothing = os.open(os.devnull, os.O_RDONLY)
@@ -143,15 +142,21 @@ def _be_the_child(ordered: int, writing: int, log: BinaryIO) -> None:
         with os.fdopen(ordered, "rb") as orders:
             order = orders.read()
         if order:
-            visit = make_visit(VisitOrder(**json.loads(order)), lambda: os.write(writing, _WHOLE))
+            result = _carry_out(from_line(order), lambda: os.write(writing, _WHOLE))
             with os.fdopen(writing, "wb") as pipe:
-                pipe.write(json.dumps(visit, separators=(",", ":")).encode() + _WHOLE)
+                pipe.write(json.dumps(result, separators=(",", ":")).encode() + _WHOLE)
         code = 0
     finally:
         if code:
             sys.excepthook(*sys.exc_info())
             sys.stderr.flush()
         os._exit(code)
+
+
+def _carry_out(order: Order, loaded: Callable[[], object]) -> dict[str, Any]:
+    if isinstance(order, VisitOrder):
+        return make_visit(order, loaded)
+    return run_images(order, loaded)
 
 
 def _read_line(reading: int, deadline: float) -> bytes | None:

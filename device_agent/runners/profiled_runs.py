@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from device_agent.runners.litert_library import LibraryUnusable, ProfiledModel
-from device_agent.runners.visit_order import VisitOrder
+from device_agent.runners.orders import VisitOrder
 
 _NS_PER_MS = 1_000_000
 _MIN_WARMUP_RUNS = 2

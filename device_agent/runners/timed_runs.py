@@ -19,9 +19,9 @@ import numpy.typing as npt
 # numpy loads its random module on first use: once here, not in every child.
 from numpy.random import default_rng
 
+from device_agent.runners.orders import VisitOrder
 from device_agent.runners.profiled_runs import profile_runs
 from device_agent.runners.runtime import interpreter_class
-from device_agent.runners.visit_order import VisitOrder
 from netspec.delegation import delegation, operator_counts
 
 #: loaded once, here: a child finds it in its memory
@@ -50,7 +50,7 @@ def make_visit(order: VisitOrder, loaded: Callable[[], object]) -> dict[str, Any
         order: what to do.
         loaded: called when the model is loaded.
     """
-    memory_before = _peak_bytes()
+    memory_before = peak_bytes()
     started = time.perf_counter_ns()
     try:
         interpreter = Interpreter(model_path=order.model, num_threads=1)
@@ -63,7 +63,7 @@ def make_visit(order: VisitOrder, loaded: Callable[[], object]) -> dict[str, Any
         return {"error": "ModelRefused", "message": f"LiteRT refused the model: {error}"}
     first = time.perf_counter_ns()
     # Later runs need no more, and what notes their times is no part of the model.
-    memory = _peak_bytes() - memory_before
+    memory = peak_bytes() - memory_before
     taken, counts = delegation(interpreter), operator_counts(interpreter)
     if taken == "none" or (taken == "partial" and not order.allow_partial):
         others = ", ".join(counts.undelegated) or "the way between its parts"
@@ -99,7 +99,7 @@ def make_visit(order: VisitOrder, loaded: Callable[[], object]) -> dict[str, Any
     return visit
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """The most resident memory that this process has had, bytes; a fork begins with its own."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _BYTES_PER_UNIT
 

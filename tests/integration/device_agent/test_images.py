@@ -1,20 +1,24 @@
 """Models on test images: on this machine, on phones, and as pieces of a server's jobs."""
 
 import signal
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from device_agent.errors import ModelRefused, RunnerFailed, VisitFailed
+from device_agent.errors import DeviceNotReady, ModelRefused, VisitFailed
 from device_agent.phones.connect import reach
 from device_agent.phones.image_runs import IMAGES
 from device_agent.phones.phone import Phone
 from device_agent.phones.probe import Choice
+from device_agent.runners.forked_runs import always
 from device_agent.runners.image_runs import LiteRtImages
+from device_agent.runners.litert import LiteRtRunner
 from netspec.client import ProfilerClient
 from netspec.console.tokens import server_tokens
 from netspec.images import Images, pack
@@ -33,8 +37,12 @@ from tests.waiting import wait_for
 SIZE, CHANNELS = 8, 8
 
 
-def always() -> bool:
-    return True
+@pytest.fixture(scope="module")
+def here() -> Iterator[LiteRtImages]:
+    """This machine, whose fork server goes on from test to test."""
+    runner = LiteRtRunner(None)
+    yield runner.images()
+    runner.close()
 
 
 def images(precision: Precision, count: int, seed: int = 0) -> Images:
@@ -63,9 +71,11 @@ def expected(model: Path, given: Images) -> Float32Array:
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_this_machine_gives_what_litert_gives(tmp_path: Path, precision: Precision) -> None:
+def test_this_machine_gives_what_litert_gives(
+    here: LiteRtImages, tmp_path: Path, precision: Precision
+) -> None:
     model, given = block_file(tmp_path, precision), images(precision, 5)
-    found = LiteRtImages(None).run(model, given, always)
+    found = here.run(model, given, always)
     assert found is not None
     assert np.array_equal(found.logits, expected(model, given))
     assert found.load_ms is not None
@@ -74,23 +84,36 @@ def test_this_machine_gives_what_litert_gives(tmp_path: Path, precision: Precisi
     assert 0 <= found.peak_memory_mib < 200
 
 
-def test_images_that_a_model_does_not_take_are_refused(tmp_path: Path) -> None:
+def test_images_that_a_model_does_not_take_are_refused(here: LiteRtImages, tmp_path: Path) -> None:
     model = block_file(tmp_path)
     with pytest.raises(ModelRefused, match=r"int8 \[2, 8, 8, 8\], it takes float32 \[1, 8, 8, 8\]"):
-        LiteRtImages(None).run(model, images("int8", 2), always)
+        here.run(model, images("int8", 2), always)
     broken = tmp_path / "broken.tflite"
     broken.write_bytes(b"\x1c\0\0\0TFL3" + bytes(64))
     with pytest.raises(VisitFailed):
-        LiteRtImages(None).run(broken, images("int8", 2), always)
+        here.run(broken, images("int8", 2), always)
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho No module named numpy >&2; exit 1\n")
     python.chmod(0o755)
-    with pytest.raises(RunnerFailed, match="No module named"):
-        LiteRtImages(None, python).run(model, images("float32", 1), always)
+    without = LiteRtRunner(None, python=python).images()
+    with pytest.raises(DeviceNotReady, match="No module named"):
+        without.run(model, images("float32", 1), always)
 
 
-def test_runs_that_are_not_wanted_any_more_end(tmp_path: Path) -> None:
-    assert LiteRtImages(None).run(block_file(tmp_path), images("float32", 2), lambda: False) is None
+def test_runs_that_are_not_wanted_any_more_end(here: LiteRtImages, tmp_path: Path) -> None:
+    model, given = block_file(tmp_path), images("float32", 2)
+    assert here.run(model, given, lambda: False) is None
+    # What was in flight does not answer for the next piece.
+    found = here.run(model, given[:1], always)
+    assert found is not None
+    assert found.logits.shape[0] == 1
+
+
+def test_pieces_do_not_start_a_process_of_their_own(here: LiteRtImages, tmp_path: Path) -> None:
+    model, given = block_file(tmp_path), images("float32", 1)
+    here.run(model, given, always)
+    with patch.object(subprocess, "Popen", side_effect=AssertionError("started again")):
+        assert here.run(model, given, always) is not None
 
 
 def phone_on(fake: FakePhone, folder: Path, runner: FakeBenchmarkModel, **more: Any) -> Phone:

@@ -55,8 +55,8 @@ def visiting(runner: LiteRtRunner) -> list[int]:
 
 
 def server_pid(runner: LiteRtRunner) -> int:
-    assert runner._server is not None
-    return runner._server._process.pid
+    assert runner._forked._server is not None
+    return runner._forked._server._process.pid
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -211,7 +211,7 @@ def test_a_runtime_that_does_not_start_is_a_device_that_is_not_ready(
     no_python = tmp_path / "no-python"
     no_python.write_text("#!/bin/sh\necho broken runtime >&2; exit 3\n", encoding="ascii")
     no_python.chmod(0o700)
-    monkeypatch.setattr(runner, "_python", str(no_python))
+    monkeypatch.setattr(runner._forked, "_python", str(no_python))
     with pytest.raises(DeviceNotReady, match="ended with code 3: broken runtime"):
         runner.visit(block_file(tmp_path), SHORT)
 
@@ -225,7 +225,7 @@ from device_agent.runners.litert import LiteRtRunner
 from netspec.protocol import MeasurementProtocol
 runner = LiteRtRunner(None)
 runner.visit(Path(sys.argv[1]), MeasurementProtocol(measure_ms=1))
-print(runner._server._process.pid, flush=True)
+print(runner._forked._server._process.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     ended = subprocess.run(
