@@ -145,9 +145,9 @@ def _warn_of_small_maps(settings: Recipe, stages: Stages) -> None:
     for space in settings.spaces(settings.precision):
         if cramped := space.cramped_blocks():
             stages.note(
-                f"Warning: at {space.input_size} px {cramped} of {len(space.blocks)} blocks keep "
-                f"maps below {LEAST_MAP} px, where kernels hardly differ: give larger images, "
-                "fewer strides of 2, or space.stem_stride = 1"
+                f"Warning: at {space.input_size} px {cramped} of {len(space.blocks)} blocks "
+                f"{'keeps' if cramped == 1 else 'keep'} maps below {LEAST_MAP} px, where kernels "
+                "hardly differ: give larger images, fewer strides of 2, or space.stem_stride = 1"
             )
             return
 

@@ -126,7 +126,7 @@ def test_blocks_on_tiny_maps_are_warned_of(tmp_path: Path) -> None:
     stages = Stages(Console(file=spoken, width=400))
     small = changed(space={**tiny_space().model_dump(), "input_size": 8})
     run_search(small, [tiny_table(small)], [10.0], tiny_images(48), tmp_path, stages, data=tmp_path)
-    assert "at 8 px 1 of 2 blocks keep maps below 4 px" in spoken.getvalue()
+    assert "at 8 px 1 of 2 blocks keeps maps below 4 px" in spoken.getvalue()
 
 
 def test_a_search_with_shared_weights_ends_on_target_and_is_read_again(tmp_path: Path) -> None:
