@@ -3,7 +3,8 @@
 Operators of the ProxylessNAS space and of three MobileNetV2, calibration networks and held-out
 networks are visited in the same shuffled rounds by the agent's own runner; the server's latency
 model then predicts the held-out ones. The visits are kept in a file: `--from FILE` fits again
-without measuring, and of several files, with other seeds, it states the mean. With `--transfer`
+without measuring, and of several files, with other seeds, it states the mean; `--resume FILE` goes
+on where `--limit` ended a session, so that a machine need not be idle for long. With `--transfer`
 this host is five devices instead, and four of them get their tables from the first one's and ten
 visits, see `benchmarks/transfer10`. The last line is one JSON object, for P in float32 and int8:
 
@@ -50,7 +51,7 @@ from platformdirs import user_cache_path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.latency_visits import FULL, QUICK, Planned, Role, Session, measure
+from benchmarks.latency_visits import FULL, QUICK, Planned, Role, Session, go_on, measure
 from benchmarks.transfer10.evaluate import VISITS
 from benchmarks.transfer10.evaluate import evaluate as transferred
 from benchmarks.transfer10.visits import DEVICES, Measured
@@ -328,6 +329,7 @@ def main() -> None:
     parser.add_argument(
         "--from", dest="files", type=Path, nargs="+", help="visits of earlier sessions"
     )
+    parser.add_argument("--resume", type=Path, help="go on with the visits of this session")
     parser.add_argument("--seed", type=int, default=SEED, help="of networks and order")
     parser.add_argument("--data", type=Path, help="folder for the visits")
     parser.add_argument("--transfer", action="store_true", help="tables from ten visits instead")
@@ -344,7 +346,10 @@ def main() -> None:
 
 
 def _measured(chosen: argparse.Namespace) -> Path:
-    """The file of a new session."""
+    """The file of a new session, or of the one that goes on."""
+    if chosen.resume:
+        go_on(chosen.resume, chosen.limit or FULL_LIMIT_S)
+        return Path(chosen.resume)
     folder: Path = chosen.data or user_cache_path("proxyless-farm") / "latency_model"
     folder.mkdir(parents=True, exist_ok=True)
     kind = "transfer-" if chosen.transfer else ""

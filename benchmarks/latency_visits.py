@@ -10,11 +10,12 @@ import itertools
 import json
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TextIO
 
 import numpy as np
 from pydantic import AwareDatetime, BaseModel
@@ -26,6 +27,7 @@ from device_agent.measuring.acceptance import rejection
 from device_agent.measuring.device import VisitRequest
 from device_agent.measuring.rounds import interleaved_rounds
 from device_agent.runners.base import Measured
+from netspec.errors import UserError
 from netspec.networks import Network, mobilenet_v2
 from netspec.operators import PRECISIONS, Operator
 from netspec.protocol import MeasurementProtocol, TargetIdentity
@@ -125,44 +127,95 @@ def measure(file: Path, amount: Amount, seed: int, limit_s: float) -> None:
     leave_core(device.core)
     started = time.monotonic()
     spaces = [Space(precision=precision) for precision in PRECISIONS]
-    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
-        models = ModelFiles(Path(folder), _no_download, MAX_MODEL_BYTES)
-        try:
-            looks = [
-                look
-                for space in spaces
-                for look in _visits(
-                    device, models, [OperatorSubject(operator=one) for one in space.operators()]
-                )
-            ]
-            planned = _planned(spaces, _values_ms(looks), amount, seed)
-            plan = Plan(
-                identity=device.identity,
-                seed=seed,
-                load_1m=device.observe().load_1m,
-                planned={one.subject.content_hash: one for one in planned},
+    with _models(file) as models, closing(device):
+        looks = [
+            look
+            for space in spaces
+            for look in _visits(
+                device, models, [OperatorSubject(operator=one) for one in space.operators()]
             )
-            with file.open("w", encoding="utf-8") as lines:
-                lines.write(plan.model_dump_json() + "\n")
-                for _, look in looks:
-                    lines.write(look.model_dump_json() + "\n")
-                looked_at = {subject.content_hash for subject, _ in looks}
-                for number, order in enumerate(_rounds(plan, looked_at, seed)):
-                    subjects = [plan.planned[key].subject for key in order]
-                    for _, visit in _visits(device, models, subjects):
-                        lines.write(visit.model_dump_json() + "\n")
-                        if number and time.monotonic() - started > limit_s:
-                            return
-                    lines.flush()
-        finally:
-            device.close()
+        ]
+        planned = _planned(spaces, _values_ms(looks), amount, seed)
+        plan = Plan(
+            identity=device.identity,
+            seed=seed,
+            load_1m=device.observe().load_1m,
+            planned={one.subject.content_hash: one for one in planned},
+        )
+        with file.open("w", encoding="utf-8") as lines:
+            lines.write(plan.model_dump_json() + "\n")
+            for _, look in looks:
+                lines.write(look.model_dump_json() + "\n")
+            made = Counter(subject.content_hash for subject, _ in looks)
+            rounds = _rounds(plan, made)
+            _measure_rounds(device, models, plan, rounds, lines, started + limit_s)
 
 
-def _rounds(plan: Plan, looked_at: Collection[str], seed: int) -> list[list[str]]:
-    """First everything that was not visited yet, then the other visits, all interleaved."""
-    first = interleaved_rounds({key: 1 for key in plan.planned if key not in looked_at}, seed)
-    wanted = {key: one.visits - 1 for key, one in plan.planned.items() if one.visits > 1}
-    return [*first, *interleaved_rounds(wanted, seed + 1)]
+def go_on(file: Path, limit_s: float) -> None:
+    """Makes more of a session's visits, where its limit cut it short.
+
+    Args:
+        file: of the session; is appended to.
+        limit_s: no visit begins later than this, in s.
+
+    Raises:
+        UserError: the session was measured as another target.
+    """
+    device = host_device(PROTOCOL)
+    leave_core(device.core)
+    started = time.monotonic()
+    session = Session.read(file)
+    if device.identity != session.plan.identity:
+        raise UserError(
+            f"{file} holds visits of target {session.plan.identity.id}, this machine is "
+            f"{device.identity.id} now; measure a session of its own"
+        )
+    with (
+        _models(file) as models,
+        closing(device),
+        file.open("a", encoding="utf-8") as lines,
+    ):
+        rounds = _rounds(session.plan, session.made)
+        _measure_rounds(device, models, session.plan, rounds, lines, started + limit_s)
+
+
+@contextmanager
+def _models(file: Path) -> Iterator[ModelFiles]:
+    """What subjects are encoded into, beside the session's file while it is measured."""
+    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+        yield ModelFiles(Path(folder), _no_download, MAX_MODEL_BYTES)
+
+
+def _measure_rounds(
+    device: LocalDevice,
+    models: ModelFiles,
+    plan: Plan,
+    rounds: Iterable[Sequence[str]],
+    lines: TextIO,
+    end: float,
+) -> None:
+    """Writes visits, a line each; none begins after the end once everything was visited."""
+    for number, order in enumerate(rounds):
+        subjects = [plan.planned[key].subject for key in order]
+        for _, visit in _visits(device, models, subjects):
+            lines.write(visit.model_dump_json() + "\n")
+            if number and time.monotonic() > end:
+                return
+        lines.flush()
+
+
+def _rounds(plan: Plan, made: Counter[str]) -> list[list[str]]:
+    """First everything that was not visited yet, then the other visits, all interleaved.
+
+    Args:
+        plan: names how often what is to be visited.
+        made: visits that there are already.
+    """
+    seed = plan.seed + made.total()
+    first = {key: 1 for key in plan.planned if not made[key]}
+    wanted = {key: one.visits - max(1, made[key]) for key, one in plan.planned.items()}
+    rest = {key: count for key, count in wanted.items() if count > 0}
+    return [*interleaved_rounds(first, seed), *interleaved_rounds(rest, seed + 1)]
 
 
 def _visits(
@@ -283,8 +336,14 @@ class Session:
     plan: Plan
     #: by content hash
     estimates: dict[str, Estimate]
-    visits: int
+    #: visits by content hash, rejected ones included
+    made: Counter[str]
     rejected: int
+
+    @property
+    def visits(self) -> int:
+        """All that were made."""
+        return self.made.total()
 
     @classmethod
     def read(cls, file: Path) -> Session:
@@ -303,4 +362,4 @@ class Session:
             counted = [visit for visit in own if not visit.rejected] or own
             estimates[key] = estimate([visit.statistics for visit in counted])
         rejected = sum(1 for visit in everything if visit.rejected)
-        return cls(plan, estimates, len(everything), rejected)
+        return cls(plan, estimates, Counter(visit.subject for visit in everything), rejected)

@@ -14,7 +14,6 @@ from search_client.commands.demo import demo
 from search_client.commands.derive import derive
 from search_client.commands.model_files.latency import latency
 from search_client.commands.predict import predict
-from search_client.commands.profile import profile
 from search_client.commands.quantization.evaluate import evaluate
 from search_client.commands.quantization.export import export
 from search_client.commands.quantization.import_weights import import_weights
@@ -22,7 +21,9 @@ from search_client.commands.quantization.quantize import quantize
 from search_client.commands.quantization.report import quantization_report
 from search_client.commands.quantization.verify import verify
 from search_client.commands.search import search
-from search_client.commands.snapshot import snapshot
+from search_client.commands.tables.profile import profile
+from search_client.commands.tables.snapshot import snapshot
+from search_client.commands.tables.transfer import transfer
 from search_client.commands.targets import repeatability, targets
 from search_client.commands.train import train
 from search_client.commands.validate import validate
@@ -69,6 +70,10 @@ app.command(rich_help_panel=_PROFILER, epilog="Example: search-client repeatabil
 app.command(
     rich_help_panel=_SPACE, epilog="Example: search-client profile --recipe demo --classes 10"
 )(profile)
+app.command(
+    rich_help_panel=_SPACE,
+    epilog="Example: search-client transfer 0123456789abcdef fedcba9876543210 --budget 30",
+)(transfer)
 app.command(
     rich_help_panel=_SPACE, epilog="Example: search-client validate --networks 20 --plot errors.svg"
 )(validate)

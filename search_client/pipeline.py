@@ -10,6 +10,7 @@ from pathlib import Path
 
 from netspec.client import LatencyTable, ProfilerClient
 from netspec.errors import ProfilerRefused
+from netspec.networks import Network
 from netspec.operators import PRECISIONS
 from netspec.wire import Entry, Target, TargetRepeatability
 from search_client.data.folders import LabelledImages
@@ -230,7 +231,7 @@ def _require_calibrations(tables: LatencyTables) -> None:
 def _search(pipeline: Pipeline, training: LabelledImages, tables: LatencyTables) -> SearchResult:
     for table in tables.by_target:
         _tell_if_uncalibrated(pipeline, table)
-    return run_search(
+    result = run_search(
         pipeline.settings,
         tables.by_target,
         tables.references_ms,
@@ -241,6 +242,9 @@ def _search(pipeline: Pipeline, training: LabelledImages, tables: LatencyTables)
         resume=pipeline.resume,
         signals=pipeline.signals,
     )
+    for table in tables.by_target:
+        _tell_if_unlike(pipeline, table, result.network)
+    return result
 
 
 def _tell_if_uncalibrated(pipeline: Pipeline, table: LatencyTable) -> None:
@@ -250,6 +254,17 @@ def _tell_if_uncalibrated(pipeline: Pipeline, table: LatencyTable) -> None:
             f"The table of target {table.snapshot.target_id} has no {precision} calibration: "
             "latencies are plain sums of its entries, and whole networks may take several percent "
             "more or less"
+        )
+
+
+def _tell_if_unlike(pipeline: Pipeline, table: LatencyTable, network: Network) -> None:
+    if table.snapshot.calibration(pipeline.settings.precision) is None:
+        return
+    for difference in table.unlike(network):
+        pipeline.stages.note(
+            "The network found is unlike those that the table of target "
+            f"{table.snapshot.target_id} is calibrated on, so that its latency may be off by more "
+            f"than the calibration states: {difference}"
         )
 
 

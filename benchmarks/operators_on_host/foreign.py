@@ -25,7 +25,7 @@ from netspec.prediction_error import FAIR_PERCENT, NEAR_PERCENT
 from netspec.tflite import encode, network_of_file, read_network
 from netspec.wire import NetworkSubject, OperatorSubject
 from profiler_server.latency_model.design import MeasuredNetwork, Priced, design
-from profiler_server.latency_model.features import group, operator_price
+from profiler_server.latency_model.features import operator_price
 from profiler_server.latency_model.predictor import OperatorModel
 from profiler_server.latency_model.selection import calibrate
 
@@ -201,7 +201,7 @@ def _sums(
         known[operator.key] = "measured" if operator in prices else predicted
     of_group: dict[str, list[float]] = {}
     for operator in prices:
-        of_group.setdefault(group(operator), []).append(factors[operator.key])
+        of_group.setdefault(operator.family, []).append(factors[operator.key])
     usual = {name: float(np.median(some)) for name, some in of_group.items()}
     whole = unmeasured = 0.0
     for operator, _ in tiling(found, known):
@@ -211,7 +211,7 @@ def _sums(
             whole += prices[operator].value_ms * factors[operator.key]
         else:
             (value,) = model.predict([operator])
-            part = value.value_ms * usual.get(group(operator), 1.0)
+            part = value.value_ms * usual.get(operator.family, 1.0)
             whole, unmeasured = whole + part, unmeasured + part
     return whole, unmeasured
 

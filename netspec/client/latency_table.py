@@ -18,7 +18,7 @@ from netspec.networks import Network
 from netspec.operators import Operator, Precision
 from netspec.validation import first_problem
 from netspec.wire import Calibration, Snapshot
-from netspec.wire.arrow import arrow_table
+from netspec.wire.columns import arrow_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,6 +108,18 @@ class LatencyTable:
                 "measured; measure some like it with `search-client profile`"
             )
         return predicted_ms
+
+    def unlike(self, network: Network) -> tuple[str, ...]:
+        """In what a network is unlike all that the table is calibrated on, in words.
+
+        The error and the interval of predictions were found on such as these; empty: in nothing.
+
+        Raises:
+            MissingEntries: naming every operator that the table lacks.
+            NoCalibration: no whole network was measured in this precision.
+        """
+        calibration = self.calibration(network.operators[0].precision)
+        return calibration.unlike(network.operators, self.values_ms(network.operators))
 
     def to_arrow(self) -> pa.Table:
         """Return the table's rows and columns as the server's Arrow and Parquet have them.

@@ -166,6 +166,20 @@ class OperatorBase(FrozenModel):
         return max(layer.kernel for layer in self.layers)
 
     @property
+    def family(self) -> str:
+        """Name of the operators whose latencies err together: of one kind and depthwise kernel.
+
+        Convolutions in groups are apart, and a layer without weights by itself is of its own kind.
+        """
+        (first, *rest), name = self.layers, self.kind
+        if not rest and not first.has_weights:
+            return f"{name} {first.kind}"
+        kernels = [layer.kernel for layer in self.layers if layer.kind == "depthwise"]
+        if kernels:
+            return f"{name} kernel {max(kernels)}"
+        return f"{name} in groups" if any(layer.groups > 1 for layer in self.layers) else name
+
+    @property
     def total_stride(self) -> int:
         """The strides of its layers, one after the other."""
         return walk(self.layers, 1, lambda layer, strides: strides[0] * layer.stride)

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from netspec.wire.calibrations import (
+    Calibration,
+    CalibrationNetwork,
+    HeldOutError,
+    family_shares,
+)
 from netspec.wire.devices import (
     Device,
     DeviceLabels,
@@ -116,10 +122,7 @@ from netspec.wire.subjects import (
 from netspec.wire.tables import (
     MOST_ASSEMBLED,
     Assembly,
-    Calibration,
-    CalibrationNetwork,
     Entry,
-    HeldOutError,
     LatencyLookup,
     LookedUpLatencies,
     LookedUpLatency,
@@ -259,5 +262,6 @@ __all__ = [
     "WebhookQuery",
     "WebhookRequest",
     "WebhookRotation",
+    "family_shares",
     "precision_of",
 ]

@@ -1,11 +1,19 @@
-"""A table as columns, the same in CSV, Arrow, Parquet and pandas: one row an entry."""
+"""A table as columns, the same in CSV, Arrow, Parquet and pandas: one row an entry.
+
+pyarrow is optional, and imported on first use.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import TYPE_CHECKING, Any
 
+from netspec.console.extras import needs_extra
 from netspec.operators import operator_from_key, registered_operators
 from netspec.wire.tables import Snapshot
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 #: an entry's own fields
 ENTRY_COLUMNS = (
@@ -38,6 +46,11 @@ OPERATOR_FIELDS: dict[str, str] = {
 #: what the table is true for, the same in every row
 TABLE_COLUMNS = ("target_id", "runtime", "snapshot_id")
 COLUMNS = (*ENTRY_COLUMNS, CORRECTED, "operator", *OPERATOR_FIELDS, *TABLE_COLUMNS)
+_FLOATS = (
+    *("value_ms", "low_ms", "high_ms", "disagreement_percent", "corrected_ms"),
+    *("load_ms", "first_inference_ms"),
+)
+_COUNTS = ("visits", "devices", "peak_memory_bytes")
 
 
 def columns_of(snapshot: Snapshot) -> dict[str, list[Any]]:
@@ -59,3 +72,38 @@ def columns_of(snapshot: Snapshot) -> dict[str, list[Any]]:
             for name, value in zip(TABLE_COLUMNS, everywhere, strict=True)
         },
     }
+
+
+def arrow_table(snapshot: Snapshot) -> pa.Table:
+    """Return the entries as rows; all else of the snapshot is in the schema's metadata.
+
+    Raises:
+        UserError: pyarrow is not installed.
+        InvalidSpec: an entry's name is no operator's key.
+    """
+    with needs_extra("arrow", "a table in Arrow"):
+        import pyarrow as pa  # noqa: PLC0415 - optional
+
+    of_fields: dict[str, pa.DataType] = {
+        "integer": pa.int64(),
+        "boolean": pa.bool_(),
+        "number": pa.float64(),
+    }
+    types: dict[str, pa.DataType] = {
+        **dict.fromkeys(COLUMNS, pa.string()),
+        **dict.fromkeys(_FLOATS, pa.float64()),
+        **dict.fromkeys(_COUNTS, pa.int64()),
+        "measured_at": pa.timestamp("us", tz="UTC"),
+        **{name: of_fields.get(kind, pa.string()) for name, kind in OPERATOR_FIELDS.items()},
+    }
+    metadata: dict[bytes | str, bytes | str] = {
+        "snapshot_id": snapshot.id,
+        "target_id": snapshot.target_id,
+        "created_at": snapshot.created_at.isoformat(),
+        "identity": snapshot.identity.model_dump_json(),
+        "calibrations": json.dumps(
+            [calibration.model_dump(mode="json") for calibration in snapshot.calibrations]
+        ),
+    }
+    schema = pa.schema(list(types.items()), metadata=metadata)
+    return pa.table(columns_of(snapshot), schema=schema)

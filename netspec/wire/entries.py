@@ -8,8 +8,8 @@ from pydantic import AwareDatetime, Field
 
 from netspec.protocol import TargetId, Text
 from netspec.wire.measurements import Retraction, Visit
-from netspec.wire.message import ListQuery, Message, Moment
-from netspec.wire.tables import Entry, Method, Milliseconds
+from netspec.wire.message import ListQuery, Message, Milliseconds, Moment
+from netspec.wire.tables import Entry, Method
 
 
 class DeviceEstimate(Message):

@@ -25,6 +25,7 @@ MODEL_IDENTIFIER = b"TFL3"
 #: what fits the databases' columns
 Fence = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 def _with_utc(moment: datetime) -> datetime:

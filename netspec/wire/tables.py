@@ -20,11 +20,11 @@ from netspec.operators import (
     operator_from_key,
 )
 from netspec.protocol import Sha256, TargetId, TargetIdentity
-from netspec.wire.message import MAX_LOOKED_UP, Message
+from netspec.wire.calibrations import Calibration, HeldOutError
+from netspec.wire.message import MAX_LOOKED_UP, Message, Milliseconds
 
 #: an operator's canonical key
 OperatorKey = Annotated[str, Field(min_length=1, max_length=500)]
-Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 #: operators of an assembly
 MOST_ASSEMBLED = 2_000
 #: operators that a text names
@@ -156,70 +156,6 @@ class TargetLatencies(LookedUpLatencies):
     batch: Literal[1] = 1
     #: the target's latest snapshot, whose calibration maps sums of these to whole networks
     snapshot_id: Sha256 | None
-
-
-class CalibrationNetwork(Message):
-    """One network that a calibration was fitted on."""
-
-    name: str
-    subject_hash: Sha256
-    #: sum of the operators' entries, each times its factor
-    sum_ms: Milliseconds
-    measured_ms: Milliseconds
-    #: what a calibration predicts that was chosen and fitted without it; None for a single network,
-    #: and in snapshots of older servers
-    held_out_ms: Annotated[Milliseconds | None, Field(exclude_if=lambda value: value is None)] = (
-        None
-    )
-
-    @property
-    def held_out_error_percent(self) -> float | None:
-        """100 * (held out - measured) / measured; None where it was never held out."""
-        if self.held_out_ms is None or not self.measured_ms:
-            return None
-        return 100 * (self.held_out_ms / self.measured_ms - 1)
-
-
-class HeldOutError(Message):
-    """Error of predictions for networks that took no part in choosing or fitting the model.
-
-    Every network is held out once. Snapshots of older servers lack what is None.
-    """
-
-    networks: int
-    mape_percent: float
-    bias_percent: float
-    worst_percent: float
-    #: name of the network with the worst error
-    worst_network: str | None = None
-    #: share of the networks whose error is within 5 and within 10 percent, 0 to 1
-    within_5: float | None = None
-    within_10: float | None = None
-    #: rank correlation; None also for fewer than three networks
-    spearman: float | None = None
-
-
-class Calibration(Message):
-    """How sums of entries map to whole networks.
-
-    measured = scale * (sum over operators of factor * entry) + intercept.
-    """
-
-    precision: Precision
-    #: what was fitted: one scale, an intercept too, or a factor of each operator
-    model: Literal["scale", "scale_intercept", "ridge"] = "scale"
-    scale: float
-    intercept_ms: float
-    #: by canonical key; 1 for operators that are not named
-    factors: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
-    networks: tuple[CalibrationNetwork, ...]
-    held_out: HeldOutError | None
-    #: 95 % of networks take from predicted / factor to predicted * factor; None: not known
-    interval_factor: Annotated[float, Field(ge=1)] | None = None
-
-    def predict_ms(self, sum_ms: float) -> float:
-        """Latency of a whole network (ms) from the sum of its corrected entries (ms)."""
-        return self.scale * sum_ms + self.intercept_ms
 
 
 class PublishRequest(Message):

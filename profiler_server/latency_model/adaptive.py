@@ -9,7 +9,7 @@ import numpy as np
 
 from netspec.operators import Operator
 from profiler_server.latency_model.design import Array, Priced
-from profiler_server.latency_model.features import features, group
+from profiler_server.latency_model.features import features
 from profiler_server.latency_model.predictor import LEAST_ENTRIES, OperatorModel
 
 #: noise of one more entry, relative
@@ -105,11 +105,11 @@ def _spread_out(
     candidates: Sequence[Operator], known: Sequence[Operator], count: int, least: int
 ) -> list[Operator]:
     """One of each new group, then the farthest from all others until there are `least`."""
-    groups = {group(operator) for operator in known}
+    groups = {operator.family for operator in known}
     picked: list[Operator] = []
     for operator in candidates:
-        if group(operator) not in groups and len(picked) < count:
-            groups.add(group(operator))
+        if operator.family not in groups and len(picked) < count:
+            groups.add(operator.family)
             picked.append(operator)
     wanted = min(least, len(candidates))
     if len(picked) >= wanted:

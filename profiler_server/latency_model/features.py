@@ -88,20 +88,6 @@ def work(operator: Operator) -> Work:
     return Work(pointwise, depthwise, weights, activations, in_place)
 
 
-def group(operator: Operator) -> str:
-    """Operators whose entries are off together: those of one kind and depthwise kernel.
-
-    Convolutions in groups are apart, and a layer without weights by itself is of its own kind.
-    """
-    (first, *rest), name = operator.layers, operator.kind
-    if not rest and not first.has_weights:
-        return f"{name} {first.kind}"
-    kernels = [layer.kernel for layer in operator.layers if layer.kind == "depthwise"]
-    if kernels:
-        return f"{name} kernel {max(kernels)}"
-    return f"{name} in groups" if any(layer.groups > 1 for layer in operator.layers) else name
-
-
 def weight_bytes(operator: Operator) -> int:
     """Weights that a run reads, in bytes; biases are left out."""
     return work(operator).weights * _BYTES[operator.precision]
@@ -112,7 +98,7 @@ def operator_price(operator: Operator, price: Priced) -> OperatorPrice:
     return OperatorPrice(
         price.value_ms,
         price.relative_error,
-        group(operator),
+        operator.family,
         weight_bytes(operator),
         operator.output_size,
     )

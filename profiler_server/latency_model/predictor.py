@@ -18,7 +18,7 @@ import numpy as np
 
 from netspec.operators import Operator
 from profiler_server.latency_model.design import INTERVAL_SIGMAS, Array, Indices, Priced
-from profiler_server.latency_model.features import COLUMNS, features, group, work
+from profiler_server.latency_model.features import COLUMNS, features, work
 from profiler_server.latency_model.interval import LEVEL
 
 #: fewest entries that a model is fitted to
@@ -75,7 +75,7 @@ class OperatorModel:
 
     def knows(self, operator: Operator) -> bool:
         """Whether entries of its kind, and of its kernel size, were learned from."""
-        return group(operator) in self._fitted.groups
+        return operator.family in self._fitted.groups
 
     def reaches(self, operators: Sequence[Operator]) -> list[bool]:
         """Of operators that it `knows`, those that are near enough to what was measured."""
@@ -187,7 +187,7 @@ def _left_out(
     for part in parts:
         others = np.setdiff1d(np.arange(len(operators)), part)
         fitted = _Fitted([operators[at] for at in others], values_ms[others], noise[others], kernel)
-        known = [int(at) for at in part if group(operators[at]) in fitted.groups]
+        known = [int(at) for at in part if operators[at].family in fitted.groups]
         if known:
             asked = [operators[at] for at in known]
             means, covariance = fitted.posterior(asked)
@@ -209,7 +209,7 @@ class _Fitted:
 
         self.groups: dict[str, int] = {}
         for operator in operators:
-            self.groups.setdefault(group(operator), len(self.groups))
+            self.groups.setdefault(operator.family, len(self.groups))
         amounts = self._amounts(operators)
         self._rates, _ = nnls(amounts / values_ms[:, None], np.ones(len(operators)))
         # Where every rate of an operator's work came out as 0 its logarithm must still exist.
@@ -261,7 +261,7 @@ class _Fitted:
         for operator in operators:
             does = work(operator)
             own = [0.0] * len(self.groups)
-            own[self.groups[group(operator)]] = _MEGA * (
+            own[self.groups[operator.family]] = _MEGA * (
                 does.depthwise_macs or does.macs or does.activations or does.in_place
             )
             shared = (does.pointwise_macs, does.activations, does.weights, does.in_place)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from netspec.operators import Precision
 from netspec.prediction_error import Accuracy
-from netspec.wire import Calibration, CalibrationNetwork, Entry, HeldOutError, NetworkSubject
+from netspec.wire import (
+    Calibration,
+    CalibrationNetwork,
+    Entry,
+    HeldOutError,
+    NetworkSubject,
+    family_shares,
+)
 from profiler_server.entries.priced_operators import Table, priced
 from profiler_server.latency_model.design import MeasuredNetwork, design
 from profiler_server.latency_model.features import operator_price
@@ -73,7 +80,20 @@ def fit(
         ),
         held_out=_message(found.held_out),
         interval_factor=found.interval_factor,
+        greatest_shares=_greatest_shares(table, factors, [subject for subject, _ in networks]),
     )
+
+
+def _greatest_shares(
+    table: Table, factors: Mapping[str, float], networks: Sequence[NetworkSubject]
+) -> dict[str, float]:
+    greatest: dict[str, float] = {}
+    for subject in networks:
+        operators = subject.network.operators
+        corrected_ms = [table[one.key][1].value_ms * factors.get(one.key, 1.0) for one in operators]
+        for name, share in family_shares(operators, corrected_ms).items():
+            greatest[name] = max(share, greatest.get(name, 0.0))
+    return greatest
 
 
 def _message(held_out: Accuracy | None) -> HeldOutError | None:

@@ -18,8 +18,7 @@ from fastapi import Request
 
 from netspec.operators import content_hash
 from netspec.wire import Snapshot
-from netspec.wire.arrow import arrow_table
-from netspec.wire.columns import COLUMNS, columns_of
+from netspec.wire.columns import COLUMNS, arrow_table, columns_of
 from profiler_server.kit.http.compression import quality, takes_gzip
 from profiler_server.kit.problems import Problem
 

@@ -130,6 +130,8 @@ def _print(job: Job, *, as_json: bool) -> None:
         f"  {job.state}; {tasks}, {job.reused} reused; {visits}",
         f"  on {', '.join(job.target_ids)}; filed {job.created_at:%Y-%m-%d %H:%M} UTC{by}",
     ]
+    if job.table_error_percent is not None:
+        lines.append(f"  a network's sum is expected to be off by {job.table_error_percent:.1f} %")
     if job.unserved:
         lines.append(
             f"  no device serves {', '.join(job.unserved)}: none has it, or all are in quarantine "

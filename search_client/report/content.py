@@ -33,6 +33,8 @@ class DeployedModel(FrozenModel):
     prediction_error_percent: float
     #: of each operator, in the network's order: its entry (ms) times its factor in the calibration
     operator_ms: tuple[float, ...]
+    #: in what the network is unlike all that the table is calibrated on, in words
+    unlike: tuple[str, ...] = ()
 
 
 class NetworkResult(FrozenModel):

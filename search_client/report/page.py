@@ -132,6 +132,7 @@ def _rendered(report: Report, figures: _Figures) -> str:
             provenance=_provenance(report),
             signal=sentences.signal,
             ranking=sentences.ranking,
+            unlike=tuple(map(unbroken, sentences.unlike(report))),
         )
     )
 

@@ -6,7 +6,13 @@ import math
 
 from search_client.report.content import Derivation, NetworkResult, Ranking, Report
 from search_client.report.proportions import difference
-from search_client.report.wording import accuracy_interval, latency, percent, signed_percent
+from search_client.report.wording import (
+    accuracy_interval,
+    latency,
+    networks_of,
+    percent,
+    signed_percent,
+)
 
 #: signal to noise of a whole search below which it may as well have been drawn: at 3, chance alone
 #: moves alpha a third as far
@@ -72,6 +78,17 @@ def _chosen(derivation: Derivation) -> str:
         f"{100 * derivation.tolerance:g} % of the reference (on_target). It has a probability of "
         f"{probability} and is predicted to take {latency(derivation.predicted_ms)}; the likeliest "
         f"network whatever its latency would take {latency(derivation.likeliest_ms)}."
+    )
+
+
+def unlike(report: Report) -> tuple[str, ...]:
+    """Which networks the calibration has seen none like, and in what they differ from those."""
+    return tuple(
+        f"{result.network.name} in {model.precision} is unlike the networks that the table is "
+        f"calibrated on, so that its prediction may be off by more than these show: {difference}."
+        for _, result in networks_of(report)
+        for model in result.models
+        for difference in model.unlike
     )
 
 

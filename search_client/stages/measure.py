@@ -103,7 +103,7 @@ def measure_space(
     )
     snapshot = client.publish(target.id, [network.content_hash for network in calibrating])
     for fitted in snapshot.calibrations:
-        stages.note(_wording(fitted))
+        stages.note(wording(fitted))
     jobs += [operators, calibration]
     return MeasuredSpace(LatencyTable(snapshot), reused=sum(job.reused for job in jobs))
 
@@ -138,7 +138,8 @@ def _calibration_networks(settings: Recipe, values_ms: Mapping[str, float]) -> l
     return networks
 
 
-def _wording(calibration: Calibration) -> str:
+def wording(calibration: Calibration) -> str:
+    """How sums map to whole networks, and how well, in a line."""
     held_out = calibration.held_out
     error = (
         f"; held-out error {held_out.mape_percent:.1f} % over {held_out.networks} networks"

@@ -67,6 +67,7 @@ def network_result(
                 measured_high_ms=entry.high_ms,
                 prediction_error_percent=100 * (predicted_ms / entry.value_ms - 1),
                 operator_ms=table.values_ms(network.operators),
+                unlike=table.unlike(network),
             )
         )
     int8, float32 = deployed.parity["int8"], deployed.parity["float32"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -34,7 +34,7 @@ from profiler_server.kit.settings import Settings
 from profiler_server.kit.sql.database import database_now
 from profiler_server.latency_model.design import INTERVAL_SIGMAS
 from profiler_server.latency_tables import published_calibrations, service
-from profiler_server.latency_tables.lookups.calibrated_on import CalibratedOn, CalibrationOrigins
+from profiler_server.latency_tables.lookups.calibrated_on import CalibrationOrigins
 from profiler_server.latency_tables.lookups.factors import operator_factors
 from profiler_server.latency_tables.lookups.unmeasured import OperatorModels, Unmeasured
 from profiler_server.latency_tables.published_calibrations import PublishedCalibrations
@@ -130,7 +130,7 @@ def predict(
         settings: tell what is fresh.
         target_id: whose table.
         network: of one precision.
-        origins: tell what calibrations were fitted on.
+        origins: tell the entries that calibrations were fitted to.
         models: predict what has no entry; None: then there is no prediction.
 
     Raises:
@@ -166,9 +166,9 @@ def predict(
     changes = _NO_CHANGES
     unlike: tuple[str, ...] = ()
     if fitted is not None and published is not None:
-        origin = origins.of(session, published.snapshot_id)
-        changes = _changes(origin, factors, looked_up, sum_ms)
-        unlike = origin.unlike(fitted, network.operators, parts_ms)
+        before_ms = origins.values_ms(session, published.snapshot_id)
+        changes = _changes(before_ms, factors, looked_up, sum_ms)
+        unlike = fitted.unlike(network.operators, parts_ms)
     low_ms = high_ms = None
     if calibration.interval_factor is not None:
         doubt = _doubt(factors, looked_up) / sum_ms if sum_ms else 0.0
@@ -210,7 +210,7 @@ _NO_CHANGES = _Changes((), 0.0)
 
 
 def _changes(
-    origin: CalibratedOn,
+    values_before_ms: Mapping[str, float],
     factors: Sequence[float],
     looked_up: Sequence[LookedUpLatency],
     sum_ms: float,
@@ -220,7 +220,7 @@ def _changes(
     for factor, one in zip(factors, looked_up, strict=True):
         if one.entry is None:
             continue
-        before_ms = origin.values_ms.get(one.entry.name)
+        before_ms = values_before_ms.get(one.entry.name)
         if before_ms != one.entry.value_ms:
             keys.add(one.key)
             moved_ms += 0.0 if before_ms is None else factor * (one.entry.value_ms - before_ms)

@@ -9,7 +9,7 @@ from netspec.spaces import Space
 from netspec.wire import Job, Lease, OperatorSubject, TargetSelector, TaskOutcome
 from profiler_server.jobs.rows import JobRow
 from profiler_server.kit.sql.database import Database
-from profiler_server.latency_model.features import group, work
+from profiler_server.latency_model.features import work
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.service import Api
@@ -57,7 +57,7 @@ def test_a_budget_goes_to_operators_that_tell_most(api: Api) -> None:
     assert [len(step) for step in steps] == [12, 8, 8, 2]
     measured = {one for step in steps for one in step}
     assert len(measured) == 30
-    assert {group(one) for one in measured} == {group(one) for one in SPACE.operators()}
+    assert {one.family for one in measured} == {one.family for one in SPACE.operators()}
     done = api.job(first.id)
     assert (done.state, done.tasks, done.tasks_done) == ("done", 30, 30)
     second = api.file(farm.job(spaces=(SPACE,), rounds=1, budget=5, remeasure=True))

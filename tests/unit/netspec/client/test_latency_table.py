@@ -4,6 +4,7 @@ from netspec.client import LatencyTable, NoCalibration
 from netspec.errors import MissingEntries
 from netspec.networks import Network
 from netspec.operators import Classifier, HeadConv, StemConv
+from netspec.wire import CalibrationNetwork, family_shares
 from tests.unit.search_client.tables import IDENTITY, calibration, snapshot
 
 STEM = StemConv(input_size=16, in_channels=3, out_channels=8, stride=2)
@@ -51,6 +52,30 @@ def test_without_a_calibration_nothing_is_predicted() -> None:
         TABLE.predict_ms(NETWORK.with_precision("int8"))
     with pytest.raises(NoCalibration):
         LatencyTable(snapshot({STEM: 1.0})).calibration("float32")
+
+
+def test_it_says_in_what_a_network_is_unlike_those_calibrated_on() -> None:
+    seen = CalibrationNetwork(
+        name="seen", subject_hash="ab" * 32, sum_ms=0.875, measured_ms=1.0, held_out_ms=None
+    )
+    shares = family_shares(NETWORK.operators, TABLE.values_ms(NETWORK.operators))
+    assert shares == pytest.approx({"stem": 4 / 7, "head": 2 / 7, "classifier": 1 / 7})
+    known = calibration("float32", 1.0).model_copy(update={"networks": (seen,)})
+    table = LatencyTable(TABLE.snapshot.model_copy(update={"calibrations": (known,)}))
+    two = Network(name="two", operators=(HEAD, LAST))
+    # Snapshots of before tell the sums alone.
+    (size,) = table.unlike(two)
+    assert size == (
+        "its operators add up to 375 us, those of the networks calibrated on to 875 us to 875 us"
+    )
+    assert table.unlike(NETWORK) == ()
+    telling = known.model_copy(update={"greatest_shares": shares})
+    table = LatencyTable(TABLE.snapshot.model_copy(update={"calibrations": (telling,)}))
+    assert table.unlike(NETWORK) == ()
+    mix = "67% in head (there at most 29%), 33% in classifier (there at most 14%)"
+    assert table.unlike(two) == (size, f"its sum is made of other operators: {mix}")
+    with pytest.raises(NoCalibration):
+        table.unlike(NETWORK.with_precision("int8"))
 
 
 def test_operators_are_priced_as_the_calibration_corrects_them() -> None:

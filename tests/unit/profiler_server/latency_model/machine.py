@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from netspec.operators import Operator
 from netspec.spaces import Space
 from profiler_server.latency_model.design import Priced
-from profiler_server.latency_model.features import group, work
+from profiler_server.latency_model.features import work
 
 SPACE = Space(input_size=96, width=0.5, classes=10)
 _DEPTHWISE_MS = {"mbconv kernel 3": 0.05, "mbconv kernel 5": 0.06, "mbconv kernel 7": 0.6}
@@ -20,7 +20,7 @@ def latency_ms(operator: Operator, wobble: float = 0.03) -> float:
     rule = (
         0.004
         + 0.02 * does.pointwise_macs / 1e6
-        + _DEPTHWISE_MS.get(group(operator), 0.0) * does.depthwise_macs / 1e6
+        + _DEPTHWISE_MS.get(operator.family, 0.0) * does.depthwise_macs / 1e6
         + 0.1 * does.activations / 1e6
     )
     digit = int(hashlib.sha256(operator.key.encode()).hexdigest()[:4], 16) / 0xFFFF

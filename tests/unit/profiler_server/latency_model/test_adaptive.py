@@ -8,7 +8,6 @@ import pytest
 from netspec.operators import Operator
 from profiler_server.latency_model.adaptive import next_operators, table_error
 from profiler_server.latency_model.design import Priced
-from profiler_server.latency_model.features import group
 from profiler_server.latency_model.predictor import LEAST_ENTRIES, OperatorModel, TooFewEntries
 from tests.unit.profiler_server.latency_model.machine import SPACE, latency_ms, measured
 
@@ -38,7 +37,7 @@ def sum_error(entries: list[tuple[Operator, Priced]]) -> float:
 
 def test_first_one_of_every_kind_and_kernel_size() -> None:
     picked = next_operators(OPERATORS, [], 6)
-    assert {group(one) for one in picked} == {group(one) for one in OPERATORS}
+    assert {one.family for one in picked} == {one.family for one in OPERATORS}
     assert len(set(next_operators(OPERATORS, [], LEAST_ENTRIES))) == LEAST_ENTRIES
 
 
@@ -74,7 +73,7 @@ def test_what_networks_use_most_comes_first() -> None:
 def test_the_table_error_falls_and_ends_at_that_of_the_entries() -> None:
     errors = [table_error(OPERATORS, adaptively(count)) for count in (14, 28, 50)]
     assert errors == sorted(errors, reverse=True)
-    without_kernel_7 = [one for one in OPERATORS if group(one) != "mbconv kernel 7"]
+    without_kernel_7 = [one for one in OPERATORS if one.family != "mbconv kernel 7"]
     assert table_error(OPERATORS, measured(without_kernel_7)) == math.inf
     everything = table_error(OPERATORS, measured(OPERATORS))
     values = np.array([latency_ms(one) for one in OPERATORS])
@@ -90,7 +89,9 @@ def test_an_error_needs_something_to_learn_from() -> None:
 def test_a_large_first_batch_is_spread_out() -> None:
     picked = next_operators(OPERATORS, [], 30)
     assert len(set(picked)) == 30
-    per_group = [sum(group(one) == name for one in picked) for name in map(group, OPERATORS)]
+    per_group = [
+        sum(one.family == name for one in picked) for name in (one.family for one in OPERATORS)
+    ]
     assert min(per_group) >= 1
     assert len({one.input_size for one in picked}) == len({one.input_size for one in OPERATORS})
     assert len(next_operators(OPERATORS, [], 1_000)) == len(OPERATORS)

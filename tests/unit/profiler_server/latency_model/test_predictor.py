@@ -16,7 +16,6 @@ from profiler_server.latency_model.design import Priced
 from profiler_server.latency_model.features import (
     COLUMNS,
     features,
-    group,
     weight_bytes,
     work,
 )
@@ -77,8 +76,8 @@ def test_every_column_is_named_and_finite() -> None:
     rows = features(operators)
     assert rows.shape == (len(operators), len(COLUMNS))
     assert np.isfinite(rows).all()
-    assert group(BLOCK) == "mbconv kernel 5"
-    assert {group(one) for one in SPACE.operators()} == {
+    assert BLOCK.family == "mbconv kernel 5"
+    assert {one.family for one in SPACE.operators()} == {
         "stem",
         "head",
         "classifier",
@@ -116,16 +115,16 @@ def test_what_was_not_measured_is_predicted_with_an_honest_interval() -> None:
 
 def test_a_kind_without_any_entry_is_not_known() -> None:
     seen, unseen = halves()
-    model = learnt(measured([one for one in seen if group(one) != "mbconv kernel 7"]))
+    model = learnt(measured([one for one in seen if one.family != "mbconv kernel 7"]))
     known = [one for one in unseen if model.knows(one)]
     assert known
-    assert known == [one for one in unseen if group(one) != "mbconv kernel 7"]
+    assert known == [one for one in unseen if one.family != "mbconv kernel 7"]
     assert not model.knows(Convert(input_size=8, in_channels=8, out_channels=8))
 
 
 def test_intervals_hold_where_all_of_a_size_or_width_is_left_out() -> None:
     """Sides and widths in the middle and at both ends, every one left out in turn."""
-    operators = [one for one in SPACE.operators() if group(one).startswith("mbconv")]
+    operators = [one for one in SPACE.operators() if one.family.startswith("mbconv")]
     inside: list[bool] = []
     for side in {one.output_size for one in operators}:
         rest = [one for one in operators if one.output_size != side]

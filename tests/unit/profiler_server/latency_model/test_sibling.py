@@ -11,7 +11,7 @@ import pytest
 from netspec.operators import Operator
 from netspec.sampling import random_network, stratified_networks
 from profiler_server.latency_model.design import INTERVAL_SIGMAS, MeasuredNetwork, Priced
-from profiler_server.latency_model.features import group, work
+from profiler_server.latency_model.features import work
 from profiler_server.latency_model.sibling import BroughtOver, SiblingTable
 from tests.unit.profiler_server.latency_model.machine import SPACE, latency_ms
 
@@ -23,7 +23,7 @@ HELD_OUT = [random_network(SPACE, np.random.default_rng(2)) for _ in range(8)]
 
 def slower(operator: Operator) -> float:
     """Three times for products, less for the kernels that the source is slow at."""
-    does, name = work(operator), group(operator)
+    does, name = work(operator), operator.family
     depthwise_ms = {"mbconv kernel 3": 0.15, "mbconv kernel 5": 0.15, "mbconv kernel 7": 0.5}
     rule = (
         0.008

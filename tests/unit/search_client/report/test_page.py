@@ -238,6 +238,15 @@ def test_a_report_of_before_reads_without_what_it_lacks(tiny: Report) -> None:
     assert "accuracy on the test images" in html
 
 
+def test_a_network_that_the_calibration_has_seen_none_like_is_named(tiny: Report) -> None:
+    first, *others = tiny.baseline.models
+    unlike = first.model_copy(update={"unlike": ("its sum is made of other operators",)})
+    baseline = tiny.baseline.model_copy(update={"models": (unlike, *others)})
+    html = render_page(tiny.model_copy(update={"baseline": baseline}))
+    assert "is unlike the networks that the table is calibrated on" in html
+    assert "is unlike the networks" not in render_page(tiny)
+
+
 def test_what_a_ranking_of_the_supernet_came_to_is_told(tiny: Report) -> None:
     html = render_page(tiny.model_copy(update={"ranking": Ranking(networks=12, tau=0.61)}))
     assert "12 random networks on target, each trained alone, is 0.61" in html

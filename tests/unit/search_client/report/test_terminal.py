@@ -62,6 +62,17 @@ def test_names_are_not_read_as_markup() -> None:
     assert "net [red]v2[/red]" in out
 
 
+def test_it_says_which_networks_the_calibration_has_seen_none_like() -> None:
+    report = synthetic.report()
+    assert "unlike" not in printed(report, 80)
+    first, *others = report.searched.models
+    unlike = first.model_copy(update={"unlike": ("its sum is made of other operators",)})
+    searched = report.searched.model_copy(update={"models": (unlike, *others)})
+    out = " ".join(printed(report.model_copy(update={"searched": searched}), 80).split())
+    assert f"{searched.network.name} in {unlike.precision} is unlike the networks that" in out
+    assert "these show: its sum is made of other operators." in out
+
+
 def test_it_says_what_was_reused_and_where_the_time_went() -> None:
     out = " ".join(printed(synthetic.report(), 80).split())
     assert "80 entries, 17 of them reused" in out

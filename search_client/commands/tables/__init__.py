@@ -1,0 +1,1 @@
+"""Commands that make a target's table, or save it."""
