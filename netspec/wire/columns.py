@@ -30,6 +30,9 @@ ENTRY_COLUMNS = (
     "devices",
     "disagreement_percent",
     "fitted_from",
+    "median_ms",
+    "p95_ms",
+    "std_ms",
     "load_ms",
     "first_inference_ms",
     "peak_memory_bytes",
@@ -48,7 +51,7 @@ TABLE_COLUMNS = ("target_id", "runtime", "snapshot_id")
 COLUMNS = (*ENTRY_COLUMNS, CORRECTED, "operator", *OPERATOR_FIELDS, *TABLE_COLUMNS)
 _FLOATS = (
     *("value_ms", "low_ms", "high_ms", "disagreement_percent", "corrected_ms"),
-    *("load_ms", "first_inference_ms"),
+    *("median_ms", "p95_ms", "std_ms", "load_ms", "first_inference_ms"),
 )
 _COUNTS = ("visits", "devices", "peak_memory_bytes")
 

@@ -57,8 +57,13 @@ class Entry(Message):
     fitted_from: Annotated[TargetId | None, Field(exclude_if=lambda value: value is None)] = None
     #: its devices are not of one mind: it is in no snapshot, sum or look-up
     held_back: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
-    #: from the file to a model that is ready to run, median over the accepted visits; this and the
-    #: next two are None where no visit of it by itself says so
+    #: of a visit's runs the median one, the 95th percentile and the standard deviation, each the
+    #: median over the accepted visits; these and the next three are None where no visit of it by
+    #: itself says so
+    median_ms: Annotated[Milliseconds | None, Field(exclude_if=lambda value: value is None)] = None
+    p95_ms: Annotated[Milliseconds | None, Field(exclude_if=lambda value: value is None)] = None
+    std_ms: Annotated[Milliseconds | None, Field(exclude_if=lambda value: value is None)] = None
+    #: from the file to a model that is ready to run, median over the accepted visits
     load_ms: Annotated[Milliseconds | None, Field(exclude_if=lambda value: value is None)] = None
     #: the very first inference, median over the accepted visits
     first_inference_ms: Annotated[

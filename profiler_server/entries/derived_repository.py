@@ -11,6 +11,8 @@ from netspec.wire import Method
 from profiler_server.devices.rows import TargetRow
 from profiler_server.entries.device_samples import (
     LAUNCH_COLUMNS,
+    SPREAD_COLUMNS,
+    TYPICAL_COLUMNS,
     DeviceSamples,
     Sample,
     Samples,
@@ -47,7 +49,7 @@ def samples(session: Session, target_id: str, subject_hashes: Collection[str]) -
             VisitRow.device_id,
             VisitRow.p5_us,
             VisitRow.started_at,
-            *(getattr(VisitRow, name) for name in LAUNCH_COLUMNS),
+            *(getattr(VisitRow, name) for name in (*SPREAD_COLUMNS, *LAUNCH_COLUMNS)),
         ).where(
             VisitRow.target_id == target_id,
             is_in(session, VisitRow.subject_hash, subject_hashes),
@@ -70,6 +72,7 @@ def device_samples(
             DeviceEstimateRow.subject_hash,
             DeviceEstimateRow.device_id,
             DeviceEstimateRow.p5_us,
+            DeviceEstimateRow.spreads_us,
             DeviceEstimateRow.launches,
             DeviceEstimateRow.measured_at,
         ).where(
@@ -77,9 +80,8 @@ def device_samples(
             is_in(session, DeviceEstimateRow.subject_hash, subject_hashes),
         )
     )
-    for subject_hash, device_id, p5_us, launches, measured_at in rows:
-        own = DeviceSamples.load(p5_us, launches, measured_at)
-        found.setdefault(subject_hash, {})[device_id] = own
+    for subject_hash, device_id, *stored in rows:
+        found.setdefault(subject_hash, {})[device_id] = DeviceSamples.load(*stored)
     return found
 
 
@@ -131,7 +133,7 @@ def put_entries(session: Session, target_id: str, rows: Sequence[Row]) -> None:
         session: a writing transaction that holds the target's lock, under which new ones are
             counted.
         target_id: the target of all rows.
-        rows: at most one a subject; `held_back` and what launches took only where there may be any.
+        rows: at most one a subject; `held_back` and `TYPICAL_COLUMNS` only where there may be any.
     """
     present = and_(EntryRow.subject_hash == SubjectRow.hash, EntryRow.target_id == target_id)
     places: dict[str, Row] = {}
@@ -149,7 +151,7 @@ def put_entries(session: Session, target_id: str, rows: Sequence[Row]) -> None:
     ):
         places[subject_hash] = {"shape": shape, "kernel": kernel, "expand": expand}
         new += stored is None
-    usual = {"held_back": False, **dict.fromkeys(LAUNCH_COLUMNS)}
+    usual = {"held_back": False, **dict.fromkeys(TYPICAL_COLUMNS)}
     placed = [{**usual, **row, **places[row["subject_hash"]]} for row in rows]
     insert_or_replace(session, EntryRow, placed, ("target_id", "subject_hash"))
     if new:

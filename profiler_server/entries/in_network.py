@@ -13,7 +13,7 @@ from profiler_server.entries import derived_repository as derived
 from profiler_server.entries import isolated as entries
 from profiler_server.entries import profile_repository as profiles
 from profiler_server.entries.consensus import consensus
-from profiler_server.entries.device_samples import LAUNCH_COLUMNS
+from profiler_server.entries.device_samples import TYPICAL_COLUMNS
 from profiler_server.entries.profiled import ProfiledNetwork, ProfileSamples
 from profiler_server.entries.rows import InNetworkEstimateRow
 from profiler_server.kit.sql.bulk import Row
@@ -203,5 +203,5 @@ def _row(target_id: str, inside: InNetworkEstimateRow, alone: Row | None, merged
         row["visits"] += alone["visits"]
         row["measured_at"] = max(inside.measured_at, alone["measured_at"])
         row["devices"] = max(inside.devices, alone["devices"])
-        row |= {name: alone[name] for name in ("disagreement_percent", *LAUNCH_COLUMNS)}
+        row |= {name: alone[name] for name in ("disagreement_percent", *TYPICAL_COLUMNS)}
     return row

@@ -12,10 +12,10 @@ from profiler_server.entries import derived_repository as repository
 from profiler_server.entries.consensus import consensus
 from profiler_server.entries.derived_repository import SamplesByDevice
 from profiler_server.entries.device_samples import (
-    LAUNCH_COLUMNS,
+    TYPICAL_COLUMNS,
     DeviceSamples,
     Samples,
-    typical_launch,
+    typical,
 )
 from profiler_server.entries.repository import EntryOfSubject
 from profiler_server.kit.sql.bulk import Row
@@ -31,11 +31,11 @@ def extend(session: Session, target_id: str, new: Samples) -> None:
     """
     stored = repository.device_samples(session, target_id, new)
     in_entries = repository.visits_in_entries(session, target_id, new)
-    # Derived by an older version, which kept no samples: those are made of all visits.
+    # Derived by an older version, which kept no or fewer samples: those are made of all visits.
     without_samples = [
         subject_hash
         for subject_hash, visits in in_entries.items()
-        if sum(samples.visits for samples in stored.get(subject_hash, {}).values()) != visits
+        if not _made_of(visits, stored.get(subject_hash, {}).values())
     ]
     derive(session, target_id, without_samples)
     changed = {
@@ -63,6 +63,12 @@ def derive(session: Session, target_id: str, subject_hashes: Collection[str]) ->
             for subject_hash, by_device in samples.items()
         }
         _put(session, target_id, by_subject, by_subject)
+
+
+def _made_of(visits: int, samples: Collection[DeviceSamples]) -> bool:
+    return sum(one.visits for one in samples) == visits and all(
+        one.tells_spreads for one in samples
+    )
 
 
 def _joined(stored: DeviceSamples | None, new: DeviceSamples) -> DeviceSamples:
@@ -128,7 +134,7 @@ def _rows(
             "devices": len(by_device),
             "disagreement_percent": disagreement_percent(device_estimates),
             "held_back": not found.holds,
-            **typical_launch(by_device.values()),
+            **typical(by_device.values()),
         }
         rows.append(row)
     return rows
@@ -164,6 +170,6 @@ def to_wire(entry: EntryOfSubject) -> Entry:
             "disagreement_percent": row.disagreement_percent,
             "fitted_from": row.fitted_from,
             "held_back": row.held_back,
-            **{name: getattr(row, name) for name in LAUNCH_COLUMNS},
+            **{name: getattr(row, name) for name in TYPICAL_COLUMNS},
         }
     )

@@ -165,6 +165,9 @@ class EntryRow(Base):
     kernel: Mapped[int | None]
     expand: Mapped[int | None]
     #: medians over the accepted visits of the subject by itself; None where none says so
+    median_ms: Mapped[float | None] = mapped_column(Double)
+    p95_ms: Mapped[float | None] = mapped_column(Double)
+    std_ms: Mapped[float | None] = mapped_column(Double)
     load_ms: Mapped[float | None] = mapped_column(Double)
     first_inference_ms: Mapped[float | None] = mapped_column(Double)
     peak_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
@@ -186,6 +189,10 @@ class DeviceEstimateRow(Base):
     #: 5th percentiles (us) of the accepted visits, ascending, as little-endian float64: what the
     #: estimate needs of them, so that an upload need not read them again
     p5_us: Mapped[bytes] = mapped_column(LargeBinary)
+    #: median, 95th percentile and standard deviation (us) of the runs of the accepted visits, [3,
+    #: visits], each row ascending, as little-endian float64; None: derived by a version that did
+    #: not keep them
+    spreads_us: Mapped[bytes | None] = mapped_column(LargeBinary)
     #: load time (ms), first inference (ms) and peak memory (bytes) of the accepted visits, [3,
     #: visits], each row ascending, as little-endian float64, NaN where a visit does not say; None:
     #: derived by a version that did not keep them

@@ -165,6 +165,9 @@ def _follow_up(
             sample = Sample(
                 visit.statistics.p5_us,
                 visit.started_at,
+                visit.statistics.median_us,
+                visit.statistics.p95_us,
+                visit.statistics.std_us,
                 one.launch.load_ms,
                 one.launch.first_inference_ms,
                 one.launch.peak_memory_bytes,
