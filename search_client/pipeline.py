@@ -258,7 +258,7 @@ def _tell_if_uncalibrated(pipeline: Pipeline, table: LatencyTable) -> None:
 
 
 def _tell_if_unlike(pipeline: Pipeline, table: LatencyTable, network: Network) -> None:
-    if table.snapshot.calibration(pipeline.settings.precision) is None:
+    if table.snapshot.calibration(network.operators[0].precision) is None:
         return
     for difference in table.unlike(network):
         pipeline.stages.note(

@@ -80,8 +80,9 @@ def device_samples(
             is_in(session, DeviceEstimateRow.subject_hash, subject_hashes),
         )
     )
-    for subject_hash, device_id, *stored in rows:
-        found.setdefault(subject_hash, {})[device_id] = DeviceSamples.load(*stored)
+    for subject_hash, device_id, p5_us, spreads_us, launches, measured_at in rows:
+        own = DeviceSamples.load(p5_us, spreads_us, launches, measured_at)
+        found.setdefault(subject_hash, {})[device_id] = own
     return found
 
 

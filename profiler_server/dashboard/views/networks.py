@@ -76,7 +76,7 @@ def read(
         session: reads.
         target_id: whose networks.
         cursor: of a page of measured networks.
-        origins: tell what calibrations were fitted on.
+        origins: tell the entries that calibrations were fitted to.
 
     Raises:
         Problem: `unknown-target`, or `invalid-request`: the cursor is not one of this list.
@@ -101,7 +101,7 @@ def _views(
     published: PublishedCalibrations,
     origins: CalibrationOrigins,
 ) -> list[CalibrationView]:
-    before_ms = origins.of(session, published.snapshot_id).values_ms
+    before_ms = origins.values_ms(session, published.snapshot_id)
     now_ms = measurements.operator_values(session, target_id)
     return [_view(one, now_ms.get(one.precision, {}), before_ms) for one in published.calibrations]
 
