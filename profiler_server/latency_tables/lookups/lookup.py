@@ -147,7 +147,8 @@ def predict(
     calibration = fitted or Calibration(
         precision=precision, scale=1.0, intercept_ms=0.0, networks=(), held_out=None
     )
-    factors = operator_factors(calibration, network.operators)
+    operators = list(map(_as_measured, network.operators, looked_up))
+    factors = operator_factors(calibration, operators)
     parts_ms = [factor * _value_ms(one) for factor, one in zip(factors, looked_up, strict=True)]
     sum_ms = sum(parts_ms)
     unmeasured_ms = sum(
@@ -168,7 +169,7 @@ def predict(
     if fitted is not None and published is not None:
         before_ms = origins.values_ms(session, published.snapshot_id)
         changes = _changes(before_ms, factors, looked_up, sum_ms)
-        unlike = fitted.unlike(network.operators, parts_ms)
+        unlike = fitted.unlike(operators, parts_ms)
     low_ms = high_ms = None
     if calibration.interval_factor is not None:
         doubt = _doubt(factors, looked_up) / sum_ms if sum_ms else 0.0
@@ -245,6 +246,13 @@ def _of_equivalents(
     return {
         twins[one[0].subject_hash]: isolated.to_wire(one) for one in entries if not one[0].held_back
     }
+
+
+def _as_measured(operator: Operator, found: LookedUpLatency) -> Operator:
+    """The operator that its entry names: calibrations know the computation by that kind."""
+    if found.entry is None or found.entry.name == operator.key:
+        return operator
+    return next(twin for twin in equivalents(operator) if twin.key == found.entry.name)
 
 
 def _unmeasured(

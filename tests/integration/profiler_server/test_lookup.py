@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from netspec.client import LatencyTable, NoCalibration
+from netspec.equivalents import equivalents
 from netspec.networks import Network
 from netspec.operators import Operator
 from netspec.wire import (
@@ -189,6 +190,16 @@ def test_a_prediction_says_that_a_network_is_unlike_those_calibrated_on(api: Api
         "its sum is made of other operators: 20% in mbconv kernel 7 (there at most 0%)",
     )
     assert other.caveats[-1] == f"unlike the networks calibrated on: {other.unlike[0]}"
+
+
+@pytest.mark.usefixtures("calibrated")
+def test_the_same_computation_by_operators_of_other_kinds_is_predicted_alike(api: Api) -> None:
+    renamed = [next(iter(equivalents(one)), one) for one in CALIBRATED.operators]
+    assert {one.kind for one in renamed} == {"conv", "bottleneck", "feature_mix", "classifier"}
+    found = predict(api, Network(name="file", operators=tuple(renamed)))
+    first = predict(api, CALIBRATED)
+    assert (found.predicted_ms, found.high_ms) == (first.predicted_ms, first.high_ms)
+    assert found.unlike == ()
 
 
 def test_no_prediction_without_every_entry(api: Api, calibrated: Snapshot) -> None:
