@@ -10,10 +10,11 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 from collections.abc import Sequence
+from contextlib import ExitStack
 from ctypes import byref, c_bool, c_char_p, c_int, c_int64, c_size_t, c_uint64, c_void_p
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 _LIBRARY = "libLiteRt.so"
 #: `kLiteRtHwAcceleratorCpu`, `kLiteRtTensorBufferLockModeWrite`
@@ -51,6 +52,8 @@ class _Event(ctypes.Structure):
 class ProfiledModel:
     """A model on XNNPACK with one thread, whose runs tell what each kernel took.
 
+    At the end of its block it is destroyed: its profiler alone holds 64 MB.
+
     Args:
         path: of the `.tflite` file.
         inputs: bytes of each of its inputs.
@@ -63,20 +66,35 @@ class ProfiledModel:
     def __init__(self, path: str, inputs: Sequence[bytes], *, allow_partial: bool = False) -> None:
         self._library = _load()
         self._allow_partial = allow_partial
+        with ExitStack() as stack:
+            self._make(path, inputs, stack)
+            self._handles = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._handles.close()
+
+    def _make(self, path: str, inputs: Sequence[bytes], stack: ExitStack) -> None:
         environment, model, options = c_void_p(), c_void_p(), c_void_p()
         self._call("LiteRtCreateEnvironment", c_int(0), None, byref(environment))
+        stack.callback(self._destroy, "Environment", environment)
         self._call("LiteRtCreateModelFromFile", environment, path.encode(), byref(model))
+        stack.callback(self._destroy, "Model", model)
         self._call("LiteRtCreateOptions", byref(options))
+        stack.callback(self._destroy, "Options", options)
         self._call("LiteRtSetOptionsHardwareAccelerators", options, c_int(_CPU))
         self._add_options(options, b"runtime_options_string", b"enable_profiling = true\n")
         self._model = c_void_p()
         self._call("LiteRtCreateCompiledModel", environment, model, options, byref(self._model))
+        stack.callback(self._destroy, "CompiledModel", self._model)
         whole = c_bool()
         self._call("LiteRtCompiledModelIsFullyAccelerated", self._model, byref(whole))
-        if not (whole.value or allow_partial):
+        if not (whole.value or self._allow_partial):
             raise LibraryUnusable("XNNPACK does not run the whole graph")
-        self._inputs = self._buffers(environment, model, "Input")
-        self._outputs = self._buffers(environment, model, "Output")
+        self._inputs = self._buffers(environment, model, "Input", stack)
+        self._outputs = self._buffers(environment, model, "Output", stack)
         self._fill(inputs)
         self._profiler = c_void_p()
         self._call("LiteRtCompiledModelGetProfiler", self._model, byref(self._profiler))
@@ -126,13 +144,17 @@ class ProfiledModel:
         self._call("LiteRtCreateOpaqueOptions", name, payload, free, byref(opaque))
         self._call("LiteRtAddOpaqueOptions", options, opaque)
 
-    def _buffers(self, environment: c_void_p, model: c_void_p, side: str) -> Buffers:
+    def _buffers(
+        self, environment: c_void_p, model: c_void_p, side: str, stack: ExitStack
+    ) -> Buffers:
         graph, count = c_void_p(), c_size_t()
         self._call("LiteRtGetModelSubgraph", model, c_size_t(0), byref(graph))
         self._call(f"LiteRtGetNumSubgraph{side}s", graph, byref(count))
         buffers: Buffers = (c_void_p * count.value)()
         for index in range(count.value):
-            buffers[index] = self._buffer(environment, graph, side, index).value
+            buffer = self._buffer(environment, graph, side, index)
+            stack.callback(self._destroy, "TensorBuffer", buffer)
+            buffers[index] = buffer.value
         return buffers
 
     def _buffer(self, environment: c_void_p, graph: c_void_p, side: str, index: int) -> c_void_p:
@@ -160,12 +182,19 @@ class ProfiledModel:
             self._call("LiteRtUnlockTensorBuffer", filled)
 
     def _call(self, name: str, *arguments: Any) -> None:
+        if status := self._function(name)(*arguments):
+            raise LibraryUnusable(f"{name} failed with status {status}")
+
+    def _destroy(self, kind: str, handle: c_void_p) -> None:
+        destroy = self._function(f"LiteRtDestroy{kind}")
+        destroy.restype = None
+        destroy(handle)
+
+    def _function(self, name: str) -> Any:
         try:
-            status = getattr(self._library, name)(*arguments)
+            return getattr(self._library, name)
         except AttributeError as error:
             raise LibraryUnusable(f"{_LIBRARY} has no {name}") from error
-        if status:
-            raise LibraryUnusable(f"{name} failed with status {status}")
 
 
 def _in_order(indexes: Sequence[int], *, several: bool) -> bool:

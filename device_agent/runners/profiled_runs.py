@@ -22,13 +22,13 @@ def profile_runs(order: VisitOrder, inputs: Sequence[bytes]) -> dict[str, Any]:
     Or `error` (a class of `errors`) and `message`.
     """
     try:
-        model = ProfiledModel(order.model, inputs, allow_partial=order.allow_partial)
-        remaining_ns = order.warmup_ms * _NS_PER_MS
-        warmups = 0
-        while remaining_ns > 0 or warmups < _MIN_WARMUP_RUNS:
-            remaining_ns -= _timed(model)
-            warmups += 1
-        return _profiled(model, order)
+        with ProfiledModel(order.model, inputs, allow_partial=order.allow_partial) as model:
+            remaining_ns = order.warmup_ms * _NS_PER_MS
+            warmups = 0
+            while remaining_ns > 0 or warmups < _MIN_WARMUP_RUNS:
+                remaining_ns -= _timed(model)
+                warmups += 1
+            return _profiled(model, order)
     except LibraryUnusable as error:
         return {"error": "RunnerFailed", "message": f"LiteRT gives no profile: {error}"}
 

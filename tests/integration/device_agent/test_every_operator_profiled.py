@@ -22,8 +22,8 @@ def test_every_kernel_of_an_operator_is_its_own(name: str, precision: str, tmp_p
         with pytest.raises(LibraryUnusable, match="does not run the whole graph"):
             ProfiledModel(str(file), [image])
         return
-    model = ProfiledModel(str(file), [image])
-    model.start()
-    model.run()
-    kinds = [kind for kind, _ in model.stop()]
+    with ProfiledModel(str(file), [image]) as model:
+        model.start()
+        model.run()
+        kinds = [kind for kind, _ in model.stop()]
     assert set(operators_of_kernels((operator,), kinds)) == {0}

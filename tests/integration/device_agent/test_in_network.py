@@ -1,6 +1,7 @@
 """Networks whose visits carry a profile, on phones and on this machine."""
 
 import json
+import resource
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -211,11 +212,23 @@ def test_a_library_that_counts_kernels_otherwise_is_not_believed(
     monkeypatch.setattr(litert_library, "_DELEGATE_KERNEL", 1 << 4)
     model = tmp_path / "block.tflite"
     model.write_bytes(encode([block()]))
-    profiled = litert_library.ProfiledModel(str(model), [bytes(8 * 8 * 8 * 4)])
-    profiled.start()
-    profiled.run()
-    with pytest.raises(litert_library.LibraryUnusable, match="not numbered in order"):
-        profiled.stop()
+    with litert_library.ProfiledModel(str(model), [bytes(8 * 8 * 8 * 4)]) as profiled:
+        profiled.start()
+        profiled.run()
+        with pytest.raises(litert_library.LibraryUnusable, match="not numbered in order"):
+            profiled.stop()
+
+
+def test_models_that_were_profiled_leave_no_memory_behind(tmp_path: Path) -> None:
+    model = tmp_path / "block.tflite"
+    model.write_bytes(encode([block()]))
+    taken = []
+    for _ in range(6):
+        with litert_library.ProfiledModel(str(model), [bytes(8 * 8 * 8 * 4)]) as profiled:
+            profiled.run()
+        pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
+        taken.append(pages * resource.getpagesize())
+    assert taken[-1] - taken[0] < 64 * 2**20, "as much as one profiler holds"
 
 
 def test_a_job_in_networks_becomes_entries_of_operators(farm: Farm) -> None:

@@ -56,10 +56,10 @@ def priced(block: OperatorBase) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "block.tflite"
         file.write_bytes(encode((block,)))
-        model = ProfiledModel(str(file), [bytes(4 * 8 * 8 * 8)])
-        model.start()
-        model.run()
-        kinds = [kind for kind, _ in model.stop()]
+        with ProfiledModel(str(file), [bytes(4 * 8 * 8 * 8)]) as model:
+            model.start()
+            model.run()
+            kinds = [kind for kind, _ in model.stop()]
     assert set(operators_of_kernels((block,), kinds)) == {0}
 
 
