@@ -29,7 +29,6 @@ from profiler_server.kit import health, problems
 from profiler_server.kit.http.compression import Compression
 from profiler_server.kit.http.proxies import TrustedProxies
 from profiler_server.kit.http.requests import Observe, Requests
-from profiler_server.kit.http.routes import operation_id
 from profiler_server.kit.metrics import Metrics
 from profiler_server.kit.networks import Network
 from profiler_server.kit.settings import Settings
@@ -110,7 +109,6 @@ def create_app(settings: Settings) -> FastAPI:
         # The dashboard's package has a page of its own, which loads nothing from elsewhere.
         docs_url=None,
         redoc_url=None,
-        generate_unique_id_function=operation_id,
     )
     app.state.settings = settings
     app.state.database = database
@@ -133,8 +131,9 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     outages.install(app)
     app.add_middleware(Compression)
-    app.router.routes.extend(FREQUENT_ROUTES)
+    # Routes as they are: what includes a router analyses each route anew, at the first request.
     # The first are asked for most often, and routes are tried one after the other.
+    app.router.routes.extend(FREQUENT_ROUTES)
     for router in (
         tables,
         leases,
@@ -154,7 +153,7 @@ def create_app(settings: Settings) -> FastAPI:
         webhooks,
         problem_pages,
     ):
-        app.include_router(router)
+        app.router.routes.extend(router.routes)
     dashboard.mount(app, server_key)
     return app
 

@@ -32,7 +32,7 @@ def mount(app: FastAPI, server_key: bytes) -> None:
     problems.install(inner)
     inner.add_middleware(BodyLimit, most_bytes=_MOST_FORM_BYTES, larger=_LONGER_FORMS)
     for router in ROUTERS:
-        inner.include_router(router)
+        inner.router.routes.extend(router.routes)
     assets.install(inner)
     inner.add_api_route("/{address:path}", problems.nothing_there, include_in_schema=False)
 

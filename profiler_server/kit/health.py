@@ -6,10 +6,11 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from profiler_server.kit.dependencies import DatabaseDep, WorkSignalDep
+from profiler_server.kit.http.routes import operation_id
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql import schema
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], generate_unique_id_function=operation_id)
 
 
 class Health(BaseModel):

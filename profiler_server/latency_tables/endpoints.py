@@ -24,7 +24,7 @@ from netspec.wire import (
 from netspec.wire.tables import OperatorKey
 from profiler_server.auth.dependencies import JobsWriter, TablesReader
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep
-from profiler_server.kit.http.routes import Handler, Route, operation_id
+from profiler_server.kit.http.routes import Handler, Route
 from profiler_server.kit.metrics import MetricsDep
 from profiler_server.latency_tables import service
 from profiler_server.latency_tables.dependencies import (
@@ -65,17 +65,8 @@ def _unchanged(request: Request) -> Response | None:
 router = APIRouter(prefix="/v1", tags=["tables"], route_class=Route)
 
 
-def _frequent(route_class: type[Route]) -> APIRouter:
-    return APIRouter(
-        prefix="/v1",
-        tags=["tables"],
-        route_class=route_class,
-        generate_unique_id_function=operation_id,
-    )
-
-
-_latest = _frequent(_LatestRoute)
-_lookups = _frequent(Route)
+_latest = APIRouter(prefix="/v1", tags=["tables"], route_class=_LatestRoute)
+_lookups = APIRouter(prefix="/v1", tags=["tables"], route_class=Route)
 
 PredictedAllowed = Annotated[
     bool,

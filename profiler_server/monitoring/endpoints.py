@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from profiler_server.kit.http.routes import operation_id
 from profiler_server.kit.metrics import CONTENT_TYPE, MetricsDep
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], generate_unique_id_function=operation_id)
 
 
 @router.get(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from http import HTTPStatus
 
 import httpx2
@@ -41,7 +42,12 @@ class Sender:
 
     def __init__(self, allowed: tuple[Network, ...]) -> None:
         self._allowed = allowed
-        self._client = httpx2.AsyncClient(
+
+    @cached_property
+    def _client(self) -> httpx2.AsyncClient:
+        # Made when there is something to send: to read the authorities' certificates takes longer
+        # than all else at a server's start.
+        return httpx2.AsyncClient(
             # Not through a proxy of the environment, which would look names up by itself.
             trust_env=False,
             verify=httpx2.create_ssl_context(trust_env=True),
@@ -53,7 +59,8 @@ class Sender:
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._client.aclose()
+        if "_client" in vars(self):
+            await self._client.aclose()
 
     async def send(self, url: str, body: bytes, headers: Mapping[str, str]) -> SendResult:
         """Sends a body to an address once."""

@@ -75,6 +75,7 @@ class Route(APIRoute):
     ) -> None:
         # Not left to the framework, whose limit answers in plain text, and before a gate does.
         self._most_bytes = max_body_size or _MOST_BYTES
+        options["generate_unique_id_function"] = operation_id
         super().__init__(_PARAMETER.sub(r"{\1:id}", path), endpoint, **options)
 
     def get_route_handler(self) -> Handler:
