@@ -17,6 +17,7 @@ from profiler_server.kit.settings import Settings
 from profiler_server.kit.sql import schema
 from profiler_server.kit.sql.database import Database
 from profiler_server.kit.sql.metadata import metadata
+from tests.integration.profiler_server.compiled import compiled_once
 from tests.integration.profiler_server.postgres import CannotStart, Postgres, running
 from tests.integration.profiler_server.service import Api
 
@@ -35,6 +36,12 @@ def _own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(DATA_DIR_VARIABLE, str(tmp_path / "data"))
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     monkeypatch.delenv(URL_VARIABLE, raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _statements_compiled_once() -> Iterator[None]:
+    with compiled_once():
+        yield
 
 
 @pytest.fixture(scope="session")
