@@ -11,7 +11,7 @@ from PIL import Image
 
 from netspec.console.latency_unit import LatencyUnit
 from search_client.report.content import Ranking, Report
-from search_client.report.page import render_page, write_report
+from search_client.report.page import _Figures, _figures, _rendered, render_page, write_report
 from search_client.report.wording import percent, result_unit, signed_percent
 from tests.unit.search_client.report import synthetic
 from tests.unit.search_client.small_spaces import small_space
@@ -59,6 +59,25 @@ def tiny() -> Report:
 
 
 @pytest.fixture(scope="module")
+def figures(tiny: Report) -> _Figures:
+    """Those of the tiny report. Drawing takes far longer than all words around the drawings."""
+    return _figures(tiny)
+
+
+@pytest.fixture(scope="module")
+def tiny_page(tiny: Report, figures: _Figures) -> str:
+    return _rendered(tiny, figures)
+
+
+@pytest.fixture(scope="module")
+def written(tiny: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with all files of the tiny report."""
+    folder = tmp_path_factory.mktemp("written") / "runs" / "demo"
+    write_report(tiny, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def html(report: Report) -> str:
     return render_page(report)
 
@@ -81,10 +100,12 @@ def test_nothing_comes_from_elsewhere(html: str, outline: Outline) -> None:
     assert not {"script", "link", "iframe", "image", "img"} & {tag for tag, _ in outline.tags}
 
 
-def test_the_page_says_how_well_the_target_repeats(html: str, report: Report) -> None:
+def test_the_page_says_how_well_the_target_repeats(
+    html: str, tiny: Report, figures: _Figures
+) -> None:
     assert "consecutive jobs differ by 0.51 % (median) and 2.00 % (90th percentile)" in html
-    older = report.model_copy(update={"repeatability": None})
-    assert "consecutive jobs" not in render_page(older)
+    older = tiny.model_copy(update={"repeatability": None})
+    assert "consecutive jobs" not in _rendered(older, figures)
 
 
 def test_ids_are_unique_and_references_find_them(outline: Outline) -> None:
@@ -155,8 +176,8 @@ def test_names_are_escaped() -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt; $x_1$ &amp; &#39;more&#39;" in html
 
 
-def test_the_same_report_makes_the_same_page(tiny: Report) -> None:
-    assert render_page(tiny) == render_page(tiny)
+def test_the_same_report_makes_the_same_page(tiny: Report, tiny_page: str) -> None:
+    assert render_page(tiny) == tiny_page
 
 
 def test_a_run_without_calibration_and_points_still_reads(tiny: Report) -> None:
@@ -167,19 +188,19 @@ def test_a_run_without_calibration_and_points_still_reads(tiny: Report) -> None:
     assert "calibration-caption" not in html
 
 
-def test_calibration_without_held_out_error_says_why(tiny: Report) -> None:
+def test_calibration_without_held_out_error_says_why(tiny: Report, figures: _Figures) -> None:
     calibrations = tuple(each.model_copy(update={"held_out": None}) for each in tiny.calibrations)
-    html = render_page(tiny.model_copy(update={"calibrations": calibrations}))
+    html = _rendered(tiny.model_copy(update={"calibrations": calibrations}), figures)
     assert html.count("too few networks to leave one out") == 2
 
 
-def test_both_files_are_written_and_the_data_round_trips(report: Report, tmp_path: Path) -> None:
-    folder = tmp_path / "runs" / "demo"
-    write_report(report, folder)
-    assert Report.model_validate_json((folder / "report.json").read_bytes()) == report
-    page = (folder / "report.html").read_bytes()
-    assert page.startswith(b"<!doctype html>")
-    assert len(page) < 1_500_000
+def test_both_files_are_written_and_the_data_round_trips(
+    tiny: Report, tiny_page: str, written: Path, html: str
+) -> None:
+    assert Report.model_validate_json((written / "report.json").read_bytes()) == tiny
+    assert (written / "report.html").read_text(encoding="utf-8") == tiny_page
+    assert tiny_page.startswith("<!doctype html>")
+    assert len(html.encode()) < 1_500_000
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -188,12 +209,11 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_every_figure_is_a_drawing_a_picture_and_its_numbers_beside_the_page(
-    tiny: Report, tmp_path: Path
+    tiny: Report, written: Path
 ) -> None:
-    write_report(tiny, tmp_path)
-    figures = tmp_path / "figures"
+    figures = written / "figures"
     stems = {path.stem for path in figures.iterdir()}
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = (written / "report.html").read_text(encoding="utf-8")
     assert {"prediction-int8", "expected-latency", "probabilities", "table-float32"} <= stems
     for stem in stems:
         assert f"<code>{stem}</code>" in page
@@ -227,30 +247,35 @@ def test_it_says_what_it_takes_to_make_the_run_again(outline: Outline) -> None:
         assert said in text
 
 
-def test_a_report_of_before_reads_without_what_it_lacks(tiny: Report) -> None:
+def test_a_report_of_before_reads_without_what_it_lacks(tiny: Report, figures: _Figures) -> None:
     content = tiny.model_dump(mode="json", exclude={"provenance", "ranking"})
     for result in (content["searched"], content["baseline"]):
         del result["images_float"], result["images_int8"]
     del content["search"]["derivation"]
-    html = render_page(Report.model_validate(content))
+    html = _rendered(Report.model_validate(content), figures)
     assert "To make the run again" not in html
     assert "None" not in html
     assert "accuracy on the test images" in html
 
 
-def test_a_network_that_the_calibration_has_seen_none_like_is_named(tiny: Report) -> None:
+def test_a_network_that_the_calibration_has_seen_none_like_is_named(
+    tiny: Report, tiny_page: str, figures: _Figures
+) -> None:
     first, *others = tiny.baseline.models
     unlike = first.model_copy(update={"unlike": ("its sum is made of other operators",)})
     baseline = tiny.baseline.model_copy(update={"models": (unlike, *others)})
-    html = render_page(tiny.model_copy(update={"baseline": baseline}))
+    html = _rendered(tiny.model_copy(update={"baseline": baseline}), figures)
     assert "is unlike the networks that the table is calibrated on" in html
-    assert "is unlike the networks" not in render_page(tiny)
+    assert "is unlike the networks" not in tiny_page
 
 
-def test_what_a_ranking_of_the_supernet_came_to_is_told(tiny: Report) -> None:
-    html = render_page(tiny.model_copy(update={"ranking": Ranking(networks=12, tau=0.61)}))
+def test_what_a_ranking_of_the_supernet_came_to_is_told(
+    tiny: Report, tiny_page: str, figures: _Figures
+) -> None:
+    ranked = tiny.model_copy(update={"ranking": Ranking(networks=12, tau=0.61)})
+    html = _rendered(ranked, figures)
     assert "12 random networks on target, each trained alone, is 0.61" in html
-    assert "tau" not in render_page(tiny)
+    assert "tau" not in tiny_page
 
 
 def test_a_width_that_was_never_the_likeliest_has_no_probabilities_to_draw(tiny: Report) -> None:
@@ -267,13 +292,13 @@ def test_a_width_that_was_never_the_likeliest_has_no_probabilities_to_draw(tiny:
     assert caption not in render_page(left(0))
 
 
-def test_the_files_of_every_network_are_listed(tiny: Report) -> None:
+def test_the_files_of_every_network_are_listed(tiny: Report, figures: _Figures) -> None:
     models = tuple(
         model.model_copy(update={"file": f"third.{model.precision}.tflite"})
         for model in tiny.baseline.models
     )
     third = tiny.baseline.model_copy(update={"models": models})
-    page = render_page(tiny.model_copy(update={"further": (third,)}))
+    page = _rendered(tiny.model_copy(update={"further": (third,)}), figures)
     assert "third.int8.tflite" in page
 
 

@@ -1,5 +1,6 @@
 import io
 
+import pytest
 from rich.console import Console
 
 from netspec.networks import mobilenet_v2
@@ -8,24 +9,30 @@ from search_client.report.page import render_page
 from search_client.report.table1 import Table1Row, table1_rows
 from search_client.report.terminal import print_report
 from search_client.report.wording import latency, result_rows
-from tests.unit.search_client.report.synthetic import report, result
+from tests.unit.search_client.report.synthetic import TINY, report, result
 
 
-def with_further() -> Report:
-    base = report(baseline="mobilenet_v2 96-0.5")
+@pytest.fixture(scope="module")
+def made() -> Report:
+    """A report with a further network."""
+    base = report(TINY, baseline="mobilenet_v2 96-0.5")
     further = tuple(
         result(mobilenet_v2(size, width, 10), "baseline", 0.9) for size, width in ((64, 0.75),)
     )
     return base.model_copy(update={"further": further})
 
 
-def test_further_networks_stand_in_the_result_with_all_numbers() -> None:
-    made = with_further()
+@pytest.fixture(scope="module")
+def page(made: Report) -> str:
+    return render_page(made)
+
+
+def test_further_networks_stand_in_the_result_with_all_numbers(made: Report, page: str) -> None:
     rows = result_rows(made)
     assert [row.role for row in rows] == [
         *("searched", "searched", "baseline", "baseline", "64-0.75", "64-0.75")
     ]
-    page, console = render_page(made), Console(file=io.StringIO(), width=80)
+    console = Console(file=io.StringIO(), width=80)
     print_report(made, console)
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
@@ -37,8 +44,7 @@ def test_further_networks_stand_in_the_result_with_all_numbers() -> None:
         assert f"{row.role} predicted {latency(model.predicted_ms)}" in page
 
 
-def test_every_network_has_its_setting_and_both_accuracies() -> None:
-    made = with_further()
+def test_every_network_has_its_setting_and_both_accuracies(made: Report, page: str) -> None:
     rows = table1_rows(made)
     space = made.search.space
     assert [(row.model, row.setting) for row in rows] == [
@@ -54,5 +60,4 @@ def test_every_network_has_its_setting_and_both_accuracies() -> None:
         measured=rows[0].measured,
     )
     assert float(rows[0].predicted) > 0
-    page = render_page(made)
     assert all(row.accuracy in page and row.setting in page for row in rows)
