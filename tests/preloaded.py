@@ -21,6 +21,8 @@ _MODULES = (
     "search_client.report.terminal",
     "search_client.progress.loggers",
     "search_client.demo.farm",
+    # Imported by the first optimizer that is made, and it takes as long as torch itself.
+    "torch._dynamo",
 )
 
 # Read at import: a line may not be folded at the width of whoever runs the tests.
