@@ -17,7 +17,7 @@ from search_client.data.folders import LabelledImages
 from search_client.deployment.trained_network import Source, trained_network_path
 from search_client.progress import Stages
 from search_client.recipe import Recipe
-from search_client.report.content import NetworkResult, Report
+from search_client.report.content import DeviceResult, NetworkResult, Report
 from search_client.report.page import write_report
 from search_client.runs.folder import claimed
 from search_client.runs.load import read_run
@@ -25,6 +25,7 @@ from search_client.runs.record import read_record
 from search_client.search.search import SearchResult
 from search_client.stages.data import find_data
 from search_client.stages.deploy import Deployed, deploy, discard, file_name
+from search_client.stages.device_accuracy import results_on_device
 from search_client.stages.latency_tables import LatencyTables, measured, published, recorded
 from search_client.stages.measure import measure_models
 from search_client.stages.report import network_result, provenance_of, report_of
@@ -138,8 +139,11 @@ def _every_stage(
     found, deployed = _up_to_files(pipeline, tables, training, test)
     entries = _measure(pipeline, deployed)
     expected_ms = {"searched": found.expected_ms[0]}
+    on_device = _on_device(pipeline, deployed, test)
     results = {
-        role: network_result(role, network, table, entries, expected_ms.get(role))
+        role: network_result(
+            role, network, table, entries, expected_ms.get(role), on_device.get(role)
+        )
         for role, network in deployed.items()
     }
     for role, result in results.items():
@@ -199,6 +203,18 @@ def _up_to_files(
     return found, deployed
 
 
+def _on_device(
+    pipeline: Pipeline, deployed: Mapping[str, Deployed], test: LabelledImages
+) -> dict[str, DeviceResult]:
+    """What the target's device gives for test images, by role, where the recipe asks for it."""
+    most = pipeline.settings.device_images
+    if not most:
+        return {}
+    return results_on_device(
+        pipeline.client, pipeline.target, deployed, test, most, pipeline.stages
+    )
+
+
 def _repeatability(pipeline: Pipeline) -> TargetRepeatability | None:
     """How well the target's latencies repeat; None where the profiler is of a version before."""
     try:
@@ -214,6 +230,8 @@ def _outcome(result: NetworkResult) -> dict[str, float]:
     measured = {f"measured_ms_{name}": value for name, value in result.measured_ms.items()}
     predicted = {f"predicted_ms_{name}": value for name, value in result.predicted_ms.items()}
     accuracy = {"accuracy_float": result.accuracy_float, "accuracy_int8": result.accuracy_int8}
+    if result.on_device is not None:
+        accuracy["accuracy_on_device"] = result.on_device.accuracy
     return {**accuracy, **measured, **predicted}
 
 

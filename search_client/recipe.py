@@ -93,6 +93,9 @@ class Recipe(FrozenModel):
     memory_gb: Annotated[float, Field(ge=0)] = MEMORY_GB
     #: share of the images that may be unreadable; they are named and left out
     unreadable_share: Annotated[float, Field(ge=0, lt=1)] = SHARE
+    #: test images that the target's device runs through each int8 file once it is measured, for the
+    #: accuracy there; a phone takes about a second for one
+    device_images: Annotated[int, Field(ge=0, le=5_000)] = 0
     #: time between two checkpoints, minutes
     checkpoint_minutes: Annotated[float, Field(gt=0)] = CHECKPOINT_MINUTES
     profiling: Profiling = Profiling()

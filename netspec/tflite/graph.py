@@ -42,7 +42,7 @@ class Graph:
         self._operators: list[Any] = []
         self._codes: list[tuple[int, int]] = []
         # Buffer 0 is the schema's empty buffer, which all tensors without constant data share.
-        self._buffers: list[Any] = [_AlignedBuffer()]
+        self._buffers: list[Any] = [AlignedBuffer()]
 
     def add_activation(
         self, name: str, shape: Sequence[int], affine: Affine | None, *, unsigned: bool = False
@@ -71,7 +71,7 @@ class Graph:
         quantization = None
         if scales is not None:
             quantization = _quantization(scales, np.zeros(scales.size, np.int64), channel_axis)
-        self._buffers.append(_AlignedBuffer(_little_endian_bytes(data)))
+        self._buffers.append(AlignedBuffer(_little_endian_bytes(data)))
         kind = _TENSOR_TYPES[data.dtype]
         return self._add_tensor(name, data.shape, kind, len(self._buffers) - 1, quantization)
 
@@ -121,7 +121,7 @@ class Graph:
         """
         notes = []
         for name, content in (metadata or {}).items():
-            self._buffers.append(_AlignedBuffer(np.frombuffer(content, np.uint8)))
+            self._buffers.append(AlignedBuffer(np.frombuffer(content, np.uint8)))
             notes.append(schema.MetadataT(name=name, buffer=len(self._buffers) - 1))
         subgraph = schema.SubGraphT(
             tensors=self._tensors,
@@ -165,10 +165,11 @@ class Graph:
         return len(self._tensors) - 1
 
 
-class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
+class AlignedBuffer(schema.BufferT):  # type: ignore[misc]
     """A buffer whose data starts at a multiple of 16 bytes of the file."""
 
     def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 (overrides the schema's)
+        """Write it; where to is what the builder returned."""
         data = None
         if self.data is not None:
             # Written in place: `CreateNumpyVector` would hold three more copies of the weights.

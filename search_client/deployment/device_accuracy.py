@@ -5,29 +5,21 @@ The very tensors that the file takes are uploaded, so that nothing is prepared o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from netspec.client import ProfilerClient
-from netspec.images import pack
+from netspec.client import JobFailed, ProfilerClient
+from netspec.errors import ProfilerRefused
 from netspec.layers import Float32Array
-from netspec.wire import (
-    MAX_IMAGES_BYTES,
-    MAX_LOGITS_BYTES,
-    EvaluationRequest,
-    ImagePiece,
-    JobRequest,
-    Target,
-)
-from search_client.deployment.accuracy import ImagesOnDisk, classifier_and_images, hits
+from netspec.wire import Target
+from search_client.deployment.accuracy import classifier_and_images, hits
+from search_client.deployment.device_layers import first_on_device
+from search_client.deployment.device_outputs import PIECE, ClassifiedImages, run_on_device
 from search_client.deployment.export import torch_twin
-from search_client.deployment.litert import TFLiteClassifier
 from search_client.deployment.logits import torch_logits
 from search_client.deployment.metadata import Form
 from search_client.deployment.parity import (
@@ -39,14 +31,7 @@ from search_client.deployment.parity import (
 )
 from search_client.deployment.trained_network import TrainedNetwork
 from search_client.networks.normalisation import Normalisation
-from search_client.progress import Stages, job_progress
-
-#: images of a piece: what a lost lease loses
-_PIECE = 128
-#: the header of a file of images, bytes
-_HEADER_BYTES = 256
-#: pieces that wait to be run on this machine
-_MOST_WAITING = 4
+from search_client.progress import Stages
 
 
 @dataclass(frozen=True)
@@ -72,7 +57,8 @@ class Agreement:
 class DeviceAccuracy:
     """What a file gave on a target's device."""
 
-    job_id: str
+    #: that ran the images, the newest last; several where pieces of before were taken
+    job_ids: tuple[str, ...]
     images: int
     #: fractions
     top1: float
@@ -88,6 +74,9 @@ class DeviceAccuracy:
     #: where the file strays from torch on this machine, too: the first layer that does, for the
     #: image of which the device strays most; None: it does not, or the network is not known
     first_difference: FirstDifference | None
+    #: where the device strays from this machine: the first layer that it computes otherwise, for
+    #: the same image; None: it does not stray, or gives the layers as this machine does
+    first_on_device: FirstDifference | None
 
 
 @dataclass(frozen=True)
@@ -107,6 +96,7 @@ def evaluate_on_device(
     *,
     normalisation: Normalisation | None = None,
     origin: Origin | None = None,
+    resume: bool = False,
 ) -> DeviceAccuracy:
     """Have a target's device run a file over test images, and compare what it gives.
 
@@ -118,6 +108,7 @@ def evaluate_on_device(
         stages: shows the progress.
         normalisation: of images, in place of what the file says.
         origin: the network that the file came from, to compare with.
+        resume: whether images that the target has run through the file before are not run again.
 
     Raises:
         ProfilerRefused: no device of the target runs images, or the token may upload no more.
@@ -125,93 +116,60 @@ def evaluate_on_device(
         UserError: as of `evaluate_file`.
     """
     classifier, images = classifier_and_images(model, data, normalisation, stages.note)
-    subject = client.upload_model(model.read_bytes(), model.name)
-    with stages.bar("images uploaded") as advance:
-        pieces, of_host = _upload(client, classifier, images, advance)
-    request = JobRequest(
-        name=f"accuracy of {model.name}",
-        target_id=target.id,
-        rounds=1,
-        evaluation=EvaluationRequest(model=subject, pieces=tuple(pieces)),
-    )
-    with stages.bar("pieces run") as advance:
-        job = client.wait(client.create_job(request), job_progress(advance))
-    logits = np.concatenate([client.logits(job.id, piece) for piece in range(len(pieces))])
-    result = client.evaluation(job.id)
+    content = model.read_bytes()
+    subject = client.upload_model(content, model.name)
+    ran = run_on_device(client, target, subject, classifier, images, stages, resume=resume)
     labels = np.array(images.labels)
-    worst, host = _compared(logits, of_host, labels, images, classifier.output_scale)
+    worst, host = _compared(ran.of_device, ran.of_host, images, classifier.output_scale)
+    on_device = None
+    if host.tied_agreement < LEAST_AGREEMENT:
+        image = images.pixels([worst], classifier.input_size)[0]
+        try:
+            on_device = first_on_device(
+                client, target, (subject, content), image, stages, normalisation
+            )
+        except (JobFailed, ProfilerRefused) as error:
+            stages.note(f"Which layer strays on the device cannot be told: {error}")
     in_torch, first = None, None
     if origin is not None:
         twin = torch_twin(origin.trained, origin.form)
         pixels = _tensors(images, classifier.input_size)
         of_torch = np.concatenate([torch_logits(twin, part) for part in pixels])
-        worst, in_torch = _compared(logits, of_torch, labels, images, classifier.output_scale)
-        here = compare(of_host, of_torch, labels, classifier.output_scale)
+        worst, in_torch = _compared(ran.of_device, of_torch, images, classifier.output_scale)
+        here = compare(ran.of_host, of_torch, labels, classifier.output_scale)
         if here.tied_agreement < LEAST_AGREEMENT:
-            image = torch.from_numpy(images.pixels([worst], classifier.input_size)[0])
-            first = first_difference(model.read_bytes(), twin, image.permute(2, 0, 1))
-    top1, top5 = hits(logits, labels)
+            image = images.pixels([worst], classifier.input_size)[0]
+            first = first_difference(content, twin, torch.from_numpy(image).permute(2, 0, 1))
+    top1, top5 = hits(ran.of_device, labels)
     return DeviceAccuracy(
-        job_id=job.id,
+        job_ids=ran.job_ids,
         images=len(images),
         top1=top1 / len(images),
         top5=top5 / len(images),
-        load_ms=result.load_ms,
-        peak_memory_mib=result.peak_memory_mib,
+        load_ms=ran.load_ms,
+        peak_memory_mib=ran.peak_memory_mib,
         host=host,
         torch=in_torch,
         first_difference=first,
+        first_on_device=on_device,
     )
 
 
-def _upload(
-    client: ProfilerClient,
-    classifier: TFLiteClassifier,
-    images: ImagesOnDisk,
-    advance: Callable[[int, int], None],
-) -> tuple[list[ImagePiece], Float32Array]:
-    """The pieces of the image set, and what the file gives for its images on this machine."""
-    pieces: list[ImagePiece] = []
-    running: list[Future[Float32Array]] = []
-    # LiteRT gives Python's lock away while it runs a model: meanwhile the next images are cut.
-    with ThreadPoolExecutor(1) as pool:
-        for part in _parts(classifier, images):
-            pixels = images.pixels(part, classifier.input_size)
-            running.append(pool.submit(classifier.logits, pixels))
-            digest = client.upload_images(pack(classifier.prepared(pixels)))
-            labels = tuple(images.labels[image] for image in part)
-            pieces.append(ImagePiece(images=digest, labels=labels))
-            advance(part[-1] + 1, len(images))
-            # No more images wait in memory than these.
-            if len(running) > _MOST_WAITING:
-                running[-_MOST_WAITING].result()
-    return pieces, np.concatenate([one.result() for one in running])
-
-
-def _parts(classifier: TFLiteClassifier, images: ImagesOnDisk) -> Iterator[range]:
-    """Positions of the images of each piece."""
-    one = classifier.prepared(images.pixels([0], classifier.input_size)).nbytes
-    by_bytes = (MAX_IMAGES_BYTES - _HEADER_BYTES) // one
-    size = max(1, min(_PIECE, by_bytes, MAX_LOGITS_BYTES // (4 * classifier.classes)))
-    for start in range(0, len(images), size):
-        yield range(start, min(start + size, len(images)))
-
-
-def _tensors(images: ImagesOnDisk, size: int) -> Iterator[torch.Tensor]:
+def _tensors(images: ClassifiedImages, size: int) -> Iterator[torch.Tensor]:
     """All images, some at a time, uint8 [N, 3, S, S]."""
-    for start in range(0, len(images), _PIECE):
-        part = range(start, min(start + _PIECE, len(images)))
+    for start in range(0, len(images), PIECE):
+        part = range(start, min(start + PIECE, len(images)))
         yield torch.from_numpy(images.pixels(part, size)).permute(0, 3, 1, 2)
 
 
 def _compared(
     of_device: Float32Array,
     other: Float32Array,
-    labels: npt.NDArray[np.int64],
-    images: ImagesOnDisk,
+    images: ClassifiedImages,
     scale: float | None,
 ) -> tuple[int, Agreement]:
     """The image with the greatest difference, and the comparison."""
+    labels = np.array(images.labels)
     strays = np.abs(of_device - other).max(axis=1)
     worst = int(strays.argmax())
     top1, top5 = hits(other, labels)
@@ -235,9 +193,14 @@ def require_agreement(found: DeviceAccuracy) -> None:
     """
     if found.host.tied_agreement >= LEAST_AGREEMENT:
         return
-    first = found.first_difference
+    first, on_device = found.first_difference, found.first_on_device
     if first is not None:
         place = f"layer {first.layer} strays from torch on this machine, too"
+    elif on_device is not None:
+        place = (
+            f"layer {on_device.layer} is the first that the device computes otherwise, by "
+            f"{on_device.relative:.0%} of its greatest value"
+        )
     elif found.torch is not None:
         place = "the file is right on this machine: the device's runtime or delegate is to blame"
     else:

@@ -118,6 +118,12 @@ class TFLiteClassifier:
             outputs[index] = self._real(self._output)[0]
         return outputs
 
+    def outputs(self, image: Pixels) -> dict[str, Float32Array]:
+        """Every output by its name in the file, as real values, for one image [H, W, 3]."""
+        self._run(image)
+        details = self._interpreter.get_output_details()
+        return {one["name"]: self._real(one) for one in details}
+
     def layers(self, image: Pixels) -> dict[str, Float32Array]:
         """Every activation by its name in the file, as real values, for one image [H, W, 3].
 

@@ -205,7 +205,7 @@ def _images_run(kernels: Kernels, images: int) -> npt.NDArray[np.intp]:
 def first_difference(file: bytes, model: nn.Module, image: Tensor) -> FirstDifference | None:
     """Where a file first strays from torch for one image, uint8 [3, H, W]; None: nowhere.
 
-    A layer strays where it differs by more than `_STRAYS` of its greatest value. The runtime's
+    A layer strays where it differs by more than `STRAYS` of its greatest value. The runtime's
     own kernels are asked: delegated layers keep their numbers to themselves.
     """
     of_file = TFLiteClassifier(file, "builtin", keep_layers=True).layers(
@@ -214,13 +214,13 @@ def first_difference(file: bytes, model: nn.Module, image: Tensor) -> FirstDiffe
     for name, wanted in layer_outputs(model, normalise(image[np.newaxis])).items():
         greatest = float(np.abs(wanted).max())
         relative = float(np.abs(of_file[name] - wanted).max()) / max(greatest, 1e-6)
-        if not relative <= _STRAYS:  # also where it is no number
+        if not relative <= STRAYS:  # also where it is no number
             return FirstDifference(name, relative)
     return None
 
 
 #: some codes of 255: rounding alone moves a code by one or two
-_STRAYS = 0.03
+STRAYS = 0.03
 
 
 def require(

@@ -37,6 +37,16 @@ class DeployedModel(FrozenModel):
     unlike: tuple[str, ...] = ()
 
 
+class DeviceResult(FrozenModel):
+    """What an int8 file gives for test images on the target's device."""
+
+    images: int
+    #: top-1 of them, 0 to 1
+    accuracy: float
+    #: share for which LiteRT on the run's own machine chooses the same class
+    agreement: float
+
+
 class NetworkResult(FrozenModel):
     """A network taken through training, quantization-aware finetuning and measurement."""
 
@@ -56,6 +66,8 @@ class NetworkResult(FrozenModel):
     #: test images of `accuracy_float` and of `accuracy_int8`; None in reports of before
     images_float: int | None = None
     images_int8: int | None = None
+    #: None where the recipe asks for none, or the device could not
+    on_device: DeviceResult | None = None
     #: share of test images for which the int8 file and fake quantization agree on the class
     int8_top1_agreement: float
     #: the same where classes that torch has within `verify.TIE_STEPS` of each other are tied

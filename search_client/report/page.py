@@ -119,6 +119,7 @@ def _rendered(report: Report, figures: _Figures) -> str:
         .render(
             report=report,
             headline=unbroken(sentences.headline(report)),
+            on_device=unbroken(sentences.on_device(report)),
             aim=unbroken(sentences.aim(report)),
             networks=[tuple(network) for _, network in rows],
             table1=table1_rows(report),

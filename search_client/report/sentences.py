@@ -113,6 +113,18 @@ def headline(report: Report) -> str:
     )
 
 
+def on_device(report: Report) -> str:
+    """How good the int8 files are on the target's device; empty where that was not asked."""
+    said = [
+        f"{role} {percent(100 * found.accuracy)} of {found.images:,} test images "
+        f"{accuracy_interval(found.accuracy, found.images)}, the same class as on the machine of "
+        f"this run for {100 * found.agreement:.2f} % of them"
+        for role, result in networks_of(report)
+        if (found := result.on_device) is not None
+    ]
+    return f"Accuracy on the device in int8: {'; '.join(said)}." if said else ""
+
+
 def _points_interval(report: Report) -> str:
     searched, baseline = report.searched, report.baseline
     if not searched.images_int8 or searched.images_int8 != baseline.images_int8:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from netspec.console.units import duration_text
 from search_client.report.content import Report
-from search_client.report.sentences import aim, headline, unlike
+from search_client.report.sentences import aim, headline, on_device, unlike
 from search_client.report.wording import latency, percent, result_rows, result_unit
 
 
@@ -18,6 +18,8 @@ def print_report(report: Report, console: Console) -> None:
     console.print(_table(report))
     # Text, not markup: names are the user's and may hold brackets.
     console.print(Text(headline(report)))
+    if accuracy := on_device(report):
+        console.print(Text(accuracy))
     for sentence in unlike(report):
         console.print(Text(sentence))
     console.print(Text(_facts(report), style="dim"))

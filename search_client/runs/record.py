@@ -35,8 +35,10 @@ FREE = frozenset(
     {
         "baselines",
         "checkpoint_minutes",
+        "device_images",
         "finetune",
         "memory_gb",
+        "post_training",
         "profiling",
         "train",
         "unreadable_share",

@@ -19,6 +19,7 @@ from search_client.recipe import Recipe
 from search_client.report.content import (
     DeployedModel,
     Derivation,
+    DeviceResult,
     NetworkResult,
     Provenance,
     Report,
@@ -41,6 +42,7 @@ def network_result(
     table: LatencyTable,
     measured: Mapping[str, Entry],
     expected_ms: float | None,
+    on_device: DeviceResult | None,
 ) -> NetworkResult:
     """One deployed network, predicted and measured.
 
@@ -50,6 +52,7 @@ def network_result(
         table: predicts, calibrated in both precisions.
         measured: entries of the files by their SHA-256.
         expected_ms: E[LAT] of the search that found it.
+        on_device: its int8 file on the target's device.
     """
     models = []
     for precision, content in deployed.files.items():
@@ -82,6 +85,7 @@ def network_result(
         accuracy_int8=int8.accuracy,
         images_float=deployed.test_images,
         images_int8=min(deployed.test_images, MOST_COMPARED),
+        on_device=on_device,
         int8_top1_agreement=int8.top1_agreement,
         int8_tied_agreement=int8.tied_agreement,
         int8_max_steps=int8.max_steps or 0,

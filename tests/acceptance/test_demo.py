@@ -75,7 +75,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def first(folder: Path) -> Ran:
-    return demo(folder)
+    return demo(folder, "--set", "device_images=20")
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +129,10 @@ def test_the_files_are_those_that_were_measured(first: Ran, role: str) -> None:
     assert 0 <= result.accuracy_float <= 1
     assert 0 <= result.accuracy_int8 <= 1
     assert result.int8_tied_agreement >= 0.995
+    assert result.on_device is not None
+    # The device is this machine.
+    assert (result.on_device.images, result.on_device.agreement) == (20, 1)
+    assert "Accuracy on the device in int8: searched" in " ".join(first.ended.stdout.split())
 
 
 def test_the_search_aims_at_the_baselines_latency(first: Ran) -> None:

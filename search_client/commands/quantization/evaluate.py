@@ -64,6 +64,13 @@ def evaluate(
             help="Have a device of the target run the images, measure the file there, and compare.",
         ),
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="With --on-device: take what the target has run of the file and images before.",
+        ),
+    ] = False,
     run: Annotated[
         Path | None,
         typer.Option(
@@ -97,8 +104,8 @@ def evaluate(
             options = given(workers=workers, memory_gb=memory_gb)
             _evaluate_network(model, data, options, as_json=as_json)
         return
-    if on_device or run is not None:
-        place = DevicePlace(profiler_url, target, rounds) if on_device else None
+    if on_device or resume or run is not None:
+        place = DevicePlace(profiler_url, target, rounds, resume) if on_device else None
         evaluate_there(model, data, normalisation, run, place, as_json=as_json)
         return
     with (

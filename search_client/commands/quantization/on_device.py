@@ -30,6 +30,8 @@ class DevicePlace:
     target: str | None
     #: visits
     rounds: int
+    #: whether what the target has run before is taken
+    resume: bool
 
 
 def evaluate_there(
@@ -44,7 +46,7 @@ def evaluate_there(
     """Show accuracy, latency, load time and memory of a file on a target's device.
 
     Raises:
-        UserError: there is no place, though a run to compare with; or the device strays.
+        UserError: there is no place, though what only a device has was asked for; or it strays.
     """
     from search_client.deployment.device_accuracy import (  # noqa: PLC0415
         Origin,
@@ -56,7 +58,7 @@ def evaluate_there(
     from search_client.stages.measure import measure_models  # noqa: PLC0415
 
     if place is None:
-        raise UserError("--run is what --on-device compares with; give both, or neither")
+        raise UserError("--run and --resume are of --on-device; give it, too, or leave them out")
     stages = Stages()
     origin = None if run is None else Origin(*find_origin(model.read_bytes(), run))
     with ProfilerClient(place.profiler_url) as client:
@@ -64,7 +66,14 @@ def evaluate_there(
         what = f"Run {model} on {target.identity.label}"
         with stages.stage("evaluate on the device", what):
             found = evaluate_on_device(
-                client, target, model, data, stages, normalisation=normalisation, origin=origin
+                client,
+                target,
+                model,
+                data,
+                stages,
+                normalisation=normalisation,
+                origin=origin,
+                resume=place.resume,
             )
             subject = client.upload_model(model.read_bytes(), model.name)
             entries = measure_models(client, target, [subject], rounds=place.rounds, stages=stages)
@@ -99,6 +108,11 @@ def _lines(found: DeviceAccuracy, entry: Entry) -> Iterator[str]:
     if memory_mib is not None:
         yield f"  peak memory: {memory_mib:.1f} MiB"
     yield from _comparison("this machine (LiteRT)", found.host)
+    if found.first_on_device is not None:
+        yield (
+            f"  the device strays first in {found.first_on_device.layer}, by "
+            f"{found.first_on_device.relative:.0%} of its greatest value"
+        )
     if found.torch is not None:
         yield from _comparison("torch", found.torch)
         first = found.first_difference
@@ -107,7 +121,7 @@ def _lines(found: DeviceAccuracy, entry: Entry) -> Iterator[str]:
                 f"  the file strays from torch first in {first.layer}, by {first.relative:.0%} of "
                 "its greatest value"
             )
-    yield f"  every image: job {found.job_id}"
+    yield f"  every image: {', '.join(found.job_ids)}"
 
 
 def _comparison(name: str, other: Agreement) -> Iterator[str]:

@@ -70,8 +70,8 @@ class FakeBenchmarkModel:
     exit_code: int = 0
     #: whether its version prints them
     percentiles: bool = True
-    #: of the bytes of an image: the bytes that are written as the model's outputs
-    outputs: Callable[[bytes], bytes] | None = None
+    #: of the bytes of an image and of the model: those that are written as its outputs
+    outputs: Callable[[bytes, bytes], bytes] | None = None
     #: models launched, by name
     launched: list[str] = field(default_factory=list)
     #: called with the number of launches made, before each says its words
@@ -93,7 +93,8 @@ class FakeBenchmarkModel:
         flags = dict(arg[2:].split("=", 1) for arg in call.args if arg.startswith("--"))
         if self.outputs is not None and "output_filepath" in flags:
             image = call.phone.files.read(flags["input_layer_value_files"].partition(":")[2])
-            call.phone.files.write(flags["output_filepath"], self.outputs(image))
+            outputs = self.outputs(image, call.phone.files.read(graph))
+            call.phone.files.write(flags["output_filepath"], outputs)
             words += "INFO: Memory footprint delta from the start of the tool (MB): init=1.5 "
             words += "overall=2.5\n"
         await call.out(self.chatter + words)

@@ -124,13 +124,13 @@ def phone_on(fake: FakePhone, folder: Path, runner: FakeBenchmarkModel, **more: 
     return phone
 
 
-def by_litert(model: Path, given: Images) -> Callable[[bytes], bytes]:
+def by_litert(model: Path, given: Images) -> Callable[[bytes, bytes], bytes]:
     """What the model's outputs are, by an image's bytes."""
     interpreter = Interpreter(model_path=str(model), num_threads=1)
     interpreter.allocate_tensors()
     (output,) = interpreter.get_output_details()
 
-    def outputs(content: bytes) -> bytes:
+    def outputs(content: bytes, _model: bytes) -> bytes:
         image = np.frombuffer(content, given.dtype).reshape(1, *given.shape[1:])
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
         interpreter.invoke()
@@ -161,7 +161,7 @@ def test_a_phone_runs_an_image_a_launch(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"outputs": lambda _: b"\0" * 9}, "wrote 9 bytes of outputs, expected 2048"),
+        ({"outputs": lambda _image, _model: b"\0" * 9}, "wrote 9 bytes of outputs, expected 2048"),
         ({"outputs": None}, "wrote no outputs"),
         ({"ignores": "--output_filepath=x"}, "ignored the flag --output_filepath"),
         ({"delegated": False}, "XNNPACK took nothing"),

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
+from PIL import Image
 from typer.testing import CliRunner
 
 from device_agent.loop.agent import Agent
@@ -27,13 +31,13 @@ from netspec.client.http import ProfilerHttp
 from netspec.console.connection import TOKEN_VARIABLE
 from netspec.console.tokens import server_tokens
 from search_client.cli import app
+from search_client.deployment import device_outputs
 from search_client.deployment.accuracy import evaluate_file
 from search_client.deployment.device_accuracy import (
     Origin,
     evaluate_on_device,
     require_agreement,
 )
-from search_client.deployment.litert import TFLiteClassifier
 from search_client.deployment.origin import find_origin
 from search_client.deployment.parity import ParityFailed
 from search_client.progress import Stages
@@ -136,6 +140,63 @@ def phone_at_work(fake: FakePhone, farm: Farm, folder: Path) -> Iterator[Phone]:
             at_work.join()
 
 
+def test_what_a_target_has_run_before_is_taken(
+    farm: Farm,
+    host_target: str,
+    run: Path,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(device_outputs, "PIECE", 25)
+    model, other = run / "searched.int8.tflite", tmp_path / "data"
+    shutil.copytree(data / "test", other / "test")
+    with ProfilerClient(farm.url, token(farm)) as client:
+        target = client.target(host_target)
+        filed = len(client.jobs())
+        first = evaluate_on_device(client, target, model, data, Stages(quiet=True))
+        again = evaluate_on_device(client, target, model, data, Stages(quiet=True), resume=True)
+        assert again == first
+        assert len(client.jobs()) == filed + 1
+        # The images of the last piece are others now.
+        changed = max((other / "test").rglob("*.png"))
+        Image.new("RGB", (24, 24), "teal").save(changed)
+        mixed = evaluate_on_device(client, target, model, other, Stages(quiet=True), resume=True)
+        assert first.job_ids[0] in mixed.job_ids
+        (newest,) = set(mixed.job_ids) - set(first.job_ids)
+        assert client.evaluation(newest).images == 10
+    here = evaluate_file(model, other, 1)
+    assert (mixed.images, mixed.top1, mixed.host.max_difference) == (here.images, here.top1, 0)
+
+
+def test_only_images_on_a_device_can_be_gone_on_with(run: Path, data: Path) -> None:
+    arguments = ["evaluate", run / "searched.int8.tflite", "--data", data, "--resume"]
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert result.exit_code != 0
+    assert "--resume are of --on-device" in str(result.exception)
+
+
+#: from this layer on the wrong phone turns all numbers round
+_WRONG_FROM = "2.depthwise"
+
+
+def outputs_on_phone(content: bytes, model: bytes, *, wrong: bool) -> bytes:
+    """What LiteRT gives for an image, or what a delegate with a fault would."""
+    interpreter = Interpreter(model_content=model, num_threads=1)
+    interpreter.allocate_tensors()
+    given = interpreter.get_input_details()[0]
+    image = np.frombuffer(content, given["dtype"]).reshape(given["shape"])
+    interpreter.set_tensor(given["index"], image)
+    interpreter.invoke()
+    details = interpreter.get_output_details()
+    values = [interpreter.get_tensor(one["index"]) for one in details]
+    names = [one["name"] for one in details]
+    start = names.index(_WRONG_FROM) if _WRONG_FROM in names else 0
+    for index in range(start if wrong else len(values), len(values)):
+        values[index] = np.flip(values[index])
+    return b"".join(one.tobytes() for one in values)
+
+
 @pytest.mark.parametrize("wrong", [False, True])
 def test_a_phone_that_answers_wrongly_is_found_out(
     fake_phone: FakePhone,  # noqa: F811
@@ -147,18 +208,7 @@ def test_a_phone_that_answers_wrongly_is_found_out(
     wrong: bool,
 ) -> None:
     model = run / "searched.int8.tflite"
-    classifier = TFLiteClassifier(model.read_bytes())
-
-    def outputs(content: bytes) -> bytes:
-        size = classifier.input_size
-        image = np.frombuffer(content, np.int8).reshape(size, size, 3)
-        pixels = (image.astype(np.int16) + 128).astype(np.uint8)
-        real = classifier.logits(pixels[np.newaxis])
-        affine = classifier.output_affine
-        assert affine is not None
-        codes: bytes = affine.quantize(real[:, ::-1] if wrong else real).tobytes()
-        return codes
-
+    outputs = partial(outputs_on_phone, wrong=wrong)
     FakeBenchmarkModel(outputs=outputs).install(fake_phone)
     with (
         phone_at_work(fake_phone, farm, tmp_path) as phone,
@@ -177,6 +227,9 @@ def test_a_phone_that_answers_wrongly_is_found_out(
         require_agreement(found)
         return
     assert found.top1 < here.top1
-    with pytest.raises(ParityFailed, match="the device's runtime or delegate is to blame") as said:
+    assert found.first_on_device is not None
+    assert found.first_on_device.layer == _WRONG_FROM
+    told = f"layer {_WRONG_FROM} is the first that the device computes otherwise"
+    with pytest.raises(ParityFailed, match=told) as said:
         require_agreement(found)
     assert found.host.worst_image in str(said.value)

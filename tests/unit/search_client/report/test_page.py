@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from netspec.console.latency_unit import LatencyUnit
-from search_client.report.content import Ranking, Report
+from search_client.report.content import DeviceResult, Ranking, Report
 from search_client.report.page import _Figures, _figures, _rendered, render_page, write_report
 from search_client.report.wording import percent, result_unit, signed_percent
 from tests.unit.search_client.report import synthetic
@@ -142,6 +142,14 @@ def test_the_result_table_holds_every_number(report: Report, outline: Outline) -
             assert unit.interval(model.measured_low_ms, model.measured_high_ms) in cells
             assert signed_percent(model.prediction_error_percent) in cells
             assert model.sha256 in cells
+
+
+def test_accuracy_on_the_device_is_told_where_it_is_known(report: Report) -> None:
+    assert "Accuracy on the device" not in render_page(report)
+    found = DeviceResult(images=400, accuracy=0.905, agreement=0.9975)
+    baseline = report.baseline.model_copy(update={"on_device": found})
+    page = render_page(report.model_copy(update={"baseline": baseline}))
+    assert "Accuracy on the device in int8: baseline 90.5" in page
 
 
 def test_the_rest_of_the_run_is_there(report: Report, outline: Outline) -> None:

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from search_client.report.content import NetworkResult, Report
+from search_client.report.content import DeviceResult, NetworkResult, Report
 from search_client.report.terminal import print_report
 from search_client.report.wording import result_rows, result_unit
 from tests.unit.search_client.report import synthetic
@@ -55,6 +55,16 @@ def test_no_number_is_cut(width: int, factor: float) -> None:
         assert row.accuracy in line
         assert row.error in line
         assert row.agreement in line
+
+
+def test_accuracy_on_the_device_is_told_where_it_is_known() -> None:
+    report = synthetic.report()
+    assert "on the device" not in printed(report, 80)
+    found = DeviceResult(images=400, accuracy=0.905, agreement=0.9975)
+    searched = report.searched.model_copy(update={"on_device": found})
+    told = " ".join(printed(report.model_copy(update={"searched": searched}), 80).split())
+    assert "Accuracy on the device in int8: searched 90.5 % of 400 test images [87.2, 93.0]" in told
+    assert "the same class as on the machine of this run for 99.75 % of them." in told
 
 
 def test_names_are_not_read_as_markup() -> None:
