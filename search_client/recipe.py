@@ -19,6 +19,7 @@ from netspec.validation import FrozenModel, described
 from search_client.data.unreadable import SHARE
 from search_client.latency.objective import Combine
 from search_client.quantization.finetuning import QatConfig
+from search_client.quantization.post_training import PtqConfig
 from search_client.recipes import RECIPES, shipped_recipes
 from search_client.search.config import SearchConfig
 from search_client.training.loop import TrainConfig
@@ -102,6 +103,7 @@ class Recipe(FrozenModel):
     search: SearchConfig = SearchConfig()
     train: TrainConfig = TrainConfig()
     finetune: QatConfig = QatConfig()
+    post_training: PtqConfig = PtqConfig()
 
     def for_classes(self, classes: int) -> Recipe:
         """The same run for a data set's number of classes."""

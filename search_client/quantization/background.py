@@ -39,6 +39,8 @@ _CODES = INT8_MAX - INT8_MIN
 class BackgroundClassifier(QuantizedLayer):
     """A fully connected layer whose row 0, a background's, is that of a class less a constant."""
 
+    keeps_range = True
+
     def __init__(self, layer: Layer, trained: DenseLayer, *, int8: bool) -> None:
         super().__init__(layer, trained, int8=int8)
         if trained.background is None:

@@ -16,6 +16,7 @@ from search_client.quantization.network import QuantizedNetwork
 from search_client.training.checkpoints import Checkpoints, State, state_hash
 from search_client.training.distillation import distilling
 from search_client.training.loop import Epoch, LoopConfig, TrainStep, train
+from search_client.training.norm_statistics import recalibrate
 from search_client.training.step import device_of
 
 #: batches that set the ranges before the first weight moves
@@ -34,12 +35,29 @@ class QatConfig(LoopConfig):
     norm_epochs: int = Field(
         default=5, ge=0, description="first ones, in which BatchNorm follows the batches"
     )
+    learn_ranges: bool = Field(
+        default=False,
+        description="whether ranges of activations are learned with the weights, to the end, in "
+        "place of following the batches",
+    )
+    statistics_batches: int = Field(
+        default=0,
+        ge=0,
+        description="from which BatchNorm's statistics are taken anew when it stops following the "
+        "batches; 0: its moving averages stay",
+    )
     frozen_epochs: int = Field(
         default=2, ge=0, description="last ones, with fixed ranges and BatchNorm folded"
     )
     distillation: float = Field(
         default=0.0, ge=0, le=1, description="share of the float network's choices in the loss"
     )
+
+    @property
+    def first_folded(self) -> int:
+        """The epoch from which BatchNorm is folded with its statistics."""
+        # Ranges that stay need outputs that no longer depend on the batch.
+        return max(0, min(self.norm_epochs, self.epochs - self.frozen_epochs))
 
 
 @torch.no_grad()
@@ -91,14 +109,19 @@ def finetune_int8(
     quantized = QuantizedNetwork.from_float(model, network)
     if resume is None:
         calibrate(quantized, batches)
+    if config.learn_ranges:
+        quantized.learn_ranges()
     model.eval()
 
     began = None if resume is None else tuple(resume["position"])
 
     def freeze(epoch: int) -> None:
-        _freeze(quantized, config, epoch)
-        # A state from within an epoch has the ranges of its beginning.
+        # A state from within an epoch has the statistics and ranges of its beginning.
         amid = began is not None and began[0] == epoch and began[1] > 0
+        if epoch == config.first_folded and config.statistics_batches and not amid:
+            recalibrate(quantized, islice(batches.epoch(epoch), config.statistics_batches))
+            quantized.train()
+        _freeze(quantized, config, epoch)
         if epoch == config.epochs - config.frozen_epochs and not amid:
             keep_delegable(quantized)
 
@@ -124,6 +147,5 @@ def _freeze(network: QuantizedNetwork, config: QatConfig, epoch: int) -> None:
     ranges_freeze = epoch >= config.epochs - config.frozen_epochs
     if ranges_freeze:
         network.freeze_ranges()
-    # Ranges that stay need outputs that no longer depend on the batch.
-    if ranges_freeze or epoch >= config.norm_epochs:
+    if epoch >= config.first_folded:
         network.freeze_norms()

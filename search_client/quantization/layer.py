@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -33,11 +34,16 @@ from search_client.quantization.ranges import Activations, FakeQuantizedActivati
 class QuantizedLayer(nn.Module):
     """A layer with its activation and, in int8, the range of what leaves it."""
 
+    #: whether its range follows from more than what leaves it, and so is not learned
+    keeps_range = False
+
     def __init__(self, layer: Layer, trained: WeightedModule | None, *, int8: bool) -> None:
         super().__init__()
         self.layer = layer
         self.int8 = int8
         self.norm_frozen = False
+        #: called with a weighted layer's sums [N, C, ...] before they are activated
+        self.on_sums: Callable[[Tensor], None] | None = None
         #: one scale for the whole weight, in place of one an output channel
         self.tensor_scales = False
         #: None in float32, and where the codes are those of the input
@@ -61,6 +67,8 @@ class QuantizedLayer(nn.Module):
         layer, x = self.layer, inputs[0]
         if layer.has_weights:
             y = self._weighted(x)
+            if self.on_sums is not None:
+                self.on_sums(y)
         elif self.gate is not None:
             y = x.values * self.gate(x.values)
         else:

@@ -123,6 +123,13 @@ class QuantizedNetwork(nn.Module):
         for layer in self.layers():
             layer.norm_frozen = True
 
+    def learn_ranges(self) -> None:
+        """Have ranges learned with the weights, but of a classifier with a background."""
+        for layer in self.layers():
+            # What is frozen now is the same for all networks.
+            if layer.output is not None and not layer.output.frozen and not layer.keeps_range:
+                layer.output.learn()
+
     def freeze_ranges(self) -> None:
         """Keep all ranges from now on, so that weights settle under final scales."""
         for layer in self.layers():

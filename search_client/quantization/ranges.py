@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from netspec.layers import ActivationRange, FusedActivation
 from netspec.quantization import INT8_MAX, INT8_MIN, SMALLEST_SCALE
+from search_client.quantization.calibration.histograms import Histogram
 from search_client.quantization.fake_quantize import LIMITS, fake_quantize, no_range
+from search_client.quantization.learned_ranges import round_learned
 
 #: weight of a new batch in the moving range. Source: TensorFlow's `moving_average_quantize`
 #: keeps 0.999 over many epochs; short finetuning needs a shorter memory.
@@ -48,6 +50,10 @@ class FakeQuantizedActivation(nn.Module):
         super().__init__()
         self.activation = activation
         self.frozen = False
+        #: whether the range is a parameter
+        self.learned = False
+        #: counts what is observed, in place of moving the range
+        self.histogram: Histogram | None = None
         self.low: Tensor
         self.high: Tensor
         self.register_buffer("low", torch.tensor(torch.nan))
@@ -66,6 +72,13 @@ class FakeQuantizedActivation(nn.Module):
         """Keep the range from now on."""
         self.frozen = True
 
+    def learn(self) -> None:
+        """Have an optimizer move the range from now on; no batch and no `freeze` does any more."""
+        low, high = self.low.detach(), self.high.detach()
+        del self.low, self.high
+        self.low, self.high = nn.Parameter(low), nn.Parameter(high)
+        self.learned = True
+
     @torch.no_grad()
     def observe(self, x: Tensor) -> None:
         """Move the range towards that of `x`, once activated; the first `x` sets it."""
@@ -81,10 +94,24 @@ class FakeQuantizedActivation(nn.Module):
 
         Gradients pass where neither the activation nor the range saturates.
         """
+        if self.learned:
+            return self._learned(x)
         if self.training and not self.frozen:
-            self.observe(x)
+            if self.histogram is None:
+                self.observe(x)
+            else:
+                self.histogram.add(x, self.activation)
         scale, zero_point = affine_tensors(self.low, self.high)
         rounded = fake_quantize(x, scale, zero_point, self.activation)
+        return Activations(rounded, scale, zero_point)
+
+    def _learned(self, x: Tensor) -> Activations:
+        least, greatest = LIMITS[self.activation]
+        # 0 has a code, and a file's activation saturates whatever the range.
+        low = self.low.clamp(max(least, -torch.finfo(x.dtype).max), 0.0)
+        high = self.high.clamp(0.0, min(greatest, torch.finfo(x.dtype).max))
+        scale, zero_point = affine_tensors(low.detach(), high.detach())
+        rounded = round_learned(x, (low, high), (scale, zero_point), self.activation)
         return Activations(rounded, scale, zero_point)
 
     def observed(self) -> ActivationRange:
@@ -93,7 +120,8 @@ class FakeQuantizedActivation(nn.Module):
         Raises:
             NotFinite: nothing was observed, or what is no finite number.
         """
-        low, high = self.low.item(), self.high.item()
+        least, greatest = LIMITS[self.activation] if self.learned else LIMITS[None]
+        low, high = max(self.low.item(), least), min(self.high.item(), greatest)
         if not (math.isfinite(low) and math.isfinite(high)):
             raise no_range()
         return ActivationRange(min(low, 0.0), max(high, 0.0))

@@ -40,6 +40,18 @@ class KernelSummary(FrozenModel):
     ratio: float
 
 
+#: share of a latency below which a gain is within what tables and their sums are off by
+_WORTH = 0.01
+
+
+def _gain(before_ms: float, after_ms: float) -> str:
+    """What going from one latency to another comes to, in words."""
+    share = 1 - after_ms / before_ms if before_ms else 0.0
+    if share < _WORTH:
+        return f"does not pay: {max(0.0, 100 * share):.1f} % less, within what a table is off by"
+    return f"pays: {100 * share:.1f} % less"
+
+
 class SpaceGain(FrozenModel):
     """What a search in int8 gains where it avoids candidates that are slower than in float32."""
 
@@ -50,6 +62,16 @@ class SpaceGain(FrozenModel):
     #: candidates that are slower in int8, and all
     slower: int
     candidates: int
+
+    @property
+    def verdict(self) -> str:
+        """Whether avoiding candidates that are slower in int8 pays, in a sentence."""
+        if not self.slower:
+            return "No candidate is slower in int8 than in float32: there is nothing to avoid"
+        return (
+            f"Avoiding the {self.slower} of {self.candidates} candidates that are slower in int8 "
+            f"{_gain(self.mean_ms, self.mean_without_slower_ms)}"
+        )
 
 
 class NetworkGain(FrozenModel):
@@ -62,6 +84,17 @@ class NetworkGain(FrozenModel):
     float_blocks: tuple[int, ...]
     #: conversions that the table lacks, so that borders there were not considered
     missing: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """Whether keeping some blocks in float32 pays, in a sentence."""
+        if not self.float_blocks:
+            return f"Keeping blocks of {self.name} in float32 does not pay: none is faster so"
+        blocks = ",".join(map(str, self.float_blocks))
+        return (
+            f"Keeping operators {blocks} of {self.name} in float32 "
+            f"{_gain(self.int8_ms, self.mixed_ms)}"
+        )
 
 
 class QuantizationReport(FrozenModel):

@@ -11,8 +11,9 @@ import torch
 from search_client.data.batches import Batch
 from search_client.search.candidates import Candidate
 from search_client.search.derive import Derived
-from search_client.supernet.subnetwork import recalibrate, subnetwork
+from search_client.supernet.subnetwork import subnetwork
 from search_client.supernet.variants import Family
+from search_client.training.norm_statistics import recalibrate
 from search_client.training.step import device_of, evaluate
 
 

@@ -11,9 +11,10 @@ from search_client.recipe import Recipe
 from search_client.runs.load import LoadedRun
 from search_client.search.sampling import extreme
 from search_client.search.scoring import first_images
-from search_client.supernet.subnetwork import recalibrate, subnetwork
+from search_client.supernet.subnetwork import subnetwork
 from search_client.training import distributed
 from search_client.training.distillation import distilling
+from search_client.training.norm_statistics import recalibrate
 from search_client.training.step import LossChange
 
 

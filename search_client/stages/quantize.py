@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,18 @@ from search_client.deployment.delegates import delegated, require_delegated
 from search_client.deployment.trained_network import TrainedNetwork
 from search_client.networks.classes import with_background, with_classes
 from search_client.progress import Stages
+from search_client.quantization.calibration.coarse import require_fine
 from search_client.quantization.finetuning import QatConfig, finetune_int8
 from search_client.quantization.mixed_precision import with_float_blocks
-from search_client.quantization.post_training import quantize_post_training
+from search_client.quantization.post_training import PtqConfig, quantize_post_training
 from search_client.recipe import CHECKPOINT_MINUTES
 from search_client.stages.train import curve_of, training_stage
 from search_client.training import distributed
 from search_client.training.checkpoints import Checkpoints
 from search_client.training.distributed import device
+
+#: by which a network that was quantized after training is judged
+_JUDGED_BATCHES = 1
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class QuantizeOptions:
 
     #: None: post-training, without finetuning
     finetuning: QatConfig | None
+    #: how that is done
+    post_training: PtqConfig = field(default_factory=PtqConfig)
     #: indices of the operators kept in float32
     float_blocks: Collection[int] = ()
     batch_size: int = 256
@@ -47,6 +54,9 @@ class QuantizeOptions:
         """Return what the result depends on, by name."""
         return {
             "finetune": self.finetuning and self.finetuning.model_dump(mode="json"),
+            "post_training": None
+            if self.finetuning
+            else self.post_training.model_dump(mode="json"),
             "float_blocks": sorted(self.float_blocks),
             "batch_size": self.batch_size,
             "seed": self.seed,
@@ -106,6 +116,7 @@ def quantize_network(
     Raises:
         Stopped: the process was asked to end; the state is saved.
         NotFinite: the network's numbers, or those of its finetuning, are no numbers.
+        TooCoarse: post-training: 8 bits lose what it knows, in the layer that is named.
     """
     trained.model.to(device())
     size, seed = trained.network.input_size, options.seed
@@ -115,7 +126,8 @@ def quantize_network(
             plain = PlainBatches(
                 training, size, options.batch_size, shuffle_seed=seed, device=device()
             )
-            quantized = quantize_post_training(trained.model, plain, network)
+            quantized = quantize_post_training(trained.model, plain, network, options.post_training)
+            require_fine(quantized, trained.model, islice(plain, _JUDGED_BATCHES))
         return replace(trained, quantized=quantized)
     batches = TrainingBatches(
         training,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -27,6 +27,9 @@ from search_client.commands.quantization.options import (
     integers,
     runtime_of,
 )
+
+if TYPE_CHECKING:
+    from search_client.deployment.export import Exported
 
 
 def quantize(
@@ -52,6 +55,30 @@ def quantize(
         bool,
         typer.Option("--ptq", help="Only observe ranges on training images; do not finetune."),
     ] = False,
+    ranges: Annotated[
+        Literal["minmax", "percentile", "mse"] | None,
+        typer.Option(
+            help="With --ptq: of activations: all that occurs, but for 1 in 10,000, or what rounds "
+            "with the least squared error.",
+            show_default="the recipe's",
+        ),
+    ] = None,
+    equalise: Annotated[
+        bool | None,
+        typer.Option(
+            "--equalise/--no-equalise",
+            help="With --ptq: give channels alike ranges where that changes nothing in float.",
+            show_default="the recipe's",
+        ),
+    ] = None,
+    correct_bias: Annotated[
+        bool | None,
+        typer.Option(
+            "--correct-bias/--no-correct-bias",
+            help="With --ptq: have biases take back what rounding shifts means by.",
+            show_default="the recipe's",
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Of finetuning.", show_default="10")
     ] = None,
@@ -136,12 +163,16 @@ def quantize(
         frozen_epochs=frozen_epochs,
         distillation=distillation,
     )
+    calibration = given(ranges=ranges, equalise=equalise, correct_bias=correct_bias)
     if ptq:
         _refuse_beside_ptq([*chosen, *given(log=log, resume=resume or None)])
+    else:
+        _refuse_without_ptq(list(calibration))
     settings = Recipe() if recipe is None else read_recipe(recipe)
     seed = settings.seed if seed is None else seed
     options = QuantizeOptions(
         None if ptq else QatConfig.model_validate({**settings.finetune.model_dump(), **chosen}),
+        settings.post_training.model_copy(update=calibration),
         integers(float_blocks, "--float-blocks"),
         batch_size or settings.batch_size,
         seed,
@@ -199,6 +230,10 @@ def quantize(
     path = run / f"{name}.int8.tflite"
     write(exported, trained, path)
     checkpoint.unlink(missing_ok=True)
+    _tell(exported, path)
+
+
+def _tell(exported: Exported, path: Path) -> None:
     worst = exported.verification.worst
     console.print(
         f"{path}: top-1 {worst.accuracy:.2%} on {exported.verification.images} images; agrees "
@@ -218,3 +253,14 @@ def _refuse_beside_ptq(options: Sequence[str]) -> None:
     if options:
         named = ", ".join(f"--{name.replace('_', '-')}" for name in options)
         raise UserError(f"--ptq changes no weight, so it takes no {named}; leave out either")
+
+
+def _refuse_without_ptq(options: Sequence[str]) -> None:
+    """See that no option of post-training quantization was given without --ptq.
+
+    Raises:
+        UserError: one was; all are named.
+    """
+    if options:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in options)
+        raise UserError(f"{named}: of --ptq, which calibrates; finetuning learns by itself")

@@ -112,16 +112,15 @@ def _show(report: QuantizationReport) -> None:
     if report.space is not None:
         space = report.space
         console.print(
-            f"A random network of the space takes {latency_text(space.mean_ms)} in int8, "
-            f"{latency_text(space.mean_without_slower_ms)} without the {space.slower} of "
-            f"{space.candidates} candidates that are slower than in float32"
+            f"{space.verdict}: a random network of the space takes {latency_text(space.mean_ms)}, "
+            f"{latency_text(space.mean_without_slower_ms)} without them"
+            if space.slower
+            else space.verdict
         )
     for network in report.networks:
-        blocks = ",".join(map(str, network.float_blocks))
-        kept = f"operators {blocks}" if blocks else "nothing"
         console.print(
-            f"{network.name}: int8 {latency_text(network.int8_ms)}; fastest mix "
-            f"{latency_text(network.mixed_ms)}, with {kept} in float32",
+            f"{network.verdict}: int8 {latency_text(network.int8_ms)}, fastest mix "
+            f"{latency_text(network.mixed_ms)}",
             markup=False,
         )
         if network.missing:

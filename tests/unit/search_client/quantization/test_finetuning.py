@@ -56,6 +56,20 @@ def statistics(network: QuantizedNetwork) -> list[torch.Tensor]:
     ]
 
 
+@pytest.mark.parametrize("count", [0, 3])
+def test_statistics_are_taken_anew_when_batch_norm_stops_following(
+    model: FloatNetwork, count: int
+) -> None:
+    config = QatConfig(epochs=3, norm_epochs=1, frozen_epochs=1, statistics_batches=count)
+    network, history = finetune_int8(model, BATCHES, config, lambda _: None)
+    assert len(history) == 3
+    norms = [layer.norm for layer in network.layers() if layer.norm is not None]
+    seen = {int(norm.num_batches_tracked) for norm in norms if norm.num_batches_tracked is not None}
+    # Those of the float network and of one epoch, or of the re-estimation alone.
+    assert seen == ({count} if count else {2 * len(BATCHES)})
+    assert {norm.momentum for norm in norms} == {0.1}
+
+
 @pytest.mark.parametrize(
     ("norm_epochs", "frozen_epochs", "moving"),
     [(1, 1, [True, False, False]), (3, 1, [True, True, False]), (0, 0, [False, False, False])],

@@ -8,7 +8,7 @@ from search_client.quantization.mixed_precision import (
     fastest_mix,
     with_float_blocks,
 )
-from search_client.quantization.report import quantization_report
+from search_client.quantization.report import NetworkGain, SpaceGain, quantization_report
 from tests.unit.search_client.tables import calibration, snapshot
 from tests.unit.search_client.tiny import tiny_space
 
@@ -98,6 +98,39 @@ def test_the_report_names_what_is_slower_and_what_the_search_would_gain() -> Non
     assert made.space.mean_ms == pytest.approx(2 * (4 + 16 / 6 + 16 / 7))
     assert made.space.mean_without_slower_ms == pytest.approx(2 * (4 + 1 + 4 / 5))
     assert (made.space.slower, made.space.candidates) == (4, 12)
+    assert made.space.verdict == (
+        "Avoiding the 4 of 12 candidates that are slower in int8 pays: 35.2 % less"
+    )
+
+
+@pytest.mark.parametrize(
+    ("slower", "without_ms", "verdict"),
+    [
+        (0, 2.0, "there is nothing to avoid"),
+        (1, 1.99, "slower in int8 does not pay: 0.5 % less"),
+        (1, 1.9, "slower in int8 pays: 5.0 % less"),
+    ],
+)
+def test_the_report_says_plainly_whether_avoiding_them_pays(
+    slower: int, without_ms: float, verdict: str
+) -> None:
+    gain = SpaceGain(mean_ms=2, mean_without_slower_ms=without_ms, slower=slower, candidates=6)
+    assert verdict in gain.verdict
+
+
+@pytest.mark.parametrize(
+    ("blocks", "mixed_ms", "verdict"),
+    [
+        ((), 2.0, "does not pay"),
+        ((3,), 1.995, "does not pay"),
+        ((3, 7), 1.5, "3,7 of net in float32 pays: 25.0 % less"),
+    ],
+)
+def test_the_report_says_plainly_whether_mixing_precisions_pays(
+    blocks: tuple[int, ...], mixed_ms: float, verdict: str
+) -> None:
+    gain = NetworkGain(name="net", int8_ms=2, mixed_ms=mixed_ms, float_blocks=blocks, missing=())
+    assert verdict in gain.verdict
 
 
 def test_of_an_even_number_of_operators_the_ratio_is_the_middle_ones_mean() -> None:

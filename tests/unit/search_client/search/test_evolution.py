@@ -11,8 +11,9 @@ from search_client.search.candidates import Candidate, Limits, OnTarget
 from search_client.search.derive import NoNetworkOnTarget, on_target
 from search_client.search.evolution import Predictor, evolution, random_search
 from search_client.search.scoring import Scorer
-from search_client.supernet.subnetwork import recalibrate, subnetwork
+from search_client.supernet.subnetwork import subnetwork
 from search_client.supernet.variants import Family
+from search_client.training.norm_statistics import recalibrate
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 
 COSTS_MS = (5.0, 4.0, 1.0, 3.0, 6.0, 7.0, 0.0)

@@ -17,8 +17,9 @@ from netspec.operators import (
 from netspec.spaces import Space, Stage
 from search_client.networks.layers import ConvLayer, FloatNetwork, OperatorModule
 from search_client.supernet.shared_weights import CannotShare, LargestOperator, SlicedOperator
-from search_client.supernet.subnetwork import recalibrate, subnetwork
+from search_client.supernet.subnetwork import subnetwork
 from search_client.supernet.variants import Family, Weights
+from search_client.training.norm_statistics import recalibrate
 from tests.unit.netspec.operators.examples import EXAMPLES
 from tests.unit.search_client.tiny import tiny_space
 

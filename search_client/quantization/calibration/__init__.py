@@ -1,0 +1,1 @@
+"""What a post-training calibration can do beside observing ranges, one technique a file."""
