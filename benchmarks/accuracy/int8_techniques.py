@@ -133,16 +133,18 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64, help="px")
     parser.add_argument("--epochs", type=int, default=8, help="in float")
     parser.add_argument("--int8-epochs", type=int, default=3, help="of each finetuning")
+    parser.add_argument("--network", choices=NETWORKS, help="one of them alone")
     options = parser.parse_args()
     size: int = options.size
+    chosen = [options.network] if options.network else list(NETWORKS)
     torch.set_num_threads(1)
     found: dict[str, dict[str, dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "photographs"
         write_photographs(folder, stored_size(size), 2_400, 1_000, 0, lambda _done, _all: None)
         training, test = read_folder(folder, stored_size(size), lambda _done, _all: None)
-    for network, width in NETWORKS.items():
-        print(f"{network} {size}-{width:g}")
+    for network in chosen:
+        print(f"{network} {size}-{NETWORKS[network]:g}")
         for way, row in rows_of(network, training, test, size, options.epochs, options.int8_epochs):
             found.setdefault(network, {})[way] = row
             print(

@@ -15,11 +15,17 @@ import torch
 from netspec.client import JobFailed, ProfilerClient
 from netspec.errors import ProfilerRefused
 from netspec.layers import Float32Array
-from netspec.wire import Target
+from netspec.wire import ModelSubject, Target
 from search_client.deployment.accuracy import classifier_and_images, hits
 from search_client.deployment.device_layers import first_on_device
-from search_client.deployment.device_outputs import PIECE, ClassifiedImages, run_on_device
+from search_client.deployment.device_outputs import (
+    PIECE,
+    ClassifiedImages,
+    DeviceOutputs,
+    run_on_device,
+)
 from search_client.deployment.export import torch_twin
+from search_client.deployment.litert import Pixels, TFLiteClassifier
 from search_client.deployment.logits import torch_logits
 from search_client.deployment.metadata import Form
 from search_client.deployment.parity import (
@@ -124,22 +130,12 @@ def evaluate_on_device(
     on_device = None
     if host.tied_agreement < LEAST_AGREEMENT:
         image = images.pixels([worst], classifier.input_size)[0]
-        try:
-            on_device = first_on_device(
-                client, target, (subject, content), image, stages, normalisation
-            )
-        except (JobFailed, ProfilerRefused) as error:
-            stages.note(f"Which layer strays on the device cannot be told: {error}")
+        on_device = _first_on_device(
+            client, target, (subject, content), image, stages, normalisation
+        )
     in_torch, first = None, None
     if origin is not None:
-        twin = torch_twin(origin.trained, origin.form)
-        pixels = _tensors(images, classifier.input_size)
-        of_torch = np.concatenate([torch_logits(twin, part) for part in pixels])
-        worst, in_torch = _compared(ran.of_device, of_torch, images, classifier.output_scale)
-        here = compare(ran.of_host, of_torch, labels, classifier.output_scale)
-        if here.tied_agreement < LEAST_AGREEMENT:
-            image = images.pixels([worst], classifier.input_size)[0]
-            first = first_difference(content, twin, torch.from_numpy(image).permute(2, 0, 1))
+        in_torch, first = _beside_torch(ran, content, origin, images, classifier)
     top1, top5 = hits(ran.of_device, labels)
     return DeviceAccuracy(
         job_ids=ran.job_ids,
@@ -153,6 +149,41 @@ def evaluate_on_device(
         first_difference=first,
         first_on_device=on_device,
     )
+
+
+def _first_on_device(
+    client: ProfilerClient,
+    target: Target,
+    model: tuple[ModelSubject, bytes],
+    image: Pixels,
+    stages: Stages,
+    normalisation: Normalisation | None,
+) -> FirstDifference | None:
+    """As `first_on_device`; where that cannot be told, why is."""
+    try:
+        return first_on_device(client, target, model, image, stages, normalisation)
+    except (JobFailed, ProfilerRefused) as error:
+        stages.note(f"Which layer strays on the device cannot be told: {error}")
+        return None
+
+
+def _beside_torch(
+    ran: DeviceOutputs,
+    content: bytes,
+    origin: Origin,
+    images: ClassifiedImages,
+    classifier: TFLiteClassifier,
+) -> tuple[Agreement, FirstDifference | None]:
+    """The device beside torch, and the first layer where the file strays on this machine, too."""
+    twin, size = torch_twin(origin.trained, origin.form), classifier.input_size
+    of_torch = np.concatenate([torch_logits(twin, part) for part in _tensors(images, size)])
+    worst, agreement = _compared(ran.of_device, of_torch, images, classifier.output_scale)
+    labels = np.array(images.labels)
+    here = compare(ran.of_host, of_torch, labels, classifier.output_scale)
+    if here.tied_agreement >= LEAST_AGREEMENT:
+        return agreement, None
+    image = torch.from_numpy(images.pixels([worst], size)[0]).permute(2, 0, 1)
+    return agreement, first_difference(content, twin, image)
 
 
 def _tensors(images: ClassifiedImages, size: int) -> Iterator[torch.Tensor]:

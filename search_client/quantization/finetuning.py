@@ -137,6 +137,7 @@ def finetune_int8(
         resume=resume,
         tell=tell,
     )
+    quantized.settle_ranges()
     # A state that was saved at the very end is resumed without any epoch.
     _freeze(quantized, config, config.epochs - 1)
     keep_delegable(quantized)

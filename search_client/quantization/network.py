@@ -126,9 +126,15 @@ class QuantizedNetwork(nn.Module):
     def learn_ranges(self) -> None:
         """Have ranges learned with the weights, but of a classifier with a background."""
         for layer in self.layers():
-            # What is frozen now is the same for all networks.
+            # Ranges that are frozen before training are those that a rule says.
             if layer.output is not None and not layer.output.frozen and not layer.keeps_range:
                 layer.output.learn()
+
+    def settle_ranges(self) -> None:
+        """Keep learned ranges as they are, so that the network is one like any other."""
+        for layer in self.layers():
+            if layer.output is not None:
+                layer.output.settle()
 
     def freeze_ranges(self) -> None:
         """Keep all ranges from now on, so that weights settle under final scales."""

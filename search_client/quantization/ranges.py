@@ -80,6 +80,17 @@ class FakeQuantizedActivation(nn.Module):
         self.learned = True
 
     @torch.no_grad()
+    def settle(self) -> None:
+        """End learning: keep what was learned, within what the activation gives."""
+        if not self.learned:
+            return
+        held, device = self.observed(), self.low.device
+        del self.low, self.high
+        self.register_buffer("low", torch.tensor(held.low, device=device))
+        self.register_buffer("high", torch.tensor(held.high, device=device))
+        self.learned, self.frozen = False, True
+
+    @torch.no_grad()
     def observe(self, x: Tensor) -> None:
         """Move the range towards that of `x`, once activated; the first `x` sets it."""
         # Flat in memory's own order: a reduction over strides takes five times as long.

@@ -1,14 +1,13 @@
 """Ranges that are learned: gradients by hand, and finetunings that end in files."""
 
-import copy
-
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from search_client.data.batches import TrainingBatches
 from search_client.networks.layers import FloatNetwork
 from search_client.quantization.finetuning import QatConfig, finetune_int8
+from search_client.quantization.network import QuantizedNetwork
 from search_client.quantization.ranges import FakeQuantizedActivation
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 
@@ -83,13 +82,28 @@ def test_a_finetuning_learns_ranges_to_its_end() -> None:
     config = QatConfig(
         epochs=2, norm_epochs=1, frozen_epochs=1, learning_rate=0.1, learn_ranges=True
     )
-    network, history = finetune_int8(model.eval(), BATCHES, config, lambda _: None)
-    assert len(history) == 2
-    parameters = {name for name, _ in network.named_parameters()}
-    ends = {name for name in parameters if name.endswith((".low", ".high"))}
-    assert ends
-    again = copy.deepcopy(network)
-    assert isinstance(next(again.layers()).output, nn.Module)
-    network.parameters_for_export()
+    seen: list[bool] = []
+
+    def watch(_step: object) -> None:
+        seen.append(True)
+
+    network, _ = finetune_int8(model.eval(), BATCHES, config, watch)
+    assert seen
+    plain = finetune_int8(model, BATCHES, config.model_copy(update={"learn_ranges": False}), watch)
+    assert network.parameters_for_export().ranges != plain[0].parameters_for_export().ranges
+    assert not any(name.endswith((".low", ".high")) for name, _ in network.named_parameters())
+    # It is written and read as any other, and rounds as its file does.
+    again = QuantizedNetwork.from_float(model)
+    again.load_state_dict(network.state_dict())
+    assert again.parameters_for_export().ranges == network.parameters_for_export().ranges
+    images, _ = next(iter(BATCHES))
     with torch.no_grad():
-        assert torch.isfinite(network.eval()(next(iter(BATCHES))[0])).all()
+        assert torch.equal(again.eval()(images), network.eval()(images))
+
+
+def test_what_was_learned_beyond_an_activation_is_settled_within_it() -> None:
+    module = learned(0.5, 8.0, "relu6")
+    module.settle()
+    assert not list(module.parameters())
+    assert (module.low.item(), module.high.item()) == (0, 6)
+    assert module(torch.tensor([7.0])).values.item() == pytest.approx(6)
