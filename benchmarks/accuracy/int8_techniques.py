@@ -38,13 +38,13 @@ OUTLIER = 200.0
 BATCH = 32
 
 POST_TRAINING = {
-    "minmax": PtqConfig(),
-    "percentile": PtqConfig(ranges="percentile"),
-    "mse": PtqConfig(ranges="mse"),
-    "equalised": PtqConfig(equalise=True),
-    "corrected biases": PtqConfig(correct_bias=True),
-    "equalised, corrected": PtqConfig(equalise=True, correct_bias=True),
-    "mse, equalised, corrected": PtqConfig(ranges="mse", equalise=True, correct_bias=True),
+    "minmax": PtqConfig(equalise=False),
+    "percentile": PtqConfig(ranges="percentile", equalise=False),
+    "mse": PtqConfig(ranges="mse", equalise=False),
+    "equalised": PtqConfig(),
+    "corrected biases": PtqConfig(equalise=False, correct_bias=True),
+    "equalised, corrected": PtqConfig(correct_bias=True),
+    "mse, equalised, corrected": PtqConfig(ranges="mse", correct_bias=True),
 }
 FINETUNED: dict[str, dict[str, Any]] = {
     "finetuned": {},

@@ -31,7 +31,7 @@ class PtqConfig(FrozenModel):
         description="of activations: minmax, percentile, or mse (least squared error)",
     )
     equalise: bool = Field(
-        default=False, description="channels get alike ranges where that changes nothing in float"
+        default=True, description="channels get alike ranges where that changes nothing in float"
     )
     correct_bias: bool = Field(
         default=False, description="biases take back what rounding shifts the layers' means by"

@@ -93,8 +93,8 @@ def require_fine(
         f"in int8 the network chooses as in float on {agreement:.0%} of {len(images)} images, less "
         f"than {LEAST_AGREEMENT:.0%}: channel {first.channel} of layer {first.name} spans "
         f"{first.times:.0f} times what the middle channel does, which keeps {first.steps:.1f} of "
-        "255 steps. Equalise channels (--equalise), clip (--ranges percentile), finetune instead "
-        f"of --ptq, or keep the block in float32 (--float-blocks {block})"
+        "255 steps. Equalise channels where that is off (--equalise), clip (--ranges percentile), "
+        f"finetune instead of --ptq, or keep the block in float32 (--float-blocks {block})"
     )
 
 
