@@ -26,7 +26,7 @@ from search_client.quantization import post_training
 from search_client.quantization.delegable import keep_delegable
 from search_client.quantization.finetuning import QatConfig, finetune_int8
 from search_client.quantization.network import QuantizedNetwork
-from search_client.quantization.post_training import quantize_post_training
+from search_client.quantization.post_training import PtqConfig, quantize_post_training
 from search_client.stages import quantize as stage
 from search_client.stages.quantize import QuantizeOptions, refuse_undelegated
 from tests.integration.search_client.exported import CLASSES, command
@@ -36,6 +36,8 @@ from tests.unit.search_client.tiny import tiny_images, tiny_space
 NETWORK = tiny_space().network([0, 3])
 IMAGES = tiny_images(40).images[:, :, :16, :16].contiguous()
 LABELS = torch.arange(40) % 3
+#: equalised channels would make strange networks ordinary
+AS_IT_IS = PtqConfig(equalise=False)
 BATCH = (normalise(IMAGES), LABELS)
 
 
@@ -102,7 +104,7 @@ def test_a_strange_network_is_delegated_whole_and_computes_what_torch_computes(
     change: Callable[[FloatNetwork], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = float_network(change)
-    quantized = quantize_post_training(model, [BATCH])
+    quantized = quantize_post_training(model, [BATCH], config=AS_IT_IS)
     file = file_of(quantized)
     assert delegated(file).left == ()
     found = verify(file, quantized, CentralCrops.of(IMAGES, LABELS))
@@ -111,7 +113,7 @@ def test_a_strange_network_is_delegated_whole_and_computes_what_torch_computes(
     assert keep_delegable(quantized) == ()
     # What the widening cost, in steps of the output.
     monkeypatch.setattr(post_training, "keep_delegable", lambda _: ())
-    free = quantize_post_training(model, [BATCH]).eval()
+    free = quantize_post_training(model, [BATCH], config=AS_IT_IS).eval()
     *_, held = quantized.parameters_for_export().ranges.values()
     step = (held.high - held.low) / 255
     cost = np.abs(torch_logits(quantized, IMAGES) - torch_logits(free, IMAGES)).max() / step
@@ -128,7 +130,7 @@ def test_a_dead_hard_swish_is_delegated() -> None:
                     layer.norm.weight.zero_()
                     layer.norm.bias.zero_()
     images = normalise(tiny_images(8).images.repeat(1, 1, 2, 2)[:, :, :32, :32])
-    quantized = quantize_post_training(model.eval(), [(images, LABELS[:8])])
+    quantized = quantize_post_training(model.eval(), [(images, LABELS[:8])], config=AS_IT_IS)
     assert any(one.layer.kind == "hard_swish" for one in quantized.layers())
     assert delegated(file_of(quantized)).left == ()
 
@@ -153,7 +155,9 @@ def test_finetuning_ends_within_the_limits() -> None:
 
 def narrowed(trained: TrainedNetwork) -> tuple[TrainedNetwork, str]:
     """A network whose sum is far below what is added, and the sum's name; ours would be widened."""
-    quantized = quantize_post_training(float_network(lambda _: None), [BATCH]).eval()
+    quantized = quantize_post_training(
+        float_network(lambda _: None), [BATCH], config=AS_IT_IS
+    ).eval()
     layer = next(one for one in quantized.layers() if one.layer.kind == "add")
     layer.own_range().low.mul_(1e-3)
     layer.own_range().high.mul_(1e-3)
