@@ -11,6 +11,8 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 
 from tests.integration.profiler_server.service import Api
 
+#: what holds wide things; figures of reports are full of small print
+_BOXED = ".scroll, .dense"
 #: of each box: its name, whether it scrolls, and whether it says so
 _BOXES = """all => all.filter(one => one.checkVisibility()).map(one => [
   one.getAttribute("aria-label"),
@@ -69,7 +71,7 @@ class Watched:
         """Checks that nothing is cut off; wide tables scroll in their boxes, which say so."""
         wide = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         assert wide <= 0, (self.page.url, wide)
-        boxes: list[list[object]] = self.page.eval_on_selector_all(".scroll", _BOXES)
+        boxes: list[list[object]] = self.page.eval_on_selector_all(_BOXED, _BOXES)
         assert [box for box in boxes if box[1] != box[2]] == [], self.page.url
 
 
