@@ -87,6 +87,10 @@ def _pages(device: RegisteredDevice) -> dict[str, str]:
         "table, filtered": f"{table}?kernel=3&expand=6",
         "networks": f"{table}/networks",
         "disagreement": f"{table}/disagreement",
+        "left out": f"{table}/left-out",
+        "by field": f"{table}/fields",
+        "comparison": f"/comparison?target={device.target_ids[0]}",
+        "ranking": "/ranking",
     }
 
 

@@ -15,6 +15,7 @@ from netspec.console.units import latency_text, memory_text, significant
 from profiler_server.dashboard import assets, formatting, people, wording
 from profiler_server.dashboard.dependencies import FORM_FIELD, Viewer
 from profiler_server.dashboard.navigation import NAVIGATION
+from profiler_server.dashboard.views import entry as entries
 from profiler_server.dashboard.views import fields
 
 #: where the server's application has the dashboard
@@ -88,8 +89,10 @@ _environment = Environment(
 )
 _environment.globals["plotly_style_ids"] = assets.plotly_style_ids
 _environment.globals["latency_unit"] = LatencyUnit.of
+_environment.globals["meanings"] = wording.MEANINGS
 _environment.filters.update(
     segment=segment,
+    short=entries.short,
     moment=formatting.moment,
     iso=formatting.iso,
     ago=formatting.ago,

@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from netspec.errors import InvalidSpec
 from netspec.operators import Operator, operator_from_key
 from profiler_server.subjects.shapes import Shape
+
+#: what pages explain where it stands, as `docs/words.md` has it
+MEANINGS: Final = {
+    "anchor": "a small operator of known speed, visited between the others",
+    "calibration": "how sums of entries map to whole networks on a target, fitted on measured "
+    "networks, with its held-out error",
+    "entry": "a table's value for an operator: an estimate over accepted visits, with its "
+    "interval, the number of visits and the method (isolated, in_network, imported, fitted)",
+    "lease": "an agent's attempt at a batch of tasks",
+    "precision": "float32 or int8; part of the operator that is priced",
+    "protocol": "the numbers by which visits are made and judged; part of the target",
+    "quarantine": "no work for a device until a person releases it",
+    "rest": "a while without work, after failures, for a task or a device",
+    "round": "a pass over all that a lease names, in shuffled order. A job's rounds are the "
+    "accepted visits that it wants of each subject",
+    "snapshot": "a target's table, frozen; its id is the hash of its content",
+    "subject": "an operator, network or uploaded model that a job names",
+    "target": "what a latency is true for: device model, SoC, OS build, ABI, runtime and its "
+    "binary's hash, delegate, threads, affinity, clock policy, protocol. Its id is the hash of "
+    "these; all else that is observed (temperature, battery, serial, agent) is recorded with the "
+    "visit and never keyed",
+    "task": "one subject to measure on one target",
+    "visit": "one launch that measured one operator or network: count, min, p5, median, p95, "
+    "mean, std, conditions before and after, raw output. Visits are appended, never changed",
+}
 
 
 def percent(value: float | None) -> str:

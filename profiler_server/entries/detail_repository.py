@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import Select, func, select
@@ -22,7 +22,7 @@ from profiler_server.entries.rows import (
 )
 from profiler_server.kit.sql.lists import Listing, equal, part_of, since, states, until
 from profiler_server.kit.sql.many_values import is_in
-from profiler_server.kit.sql.pages import Page
+from profiler_server.kit.sql.pages import Page, PageRequest, read_page
 from profiler_server.subjects.rows import SubjectRow
 
 
@@ -43,6 +43,16 @@ def device_estimates(
     for estimate, device in rows:
         found.setdefault(estimate.subject_hash, []).append((estimate, device))
     return found
+
+
+def hashes(session: Session, target_id: str, beginning: str, most: int) -> Sequence[str]:
+    """The subjects of entries of a target whose hash begins so, a text of hexadecimal digits."""
+    rows = select(EntryRow.subject_hash).where(
+        EntryRow.target_id == target_id,
+        # An index finds these; no digit is greater than f.
+        EntryRow.subject_hash.between(beginning, f"{beginning}g"),
+    )
+    return session.scalars(rows.limit(most)).all()
 
 
 def rejected_visits(
@@ -70,6 +80,27 @@ def disagreeing(session: Session, target_id: str, query: DisagreementQuery) -> P
     )
     page = _DISAGREEING.page(session, rows, query)
     return page.with_items([(row[0], row[1]) for row in page.items])
+
+
+def held_back(session: Session, target_id: str, page_request: PageRequest) -> Page[EntryOfSubject]:
+    """The entries that no table uses, since their devices are not of one mind, by name.
+
+    Raises:
+        Problem: `bad-request`: the cursor is not one of this list.
+    """
+    rows = (
+        select(EntryRow, SubjectRow)
+        .join(SubjectRow, SubjectRow.hash == EntryRow.subject_hash)
+        .where(EntryRow.target_id == target_id, EntryRow.held_back)
+    )
+    page = read_page(session, rows, (SubjectRow.name, SubjectRow.hash), page_request)
+    return page.with_items([(row[0], row[1]) for row in page.items])
+
+
+def count_held_back(session: Session, target_id: str) -> int:
+    """How many these are."""
+    rows = select(func.count()).where(EntryRow.target_id == target_id, EntryRow.held_back)
+    return session.scalars(rows).one()
 
 
 _DISAGREEING = Listing(

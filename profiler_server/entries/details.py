@@ -29,7 +29,7 @@ from profiler_server.entries.repository import EntryOfSubject
 from profiler_server.entries.rows import DeviceEstimateRow, RetractionRow, VisitRow
 from profiler_server.kit.months import Month
 from profiler_server.kit.problems import Problem
-from profiler_server.kit.sql.pages import Page
+from profiler_server.kit.sql.pages import Page, PageRequest
 
 _STATISTICS = tuple(VisitStatistics.model_fields)
 
@@ -59,6 +59,17 @@ def disagreement(session: Session, target_id: str, query: DisagreementQuery) -> 
     """
     require_target(session, target_id)
     page = details.disagreeing(session, target_id, query)
+    return page.with_items(_details(session, target_id, page.items))
+
+
+def held_back(session: Session, target_id: str, page_request: PageRequest) -> Page[EntryDetail]:
+    """The entries that no table uses, since their devices are not of one mind, by name.
+
+    Raises:
+        Problem: `unknown-target`, or `bad-request`: the cursor is not one of this list.
+    """
+    require_target(session, target_id)
+    page = details.held_back(session, target_id, page_request)
     return page.with_items(_details(session, target_id, page.items))
 
 

@@ -79,6 +79,14 @@ class VisitRow(Base):
             postgresql_where=text("profile IS NOT NULL"),
             sqlite_where=text("profile IS NOT NULL"),
         ),
+        Index(
+            "ix_visits_taken_back",
+            "target_id",
+            "retraction_id",
+            "subject_hash",
+            postgresql_where=text("retraction_id IS NOT NULL"),
+            sqlite_where=text("retraction_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -141,6 +149,12 @@ class EntryRow(Base):
             "disagreement_percent",
             postgresql_where=text("disagreement_percent IS NOT NULL"),
             sqlite_where=text("disagreement_percent IS NOT NULL"),
+        ),
+        Index(
+            "ix_entries_held_back",
+            "target_id",
+            postgresql_where=text("held_back"),
+            sqlite_where=text("held_back = 1"),
         ),
     )
 

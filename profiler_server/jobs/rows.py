@@ -74,6 +74,13 @@ class TaskRow(Base):
             postgresql_where=text("state IN ('queued', 'leased')"),
             sqlite_where=text("state IN ('queued', 'leased')"),
         ),
+        Index(
+            "ix_tasks_done_subject",
+            "target_id",
+            "subject_hash",
+            postgresql_where=text("state = 'done'"),
+            sqlite_where=text("state = 'done'"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(ID, primary_key=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
@@ -10,12 +12,25 @@ from sqlalchemy.orm import Session
 from netspec.wire import RetractionQuery, VisitChoice
 from profiler_server.auth.repository import owned_by
 from profiler_server.auth.rows import DeviceOwnerRow, TokenRow
-from profiler_server.entries.rows import RetractionRow, VisitRow
+from profiler_server.entries.rows import EntryRow, RetractionRow, VisitRow
 from profiler_server.jobs.rows import TaskRow
 from profiler_server.kit.sql.database import row_count
 from profiler_server.kit.sql.json_text import JsonText
 from profiler_server.kit.sql.lists import Listing, equal, since, until
-from profiler_server.kit.sql.pages import Page
+from profiler_server.kit.sql.pages import Page, PageRequest, read_page
+from profiler_server.subjects.rows import SubjectRow
+
+
+class TakenSubject(NamedTuple):
+    """What a retraction took of one subject on one target."""
+
+    subject_hash: str
+    name: str
+    precision: str | None
+    #: that were taken back
+    visits: int
+    #: of the entry as it is now, None where it has none
+    left: int | None
 
 
 def chosen(choice: VisitChoice) -> ColumnElement[bool]:
@@ -75,6 +90,84 @@ def latest(session: Session, query: RetractionQuery) -> Page[tuple[RetractionRow
     )
     page = _RETRACTIONS.page(session, rows, query)
     return page.with_items([(row[0], row[1]) for row in page.items])
+
+
+def count_visits(session: Session, target_id: str) -> int:
+    """How many visits of a target were taken back."""
+    return session.scalars(select(func.count()).where(*_taken_back(target_id))).one()
+
+
+def of_target(
+    session: Session, target_id: str, page_request: PageRequest
+) -> Page[tuple[RetractionRow, str | None, int, int]]:
+    """The retractions with visits of a target, newest first.
+
+    Each with its token's name, and how many visits of how many subjects were the target's.
+
+    Raises:
+        Problem: `bad-request`: the cursor is not one of this list.
+    """
+    here = (
+        select(
+            VisitRow.retraction_id,
+            func.count().label("visits"),
+            func.count(VisitRow.subject_hash.distinct()).label("subjects"),
+        )
+        .where(*_taken_back(target_id))
+        .group_by(VisitRow.retraction_id)
+        .subquery()
+    )
+    rows = (
+        select(RetractionRow, TokenRow.name, here.c.visits, here.c.subjects)
+        .join(here, here.c.retraction_id == RetractionRow.id)
+        .outerjoin(TokenRow, TokenRow.id == RetractionRow.token_id)
+    )
+    order = (RetractionRow.at, RetractionRow.id)
+    page = read_page(session, rows, order, page_request, descending=True)
+    return page.with_items([(row[0], row[1], row[2], row[3]) for row in page.items])
+
+
+def subjects_of(
+    session: Session, target_id: str, retraction_ids: Collection[str], most: int
+) -> dict[str, list[TakenSubject]]:
+    """The first subjects of each retraction on a target, by name."""
+    taken = (
+        select(VisitRow.retraction_id, VisitRow.subject_hash, func.count().label("visits"))
+        .where(*_taken_back(target_id), VisitRow.retraction_id.in_(retraction_ids))
+        .group_by(VisitRow.retraction_id, VisitRow.subject_hash)
+        .subquery()
+    )
+    by_name = (SubjectRow.name, SubjectRow.hash)
+    number = func.row_number().over(partition_by=taken.c.retraction_id, order_by=by_name)
+    numbered = (
+        select(taken, SubjectRow.name, SubjectRow.precision, number.label("number"))
+        .join(SubjectRow, SubjectRow.hash == taken.c.subject_hash)
+        .subquery()
+    )
+    rows = session.execute(
+        select(
+            numbered.c.retraction_id,
+            numbered.c.subject_hash,
+            numbered.c.name,
+            numbered.c.precision,
+            numbered.c.visits,
+            EntryRow.visits,
+        )
+        .outerjoin(
+            EntryRow,
+            and_(EntryRow.target_id == target_id, EntryRow.subject_hash == numbered.c.subject_hash),
+        )
+        .where(numbered.c.number <= most)
+        .order_by(numbered.c.retraction_id, numbered.c.number)
+    )
+    found: dict[str, list[TakenSubject]] = {}
+    for retraction_id, *subject in rows:
+        found.setdefault(retraction_id, []).append(TakenSubject(*subject))
+    return found
+
+
+def _taken_back(target_id: str) -> tuple[ColumnElement[bool], ...]:
+    return VisitRow.target_id == target_id, VisitRow.retraction_id.is_not(None)
 
 
 _RETRACTIONS = Listing(

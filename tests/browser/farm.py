@@ -26,6 +26,7 @@ SPACE = Space(
 )
 _ROUNDS = 3
 DAY_SERIAL, DAY_MODEL = "HTday", "Pixel 5"
+LEFT_OUT_MODEL = "Pixel 4"
 
 
 def fill(api: Api) -> None:
@@ -50,6 +51,7 @@ def fill(api: Api) -> None:
     _what_needs_attention(api)
     _a_day(api)
     _a_model(api)
+    _left_out(api)
 
 
 def _register(api: Api, serial: str, model: str) -> str:
@@ -137,6 +139,18 @@ def _visit_of_day(
             "rejected": "" if number % 9 else "others took 40% of the measured cores",
         }
     )
+
+
+def _left_out(api: Api) -> None:
+    """Two phones that disagree, and what was taken back of a third."""
+    for serial, factor in (("HT40", 1.0), ("HT41", 1.6), ("HT42", 3.0)):
+        device = api.register(farm.registration(serial, LEFT_OUT_MODEL))
+        target_id = device.target_ids[0]
+        job = farm.job(farm.blocks(3), name=f"blocks on {serial}", target_id=target_id)
+        api.file(job.model_copy(update={"rounds": _ROUNDS, "remeasure": True}))
+        _measure(api, device.id, factor)
+    why = {"device_id": device.id, "reason": "it lay in the sun"}
+    api.call("POST", "/v1/visits:retract", why)
 
 
 def _a_model(api: Api) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from playwright.sync_api import Page
 from tests.browser import farm
 from tests.browser.watching import Open, Watched
 from tests.docs.pages import ROOT
+from tests.integration.profiler_server.farm import identity
 
 _FOLDER = ROOT / "docs" / "pictures"
 _SEEN = "pages.json"
@@ -23,16 +25,74 @@ _SIZE = {"width": 1100, "height": 820}
 _VARIABLE = "DOCS_PICTURES"
 
 
+def _farm(watched: Watched) -> None:
+    watched.go("/")
+    watched.page.get_by_role("heading", name="Devices").wait_for()
+
+
+def _device(watched: Watched) -> None:
+    watched.go("/")
+    watched.page.get_by_role("link", name=farm.DAY_SERIAL, exact=True).click()
+    watched.page.get_by_role("heading", name="The last day").wait_for()
+
+
+def _filing(watched: Watched) -> None:
+    page = watched.page
+    watched.go("/jobs/new")
+    page.get_by_label("Target", exact=True).select_option(identity(farm.MODELS[1]).id)
+    page.get_by_role("button", name="Next: what").click()
+    page.get_by_label("Input size (px)").wait_for()
+
+
+def _model(watched: Watched) -> None:
+    page = watched.page
+    watched.go("/jobs")
+    page.get_by_role("link", name="latency of mine.tflite").click()
+    page.get_by_role("region", name="Latencies").get_by_role("link", name="mine.tflite").click()
+    page.get_by_role("region", name="Share by kind of layer").wait_for()
+
+
+def _targets(watched: Watched) -> None:
+    watched.go("/targets?text=Pixel")
+    watched.page.get_by_role("region", name="Targets").wait_for()
+
+
 def _table(watched: Watched) -> None:
     watched.go("/targets")
     watched.page.get_by_role("link", name=farm.MODELS[1], exact=True).click()
     watched.page.get_by_role("heading", name="Blocks").wait_for()
 
 
+def _view(model: str, name: str) -> Callable[[Watched], None]:
+    """One of a target's views."""
+
+    def show(watched: Watched) -> None:
+        watched.go("/targets")
+        watched.page.get_by_role("link", name=model, exact=True).click()
+        views = watched.page.get_by_role("navigation", name="Views of this target")
+        views.get_by_role("link", name=name, exact=True).click()
+        watched.page.locator("[aria-current=page]", has_text=name).wait_for()
+
+    return show
+
+
 def _networks(watched: Watched) -> None:
-    _table(watched)
-    watched.page.get_by_role("link", name="Networks", exact=True).click()
+    _view(farm.MODELS[1], "Networks")(watched)
     watched.page.locator("figure.plot .main-svg").first.wait_for()
+
+
+def _entry(watched: Watched) -> None:
+    _table(watched)
+    watched.page.locator("td[class^=heat] a").first.click()
+    watched.page.locator("figure.plot .main-svg").first.wait_for()
+
+
+def _visit(watched: Watched) -> None:
+    page = watched.page
+    _device(watched)
+    page.get_by_text("Why visits were rejected").click()
+    page.get_by_role("listitem").filter(has_text="others took").get_by_role("link").first.click()
+    page.get_by_role("img", name="Histogram").wait_for()
 
 
 def _comparison(watched: Watched) -> None:
@@ -49,9 +109,19 @@ def _ranking(watched: Watched) -> None:
     watched.page.get_by_role("region", name="Targets, the fastest first").wait_for()
 
 
-PAGES = {
+PAGES: dict[str, Callable[[Watched], None]] = {
+    "farm": _farm,
+    "device": _device,
+    "filing": _filing,
+    "model": _model,
+    "targets": _targets,
     "table": _table,
+    "fields": _view(farm.MODELS[1], "By field"),
     "networks": _networks,
+    "disagreement": _view(farm.MODELS[1], "Disagreement"),
+    "left-out": _view(farm.LEFT_OUT_MODEL, "Left out"),
+    "entry": _entry,
+    "visit": _visit,
     "comparison": _comparison,
     "ranking": _ranking,
 }

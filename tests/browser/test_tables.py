@@ -137,3 +137,20 @@ def test_the_calibrations_error_stands_beside_its_networks(open_page: Open) -> N
     # Some MB of script on a busy machine.
     expect(watched.page.locator("figure.plot .main-svg").first).to_be_visible(timeout=15_000)
     expect(watched.page.get_by_role("region", name="Networks in int8")).to_contain_text("net 3")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_lab_operator_learns_why_a_latency_is_not_in_the_table(
+    open_page: Open, *, scripts: bool
+) -> None:
+    watched = open_page(java_script_enabled=scripts)
+    page = watched.page
+    open_table(watched, farm.LEFT_OUT_MODEL)
+    page.get_by_role("link", name="Left out").first.click()
+    held = page.get_by_role("region", name="Entries held back")
+    expect(held.get_by_role("row").nth(1)).to_contain_text("HT40")
+    expect(held.get_by_role("row").nth(1)).to_contain_text("HT41")
+    expect(page.get_by_role("heading", name="it lay in the sun")).to_be_visible()
+    expect(page.locator("main")).to_contain_text("9 visits of 3 subjects, taken back by")
+    held.get_by_role("link", name="MBConv").first.click()
+    expect(page.get_by_role("alert")).to_contain_text("held back: its devices disagree")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -47,6 +48,32 @@ def test_links_and_files_exist(page: Path) -> None:
 def exists(name: str) -> bool:
     """Whether a file or folder of the repository has this name, from its root or from a room on."""
     return any((ROOT / room / name).exists() for room in ("", *ROOMS))
+
+
+def messages(path: Path) -> list[str]:
+    """The texts of a module, joined as Python joins them; what is filled in is left out."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    plain = [one.value for one in nodes if isinstance(one, ast.Constant)]
+    parts = [one.values for one in nodes if isinstance(one, ast.JoinedStr)]
+    filled = [
+        "".join(str(one.value) if isinstance(one, ast.Constant) else "\0" for one in values)
+        for values in parts
+    ]
+    return [text for text in (*plain, *filled) if isinstance(text, str)]
+
+
+def test_messages_that_troubleshooting_quotes_are_those_of_the_programs() -> None:
+    said = [text for path in SOURCES for text in messages(path)]
+    said += [
+        path.read_text(encoding="utf-8") for room in ROOMS for path in (ROOT / room).rglob("*.j2")
+    ]
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    symptoms = [line.split("|")[1] for line in page.splitlines() if line.startswith("| ")]
+    quoted = [text for one in symptoms for text in re.findall("`([^`]+)`", one)]
+    own_words = [text for text in quoted if not text.startswith(tuple(APPS))]
+    assert len(own_words) > 15
+    everything = "\n".join(said)
+    assert [text for text in own_words if text not in everything] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

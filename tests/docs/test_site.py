@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from netspec.console import connection
 from netspec.operators import OPERATOR_CLASSES
 from netspec.spaces import OperatorPlan, Space, Stage
+from profiler_server.dashboard.wording import MEANINGS
 from profiler_server.kit.settings import Settings
 from scripts.site.commands import APPS, command_page, commands_of
 from scripts.site.links import problems_of
@@ -22,6 +23,7 @@ from scripts.site.markdown import cell
 from scripts.site.rest import rest_pages
 from scripts.site.settings import comments, recipe_page, settings_page
 from scripts.site.spaces import space_page
+from scripts.site.words import EVERYDAY, WORDS, anchor, glossary
 from search_client.latency.losses import Equation3
 from tests.docs.pages import GENERATED, ROOT
 
@@ -76,6 +78,42 @@ def test_formulas_become_mathml() -> None:
 def test_a_broken_formula_ends_the_build() -> None:
     with pytest.raises(LatexError):
         Markdown(extensions=["scripts.site.formulas"]).convert("$`\\frac{a`$")
+
+
+def linked(text: str) -> str:
+    return Markdown(extensions=["scripts.site.words", "tables"]).convert(text)
+
+
+def test_the_first_of_each_word_of_a_page_leads_to_its_meaning() -> None:
+    shown = linked("Entries of visits, and a visit more.\n\nE[LAT] of *an entry*.")
+    meaning = glossary(WORDS.read_text(encoding="utf-8"))["entry"]
+    assert f'<a class="word" href="words.html#entry" title="{meaning}">Entries</a> of' in shown
+    assert shown.count('href="words.html#visit"') == 1
+    assert 'href="words.html#e-lat"' in shown
+    assert "<em>an entry</em>" in shown
+
+
+def test_words_that_are_part_of_something_else_are_left_alone() -> None:
+    text = "# A visit\n\n[a visit](x.md) `visit` visit-wise revisits.\n\n    visit\n\nThe rest."
+    assert 'class="word"' not in linked(text)
+
+
+def test_every_word_has_a_meaning_that_stands_alone() -> None:
+    found = glossary(WORDS.read_text(encoding="utf-8"))
+    assert found["QAT"] == "int8 by finetuning under rounding"
+    assert len(found) > 40
+    assert set(found) > EVERYDAY
+    anchors = [anchor(word) for word in found]
+    assert len(set(anchors)) == len(anchors)
+    assert all(len(meaning) > 10 for meaning in found.values())
+
+
+def test_the_dashboard_explains_words_as_the_documentation_does() -> None:
+    said = glossary(WORDS.read_text(encoding="utf-8"))
+    assert {name: said.get(name) for name in MEANINGS} == MEANINGS
+    templates = ROOT / "profiler_server" / "dashboard" / "templates"
+    pages = "".join(page.read_text(encoding="utf-8") for page in templates.glob("*.j2"))
+    assert set(re.findall(r'explain\("(\w+)"', pages)) == set(MEANINGS)
 
 
 def test_every_command_and_option_is_in_the_reference() -> None:

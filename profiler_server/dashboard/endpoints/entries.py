@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from profiler_server.dashboard import rendering
 from profiler_server.dashboard.dependencies import Cursor, TablesReader
@@ -15,6 +16,8 @@ from profiler_server.kit.dependencies import DatabaseDep
 from profiler_server.visits.endpoints import SubjectHash
 
 router = APIRouter(prefix="/targets/{target_id}/entries/{subject_hash}")
+#: a content hash, or as much of it as pages of tables link to
+Beginning = Annotated[str, Path(pattern=rf"^[0-9a-f]{{{entry_view.SHORT_HASH},64}}$")]
 #: characters of a visit's raw output on its page; all of it is in the API
 _MOST_RAW = 30_000
 
@@ -23,14 +26,15 @@ _MOST_RAW = 30_000
 def show_entry(
     request: Request,
     target_id: TargetId,
-    subject_hash: SubjectHash,
+    subject_hash: Beginning,
     database: DatabaseDep,
     _: TablesReader,
     cursor: Cursor = None,
 ) -> Response:
     """An entry: its spread and history, what each device says, its visits."""
     with database.read() as session:
-        view = entry_view.read(session, target_id, subject_hash, cursor)
+        whole = entry_view.subject(session, target_id, subject_hash)
+        view = entry_view.read(session, target_id, whole, cursor)
     return rendering.page(
         request,
         "entry.html.j2",

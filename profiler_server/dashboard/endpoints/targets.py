@@ -11,6 +11,7 @@ from netspec.wire import DisagreementQuery, TargetQuery
 from profiler_server.dashboard import rendering
 from profiler_server.dashboard.dependencies import Cursor, TablesReader
 from profiler_server.dashboard.views import fields as fields_view
+from profiler_server.dashboard.views import left_out as left_out_view
 from profiler_server.dashboard.views import networks as networks_view
 from profiler_server.dashboard.views import table as table_view
 from profiler_server.dashboard.views import table_filter
@@ -143,6 +144,28 @@ def show_networks(
         identity=view.identity,
         most=networks_view.MOST_NETWORKS,
         figure=networks_view.figure(view.calibrations) if view.calibrations else None,
+    )
+
+
+@router.get("/{target_id}/left-out")
+def show_left_out(
+    request: Request,
+    target_id: TargetId,
+    database: DatabaseDep,
+    _: TablesReader,
+    held: Cursor = None,
+    taken: Cursor = None,
+) -> Response:
+    """What the target's tables leave out: why, and by whom."""
+    with database.read() as session:
+        view = left_out_view.read(session, target_id, held, taken)
+    return rendering.page(
+        request,
+        "left_out.html.j2",
+        view=view,
+        target_id=target_id,
+        identity=view.identity,
+        most=left_out_view.MOST_SUBJECTS,
     )
 
 

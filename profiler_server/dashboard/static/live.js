@@ -20,12 +20,15 @@
     if (part.innerHTML === html) return;
     const unfolded = [...part.querySelectorAll("details")].map((one) => one.open);
     const focused = part.contains(document.activeElement) ? document.activeElement : null;
+    const explained = part.querySelector("[popover]:popover-open")?.id;
     part.innerHTML = html;
     part.querySelectorAll("details").forEach((one, at) => {
       if (unfolded[at]) one.open = true;
     });
+    if (explained) document.getElementById(explained)?.showPopover();
     if (!focused) return;
-    const same = [...part.querySelectorAll("a")].find((link) => link.href === focused.href);
+    const leadsTo = (one) => one.href || one.getAttribute("popovertarget");
+    const same = [...part.querySelectorAll("a, button.word")].find((one) => leadsTo(one) === leadsTo(focused));
     (same || part).focus();
   }
 

@@ -12,11 +12,14 @@ from netspec.launches import delegation_text, read_launch, typical_launch
 from netspec.protocol import TargetIdentity
 from netspec.wire import Conditions, EntryDetail, StoredVisit, VisitQuery
 from profiler_server.devices.service import require_target
-from profiler_server.entries import details
+from profiler_server.entries import detail_repository, details
 from profiler_server.entries import history as histories
 from profiler_server.entries.history import EntryHistory
+from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.pages import Page
 
+#: hexadecimal digits, of 64
+SHORT_HASH = 16
 _VISITS_A_PAGE = 25
 #: what is observed around a visit, with its unit
 _OBSERVED = (
@@ -43,6 +46,23 @@ class EntryView:
     serials: dict[str, str]
     #: of a model, how much of its graph the delegate runs; else empty
     who_runs: str
+
+
+def short(subject_hash: str) -> str:
+    """The beginning of a subject's hash that addresses have: pages of tables have a thousand."""
+    return subject_hash[:SHORT_HASH]
+
+
+def subject(session: Session, target_id: str, beginning: str) -> str:
+    """The hash of the target's only entry whose subject's begins so; what nothing begins as stays.
+
+    Raises:
+        Problem: `not-found`: several begin so.
+    """
+    found = detail_repository.hashes(session, target_id, beginning, 2)
+    if len(found) > 1:
+        raise Problem("not-found", f"several entries begin with {beginning}: name more of the hash")
+    return found[0] if found else beginning
 
 
 def read(session: Session, target_id: str, subject_hash: str, cursor: str | None) -> EntryView:

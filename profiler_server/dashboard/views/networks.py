@@ -87,7 +87,7 @@ def read(
         target_id=target_id,
         identity=TargetIdentity.model_validate_json(row.identity),
         snapshot_id=None if published is None else published.snapshot_id,
-        calibrations=[] if published is None else _views(session, target_id, published, origins),
+        calibrations=_views(session, target_id, published, origins) if published else [],
         wholes=grid_repository.measured_wholes(
             session, target_id, PageRequest(_WHOLES_A_PAGE, cursor)
         ),
@@ -101,6 +101,8 @@ def _views(
     published: PublishedCalibrations,
     origins: CalibrationOrigins,
 ) -> list[CalibrationView]:
+    if not published.calibrations:
+        return []
     before_ms = origins.values_ms(session, published.snapshot_id)
     now_ms = measurements.operator_values(session, target_id)
     return [_view(one, now_ms.get(one.precision, {}), before_ms) for one in published.calibrations]

@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 from netspec.operators import PRECISIONS, Precision
 from netspec.protocol import TargetIdentity
 from netspec.wire import TargetRepeatability
+from profiler_server.dashboard.views import left_out
 from profiler_server.dashboard.views.heat import HeatScale
+from profiler_server.dashboard.views.left_out import LeftOut
 from profiler_server.dashboard.views.table_filter import TableFilter
 from profiler_server.devices import predecessors
 from profiler_server.devices.service import require_target
@@ -49,6 +51,7 @@ class TableView:
     repeatability: TargetRepeatability
     #: where the table is empty: ids of what the target was before an update, newest first
     predecessors: Sequence[str]
+    left_out: LeftOut
     #: of the latest snapshot; None: nothing is published
     snapshot_id: str | None
 
@@ -81,6 +84,7 @@ def read(session: Session, target_id: str, form: TableFilter) -> TableView:
         scale=HeatScale.of(cell.value_ms for cell in blocks.cells.values() if not cell.held_back),
         others=others,
         alarm=verdicts.alarm(session, target_id),
+        left_out=left_out.count(session, target_id),
         snapshot_id=repository.latest_id(session, target_id),
         repeatability=repeatability.of_target(session, target_id),
         predecessors=() if present else predecessors.predecessors(session, target_id),

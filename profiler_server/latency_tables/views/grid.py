@@ -20,7 +20,10 @@ Column = tuple[int, int]
 class Grid:
     """Some rows of a target's MBConvs."""
 
+    #: first those with several candidates, then those with one
     shapes: Sequence[Shape]
+    #: how many of the shapes have several: a space's choices; a network's own blocks have one
+    chosen_among: int
     columns: Sequence[Column]
     #: not every shape has every column
     cells: Mapping[tuple[Shape, Column], Cell]
@@ -45,4 +48,8 @@ def blocks(
         if cell.shape in shapes and cell.kernel is not None and cell.expand is not None
     }
     columns = sorted({column for _, column in cells})
-    return Grid(list(shapes.values()), columns, cells, page.next_cursor)
+    # Of the whole table: a filter may leave one of many.
+    candidates = repository.candidates(session, target_id, page.items)
+    alone = {shape for text, shape in shapes.items() if candidates.get(text) == 1}
+    ordered = sorted(shapes.values(), key=alone.__contains__)
+    return Grid(ordered, len(ordered) - len(alone), columns, cells, page.next_cursor)

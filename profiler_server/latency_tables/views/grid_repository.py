@@ -82,6 +82,16 @@ def block_cells(
     return [Cell(*row) for row in session.execute(select(*_CELL).where(*conditions, of_these))]
 
 
+def candidates(session: Session, target_id: str, found: Sequence[str]) -> dict[str, int]:
+    """How many entries of the target each of the shapes has, whatever filters leave."""
+    rows = session.execute(
+        select(EntryRow.shape, func.count())
+        .where(EntryRow.target_id == target_id, EntryRow.shape.in_(found))
+        .group_by(EntryRow.shape)
+    )
+    return {shape: number for shape, number in rows if shape is not None}
+
+
 def other_cells(
     session: Session, target_id: str, cell_filter: CellFilter, page_request: PageRequest
 ) -> Page[tuple[str, Cell]]:

@@ -32,8 +32,10 @@ def test_a_spaces_blocks_are_rows_as_the_network_runs(database: Database) -> Non
     target = grids.put(database, TABLE)
     grids.put(database, TABLE, device_model="another")
     found = read(database, target.id, CellFilter("float32"))
-    expected = [SPACE.fixed_start[1], *(block.candidates[0] for block in SPACE.blocks)]
+    expected = [*(block.candidates[0] for block in SPACE.blocks), SPACE.fixed_start[1]]
     assert found.shapes == list(dict.fromkeys(map(Shape.of, expected)))
+    # The last is fixed, and set apart.
+    assert found.chosen_among == len(found.shapes) - 1
     assert found.columns == [(3, 1), (3, 3), (3, 6), (5, 3), (5, 6), (7, 3), (7, 6)]
     assert found.next_cursor is None
     blocks = {one: ms for one, ms in TABLE.items() if isinstance(one, MBConv)}
@@ -81,7 +83,8 @@ def test_pages_have_whole_rows_and_all_of_them(database: Database) -> None:
         cursor = page.next_cursor
         if cursor is None:
             break
-    assert (shapes, cells) == (whole.shapes, whole.cells)
+    assert len(shapes) == len(whole.shapes)
+    assert (set(shapes), cells) == (set(whole.shapes), whole.cells)
 
 
 def test_other_operators_and_whole_networks_are_lists(api: Api, database: Database) -> None:

@@ -12,6 +12,7 @@ from netspec.wire import Conditions, Event
 from profiler_server.auth import repository as auth
 from profiler_server.dashboard import charts
 from profiler_server.dashboard.charts import Figure, Mark, ValueRange
+from profiler_server.dashboard.formatting import counted
 from profiler_server.dashboard.views import farm, farm_repository
 from profiler_server.dashboard.views.devices import device_repository as repository
 from profiler_server.dashboard.views.devices.device_repository import ObservedVisit, RejectedVisit
@@ -26,8 +27,8 @@ from profiler_server.kit.sql.pages import Page
 _SPAN = timedelta(minutes=30)
 _SPANS = 48
 _EVENTS_A_PAGE = 25
-#: rejected visits that are counted, and those that are listed
-_MOST_REJECTED, _LISTED = 2_000, 5
+#: visits that are counted, rejected ones that are, and those of these that are listed
+_MOST_VISITS, _MOST_REJECTED, _LISTED = 10_000, 2_000, 5
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ class DeviceView:
     #: the name of the token whose it is, and its id; None: nobody's
     owner_id: str | None
     plots: Sequence[Plot]
-    #: of the last day
-    visits: int
+    #: of the last day, in words; empty: none
+    visits: str
     #: the newest of them, and how many there are
     rejected: Sequence[RejectedVisit]
     rejected_count: int
@@ -89,11 +90,17 @@ def read(session: Session, device_id: str, cursor: str | None = None) -> DeviceV
         line=farm.lines(session, [found], now)[0],
         owner_id=auth.owners(session, [device_id]).get(device_id),
         plots=[*_plots(samples, spans), _rejected_plot(rejected, spans)],
-        visits=repository.count(session, device_id, begin),
+        visits=_visits(repository.count(session, device_id, begin, _MOST_VISITS)),
         rejected=rejected[:_LISTED],
         rejected_count=len(rejected),
         events=events.list_events(session, query),
     )
+
+
+def _visits(number: int) -> str:
+    if not number:
+        return ""
+    return f"{counted(number, 'visit')}{' or more' if number == _MOST_VISITS else ''}"
 
 
 def _plots(

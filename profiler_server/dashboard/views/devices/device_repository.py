@@ -60,10 +60,12 @@ def last_of_each(
     return [ObservedVisit(*row) for row in rows]
 
 
-def count(session: Session, device_id: str, since: datetime) -> int:
-    """How many visits a device has made."""
-    made = select(func.count()).where(VisitRow.device_id == device_id, VisitRow.started_at >= since)
-    return session.scalar(made) or 0
+def count(session: Session, device_id: str, since: datetime, most: int) -> int:
+    """How many visits a device has made, no further than so many."""
+    made = select(VisitRow.started_at).where(
+        VisitRow.device_id == device_id, VisitRow.started_at >= since
+    )
+    return session.scalars(select(func.count()).select_from(made.limit(most).subquery())).one()
 
 
 def rejected(

@@ -11,6 +11,7 @@ from netspec.operators import MBConv
 from netspec.wire import Conditions, Lease, LeasedTask, Visit, VisitBatch
 from profiler_server.dashboard.views import entry as entry_view
 from profiler_server.dashboard.views import networks as networks_view
+from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import Database
 from profiler_server.latency_tables.lookups.calibrated_on import CalibrationOrigins
 from tests.integration.profiler_server import farm, grids
@@ -58,6 +59,16 @@ def measured(api: Api) -> Measured:
     return Measured(api)
 
 
+def test_a_beginning_of_a_hash_that_two_entries_share_leads_to_neither(
+    api: Api, measured: Measured, database: Database
+) -> None:
+    api.file(farm.job(farm.blocks(2)))
+    lease = api.claim(measured.devices[0])
+    api.upload(farm.visits(lease, measured.devices[0], rounds=1))
+    with database.read() as session, pytest.raises(Problem, match="name more of the hash"):
+        entry_view.subject(session, measured.target_id, "")
+
+
 def row_of(page: Page, start: str) -> str:
     (row,) = [row for row in page.rows if row.startswith(start)]
     return row
@@ -80,6 +91,32 @@ def test_an_entry_is_shown_with_spread_history_and_devices(
     assert "S1 farm-1 2.00 2.00–2.00 10 2026-01-02 12:04 no" in page.rows
     assert "Too few of the devices are near their median" in page.text
     assert "CPU 41.5 °C, thermal status 0" in page.html
+
+
+def test_what_a_table_leaves_out_is_told_with_why_and_by_whom(
+    api: Api, admin: Visitor, measured: Measured
+) -> None:
+    address = f"/targets/{measured.target_id}/left-out"
+    page = admin.get(address)
+    block = "MBConv 56²×24 → 56²×24, kernel 3, expand 1 float32"
+    assert row_of(page, block).startswith(f"{block} 50.0 % S1 2.00 , S2 3.00")
+    assert "No visit of this target was taken back" in page.text
+    table = admin.get(f"/targets/{measured.target_id}")
+    assert "Left out : 1 entry held back, 0 visits taken back" in table.text
+    assert f"{measured.target_id}/left-out" in table.links
+    body = {"device_id": measured.devices[1], "reason": f"broken {SCRIPT}"}
+    api.call("POST", "/v1/visits:retract", body)
+    page = admin.get(address)
+    assert SCRIPT not in page.html
+    assert f"broken {SCRIPT} 10 visits of 1 subject, taken back by test, " in page.text
+    assert f"Chosen: those of device {measured.devices[1]} ." in page.text
+    assert row_of(page, block) == f"{block} 10 of 10 visits"
+    assert "No entry is held back" in page.text
+    # Of the other device eleven, one of which was rejected before.
+    api.call("POST", "/v1/visits:retract", {**body, "device_id": measured.devices[0]})
+    page = admin.get(address)
+    assert f"{block} 11 none: no other visit counts" in page.rows
+    assert f"{block} 10 none: no other visit counts" in page.rows
 
 
 def test_visits_lead_to_their_raw_output(admin: Visitor, measured: Measured) -> None:

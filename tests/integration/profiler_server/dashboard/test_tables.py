@@ -53,11 +53,12 @@ def test_a_table_has_a_row_a_shape_and_a_column_a_candidate(
     target = grids.put(database, TABLE, device_model=SCRIPT)
     page = admin.get(f"/targets/{target.id}")
     assert SCRIPT not in page.html
-    head, *rows = page.rows[: 1 + 12]
+    head, *rows = page.rows[: 1 + 13]
     assert head == "Shape k3 e1 k3 e3 k3 e6 k5 e3 k5 e6 k7 e3 k7 e6"
     # the stem has 1 ms, the first block 2, then six candidates of each block
-    assert rows[0] == "32²×32 → 32²×16 2.00 – – – – – –"
-    assert rows[1] == "32²×16 → 16²×24 stride 2 – 3.00 4.00 5.00 6.00 7.00 8.00"
+    assert rows[0] == "32²×16 → 16²×24 stride 2 – 3.00 4.00 5.00 6.00 7.00 8.00"
+    assert rows[-2] == "One candidate: blocks of a network, or fixed in a space"
+    assert rows[-1] == "32²×32 → 32²×16 2.00 – – – – – –"
     assert cells(page) == 67
     # 2 ms is the least of this page, 68 ms the most
     assert '<td class="heat-0"><a href="' in page.html
@@ -65,8 +66,21 @@ def test_a_table_has_a_row_a_shape_and_a_column_a_candidate(
         ms >= 2 * 34 ** (7 / 8) for one, ms in TABLE.items() if isinstance(one, MBConv)
     )
     first = SPACE.fixed_start[1]
-    assert f"{target.id}/entries/{first.content_hash}" in page.links
+    link = f"{target.id}/entries/{first.content_hash[:16]}"
+    assert link in page.links
+    assert "MBConv 32²×32 → 32²×16" in admin.get(f"/targets/{link}").text
     assert "Stem 64²×3 → 32²×32, kernel 3, stride 2 1.00 0.90–1.10 3 imported" in page.rows
+
+
+def test_filters_leave_a_choice_apart_from_what_has_none(
+    admin: Visitor, database: Database
+) -> None:
+    """One candidate of a choice is left: still a choice."""
+    target = grids.put(database, TABLE)
+    rows = admin.get(f"/targets/{target.id}?kernel=3&expand=3").rows
+    assert not any(row.startswith("One candidate") for row in rows)
+    rows = admin.get(f"/targets/{target.id}?kernel=3").rows
+    assert rows.index("One candidate: blocks of a network, or fixed in a space") == 12
 
 
 @pytest.mark.parametrize(

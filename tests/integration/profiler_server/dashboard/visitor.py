@@ -32,6 +32,8 @@ class Page(HTMLParser):
         self._form: dict[str, str] = {}
         self._text: list[str] = []
         self._row: list[str] | None = None
+        #: elements that are open and shown only when somebody asks
+        self._unasked = 0
         self.feed(self.html)
         #: all that is read, with single blanks
         self.text = " ".join(" ".join(self._text).split())
@@ -39,6 +41,8 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         self.tags.append(tag)
+        if "popover" in given or self._unasked:
+            self._unasked += 1
         if tag == "form":
             self._form = self.forms.setdefault(given.get("action", ""), {})
         elif tag == "input" and given.get("type") == "hidden":
@@ -49,11 +53,14 @@ class Page(HTMLParser):
             self._row = []
 
     def handle_endtag(self, tag: str) -> None:
+        self._unasked = max(self._unasked - 1, 0)
         if tag == "tr" and self._row is not None:
             self.rows.append(" ".join(" ".join(self._row).split()))
             self._row = None
 
     def handle_data(self, data: str) -> None:
+        if self._unasked:
+            return
         self._text.append(data)
         if self._row is not None:
             self._row.append(data)
