@@ -252,7 +252,7 @@ def _refuse_beside_ptq(options: Sequence[str]) -> None:
     """
     if options:
         named = ", ".join(f"--{name.replace('_', '-')}" for name in options)
-        raise UserError(f"--ptq changes no weight, so it takes no {named}; leave out either")
+        raise UserError(f"--ptq trains no weight, so it takes no {named}; leave out either")
 
 
 def _refuse_without_ptq(options: Sequence[str]) -> None:
