@@ -24,6 +24,7 @@ from profiler_server.kit.http.protocol import Http
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
 from profiler_server.kit.sql.database import Database
+from profiler_server.tracing import traced
 
 #: how long (s) running requests may take once the server is told to stop
 _GRACE_S = 10
@@ -79,14 +80,17 @@ def serve(
     """Serves until SIGINT or SIGTERM, then lets running requests end.
 
     Args:
-        app: from `create_app`.
+        app: from `create_app`, with traces if the environment asks for them.
         listening: from `listen`; closed at the end.
         announce: called once requests are answered.
         drain_s: for so long after SIGTERM new requests are still answered, while `/readyz`
             fails and nobody waits for work any more; a second signal ends that.
+
+    Raises:
+        UserError: the environment asks for traces that cannot be sent.
     """
     config = uvicorn.Config(
-        app,
+        traced(app),
         http=Http,
         log_config=None,
         access_log=False,

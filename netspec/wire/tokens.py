@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from netspec.protocol import Text
+from netspec.wire.devices import Labels
 from netspec.wire.message import ListQuery, Message, Moment
 
 #: what a token allows; the server's `Scope` says what each means
@@ -21,6 +22,14 @@ class TokenRequest(Message):
     scopes: Annotated[tuple[TokenScope, ...], Field(min_length=1, max_length=4)]
     #: valid for so many days; None: as long as the token that makes it
     days: Annotated[float, Field(gt=0, le=36_500)] | None = None
+    #: of the devices and targets that it is limited to, all of them; none: it sees everything
+    labels: Labels = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _refuse_limited_admin(self) -> Self:
+        if self.labels and "admin" in self.scopes:
+            raise ValueError("a token with the scope admin sees everything; leave out its labels")
+        return self
 
 
 class TokenRotation(Message):
@@ -36,6 +45,8 @@ class TokenInfo(Message):
     id: Text
     name: str
     scopes: tuple[TokenScope, ...]
+    #: of the devices and targets that it is limited to; none: it sees everything
+    labels: Labels = Field(default_factory=dict)
     created_at: AwareDatetime
     expires_at: AwareDatetime | None = None
     #: to the minute

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from netspec.console.command import AsJson, print_json
 from netspec.console.connection import DEFAULT_URL, URL_VARIABLE
 from netspec.console.tokens import save_token
+from netspec.errors import UserError
 from profiler_server.auth.scopes import Scope
 from profiler_server.kit.cli import DatabaseUrl, open_database
 
@@ -29,6 +31,14 @@ def create(
         float | None,
         typer.Option(min=0.0, max=36_500.0, help="Valid for so many days.", show_default="always"),
     ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="It sees only devices that have this label, and their targets; may be repeated.",
+            metavar="NAME=VALUE",
+            show_default="everything",
+        ),
+    ] = None,
     save: Annotated[
         bool,
         typer.Option("--save", help="Store it as this user's token for the server --profiler-url."),
@@ -41,13 +51,15 @@ def create(
     """Makes a token and prints it, this once.
 
     Example: profiler-server token create --name farm-1 --scope agent --days 90
+
+    Example: profiler-server token create --name guests --scope tables:read --label lab=berlin
     """
     from profiler_server.auth import service, tokens  # noqa: PLC0415
 
     with open_database(database_url) as (database, settings):
         key = tokens.server_key(settings.server_key_file)
         with database.write() as session:
-            token = service.create(session, key, name, scope, days)
+            token = service.create(session, key, name, scope, days, _labels(label or []))
     typer.echo(token)
     if save:
         typer.echo(f"kept in {save_token(profiler_url, token)}", err=True)
@@ -73,12 +85,12 @@ def list_tokens(
         print_json([_plain(row) for row in rows])
         return
     table = Table(box=None)
-    for title in ("id", "name", "scopes", "created", "expires", "last used", "revoked"):
+    for title in ("id", "name", "scopes", "labels", "created", "expires", "last used", "revoked"):
         table.add_column(title, no_wrap=title == "id")
     for row in rows:
         times = (row.created_at, row.expires_at, row.last_used_at, row.revoked_at)
         shown = ("" if time is None else f"{time:%Y-%m-%d %H:%M}" for time in times)
-        table.add_row(row.id, row.name, row.scopes, *shown)
+        table.add_row(row.id, row.name, row.scopes, _shown_labels(row), *shown)
     console = Console()
     if not console.is_terminal:
         # A pipe has no width: nothing shall be cut off.
@@ -131,11 +143,39 @@ def revoke(
     typer.echo(said)
 
 
-def _plain(row: TokenRow) -> dict[str, str | list[str] | None]:
+def _labels(given: list[str]) -> dict[str, str]:
+    """The labels of options.
+
+    Raises:
+        UserError: one is no label.
+    """
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from netspec.wire import DeviceLabels  # noqa: PLC0415
+
+    labels: dict[str, str] = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        try:
+            labels |= DeviceLabels(labels={name: value}).labels
+        except ValidationError:
+            equals = ""
+        if not equals:
+            raise UserError(f"--label: expected NAME=VALUE, such as lab=berlin, got {one!r}")
+    return labels
+
+
+def _shown_labels(row: TokenRow) -> str:
+    labels: dict[str, str] = json.loads(row.labels)
+    return ", ".join(f"{name}={value}" for name, value in labels.items())
+
+
+def _plain(row: TokenRow) -> dict[str, str | list[str] | dict[str, str] | None]:
     times = ("created_at", "expires_at", "last_used_at", "revoked_at")
     return {
         "id": row.id,
         "name": row.name,
         "scopes": row.scopes.split(),
+        "labels": json.loads(row.labels),
         **{name: time.isoformat() if (time := getattr(row, name)) else None for name in times},
     }

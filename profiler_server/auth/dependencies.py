@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
+from pydantic import BaseModel
 
 from profiler_server.auth.guesses import TokenGuesses
 from profiler_server.auth.rate_limit import RateLimit
@@ -17,12 +19,15 @@ from profiler_server.auth.tokens import is_well_formed
 from profiler_server.kit.http.requests import add_headers
 from profiler_server.kit.http.routes import HeaderCheck
 from profiler_server.kit.problems import Problem
+from profiler_server.kit.sql.database import Database
+from profiler_server.kit.sql.reach import REACH, Reach
+from profiler_server.reach.named import named_by, require_within
 
 _SCHEME = "bearer"
 
 
 class Requires(SecurityBase, HeaderCheck):
-    """A token with one of the scopes; `admin` has them all."""
+    """A token with one of the scopes, which `admin` has all, that sees what the request names."""
 
     model = HTTPBearer(description="`profiler-server token create` makes one")
     scheme_name = "HTTPBearer"
@@ -34,12 +39,25 @@ class Requires(SecurityBase, HeaderCheck):
         """Who asks.
 
         Raises:
-            Problem: `invalid-token`, `missing-scope` or `rate-limited`.
+            Problem: `invalid-token`, `missing-scope`, `rate-limited`, or `unknown-...`: what the
+                path names is not within the token's reach.
         """
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != _SCHEME:
             raise refused("the request has no `Authorization: Bearer TOKEN` header")
-        return self.admit(request, await identified(request, token.strip()))
+        principal = self.admit(request, await identified(request, token.strip()))
+        await confine(request, principal)
+        return principal
+
+    async def check_message(self, request: Request, message: BaseModel) -> None:
+        """Refuses a body that names what the token does not see.
+
+        Raises:
+            Problem: `unknown-...`.
+        """
+        reach = cast("Reach | None", request.scope.get(REACH))
+        if reach is not None:
+            await _require_within(request, reach, dict(named_by(message)))
 
     def admit(self, request: Request, principal: Principal) -> Principal:
         """Lets a checked token do this once more.
@@ -64,6 +82,30 @@ class Requires(SecurityBase, HeaderCheck):
 
 #: a route asks before the body is read, and the framework once more
 _COUNTED = "profiler.counted"
+
+
+async def confine(request: Request, principal: Principal) -> None:
+    """Lets the request see what the token may see, and nothing else.
+
+    Its transactions carry the reach, to which lists and look-ups are narrowed.
+
+    Raises:
+        Problem: `unknown-...`: the path names something else.
+    """
+    # A route asks before the body is read, and the framework once more.
+    if principal.reach is not None and REACH not in request.scope:
+        request.scope[REACH] = principal.reach
+        await _require_within(request, principal.reach, request.path_params)
+
+
+async def _require_within(request: Request, reach: Reach, named: Mapping[str, str]) -> None:
+    database = cast("Database", request.app.state.database)
+
+    def look() -> None:
+        with database.within(lambda: reach).read() as session:
+            require_within(session, reach, named)
+
+    await run_in_threadpool(look)
 
 
 async def identified(request: Request, token: str) -> Principal:

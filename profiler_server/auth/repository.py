@@ -15,6 +15,7 @@ from profiler_server.kit.sql.bulk import insert_or_replace
 from profiler_server.kit.sql.database import row_count
 from profiler_server.kit.sql.lists import Condition, Listing, part_of, since, states, until
 from profiler_server.kit.sql.pages import Column, Page
+from profiler_server.kit.sql.reach import not_about_targets
 
 
 def add(session: Session, row: TokenRow) -> None:
@@ -113,6 +114,7 @@ def page(session: Session, query: TokenQuery, now: datetime) -> Page[TokenRow]:
             "until": until(TokenRow.created_at),
         },
         {"created_at": (TokenRow.created_at, TokenRow.id), "name": (TokenRow.name, TokenRow.id)},
+        not_about_targets,
     )
     found = listing.page(session, select(TokenRow), query)
     return found.with_items([row[0] for row in found.items])

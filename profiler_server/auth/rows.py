@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from profiler_server.kit.sql.orm import ID, SHA256, Base
 
+#: of a token that sees everything
+NO_LABELS = "{}"
 #: of a token, characters
 LONGEST_NAME = 200
 
@@ -24,6 +26,8 @@ class TokenRow(Base):
     digest: Mapped[str] = mapped_column(SHA256, unique=True)
     #: separated by blanks
     scopes: Mapped[str] = mapped_column(String(200))
+    #: JSON object of texts: of the devices and targets that it is limited to
+    labels: Mapped[str] = mapped_column(Text, server_default=NO_LABELS)
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     #: the hash of the secret before its last rotation

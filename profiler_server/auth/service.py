@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,6 +21,7 @@ from profiler_server.kit.http.caching import BriefCache
 from profiler_server.kit.ids import new_id
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import Database, database_now
+from profiler_server.kit.sql.reach import Reach
 
 #: for so long (s) a checked token is taken without asking the database again
 TRUSTED_S = 5.0
@@ -32,6 +34,8 @@ class Principal:
 
     token_id: str
     scopes: frozenset[Scope]
+    #: what it sees; None: everything
+    reach: Reach | None = None
 
     def may(self, any_of: Sequence[Scope]) -> bool:
         """Whether the token has one of the scopes."""
@@ -39,7 +43,12 @@ class Principal:
 
 
 def create(
-    session: Session, key: bytes, name: str, scopes: Sequence[Scope], days: float | None = None
+    session: Session,
+    key: bytes,
+    name: str,
+    scopes: Sequence[Scope],
+    days: float | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> str:
     """Stores a new token's hash; the token is returned this once.
 
@@ -49,15 +58,23 @@ def create(
         name: for people.
         scopes: what the token allows.
         days: how long it is valid; None: until revoked.
+        labels: of the devices and targets that it is limited to; none: it sees everything.
 
     Raises:
-        UserError: the name has no characters, or more than fit.
+        UserError: the name has no characters, or more than fit, or an administrator's token is to
+            be limited.
     """
     if not 0 < len(name) <= LONGEST_NAME:
         raise UserError(f"a token's name has 1 to {LONGEST_NAME} characters, got {len(name)}")
+    if labels and Scope.ADMIN in scopes:
+        raise UserError("a token with the scope admin sees everything; give it no labels")
     now = database_now(session)
-    expires_at = None if days is None else now + timedelta(days=days)
-    row = TokenRow(name=name, scopes=" ".join(sorted(set(scopes))), expires_at=expires_at)
+    row = TokenRow(
+        name=name,
+        scopes=" ".join(sorted(set(scopes))),
+        labels=stored_labels(labels or {}),
+        expires_at=None if days is None else now + timedelta(days=days),
+    )
     return add(session, key, now, row)
 
 
@@ -75,6 +92,17 @@ def add(session: Session, key: bytes, now: datetime, row: TokenRow) -> str:
     repository.add(session, row)
     events.append(session, now, EventKind.TOKEN_CREATED, token_id=row.id, scopes=row.scopes)
     return token
+
+
+def stored_labels(labels: Mapping[str, str]) -> str:
+    """Labels as they are stored: JSON, always the same for the same."""
+    return json.dumps(labels, sort_keys=True)
+
+
+def reach_of_token(token_id: str, labels: str) -> Reach | None:
+    """What a token sees that has these labels, as stored; None: everything."""
+    limits: dict[str, str] = json.loads(labels)
+    return Reach(token_id, tuple(sorted(limits.items()))) if limits else None
 
 
 def rotate(session: Session, key: bytes, row: TokenRow, overlap_s: float) -> str:
@@ -182,7 +210,8 @@ class TokenChecker:
         if row.expires_at is not None and row.expires_at <= now:
             raise refused(f"it expired on {row.expires_at:%Y-%m-%d %H:%M} UTC")
         self._note_use(row, now)
-        return Principal(row.id, frozenset(Scope(scope) for scope in row.scopes.split()))
+        scopes = frozenset(Scope(scope) for scope in row.scopes.split())
+        return Principal(row.id, scopes, reach_of_token(row.id, row.labels))
 
     def _note_use(self, row: TokenRow, now: datetime) -> None:
         if row.last_used_at is None or now - row.last_used_at > _LAST_USED_RESOLUTION:

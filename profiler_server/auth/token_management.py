@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -39,6 +40,7 @@ def make(session: Session, key: bytes, request: TokenRequest, maker: Principal) 
     row = TokenRow(
         name=request.name,
         scopes=" ".join(sorted(scopes)),
+        labels=service.stored_labels(request.labels),
         expires_at=end,
         made_by=maker.token_id,
     )
@@ -139,6 +141,7 @@ def _to_wire(row: TokenRow) -> TokenInfo:
             "id": row.id,
             "name": row.name,
             "scopes": row.scopes.split(),
+            "labels": json.loads(row.labels),
             "created_at": row.created_at,
             "expires_at": row.expires_at,
             "last_used_at": row.last_used_at,

@@ -14,7 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from netspec.wire import MAX_CURSOR, Owner
 from profiler_server.auth import sessions
-from profiler_server.auth.dependencies import Requires
+from profiler_server.auth.dependencies import Requires, confine
 from profiler_server.auth.scopes import Scope
 from profiler_server.auth.service import Principal, TokenChecker
 from profiler_server.dashboard import cookies
@@ -68,7 +68,8 @@ class SignedIn:
 
         Raises:
             NotSignedIn: there is no session, or it or its token is not valid any more.
-            Problem: `missing-scope` or `rate-limited`.
+            Problem: `missing-scope`, `rate-limited`, or `unknown-...`: the path names what the
+                token does not see.
             HTTPException: 403, the form was not made for this browser.
         """
         cookie = cookies.SESSION.read(request)
@@ -80,6 +81,7 @@ class SignedIn:
         # Set first: the page that says what is missing has the menu, too.
         request.state.viewer = viewer
         self._requires.admit(request, viewer.principal)
+        await confine(request, viewer.principal)
         if request.method not in ("GET", "HEAD"):
             await check_form(request, cookie)
         return viewer

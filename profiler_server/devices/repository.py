@@ -15,6 +15,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal,
     or_,
     select,
     update,
@@ -32,6 +33,8 @@ from profiler_server.kit.sql.json_text import JsonText
 from profiler_server.kit.sql.lists import Listing, equal, part_of, since, states, until
 from profiler_server.kit.sql.many_values import is_in
 from profiler_server.kit.sql.pages import Page
+from profiler_server.kit.sql.reach import is_within, narrowed
+from profiler_server.reach.conditions import of_devices, of_targets
 
 #: controlled variables in which a text is looked for
 _NAMING = ("device_model", "soc", "os_build", "runtime", "delegate", "clock_policy")
@@ -123,6 +126,7 @@ def devices(session: Session, query: DeviceQuery, now: datetime) -> Page[DeviceR
             "serial": (DeviceRow.serial, DeviceRow.id),
             "last_seen": (DeviceRow.last_seen, DeviceRow.id),
         },
+        of_devices(DeviceRow.id),
     )
     page = listing.page(session, select(DeviceRow), query)
     return page.with_items([row[0] for row in page.items])
@@ -200,13 +204,14 @@ def lock_server(session: Session) -> None:
 
 
 def offers(session: Session) -> Sequence[tuple[TargetRow, DeviceRow]]:
-    """Every target with each device that can measure it, oldest target first."""
-    rows = session.execute(
+    """The targets with each device that can measure them and who asks sees, oldest first."""
+    offered = (
         select(TargetRow, DeviceRow)
         .join(DeviceTargetRow, DeviceTargetRow.target_id == TargetRow.id)
         .join(DeviceRow, DeviceRow.id == DeviceTargetRow.device_id)
         .order_by(TargetRow.created_at, TargetRow.id, DeviceRow.id)
     )
+    rows = session.execute(narrowed(session, offered, of_devices(DeviceRow.id)))
     return [(row[0], row[1]) for row in rows]
 
 
@@ -334,8 +339,9 @@ def target_ids_of(session: Session, device_ids: Collection[str]) -> dict[str, li
 
 
 def targets(session: Session) -> Sequence[TargetRow]:
-    """All targets, oldest first."""
-    return session.scalars(select(TargetRow).order_by(TargetRow.created_at, TargetRow.id)).all()
+    """All targets that who asks sees, oldest first."""
+    seen = narrowed(session, select(TargetRow), of_targets(TargetRow.id))
+    return session.scalars(seen.order_by(TargetRow.created_at, TargetRow.id)).all()
 
 
 def known_targets(session: Session, target_ids: Collection[str]) -> set[str]:
@@ -365,12 +371,14 @@ _TARGETS = Listing(
         "created_at": (TargetRow.created_at, TargetRow.id),
         "entries": (TargetRow.entries, TargetRow.id),
     },
+    of_targets(TargetRow.id),
 )
 
 
 def target(session: Session, target_id: str) -> TargetRow | None:
-    """One target."""
-    return session.get(TargetRow, target_id)
+    """One target, if who asks sees it."""
+    seen = is_within(session, of_targets(literal(target_id)))
+    return session.get(TargetRow, target_id) if seen else None
 
 
 def counts_by_target(session: Session, target_ids: Collection[str]) -> dict[str, tuple[int, int]]:

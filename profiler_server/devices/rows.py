@@ -9,6 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from profiler_server.kit.sql.orm import ID, TARGET_ID, Base
 
+#: of a device that nobody has labelled
+NO_LABELS = "{}"
+
 
 class TargetRow(Base):
     """A target; its id is the hash of its identity."""
@@ -43,7 +46,7 @@ class DeviceRow(Base):
     #: by when its agent speaks again, or the device is silent; None: it has not spoken yet
     heard_until: Mapped[datetime | None]
     #: JSON object of texts: what jobs select devices by
-    labels: Mapped[str] = mapped_column(Text, server_default="{}")
+    labels: Mapped[str] = mapped_column(Text, server_default=NO_LABELS)
     #: since when it gets no work until it is released
     quarantined_at: Mapped[datetime | None]
     quarantine_reason: Mapped[str] = mapped_column(String(2_000), server_default="")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from pydantic import TypeAdapter
@@ -22,13 +22,14 @@ from netspec.wire import (
     TaskMethod,
 )
 from profiler_server.devices import predecessors, repository
-from profiler_server.devices.rows import DeviceRow, TargetRow
+from profiler_server.devices.rows import NO_LABELS, DeviceRow, TargetRow
 from profiler_server.events import repository as events
 from profiler_server.events.rows import EventKind
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.settings import Settings
 from profiler_server.kit.sql.database import database_now
 from profiler_server.kit.sql.pages import Page
+from profiler_server.kit.sql.reach import reach_of
 from profiler_server.kit.work_notices import announce
 
 _SHOWN_TARGETS = 5
@@ -47,7 +48,8 @@ def register(
         token_id: with which; new targets are its own.
 
     Raises:
-        Problem: `protocol-mismatch`.
+        Problem: `protocol-mismatch`, or `outside-labels`: the token is limited to labels that the
+            device lacks, or does not see one of the targets.
     """
     protocol = registration.protocol.content_hash
     if any(target.protocol != protocol for target in registration.targets):
@@ -57,14 +59,20 @@ def register(
         )
     now = database_now(session)
     wanted = {target.id for target in registration.targets}
-    new = wanted - repository.known_targets(session, wanted)
+    known = repository.known_targets(session, wanted)
+    _refuse_hidden(session, known)
+    new = wanted - known
     repository.ensure_targets(session, registration.targets, token_id, now)
     predecessors.offer(session, new, now)
     device_id = repository.ensure_device(session, registration, now)
     target_ids = tuple(dict.fromkeys(target.id for target in registration.targets))
     repository.set_device_targets(session, device_id, target_ids)
-    if registration.labels is not None:
-        _label(session, _require(session, device_id), registration.labels, now)
+    row = _require(session, device_id)
+    labels, reach = registration.labels, reach_of(session)
+    if labels is None and reach is not None and row.labels == NO_LABELS:
+        labels = dict(reach.labels)
+    if labels is not None:
+        _label(session, row, labels, now)
     return RegisteredDevice(
         id=device_id,
         target_ids=target_ids,
@@ -72,6 +80,17 @@ def register(
         renew_every_s=settings.renew_every_s,
         server_id=repository.server_id(session),
     )
+
+
+def _refuse_hidden(session: Session, known: Collection[str]) -> None:
+    """Lets nobody see a target by presenting a device of that kind."""
+    hidden = [one for one in sorted(known) if repository.target(session, one) is None]
+    if hidden:
+        raise Problem(
+            "outside-labels",
+            f"target {hidden[0]} is there, and no device labelled {reach_of(session)} measures it, "
+            "to which the token is limited; have one registered with a token that is not",
+        )
 
 
 def list_devices(session: Session, query: DeviceQuery) -> Page[Device]:
@@ -100,7 +119,7 @@ def label(session: Session, device_id: str, labels: dict[str, str]) -> Device:
     """Gives a device these labels and no others.
 
     Raises:
-        Problem: `unknown-device`.
+        Problem: `unknown-device`, or `outside-labels`: the token is limited to others.
     """
     row = _require(session, device_id)
     _label(session, row, labels, database_now(session))
@@ -149,6 +168,13 @@ def unknown_device(device_id: str) -> Problem:
 
 
 def _label(session: Session, row: DeviceRow, labels: dict[str, str], now: datetime) -> None:
+    reach = reach_of(session)
+    if reach is not None and not dict(reach.labels).items() <= labels.items():
+        raise Problem(
+            "outside-labels",
+            f"the token is limited to devices labelled {reach}, and this one would have "
+            f"{json.dumps(labels, sort_keys=True)}; give it these labels, too",
+        )
     stored = json.dumps(labels, sort_keys=True)
     if stored != row.labels:
         row.labels = stored

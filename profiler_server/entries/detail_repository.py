@@ -23,6 +23,7 @@ from profiler_server.entries.rows import (
 from profiler_server.kit.sql.lists import Listing, equal, part_of, since, states, until
 from profiler_server.kit.sql.many_values import is_in
 from profiler_server.kit.sql.pages import Page, PageRequest, read_page
+from profiler_server.kit.sql.reach import of_what_was_named
 from profiler_server.subjects.rows import SubjectRow
 
 
@@ -114,6 +115,7 @@ _DISAGREEING = Listing(
         "name": (SubjectRow.name, SubjectRow.hash),
         "disagreement_percent": (EntryRow.disagreement_percent, SubjectRow.hash),
     },
+    of_what_was_named,
 )
 
 
@@ -145,6 +147,7 @@ _VISITS = Listing(
         "until": until(VisitRow.stored_at),
     },
     {"stored_at": (VisitRow.stored_at, VisitRow.digest)},
+    of_what_was_named,
 )
 
 

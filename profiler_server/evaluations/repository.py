@@ -14,6 +14,7 @@ from profiler_server.jobs.rows import TaskRow
 from profiler_server.kit.sql.bulk import insert_absent
 from profiler_server.kit.sql.lists import Listing
 from profiler_server.kit.sql.pages import Page
+from profiler_server.kit.sql.reach import of_what_was_named
 from profiler_server.leases.rows import LeaseRow
 from profiler_server.subjects.rows import SubjectRow
 
@@ -117,7 +118,7 @@ def outputs(
     )
 
 
-_OUTPUTS = Listing(OutputsQuery, {}, {"first": (TaskRow.position,)})
+_OUTPUTS = Listing(OutputsQuery, {}, {"first": (TaskRow.position,)}, of_what_was_named)
 
 
 def logits(session: Session, job_id: str, piece: int) -> tuple[int, bytes] | None:

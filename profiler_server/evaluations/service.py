@@ -21,6 +21,7 @@ from netspec.wire import (
 from profiler_server.devices import repository as devices
 from profiler_server.evaluations import repository
 from profiler_server.evaluations.rows import EvaluationRow
+from profiler_server.jobs import endings
 from profiler_server.jobs import service as jobs
 from profiler_server.jobs import task_repository as tasks
 from profiler_server.kit.problems import Problem
@@ -76,7 +77,8 @@ def store(session: Session, task_id: str, outputs: PieceOutputs) -> bool:
     }
     if not repository.add(session, row):
         return False
-    tasks.complete(session, task_id)
+    if tasks.complete(session, task_id):
+        endings.follow(session, [task_id])
     if device is not None:
         device.fruitless, device.rests_until = 0, None
     return True

@@ -16,6 +16,8 @@ from profiler_server.events import outbox
 from profiler_server.events.rows import EventKind, EventRow
 from profiler_server.kit.sql.lists import Listing, any_of, equal, since, until
 from profiler_server.kit.sql.pages import Page
+from profiler_server.kit.sql.reach import Reach
+from profiler_server.reach.conditions import of_events
 
 
 def append(session: Session, at: datetime, kind: EventKind, **data: str | int) -> EventRow:
@@ -49,13 +51,19 @@ def after(
     """The first events after one, as far as a query asks for them."""
     rows = select(EventRow).where(EventRow.id > event_id)
     if query is not None:
-        rows = _EVENTS.filtered(rows, query)
+        rows = _EVENTS.filtered(session, rows, query)
     return session.scalars(rows.order_by(EventRow.id).limit(most)).all()
 
 
 def before(session: Session, at: datetime) -> int:
     """The last event before a time; 0: there is none."""
     return session.scalar(select(func.max(EventRow.id)).where(EventRow.at < at)) or 0
+
+
+def is_seen(session: Session, event_id: int, reach: Reach) -> bool:
+    """Whether an event is within a reach."""
+    seen = select(EventRow.id).where(EventRow.id == event_id, _SEEN(reach))
+    return session.scalar(seen) is not None
 
 
 def with_ids(session: Session, ids: Collection[int]) -> Sequence[EventRow]:
@@ -69,6 +77,7 @@ def latest_ids(session: Session, most: int) -> list[int]:
     return list(session.scalars(select(EventRow.id).order_by(EventRow.id.desc()).limit(most)))
 
 
+_SEEN = of_events(EventRow.job_id, EventRow.device_id, EventRow.data)
 _EVENTS = Listing(
     EventsQuery,
     {
@@ -79,4 +88,5 @@ _EVENTS = Listing(
         "until": until(EventRow.at),
     },
     {"id": (EventRow.id,)},
+    _SEEN,
 )

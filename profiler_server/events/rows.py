@@ -16,6 +16,8 @@ class EventKind(StrEnum):
 
     JOB_CREATED = "job_created"
     JOB_CANCELLED = "job_cancelled"
+    #: nothing of it is open any more: all is done, something was given up, or it was cancelled
+    JOB_FINISHED = "job_finished"
     LEASE_CLAIMED = "lease_claimed"
     #: it was not renewed in time; its tasks went back to the queue
     LEASE_EXPIRED = "lease_expired"

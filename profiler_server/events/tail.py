@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from contextvars import Context
 from dataclasses import dataclass, field
 
 import structlog
@@ -119,7 +120,10 @@ class EventTail:
             async with self._starting:
                 if self._reading is None or self._reading.done():
                     await self._begin()
-                    self._reading = asyncio.create_task(self._read_while_anyone_listens())
+                    # In no request's context: it is on behalf of all of them.
+                    self._reading = asyncio.create_task(
+                        self._read_while_anyone_listens(), context=Context()
+                    )
                 listener.since = self._newest
             yield listener
         finally:

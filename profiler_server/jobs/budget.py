@@ -113,7 +113,11 @@ def go_on(session: Session, task_ids: Collection[str]) -> None:
     for job_id in repository.planned_jobs(session, task_ids):
         # Whoever closes a job's last task comes here, and waits for others that close some.
         job = lock_job(session, job_id)
-        while job.plan is not None and not has_open_tasks(session, job_id):
+        while (
+            job.plan is not None
+            and job.cancelled_at is None
+            and not has_open_tasks(session, job_id)
+        ):
             plan = _PLAN.validate_json(job.plan)
             if isinstance(plan, SiblingPlan):
                 _fill(session, job, plan)

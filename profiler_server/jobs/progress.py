@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from netspec.wire import ISOLATED
-from profiler_server.jobs import budget, repository
+from profiler_server.jobs import endings, repository
 from profiler_server.jobs import task_repository as tasks
 from profiler_server.jobs.rows import OPEN_STATES, TaskRow, TaskState
 
@@ -27,7 +27,7 @@ def count_new_visits(
     visits: Mapping[str, int],
     profiled: Mapping[str, int],
     stored_at: datetime,
-) -> None:
+) -> list[str]:
     """Counts visits for every open task that wants them.
 
     Args:
@@ -36,13 +36,16 @@ def count_new_visits(
         visits: how many accepted visits were stored, by subject.
         profiled: how many of these have a profile.
         stored_at: when.
+
+    Returns:
+        The tasks that are done now, of which `endings` makes what follows.
     """
     counted = [
         task.with_more((visits if task.method == ISOLATED else profiled).get(task.subject_hash, 0))
         for task in tasks.lock_open_of_subjects(session, target_id, visits)
         if stored_at >= task.visits_since
     ]
-    budget.go_on(session, tasks.store_progress(session, counted, TaskState.DONE))
+    return tasks.store_progress(session, counted, TaskState.DONE)
 
 
 def count_stored_visits(session: Session, job_id: str) -> None:
@@ -71,4 +74,4 @@ def recount_targets(session: Session, target_ids: Collection[str]) -> None:
 
 def _recount(session: Session, which: ColumnElement[bool]) -> None:
     done = tasks.store_progress(session, tasks.recounted(session, which), TaskState.DONE)
-    budget.go_on(session, done)
+    endings.follow(session, done)

@@ -30,6 +30,8 @@ from profiler_server.kit.sql.database import row_count
 from profiler_server.kit.sql.lists import Listing, any_of, equal, part_of, since, states, until
 from profiler_server.kit.sql.many_values import is_in
 from profiler_server.kit.sql.pages import Page
+from profiler_server.kit.sql.reach import of_what_was_named
+from profiler_server.reach.conditions import of_jobs
 from profiler_server.subjects.rows import SubjectRow
 
 
@@ -112,6 +114,16 @@ def has_open_tasks(session: Session, job_id: str) -> bool:
     return bool(session.scalar(select(is_open)))
 
 
+def closed_on_a_target(session: Session, task_ids: Collection[str]) -> Sequence[str]:
+    """The jobs of the tasks, by id, of which nothing is open on a task's target any more."""
+    on_target = (JobTargetRow.job_id == TaskRow.job_id) & (
+        JobTargetRow.target_id == TaskRow.target_id
+    )
+    rows = select(TaskRow.job_id).join(JobTargetRow, on_target)
+    closed = rows.where(is_in(session, TaskRow.id, task_ids), JobTargetRow.open_tasks == 0)
+    return session.scalars(closed.distinct().order_by(TaskRow.job_id)).all()
+
+
 def jobs(session: Session, query: JobQuery) -> Page[JobRow]:
     """The jobs that a query asks for."""
     page = _JOBS.page(session, select(JobRow), query)
@@ -150,6 +162,7 @@ _JOBS = Listing(
         "name": (JobRow.name, JobRow.id),
         "priority": (JobRow.priority, JobRow.id),
     },
+    of_jobs(JobRow.id),
 )
 
 
@@ -255,6 +268,7 @@ _FAILURES = Listing(
     FailureQuery,
     {"target_id": equal(TaskRow.target_id), "name": part_of(SubjectRow.name)},
     {"position": (TaskRow.position, TaskRow.id)},
+    of_what_was_named,
 )
 
 
@@ -281,17 +295,17 @@ def note_started(session: Session, task_ids: Collection[str], now: datetime) -> 
 
 
 def cancel(session: Session, job_id: str, now: datetime) -> bool:
-    """Cancels a job and its open tasks; False if it was cancelled before."""
+    """Cancels a job and its open tasks; False if none is open any more."""
     open_tasks = (TaskRow.job_id == job_id, TaskRow.state.in_(OPEN_STATES))
     lock(session, *open_tasks)
     # Tasks, and their counts with them, before their job.
-    session.execute(update(TaskRow).where(*open_tasks).values(state=TaskState.CANCELLED))
-    result = session.execute(
-        update(JobRow)
-        .where(JobRow.id == job_id, JobRow.cancelled_at.is_(None))
-        .values(cancelled_at=now)
+    cancelled = session.execute(
+        update(TaskRow).where(*open_tasks).values(state=TaskState.CANCELLED)
     )
-    return row_count(result) == 1
+    if not row_count(cancelled):
+        return False
+    session.execute(update(JobRow).where(JobRow.id == job_id).values(cancelled_at=now))
+    return True
 
 
 def entries_of_job(session: Session, job_id: str, query: EntryQuery) -> Page[EntryOfSubject]:
@@ -321,4 +335,5 @@ _ENTRIES = Listing(
         "value_ms": (EntryRow.value_ms, SubjectRow.hash),
         "measured_at": (EntryRow.measured_at, SubjectRow.hash),
     },
+    of_what_was_named,
 )

@@ -33,7 +33,7 @@ from profiler_server.entries import isolated
 from profiler_server.entries import repository as measurements
 from profiler_server.events import repository as events
 from profiler_server.events.rows import EventKind
-from profiler_server.jobs import progress, repository, sibling_steps
+from profiler_server.jobs import endings, progress, repository, sibling_steps
 from profiler_server.jobs.budget import BudgetPlan, first_step
 from profiler_server.jobs.expansion import subjects_of
 from profiler_server.jobs.repository import JobVersion
@@ -97,6 +97,7 @@ def create(session: Session, settings: Settings, request: JobRequest, token_id: 
     events.append(
         session, now, EventKind.JOB_CREATED, job_id=row.id, tasks=len(subjects) * len(target_ids)
     )
+    endings.note_if_over(session, row.id)
     session.refresh(row)
     return _follow(session, [row], now)[0]
 
@@ -202,13 +203,13 @@ def cancel(session: Session, job_id: str, who: Principal | None) -> Job:
             cancel.
     """
     row, now = require_own(session, job_id, who), database_now(session)
-    job = _follow(session, [row], now)[0]
-    if job.state in ("done", "failed"):
-        raise Problem("job-finished", f"job {job_id} is {job.state}; there is nothing to cancel")
     if repository.cancel(session, job_id, now):
-        events.append(session, now, EventKind.JOB_CANCELLED, job_id=job_id)
+        endings.note_cancelled(session, job_id, now)
     session.refresh(row)
-    return _follow(session, [row], now)[0]
+    job = _follow(session, [row], now)[0]
+    if job.state != "cancelled":
+        raise Problem("job-finished", f"job {job_id} is {job.state}; there is nothing to cancel")
+    return job
 
 
 def retry(session: Session, job_id: str, who: Principal) -> Job:

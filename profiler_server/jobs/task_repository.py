@@ -114,14 +114,15 @@ def store_progress(
     return finished
 
 
-def complete(session: Session, task_id: str) -> None:
-    """Closes a task that wants one result, which is stored now; a closed one stays as it is."""
+def complete(session: Session, task_id: str) -> bool:
+    """Closes a task that wants one result, which is stored now; False: it was closed before."""
     lock(session, TaskRow.id == task_id)
-    session.execute(
+    closed = session.execute(
         update(TaskRow)
         .where(TaskRow.id == task_id, TaskRow.state.in_(OPEN_STATES))
         .values(state=TaskState.DONE, visits_done=1)
     )
+    return row_count(closed) == 1
 
 
 def lease(session: Session, task_ids: Collection[str], lease_id: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from contextvars import Context
 from dataclasses import dataclass, field
 
 import structlog
@@ -57,7 +58,8 @@ class JobWatch:
         follower = _Follower(job_id, seen)
         self._followers.add(follower)
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look_while_anyone_waits())
+            # In no request's context: it is on behalf of all of them.
+            self._looking = asyncio.create_task(self._look_while_anyone_waits(), context=Context())
         try:
             async with asyncio.timeout(wait_s):
                 await follower.woken.wait()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
 
 from profiler_server.kit.settings import Settings
 from profiler_server.kit.sql.database import Database
+from profiler_server.kit.sql.reach import REACH
 from profiler_server.kit.work_signal import WorkSignal
 
 
@@ -20,6 +21,13 @@ def of_application(name: str) -> Any:
     return Depends(get)
 
 
-DatabaseDep = Annotated[Database, of_application("database")]
+async def _database(request: Request) -> Database:
+    """The database as the one sees it who asks."""
+    database = cast("Database", request.app.state.database)
+    # Later: who asks may be found out after this dependency is solved.
+    return database.within(lambda: request.scope.get(REACH))
+
+
+DatabaseDep = Annotated[Database, Depends(_database)]
 SettingsDep = Annotated[Settings, of_application("settings")]
 WorkSignalDep = Annotated[WorkSignal, of_application("work_signal")]

@@ -15,6 +15,9 @@ MEANINGS: dict[str, str] = {
     "longer than itself. Ask for fewer scopes or days, or with another token.",
     "foreign-device": "A device belongs to the token that registered it first. Use that token, or "
     "have it revoked: then the next registration takes the device over.",
+    "outside-labels": "The token is limited to devices with some labels, and would give itself "
+    "more: a device that it registers or labels has all of these, and a target of that device is "
+    "new or measured by a device that has them. Ask an administrator for a token without limits.",
     "not-the-owner": "It was made with another token, and only that one or an administrator's may "
     "change or delete it.",
     "not-found": "No address of the server is like this. The OpenAPI document lists them all; ids "
@@ -100,6 +103,8 @@ MEANINGS: dict[str, str] = {
     "needs. `profiler-server migrate` brings that up to date.",
     "database-unavailable": "The database does not answer, or has no free connection. The request "
     "may be sent again after the seconds in `Retry-After`.",
+    "store-unavailable": "Models lie in a store of their own (`PROFILER_MODEL_STORE`), which does "
+    "not answer, or not as it should. Nothing was changed; try again after `Retry-After`.",
     "storage-full": "The database's disk is full. What was not receipted is not stored; send it "
     "again when there is room.",
 }

@@ -23,6 +23,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "missing-scope": (403, "The token does not allow this"),
     "stronger-token": (403, "No token makes one that is stronger than itself"),
     "foreign-device": (403, "The device belongs to another token"),
+    "outside-labels": (403, "The token is limited to devices of other labels"),
     "not-the-owner": (403, "It belongs to another token"),
     "not-found": (404, "There is nothing at this address"),
     "unknown-device": (404, "Unknown device"),
@@ -77,6 +78,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "internal-error": (500, "The server failed"),
     "not-ready": (503, "The server is not ready"),
     "database-unavailable": (503, "The database does not answer"),
+    "store-unavailable": (503, "The model store does not answer"),
     "storage-full": (507, "The database has no room left"),
 }
 

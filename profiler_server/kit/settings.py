@@ -42,8 +42,8 @@ class Settings(FrozenModel):
     rate_limit_burst: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     #: MiB of rendered snapshots that a process keeps
     cache_mb: Annotated[int, Field(ge=0, le=65_536)] = 64
-    #: where the bytes of uploaded models lie: `database`, or the absolute path of a folder that
-    #: every replica sees
+    #: where the bytes of uploaded models lie: `database`, the absolute path of a folder that every
+    #: replica sees, or `s3://BUCKET/PREFIX` of a store that speaks S3 (the extra `s3`)
     model_store: Annotated[str, Field(min_length=1)] = "database"
     #: models that one token may upload; 0: any number
     models_per_token: Annotated[int, Field(ge=0, le=1_000_000)] = 1_000

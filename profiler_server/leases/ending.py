@@ -12,7 +12,7 @@ from profiler_server.devices import repository as devices
 from profiler_server.devices.rows import DeviceRow
 from profiler_server.events import repository as events
 from profiler_server.events.rows import EventKind
-from profiler_server.jobs import budget
+from profiler_server.jobs import endings
 from profiler_server.jobs import task_repository as tasks
 from profiler_server.kit.settings import Settings
 from profiler_server.kit.work_notices import announce
@@ -76,8 +76,11 @@ def end_released(
     in_order = sorted(failed.values(), key=lambda outcome: held[outcome.task_id])
     if has_visits or failed:
         _rest(settings, device, now, fruitless=not has_visits)
-    back = sum(_count_failure(session, settings, lease, outcome, now) for outcome in in_order)
-    back += tasks.give_back(session, [lease.id])
+    given_up = [
+        outcome.task_id for outcome in in_order if _gives_up(session, settings, lease, outcome, now)
+    ]
+    back = len(failed) - len(given_up) + tasks.give_back(session, [lease.id])
+    endings.follow(session, given_up)
     events.append(
         session,
         now,
@@ -98,10 +101,10 @@ def _rest(settings: Settings, device: DeviceRow, now: datetime, *, fruitless: bo
     device.rests_until = now + timedelta(seconds=rest_s) if rest_s else None
 
 
-def _count_failure(
+def _gives_up(
     session: Session, settings: Settings, lease: LeaseRow, outcome: TaskOutcome, now: datetime
 ) -> bool:
-    """Whether the task goes back to the queue."""
+    """Counts a failure: the task is given up, or goes back to the queue."""
     task = tasks.task(session, outcome.task_id)
     failures = task.failures + 1
     reason = outcome.reason or "the agent gave no reason"
@@ -111,7 +114,6 @@ def _count_failure(
         others = devices.has_others(session, lease.target_id, task.method, lease.device_id, now)
         if is_poison(by_device, others=others):
             tasks.give_up(session, outcome.task_id, failures, reason)
-            budget.go_on(session, [outcome.task_id])
             events.append(
                 session,
                 now,
@@ -122,7 +124,7 @@ def _count_failure(
                 target_id=lease.target_id,
                 reason=reason,
             )
-            return False
+            return True
     retry_at = now + timedelta(seconds=rest_of_task(failures, settings.retry_backoff_s))
     tasks.retry_later(session, outcome.task_id, failures, reason, retry_at)
-    return True
+    return False

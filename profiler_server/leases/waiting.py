@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum, auto
@@ -154,7 +155,8 @@ class WaitingRoom:
         waiter = _Waiter(request, ask.device_id, ask.max_tasks, frozenset(standing.target_ids))
         self._waiters[waiter] = None
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look_while_anyone_waits())
+            # In no request's context: it is on behalf of all of them.
+            self._looking = asyncio.create_task(self._look_while_anyone_waits(), context=Context())
         # Work may have come since the database was asked for it.
         self._signal.notify()
         try:

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -18,7 +18,7 @@ from starlette.types import Scope as AsgiScope
 from netspec.wire import Event
 from profiler_server.auth.dependencies import Anyone, Requires
 from profiler_server.auth.scopes import Scope
-from profiler_server.events import service
+from profiler_server.events import repository, service
 from profiler_server.events.repository import EventsQuery
 from profiler_server.events.tail import EventListener, EventTail, StreamItem
 from profiler_server.kit.dependencies import DatabaseDep, of_application
@@ -26,6 +26,7 @@ from profiler_server.kit.http.routes import Route
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import Database
 from profiler_server.kit.sql.pages import Page, PagingDep
+from profiler_server.kit.sql.reach import REACH, Reach
 
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=Route)
 
@@ -136,12 +137,24 @@ async def _sent(
         else:
             if noted is None:
                 return
-            if service.is_meant(noted.event, query):
+            if service.is_meant(noted.event, query) and await _is_seen(request, database, noted):
                 yield _written(noted)
         if time.monotonic() - checked_at >= _HEARTBEAT_S:
             checked_at = time.monotonic()
             if not await _is_still_valid(request):
                 return
+
+
+async def _is_seen(request: Request, database: Database, noted: StreamItem) -> bool:
+    reach = cast("Reach | None", request.scope.get(REACH))
+    if reach is None:
+        return True
+
+    def look() -> bool:
+        with database.read() as session:
+            return repository.is_seen(session, noted.event.id, reach)
+
+    return await run_in_threadpool(look)
 
 
 async def _between(

@@ -112,7 +112,7 @@ _VALUES: dict[str, Any] = {
     "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYq=",
     "message_id": "msg_42",
     "state": "pending",
-    "kinds": ["job_created", "task_failed"],
+    "kinds": ["job_finished", "task_failed"],
     "last_error": "",
     "disabled_reason": "",
     "status": "ok",

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from netspec.wire import RetractionQuery, VisitChoice
@@ -18,6 +18,8 @@ from profiler_server.kit.sql.database import row_count
 from profiler_server.kit.sql.json_text import JsonText
 from profiler_server.kit.sql.lists import Listing, equal, since, until
 from profiler_server.kit.sql.pages import Page, PageRequest, read_page
+from profiler_server.kit.sql.reach import Reach
+from profiler_server.reach.conditions import of_targets
 from profiler_server.subjects.rows import SubjectRow
 
 
@@ -170,6 +172,12 @@ def _taken_back(target_id: str) -> tuple[ColumnElement[bool], ...]:
     return VisitRow.target_id == target_id, VisitRow.retraction_id.is_not(None)
 
 
+def _of_seen_visits(reach: Reach) -> ColumnElement[bool]:
+    """Every target is seen that it took visits from."""
+    hidden = ~of_targets(VisitRow.target_id)(reach)
+    return ~exists().where(VisitRow.retraction_id == RetractionRow.id, hidden)
+
+
 _RETRACTIONS = Listing(
     RetractionQuery,
     {
@@ -181,4 +189,5 @@ _RETRACTIONS = Listing(
         "until": until(RetractionRow.at),
     },
     {"at": (RetractionRow.at, RetractionRow.id)},
+    _of_seen_visits,
 )

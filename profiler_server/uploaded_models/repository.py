@@ -16,6 +16,7 @@ from profiler_server.kit.sql.bulk import insert_absent
 from profiler_server.kit.sql.lists import Listing, since, until
 from profiler_server.kit.sql.many_values import is_in
 from profiler_server.kit.sql.pages import Page
+from profiler_server.kit.sql.reach import not_about_targets
 from profiler_server.uploaded_models.rows import FileKind, ModelRow
 
 
@@ -116,4 +117,5 @@ _MODELS = Listing(
         "created_at": (ModelRow.created_at, ModelRow.sha256),
         "size": (ModelRow.size, ModelRow.sha256),
     },
+    not_about_targets,
 )

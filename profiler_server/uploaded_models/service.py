@@ -15,8 +15,9 @@ from profiler_server.kit.settings import Settings
 from profiler_server.kit.sql.database import database_now
 from profiler_server.kit.sql.pages import Page
 from profiler_server.uploaded_models import repository
+from profiler_server.uploaded_models.places import model_store
 from profiler_server.uploaded_models.rows import FileKind, ModelRow
-from profiler_server.uploaded_models.stores import ModelStore, model_store
+from profiler_server.uploaded_models.stores import ModelStore
 
 _MB = 2**20
 _DELETE = "delete some with DELETE /v1/models/SHA256 or DELETE /v1/images/SHA256"

@@ -1,4 +1,4 @@
-"""Where the bytes of models lie: in the database, in a folder, or in an S3-compatible store.
+"""Where the bytes of models lie: in the database, or in a folder; `s3` has the third place.
 
 A store is written within the transaction that inserts the model's row, after the row: whoever
 uploads or deletes the same file at the same time waits for that row.
@@ -16,9 +16,6 @@ from sqlalchemy.orm import Session
 from netspec.errors import UserError
 from profiler_server.kit.problems import Problem
 from profiler_server.uploaded_models import repository
-
-#: what the setting is for models in the database
-IN_DATABASE = "database"
 
 
 class ModelStore(ABC):
@@ -132,23 +129,3 @@ def _sync(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def model_store(setting: str) -> ModelStore:
-    """The store that a setting names.
-
-    Args:
-        setting: `database`, or an absolute path of a folder.
-
-    Raises:
-        UserError: it names none.
-    """
-    if setting == IN_DATABASE:
-        return DatabaseStore()
-    folder = Path(setting)
-    if not folder.is_absolute():
-        raise UserError(
-            f"PROFILER_MODEL_STORE is {setting!r}, expected {IN_DATABASE!r} or the absolute path "
-            "of a folder"
-        )
-    return FolderStore(folder)

@@ -21,7 +21,7 @@ from profiler_server.entries.device_samples import Sample, Samples
 from profiler_server.entries.in_network import misfit
 from profiler_server.entries.profiled import ProfileSample, ProfileSamples
 from profiler_server.entries.repository import JudgedVisit
-from profiler_server.jobs import progress
+from profiler_server.jobs import endings, progress
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import database_now
 from profiler_server.leases.coverage import coverages
@@ -181,10 +181,12 @@ def _follow_up(
                 own.setdefault((visit.subject_hash, visit.device_id), []).append(
                     ProfileSample(visit.started_at, visit.profile.operators_us)
                 )
+    done: list[str] = []
     for target_id, of_target in sorted(samples.items()):
         derivation.extend(session, target_id, of_target, profiled.get(target_id, {}))
         counted = with_profile.get(target_id, Counter())
-        progress.count_new_visits(session, target_id, visits[target_id], counted, now)
+        done += progress.count_new_visits(session, target_id, visits[target_id], counted, now)
+    endings.follow(session, done)
 
 
 def _receipts(

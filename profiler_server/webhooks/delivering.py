@@ -34,6 +34,7 @@ log = structlog.get_logger()
 _LOOK_EVERY_S = 1.0
 #: deliveries that a server sends at a time, in all and to one webhook
 _MOST, _MOST_EACH = 32, 4
+_UNSEEN = "it is about what the webhook's token, which is limited to labels, sees no more"
 #: after so long (s) another server takes a delivery over
 TAKEN_S = 3 * ATTEMPT_S
 #: how long (s) deliveries under way may take when the server stops
@@ -109,7 +110,8 @@ class _Deliverer:
                 return ()
         with self._database.write() as session:
             now = database_now(session)
-            return repository.take_due(session, now, most, _MOST_EACH, busy, TAKEN_S)
+            dues = repository.take_due(session, now, most, _MOST_EACH, busy, TAKEN_S)
+            return repository.withhold_unseen(session, dues, _UNSEEN)
 
     async def _deliver(self, due: Due) -> None:
         event = to_wire(due.event)

@@ -11,11 +11,14 @@ from sqlalchemy.orm import Session
 
 from netspec.wire import DeliveryQuery, WebhookQuery
 from profiler_server.auth.repository import owned_by
-from profiler_server.auth.rows import TokenRow
-from profiler_server.events.rows import DeliveryRow, DeliveryState, EventRow, WebhookRow
+from profiler_server.auth.rows import NO_LABELS, TokenRow
+from profiler_server.auth.service import reach_of_token
+from profiler_server.events import repository as events
+from profiler_server.events.rows import DeliveryRow, DeliveryState, EventKind, EventRow, WebhookRow
 from profiler_server.kit.sql.database import row_count
 from profiler_server.kit.sql.lists import Listing, any_of, since, states, until
 from profiler_server.kit.sql.pages import Page
+from profiler_server.kit.sql.reach import not_about_targets
 
 #: deliveries that are looked at for those to be sent next
 _MOST_LOOKED_AT = 500
@@ -73,6 +76,7 @@ _WEBHOOKS = Listing(
         "owner": owned_by(WebhookRow.token_id),
     },
     {"created_at": (WebhookRow.created_at, WebhookRow.id)},
+    not_about_targets,
 )
 
 
@@ -93,6 +97,7 @@ _DELIVERIES = Listing(
         "until": until(DeliveryRow.created_at),
     },
     {"id": (DeliveryRow.id,)},
+    not_about_targets,
 )
 
 
@@ -164,6 +169,33 @@ def take_due(
         delivery.last_attempt_at = now
         delivery.next_at = now + timedelta(seconds=for_s)
     return [Due(*row) for row in rows]
+
+
+def withhold_unseen(session: Session, dues: Sequence[Due], why: str) -> Sequence[Due]:
+    """Gives up what a webhook's token does not see any more; the others.
+
+    Args:
+        session: the transaction that has taken the deliveries.
+        dues: the deliveries.
+        why: for people.
+    """
+    limited = (TokenRow.labels != NO_LABELS) & TokenRow.id.in_(
+        {one.webhook.token_id for one in dues}
+    )
+    rows = session.execute(select(TokenRow.id, TokenRow.labels).where(limited))
+    reaches = {token_id: reach_of_token(token_id, labels) for token_id, labels in rows}
+    seen = []
+    for one in dues:
+        reach = reaches.get(one.webhook.token_id)
+        if (
+            reach is None
+            or one.event.kind == EventKind.WEBHOOK_TESTED
+            or events.is_seen(session, one.event.id, reach)
+        ):
+            seen.append(one)
+        else:
+            one.delivery.state, one.delivery.last_error = DeliveryState.FAILED, why
+    return seen
 
 
 def note(session: Session, delivery_id: int, attempts: int, **values: object) -> bool:

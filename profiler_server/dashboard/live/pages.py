@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from contextlib import asynccontextmanager, suppress
+from contextvars import Context
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import Database
+from profiler_server.kit.sql.reach import Reach
 from profiler_server.kit.work_signal import WorkSignal
 
 log = structlog.get_logger()
@@ -70,6 +72,8 @@ class _LivePage:
     """A page that somebody looks at."""
 
     read: ReadParts
+    #: of those who look at it
+    database: Database
     viewers: set[Follower] = field(default_factory=set)
     parts: Parts = _NOTHING
     #: grows whenever the parts change; 0: they were not read yet
@@ -157,21 +161,27 @@ class LivePages:
             )
 
     @asynccontextmanager
-    async def viewing(self, key: Hashable, read: ReadParts) -> AsyncIterator[Follower]:
+    async def viewing(
+        self, key: Hashable, read: ReadParts, reach: Reach | None = None
+    ) -> AsyncIterator[Follower]:
         """Somebody looks at a page.
 
         Args:
             key: the same for all to whom `read` gives the same.
             read: reads the page's parts; that of the first viewer serves the others, too.
+            reach: what the viewer may see; None: everything.
         """
-        page = self._pages.setdefault(key, _LivePage(read))
+        key = (key, reach)
+        seen = self._database.within(lambda: reach)
+        page = self._pages.setdefault(key, _LivePage(read, seen))
         viewer = Follower(page)
         page.viewers.add(viewer)
         if page.number:
             viewer.woken.set()
         if self._reading is None or self._reading.done():
             self._last_has_left = asyncio.Event()
-            self._reading = asyncio.create_task(self._read_while_anyone_looks())
+            # In no request's context: it is on behalf of all of them.
+            self._reading = asyncio.create_task(self._read_while_anyone_looks(), context=Context())
         try:
             yield viewer
         finally:
@@ -197,7 +207,7 @@ class LivePages:
 
     async def _read(self, page: _LivePage) -> None:
         try:
-            page.take(await run_in_threadpool(self._parts, page.read))
+            page.take(await run_in_threadpool(_parts, page))
         except Problem:
             # What the page is about was deleted; a reload says so.
             page.take(replace(page.parts, is_over=True))
@@ -205,6 +215,7 @@ class LivePages:
             # The database restarts; those who look need not know.
             log.warning("cannot read a live page", why=str(error))
 
-    def _parts(self, read: ReadParts) -> Parts:
-        with self._database.read() as session:
-            return read(session)
+
+def _parts(page: _LivePage) -> Parts:
+    with page.database.read() as session:
+        return page.read(session)

@@ -13,6 +13,7 @@ from profiler_server.dashboard import cookies
 from profiler_server.dashboard.dependencies import NotSignedIn, who
 from profiler_server.dashboard.live.pages import LivePages, ReadParts
 from profiler_server.kit.dependencies import of_application
+from profiler_server.kit.sql.reach import REACH
 
 #: then the browser asks again, and perhaps another replica
 _LONGEST_S = 300.0
@@ -43,7 +44,7 @@ async def follow(
     """
     until = time.monotonic() + _LONGEST_S
     looked_at = time.monotonic()
-    async with pages.viewing(key, read) as viewer:
+    async with pages.viewing(key, read, request.scope.get(REACH)) as viewer:
         while not pages.closing and time.monotonic() < until:
             change = await viewer.change(_LOOK_EVERY_S)
             if change is not None:

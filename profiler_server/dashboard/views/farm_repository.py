@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, case, exists, func, select
+from sqlalchemy import ColumnElement, Select, case, exists, func, select
 from sqlalchemy.orm import Session
 
 from profiler_server.devices.repository import is_heard
@@ -15,7 +15,9 @@ from profiler_server.devices.rows import DeviceRow, DeviceTargetRow, TargetRow
 from profiler_server.entries.rows import VisitRow
 from profiler_server.jobs.rows import JobRow, JobTargetRow, TaskRow, TaskState
 from profiler_server.kit.sql.pages import Page, PageRequest, read_page
+from profiler_server.kit.sql.reach import Selected, narrowed
 from profiler_server.leases.rows import LeaseRow, LeaseState
+from profiler_server.reach.conditions import of_devices, of_jobs
 
 
 class DeviceState(StrEnum):
@@ -74,7 +76,7 @@ class LastVisit:
 def state_counts(session: Session, now: datetime) -> dict[DeviceState, int]:
     """How many devices do what."""
     state = _state(now).label("state")
-    rows = session.execute(select(state, func.count()).group_by(state))
+    rows = session.execute(_seen(session, select(state, func.count()).group_by(state)))
     return dict.fromkeys(DeviceState, 0) | {DeviceState(row[0]): row[1] for row in rows}
 
 
@@ -82,18 +84,19 @@ def agents(session: Session, now: datetime, most: int) -> Sequence[AgentCount]:
     """The first agents by name."""
     quarantined = func.count(DeviceRow.quarantined_at)
     silent = func.sum(case((is_heard(now), 0), else_=1))
-    rows = session.execute(
+    counted = (
         select(DeviceRow.agent, func.count(), quarantined, silent, func.max(DeviceRow.last_seen))
         .group_by(DeviceRow.agent)
         .order_by(DeviceRow.agent)
         .limit(most)
     )
-    return [AgentCount(*row) for row in rows]
+    return [AgentCount(*row) for row in session.execute(_seen(session, counted))]
 
 
 def count_agents(session: Session) -> int:
     """How many agents have devices."""
-    return session.scalar(select(func.count(DeviceRow.agent.distinct()))) or 0
+    counted = select(func.count(DeviceRow.agent.distinct()))
+    return session.scalar(_seen(session, counted)) or 0
 
 
 def devices(
@@ -106,7 +109,7 @@ def devices(
 ) -> Page[tuple[DeviceRow, DeviceState]]:
     """Devices of an agent that do something, by agent and serial; None: of any, anything."""
     does = _state(now)
-    query = select(DeviceRow, does.label("state"))
+    query = _seen(session, select(DeviceRow, does.label("state")))
     if agent is not None:
         query = query.where(DeviceRow.agent == agent)
     if state is not None:
@@ -129,14 +132,14 @@ def of_targets(
 ) -> dict[str, list[tuple[DeviceRow, DeviceState]]]:
     """The first devices of targets, by serial, with what they do."""
     found: dict[str, list[tuple[DeviceRow, DeviceState]]] = {}
-    rows = session.execute(
+    measuring = (
         select(DeviceTargetRow.target_id, DeviceRow, _state(now).label("state"))
         .join(DeviceRow, DeviceRow.id == DeviceTargetRow.device_id)
         .where(DeviceTargetRow.target_id.in_(target_ids))
         .order_by(DeviceRow.serial, DeviceRow.id)
         .limit(most)
     )
-    for target_id, row, state in rows:
+    for target_id, row, state in session.execute(_seen(session, measuring)):
         found.setdefault(target_id, []).append((row, DeviceState(state)))
     return found
 
@@ -149,20 +152,21 @@ def unserved_jobs(session: Session, now: datetime, most: int) -> Sequence[tuple[
         DeviceRow.quarantined_at.is_(None),
         is_heard(now),
     )
-    rows = session.execute(
+    waiting = (
         select(JobRow.id, JobRow.name, JobTargetRow.target_id)
         .join(JobRow, JobRow.id == JobTargetRow.job_id)
         .where(JobTargetRow.open_tasks > 0, JobRow.cancelled_at.is_(None), ~serves)
         .order_by(JobRow.created_at, JobRow.id, JobTargetRow.target_id)
         .limit(most)
     )
+    rows = session.execute(narrowed(session, waiting, of_jobs(JobRow.id)))
     return [(row[0], row[1], row[2]) for row in rows]
 
 
 def batches(session: Session, device_ids: Collection[str], now: datetime) -> Sequence[LeasedBatch]:
     """What the devices have in their hands."""
     open_tasks = func.sum(case((TaskRow.state == TaskState.LEASED, 1), else_=0))
-    rows = session.execute(
+    leased = (
         select(
             LeaseRow.device_id,
             TaskRow.job_id,
@@ -177,7 +181,8 @@ def batches(session: Session, device_ids: Collection[str], now: datetime) -> Seq
         .group_by(LeaseRow.device_id, TaskRow.job_id, JobRow.name, LeaseRow.claimed_at)
         .order_by(LeaseRow.device_id, JobRow.name, TaskRow.job_id)
     )
-    return [LeasedBatch(*row) for row in rows]
+    seen = narrowed(session, leased, of_jobs(JobRow.id))
+    return [LeasedBatch(*row) for row in session.execute(seen)]
 
 
 def last_visits(session: Session, device_ids: Collection[str]) -> Sequence[LastVisit]:
@@ -204,6 +209,11 @@ def identities(session: Session, target_ids: Collection[str]) -> dict[str, str]:
         select(TargetRow.id, TargetRow.identity).where(TargetRow.id.in_(target_ids))
     )
     return dict(rows.all())
+
+
+def _seen(session: Session, rows: Select[*Selected]) -> Select[*Selected]:
+    """Of rows of devices those that the one may see for whom the transaction is."""
+    return narrowed(session, rows, of_devices(DeviceRow.id))
 
 
 def _lives(now: datetime) -> tuple[ColumnElement[bool], ...]:

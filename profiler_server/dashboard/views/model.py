@@ -19,6 +19,8 @@ from profiler_server.entries import details, isolated, repository
 from profiler_server.jobs import service as jobs
 from profiler_server.jobs.rows import JobRow, TaskRow
 from profiler_server.kit.problems import Problem
+from profiler_server.kit.sql.reach import narrowed
+from profiler_server.reach.conditions import of_jobs
 from profiler_server.subjects.rows import SubjectRow
 
 #: whose launches are looked at; of the same file they say the same
@@ -98,13 +100,14 @@ def _counts(stored: StoredVisit) -> bool:
 
 
 def _newest_job(session: Session, target_id: str, sha256: str) -> JobLine | None:
-    newest = session.scalar(
+    rows = (
         select(JobRow.id)
         .join(TaskRow, TaskRow.job_id == JobRow.id)
         .where(TaskRow.target_id == target_id, TaskRow.subject_hash == sha256)
         .order_by(JobRow.created_at.desc(), JobRow.id.desc())
         .limit(1)
     )
+    newest = session.scalar(narrowed(session, rows, of_jobs(JobRow.id)))
     return None if newest is None else jobs_view.lines(session, [jobs.get(session, newest)])[0]
 
 

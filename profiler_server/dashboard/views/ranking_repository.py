@@ -8,6 +8,8 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from profiler_server.entries.rows import EntryRow
+from profiler_server.kit.sql.reach import narrowed
+from profiler_server.reach.conditions import of_targets
 from profiler_server.subjects.rows import SubjectRow
 
 _WHOLE = ("network", "model")
@@ -29,7 +31,6 @@ def subject(session: Session, subject_hash: str) -> SubjectRow | None:
 
 def values(session: Session, subject_hash: str) -> dict[str, EntryRow]:
     """Its entries by target, without those whose devices disagree."""
-    rows = session.scalars(
-        select(EntryRow).where(EntryRow.subject_hash == subject_hash, ~EntryRow.held_back)
-    )
-    return {row.target_id: row for row in rows}
+    rows = select(EntryRow).where(EntryRow.subject_hash == subject_hash, ~EntryRow.held_back)
+    seen = narrowed(session, rows, of_targets(EntryRow.target_id))
+    return {row.target_id: row for row in session.scalars(seen)}

@@ -58,8 +58,8 @@ class JsonRequest(Request):
         return self.message
 
 
-async def read_message(request: JsonRequest, kind: type[BaseModel]) -> None:
-    """Reads the body and makes it the request's message; one without a body is left as it is.
+async def read_message(request: JsonRequest, kind: type[BaseModel]) -> bool:
+    """Reads the body and makes it the request's message; False: there is no body.
 
     Raises:
         Problem: `unsupported-media-type`, or `body-too-large`, also for more values than fit.
@@ -67,13 +67,14 @@ async def read_message(request: JsonRequest, kind: type[BaseModel]) -> None:
     """
     body = await request.body()
     if not body:
-        return
+        return False
     _refuse_other_formats(request)
     if len(body) <= _AT_ONCE:
         request.message = _parsed(kind, body)
     else:
         loop = asyncio.get_running_loop()
         request.message = await loop.run_in_executor(_PARSER, _parsed, kind, body)
+    return True
 
 
 def _refuse_other_formats(request: Request) -> None:

@@ -56,7 +56,7 @@ class Requests:
                 await self._app(scope, receive, watch)
             finally:
                 seconds = time.perf_counter() - start
-                self._observe(scope["method"], _route(scope), status, seconds)
+                self._observe(scope["method"], route_of(scope), status, seconds)
                 log.info(
                     "request",
                     method=scope["method"],
@@ -78,7 +78,8 @@ def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     return secrets.token_hex(_ID_BYTES).encode()
 
 
-def _route(scope: Scope) -> str | None:
+def route_of(scope: Scope) -> str | None:
+    """Return the template of the path that answers a request; None: no route has taken it."""
     route = scope.get("route")
     if route is None:
         return None

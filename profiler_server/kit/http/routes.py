@@ -51,6 +51,11 @@ class HeaderCheck(ABC):
     async def __call__(self, request: Request) -> Any:
         """What endpoints get; raises a problem for whom it refuses."""
 
+    async def check_message(  # noqa: B027 - most look at headers alone
+        self, request: Request, message: BaseModel
+    ) -> None:
+        """Looks at the body, too, as soon as that is read; raises a problem if it is refused."""
+
 
 class Route(APIRoute):
     """A route that looks at nothing before its header checks let a request in.
@@ -94,8 +99,9 @@ class Route(APIRoute):
             if has_body:
                 receive = bounded(request.scope, request.receive, self._most_bytes)
                 request = JsonRequest(request.scope, receive)
-                if message is not None:
-                    await read_message(request, message)
+                if message is not None and await read_message(request, message):
+                    for check in checks:
+                        await check.check_message(request, request.message)
             return await handler(request)
 
         return answer

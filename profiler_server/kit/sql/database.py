@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +33,7 @@ from netspec.console.private_file import make_private
 from netspec.console.storage import obstacle
 from netspec.errors import UserError
 from profiler_server.kit.sql.orm import UtcDateTime
+from profiler_server.kit.sql.reach import REACH, Reach
 
 #: how long (s) a writer waits for another one on SQLite
 _BUSY_TIMEOUT_S = 30
@@ -69,9 +71,20 @@ class Database:
             self.engine = _sqlite_engine(parsed)
         else:
             self.engine = _postgresql_engine(parsed, frozen_after_s)
-        self._session_info = {CURSOR_KEY: cursor_key or secrets.token_bytes()}
+        self._session_info: dict[Any, Any] = {CURSOR_KEY: cursor_key or secrets.token_bytes()}
+        self._reach: Callable[[], Reach | None] = lambda: None
         self._writer = threading.Lock()
         self._writing_engine = self.engine.execution_options(**{_WRITES: True})
+
+    def within(self, reach: Callable[[], Reach | None]) -> Database:
+        """The same database, as one sees it who may not see everything.
+
+        Args:
+            reach: asked at the beginning of each transaction; None: everything.
+        """
+        seen = copy.copy(self)
+        seen._reach = reach  # noqa: SLF001 - its own
+        return seen
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -94,7 +107,9 @@ class Database:
             yield session
 
     def _session(self, engine: Engine) -> Session:
-        return Session(engine, expire_on_commit=False, info=self._session_info)
+        reach = self._reach()
+        info = self._session_info if reach is None else {**self._session_info, REACH: reach}
+        return Session(engine, expire_on_commit=False, info=info)
 
     @contextmanager
     def _turn_to_write(self) -> Iterator[None]:

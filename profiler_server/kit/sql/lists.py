@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from netspec.wire import ListQuery
 from profiler_server.kit.sql.pages import Column, Page, PageRequest, read_page
+from profiler_server.kit.sql.reach import Within, narrowed
 
 #: from a value that a query names to what is true of the items that are meant
 Condition = Callable[[Any], ColumnElement[bool]]
@@ -24,6 +25,7 @@ class Listing:
         filters: a condition for each filter of the kind.
         orders: columns by name, which together are unique and never NULL, for each name that the
             kind sorts by.
+        within: what of it a token may see that is limited to labels.
 
     Raises:
         TypeError: the kind has names without SQL, or lacks some that have it: a filter that filters
@@ -35,6 +37,7 @@ class Listing:
         kind: type[ListQuery],
         filters: Mapping[str, Condition],
         orders: Mapping[str, tuple[Column, ...]],
+        within: Within,
     ) -> None:
         named = set(kind.model_fields) - set(ListQuery.model_fields)
         sorts = {name.removeprefix("-") for name in get_args(kind.model_fields["sort"].annotation)}
@@ -45,6 +48,7 @@ class Listing:
             )
         self._filters = filters
         self._orders = orders
+        self._within = within
 
     def page(
         self, session: Session, rows: Select[*tuple[Any, ...]], query: ListQuery
@@ -61,14 +65,17 @@ class Listing:
         """
         return read_page(
             session,
-            self.filtered(rows, query),
+            self.filtered(session, rows, query),
             self._orders[query.sort.removeprefix("-")],
             PageRequest(query.limit, query.cursor),
             descending=query.sort.startswith("-"),
         )
 
-    def filtered(self, rows: Select[*Selected], query: ListQuery) -> Select[*Selected]:
-        """What a query means of everything that there is."""
+    def filtered(
+        self, session: Session, rows: Select[*Selected], query: ListQuery
+    ) -> Select[*Selected]:
+        """What a query means of everything that there is, and who asks may see."""
+        rows = narrowed(session, rows, self._within)
         for name, condition in self._filters.items():
             value = getattr(query, name)
             if value is not None and value != ():

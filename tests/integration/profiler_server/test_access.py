@@ -255,6 +255,7 @@ def test_what_happens_is_logged(api: Api, database: Database) -> None:
         EventKind.TOKEN_CREATED,
         EventKind.JOB_CREATED,
         EventKind.LEASE_CLAIMED,
+        EventKind.JOB_FINISHED,
         EventKind.LEASE_RELEASED,
         EventKind.SNAPSHOT_PUBLISHED,
     ]

@@ -58,7 +58,8 @@ def test_a_job_goes_with_its_tasks_and_what_it_measured_stays(
     key = farm.blocks(1)[0].key
     owner.call("GET", f"/v1/targets/{job.target_id}/latency?key={key}")
     events = api.call("GET", f"/v1/events?job_id={job.id}").json()
-    assert [event["kind"] for event in events] == ["job_created", "job_deleted"]
+    kinds = [event["kind"] for event in events]
+    assert kinds == ["job_created", "job_finished", "job_deleted"]
     assert events[-1]["data"]["tasks"] == 2
     # Filed again, it finds what the first one measured.
     assert owner.file(farm.job(farm.blocks(2), rounds=1)).reused == 2

@@ -12,8 +12,8 @@ from sqlalchemy import select
 from netspec.errors import UserError
 from profiler_server.auth.scopes import Scope
 from profiler_server.kit.sql.database import Database
+from profiler_server.uploaded_models.places import model_store
 from profiler_server.uploaded_models.rows import ModelRow
-from profiler_server.uploaded_models.stores import model_store
 from tests.integration.profiler_server.conftest import MakeApi
 from tests.integration.profiler_server.service import Api
 

@@ -295,3 +295,24 @@ def test_what_a_killed_server_was_sending_is_sent_by_the_next_one(
     names = [one.message_id for one in receiver.received]
     assert names.count(service.message_id(sent)) == 2
     assert receiver.verified(webhook.secret)
+
+
+def test_a_webhook_gets_nothing_that_its_token_sees_no_more(near: Api, receiver: Receiver) -> None:
+    labels = {"lab": "berlin"}
+    registration = farm.registration().model_copy(update={"labels": labels})
+    device = near.register(registration).id
+    wanted = {"name": "guest", "scopes": ["jobs:write"], "labels": labels}
+    guest = Api(near.http, near.call("POST", "/v1/tokens", wanted, status=201).json()["token"])
+    webhook = hook(guest, receiver.url, "job_cancelled")
+    path = f"/v1/webhooks/{webhook.webhook.id}/deliveries"
+    seen, hidden = (guest.file(farm.job(farm.blocks(1))) for _ in range(2))
+    guest.call("POST", f"/v1/jobs/{seen.id}:cancel")
+    wait_for(lambda: guest.call("GET", f"{path}?state=delivered").json())
+    near.call("PUT", f"/v1/devices/{device}/labels", {"labels": {"lab": "paris"}})
+    near.call("POST", f"/v1/jobs/{hidden.id}:cancel")
+    (withheld,) = wait_for(lambda: guest.call("GET", f"{path}?state=failed").json())
+    assert "limited to labels" in withheld["last_error"]
+    test(guest, webhook)
+    wait_for(lambda: len(receiver.received) == 2)
+    kinds = [one["type"] for one in receiver.verified(webhook.secret)]
+    assert kinds == ["job_cancelled", "webhook_tested"]

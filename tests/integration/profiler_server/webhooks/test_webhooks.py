@@ -84,16 +84,17 @@ def test_filters_choose_what_is_owed(api: Api) -> None:
     api.call("POST", f"/v1/jobs/{job.id}:cancel")
     leased = ["lease_claimed", "lease_released"]
     assert owed(api, of_kind) == ["lease_claimed", "job_cancelled"]
-    assert owed(api, of_target) == ["job_created", *leased, "job_cancelled"]
+    cancelled = ["job_cancelled", "job_finished"]
+    assert owed(api, of_target) == ["job_created", *leased, *cancelled]
     assert owed(api, of_other) == ["job_created"]
-    assert owed(api, of_job) == ["job_cancelled"]
+    assert owed(api, of_job) == cancelled
     assert owed(api, everything) == [
         *["webhook_created"] * 3,
         "job_created",
         "webhook_created",
         "job_created",
         *leased,
-        "job_cancelled",
+        *cancelled,
     ]
     api.call("DELETE", f"/v1/jobs/{job.id}", status=204)
     assert owed(api, of_job)[-1] == "job_deleted"
@@ -108,7 +109,7 @@ def test_who_is_no_administrator_hears_of_its_own_jobs(api: Api, make_token: Mak
     own = owner.file(farm.job(farm.blocks(1)))
     api.call("POST", f"/v1/jobs/{foreign.id}:cancel")
     api.call("POST", f"/v1/jobs/{own.id}:cancel")
-    assert owed(owner, webhook) == ["job_created", "job_cancelled"]
+    assert owed(owner, webhook) == ["job_created", "job_cancelled", "job_finished"]
     wanted = {"url": URL, "job_id": foreign.id}
     owner.problem("POST", "/v1/webhooks", wanted, status=403, kind="not-the-owner")
 
