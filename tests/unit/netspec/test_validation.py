@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from netspec.operators import MBConv
-from netspec.validation import first_problem
+from netspec.validation import FrozenModel, first_problem
 
 
 class Target(BaseModel):
@@ -95,3 +96,19 @@ def test_without_the_model_nothing_is_suggested() -> None:
     with pytest.raises(ValidationError) as caught:
         Recipe.model_validate({"epoch": 3})
     assert first_problem(caught.value) == "epoch: there is no such value"
+
+
+class Side(FrozenModel):
+    length: int
+
+    @cached_property
+    def area(self) -> int:
+        return self.length**2
+
+
+def test_a_copy_with_other_values_does_not_keep_what_was_computed_of_the_old_ones() -> None:
+    side = Side(length=2)
+    assert side.area == 4
+    assert side.model_copy(update={"length": 3}).area == 9
+    assert side.model_copy() == side
+    assert side.area == 4
