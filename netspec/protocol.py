@@ -12,6 +12,7 @@ from netspec.validation import FrozenModel
 
 Delegate = Literal["none", "xnnpack", "gpu", "nnapi"]
 ClockPolicy = Literal["free", "fixed_performance", "locked"]
+Thermal = Literal["steady"]
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -62,6 +63,12 @@ class Acceptance(FrozenModel):
     max_spread: Annotated[float, Field(gt=1)] = 2.0
 
 
+class Warming(FrozenModel):
+    """Work without pause before the first visit of a lease, so that the device is warm."""
+
+    minutes: Annotated[float, Field(gt=0, le=60)]
+
+
 class MeasurementProtocol(FrozenModel):
     """How one visit is made. Its hash is part of the target.
 
@@ -87,6 +94,13 @@ class MeasurementProtocol(FrozenModel):
     cool_down: CoolDown = CoolDown(seconds=0.1, times=3, then="measure")
     anchor: Anchor | None = Anchor(slow_ratio=1.15)
     acceptance: Acceptance = Acceptance()
+    #: None: the device is measured while it is cool
+    warming: Annotated[Warming | None, Field(exclude_if=lambda value: value is None)] = None
+
+    @property
+    def thermal(self) -> Thermal | None:
+        """How warm the device is to be, as a target says it."""
+        return None if self.warming is None else "steady"
 
     @cached_property
     def content_hash(self) -> str:
@@ -104,6 +118,32 @@ PHONE = MeasurementProtocol(
     cool_down=CoolDown(seconds=90.0, times=2, then="hand_back"),
     anchor=Anchor(slow_ratio=1.05, quarantine_ratio=1.10),
 )
+
+
+#: of a visit in the steady state, ms: so long that launches between them cool nothing down
+_STEADY_MEASURE_MS = 1_000.0
+#: the device is near to switching itself off
+_CRITICAL = 4
+#: a battery that is warmer is harmed
+_WARMEST_BATTERY = 50.0
+
+
+def steady(protocol: MeasurementProtocol, minutes: float) -> MeasurementProtocol:
+    """The same protocol for a device in its steady state, warm of minutes of work without pause.
+
+    Its gate lets heat pass as long as nothing is harmed, nothing cools down, and no anchor takes
+    visits back because they are slow: heat is what is measured.
+    """
+    gate = {"max_thermal_status": _CRITICAL, "max_battery_celsius": _WARMEST_BATTERY}
+    return protocol.model_copy(
+        update={
+            "measure_ms": max(protocol.measure_ms, _STEADY_MEASURE_MS),
+            "gate": protocol.gate.model_copy(update=gate),
+            "cool_down": CoolDown(seconds=0.0, times=0, then=protocol.cool_down.then),
+            "anchor": None,
+            "warming": Warming(minutes=minutes),
+        }
+    )
 
 
 class TargetIdentity(FrozenModel):
@@ -147,6 +187,9 @@ class TargetIdentity(FrozenModel):
         Field(exclude_if=lambda value: value is None),
     ] = None
 
+    #: how warm the device is while it is measured; None: as cool as the protocol's gate wants it
+    thermal: Annotated[Thermal | None, Field(exclude_if=lambda value: value is None)] = None
+
     @cached_property
     def id(self) -> str:
         """First 16 hex digits of the canonical JSON's SHA-256."""
@@ -154,7 +197,8 @@ class TargetIdentity(FrozenModel):
 
     @property
     def label(self) -> str:
-        """For people: device, runtime, delegate, threads, and an imported table's precision."""
+        """For people: device, runtime, delegate, threads, an imported precision, a steady state."""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        parts = (self.device_model, self.runtime, self.delegate, threads, self.precision)
+        state = None if self.thermal is None else f"{self.thermal} state"
+        parts = (self.device_model, self.runtime, self.delegate, threads, self.precision, state)
         return " · ".join(filter(None, parts))

@@ -52,6 +52,7 @@ from profiler_server.openapi.document import described
 from profiler_server.openapi.problem_pages import router as problem_pages
 from profiler_server.repeatability.endpoints import router as repeatability
 from profiler_server.retractions.endpoints import router as retractions
+from profiler_server.sustained.endpoints import router as sustained
 from profiler_server.uploaded_models.endpoints import router as models
 from profiler_server.uploaded_models.service import UploadedModels
 from profiler_server.visits.endpoints import router as measurements
@@ -142,6 +143,7 @@ def create_app(settings: Settings) -> FastAPI:
         devices,
         models,
         evaluations,
+        sustained,
         repeatability,
         retractions,
         transfers,

@@ -13,6 +13,7 @@ from search_client.commands.comparison.rank import rank
 from search_client.commands.demo import demo
 from search_client.commands.derive import derive
 from search_client.commands.model_files.latency import latency
+from search_client.commands.model_files.sustained import sustained
 from search_client.commands.predict import predict
 from search_client.commands.quantization.evaluate import evaluate
 from search_client.commands.quantization.export import export
@@ -55,6 +56,10 @@ app.command(
 app.command(
     rich_help_panel=_PROFILER, epilog="Example: search-client latency model.tflite --target 6ca8"
 )(latency)
+app.command(
+    rich_help_panel=_PROFILER,
+    epilog="Example: search-client sustained model.tflite --target 6ca8 --minutes 15",
+)(sustained)
 app.command(
     rich_help_panel=_PROFILER,
     epilog="Example: search-client predict --config net.config --target 6ca8 --input-size 160",

@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx2
 
 from device_agent.benchmark_model.output import parse_output
-from device_agent.loop.attempt import Attempt, Bench
+from device_agent.loop.attempt import Attempt
+from device_agent.loop.bench import Bench
 from device_agent.loop.model_files import ModelFiles
 from device_agent.loop.server import Link
 from device_agent.measuring.anchor import AnchorWatch

@@ -10,7 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from netspec.errors import UserError
-from netspec.protocol import MeasurementProtocol
+from netspec.protocol import MeasurementProtocol, steady
 from netspec.validation import first_problem
 
 ProtocolFile = Annotated[
@@ -36,6 +36,17 @@ WarmupMs = Annotated[
     ),
 ]
 
+Steady = Annotated[
+    float | None,
+    typer.Option(
+        help="Measure in the steady state, warm of so many minutes of work; part of the target.",
+        show_default=False,
+        min=1,
+        max=60,
+        metavar="MINUTES",
+    ),
+]
+
 
 @dataclass(frozen=True)
 class ProtocolOptions:
@@ -44,6 +55,8 @@ class ProtocolOptions:
     file: Path | None = None
     runs: int | None = None
     warmup_ms: float | None = None
+    #: minutes of work before the first visit
+    steady: float | None = None
 
     def chosen(self, default: MeasurementProtocol) -> MeasurementProtocol:
         """The protocol.
@@ -60,12 +73,17 @@ class ProtocolOptions:
             protocol = protocol.model_copy(update={"min_runs": self.runs, "max_runs": most})
         if self.warmup_ms is not None:
             protocol = protocol.model_copy(update={"warmup_ms": self.warmup_ms})
-        return protocol
+        return protocol if self.steady is None else steady(protocol, self.steady)
 
     def arguments(self) -> list[str]:
         """The same for another process."""
         file = None if self.file is None else self.file.resolve()
-        given = {"--protocol": file, "--runs": self.runs, "--warmup-ms": self.warmup_ms}
+        given = {
+            "--protocol": file,
+            "--runs": self.runs,
+            "--warmup-ms": self.warmup_ms,
+            "--steady": self.steady,
+        }
         known = {name: value for name, value in given.items() if value is not None}
         return [part for name, value in known.items() for part in (name, str(value))]
 

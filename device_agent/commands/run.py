@@ -13,7 +13,13 @@ from device_agent.commands.phone_options import (
     core_list_or_none,
     whole_serials,
 )
-from device_agent.commands.protocol_options import ProtocolFile, ProtocolOptions, Runs, WarmupMs
+from device_agent.commands.protocol_options import (
+    ProtocolFile,
+    ProtocolOptions,
+    Runs,
+    Steady,
+    WarmupMs,
+)
 from device_agent.commands.runner import Lock
 from device_agent.errors import NoSuchDevice
 from device_agent.host.identity import host_device, leave_core
@@ -125,6 +131,7 @@ def run(
     protocol: ProtocolFile = None,
     runs: Runs = None,
     warmup_ms: WarmupMs = None,
+    steady: Steady = None,
 ) -> None:
     """Measure what the profiler asks for until Ctrl-C.
 
@@ -132,7 +139,7 @@ def run(
     at once. No visit is lost either way.
     """
     _refuse_idle(context, phones=bool(phone))
-    asked = ProtocolOptions(protocol, runs, warmup_ms)
+    asked = ProtocolOptions(protocol, runs, warmup_ms, steady)
     chosen = DeviceSession(
         profiler_url=profiler_url,
         token=load_token(profiler_url),

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from device_agent.cpu_time import BusyWatch
 from device_agent.errors import RunnerFailed, VisitFailed
 from device_agent.measuring.device import VisitRequest, VisitResult, applied_steps
+from device_agent.measuring.sustained import sustained_protocol
 from device_agent.runners.base import ImageOutputs, Measured, Runner
 from device_agent.runners.host_profile import methods_of
 from device_agent.runners.image_runs import LiteRtImages
 from netspec.images import Images
 from netspec.protocol import MeasurementProtocol, TargetIdentity
-from netspec.wire import EVALUATE, ISOLATED, Conditions, TaskMethod
+from netspec.wire import EVALUATE, ISOLATED, SUSTAINED, Conditions, TaskMethod
 
 
 @dataclass
@@ -52,6 +54,7 @@ class LocalDevice:
         self.methods = methods_of(self.runner, self.protocol)
         if self.images is not None:
             self.methods = (*self.methods, EVALUATE)
+        self.methods = (*self.methods, SUSTAINED)
 
     def wake(self) -> None:
         """This machine is awake."""
@@ -125,6 +128,16 @@ class LocalDevice:
         if self.images is None:
             raise RunnerFailed("this device's runner gives no outputs")
         return self.images.run(model, images, go_on)
+
+    def sustain(
+        self, model: Path, seconds: float, go_on: Callable[[], bool], *, allow_partial: bool
+    ) -> Iterator[VisitResult]:
+        """See `MeasuringDevice.sustain`."""
+        steady = replace(self, protocol=sustained_protocol(self.protocol))
+        request = VisitRequest(model, allow_partial=allow_partial)
+        until = time.monotonic() + seconds
+        while go_on() and time.monotonic() < until:
+            yield from steady.visits([request], lambda: True, lambda _: True)
 
     def late(self) -> Iterator[VisitResult]:
         """Every visit is known as soon as it is made."""

@@ -90,6 +90,7 @@ def host_identity(
         clock_policy=clock_policy(root, core),
         protocol=protocol.content_hash,
         locked_khz=_locked_khz(root, core),
+        thermal=protocol.thermal,
     )
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import structlog
 
 from device_agent.errors import DeviceNotReady, DeviceQuarantined, WrongTarget
-from device_agent.loop.attempt import Attempt, Bench
+from device_agent.loop.attempt import Attempt
+from device_agent.loop.bench import Bench
 from device_agent.loop.lease_keeper import LeaseLost
 from device_agent.loop.server import NoWork
 from device_agent.loop.uploader import Uploader

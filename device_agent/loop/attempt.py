@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from device_agent.errors import DeviceNotReady, ProfileMismatch
+from device_agent.loop.bench import Bench
 from device_agent.loop.evaluating import Evaluating
 from device_agent.loop.lease_keeper import LeaseKeeper
-from device_agent.loop.model_files import ModelFiles, WrongContent
-from device_agent.loop.server import Link, blames_the_moment
+from device_agent.loop.model_files import WrongContent
+from device_agent.loop.one_by_one import OneByOne
+from device_agent.loop.server import blames_the_moment
+from device_agent.loop.sustaining import Sustaining
 from device_agent.loop.uploader import Uploader
-from device_agent.measuring.anchor import AnchorWatch
-from device_agent.measuring.device import MeasuringDevice
-from device_agent.measuring.spool import Spool
 from device_agent.measuring.task_batch import TaskBatch, check_method
 from device_agent.measuring.visits import DeviceIds, Measuring
-from device_agent.processes.progress import Progress
-from device_agent.processes.status import StatusFile
-from device_agent.processes.stop import StopSignal
 from device_agent.runners.probe_operator import ANCHOR_OPERATOR
 from device_agent.text import one_line
 from netspec.errors import EncodingError, ProfilerRefused, ProfilerUnreachable
-from netspec.protocol import MeasurementProtocol
-from netspec.wire import EVALUATE, Lease, LeasedTask, OperatorSubject, RegisteredDevice
+from netspec.wire import (
+    EVALUATE,
+    MEASURING_METHODS,
+    SUSTAINED,
+    Lease,
+    LeasedTask,
+    OperatorSubject,
+    RegisteredDevice,
+    TaskMethod,
+)
 
 #: between tries to hand over visits and lease while the server is away, s
 _HAND_OVER_EVERY_S = 2.0
@@ -35,21 +39,11 @@ _ANCHOR = OperatorSubject(operator=ANCHOR_OPERATOR)
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class Bench:
-    """What every attempt of an agent measures with."""
-
-    device: MeasuringDevice
-    protocol: MeasurementProtocol
-    link: Link
-    spool: Spool
-    models: ModelFiles
-    stop: StopSignal
-    progress: Progress
-    #: judges the anchor's visits; None where the protocol has none
-    watch: AnchorWatch | None = None
-    #: told what happens; None where nobody asks
-    status: StatusFile | None = None
+#: how tasks are done of which no visits are made, in this order
+_OTHERS: tuple[tuple[TaskMethod, type[OneByOne]], ...] = (
+    (SUSTAINED, Sustaining),
+    (EVALUATE, Evaluating),
+)
 
 
 class Attempt:
@@ -59,21 +53,21 @@ class Attempt:
         self._bench = bench
         self._registered = registered
         self._lease = lease
-        measured = [task for task in lease.tasks if task.method != EVALUATE]
+        measured = [task for task in lease.tasks if task.method in MEASURING_METHODS]
         self._batch = TaskBatch(lease.model_copy(update={"tasks": tuple(measured)}))
         self._uploader = Uploader(bench.spool, bench.link)
         self._keeper = LeaseKeeper(bench.link, lease, registered.renew_every_s)
         self._measuring: Measuring | None = None
-        self._evaluating = Evaluating(
-            device=bench.device,
-            link=bench.link,
-            models=bench.models,
-            stop=bench.stop,
-            progress=bench.progress,
-            lease_id=lease.id,
-            tasks=[task for task in lease.tasks if task.method == EVALUATE],
-            go_on=lambda: self._keeper.held and not bench.stop.requested,
-            cancelled=lambda: self._keeper.cancelled,
+        #: what is done behind all visits; images last: for them a warm device is as good
+        self._others = tuple(
+            kind(
+                bench=bench,
+                lease_id=lease.id,
+                tasks=[task for task in lease.tasks if task.method == method],
+                go_on=lambda: self._keeper.held and not bench.stop.requested,
+                cancelled=lambda: self._keeper.cancelled,
+            )
+            for method, kind in _OTHERS
         )
 
     def run(self) -> None:
@@ -94,7 +88,8 @@ class Attempt:
             try:
                 if batch.tasks:
                     self._visit_all()
-                self._evaluating.run()
+                for others in self._others:
+                    others.run()
             except DeviceNotReady as error:
                 not_ready = error
             self._hand_over()
@@ -182,7 +177,10 @@ class Attempt:
                 return
 
     def _release(self) -> None:
-        outcomes = (*self._batch.outcomes(), *self._evaluating.outcomes())
+        outcomes = (
+            *self._batch.outcomes(),
+            *(one for others in self._others for one in others.outcomes()),
+        )
         self._keeper.expect_end()
         try:
             self._bench.link.release(self._lease, outcomes)

@@ -19,6 +19,7 @@ from netspec.wire import (
     NetworkSubject,
     OperatorSubject,
     Subject,
+    SustainedSubject,
 )
 
 DEFAULT_MAX_BYTES = 2**30
@@ -49,7 +50,7 @@ class ModelFiles:
     def path(self, subject: Subject) -> Path:
         """The subject's file, encoded (seed 0) or downloaded when it is not there yet.
 
-        Of an evaluation, its model's.
+        Of an evaluation, its model's; of what runs without pause, that one's.
 
         Raises:
             EncodingError: the operators cannot be written as a file.
@@ -59,6 +60,8 @@ class ModelFiles:
         """
         if isinstance(subject, EvaluationSubject):
             subject = subject.model
+        elif isinstance(subject, SustainedSubject):
+            subject = subject.subject
         path = self._folder / _file_name(subject)
         # Before it is looked at: from here on no other agent removes it.
         with suppress(FileNotFoundError):

@@ -32,6 +32,7 @@ from netspec.wire import (
     VisitBatch,
     VisitReceipt,
     VisitReceipts,
+    WindowsUpload,
 )
 
 #: an answer that takes longer is spoken of, s
@@ -183,3 +184,8 @@ class Link:
         """Hands over what a model gave for a piece's images; safe to repeat."""
         with _told_if_slow("to take outputs"):
             self._http.request("PUT", f"/v1/tasks/{task_id}/outputs", body=outputs)
+
+    def send_windows(self, task_id: str, upload: WindowsUpload) -> None:
+        """Hands over what runs without pause were like; safe to repeat."""
+        with _told_if_slow("to take windows"):
+            self._http.request("PUT", f"/v1/tasks/{task_id}/windows", body=upload)

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from device_agent.errors import DeviceNotReady
 from device_agent.loop.agent import Agent, registration
-from device_agent.loop.attempt import Bench
+from device_agent.loop.bench import Bench
 from device_agent.loop.model_files import ModelFiles
 from device_agent.loop.server import Link
 from device_agent.measuring.anchor import AnchorWatch

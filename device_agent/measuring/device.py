@@ -129,6 +129,21 @@ class MeasuringDevice(Protocol):
             DeviceNotReady: nothing can be run now.
         """
 
+    def sustain(
+        self, model: Path, seconds: float, go_on: Callable[[], bool], *, allow_partial: bool
+    ) -> Iterator[VisitResult]:
+        """Runs a model without pause, for as long as asked: a launch a window, in their order.
+
+        Args:
+            model: a file that was prepared.
+            seconds: of all launches together; the one that is running then comes to its end.
+            go_on: a no ends the runs, after the launch in flight.
+            allow_partial: whether the delegate may leave operators to other kernels.
+
+        Raises:
+            DeviceNotReady: the device went away, or cannot be used any more.
+        """
+
     def late(self) -> Iterator[VisitResult]:
         """After `wake`: the visits of the last stretch that nobody could fetch, if there are any.
 

@@ -25,6 +25,7 @@ from netspec.wire import ModelSubject, Visit
 
 #: visits between two looks through the gate, at least: a look takes time
 _STRETCH = 20
+_S_PER_MINUTE = 60
 #: among the ids of tasks
 _ANCHOR_ID = ""
 
@@ -83,6 +84,7 @@ class Measuring:
             DeviceNotReady: the device is not fit, or stopped working.
         """
         try:
+            self._warm(files)
             while self.go_on():
                 stretch = self.batch.stretch(_STRETCH, self.cancelled())
                 if not stretch and not (self._since_anchor and anchor):
@@ -95,6 +97,20 @@ class Measuring:
                 self._visit(stretch, files, anchor)
         finally:
             self._release("")
+
+    def _warm(self, files: dict[str, Path]) -> None:
+        """Has the device work until it is as warm as the protocol wants it."""
+        warming = self.protocol.warming
+        if warming is None or not files:
+            return
+        if self.status is not None:
+            self.status.change(state="measuring", why=f"warming up for {warming.minutes:g} min")
+        _log.info("warming up", device=self.device.serial, min=warming.minutes)
+        model = next(iter(files.values()))
+        seconds = warming.minutes * _S_PER_MINUTE
+        # A launch that fails is told by the task's own visits.
+        for _ in self.device.sustain(model, seconds, self.go_on, allow_partial=True):
+            pass
 
     def keep_late(self) -> int:
         """Spools the visits of the last stretch that are only known now; how many there are.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from device_agent.errors import (
     WrongTarget,
 )
 from device_agent.measuring.device import VisitRequest, VisitResult, applied_steps
+from device_agent.measuring.sustained import sustained_protocol
 from device_agent.phones.clock import GrantedClock
 from device_agent.phones.files import MODELS, QUICK_S, PhoneFiles
 from device_agent.phones.image_runs import PhoneImages
@@ -42,13 +44,15 @@ from device_agent.transports.base import Transport
 from device_agent.transports.read_files import parse_values, read_command
 from netspec.images import Images
 from netspec.protocol import MeasurementProtocol, TargetIdentity
-from netspec.wire import EVALUATE, ISOLATED, Conditions, TaskMethod
+from netspec.wire import EVALUATE, ISOLATED, SUSTAINED, WINDOW_S, Conditions, TaskMethod
 
 _log = structlog.get_logger()
 
 _MARK = "@visits"
 #: between the answers to several questions
 _NEXT = "@next"
+#: takes some milliseconds of the phone: between visits too much, between ten seconds of runs not
+_HEAT = "dumpsys thermalservice; dumpsys battery"
 #: what a launch may take beyond its two phases: loading, and delegates that compile
 _SPARE_S = 60.0
 #: two launches, where one is to profile
@@ -61,8 +65,8 @@ class _RunningScript:
 
     launch: ScriptedLaunch
     plan: Plan
-    #: of each of its visits, the index that the caller knows it by
-    kept: list[int]
+    #: of each of its visits, the index that the caller knows it by; empty: it asks for none
+    kept: Sequence[int]
 
 
 class Phone:
@@ -93,10 +97,7 @@ class Phone:
         self._protocol = protocol
         self._files = PhoneFiles(transport)
         self._scripts = scripts or PhoneScripts(transport, _LONGEST_VISIT_S)
-        self._flags = (
-            *visit_flags(choice.program.kind, choice.delegate, choice.threads, protocol),
-            *(f"--{option}" for option in choice.options),
-        )
+        self._flags = self._visit_flags(protocol)
         self.methods: tuple[TaskMethod, ...] = (ISOLATED,)
         self._clock_is_ours = False
         self._names: Mapping[Path, str] = {}
@@ -111,6 +112,13 @@ class Phone:
     def identity(self) -> TargetIdentity:
         """See `MeasuringDevice`."""
         return self._probed.identity
+
+    def _visit_flags(self, protocol: MeasurementProtocol) -> tuple[str, ...]:
+        choice = self._choice
+        return (
+            *visit_flags(choice.program.kind, choice.delegate, choice.threads, protocol),
+            *(f"--{option}" for option in choice.options),
+        )
 
     def try_runner(self) -> None:
         """See `MeasuringDevice`."""
@@ -134,6 +142,7 @@ class Phone:
             _log.warning("no test images are run", device=self.serial, why=why)
         else:
             self.methods = (*self.methods, EVALUATE)
+        self.methods = (*self.methods, SUSTAINED)
 
     def evaluate(
         self, model: Path, images: Images, go_on: Callable[[], bool]
@@ -227,28 +236,61 @@ class Phone:
         kept = [index for index in range(len(requests)) if wanted(index)]
         if not kept or not go_on():
             return
-        chosen = [requests[index] for index in kept]
+        yield from self._scripted([requests[index] for index in kept], kept, self._protocol, go_on)
+
+    def sustain(
+        self, model: Path, seconds: float, go_on: Callable[[], bool], *, allow_partial: bool
+    ) -> Iterator[VisitResult]:
+        """One script makes all launches; see `MeasuringDevice.sustain`."""
+        # Each takes `WINDOW_S`, and what it takes to load the model.
+        launches = [VisitRequest(model, allow_partial=allow_partial)] * math.ceil(
+            seconds / WINDOW_S
+        )
+        yield from self._scripted(launches, (), sustained_protocol(self._protocol), go_on, _HEAT)
+        self._remove_safe()
+
+    def _scripted(
+        self,
+        chosen: Sequence[VisitRequest],
+        kept: Sequence[int],
+        protocol: MeasurementProtocol,
+        go_on: Callable[[], bool],
+        asked: str = "",
+    ) -> Iterator[VisitResult]:
+        """Launches of one script.
+
+        Args:
+            chosen: what to launch.
+            kept: of each, how the caller knows it when the phone was lost in the middle; empty:
+                the caller asks for none of them then.
+            protocol: how they are made.
+            go_on: see `PhoneScripts.run`.
+            asked: command whose answer tells the heat after each launch; empty: none.
+        """
         mark = f"{_MARK} {uuid4().hex}"
         plan = make_plan(self.identity.id, mark, chosen)
+        flags = self._visit_flags(protocol)
         launch = ScriptedLaunch(
             folder=str(self._scripts.folder()),
             model_folder=str(MODELS),
             command=self._probed.command,
-            flags=self._flags,
+            flags=flags,
             condition_files=self._probed.reader.condition_files,
             mark=mark,
-            least_s=(self._protocol.warmup_ms + self._protocol.measure_ms) / 1000,
-            profile_flags=profile_flags(self._choice.program.kind, self._flags),
+            least_s=(protocol.warmup_ms + protocol.measure_ms) / 1000,
+            profile_flags=profile_flags(self._choice.program.kind, flags),
             profiled=tuple(
                 at for at, request in enumerate(chosen) if request.operators is not None
             ),
             plan=plan.comment(),
+            asked=asked,
         )
         self._lost = _RunningScript(launch, plan, kept)
         names = [self._names[request.model] for request in chosen]
         text, stuck = self._scripts.run(launch, names, go_on)
         self._lost = None
-        self._fetched.append(launch.folder)
+        (self._fetched if kept else self._safe).append(launch.folder)
+        kept = kept or range(len(chosen))
         cut = stuck if isinstance(stuck, VisitTimedOut) else None
         not_started: list[RunnerNotStarted] = []
         yield from self._results(text, plan, kept, cut, not_started)
@@ -268,8 +310,8 @@ class Phone:
             return
         text = self._scripts.fetch_late(self._lost.launch)
         lost, self._lost = self._lost, None
-        self._fetched.append(lost.launch.folder)
-        self._late = list(self._results(text, lost.plan, lost.kept))
+        (self._fetched if lost.kept else self._safe).append(lost.launch.folder)
+        self._late = list(self._results(text, lost.plan, lost.kept)) if lost.kept else []
 
     def leftovers(self) -> Iterator[tuple[str, VisitResult]]:
         """See `MeasuringDevice.leftovers`; what was measured as another target is left out."""

@@ -23,7 +23,7 @@ from device_agent.measuring.device import VisitResult
 from device_agent.phones.clock import GrantedClock
 from device_agent.phones.leftovers import Plan
 from device_agent.phones.profiling import read_profile
-from device_agent.phones.readings import zone_celsius
+from device_agent.phones.readings import parse_battery, parse_thermal, zone_celsius
 from device_agent.phones.script import ScriptVisit, finished_visits, visit_in_flight
 from device_agent.runners.base import Measured
 from device_agent.text import one_line
@@ -49,6 +49,7 @@ class ResultsReader:
         zones: files that tell the CPU's temperature.
         granted: the clock that visits are true for.
         options: flags that decide what is computed and where, as `NAME=VALUE`.
+        throttles: whether the device is to be so warm that it lowers its clocks itself.
     """
 
     delegate: Delegate
@@ -56,6 +57,7 @@ class ResultsReader:
     zones: tuple[str, ...]
     granted: GrantedClock
     options: tuple[str, ...]
+    throttles: bool = False
 
     @property
     def condition_files(self) -> tuple[str, ...]:
@@ -71,7 +73,7 @@ class ResultsReader:
 
     def _clock_problem(self, *readings: Mapping[str, str]) -> str:
         """Why the clock was not what the target says, empty where nothing shows that."""
-        for values in readings:
+        for values in () if self.throttles else readings:
             for core, khz in self.granted.limits.items():
                 for which in self._limits_read:
                     seen = first_number(values.get(_limit(core, which)))
@@ -117,7 +119,7 @@ class ResultsReader:
                 index=indexes[at],
                 started_at=moment.when(visit.before),
                 before=self._conditions(visit.before),
-                after=self._conditions(visit.after),
+                after=_with_heat(self._conditions(visit.after), visit.answer),
                 outcome=self._outcome(visit, operators[at], plan.allow_partial[at]),
                 launch=f"{plan.mark} {at}",
                 rejected=self._clock_problem(visit.before, visit.after),
@@ -208,6 +210,18 @@ class _Moment:
         if self.uptime_s is None or began_s is None:
             return self.at
         return self.at - timedelta(seconds=max(0.0, self.uptime_s - began_s))
+
+
+def _with_heat(conditions: Conditions, answer: str) -> Conditions:
+    """The conditions with what services say of heat, where the script asked them.
+
+    What files say stays: they were read before.
+    """
+    if not answer:
+        return conditions
+    said = (parse_battery(answer), parse_thermal(answer), conditions)
+    known = [one.model_dump(exclude_none=True) for one in said]
+    return Conditions.model_validate(known[0] | known[1] | known[2])
 
 
 def _limit(core: int, which: str) -> str:

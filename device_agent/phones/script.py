@@ -30,7 +30,7 @@ for model in {models}; do
   echo
   echo "{mark} end $number $code"
   {read_conditions}
-{profiles}  echo "{mark} done $number"
+{asks}{profiles}  echo "{mark} done $number"
   number=$((number + 1))
 done
 echo "{mark} over"
@@ -71,6 +71,8 @@ class ScriptedLaunch:
     profiled: tuple[int, ...] = ()
     #: a comment that ends the script
     plan: str = ""
+    #: command that is asked after each visit; empty: none
+    asked: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ class ScriptVisit:
     launch: ShellResult
     #: of the launch that profiled, None where there was none
     profile: ShellResult | None = None
+    #: what the command said that was asked after it
+    answer: str = ""
 
 
 def script_text(launch: ScriptedLaunch, models: Sequence[str]) -> str:
@@ -97,6 +101,7 @@ def script_text(launch: ScriptedLaunch, models: Sequence[str]) -> str:
         model_folder=shlex.quote(launch.model_folder),
         flags=shlex.join(launch.flags),
         mark=launch.mark,
+        asks=f'  echo "{launch.mark} asked $number"\n  {launch.asked}\n' if launch.asked else "",
         profiles=_profiles(launch) if launch.profiled else "",
         plan=launch.plan,
     )
@@ -123,7 +128,8 @@ def finished_visits(text: str, mark: str) -> Iterator[ScriptVisit]:
         output, ended, rest = run.partition(f"\n{mark} end {number} ")
         code, _, rest = rest.partition("\n")
         rest, done, _ = rest.partition(f"{mark} done {number}\n")
-        after, profiled, profile = rest.partition(f"{mark} profile {number}\n")
+        rest, profiled, profile = rest.partition(f"{mark} profile {number}\n")
+        after, _, answer = rest.partition(f"{mark} asked {number}\n")
         if began and ended and done:
             yield ScriptVisit(
                 index=int(number),
@@ -131,6 +137,7 @@ def finished_visits(text: str, mark: str) -> Iterator[ScriptVisit]:
                 after=parse_values(after),
                 launch=ShellResult(int(code), output),
                 profile=_result(profile, f"\n{mark} profiled {number} ") if profiled else None,
+                answer=answer,
             )
 
 

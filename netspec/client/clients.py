@@ -164,6 +164,7 @@ class ProfilerClient:
     wait = _blocking(WebhookCalls.wait)
     entries = _blocking(WebhookCalls.entries)
     failures = _blocking(WebhookCalls.failures)
+    sustained = _blocking(WebhookCalls.sustained)
     upload_model = _blocking(WebhookCalls.upload_model)
     upload_images = _blocking(WebhookCalls.upload_images)
     evaluation = _blocking(WebhookCalls.evaluation)

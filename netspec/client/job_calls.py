@@ -26,6 +26,7 @@ from netspec.wire import (
     JobRequest,
     ListQuery,
     ModelSubject,
+    SustainedSpeed,
     TaskFailure,
 )
 
@@ -165,6 +166,11 @@ class JobCalls:
         if held_back := [entry.name for entry in listed if entry.held_back]:
             raise DevicesDisagree((await self.job(job_id)).target_id, held_back)
         return {entry.subject_hash: entry for entry in listed}
+
+    async def sustained(self, job_id: str) -> SustainedSpeed:
+        """How fast a job's subject stays without pause, as soon as its device has said so."""
+        answer = await self._http.ask("GET", f"/v1/jobs/{job_id}/sustained")
+        return SustainedSpeed.model_validate_json(answer.content)
 
     async def failures(
         self, job_id: str, query: FailureQuery | None = None, *, most: int | None = None

@@ -6,6 +6,8 @@ from netspec.wire.calibrations import (
     Calibration,
     CalibrationNetwork,
     HeldOutError,
+    LaunchFit,
+    LaunchQuantity,
     family_shares,
 )
 from netspec.wire.devices import (
@@ -101,6 +103,8 @@ from netspec.wire.profiles import (
     ISOLATED,
     MAX_KERNEL_NAME,
     MAX_PROFILED,
+    MEASURING_METHODS,
+    SUSTAINED,
     MeasuringMethod,
     Profile,
     TaskMethod,
@@ -118,6 +122,17 @@ from netspec.wire.subjects import (
     NetworkSubject,
     OperatorSubject,
     Subject,
+    SustainedSubject,
+)
+from netspec.wire.sustained import (
+    MAX_WINDOWS,
+    THROTTLED,
+    WINDOW_S,
+    SpeedOverTime,
+    SustainedRequest,
+    SustainedSpeed,
+    Window,
+    WindowsUpload,
 )
 from netspec.wire.tables import (
     MOST_ASSEMBLED,
@@ -134,6 +149,9 @@ from netspec.wire.tables import (
     Snapshot,
     TargetEntry,
     TargetLatencies,
+    Transfer,
+    TransferOfPrecision,
+    TransferRequest,
     precision_of,
 )
 from netspec.wire.tokens import (
@@ -144,7 +162,6 @@ from netspec.wire.tokens import (
     TokenRotation,
     TokenScope,
 )
-from netspec.wire.transfers import Transfer, TransferOfPrecision, TransferRequest
 
 __all__ = [
     "EVALUATE",
@@ -162,10 +179,15 @@ __all__ = [
     "MAX_TASKS_PER_LEASE",
     "MAX_VISITS_PER_BATCH",
     "MAX_WAIT_S",
+    "MAX_WINDOWS",
+    "MEASURING_METHODS",
     "MODEL_IDENTIFIER",
     "MOST_ASSEMBLED",
     "MOST_SPACES",
+    "SUSTAINED",
+    "THROTTLED",
     "TOP",
+    "WINDOW_S",
     "Assembly",
     "Calibration",
     "CalibrationNetwork",
@@ -196,6 +218,8 @@ __all__ = [
     "JobRequest",
     "JobState",
     "LatencyLookup",
+    "LaunchFit",
+    "LaunchQuantity",
     "Lease",
     "LeaseRelease",
     "LeaseRenewal",
@@ -231,9 +255,13 @@ __all__ = [
     "RetractionRequest",
     "SiblingTransfer",
     "Snapshot",
+    "SpeedOverTime",
     "StoredModel",
     "StoredVisit",
     "Subject",
+    "SustainedRequest",
+    "SustainedSpeed",
+    "SustainedSubject",
     "Target",
     "TargetEntry",
     "TargetLatencies",
@@ -262,6 +290,8 @@ __all__ = [
     "WebhookQuery",
     "WebhookRequest",
     "WebhookRotation",
+    "Window",
+    "WindowsUpload",
     "family_shares",
     "precision_of",
 ]

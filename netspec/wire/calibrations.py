@@ -1,24 +1,29 @@
-"""How sums of entries map to whole networks, and which networks that was found on."""
+"""How sums of entries, and sizes, map to whole networks, and which networks that was found on."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from netspec.console.units import latency_text
-from netspec.operators import OperatorBase, Precision
+from netspec.costs import footprint
+from netspec.operators import Operator, OperatorBase, Precision
 from netspec.protocol import Sha256
 from netspec.wire.message import Message, Milliseconds
 
+#: fields of an entry
+LaunchQuantity = Literal["load_ms", "first_inference_ms", "peak_memory_bytes"]
 #: a network's sum may be so many times that of the largest, or of the smallest, that was calibrated
 MOST_TIMES = 1.25
 #: share of its sum that may be in families of operators beyond what any of these has in them
 MOST_BEYOND = 0.1
 #: families of operators that a text names
 _MOST_NAMED = 3
+
+_Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class CalibrationNetwork(Message):
@@ -62,6 +67,32 @@ class HeldOutError(Message):
     spearman: float | None = None
 
 
+class LaunchFit(Message):
+    """One quantity of a launch, as shares of a network's size fitted on measured networks.
+
+    quantity = fixed + per_latency_ms * latency + per_weight_byte * weights + per_map_byte * maps,
+    where the maps are the input and output of the layer at which both together are largest.
+    """
+
+    quantity: LaunchQuantity
+    #: ms or bytes, as the quantity, whatever the network
+    fixed: _Share
+    per_latency_ms: _Share
+    per_weight_byte: _Share
+    per_map_byte: _Share
+    held_out: HeldOutError
+
+    def predict(self, operators: Iterable[Operator], latency_ms: float) -> float:
+        """The quantity, in ms or bytes, of a network that takes `latency_ms`."""
+        size = footprint(operators)
+        return (
+            self.fixed
+            + self.per_latency_ms * latency_ms
+            + self.per_weight_byte * size.weight_bytes
+            + self.per_map_byte * size.map_bytes
+        )
+
+
 class Calibration(Message):
     """How sums of entries map to whole networks.
 
@@ -84,6 +115,8 @@ class Calibration(Message):
     greatest_shares: Annotated[dict[str, float], Field(exclude_if=lambda value: not value)] = Field(
         default_factory=dict
     )
+    #: what a launch of a network takes, of each quantity that enough networks say
+    launches: Annotated[tuple[LaunchFit, ...], Field(exclude_if=lambda value: not value)] = ()
 
     def predict_ms(self, sum_ms: float) -> float:
         """Latency of a whole network (ms) from the sum of its corrected entries (ms)."""

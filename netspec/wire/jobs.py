@@ -15,6 +15,7 @@ from netspec.wire.evaluations import EvaluationRequest
 from netspec.wire.message import ListQuery, Message, Moment
 from netspec.wire.profiles import ISOLATED, MeasuringMethod, is_isolated
 from netspec.wire.subjects import ModelSubject
+from netspec.wire.sustained import SustainedRequest
 
 #: two looks at an operator could share their bad luck; four find its place in 24 networks of the
 #: ProxylessNAS space
@@ -127,6 +128,10 @@ class JobRequest(Message):
     evaluation: Annotated[
         EvaluationRequest | None, Field(exclude_if=lambda value: value is None)
     ] = None
+    #: instead of naming what to measure: how fast a subject stays without pause on the target
+    sustained: Annotated[SustainedRequest | None, Field(exclude_if=lambda value: value is None)] = (
+        None
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -178,16 +183,18 @@ class JobRequest(Message):
         return self
 
     @model_validator(mode="after")
-    def _evaluates_alone(self) -> Self:
-        if self.evaluation is not None and (
-            self.target_id is None
+    def _evaluates_or_sustains_alone(self) -> Self:
+        alone = [one for one in ("evaluation", "sustained") if getattr(self, one) is not None]
+        if alone and (
+            len(alone) > 1
+            or self.target_id is None
             or self.rounds != 1
             or self.transfer is not None
             or self._names_subjects
         ):
             raise ValueError(
-                "an `evaluation` runs each image once on one target: give `target_id` and "
-                "`rounds` 1, and leave what is to be measured, `method` and `transfer` out"
+                f"`{alone[0]}` runs once on one target: give `target_id` and `rounds` 1, and leave "
+                "what is to be measured, `method`, `transfer` and any other such request out"
             )
         return self
 

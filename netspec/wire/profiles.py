@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -10,9 +10,10 @@ from netspec.statistics import Microseconds
 from netspec.wire.message import Message
 
 #: `isolated`: each subject by itself; `in_network`: whole networks, with a profile of their
-#: operators; `evaluate`: nothing is measured, models run test images
-TaskMethod = Literal["isolated", "in_network", "evaluate"]
-#: those by which something is measured
+#: operators; `evaluate`: nothing is measured, models run test images; `sustained`: runs without
+#: pause, of which there are windows and no visits
+TaskMethod = Literal["isolated", "in_network", "evaluate", "sustained"]
+#: those by which visits are made
 MeasuringMethod = Literal["isolated", "in_network"]
 
 #: characters that a kernel's name may have
@@ -25,6 +26,10 @@ MAX_PROFILED = 512
 ISOLATED: MeasuringMethod = "isolated"
 #: of tasks whose subject is an evaluation, and of no others
 EVALUATE: TaskMethod = "evaluate"
+#: of tasks whose subject is sustained, and of no others
+SUSTAINED: TaskMethod = "sustained"
+#: of tasks that visits are made for
+MEASURING_METHODS: tuple[MeasuringMethod, ...] = get_args(MeasuringMethod)
 
 
 def is_isolated(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""What a task is about: an operator, a network, an uploaded model, or one run on test images."""
+"""What a task is about: an operator, a network, a model, or one of these run for something else."""
 
 from __future__ import annotations
 
@@ -121,6 +121,35 @@ class EvaluationSubject(Message):
         return None
 
 
+#: that something runs without pause
+Minutes = Annotated[float, Field(ge=1, le=60)]
+
+
+class SustainedSubject(Message):
+    """A network or an uploaded model that runs without pause."""
+
+    kind: Literal["sustained"] = "sustained"
+    subject: Annotated[NetworkSubject | ModelSubject, Field(discriminator="kind")]
+    minutes: Minutes
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of all that it says."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """The subject's name, and for how long."""
+        return f"{self.subject.name[:_NAME_PART]}, {self.minutes:g} min without pause"
+
+    @property
+    def precision(self) -> Precision | None:
+        """The subject's."""
+        return self.subject.precision
+
+
 #: of which there are visits
 MeasuredSubject = OperatorSubject | NetworkSubject | ModelSubject
-Subject = Annotated[MeasuredSubject | EvaluationSubject, Field(discriminator="kind")]
+Subject = Annotated[
+    MeasuredSubject | EvaluationSubject | SustainedSubject, Field(discriminator="kind")
+]

@@ -17,6 +17,7 @@ from profiler_server.jobs.task_repository import lock
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import database_now
 from profiler_server.leases.rows import LeaseRow, LeaseState
+from profiler_server.sustained.rows import SustainedRow
 
 
 def delete_job(session: Session, job_id: str, who: Principal) -> None:
@@ -47,7 +48,8 @@ def delete_job(session: Session, job_id: str, who: Principal) -> None:
         by=who.token_id,
     )
     session.execute(delete(TaskFailureRow).where(TaskFailureRow.task_id.in_(its_tasks)))
-    session.execute(delete(EvaluationRow).where(EvaluationRow.task_id.in_(its_tasks)))
+    for outputs in (EvaluationRow, SustainedRow):
+        session.execute(delete(outputs).where(outputs.task_id.in_(its_tasks)))
     session.execute(delete(TaskRow).where(of_job))
     session.execute(delete(JobTargetRow).where(JobTargetRow.job_id == job_id))
     session.execute(delete(JobRow).where(JobRow.id == job_id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from netspec.wire import EVALUATE
+from netspec.wire import MEASURING_METHODS
 from profiler_server.auth.ownership import require_owner
 from profiler_server.auth.service import Principal
 from profiler_server.events import repository as events
@@ -33,12 +33,12 @@ def delete_file(
         raise unknown([sha256], kind)
     name = "model" if kind == FileKind.MODEL else "images"
     require_owner(who, row.token_id, f"{name} {sha256}")
-    # Subjects of evaluations name the files that they need.
+    # Subjects of evaluations, and of runs without pause, name the files that they need.
     waiting = exists().where(
         TaskRow.state.in_(OPEN_STATES),
         TaskRow.subject_hash == SubjectRow.hash,
         (SubjectRow.hash == sha256)
-        | ((TaskRow.method == EVALUATE) & SubjectRow.document.contains(sha256)),
+        | (TaskRow.method.not_in(MEASURING_METHODS) & SubjectRow.document.contains(sha256)),
     )
     if session.scalar(select(waiting)):
         raise Problem(

@@ -15,17 +15,7 @@ from profiler_server.kit.sql.bulk import insert_absent
 from profiler_server.kit.sql.lists import Listing
 from profiler_server.kit.sql.pages import Page
 from profiler_server.kit.sql.reach import of_what_was_named
-from profiler_server.leases.rows import LeaseRow
 from profiler_server.subjects.rows import SubjectRow
-
-
-@dataclass(frozen=True)
-class LeasedPiece:
-    """The task of a piece, and the lease that names it."""
-
-    task: TaskRow
-    subject: EvaluationSubject
-    lease: LeaseRow
 
 
 @dataclass(frozen=True)
@@ -42,19 +32,6 @@ class JobTotals:
     top5: int
     load_ms: Sequence[float]
     peak_memory_mib: float | None
-
-
-def leased_piece(session: Session, task_id: str, lease_id: str) -> LeasedPiece | None:
-    """A task that is an evaluation, with a lease of its target; None: there is none."""
-    row = session.execute(
-        select(TaskRow, SubjectRow.document, LeaseRow)
-        .join(SubjectRow, SubjectRow.hash == TaskRow.subject_hash)
-        .join(LeaseRow, LeaseRow.target_id == TaskRow.target_id)
-        .where(TaskRow.id == task_id, TaskRow.method == EVALUATE, LeaseRow.id == lease_id)
-    ).first()
-    if row is None:
-        return None
-    return LeasedPiece(row[0], EvaluationSubject.model_validate_json(row[1]), row[2])
 
 
 def add(session: Session, row: dict[str, object]) -> bool:

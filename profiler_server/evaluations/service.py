@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sqlalchemy.orm import Session
 
 from netspec.wire import (
+    EVALUATE,
     TOP,
     ClassValue,
     EvaluatedPiece,
@@ -18,16 +19,13 @@ from netspec.wire import (
     OutputsQuery,
     PieceOutputs,
 )
-from profiler_server.devices import repository as devices
 from profiler_server.evaluations import repository
 from profiler_server.evaluations.rows import EvaluationRow
-from profiler_server.jobs import endings
 from profiler_server.jobs import service as jobs
-from profiler_server.jobs import task_repository as tasks
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import database_now
 from profiler_server.kit.sql.pages import Page
-from profiler_server.leases.coverage import coverages
+from profiler_server.leases.outputs import complete, require_leased
 
 Logits = npt.NDArray[np.float32]
 
@@ -46,25 +44,13 @@ def store(session: Session, task_id: str, outputs: PieceOutputs) -> bool:
     Raises:
         Problem: `outputs-without-lease` or `outputs-misfit`.
     """
-    found = repository.leased_piece(session, task_id, outputs.lease_id)
-    covering = coverages(session, [outputs.lease_id]).get(outputs.lease_id)
-    if (
-        found is None
-        or covering is None
-        or not covering.names(found.task.target_id, found.task.subject_hash)
-    ):
-        raise Problem(
-            "outputs-without-lease",
-            f"lease {outputs.lease_id} is not for an evaluation {task_id}; send outputs under the "
-            "lease that named their task",
-        )
-    labels = np.array(found.subject.piece.labels)
+    task = require_leased(session, task_id, outputs.lease_id, EVALUATE, "an evaluation")
+    labels = np.array(EvaluationSubject.model_validate_json(task.document).piece.labels)
     logits = _checked(outputs, len(labels))
-    device = devices.lock_device(session, found.lease.device_id)
     best = _best(logits)
     row = {
         "task_id": task_id,
-        "device_id": found.lease.device_id,
+        "device_id": task.device_id,
         "lease_id": outputs.lease_id,
         "stored_at": database_now(session),
         "images": len(labels),
@@ -77,10 +63,7 @@ def store(session: Session, task_id: str, outputs: PieceOutputs) -> bool:
     }
     if not repository.add(session, row):
         return False
-    if tasks.complete(session, task_id):
-        endings.follow(session, [task_id])
-    if device is not None:
-        device.fruitless, device.rests_until = 0, None
+    complete(session, task)
     return True
 
 

@@ -44,6 +44,7 @@ def subjects_of(request: JobRequest) -> list[Subject]:
         *(NetworkSubject(network=network) for network in networks),
         *request.models,
         *_pieces(request.evaluation),
+        *(() if request.sustained is None else (request.sustained.task_subject(),)),
     ]
     distinct: dict[str, Subject] = {}
     for subject in everything:

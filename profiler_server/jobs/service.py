@@ -11,6 +11,7 @@ from netspec.wire import (
     EVALUATE,
     ISOLATED,
     MAX_JOB_FAILURES,
+    SUSTAINED,
     Entry,
     EntryQuery,
     FailureQuery,
@@ -18,6 +19,7 @@ from netspec.wire import (
     JobQuery,
     JobRequest,
     JobState,
+    ModelSubject,
     Owner,
     Subject,
     TaskFailure,
@@ -135,10 +137,14 @@ def _keep_files(session: Session, request: JobRequest) -> None:
         needed.add(request.evaluation.model.sha256)
         images = {piece.images for piece in request.evaluation.pieces}
         models.keep(session, images, FileKind.IMAGES)
+    if request.sustained is not None and isinstance(request.sustained.subject, ModelSubject):
+        needed.add(request.sustained.subject.sha256)
     models.keep(session, needed, FileKind.MODEL)
 
 
 def _method(request: JobRequest) -> TaskMethod:
+    if request.sustained is not None:
+        return SUSTAINED
     return request.method if request.evaluation is None else EVALUATE
 
 
@@ -161,6 +167,12 @@ def _target_ids(session: Session, request: JobRequest) -> list[str]:
             f"no device of target {target_id} can run images: its runner says no outputs, or its "
             "agent is older; on phones that takes TFLite's benchmark_model of TensorFlow 2.10 or "
             "later. GET /v1/devices shows what each can",
+        )
+    if method == SUSTAINED and not served:
+        raise Problem(
+            "method-not-supported",
+            f"no device of target {target_id} runs anything without pause: its agent is older; "
+            "update it. GET /v1/devices shows what each can",
         )
     if method != ISOLATED and not served:
         raise Problem(

@@ -14,7 +14,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Select, SQLColumnExpression, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from netspec.wire import EVALUATE, ISOLATED
+from netspec.wire import ISOLATED, MEASURING_METHODS
 from profiler_server.entries.rows import ACCEPTED, VisitRow
 from profiler_server.jobs.rows import OPEN_STATES, JobRow, TaskFailureRow, TaskRow, TaskState
 from profiler_server.kit.sql.bulk import update_each
@@ -91,8 +91,8 @@ def _open_tasks(visits: SQLColumnExpression[int]) -> Select[str, str, int, datet
             TaskRow.method,
         )
         .join(JobRow, JobRow.id == TaskRow.job_id)
-        # No visit counts for an evaluation.
-        .where(TaskRow.state.in_(OPEN_STATES), TaskRow.method != EVALUATE)
+        # No visit counts for anything else.
+        .where(TaskRow.state.in_(OPEN_STATES), TaskRow.method.in_(MEASURING_METHODS))
     )
 
 

@@ -31,6 +31,7 @@ MEANINGS: dict[str, str] = {
     "unknown-model": "The file is not stored here. Send it with `PUT /v1/models/{sha256}`.",
     "unknown-images": "The images are not stored here. Send them with `PUT /v1/images/{sha256}`.",
     "no-evaluation": "The job measures, and runs no images. `GET /v1/jobs/{job_id}` shows it.",
+    "not-sustained": "The job has no `sustained`. `GET /v1/jobs/{job_id}` shows it.",
     "unknown-token": "No token has this id. `GET /v1/tokens` lists them.",
     "unknown-webhook": "No webhook has this id, or it was deleted. `GET /v1/webhooks` lists them.",
     "unknown-snapshot": "Nothing was published for the target, or no snapshot has this id. Publish "

@@ -33,6 +33,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "unknown-model": (404, "Unknown model"),
     "unknown-images": (404, "Unknown images"),
     "no-evaluation": (404, "The job evaluates nothing"),
+    "not-sustained": (404, "The job runs nothing without pause"),
     "unknown-token": (404, "Unknown token"),
     "unknown-webhook": (404, "Unknown webhook"),
     "unknown-snapshot": (404, "Unknown snapshot"),

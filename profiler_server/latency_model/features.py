@@ -10,12 +10,12 @@ from typing import get_args
 
 import numpy as np
 
+from netspec.costs import VALUE_BYTES
 from netspec.errors import UnknownLayer
 from netspec.layers import LayerKind, sized
-from netspec.operators import Operator, Precision
+from netspec.operators import Operator
 from profiler_server.latency_model.design import Array, OperatorPrice, Priced
 
-_BYTES: dict[Precision, int] = {"float32": 4, "int8": 1}
 #: kinds whose output takes the place of their first input: it moves no values
 _IN_PLACE: frozenset[LayerKind] = frozenset(
     ("add", "multiply", "relu", "relu6", "hard_swish", "hard_sigmoid", "sigmoid", "softmax")
@@ -90,7 +90,7 @@ def work(operator: Operator) -> Work:
 
 def weight_bytes(operator: Operator) -> int:
     """Weights that a run reads, in bytes; biases are left out."""
-    return work(operator).weights * _BYTES[operator.precision]
+    return work(operator).weights * VALUE_BYTES[operator.precision]
 
 
 def operator_price(operator: Operator, price: Priced) -> OperatorPrice:
@@ -118,7 +118,7 @@ def _row(operator: Operator) -> tuple[float, ...]:
         math.log1p(does.pointwise_macs),
         math.log1p(does.depthwise_macs),
         math.log1p(weight_bytes(operator)),
-        math.log1p(does.activations * _BYTES[operator.precision]),
+        math.log1p(does.activations * VALUE_BYTES[operator.precision]),
         math.log1p(does.in_place),
         math.log(max(layer.out_channels for layer in layers)),
         math.log(operator.output_size),

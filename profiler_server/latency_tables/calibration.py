@@ -19,6 +19,7 @@ from profiler_server.entries.priced_operators import Table, priced
 from profiler_server.latency_model.design import MeasuredNetwork, design
 from profiler_server.latency_model.features import operator_price
 from profiler_server.latency_model.selection import calibrate
+from profiler_server.latency_tables.launches import launch_fits
 
 #: factors nearer to 1 than this say nothing
 _LEAST_CORRECTION = 1e-9
@@ -81,6 +82,7 @@ def fit(
         held_out=_message(found.held_out),
         interval_factor=found.interval_factor,
         greatest_shares=_greatest_shares(table, factors, [subject for subject, _ in networks]),
+        launches=launch_fits(networks),
     )
 
 

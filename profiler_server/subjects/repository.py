@@ -46,7 +46,7 @@ def _place(subject: Subject) -> Row:
 def measurable(session: Session, hashes: Collection[str]) -> set[str]:
     """Those of the hashes that are subjects of which there can be visits."""
     these = select(SubjectRow.hash).where(is_in(session, SubjectRow.hash, hashes))
-    return set(session.scalars(these.where(SubjectRow.kind != "evaluation")))
+    return set(session.scalars(these.where(SubjectRow.kind.not_in(("evaluation", "sustained")))))
 
 
 def name(session: Session, subject_hash: str) -> str:

@@ -29,6 +29,7 @@ RESOURCES = {
     "devices": "Devices and targets",
     "models": "Uploaded models",
     "evaluations": "Accuracy of models on targets",
+    "sustained": "Speed without pause on targets",
     "measurements": "Visits, and taking them back",
     "leases": "Leases of agents",
     "events": "Events and webhooks",

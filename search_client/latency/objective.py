@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from operator import mul
 from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 
+from netspec.wire import LaunchFit, LaunchQuantity
 from search_client.latency.expected import ExpectedLatency
 from search_client.latency.losses import LatencyLoss
 from search_client.supernet.variants import Family
@@ -27,6 +28,8 @@ class Aim:
     reference_ms: float
     #: of this target under `weighted`; only the ratio between targets matters
     weight: float = 1.0
+    #: what the target's table predicts of launches, beside their latency
+    launches: Mapping[LaunchQuantity, LaunchFit] = field(default_factory=dict)
 
 
 class Goal(nn.Module):

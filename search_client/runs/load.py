@@ -90,7 +90,12 @@ def aims_of(
     """What a run aims at on each of its targets."""
     weights = [1.0, *(further.weight for further in settings.further_targets)]
     return [
-        Aim(table.snapshot.target_id, reference_ms, weight)
+        Aim(
+            table.snapshot.target_id,
+            reference_ms,
+            weight,
+            {fit.quantity: fit for fit in calibration_of(table, settings.precision).launches},
+        )
         for table, reference_ms, weight in zip(tables, references_ms, weights, strict=True)
     ]
 

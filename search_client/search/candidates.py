@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
-from netspec.costs import macs, parameters
 from netspec.networks import Network
-from netspec.validation import FrozenModel
 from search_client.latency.objective import Goal
 from search_client.search.derive import NoNetworkOnTarget
+from search_client.search.limits import Limits
 from search_client.supernet.variants import Family
 
 Choices = tuple[int, ...]
@@ -58,30 +55,6 @@ def candidate_of(family: Family, network: Network) -> Candidate | None:
     return None
 
 
-class Limits(FrozenModel):
-    """What no network of a search may exceed, whatever it gains."""
-
-    mega_macs: float | None = Field(
-        default=None, gt=0, description="million multiply-accumulates of an image; none: no limit"
-    )
-    kilo_parameters: float | None = Field(
-        default=None, gt=0, description="thousand weights and biases; none: no limit"
-    )
-
-    def allow(self, network: Network) -> bool:
-        """Whether a network exceeds none."""
-        few = self.mega_macs is None or (sum(map(macs, network.operators)) <= 1e6 * self.mega_macs)
-        return few and (
-            self.kilo_parameters is None
-            or parameters(network.operators) <= 1e3 * self.kilo_parameters
-        )
-
-    @cached_property
-    def exist(self) -> bool:
-        """Whether there is any."""
-        return self.mega_macs is not None or self.kilo_parameters is not None
-
-
 class OnTarget:
     """Draws networks within a tolerance of the goal, and within limits."""
 
@@ -96,36 +69,59 @@ class OnTarget:
         """Draws choices from the distribution nearest to uniform that meets the mean latency.
 
         What is off target is drawn again.
+
+        Raises:
+            UserError: a limit is on what a target's table does not predict.
         """
         self.family = family
         self.goal = goal
         self.tolerance = tolerance
         self.limits = limits or Limits()
+        self.limits.check(goal.aims)
         self.rng = np.random.default_rng(seed)
         self._tables = [self._tilted(variant) for variant in range(len(family.variants))]
 
     def within(self, candidate: Candidate) -> bool:
         """Whether a network is on target and within the limits."""
-        latency_ms = self.goal.path_ms(*candidate).tolist()
-        if abs(self.goal.over_reference(latency_ms) - 1) > self.tolerance:
-            return False
-        return not self.limits.exist or self.limits.allow(self.family.network(*candidate))
+        amounts = self._amounts(candidate)
+        return amounts is not None and self.limits.allow(amounts)
 
     def draw(self) -> Candidate:
         """A network, variants alike.
 
         Raises:
-            NoNetworkOnTarget: none was found.
+            NoNetworkOnTarget: none was found; where some were on target, the message says how near
+                they come to the limits.
         """
+        least: dict[str, float] = {}
         for _ in range(MOST_DRAWS):
             variant = int(self.rng.integers(len(self._tables)))
             candidate = Candidate(variant, self.any_choices(variant))
-            if self.within(candidate):
+            amounts = self._amounts(candidate)
+            if amounts is None:
+                continue
+            if self.limits.allow(amounts):
                 return candidate
-        raise NoNetworkOnTarget(
-            f"none of {MOST_DRAWS} random networks is within {self.tolerance:.1%} of the "
-            "reference and within the limits; allow a greater tolerance or greater limits"
+            least = {name: min(least.get(name, one), one) for name, one in amounts.items()}
+        said = (
+            f"none of {MOST_DRAWS} random networks is within {self.tolerance:.1%} of the reference"
         )
+        if least:
+            raise NoNetworkOnTarget(
+                f"{said} and within search.limits; those on target have at least, each by itself, "
+                f"{self.limits.compared(least)}; allow greater limits or another latency"
+            )
+        raise NoNetworkOnTarget(f"{said}; allow a greater tolerance")
+
+    def _amounts(self, candidate: Candidate) -> dict[str, float] | None:
+        """What a network has of all that is limited; None where it is not on target."""
+        latency_ms = self.goal.path_ms(*candidate).tolist()
+        if abs(self.goal.over_reference(latency_ms) - 1) > self.tolerance:
+            return None
+        if not self.limits.given:
+            return {}
+        network = self.family.network(*candidate)
+        return self.limits.amounts(network, self.goal.aims, latency_ms)
 
     def any_choices(self, variant: int) -> Choices:
         """One choice a block, on target or not."""

@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from search_client.latency.losses import LatencyLoss, LogRatio, TargetLoss
-from search_client.search.candidates import Limits
 from search_client.search.derive import Rule
+from search_client.search.limits import Limits
 from search_client.search.sampling import Sampling
 from search_client.supernet.binary_gates import Gradient
 from search_client.supernet.variants import Weights

@@ -92,8 +92,8 @@ def search(
 
     Raises:
         UserError: the latency loss does not exist for the space's latencies, the schedule has no
-            architecture step, the method runs in one process only, or a setting needs shared
-            weights.
+            architecture step, the method runs in one process only, a setting needs shared
+            weights, or no network can be held within the limits.
         NotFinite: the search diverged.
         Stopped: the process was asked to end; the state is saved.
     """
@@ -109,6 +109,7 @@ def search(
             "search.largest_epochs trains the network that all others are slices of, but with "
             "search.weights = separate none is; set it to 0, or search.weights to shared"
         )
+    check_limits(goal, family, config)
     run = Search(family, goal, training, held_out, config, on_step, tell)
     check_loss(goal, family, config.latency_loss)
     if resume is not None:
@@ -179,6 +180,24 @@ def check_steps(config: SearchConfig, per_epoch: int) -> None:
             "first epoch; raise search.joint_epochs, or lower "
             "search.weight_steps_per_architecture_step"
         )
+
+
+def check_limits(goal: Goal, family: Family, config: SearchConfig) -> None:
+    """See that some network on target is within the limits, and that they can be kept.
+
+    Raises:
+        UserError: the method knows no limits, a table does not predict what is limited, or there
+            is no such network.
+    """
+    limits = config.limits
+    if not limits.given:
+        return
+    if config.method == "gradient":
+        raise UserError(
+            f"search.limits ({', '.join(limits.given)}) hold networks that are scored, and the "
+            "gradient scores none; set search.method to evolution or random, or leave them out"
+        )
+    OnTarget(family, goal, config.tolerance, config.seed, limits).draw()
 
 
 def check_loss(goal: Goal, family: Family, loss: LatencyLoss) -> None:

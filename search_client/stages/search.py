@@ -20,7 +20,7 @@ from search_client.runs.record import continued, ended, read_record, record_of, 
 from search_client.search.config import SearchMethod
 from search_client.search.history import SearchStep
 from search_client.search.reachable import check_reachable
-from search_client.search.search import SearchResult, check_loss, search
+from search_client.search.search import SearchResult, check_limits, check_loss, search
 from search_client.training import distributed
 from search_client.training.checkpoints import Checkpoints
 
@@ -59,7 +59,8 @@ def run_search(
         signals: on SIGTERM and SIGINT the search saves itself before it ends.
 
     Raises:
-        UserError: a table lacks something, or the checkpoint is not this run's.
+        UserError: a table lacks something, the checkpoint is not this run's, or no network is
+            within the limits.
         UnreachableLatency: no network of the space is as fast, or as slow, as a reference.
     """
     aims = aims_of(settings, tables, references_ms)
@@ -79,6 +80,7 @@ def run_search(
     # Before anything in the folder changes.
     check_loss(goal, family, settings.search.latency_loss)
     check_reachable(family, goal, settings.search.tolerance)
+    check_limits(goal, family, settings.search)
     first = distributed.rank() == 0
     if first and not resume:
         # Else a resume would go on with the search that was here before.
@@ -126,6 +128,10 @@ def _tell(result: SearchResult, goal: Goal, settings: Recipe, stages: Stages) ->
         f"E[LAT] {expected}; most likely network {likeliest}; "
         f"found {result.network.name}: {latency}"
     )
+    limits = settings.search.limits
+    if limits.given:
+        amounts = limits.amounts(result.network, goal.aims, result.found.latency_ms)
+        stages.note(f"Predicted of it: {limits.compared(amounts)}")
     if (snr := result.history.gradient_snr) is not None:
         stages.note(signal(snr, len(result.history.architecture_steps)))
     off = goal.over_reference(result.found.latency_ms) - 1

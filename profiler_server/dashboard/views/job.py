@@ -16,6 +16,7 @@ from netspec.wire import (
     Event,
     Job,
     JobQuery,
+    SustainedSpeed,
     VisitQuery,
 )
 from profiler_server.dashboard.views import farm_repository
@@ -30,6 +31,7 @@ from profiler_server.events.repository import EventsQuery
 from profiler_server.jobs import service
 from profiler_server.kit.sql.database import database_now
 from profiler_server.kit.sql.pages import Page
+from profiler_server.sustained import service as sustained
 
 _EVENTS_A_PAGE = 50
 _JOBS_A_PAGE = 50
@@ -87,6 +89,8 @@ class JobShown:
     unserved: Mapping[str, Unserved]
     #: of a job that runs test images
     evaluation: Evaluation | None
+    #: of a job that runs something without pause
+    sustained: SustainedSpeed | None
     #: entry of its model on its target, where that was measured, too
     latency: Entry | None
 
@@ -133,6 +137,7 @@ def read(session: Session, job_id: str, cursor: str | None = None) -> JobShown:
         who_runs=_who_runs(session, line.job.target_id, entries),
         unserved=unserved(session, now, line.job.unserved),
         evaluation=found,
+        sustained=sustained.speed_of(session, job_id),
         latency=_latency(session, found),
     )
 

@@ -21,6 +21,7 @@ _DOMAINS = (
     "latency_tables",
     "leases",
     "subjects",
+    "sustained",
     "uploaded_models",
 )
 #: tables of PostgreSQL that are parts of another

@@ -10,6 +10,7 @@ from device_agent.benchmark_model.program import Program
 from netspec.tflite.contents import operators_of
 from tests.phones.fake_phone import FakePhone
 from tests.phones.shell_io import Call
+from tests.phones.thermal import ThermalCurve
 
 #: what an arm64 program begins with, and words of TFLite's tool
 _CONTENT = (b"\x7fELF\x02\x01\x01", bytes(11), struct.pack("<H", 183), b"Inference timings in us: ")
@@ -72,6 +73,8 @@ class FakeBenchmarkModel:
     percentiles: bool = True
     #: of the bytes of an image and of the model: those that are written as its outputs
     outputs: Callable[[bytes, bytes], bytes] | None = None
+    #: how the phone warms up as it runs, and what a run takes then; None: it stays as it is
+    curve: ThermalCurve | None = None
     #: models launched, by name
     launched: list[str] = field(default_factory=list)
     #: called with the number of launches made, before each says its words
@@ -87,10 +90,12 @@ class FakeBenchmarkModel:
         for hook in self.before:
             assert callable(hook)
             hook(len(self.launched))
+        flags = dict(arg[2:].split("=", 1) for arg in call.args if arg.startswith("--"))
+        if self.curve is not None:
+            self.us = await self.curve.run(call.phone, float(flags["min_secs"]))
         words = self.says or self._words()
         if self.profiles and "--enable_op_profiling=true" in call.args:
             words += self._profile(call.phone.files.read(graph))
-        flags = dict(arg[2:].split("=", 1) for arg in call.args if arg.startswith("--"))
         if self.outputs is not None and "output_filepath" in flags:
             image = call.phone.files.read(flags["input_layer_value_files"].partition(":")[2])
             outputs = self.outputs(image, call.phone.files.read(graph))

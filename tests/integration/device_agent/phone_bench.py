@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 
 from device_agent.loop.agent import Agent
-from device_agent.loop.attempt import Bench
+from device_agent.loop.bench import Bench
 from device_agent.loop.model_files import ModelFiles
 from device_agent.loop.server import Link
 from device_agent.measuring.anchor import AnchorWatch

@@ -146,7 +146,7 @@ def test_a_phone_runs_an_image_a_launch(
     model, given = block_file(tmp_path, precision), images(precision, 3)
     runner = FakeBenchmarkModel(outputs=by_litert(model, given))
     phone = phone_on(fake_phone, tmp_path, runner)
-    assert phone.methods == ("isolated", "in_network", "evaluate")
+    assert phone.methods == ("isolated", "in_network", "evaluate", "sustained")
     runner.launched.clear()
     found = phone.evaluate(model, given, always)
     assert found is not None

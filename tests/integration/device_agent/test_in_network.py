@@ -235,7 +235,7 @@ def test_a_job_in_networks_becomes_entries_of_operators(farm: Farm) -> None:
     farm.run_agent()  # makes the target known
     with farm.http() as http:
         (device,) = http.request("GET", "/v1/devices").json()
-    assert device["methods"] == ["isolated", "in_network", "evaluate"]
+    assert device["methods"] == ["isolated", "in_network", "evaluate", "sustained"]
     (target_id,) = device["target_ids"]
     job = farm.file(
         JobRequest(

@@ -17,7 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from device_agent.loop.agent import Agent
-from device_agent.loop.attempt import Bench
+from device_agent.loop.bench import Bench
 from device_agent.loop.model_files import ModelFiles
 from device_agent.loop.server import Link
 from device_agent.measuring.spool import Spool

@@ -12,7 +12,7 @@ import httpx2
 
 from device_agent.host.device import LocalDevice
 from device_agent.loop.agent import Agent
-from device_agent.loop.attempt import Bench
+from device_agent.loop.bench import Bench
 from device_agent.loop.model_files import ModelFiles
 from device_agent.loop.server import Link
 from device_agent.measuring.spool import Spool
@@ -34,6 +34,7 @@ from netspec.wire import (
     TaskMethod,
     Visit,
     VisitBatch,
+    WindowsUpload,
 )
 from tests.made_up import identity
 
@@ -61,6 +62,8 @@ class Peer:
     visits: list[Visit] = field(default_factory=list)
     releases: list[LeaseRelease] = field(default_factory=list)
     quarantines: list[str] = field(default_factory=list)
+    #: of runs without pause, as they came
+    windows: list[WindowsUpload] = field(default_factory=list)
     #: answer quarantines with 403
     keeps_out_of_quarantine: bool = False
     #: uploaded, by SHA-256
@@ -78,6 +81,7 @@ class Peer:
             "batch": self._store,
             "release": self._release,
             "renew": self._renew,
+            "windows": self._windows,
             "quarantine": self._quarantine,
         }
         return answers[action](request.read())
@@ -120,6 +124,10 @@ class Peer:
             return httpx2.Response(409)
         status = LeaseStatus(ttl_s=self.ttl_s, cancelled_task_ids=self.cancelled)
         return httpx2.Response(200, content=status.model_dump_json())
+
+    def _windows(self, body: bytes) -> httpx2.Response:
+        self.windows.append(WindowsUpload.model_validate_json(body))
+        return httpx2.Response(201)
 
     def outcomes(self) -> dict[str, str]:
         """State by task id over all releases."""

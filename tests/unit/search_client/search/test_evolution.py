@@ -3,11 +3,10 @@ import itertools
 import pytest
 import torch
 
-from netspec.costs import macs, parameters
 from search_client.data.batches import PlainBatches
 from search_client.latency.expected import ExpectedLatency
 from search_client.latency.objective import Aim, Goal
-from search_client.search.candidates import Candidate, Limits, OnTarget
+from search_client.search.candidates import Candidate, OnTarget
 from search_client.search.derive import NoNetworkOnTarget, on_target
 from search_client.search.evolution import Predictor, evolution, random_search
 from search_client.search.scoring import Scorer
@@ -108,20 +107,6 @@ def test_searches_take_the_best_of_what_they_scored(method: object) -> None:
     assert found.network.latency_ms == (8.0,)
     assert found.accuracy == max(scorer.known.values())
     assert 1 < scorer.evaluations <= 60
-
-
-def test_no_network_exceeds_the_limits() -> None:
-    family = Family(tiny_space())
-    free = OnTarget(family, _goal(8.0), 0.01, seed=0)
-    networks = {family.network(*free.draw()) for _ in range(100)}
-    costs = sorted(sum(map(macs, network.operators)) / 1e6 for network in networks)
-    sizes = sorted(parameters(network.operators) / 1e3 for network in networks)
-    assert costs[0] < costs[-1]
-    for limits in (Limits(mega_macs=costs[0]), Limits(kilo_parameters=sizes[0])):
-        space = OnTarget(family, _goal(8.0), 0.01, seed=0, limits=limits)
-        drawn = [family.network(*space.draw()) for _ in range(30)]
-        assert all(limits.allow(network) for network in drawn)
-        assert not all(limits.allow(network) for network in networks)
 
 
 def test_the_predictor_finds_the_better_of_networks_that_it_never_saw() -> None:

@@ -1,0 +1,70 @@
+"""What an agent sends of a task beside visits: under the lease that named the task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from netspec.wire import TaskMethod
+from profiler_server.devices import repository as devices
+from profiler_server.devices.rows import DeviceRow
+from profiler_server.jobs import endings
+from profiler_server.jobs import task_repository as tasks
+from profiler_server.jobs.rows import TaskRow
+from profiler_server.kit.problems import Problem
+from profiler_server.leases.coverage import coverages
+from profiler_server.leases.rows import LeaseRow
+from profiler_server.subjects.rows import SubjectRow
+
+
+@dataclass(frozen=True)
+class NamedTask:
+    """A task of which no visits are made, as one of its leases named it."""
+
+    task_id: str
+    #: of its subject, as JSON
+    document: str
+    device_id: str
+    #: None where it was deleted since
+    device: DeviceRow | None
+
+
+def require_leased(
+    session: Session, task_id: str, lease_id: str, method: TaskMethod, what: str
+) -> NamedTask:
+    """The task, its device locked, whether or not the lease still lives: what was found was found.
+
+    Args:
+        session: a writing transaction.
+        task_id: the task.
+        lease_id: as its agent names it.
+        method: that the task must have.
+        what: it would be, with its article, for the message.
+
+    Raises:
+        Problem: `outputs-without-lease`.
+    """
+    row = session.execute(
+        select(TaskRow, SubjectRow.document, LeaseRow.device_id)
+        .join(SubjectRow, SubjectRow.hash == TaskRow.subject_hash)
+        .join(LeaseRow, LeaseRow.target_id == TaskRow.target_id)
+        .where(TaskRow.id == task_id, TaskRow.method == method, LeaseRow.id == lease_id)
+    ).first()
+    covering = coverages(session, [lease_id]).get(lease_id)
+    if row is None or covering is None or not covering.names(row[0].target_id, row[0].subject_hash):
+        raise Problem(
+            "outputs-without-lease",
+            f"lease {lease_id} is not for {what} {task_id}; send outputs under the lease that "
+            "named their task",
+        )
+    return NamedTask(task_id, row[1], row[2], devices.lock_device(session, row[2]))
+
+
+def complete(session: Session, task: NamedTask) -> None:
+    """Closes the task: all that it asks for is stored. Its device is of use again."""
+    if tasks.complete(session, task.task_id):
+        endings.follow(session, [task.task_id])
+    if task.device is not None:
+        task.device.fruitless, task.device.rests_until = 0, None

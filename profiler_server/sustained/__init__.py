@@ -1,0 +1,1 @@
+"""How fast subjects stay when they run without pause."""
