@@ -23,6 +23,15 @@ def test_single_numbers_go_over_the_file_and_the_default(tmp_path: Path) -> None
     assert ProtocolOptions(runs=12).chosen(PHONE) == PHONE.model_copy(update={"min_runs": 12})
 
 
+def test_the_steady_state_is_a_protocol_of_its_own() -> None:
+    chosen = ProtocolOptions(runs=50, steady=10.0).chosen(PHONE)
+    assert chosen.warming is not None
+    assert (chosen.warming.minutes, chosen.min_runs, chosen.measure_ms) == (10.0, 50, 1000.0)
+    assert (chosen.anchor, chosen.cool_down.times, chosen.cool_down.then) == (None, 0, "hand_back")
+    assert chosen.content_hash != PHONE.content_hash
+    assert ProtocolOptions(steady=10.0).arguments() == ["--steady", "10.0"]
+
+
 def test_the_process_of_a_phone_gets_the_same_options(tmp_path: Path) -> None:
     given = ProtocolOptions(tmp_path / "p.json", runs=50, warmup_ms=2.5).arguments()
     file = str(tmp_path / "p.json")
