@@ -48,8 +48,8 @@ def delete_job(session: Session, job_id: str, who: Principal) -> None:
         by=who.token_id,
     )
     session.execute(delete(TaskFailureRow).where(TaskFailureRow.task_id.in_(its_tasks)))
-    for outputs in (EvaluationRow, SustainedRow):
-        session.execute(delete(outputs).where(outputs.task_id.in_(its_tasks)))
+    session.execute(delete(EvaluationRow).where(EvaluationRow.task_id.in_(its_tasks)))
+    session.execute(delete(SustainedRow).where(SustainedRow.task_id.in_(its_tasks)))
     session.execute(delete(TaskRow).where(of_job))
     session.execute(delete(JobTargetRow).where(JobTargetRow.job_id == job_id))
     session.execute(delete(JobRow).where(JobRow.id == job_id))

@@ -47,7 +47,10 @@ def sustained(
     if (model is None) == (job is None):
         raise UserError("give either a MODEL to run or a --job to show")
     with ProfilerClient(profiler_url) as client:
-        job_id = client.find_job(job).id if job else _run(client, model or Path(), target, minutes)
+        if model is None:
+            job_id = client.find_job(job or "").id
+        else:
+            job_id = _run(client, model, target, minutes)
         found = client.sustained(job_id)
     if as_json:
         print_json(found)
@@ -81,11 +84,12 @@ def _clock(advance: Advance, minutes: float) -> Callable[[Job], None]:
 
     def show(job: Job) -> None:
         if job.unserved:
-            return advance(0, total, f"no device serves target {job.unserved[0]}")
-        if job.state == "queued":
-            return advance(0, total, "waiting for an agent (device-agent run)")
-        began[:] = began or [time.monotonic()]
-        return advance(min(round(time.monotonic() - began[0]), total), total, "")
+            advance(0, total, f"no device serves target {job.unserved[0]} (device-agent run)")
+        elif job.state == "queued":
+            advance(0, total, "waiting for an agent (device-agent run)")
+        else:
+            began[:] = began or [time.monotonic()]
+            advance(min(round(time.monotonic() - began[0]), total), total, "")
 
     return show
 
