@@ -155,6 +155,12 @@ class Watched:
         """Passed on."""
         return self.device.evaluate(model, images, go_on)
 
+    def sustain(
+        self, model: Path, seconds: float, go_on: Callable[[], bool], *, allow_partial: bool
+    ) -> Iterator[VisitResult]:
+        """Passed on."""
+        return self.device.sustain(model, seconds, go_on, allow_partial=allow_partial)
+
     def late(self) -> Iterator[VisitResult]:
         """Passed on."""
         return self.device.late()
