@@ -100,7 +100,8 @@ def test_a_phone_profiles_networks_beside_plain_visits(bench: PhoneBench) -> Non
 
 
 def test_the_server_is_told_what_the_runner_can(bench: PhoneBench) -> None:
-    assert registration(bench.agent.bench.device, NO_ANCHOR).methods == ("isolated", "in_network")
+    told = registration(bench.agent.bench.device, NO_ANCHOR).methods
+    assert told == ("isolated", "in_network", "sustained")
 
 
 def test_a_profile_of_another_graph_fails_the_task_and_says_why(bench: PhoneBench) -> None:
@@ -124,7 +125,7 @@ def test_a_runner_that_cannot_profile_is_known_before_it_is_asked(
     runner.install(fake_phone)
     phone = Phone(reach(fake_phone.address, "tcp", tmp_path), Choice(PROGRAM), NO_ANCHOR)
     phone.learn_methods()
-    assert phone.methods == ("isolated",)
+    assert phone.methods == ("isolated", "sustained")
     assert len(runner.launched) == 1
     phone.close()
 
@@ -135,7 +136,7 @@ def test_a_gpu_is_not_asked_what_its_layers_take(fake_phone: FakePhone, tmp_path
     choice = Choice(PROGRAM, delegate="gpu")
     phone = Phone(reach(fake_phone.address, "tcp", tmp_path), choice, NO_ANCHOR)
     phone.learn_methods()
-    assert (phone.methods, runner.launched) == (("isolated",), [])
+    assert (phone.methods, runner.launched) == (("isolated", "sustained"), [])
     phone.close()
 
 
@@ -197,7 +198,7 @@ def test_without_the_library_there_are_no_profiles(
         "litert_library._LIBRARY = 'libNotThere.so'\n"
         "fork_server.main()\n"
     )
-    monkeypatch.setattr("device_agent.runners.litert._FORK_SERVER", ("-P", str(program)))
+    monkeypatch.setattr("device_agent.runners.forked_runs._FORK_SERVER", ("-P", str(program)))
     assert methods_of(runner, SHORT) == ("isolated",)
     model = tmp_path / "small.tflite"
     model.write_bytes(encode(network().operators))

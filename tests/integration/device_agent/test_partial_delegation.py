@@ -9,7 +9,7 @@ import pytest
 from device_agent.errors import DelegateRefused
 from device_agent.host.identity import choose_core
 from device_agent.phones.phone import Phone
-from device_agent.runners import litert
+from device_agent.runners import forked_runs
 from device_agent.runners.litert import LiteRtRunner
 from netspec.launches import read_launch
 from netspec.protocol import MeasurementProtocol
@@ -87,7 +87,7 @@ def test_a_library_that_does_not_profile_takes_no_latency_away(
         "litert_library._LIBRARY = 'libNotThere.so'\n"
         "fork_server.main()\n"
     )
-    monkeypatch.setattr(litert, "_FORK_SERVER", ("-P", str(program)))
+    monkeypatch.setattr(forked_runs, "_FORK_SERVER", ("-P", str(program)))
     without = LiteRtRunner(choose_core(None))
     measured = without.visit(block_file(tmp_path), SHORT, (), allow_partial=True)
     without.close()

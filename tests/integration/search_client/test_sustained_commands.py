@@ -34,7 +34,7 @@ def test_it_wants_a_model_or_a_job(farm: Farm) -> None:
     given = {"PROFILER_URL": farm.url, "PROFILER_TOKEN": server_tokens(farm.url, farm.folder)[0]}
     ended = run("search-client", "sustained", **given)
     assert ended.returncode == 2
-    assert ended.stderr.strip() == "give either a MODEL to run or a --job to show"
+    assert ended.stderr == "error: give either a MODEL to run or a --job to show\n"
 
 
 @pytest.mark.nightly
