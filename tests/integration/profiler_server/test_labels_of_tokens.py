@@ -43,6 +43,7 @@ FREE_FIELDS = {
     "JobRequest.transfer.source_target_id": "looked up as a target, which sessions narrow",
     "LeaseRelease.outcomes.task_id": "of the path's lease",
     "PieceOutputs.lease_id": "an agent's: the token must have registered its device",
+    "WindowsUpload.lease_id": "an agent's: the token must have registered its device",
     "RetractionRequest.lease_id": "for administrators",
     "RetractionRequest.token_id": "for administrators",
     "VisitBatch.visits.device_id": "the token must have registered it",
