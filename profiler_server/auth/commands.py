@@ -50,9 +50,9 @@ def create(
 ) -> None:
     """Makes a token and prints it, this once.
 
-    Example: profiler-server token create --name farm-1 --scope agent --days 90
-
-    Example: profiler-server token create --name guests --scope tables:read --label lab=berlin
+    Examples:
+      profiler-server token create --name farm-1 --scope agent --days 90
+      profiler-server token create --name guests --scope tables:read --label lab=berlin
     """
     from profiler_server.auth import service, tokens  # noqa: PLC0415
 

@@ -23,7 +23,17 @@ from tests.docs.desk import empty_desk, smaller
 from tests.docs.pages import all_blocks
 from tests.waiting import wait_for
 
-STAGES = ["start", "data", "profile", "search", "train", "quantize", "export", "measure"]
+STAGES = [
+    "start",
+    "data",
+    "profile",
+    "search",
+    "train",
+    "quantize",
+    "export",
+    "measure",
+    "device accuracy",
+]
 
 
 @dataclass(frozen=True)

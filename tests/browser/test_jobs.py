@@ -143,11 +143,13 @@ def test_a_researcher_files_a_job_from_a_phone(open_page: Open, site: Site) -> N
     page = watched.page
     watched.go(f"/jobs/new?target_id={target_id}")
     for step in ("what", "how", "check"):
+        following = page.get_by_role("button", name=f"Next: {step}")
+        expect(following).to_be_visible()
         watched.check_fits()
         watched.check_accessible(only=DIFFERENT_IN_THE_DARK)
-        page.get_by_role("button", name=f"Next: {step}").click()
-    watched.check_fits()
+        following.click()
     expect(page.get_by_label("Name of the job")).to_have_value("space proxylessnas")
+    watched.check_fits()
 
 
 def test_signing_out_closes_the_dashboard(open_page: Open) -> None:

@@ -24,14 +24,13 @@ def compiled_once() -> Iterator[None]:
     def make_engine(*arguments: Any, **options: Any) -> Engine:
         made = create_engine(*arguments, query_cache_size=5_000, **options)
         name = made.dialect.name
-        if name in shared:
-            made.dialect, made._compiled_cache = shared[name]
-            return made
 
-        # A dialect knows its server with the first connection.
+        # Not before: a dialect knows its server, and listeners of the engine are its own, with the
+        # first connection.
         @event.listens_for(made, "engine_connect")
         def share(_: object) -> None:
-            shared.setdefault(name, (made.dialect, made._compiled_cache))
+            own = (made.dialect, made._compiled_cache)
+            made.dialect, made._compiled_cache = shared.setdefault(name, own)
 
         return made
 
