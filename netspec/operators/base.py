@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
@@ -32,8 +32,6 @@ Stride = Literal[1, 2, 4]
 
 #: fields whose name in a key is another
 KEY_NAMES = {"activation": "act", "padding": "pad"}
-#: what is computed once for each operator
-_CACHED = ("layers", "content_hash")
 _COMMON = {"kind", "input_size", "in_channels", "out_channels", "precision", "padding"}
 _SAME: PaddingRule = "same"
 
@@ -208,13 +206,6 @@ class OperatorBase(FrozenModel):
     def with_precision(self, precision: Precision) -> Self:
         """The same operator in another precision."""
         return self.model_copy(update={"precision": precision})
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with other values, which are not validated; what follows from them is not kept."""
-        copy = super().model_copy(update=update, deep=deep)
-        for name in _CACHED:
-            vars(copy).pop(name, None)
-        return copy
 
 
 class StridedOperator(OperatorBase):
