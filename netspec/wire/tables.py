@@ -17,7 +17,6 @@ from netspec.operators import (
     Precision,
     Side,
     content_hash,
-    operator_from_key,
 )
 from netspec.protocol import Sha256, TargetId, TargetIdentity
 from netspec.wire.calibrations import Calibration, HeldOutError
@@ -106,14 +105,6 @@ class LatencyLookup(Message):
                 f"got {len(self.operators) + len(self.keys)}"
             )
         return self
-
-    def every_operator(self) -> tuple[Operator, ...]:
-        """The operators, then those of the keys.
-
-        Raises:
-            InvalidSpec: a key names no operator.
-        """
-        return (*self.operators, *map(operator_from_key, self.keys))
 
 
 class PredictedLatency(Message):

@@ -19,22 +19,23 @@ _MOST_ENTRIES = 8_192
 
 
 class FreshLatencies:
-    """The answers to look-ups that were fresh entries, by target and operator."""
+    """The answers to look-ups that were fresh entries, as JSON, by target and operator."""
 
     def __init__(self) -> None:
-        self._latencies: BriefCache[tuple[str, Operator], LookedUpLatency] = BriefCache(
+        self._latencies: BriefCache[tuple[str, Operator], bytes] = BriefCache(
             KNOWN_S, _MOST_ENTRIES
         )
 
-    def known(
-        self, target_id: str, operators: Sequence[Operator]
-    ) -> dict[Operator, LookedUpLatency]:
-        """Return what was found a moment ago of those of the operators that are known."""
-        found = ((operator, self._latencies.get((target_id, operator))) for operator in operators)
-        return {operator: latency for operator, latency in found if latency is not None}
+    def known(self, target_id: str, operators: Sequence[Operator]) -> list[bytes | None]:
+        """What was found a moment ago of each operator; None: nothing was."""
+        return [self._latencies.get((target_id, operator)) for operator in operators]
 
-    def learn(self, target_id: str, latencies: dict[Operator, LookedUpLatency]) -> None:
-        """Keep those of the latencies that the database has just called fresh entries."""
-        for operator, latency in latencies.items():
+    def learn(
+        self, target_id: str, operators: Sequence[Operator], found: Sequence[LookedUpLatency]
+    ) -> list[bytes]:
+        """What the database has just said of each operator, as JSON; keeps what is fresh."""
+        documents = [latency.model_dump_json().encode() for latency in found]
+        for operator, latency, document in zip(operators, found, documents, strict=True):
             if latency.state == "hit":
-                self._latencies.put((target_id, operator), latency)
+                self._latencies.put((target_id, operator), document)
+        return documents
