@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from device_agent.loop.model_files import WrongContent
 from device_agent.loop.one_by_one import OneByOne
+from device_agent.loop.so_far import SoFar
 from device_agent.measuring.device import VisitResult
 from device_agent.measuring.fitness import Fitness
 from device_agent.runners.base import Measured
@@ -54,20 +55,29 @@ class Sustaining(OneByOne):
             )
             windows: list[Window] = []
             first: VisitResult | None = None
-            for result in results:
-                first = first or result
-                windows.append(
-                    _window(result, (result.started_at - first.started_at).total_seconds())
-                )
-                if len(windows) <= self.steps(task):
-                    self.bench.progress.advance()
+            with SoFar(partial(self.bench.link.send_windows, task.task_id)) as so_far:
+                for result in results:
+                    first = first or result
+                    windows.append(
+                        _window(result, (result.started_at - first.started_at).total_seconds())
+                    )
+                    so_far.tell(self._upload(windows, is_partial=True))
+                    if len(windows) <= self.steps(task):
+                        self.bench.progress.advance()
         finally:
             device.rest()
         # Of a device that was needed for something else in the middle, nothing tells the end.
         if not windows or not wanted():
             return None
-        upload = WindowsUpload(lease_id=self.lease_id, windows=tuple(windows[:MAX_WINDOWS]))
+        upload = self._upload(windows)
         return partial(self.bench.link.send_windows, task.task_id, upload)
+
+    def _upload(self, windows: Sequence[Window], *, is_partial: bool = False) -> WindowsUpload:
+        return WindowsUpload(
+            lease_id=self.lease_id,
+            windows=tuple(windows[:MAX_WINDOWS]),
+            is_partial=is_partial,
+        )
 
 
 def _window(result: VisitResult, at_s: float) -> Window:

@@ -11,6 +11,7 @@ from netspec.wire.calibrations import (
     family_shares,
 )
 from netspec.wire.devices import (
+    MAX_LABELS,
     Device,
     DeviceLabels,
     DeviceQuery,
@@ -171,6 +172,7 @@ __all__ = [
     "MAX_IMAGES_BYTES",
     "MAX_JOB_FAILURES",
     "MAX_KERNEL_NAME",
+    "MAX_LABELS",
     "MAX_LOGITS_BYTES",
     "MAX_LOOKED_UP",
     "MAX_MODEL_BYTES",

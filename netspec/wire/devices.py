@@ -10,13 +10,15 @@ from netspec.protocol import Delegate, MeasurementProtocol, TargetId, TargetIden
 from netspec.wire.message import ListQuery, Message, Moment
 from netspec.wire.profiles import ISOLATED, TaskMethod, is_isolated
 
+#: of a device
+MAX_LABELS = 32
 #: what jobs select devices by, for instance `{"rack": "2", "owner": "vision"}`
 Labels = Annotated[
     dict[
         Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._/-]{0,62}$")],
         Annotated[str, Field(pattern=r"^[^\x00]{0,200}$")],
     ],
-    Field(max_length=32),
+    Field(max_length=MAX_LABELS),
 ]
 
 

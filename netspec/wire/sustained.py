@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from statistics import median
 from typing import Annotated
@@ -66,6 +67,9 @@ class WindowsUpload(Message):
     #: under which they were made
     lease_id: Text
     windows: Annotated[tuple[Window, ...], Field(min_length=1, max_length=MAX_WINDOWS)]
+    #: they are those of a run that goes on, from its begin, and replace what was sent before; not
+    #: sent where it is false: servers of before do not know it
+    is_partial: Annotated[bool, Field(exclude_if=operator.not_)] = False
 
 
 class SpeedOverTime(Message):
@@ -108,11 +112,13 @@ class SustainedSpeed(Message):
     target_id: TargetId
     subject: Annotated[NetworkSubject | ModelSubject, Field(discriminator="kind")]
     minutes: float
-    #: that ran it, and when the windows came; None: they are not there yet
+    #: that runs it, and when the last windows came; None: there are none yet
     device_id: Text | None
     stored_at: AwareDatetime | None
     speed: SpeedOverTime | None
     windows: tuple[Window, ...]
+    #: the windows are of a run that is not over, or that was broken off
+    is_partial: Annotated[bool, Field(exclude_if=operator.not_)] = False
 
 
 def _throttled_after_s(windows: Sequence[Window], slow_ms: float) -> float | None:

@@ -9,6 +9,16 @@ _HOUR_S = 60 * _MINUTE_S
 _DAY_S = 24 * _HOUR_S
 #: a duration is shown in the largest unit of which it has two
 _AT_LEAST = 2
+#: what browsers call themselves, those first that call themselves after others, too
+_BROWSERS = {"Edg/": "Edge", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
+_SYSTEMS = {
+    "Windows": "Windows",
+    "Android": "Android",
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Mac OS X": "macOS",
+    "Linux": "Linux",
+}
 
 
 def moment(time: datetime | None) -> str:
@@ -48,3 +58,12 @@ def clock(time: datetime) -> str:
 def plain(state: str) -> str:
     """A state or kind without underscores."""
     return state.replace("_", " ")
+
+
+def browser(agent: str) -> str:
+    """A browser by its `User-Agent`, as `Firefox on Linux`; any other as it calls itself."""
+    name = next((name for mark, name in _BROWSERS.items() if mark in agent), None)
+    if name is None:
+        return agent or "unnamed"
+    system = next((name for mark, name in _SYSTEMS.items() if mark in agent), None)
+    return name if system is None else f"{name} on {system}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from netspec.wire import DeviceLabels
+from netspec.wire import MAX_LABELS, DeviceLabels
 from profiler_server.kit.problems import Problem
 
 
@@ -32,5 +32,11 @@ def named_values(text: str, separator: str) -> dict[str, str]:
                 "labels: a name has small letters, digits, dots, dashes, slashes and underscores, "
                 f"at most 63 of them, and a value at most 200 characters; got {pair!r}",
             ) from error
+        if name in found:
+            raise Problem("invalid-request", f"labels: {name} is named twice")
         found[name] = value
+    if len(found) > MAX_LABELS:
+        raise Problem(
+            "invalid-request", f"labels: a device has at most {MAX_LABELS}, got {len(found)}"
+        )
     return found

@@ -99,6 +99,7 @@ _environment.filters.update(
     duration=formatting.duration,
     counted=formatting.counted,
     clock=formatting.clock,
+    browser=formatting.browser,
     plain=formatting.plain,
     digits=significant,
     latency=latency_text,

@@ -31,6 +31,7 @@ MEANINGS: Final = {
     "task": "one subject to measure on one target",
     "visit": "one launch that measured one operator or network: count, min, p5, median, p95, "
     "mean, std, conditions before and after, raw output. Visits are appended, never changed",
+    "window": "ten seconds of runs without pause, one of those that a sustained task is made of",
 }
 
 

@@ -27,6 +27,7 @@ from profiler_server.entries.rows import (
     VisitRow,
 )
 from profiler_server.kit.sql.bulk import Row, insert_or_replace
+from profiler_server.kit.sql.database import database_now
 from profiler_server.kit.sql.many_values import is_in
 from profiler_server.subjects.rows import SubjectRow
 
@@ -152,7 +153,11 @@ def put_entries(session: Session, target_id: str, rows: Sequence[Row]) -> None:
     ):
         places[subject_hash] = {"shape": shape, "kernel": kernel, "expand": expand}
         new += stored is None
-    usual = {"held_back": False, **dict.fromkeys(TYPICAL_COLUMNS)}
+    usual = {
+        "written_at": database_now(session),
+        "held_back": False,
+        **dict.fromkeys(TYPICAL_COLUMNS),
+    }
     placed = [{**usual, **row, **places[row["subject_hash"]]} for row in rows]
     insert_or_replace(session, EntryRow, placed, ("target_id", "subject_hash"))
     if new:

@@ -89,16 +89,31 @@ def entries_of_target(session: Session, target_id: str) -> list[EntryOfSubject]:
     return _entries(session, _joined().where(EntryRow.target_id == target_id, ~EntryRow.held_back))
 
 
-def operator_values(session: Session, target_id: str) -> dict[str, dict[str, float]]:
-    """By precision and canonical key, the latencies (ms) of a target that may be used."""
-    rows = session.execute(
-        select(SubjectRow.precision, SubjectRow.name, EntryRow.value_ms)
-        .join(SubjectRow, SubjectRow.hash == EntryRow.subject_hash)
-        .where(EntryRow.target_id == target_id, ~EntryRow.held_back, SubjectRow.kind == "operator")
-    )
+def operator_values_since(
+    session: Session, target_id: str, since: datetime
+) -> dict[str, dict[str, float]]:
+    """By precision and canonical key, the latencies (ms) that may be used of a target.
+
+    Args:
+        session: reads.
+        target_id: whose.
+        since: only of entries that were written after it, or nobody knows when.
+    """
+    written = EntryRow.written_at
     found: dict[str, dict[str, float]] = {}
-    for precision, name, value_ms in rows:
-        found.setdefault(precision or "", {})[name] = value_ms
+    for is_later in (written >= since, written.is_(None)):
+        rows = session.execute(
+            select(SubjectRow.precision, SubjectRow.name, EntryRow.value_ms)
+            .join(SubjectRow, SubjectRow.hash == EntryRow.subject_hash)
+            .where(
+                EntryRow.target_id == target_id,
+                is_later,
+                ~EntryRow.held_back,
+                SubjectRow.kind == "operator",
+            )
+        )
+        for precision, name, value_ms in rows:
+            found.setdefault(precision or "", {})[name] = value_ms
     return found
 
 

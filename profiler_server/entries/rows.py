@@ -156,6 +156,7 @@ class EntryRow(Base):
             postgresql_where=text("held_back"),
             sqlite_where=text("held_back = 1"),
         ),
+        Index("ix_entries_written", "target_id", "written_at"),
     )
 
     target_id: Mapped[str] = mapped_column(ForeignKey("targets.id"), primary_key=True)
@@ -166,6 +167,8 @@ class EntryRow(Base):
     high_ms: Mapped[float] = mapped_column(Double)
     visits: Mapped[int]
     measured_at: Mapped[datetime]
+    #: by the database's clock; None: by a version that did not keep it
+    written_at: Mapped[datetime | None]
     #: the target that it was filled in from, where it is fitted
     fitted_from: Mapped[str | None] = mapped_column(String(16))
     #: how many devices its visits are of

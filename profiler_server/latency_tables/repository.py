@@ -83,6 +83,12 @@ def latest_id(session: Session, target_id: str) -> str | None:
     )
 
 
+def created_at(session: Session, snapshot_id: str) -> datetime:
+    """When a snapshot that is there was made."""
+    made = select(SnapshotRow.created_at).where(SnapshotRow.id == snapshot_id)
+    return session.execute(made).scalar_one()
+
+
 def exists(session: Session, snapshot_id: str) -> bool:
     """Whether there is such a snapshot."""
     found = session.scalar(select(SnapshotRow.id).where(SnapshotRow.id == snapshot_id))

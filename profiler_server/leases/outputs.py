@@ -12,7 +12,7 @@ from profiler_server.devices import repository as devices
 from profiler_server.devices.rows import DeviceRow
 from profiler_server.jobs import endings
 from profiler_server.jobs import task_repository as tasks
-from profiler_server.jobs.rows import TaskRow
+from profiler_server.jobs.rows import TaskRow, TaskState
 from profiler_server.kit.problems import Problem
 from profiler_server.leases.coverage import coverages
 from profiler_server.leases.rows import LeaseRow
@@ -29,6 +29,8 @@ class NamedTask:
     device_id: str
     #: None where it was deleted since
     device: DeviceRow | None
+    #: it has all that it asks for
+    is_done: bool
 
 
 def require_leased(
@@ -59,7 +61,8 @@ def require_leased(
             f"lease {lease_id} is not for {what} {task_id}; send outputs under the lease that "
             "named their task",
         )
-    return NamedTask(task_id, row[1], row[2], devices.lock_device(session, row[2]))
+    device = devices.lock_device(session, row[2])
+    return NamedTask(task_id, row[1], row[2], device, row[0].state == TaskState.DONE)
 
 
 def complete(session: Session, task: NamedTask) -> None:

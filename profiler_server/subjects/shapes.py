@@ -101,6 +101,13 @@ def precision_of(text: str) -> Precision:
     return PRECISIONS[int(text[0])]
 
 
+def texts_of_kind(kind: str, precision: Precision) -> tuple[str, str]:
+    """The range [first, end) of the texts of a kind's operators, and of those among them."""
+    digit = next((at for at, one in enumerate(_KINDS) if one == kind), _KINDS.index(_OTHER))
+    number = 10 * PRECISIONS.index(precision) + digit
+    return f"{number:02d}", f"{number + 1:02d}"
+
+
 def texts(
     precision: Precision, *, blocks: bool, input_size: int | None = None
 ) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from profiler_server.kit.sql.orm import ID, Base
 
 
 class SustainedRow(Base):
-    """The windows of one task; the first that came stay."""
+    """The windows of one task; of one that is not done, those that came so far."""
 
     __tablename__ = "sustained"
 

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from netspec.wire import SUSTAINED, SpeedOverTime, SustainedSpeed, Window, WindowsUpload
 from profiler_server.jobs import service as jobs
+from profiler_server.jobs.rows import TaskState
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import database_now
 from profiler_server.leases.outputs import complete, require_leased
@@ -16,7 +17,9 @@ _WINDOWS: TypeAdapter[tuple[Window, ...]] = TypeAdapter(tuple[Window, ...])
 
 
 def store(session: Session, task_id: str, upload: WindowsUpload) -> bool:
-    """Stores a task's windows, and closes it; False if there were some, which stay.
+    """Stores a task's windows, and closes it if they are all; False if there were some.
+
+    What a run that goes on has sent is replaced by what comes after it; what is whole stays.
 
     Args:
         session: a writing transaction.
@@ -27,17 +30,22 @@ def store(session: Session, task_id: str, upload: WindowsUpload) -> bool:
         Problem: `outputs-without-lease`.
     """
     task = require_leased(session, task_id, upload.lease_id, SUSTAINED, "a run without pause")
-    row = {
-        "task_id": task_id,
-        "device_id": task.device_id,
-        "lease_id": upload.lease_id,
-        "stored_at": database_now(session),
-        "windows": _WINDOWS.dump_json(upload.windows, exclude_none=True).decode(),
-    }
-    if not repository.add(session, row):
-        return False
-    complete(session, task)
-    return True
+    is_new = not repository.is_there(session, task_id)
+    if task.is_done:
+        return is_new
+    repository.put(
+        session,
+        {
+            "task_id": task_id,
+            "device_id": task.device_id,
+            "lease_id": upload.lease_id,
+            "stored_at": database_now(session),
+            "windows": _WINDOWS.dump_json(upload.windows, exclude_none=True).decode(),
+        },
+    )
+    if not upload.is_partial:
+        complete(session, task)
+    return is_new
 
 
 def speed(session: Session, job_id: str) -> SustainedSpeed:
@@ -61,7 +69,7 @@ def speed_of(session: Session, job_id: str) -> SustainedSpeed | None:
     found = repository.of_job(session, job_id)
     if found is None:
         return None
-    target_id, subject, row = found
+    target_id, subject, state, row = found
     windows = () if row is None else _WINDOWS.validate_json(row.windows)
     return SustainedSpeed(
         job_id=job_id,
@@ -72,4 +80,5 @@ def speed_of(session: Session, job_id: str) -> SustainedSpeed | None:
         stored_at=None if row is None else row.stored_at,
         speed=SpeedOverTime.of(windows) if windows else None,
         windows=windows,
+        is_partial=bool(windows) and state != TaskState.DONE,
     )

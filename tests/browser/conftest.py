@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -11,8 +12,8 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from netspec.console.connection import DATA_DIR_VARIABLE
 from netspec.console.tokens import load_token
-from tests.browser import farm
-from tests.browser.watching import Open, Site, Watched
+from tests.browser import farm, reports
+from tests.browser.watching import Open, OpenFile, Site, Watched
 from tests.integration.profiler_server.process import Server
 from tests.integration.profiler_server.service import Api
 
@@ -42,7 +43,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("server")
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
         patch.setenv(DATA_DIR_VARIABLE, str(folder))
-        server = stack.enter_context(Server(folder))
+        # What failed is tried again at once.
+        server = stack.enter_context(Server(folder, variables={"PROFILER_RETRY_BACKOFF_S": "0"}))
         client = stack.enter_context(httpx2.Client(base_url=server.url, timeout=60))
         token = load_token(server.url)
         api = Api(client, token)
@@ -63,6 +65,31 @@ def open_page(browser: Browser, site: Site) -> Iterator[Open]:
             pages.append(watched)
             if sign_in:
                 watched.sign_in(site.token)
+            return watched
+
+        yield make
+        assert [complaint for watched in pages for complaint in watched.complaints] == []
+
+
+@pytest.fixture(scope="session")
+def report_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of a search, and a comparison of sixty."""
+    folder = tmp_path_factory.mktemp("reports")
+    reports.write(folder)
+    return folder
+
+
+@pytest.fixture
+def open_file(browser: Browser, report_files: Path) -> Iterator[OpenFile]:
+    """Opens one of the pages; at the end of the test their consoles must be empty."""
+    with ExitStack() as stack:
+        pages = []
+
+        def make(name: str, **options: object) -> Watched:
+            context = stack.enter_context(browser.new_context(**options))  # type: ignore[arg-type]
+            watched = Watched(context, report_files.as_uri())
+            pages.append(watched)
+            watched.page.goto(f"{watched.base}/{name}")
             return watched
 
         yield make

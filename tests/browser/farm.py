@@ -12,7 +12,19 @@ from netspec.operators import Operator
 from netspec.spaces import Space, Stage
 from netspec.statistics import VisitStatistics
 from netspec.tflite import encode
-from netspec.wire import Conditions, Lease, Profile, PublishRequest, Visit, VisitBatch
+from netspec.wire import (
+    Conditions,
+    Job,
+    Lease,
+    Profile,
+    PublishRequest,
+    TaskOutcome,
+    Visit,
+    VisitBatch,
+    Window,
+    WindowsUpload,
+)
+from profiler_server.leases.retries import MOST_FAILURES
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api
 
@@ -27,6 +39,8 @@ SPACE = Space(
 _ROUNDS = 3
 DAY_SERIAL, DAY_MODEL = "HTday", "Pixel 5"
 LEFT_OUT_MODEL = "Pixel 4"
+FAILED_JOB = "blocks on a Pixel 3"
+STEADY_JOB = "warm.tflite without pause"
 
 
 def fill(api: Api) -> None:
@@ -51,6 +65,9 @@ def fill(api: Api) -> None:
     _what_needs_attention(api)
     _a_day(api)
     _a_model(api)
+    device, _ = without_pause(api, "HTsteady", "Pixel 7", "warm.tflite")
+    windows_so_far(api, api.claim(device), 12)
+    _failed(api)
     _left_out(api)
 
 
@@ -180,3 +197,74 @@ def _a_model(api: Api) -> None:
     visits = farm.visits(lease, device.id, rounds=2).visits
     told = tuple(one.model_copy(update={"profile": profile, "raw": raw}) for one in visits)
     api.upload(VisitBatch(visits=told))
+
+
+def _failed(api: Api) -> None:
+    """A job of whose operators a phone could not run one, however often."""
+    registration = farm.registration("HTfail", "Pixel 3")
+    device = api.register(registration)
+    api.file(
+        farm.job(
+            farm.blocks(3, channels=32),
+            rounds=_ROUNDS,
+            name=FAILED_JOB,
+            target_id=device.target_ids[0],
+        )
+    )
+    lease = api.claim(device.id)
+    broken, *others = (task.task_id for task in lease.tasks)
+    visits = farm.visits(lease, device.id, rounds=_ROUNDS).visits
+    api.upload(VisitBatch(visits=tuple(one for one in visits if one.task_id in others)))
+    reason = "benchmark_model was killed by signal 9 (out of memory?)"
+    for attempt in range(MOST_FAILURES):
+        if attempt:
+            lease = api.claim(device.id)
+        api.release(lease, [TaskOutcome(task_id=broken, state="failed", reason=reason)])
+
+
+def without_pause(api: Api, serial: str, model: str, name: str) -> tuple[str, Job]:
+    """A device that runs models without pause, and a job that asks it to, for three minutes."""
+    registration = farm.registration(serial, model)
+    able = registration.model_copy(update={"methods": ("isolated", "sustained")})
+    device = api.register(able)
+    content = encode([farm.blocks(2)[1]])
+    sha256 = hashlib.sha256(content).hexdigest()
+    binary = {**api.headers, "Content-Type": "application/octet-stream"}
+    # Of those who ask for it, all but the first find it there.
+    api.http.put(f"/v1/models/{sha256}", content=content, headers=binary).raise_for_status()
+    request = farm.job(
+        rounds=1,
+        name=f"{name} without pause",
+        target_id=device.target_ids[0],
+        sustained={
+            "subject": {"kind": "model", "sha256": sha256, "name": name},
+            "minutes": 3.0,
+        },
+    )
+    return device.id, api.file(request)
+
+
+def windows_so_far(api: Api, lease: Lease, count: int, *, are_first: bool = True) -> None:
+    """What has been run of the lease's only task, which begins to throttle after 80 s."""
+    upload = WindowsUpload(
+        lease_id=lease.id,
+        windows=tuple(_window(number) for number in range(count)),
+        is_partial=True,
+    )
+    address = f"/v1/tasks/{lease.tasks[0].task_id}/windows"
+    api.call("PUT", address, upload, status=201 if are_first else 204)
+
+
+def _window(number: int) -> Window:
+    median_ms = 0.9 * (1.0 if number < 8 else 1.18)
+    return Window(
+        at_s=10.02 * number,
+        runs=11_000 - 200 * number,
+        p5_ms=0.98 * median_ms,
+        median_ms=median_ms,
+        p95_ms=1.06 * median_ms,
+        cpu_mhz=2_400.0 if number < 8 else 2_016.0,
+        cpu_celsius=38.0 + 2 * number,
+        battery_celsius=28.0 + number / 4,
+        thermal_status=0 if number < 8 else 1,
+    )

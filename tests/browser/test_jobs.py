@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import FilePayload, expect
 
 from netspec.spaces import Space
+from tests.browser.farm import windows_so_far, without_pause
 from tests.browser.test_pages import DIFFERENT_IN_THE_DARK, NARROW
 from tests.browser.watching import Open, Site, Watched
 from tests.integration.profiler_server import farm
@@ -159,3 +160,30 @@ def test_signing_out_closes_the_dashboard(open_page: Open) -> None:
     watched.page.goto(f"{watched.base}/jobs")
     expect(watched.page.get_by_role("heading", name="Sign in")).to_be_visible()
     watched.complaints.clear()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_researcher_watches_a_phone_slow_down_while_it_runs(
+    open_page: Open, site: Site, *, scripts: bool
+) -> None:
+    """With scripts windows come by themselves, without them by a click."""
+    api = site.api
+    model = f"warm {scripts}.tflite"
+    device, job = without_pause(api, f"warm {scripts}", f"Model of warm {scripts}", model)
+    lease = api.claim(device)
+    watched = open_page(java_script_enabled=scripts, viewport=NARROW)
+    page = watched.page
+    watched.go(f"/jobs/{job.id}")
+    progress = page.locator("#job-progress")
+    expect(progress).to_contain_text(f"{model} is to run 3 min")
+    for count, last in ((3, "900 us"), (12, "1.06 ms")):
+        windows_so_far(api, lease, count, are_first=count == 3)
+        if not scripts:
+            page.get_by_role("link", name="Reload").click()
+        expect(progress).to_contain_text(f"Windows stored {count} of 18", use_inner_text=True)
+        expect(progress).to_contain_text(f"Last window {last}", use_inner_text=True)
+    expect(progress).to_contain_text("Throttles after 80 s", use_inner_text=True)
+    expect(page.get_by_role("img", name="Median latency of 12 windows")).to_be_visible()
+    watched.check_fits()
+    if scripts:
+        watched.check_accessible()

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser import farm
-from tests.browser.watching import Open, Watched
+from tests.browser import farm, reports
+from tests.browser.watching import Open, OpenFile, Watched
 from tests.docs.pages import ROOT
 from tests.integration.profiler_server.farm import identity
 
@@ -111,10 +111,35 @@ def _ranking(watched: Watched) -> None:
     watched.page.get_by_role("region", name="Targets, the fastest first").wait_for()
 
 
+def _open(path: str) -> Callable[[Watched], None]:
+    """What stands under an address."""
+    return lambda watched: watched.go(path)
+
+
+def _job(name: str, part: str) -> Callable[[Watched], None]:
+    """The newest job of a name, when a part of its page is there."""
+
+    def show(watched: Watched) -> None:
+        watched.go("/jobs")
+        watched.page.get_by_role("link", name=name, exact=True).first.click()
+        watched.page.get_by_role("heading", name=part).wait_for()
+
+    return show
+
+
+def _sign_out(watched: Watched) -> None:
+    watched.page.get_by_role("button", name="Sign out").click()
+    watched.page.get_by_label("Token").wait_for()
+
+
 PAGES: dict[str, Callable[[Watched], None]] = {
     "farm": _farm,
     "device": _device,
+    "jobs": _open("/jobs"),
+    "job": _job(farm.FAILED_JOB, "What failed"),
     "filing": _filing,
+    "without-pause": _job(farm.STEADY_JOB, "Speed without pause"),
+    "model-form": _open("/models/new"),
     "model": _model,
     "targets": _targets,
     "table": _table,
@@ -126,6 +151,13 @@ PAGES: dict[str, Callable[[Watched], None]] = {
     "visit": _visit,
     "comparison": _comparison,
     "ranking": _ranking,
+    "sessions": _open("/sessions"),
+    "login": _sign_out,
+}
+#: pages of `search-client`: file, and the page of the documentation that shows it
+FILES = {
+    "report": (reports.REPORT, "search.md"),
+    "compare-runs": (reports.COMPARISON, "search.md"),
 }
 
 
@@ -137,17 +169,13 @@ def _words(page: Page) -> list[str]:
     return [one for one in words if " · " not in one or any(own in one for own in farm.MODELS)]
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_pictures_of_the_documentation_are_of_the_pages_as_they_are(
-    name: str, open_page: Open
-) -> None:
-    watched = open_page(viewport=_SIZE)
-    PAGES[name](watched)
-    words = _words(watched.page)
+def _check(name: str, page: Page, documentation: str) -> None:
+    """Sees that a picture is of a page as it is, or takes it, and that the documentation has it."""
+    words = _words(page)
     if into := os.environ.get(_VARIABLE):
         folder = Path(into)
         folder.mkdir(exist_ok=True)
-        watched.page.screenshot(path=folder / f"{name}.png")
+        page.screenshot(path=folder / f"{name}.png")
         seen = folder / _SEEN
         known = json.loads(seen.read_bytes()) if seen.exists() else {}
         known[name] = words
@@ -155,5 +183,20 @@ def test_pictures_of_the_documentation_are_of_the_pages_as_they_are(
     known = json.loads((_FOLDER / _SEEN).read_bytes())
     assert known[name] == words, "the page is another now: take its picture again, as said above"
     assert (_FOLDER / f"{name}.png").stat().st_size < 200_000
-    dashboard = (ROOT / "docs" / "dashboard.md").read_text(encoding="utf-8")
-    assert f"](pictures/{name}.png)" in dashboard
+    text = (ROOT / "docs" / documentation).read_text(encoding="utf-8")
+    assert f"](pictures/{name}.png)" in text
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pictures_of_the_documentation_are_of_the_pages_as_they_are(
+    name: str, open_page: Open
+) -> None:
+    watched = open_page(viewport=_SIZE)
+    PAGES[name](watched)
+    _check(name, watched.page, "dashboard.md")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_pictures_of_reports_are_of_the_pages_as_they_are(name: str, open_file: OpenFile) -> None:
+    file, documentation = FILES[name]
+    _check(name, open_file(file, viewport=_SIZE).page, documentation)

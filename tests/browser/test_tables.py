@@ -134,6 +134,8 @@ def test_the_calibrations_error_stands_beside_its_networks(open_page: Open) -> N
     watched.page.get_by_role("link", name="Networks", exact=True).click()
     errors = watched.page.get_by_role("region", name="Error of predictions by precision")
     expect(errors.get_by_role("row", name="int8")).to_contain_text("%")
+    # At 1280 px all of it is seen.
+    assert errors.evaluate("one => one.scrollWidth <= one.clientWidth")
     # Some MB of script on a busy machine.
     expect(watched.page.locator("figure.plot .main-svg").first).to_be_visible(timeout=15_000)
     expect(watched.page.get_by_role("region", name="Networks in int8")).to_contain_text("net 3")
@@ -152,5 +154,6 @@ def test_a_lab_operator_learns_why_a_latency_is_not_in_the_table(
     expect(held.get_by_role("row").nth(1)).to_contain_text("HT41")
     expect(page.get_by_role("heading", name="it lay in the sun")).to_be_visible()
     expect(page.locator("main")).to_contain_text("9 visits of 3 subjects, taken back by")
+    expect(page.locator("main")).to_contain_text("Chosen: those of device HT42")
     held.get_by_role("link", name="MBConv").first.click()
     expect(page.get_by_role("alert")).to_contain_text("held back: its devices disagree")

@@ -77,6 +77,8 @@ class Watched:
 
 #: a watched page in a new context of the browser
 Open = Callable[..., Watched]
+#: a watched page of a file, by its name, in a new context of the browser
+OpenFile = Callable[..., Watched]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from starlette.datastructures import FormData, UploadFile
 from netspec.spaces import shipped_spaces
 from netspec.wire import MAX_PAGE, JobRequest, TargetQuery
 from profiler_server.auth.service import Principal
-from profiler_server.dashboard import rendering
+from profiler_server.dashboard import people, rendering
 from profiler_server.dashboard.dependencies import JobsWriter
 from profiler_server.dashboard.endpoints.jobs import to_job
 from profiler_server.dashboard.filing import fields as form_fields
@@ -120,7 +120,9 @@ def _lead_to(
 def _ask_again(
     request: Request, database: Database, fields: dict[str, Any], problem: Problem
 ) -> Response:
-    step = problem.step if isinstance(problem, BadForm) else "what"
+    step = "how" if problem.kind == "method-not-supported" else "what"
+    if isinstance(problem, BadForm):
+        step = problem.step
     if step == "check":
         # What is wrong with the whole is put right where it was said.
         step = "how" if problem.detail.startswith(STEPS["how"]) else "what"
@@ -178,6 +180,6 @@ def form_page(
         200 if problem is None else problem.status,
         targets=measurable or targets.items,
         request_id=nonce(),
-        why="" if problem is None else problem.detail,
+        why="" if problem is None else people.of_form(problem),
         **values,
     )

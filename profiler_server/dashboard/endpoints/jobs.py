@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 
 from profiler_server.dashboard import rendering
 from profiler_server.dashboard.dependencies import Anyone, Cursor, JobsWriter
-from profiler_server.dashboard.views import job as job_view
+from profiler_server.dashboard.views.jobs import job as job_view
 from profiler_server.jobs import service
 from profiler_server.kit.dependencies import DatabaseDep, WorkSignalDep
 

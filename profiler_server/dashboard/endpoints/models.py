@@ -104,6 +104,8 @@ async def _request_of(form: FormData) -> tuple[JobRequest, bytes]:
     upload = form.get("model")
     if not isinstance(upload, UploadFile) or not upload.filename:
         raise BadForm("model: choose a .tflite file", "what")
+    if not form.get("target_id"):
+        raise BadForm("Choose a target", "what")
     content = await upload.read()
     digest = hashlib.sha256(content).hexdigest()
     try:

@@ -12,7 +12,7 @@ from profiler_server.dashboard import rendering
 from profiler_server.dashboard.dependencies import Anyone, Cursor
 from profiler_server.dashboard.live.pages import Parts
 from profiler_server.dashboard.live.streams import LivePagesDep, follow
-from profiler_server.dashboard.views import job as job_view
+from profiler_server.dashboard.views.jobs import job as job_view
 from profiler_server.jobs import service
 from profiler_server.kit.dependencies import DatabaseDep
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import RedirectResponse
 
 from netspec.operators import Precision
-from netspec.wire import DisagreementQuery, TargetQuery
+from netspec.wire import DisagreementQuery, PublishRequest, TargetQuery
 from profiler_server.dashboard import rendering
-from profiler_server.dashboard.dependencies import Cursor, TablesReader
+from profiler_server.dashboard.dependencies import Cursor, JobsWriter, TablesReader
 from profiler_server.dashboard.views import fields as fields_view
 from profiler_server.dashboard.views import left_out as left_out_view
 from profiler_server.dashboard.views import networks as networks_view
@@ -107,11 +109,12 @@ def show_fields(
     kind: Annotated[str, Query(max_length=40)] = "",
     first: Annotated[str, Query(max_length=40)] = "",
     column: Annotated[str, Query(max_length=40)] = "",
+    cursor: Cursor = None,
 ) -> Response:
     """Operators of any kind, a column a value of one of their fields."""
     with database.read() as session:
         view = fields_view.read(
-            session, target_id, precision, kind or None, first or None, column or None
+            session, target_id, precision, kind or None, first or None, column or None, cursor
         )
     return rendering.page(
         request,
@@ -119,7 +122,7 @@ def show_fields(
         view=view,
         target_id=target_id,
         identity=view.identity,
-        most=fields_view.MOST,
+        cursor=cursor,
         measured=[cell.value_ms for _, cells in view.rows for cell in cells if cell],
     )
 
@@ -145,6 +148,22 @@ def show_networks(
         most=networks_view.MOST_NETWORKS,
         figure=networks_view.figure(view.calibrations) if view.calibrations else None,
     )
+
+
+@router.post("/{target_id}/publish")
+def publish_table(
+    request: Request,
+    target_id: TargetId,
+    database: DatabaseDep,
+    answers: SnapshotAnswersDep,
+    _: JobsWriter,
+) -> Response:
+    """Freezes the target's table, calibrated on all networks that were measured."""
+    with database.write() as session:
+        snapshot_id, _document, _is_new = tables.publish(session, target_id, PublishRequest())
+    answers.latest.put(target_id, snapshot_id)
+    address = f"{rendering.base_of(request)}/targets/{target_id}/networks"
+    return RedirectResponse(address, HTTPStatus.SEE_OTHER)
 
 
 @router.get("/{target_id}/left-out")

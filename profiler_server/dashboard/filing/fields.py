@@ -68,7 +68,7 @@ _WORDS = {
     "classes": "classes",
     "recipe": "recipe",
     "recipe_classes": "classes of your data",
-    "document": "document",
+    "document": "JSON object",
 }
 #: what a document may name of a job's request
 _OF_DOCUMENT = ("spaces", "operators", "networks", "models")
@@ -92,6 +92,9 @@ def request_of(fields: Mapping[str, Any]) -> JobRequest:
     Raises:
         BadForm: naming the field, and what was expected.
     """
+    for step, names in STEPS.items():
+        if any("\0" in str(fields[name]) for name in names):
+            raise BadForm("What was typed has a character that no text has (NUL)", step)
     where, what, how = (answer(fields) for answer in ANSWERS.values())
     name = str(fields["name"]).strip() or proposed_name(fields)
     try:
@@ -175,6 +178,8 @@ def _at_one_size(values: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[st
 
 
 def _recipe(fields: Mapping[str, Any]) -> dict[str, Any]:
+    if not str(fields["recipe"]).strip():
+        raise BadForm("Choose the file of a recipe, or type or paste its text", "what")
     try:
         recipe = tomllib.loads(str(fields["recipe"]))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -215,12 +220,14 @@ def _of_each_size(space: dict[str, Any], recipe: Mapping[str, Any]) -> list[dict
 
 
 def _document(fields: Mapping[str, Any]) -> dict[str, Any]:
+    if not str(fields["document"]).strip():
+        raise BadForm("Choose a file with a JSON object, or type or paste one", "what")
     try:
         document = json.loads(str(fields["document"]))
     except (ValueError, RecursionError) as error:
-        raise BadForm(f"document: not JSON: {error}", "what") from error
+        raise BadForm(f"JSON object: not JSON: {error}", "what") from error
     if not isinstance(document, dict) or not document or document.keys() - set(_OF_DOCUMENT):
-        raise BadForm(f"document: expected an object of {', '.join(_OF_DOCUMENT)}", "what")
+        raise BadForm(f"JSON object: expected one of {', '.join(_OF_DOCUMENT)}", "what")
     return document
 
 

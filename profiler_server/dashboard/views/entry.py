@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from netspec.console.latency_unit import LatencyUnit
 from netspec.launches import delegation_text, read_launch, typical_launch
 from netspec.protocol import TargetIdentity
 from netspec.wire import Conditions, EntryDetail, StoredVisit, VisitQuery
@@ -46,6 +47,11 @@ class EntryView:
     serials: dict[str, str]
     #: of a model, how much of its graph the delegate runs; else empty
     who_runs: str
+
+    @property
+    def unit(self) -> LatencyUnit:
+        """Of all latencies of the page's tables and chart."""
+        return LatencyUnit.of([self.detail.entry.value_ms], digits=3)
 
 
 def short(subject_hash: str) -> str:
@@ -96,11 +102,15 @@ def who_runs(identity: TargetIdentity, visits: Sequence[StoredVisit]) -> str:
 
 def figure(view: EntryView) -> dict[str, Any]:
     """Each visit over time, a colour a device; what does not count is a cross."""
+    unit = view.unit
     groups: dict[tuple[bool, str], list[tuple[str, float]]] = {}
     for visit in view.history.visits:
         rejected = bool(visit.rejected)
         name = "rejected" if rejected else view.serials.get(visit.device_id, visit.device_id)
-        point = (visit.started_at.isoformat(timespec="seconds"), round(visit.p5_us / 1000, 6))
+        point = (
+            visit.started_at.isoformat(timespec="seconds"),
+            round(unit.scale * visit.p5_us / 1000, 4),
+        )
         groups.setdefault((rejected, name), []).append(point)
     return {
         "data": [
@@ -110,12 +120,12 @@ def figure(view: EntryView) -> dict[str, Any]:
                 "name": name,
                 "marker": {"symbol": "x" if rejected else "circle", "size": 6},
                 "x": [at for at, _ in points],
-                "y": [ms for _, ms in points],
+                "y": [value for _, value in points],
             }
             for (rejected, name), points in sorted(groups.items())
         ],
         "layout": {
-            "yaxis": {"title": {"text": "5th percentile run, ms"}},
+            "yaxis": {"title": {"text": f"5th percentile run, {unit.name}"}},
             "xaxis": {"type": "date"},
             "legend": {"orientation": "h", "y": 1.12},
         },

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
-from netspec.operators import OPERATOR_CLASSES, Operator, Precision, operator_from_key
+from netspec.operators import OPERATOR_CLASSES, PRECISIONS, Precision, operator_from_key
 from netspec.protocol import TargetIdentity
 from profiler_server.dashboard.views.heat import HeatScale
 from profiler_server.devices.service import require_target
 from profiler_server.entries.rows import EntryRow
+from profiler_server.kit.sql.pages import Page, PageRequest, read_page
+from profiler_server.subjects import shapes
 from profiler_server.subjects.rows import SubjectRow
 
-#: operators that one page shows, the first by key
-MOST = 1_500
+#: operators of a page
+MOST = 500
+#: keys whose fields a process keeps: to read one takes as long as to show ten
+_KEPT_KEYS = 10_000
 _INPUT, _OUTPUT = "input", "output"
 
 #: a value of each field, by its name
@@ -53,8 +58,8 @@ class FieldsView:
     #: what all of them have in common
     common: Sequence[tuple[str, object]]
     scale: HeatScale | None
-    #: whether there are more than are shown
-    is_cut: bool
+    #: of the next page; None: there is none
+    next_cursor: str | None
 
     def heat(self, cell: FieldCell) -> str:
         """The class that colours a cell."""
@@ -68,6 +73,7 @@ def read(
     kind: str | None,
     first: str | None,
     column: str | None,
+    cursor: str | None = None,
 ) -> FieldsView:
     """The page.
 
@@ -78,19 +84,19 @@ def read(
         kind: of the operators; None: the first that there is.
         first: field that rows are sorted by.
         column: field whose values are the columns; None: the first that differs, and is no size.
+        cursor: of a page of operators.
 
     Raises:
-        Problem: `unknown-target`.
+        Problem: `unknown-target`, or `bad-request`: the cursor is not one of this list.
     """
     row = require_target(session, target_id)
     identity = TargetIdentity.model_validate_json(row.identity)
-    kinds = {
-        name: cls.title for name, cls in OPERATOR_CLASSES.items() if _has(session, target_id, name)
-    }
+    kinds = _kinds(session, target_id)
     chosen = kind if kind in kinds else next(iter(kinds), None)
-    found = [] if chosen is None else _operators(session, target_id, chosen, precision)
-    shown = found[:MOST]
-    values = [(_values(operator), cell) for operator, cell in shown]
+    page = PageRequest(MOST, cursor)
+    found = None if chosen is None else _operators(session, target_id, chosen, precision, page)
+    shown = () if found is None else found.items
+    values = [(_values(name), cell) for name, cell in shown]
     names = list(values[0][0]) if values else []
     distinct = {name: {one[name] for one, _ in values} for name in names}
     differing = [name for name in names if len(distinct[name]) > 1]
@@ -111,23 +117,35 @@ def read(
         rows=_rows(values, row_fields, by, columns),
         common=[(name, values[0][0][name]) for name in names if name not in differing],
         scale=HeatScale.of(cell.value_ms for _, cell in shown if not cell.held_back),
-        is_cut=len(found) > MOST,
+        next_cursor=None if found is None else found.next_cursor,
     )
 
 
-def _has(session: Session, target_id: str, kind: str) -> bool:
-    query = _entries(target_id, kind).with_only_columns(EntryRow.subject_hash)
-    return session.scalar(query.limit(1)) is not None
+def _kinds(session: Session, target_id: str) -> dict[str, str]:
+    """The kinds that a target has operators of, with their titles."""
+    there = [
+        or_(*(_of_kind(target_id, kind, precision).exists() for precision in PRECISIONS))
+        for kind in OPERATOR_CLASSES
+    ]
+    has = session.execute(select(*there)).one()
+    return {
+        kind: cls.title
+        for (kind, cls), is_there in zip(OPERATOR_CLASSES.items(), has, strict=True)
+        if is_there
+    }
 
 
-def _entries(target_id: str, kind: str) -> Select[str, str, float, bool]:
+def _of_kind(target_id: str, kind: str, precision: Precision) -> Select[str, str, float, bool]:
+    """Entries of a kind's operators; an index has them as networks run."""
+    first, end = shapes.texts_of_kind(kind, precision)
     return (
         select(SubjectRow.name, EntryRow.subject_hash, EntryRow.value_ms, EntryRow.held_back)
         .join(SubjectRow, SubjectRow.hash == EntryRow.subject_hash)
         .where(
             EntryRow.target_id == target_id,
-            SubjectRow.kind == "operator",
-            # From the kind's first key to what follows its last: an index finds them.
+            EntryRow.shape >= first,
+            EntryRow.shape < end,
+            # Kinds without a place of their own share one.
             SubjectRow.name >= f"{kind}-",
             SubjectRow.name < f"{kind}.",
         )
@@ -135,17 +153,17 @@ def _entries(target_id: str, kind: str) -> Select[str, str, float, bool]:
 
 
 def _operators(
-    session: Session, target_id: str, kind: str, precision: Precision
-) -> list[tuple[Operator, FieldCell]]:
-    query = _entries(target_id, kind).where(SubjectRow.precision == precision)
-    rows = session.execute(query.order_by(SubjectRow.name).limit(MOST + 1))
-    return [
-        (operator_from_key(name), FieldCell(subject_hash, value_ms, held_back))
-        for name, subject_hash, value_ms, held_back in rows
-    ]
+    session: Session, target_id: str, kind: str, precision: Precision, page: PageRequest
+) -> Page[tuple[str, FieldCell]]:
+    """A page of operators by their keys, as networks run."""
+    query = _of_kind(target_id, kind, precision)
+    found = read_page(session, query, (EntryRow.shape, EntryRow.subject_hash), page)
+    return found.with_items([(row[0], FieldCell(*row[1:4])) for row in found.items])
 
 
-def _values(operator: Operator) -> _Values:
+@lru_cache(maxsize=_KEPT_KEYS)
+def _values(key: str) -> _Values:
+    operator = operator_from_key(key)
     sizes = {
         _INPUT: (operator.input_size, operator.in_channels),
         _OUTPUT: (operator.output_size, operator.out_channels),

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from netspec.protocol import TargetIdentity
 from netspec.wire import EntryDetail, Retraction
+from profiler_server.devices import repository as devices
 from profiler_server.devices.service import require_target
 from profiler_server.entries import detail_repository, details
 from profiler_server.kit.sql.pages import Page, PageRequest
@@ -39,6 +40,8 @@ class TakenBack:
     subject_count: int
     #: the first by name
     subjects: Sequence[TakenSubject]
+    #: of the device that was chosen, None where none was
+    serial: str | None
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,21 @@ def read(session: Session, target_id: str, held: str | None, taken: str | None) 
         held_back=details.held_back(session, target_id, PageRequest(_HELD_A_PAGE, held)),
         taken_back=page.with_items(
             [
-                TakenBack(details.to_wire(one, by), visits, number, subjects[one.id])
+                _taken_back(session, details.to_wire(one, by), visits, number, subjects[one.id])
                 for one, by, visits, number in page.items
             ]
         ),
     )
+
+
+def _taken_back(
+    session: Session,
+    retraction: Retraction,
+    visits: int,
+    number: int,
+    subjects: Sequence[TakenSubject],
+) -> TakenBack:
+    chosen = retraction.choice.device_id
+    device = None if chosen is None else devices.device(session, chosen)
+    serial = None if device is None else device.serial
+    return TakenBack(retraction, visits, number, subjects, serial)

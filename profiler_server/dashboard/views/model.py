@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from netspec.launches import Launch, delegation_text, read_launch, typical_launch
 from netspec.protocol import TargetIdentity
 from netspec.wire import Entry, StoredVisit, Visit, VisitQuery
-from profiler_server.dashboard.views import job as jobs_view
-from profiler_server.dashboard.views.job import JobLine
+from profiler_server.dashboard.views.jobs import job as jobs_view
+from profiler_server.dashboard.views.jobs.job import JobLine
 from profiler_server.devices.service import require_target
 from profiler_server.entries import details, isolated, repository
 from profiler_server.jobs import service as jobs

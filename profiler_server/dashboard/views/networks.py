@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -19,6 +20,7 @@ from profiler_server.entries import repository as measurements
 from profiler_server.entries.repository import EntryOfSubject
 from profiler_server.kit.sql.pages import Page, PageRequest
 from profiler_server.latency_tables import published_calibrations
+from profiler_server.latency_tables import repository as tables
 from profiler_server.latency_tables.lookups.calibrated_on import CalibrationOrigins
 from profiler_server.latency_tables.published_calibrations import PublishedCalibrations
 from profiler_server.latency_tables.views import grid_repository
@@ -26,6 +28,8 @@ from profiler_server.latency_tables.views import grid_repository
 #: of each calibration, on the page
 MOST_NETWORKS = 100
 _WHOLES_A_PAGE = 50
+#: between an entry's transaction and a snapshot that does not see it yet
+_AT_THE_SAME_TIME = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class CalibrationView:
     networks: Sequence[NetworkLine]
     #: operators of its precision whose entry is another than when it was fitted, or is new
     changed: int
-    #: all of that precision that have an entry
+    #: all of that precision that have an entry, where some have changed
     operators: int
 
 
@@ -103,14 +107,20 @@ def _views(
 ) -> list[CalibrationView]:
     if not published.calibrations:
         return []
-    before_ms = origins.values_ms(session, published.snapshot_id)
-    now_ms = measurements.operator_values(session, target_id)
-    return [_view(one, now_ms.get(one.precision, {}), before_ms) for one in published.calibrations]
+    since = tables.created_at(session, published.snapshot_id) - _AT_THE_SAME_TIME
+    now_ms = measurements.operator_values_since(session, target_id, since)
+    # Of a large table both are much to read, and seldom is anything in it later than its snapshot.
+    before_ms = origins.values_ms(session, published.snapshot_id) if now_ms else {}
+    views = []
+    for one in published.calibrations:
+        values = now_ms.get(one.precision, {}).items()
+        changed = sum(before_ms.get(key) != value for key, value in values)
+        operators = grid_repository.count(session, target_id, one.precision) if changed else 0
+        views.append(_view(one, changed, operators))
+    return views
 
 
-def _view(
-    calibration: Calibration, now_ms: Mapping[str, float], before_ms: Mapping[str, float]
-) -> CalibrationView:
+def _view(calibration: Calibration, changed: int, operators: int) -> CalibrationView:
     lines = [
         NetworkLine(
             network.name,
@@ -125,8 +135,8 @@ def _view(
     return CalibrationView(
         calibration,
         sorted(lines, key=lambda one: -abs(one.error_percent)),
-        changed=sum(before_ms.get(key) != value for key, value in now_ms.items()),
-        operators=len(now_ms),
+        changed=changed,
+        operators=operators,
     )
 
 

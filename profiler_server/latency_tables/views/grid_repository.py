@@ -57,6 +57,15 @@ def has(session: Session, target_id: str, precision: Precision) -> bool:
     return session.scalar(of_precision.limit(1)) is not None
 
 
+def count(session: Session, target_id: str, precision: Precision) -> int:
+    """How many operators of the target are of this precision, those held back among them."""
+    (blocks,), (others,) = (shapes.texts(precision, blocks=one) for one in (True, False))
+    of_precision = select(func.count()).where(
+        EntryRow.target_id == target_id, EntryRow.shape >= blocks[0], EntryRow.shape < others[1]
+    )
+    return session.execute(of_precision).scalar_one()
+
+
 def block_shapes(
     session: Session, target_id: str, cell_filter: CellFilter, page_request: PageRequest
 ) -> Page[str]:

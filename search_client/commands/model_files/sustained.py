@@ -99,15 +99,25 @@ def _lines(found: SustainedSpeed) -> list[str]:
     speed = found.speed
     if speed is None:
         return [f"{heading}: not run yet"]
-    steady = "over the last third" if speed.settled else "still changing at the end: run it longer"
     throttled = f"not within {found.minutes:g} min"
     if speed.throttled_after_s is not None:
         throttled = f"after {duration_text(speed.throttled_after_s)}"
+    elif found.is_partial:
+        throttled = "not so far"
+    if found.is_partial:
+        last = latency_text(found.windows[-1].median_ms)
+        ends = [f"  so far: {last} in the last of {len(found.windows)} windows"]
+    else:
+        settled = "over the last third"
+        steady = settled if speed.settled else "still changing at the end: run it longer"
+        ends = [
+            f"  steady state: {latency_text(speed.steady_ms)}, {steady}",
+            f"  speed lost: {speed.lost_percent:.1f} %",
+        ]
     return [
         heading,
         f"  first minute: {latency_text(speed.first_minute_ms)}",
-        f"  steady state: {latency_text(speed.steady_ms)}, {steady}",
-        f"  speed lost: {speed.lost_percent:.1f} %",
+        *ends,
         f"  throttles: {throttled}",
     ]
 

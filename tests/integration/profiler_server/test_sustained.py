@@ -75,6 +75,43 @@ def test_a_job_tells_how_fast_its_model_stays(api: Api, database: Database) -> N
         assert session.scalar(select(func.count()).select_from(SustainedRow)) == 0
 
 
+def test_windows_are_told_while_the_model_runs(api: Api) -> None:
+    job, device = filed(api)
+    lease = api.claim(device)
+    path = f"/v1/tasks/{lease.tasks[0].task_id}/windows"
+    for count in (1, 3):
+        first = WindowsUpload(
+            lease_id=lease.id, windows=tuple(windows([2.0] * count)), is_partial=True
+        )
+        api.call("PUT", path, first, status=201 if count == 1 else 204)
+        found = read(SustainedSpeed, api.call("GET", f"/v1/jobs/{job.id}/sustained"))
+        assert (found.windows, found.is_partial, found.device_id) == (first.windows, True, device)
+        assert api.job(job.id).state == "running"
+    whole = WindowsUpload(lease_id=lease.id, windows=tuple(windows([2.0] * 18)))
+    api.call("PUT", path, whole, status=204)
+    assert api.job(job.id).state == "done"
+    # One that was on its way for long replaces nothing.
+    api.call("PUT", path, first, status=204)
+    found = read(SustainedSpeed, api.call("GET", f"/v1/jobs/{job.id}/sustained"))
+    assert (found.windows, found.is_partial) == (whole.windows, False)
+
+
+def test_what_was_broken_off_is_replaced_by_the_next_attempt(api: Api) -> None:
+    job, device = filed(api)
+    lease = api.claim(device)
+    path = f"/v1/tasks/{lease.tasks[0].task_id}/windows"
+    broken = WindowsUpload(lease_id=lease.id, windows=tuple(windows([9.0] * 5)), is_partial=True)
+    api.call("PUT", path, broken, status=201)
+    api.release(lease)
+    again = api.claim(device)
+    found = read(SustainedSpeed, api.call("GET", f"/v1/jobs/{job.id}/sustained"))
+    assert (len(found.windows), found.is_partial) == (5, True)
+    first = WindowsUpload(lease_id=again.id, windows=tuple(windows([2.0])), is_partial=True)
+    api.call("PUT", path, first, status=204)
+    found = read(SustainedSpeed, api.call("GET", f"/v1/jobs/{job.id}/sustained"))
+    assert found.windows == first.windows
+
+
 def test_windows_come_under_the_lease_that_named_their_task(api: Api) -> None:
     _, device = filed(api)
     lease = api.claim(device)

@@ -109,6 +109,8 @@ def test_wrong_labels_are_said_and_kept(api: Api, admin: Visitor) -> None:
     for wrong, why in (
         ("rack", "Labels: expected name=value"),
         ("Rack Nr=2", "Labels: a name has small"),
+        ("rack=1\nrack=2", "Labels: rack is named twice"),
+        ("\n".join(f"l{number}=1" for number in range(33)), "a device has at most 32, got 33"),
     ):
         page = admin.submit(admin.get(address), f"{address}/labels", {"labels": wrong}, status=422)
         assert why in page.text

@@ -1,7 +1,10 @@
 # ruff: noqa: RUF001 - pages have signs and dashes
 from __future__ import annotations
 
+import pytest
+
 from netspec.operators import Conv, MBConv
+from profiler_server.dashboard.views import fields
 from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server import grids
 from tests.integration.profiler_server.dashboard.visitor import Visitor
@@ -43,3 +46,19 @@ def test_one_operator_alone_is_shown_and_what_is_not_there_is_told(
     empty = grids.put(database, {}, device_model="empty")
     assert "No operator has been measured" in admin.get(f"/targets/{empty.id}/fields").text
     admin.get(f"{path}?precision=int4", status=422)
+
+
+def test_a_large_table_comes_in_pages(
+    admin: Visitor, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fields, "MOST", 3)
+    target = grids.put(database, CONVS)
+    address = f"/targets/{target.id}/fields"
+    page = admin.get(f"{address}?kind=conv&column=input&first=kernel")
+    seen = page.html.count('<td class="heat-')
+    (following,) = [link for link in page.links if "cursor=" in link]
+    rest = admin.get(f"{address}{following}")
+    assert (seen, rest.html.count('<td class="heat-')) == (3, 1)
+    assert "A part of them." in page.text
+    assert not any("cursor=" in link for link in rest.links)
+    admin.get(f"{address}?kind=conv&cursor=x", status=400)

@@ -21,6 +21,8 @@ from tests.integration.profiler_server.service import Api
 SCRIPT = "<script>alert('x')</script>"
 SignIn = Callable[..., Visitor]
 
+NETWORKS = json.dumps({"networks": [farm.network([2, 3]).model_dump(mode="json")]})
+
 
 def fields_of(target: str, **changed: Any) -> dict[str, Any]:
     """A filled form that asks for one operator once."""
@@ -112,7 +114,8 @@ def test_a_form_that_is_sent_twice_files_one_job(api: Api, admin: Visitor) -> No
         ({"target_id": ""}, "Choose a target, or name labels of devices", 422),
         ({"target_id": "", "labels": "rack"}, "Labels: expected name=value, got 'rack'", 422),
         ({"document": '{"operators": []}'}, "Name at least one", 422),
-        ({"name": SCRIPT, "document": SCRIPT}, "Document: not JSON", 422),
+        ({"method": "in_network", "document": NETWORKS}, "can measure in networks", 422),
+        ({"name": SCRIPT, "document": SCRIPT}, "JSON object: not JSON", 422),
         ({"input_size": "32"}, "but input size is filled in: choose “A published space”", 422),
         ({"recipe": "[space]"}, "but recipe is filled in: choose “The space of a recipe”", 422),
         ({"subject": "space", "document": "", "space": "no"}, "There is no space 'no'", 422),

@@ -101,7 +101,7 @@ def test_a_model_that_the_delegate_runs_in_part_says_what_is_left(api: Api, admi
     ("file", "rounds", "says", "status"),
     [
         (None, "2", "Model: choose a .tflite file", 422),
-        (("mine.tflite", b"PK\x03\x04 archive"), "2", "xpected the identifier TFL3", 422),
+        (("mine.tflite", b"PK\x03\x04 archive"), "2", "The file is no .tflite file", 422),
         (("mine.tflite", MODEL), "many", "Rounds", 422),
         (("big.tflite", bytes(MAX_MODEL_BYTES + 1)), "2", "A model has at most", 413),
     ],

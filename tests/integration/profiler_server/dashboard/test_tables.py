@@ -1,23 +1,28 @@
 # ruff: noqa: RUF001 - pages have signs and dashes
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from sqlalchemy import update
 
 from netspec.operators import Convert, MBConv
 from netspec.protocol import TargetIdentity
 from netspec.spaces import Space
 from netspec.wire import TargetQuery
 from profiler_server.auth.scopes import Scope
+from profiler_server.dashboard.views import networks
 from profiler_server.dashboard.views import table as table_view
 from profiler_server.dashboard.views.table_filter import TableFilter
 from profiler_server.devices import service as devices
 from profiler_server.drift import repository as drift
 from profiler_server.drift.verdicts import VERDICT, TableVerdict
+from profiler_server.entries.rows import EntryRow
 from profiler_server.kit.sql.database import Database, database_now
 from profiler_server.latency_model.drift import PredictionError
+from profiler_server.latency_tables.lookups.calibrated_on import CalibrationOrigins
 from tests.integration.profiler_server import farm, grids
 from tests.integration.profiler_server.dashboard.queries import counted
 from tests.integration.profiler_server.dashboard.visitor import Page, Visitor
@@ -104,21 +109,21 @@ def test_a_form_filters_the_table(
 
 
 @pytest.mark.parametrize(
-    ("query", "status"),
+    ("query", "said", "status"),
     [
-        ("kernel=many", 422),
-        ("precision=float64", 422),
-        ("colour=red", 422),
-        ("cursor=nonsense", 400),
-        ("size=0", 422),
+        ("kernel=many", "Kernel: expected", 422),
+        ("precision=float64", "Precision: is 'float64'; did you mean", 422),
+        ("colour=red", "Colour: there is no such value", 422),
+        ("cursor=nonsense", "The list has no such page: begin with its first one.", 400),
+        ("size=0", "Size: expected at least 1, got '0'", 422),
     ],
 )
 def test_other_filters_are_told(
-    admin: Visitor, database: Database, query: str, status: int
+    admin: Visitor, database: Database, query: str, said: str, status: int
 ) -> None:
     target = grids.put(database, TABLE)
     page = admin.get(f"/targets/{target.id}?{query}", status=status)
-    assert query.partition("=")[0] in page.text
+    assert said in page.text
 
 
 def test_long_tables_go_on_with_their_filters(admin: Visitor, database: Database) -> None:
@@ -216,7 +221,9 @@ def test_an_updated_target_is_offered_what_was_measured_before(
     assert "profiler-server transfer" not in admin.get(f"/targets/{before.id}").text
 
 
-def test_a_calibration_older_than_its_entries_is_told(admin: Visitor, api: Api) -> None:
+def test_a_calibration_older_than_its_entries_is_told(
+    admin: Visitor, api: Api, database: Database
+) -> None:
     network = farm.network([2, 3])
     device = api.register(farm.registration()).id
     api.file(farm.job(network.operators, networks=(network,), rounds=1))
@@ -224,13 +231,28 @@ def test_a_calibration_older_than_its_entries_is_told(admin: Visitor, api: Api) 
     api.upload(farm.visits(lease, device, rounds=1, ms={network.name: 10.0}))
     api.release(lease)
     target = farm.identity().id
-    api.call("POST", f"/v1/targets/{target}/snapshots", {}, status=201)
-    assert "older than" not in admin.get(f"/targets/{target}/networks").text
+    unpublished = admin.get(f"/targets/{target}/networks")
+    assert "No table of this target is published yet" in unpublished.text
+    published = admin.submit(unpublished, f"/targets/{target}/publish")
+    assert "How far predictions are off" in published.text
+    assert "older than" not in published.text
     api.file(farm.job(network.operators[:1], rounds=1, remeasure=True))
     lease = api.claim(device)
     api.upload(farm.visits(lease, device, rounds=1, ms={network.operators[0].key: 2.0}))
-    said = admin.get(f"/targets/{target}/networks").text
-    assert "The float32 calibration is older than 1 of 5 entries" in said
+    older = admin.get(f"/targets/{target}/networks")
+    assert "The float32 calibration is older than 1 of 5 entries" in older.text
+    assert f"/dashboard/targets/{target}/publish" in older.forms
+    # A server that was updated does not know when its entries were written.
+    forget = update(EntryRow).where(EntryRow.target_id == target)
+    with database.write() as session:
+        session.execute(forget.values(written_at=None))
+    assert "older than 1 of 5 entries" in admin.get(f"/targets/{target}/networks").text
+    # What was written long before the snapshot is not looked at: a table may be large.
+    with database.write() as session:
+        session.execute(forget.values(written_at=database_now(session) - timedelta(hours=1)))
+    with database.read() as session:
+        view = networks.read(session, target, None, CalibrationOrigins())
+        assert [(one.changed, one.operators) for one in view.calibrations] == [(0, 0)]
 
 
 def test_a_researcher_finds_a_target_by_what_people_call_it(admin: Visitor, api: Api) -> None:

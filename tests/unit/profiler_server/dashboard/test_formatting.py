@@ -38,3 +38,29 @@ def test_ages() -> None:
 
 def test_words() -> None:
     assert formatting.plain("lease_claimed") == "lease claimed"
+
+
+@pytest.mark.parametrize(
+    ("agent", "name"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0 Safari/537.36", "Chrome"),
+        (
+            "Mozilla/5.0 (Windows NT 10.0; Win64) AppleWebKit/537 Chrome/120 Safari/537 Edg/120.0",
+            "Edge on Windows",
+        ),
+        (
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15) AppleWebKit/605 Version/17 Safari/605",
+            "Safari on macOS",
+        ),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Version/17 Safari/604",
+            "Safari on iPhone",
+        ),
+        ("Mozilla/5.0 (Linux; Android 14) Chrome/120 Mobile Safari/537", "Chrome on Android"),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:109.0) Firefox/115.0", "Firefox on Linux"),
+        ("python-httpx2/2.16.2", "python-httpx2/2.16.2"),
+        ("", "unnamed"),
+    ],
+)
+def test_browsers_have_names(agent: str, name: str) -> None:
+    assert formatting.browser(agent).startswith(name)

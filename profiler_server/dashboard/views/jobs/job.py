@@ -1,4 +1,4 @@
-"""What the pages of jobs show."""
+"""What the list of jobs and the page of one show."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from netspec.wire import (
     Event,
     Job,
     JobQuery,
-    SustainedSpeed,
     VisitQuery,
 )
 from profiler_server.dashboard.views import farm_repository
 from profiler_server.dashboard.views.devices.serving import Unserved, unserved
 from profiler_server.dashboard.views.entry import who_runs
+from profiler_server.dashboard.views.jobs import sustained
+from profiler_server.dashboard.views.jobs.sustained import SustainedView
 from profiler_server.devices.service import require_target
 from profiler_server.entries import details, isolated
 from profiler_server.entries import repository as measurements
@@ -31,7 +32,6 @@ from profiler_server.events.repository import EventsQuery
 from profiler_server.jobs import service
 from profiler_server.kit.sql.database import database_now
 from profiler_server.kit.sql.pages import Page
-from profiler_server.sustained import service as sustained
 
 _EVENTS_A_PAGE = 50
 _JOBS_A_PAGE = 50
@@ -90,9 +90,14 @@ class JobShown:
     #: of a job that runs test images
     evaluation: Evaluation | None
     #: of a job that runs something without pause
-    sustained: SustainedSpeed | None
+    sustained: SustainedView | None
     #: entry of its model on its target, where that was measured, too
     latency: Entry | None
+
+    @property
+    def percent(self) -> int:
+        """How far it is: of its visits, or of the time that it takes without pause."""
+        return self.line.percent if self.sustained is None else self.sustained.percent
 
 
 def latest(session: Session, cursor: str | None) -> Page[JobLine]:
@@ -137,7 +142,7 @@ def read(session: Session, job_id: str, cursor: str | None = None) -> JobShown:
         who_runs=_who_runs(session, line.job.target_id, entries),
         unserved=unserved(session, now, line.job.unserved),
         evaluation=found,
-        sustained=sustained.speed_of(session, job_id),
+        sustained=sustained.read(session, job_id),
         latency=_latency(session, found),
     )
 
