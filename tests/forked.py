@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -35,10 +35,18 @@ class Program:
         name: of the console script.
         arguments: of its command line.
         variables: the whole environment.
+        prepare: called in the new process, before the program is.
     """
 
-    def __init__(self, name: str, *arguments: str | Path, variables: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        *arguments: str | Path,
+        variables: Mapping[str, str],
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
         self.args = [name, *map(str, arguments)]
+        self._prepare = prepare
         # Into files: a full pipe that nobody reads would stop it.
         self._folder = tempfile.TemporaryDirectory(prefix="program-")
         self._out, self._err = (Path(self._folder.name) / name for name in ("stdout", "stderr"))
@@ -48,7 +56,9 @@ class Program:
 
     def _start(self, variables: dict[str, str]) -> None:
         self._process = processes.Process(
-            target=_run, args=(self.args, variables, str(self._out), str(self._err)), daemon=True
+            target=_run,
+            args=(self.args, variables, str(self._out), str(self._err), self._prepare),
+            daemon=True,
         )
         self._process.start()
         assert self._process.pid is not None
@@ -126,14 +136,23 @@ class PythonProgram(Program):
 
 
 def run(
-    name: str, *arguments: str | Path, variables: Mapping[str, str]
+    name: str,
+    *arguments: str | Path,
+    variables: Mapping[str, str],
+    prepare: Callable[[], None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end."""
-    with Program(name, *arguments, variables=variables) as program:
+    with Program(name, *arguments, variables=variables, prepare=prepare) as program:
         return program.wait()
 
 
-def _run(words: list[str], variables: dict[str, str], out: str, err: str) -> None:
+def _run(
+    words: list[str],
+    variables: dict[str, str],
+    out: str,
+    err: str,
+    prepare: Callable[[], None] | None,
+) -> None:
     """What the forked process does."""
     os.environ.clear()
     os.environ.update(variables)
@@ -141,4 +160,6 @@ def _run(words: list[str], variables: dict[str, str], out: str, err: str) -> Non
         # Appended to, so that neither overwrites what a process of its own writes there.
         os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), stream)
     sys.argv = words
+    if prepare is not None:
+        prepare()
     importlib.import_module(MODULES[words[0]]).main()

@@ -7,16 +7,19 @@ read-only, or where they have no more rights than any user has.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE
-from tests.acceptance.commands import TIMEOUT_S, environment, script
+from tests import forked, namespaces
+from tests.acceptance.commands import TIMEOUT_S, environment
 
 DISK_KB = 64
 FULL = (
@@ -40,25 +43,8 @@ def _why_no_namespace(*options: str) -> str:
     return made.stderr.strip() if made.returncode else ""
 
 
-def _fails(command: Sequence[str | Path], folder: Path, **variables: str) -> str:
-    """The one line of a command whose data folder is `folder`."""
-    return _line_of(_run(command, folder, **variables))
-
-
-def _run(
-    command: Sequence[str | Path], folder: Path, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        list(map(str, command)),
-        env=environment(**{DATA_DIR_VARIABLE: str(folder), TOKEN_VARIABLE: "any"}, **variables),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=TIMEOUT_S,
-    )
-
-
 def _line_of(ended: subprocess.CompletedProcess[str]) -> str:
+    """The one line that a command ended with."""
     assert ended.returncode == 2, ended
     assert "Traceback" not in ended.stderr
     last = ended.stderr.splitlines()[-1]
@@ -66,31 +52,34 @@ def _line_of(ended: subprocess.CompletedProcess[str]) -> str:
     return last
 
 
-def _on_disk(preparation: str, command: Sequence[str | Path], folder: Path) -> str:
-    return _line_of(_run_on_disk(preparation, command, folder))
+def _variables(folder: Path) -> dict[str, str]:
+    return environment(**{DATA_DIR_VARIABLE: str(folder), TOKEN_VARIABLE: "any"})
 
 
-def _run_on_disk(
-    preparation: str, command: Sequence[str | Path], folder: Path
-) -> subprocess.CompletedProcess[str]:
-    options = ["--mount", "--map-root-user"]
-    if why := _why_no_namespace(*options):
+def _with_disk(preparation: str, folder: Path) -> str:
+    """Shell commands that make a disk of the folder; without a namespace for it, a skip."""
+    if why := _why_no_namespace("--mount", "--map-root-user"):
         pytest.skip(f"no namespace for a disk: {why}")
     folder.mkdir()
-    shell = ["unshare", *options, "sh", "-c", f'{preparation} && exec "$@"', "sh"]
-    return _run([*shell, *command], folder, DISK=str(folder))
+    return f"DISK={shlex.quote(str(folder))}; {preparation}"
+
+
+def _on_disk(preparation: str, command: Sequence[str], folder: Path) -> str:
+    """The one line of a command whose data folder is a small disk."""
+    prepare = partial(namespaces.mount, _with_disk(preparation, folder))
+    return _line_of(forked.run(*command, variables=_variables(folder), prepare=prepare))
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_full_disk(command: tuple[str, ...], tmp_path: Path) -> None:
-    line = _on_disk(FULL, script(*command), tmp_path / "data")
+    line = _on_disk(FULL, command, tmp_path / "data")
     assert "no space is left on the disk" in line
     assert f"free some, or name another folder with {DATA_DIR_VARIABLE}" in line
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_read_only_folder(command: tuple[str, ...], tmp_path: Path) -> None:
-    line = _on_disk(READ_ONLY, script(*command), tmp_path / "data")
+    line = _on_disk(READ_ONLY, command, tmp_path / "data")
     assert str(tmp_path / "data") in line
     assert f"or name another folder with {DATA_DIR_VARIABLE}" in line
 
@@ -105,7 +94,8 @@ def test_another_users_folder(command: tuple[str, ...], tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir(mode=0o700)
     os.chown(folder, STRANGER, STRANGER)
-    line = _fails(["unshare", "--map-root-user", *script(*command)], folder)
+    prepare = namespaces.leave_rights
+    line = _line_of(forked.run(*command, variables=_variables(folder), prepare=prepare))
     assert f"({folder} belongs to the user " in line
     assert f"or name another folder with {DATA_DIR_VARIABLE}" in line
 
@@ -133,7 +123,16 @@ run(app)
 def test_a_disk_that_fills_while_a_checkpoint_is_saved(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     with_room = FULL.replace(f"size={DISK_KB}k", f"size={4 * DISK_KB}k")
-    ended = _run_on_disk(with_room, [sys.executable, "-c", SAVES, folder / "weights.pt"], folder)
+    commands = f'set -e; {_with_disk(with_room, folder)}; exec "$@"'
+    shell = ("unshare", "--mount", "--map-root-user", "sh", "-c", commands, "sh")
+    ended = subprocess.run(
+        [*shell, sys.executable, "-c", SAVES, str(folder / "weights.pt")],
+        env=_variables(folder),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT_S,
+    )
     assert _line_of(ended).startswith("error: no space is left on the disk for ")
     assert ended.stdout == "['full']\n"
 
@@ -153,7 +152,8 @@ def test_a_home_that_cannot_be_written_is_not_spoken_of() -> None:
 
 
 def test_a_disk_that_fills_during_the_demo(tmp_path: Path) -> None:
-    demo = script("search-client", "demo", "--port", "0", "--run", tmp_path / "data" / "run")
+    run_folder = str(tmp_path / "data" / "run")
+    demo = ("search-client", "demo", "--port", "0", "--run", run_folder)
     with_room = FULL.replace(f"size={DISK_KB}k", "size=1000k")
     line = _on_disk(with_room, demo, tmp_path / "data")
     assert "no space is left on the disk" in line

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, StorageState, expect, sync_playwright
 
 from netspec.console.connection import DATA_DIR_VARIABLE
 from netspec.console.tokens import load_token
@@ -52,19 +52,30 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield Site(api, token, f"{server.url}/dashboard")
 
 
+@pytest.fixture(scope="module")
+def signed_in(browser: Browser, site: Site) -> StorageState:
+    """What a browser keeps of somebody who has signed in."""
+    with browser.new_context() as context:
+        watched = Watched(context, site.base)
+        watched.sign_in(site.token)
+        assert watched.complaints == []
+        return context.storage_state()
+
+
 @pytest.fixture
-def open_page(browser: Browser, site: Site) -> Iterator[Open]:
+def open_page(browser: Browser, site: Site, signed_in: StorageState) -> Iterator[Open]:
     """Opens watched pages; at the end of the test their consoles must be empty."""
     with ExitStack() as stack:
         pages = []
 
         def make(*, sign_in: bool = True, **options: object) -> Watched:
-            context = stack.enter_context(browser.new_context(**options))  # type: ignore[arg-type]
+            state = signed_in if sign_in else None
+            context = stack.enter_context(
+                browser.new_context(storage_state=state, **options)  # type: ignore[arg-type]
+            )
             context.set_default_timeout(_PATIENCE_MS)
             watched = Watched(context, site.base)
             pages.append(watched)
-            if sign_in:
-                watched.sign_in(site.token)
             return watched
 
         yield make

@@ -153,8 +153,10 @@ def test_a_researcher_files_a_job_from_a_phone(open_page: Open, site: Site) -> N
     watched.check_fits()
 
 
-def test_signing_out_closes_the_dashboard(open_page: Open) -> None:
-    watched = open_page()
+def test_signing_out_closes_the_dashboard(open_page: Open, site: Site) -> None:
+    # In a session of its own: that of the other tests goes on.
+    watched = open_page(sign_in=False)
+    watched.sign_in(site.token)
     watched.page.get_by_role("button", name="Sign out").click()
     expect(watched.page.get_by_role("heading", name="Sign in")).to_be_visible()
     watched.page.goto(f"{watched.base}/jobs")

@@ -31,6 +31,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if collection_path.name == "test_many_requests.py" and not nightly else None
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves the second database to nightly runs where what is tested knows of none."""
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        second = parameters.get("database_url") == "postgresql"
+        if second and item.get_closest_marker("one_database"):
+            item.add_marker(pytest.mark.nightly)
+
+
 @pytest.fixture(autouse=True)
 def _own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(DATA_DIR_VARIABLE, str(tmp_path / "data"))

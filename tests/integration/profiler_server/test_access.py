@@ -48,6 +48,7 @@ def endpoints(api: Api) -> list[tuple[str, str]]:
     return found
 
 
+@pytest.mark.one_database
 def test_every_v1_endpoint_wants_a_token(api: Api) -> None:
     anonymous = with_token(api, None)
     checked = 0
@@ -159,6 +160,7 @@ def test_a_revocation_reaches_every_replica_within_5_seconds(
         (Scope.ADMIN, "POST", "/v1/devices", 422),
     ],
 )
+@pytest.mark.one_database
 def test_scopes(
     api: Api, make_token: MakeToken, scope: Scope, method: str, path: str, status: int
 ) -> None:
@@ -179,6 +181,7 @@ def test_a_stored_token_is_only_a_keyed_hash(
     assert settings.server_key_file.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.one_database
 def test_every_error_is_a_problem(api: Api) -> None:
     api.problem("GET", "/nowhere", status=404, kind="not-found")
     answer = api.call("DELETE", "/v1/jobs", status=405)
@@ -215,6 +218,7 @@ def test_readiness_follows_the_schema(settings: Settings, api: Api, tmp_path: Pa
     assert "profiler-server migrate" in detail
 
 
+@pytest.mark.one_database
 def test_models_are_checked(api: Api) -> None:
     content = b"\x1c\0\0\0TFL3" + bytes(3000)
     sha256 = hashlib.sha256(content).hexdigest()
@@ -233,12 +237,14 @@ def test_models_are_checked(api: Api) -> None:
     api.problem("PUT", "/v1/models/short", other, status=422, kind="invalid-request")
 
 
+@pytest.mark.one_database
 def test_a_model_over_the_limit_is_refused(api: Api) -> None:
     content = bytes(MAX_MODEL_BYTES + 1)
     path = f"/v1/models/{'0' * 64}"
     api.problem("PUT", path, content, status=413, kind="body-too-large")
 
 
+@pytest.mark.one_database
 def test_a_foreign_protocol_is_refused(api: Api) -> None:
     other = farm.identity().model_copy(update={"protocol": "0" * 64})
     wrong = farm.registration().model_copy(update={"targets": (other,)})

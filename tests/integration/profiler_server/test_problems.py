@@ -23,6 +23,7 @@ from tests.integration.profiler_server.service import Api
 
 JSON = {"Content-Type": "application/json"}
 LOOKUP = "/v1/latencies:lookup"
+pytestmark = pytest.mark.one_database
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/xml", ""])

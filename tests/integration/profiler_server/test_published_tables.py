@@ -117,6 +117,7 @@ def test_precision_is_part_of_an_imported_target(api: Api, file: Path) -> None:
 
 
 @pytest.mark.parametrize(("times", "unit"), [(1000.0, "us"), (0.001, "s")])
+@pytest.mark.one_database
 def test_units_that_are_wrong_by_1000_are_asked_about(
     api: Api, file: Path, times: float, unit: str
 ) -> None:
@@ -131,6 +132,7 @@ def test_units_that_are_wrong_by_1000_are_asked_about(
 
 
 @pytest.mark.parametrize("value", ["0", "1e9"])
+@pytest.mark.one_database
 def test_single_values_that_cannot_be_are_asked_about(api: Api, file: Path, value: str) -> None:
     file.write_text(TABLE + HEAD.replace("7x7", "14x14").replace("2.5", value), encoding="utf-8")
     with pytest.raises(
@@ -267,6 +269,7 @@ def test_what_is_no_operator_is_refused_or_left_out(api: Api, tmp_path: Path) ->
         import_(file, *FACTS, *FLOAT32, "--leave-out")
 
 
+@pytest.mark.one_database
 def test_fbnet_names_its_device(api: Api, tmp_path: Path) -> None:
     file = tmp_path / "table.json"
     order = r'"name: \"order\"\ns: \"NHWC\"\n"'
@@ -286,6 +289,7 @@ def test_fbnet_names_its_device(api: Api, tmp_path: Path) -> None:
     assert target.identity.device_model == "SM-G950U-7.0-24"
 
 
+@pytest.mark.one_database
 def test_mistakes_are_told(api: Api, file: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot read"):
         import_(tmp_path / "none.yaml", *FACTS, *FLOAT32)

@@ -17,6 +17,7 @@ from tests.integration.profiler_server.service import Api, read
 LATEST = f"/v1/targets/{farm.identity().id}/snapshots/latest"
 ARROW = "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"
+pytestmark = pytest.mark.one_database
 
 
 @pytest.fixture

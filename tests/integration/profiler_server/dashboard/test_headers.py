@@ -8,6 +8,7 @@ from tests.integration.profiler_server.dashboard.visitor import LOCAL, Page, Vis
 from tests.integration.profiler_server.service import Api
 
 PAGES = ["/", "/jobs", "/jobs/new", "/login", "/nothing", "/jobs/nothing"]
+pytestmark = pytest.mark.one_database
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/static/dashboard.css", "/plotly/plotly.min.js"])

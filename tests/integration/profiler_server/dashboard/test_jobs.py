@@ -121,6 +121,7 @@ def test_a_form_that_is_sent_twice_files_one_job(api: Api, admin: Visitor) -> No
         ({"subject": "space", "document": "", "space": "no"}, "There is no space 'no'", 422),
     ],
 )
+@pytest.mark.one_database
 def test_a_wrong_form_comes_back_as_it_was_filled(
     api: Api, admin: Visitor, changed: dict[str, str], why: str, status: int
 ) -> None:
@@ -136,6 +137,7 @@ def test_a_wrong_form_comes_back_as_it_was_filled(
 
 
 @pytest.mark.parametrize("form_token", [None, "", "0" * 64])
+@pytest.mark.one_database
 def test_a_form_of_another_site_files_and_changes_nothing(
     api: Api, admin: Visitor, form_token: str | None
 ) -> None:
@@ -148,6 +150,7 @@ def test_a_form_of_another_site_files_and_changes_nothing(
     assert [one.state for one in jobs_of(api)] == ["queued"]
 
 
+@pytest.mark.one_database
 def test_a_form_of_another_sessions_page_is_refused(api: Api, sign_in: SignIn) -> None:
     target_id = api.register(farm.registration()).target_ids[0]
     one, other = sign_in(Scope.JOBS_WRITE), sign_in(Scope.JOBS_WRITE)
@@ -157,6 +160,7 @@ def test_a_form_of_another_sessions_page_is_refused(api: Api, sign_in: SignIn) -
     assert len(jobs_of(api)) == 1
 
 
+@pytest.mark.one_database
 def test_who_may_only_look_is_offered_and_allowed_nothing_else(api: Api, sign_in: SignIn) -> None:
     api.register(farm.registration())
     job = api.file(farm.job(farm.blocks(1)))
@@ -231,6 +235,7 @@ def test_failures_are_shown_and_retried(make_api: Callable[..., Api]) -> None:
     assert api.job(job.id).state == "running"
 
 
+@pytest.mark.one_database
 def test_a_job_that_does_not_exist(admin: Visitor) -> None:
     assert "There is no such job" in admin.get("/jobs/job_x", status=404).text
     admin.get("/jobs/job_x/progress", status=404)

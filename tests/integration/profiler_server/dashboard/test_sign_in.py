@@ -35,6 +35,7 @@ def revoke_last(database: Database) -> None:
         service.revoke(session, repository.everything(session)[-1].id)
 
 
+@pytest.mark.one_database
 def test_the_servers_own_address_leads_to_the_dashboard(visitor: Visitor) -> None:
     for path in ("/", "/dashboard", "/dashboard/"):
         answer = visitor.http.get(path)
@@ -61,6 +62,7 @@ def test_signing_out_ends_the_session_here(visitor: Visitor, make_token: MakeTok
     visitor.post("/logout")
 
 
+@pytest.mark.one_database
 def test_a_wrong_token_says_what_is_wrong(visitor: Visitor, make_token: MakeToken) -> None:
     form = visitor.get("/login")
     for token, why in (
@@ -75,6 +77,7 @@ def test_a_wrong_token_says_what_is_wrong(visitor: Visitor, make_token: MakeToke
         visitor.get("/", status=401)
 
 
+@pytest.mark.one_database
 def test_next_never_leaves_this_server(visitor: Visitor, make_token: MakeToken) -> None:
     token = make_token(Scope.TABLES_READ)
     for other in ("https://evil.test/", "//evil.test/", "\\\\evil.test", "/../../x", "a\r\nb: c"):
@@ -99,6 +102,7 @@ def test_an_ended_session_is_told_and_forgotten(
         assert session.scalar(select(func.count()).select_from(SessionRow)) == 1
 
 
+@pytest.mark.one_database
 def test_a_forged_session_is_refused(visitor: Visitor) -> None:
     for forged in ("", "x", "token_1.99999999999.aa.bb", "0" * 64):
         visitor.http.cookies.set("profiler-session", forged)
@@ -186,6 +190,7 @@ def test_a_session_is_nothing_that_the_api_takes(admin: Visitor) -> None:
     assert admin.http.get("/v1/targets", headers=bearer).status_code == 401
 
 
+@pytest.mark.one_database
 def test_cookies_are_out_of_reach_of_scripts_and_of_other_sites(
     api: Api, make_token: MakeToken
 ) -> None:
@@ -213,6 +218,7 @@ def test_cookies_are_out_of_reach_of_scripts_and_of_other_sites(
         assert "Farm" in visitor.get("/").text
 
 
+@pytest.mark.one_database
 def test_plain_http_from_elsewhere_is_told_that_it_needs_https(
     api: Api, make_token: MakeToken
 ) -> None:
@@ -223,6 +229,7 @@ def test_plain_http_from_elsewhere_is_told_that_it_needs_https(
 
 
 @pytest.mark.parametrize("form_token", [None, "", "0" * 64])
+@pytest.mark.one_database
 def test_a_login_form_of_another_site_is_refused(
     visitor: Visitor, make_token: MakeToken, form_token: str | None
 ) -> None:
@@ -233,6 +240,7 @@ def test_a_login_form_of_another_site_is_refused(
     visitor.get("/", status=401)
 
 
+@pytest.mark.one_database
 def test_a_token_of_a_login_form_is_none_of_a_session(
     visitor: Visitor, make_token: MakeToken
 ) -> None:
@@ -242,12 +250,14 @@ def test_a_token_of_a_login_form_is_none_of_a_session(
     visitor.post("/jobs/new", {"form_token": login}, status=403)
 
 
+@pytest.mark.one_database
 def test_a_form_that_is_too_large_is_refused(visitor: Visitor) -> None:
     visitor.get("/login")
     page = visitor.post("/login", {"token": "x" * 2**13}, status=413)
     assert "at most 8192 bytes" in page.text
 
 
+@pytest.mark.one_database
 def test_the_rate_of_a_token_holds_for_its_sessions(
     make_api: Callable[..., Api], make_token: MakeToken
 ) -> None:

@@ -118,6 +118,7 @@ def test_a_form_filters_the_table(
         ("size=0", "Size: expected at least 1, got '0'", 422),
     ],
 )
+@pytest.mark.one_database
 def test_other_filters_are_told(
     admin: Visitor, database: Database, query: str, said: str, status: int
 ) -> None:
@@ -281,6 +282,7 @@ def test_a_researcher_finds_a_target_by_what_people_call_it(admin: Visitor, api:
     assert "No target has all of these words" in admin.get("/targets?text=nonesuch").text
 
 
+@pytest.mark.one_database
 def test_small_latencies_are_in_microseconds_with_their_decimals_below_each_other(
     admin: Visitor, database: Database
 ) -> None:
@@ -292,6 +294,7 @@ def test_small_latencies_are_in_microseconds_with_their_decimals_below_each_othe
     assert row.endswith("12.3 200.0 900.0")
 
 
+@pytest.mark.one_database
 def test_a_table_is_downloaded_and_read_in_python(admin: Visitor, api: Api) -> None:
     device = api.register(farm.registration("HT1")).id
     api.file(farm.job(farm.blocks(3)))
