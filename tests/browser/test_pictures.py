@@ -127,8 +127,8 @@ def _job(name: str, part: str) -> Callable[[Watched], None]:
     return show
 
 
-def _sign_out(watched: Watched) -> None:
-    watched.page.get_by_role("button", name="Sign out").click()
+def _login(watched: Watched) -> None:
+    watched.go("/login")
     watched.page.get_by_label("Token").wait_for()
 
 
@@ -152,7 +152,7 @@ PAGES: dict[str, Callable[[Watched], None]] = {
     "comparison": _comparison,
     "ranking": _ranking,
     "sessions": _open("/sessions"),
-    "login": _sign_out,
+    "login": _login,
 }
 #: pages of `search-client`: file, and the page of the documentation that shows it
 FILES = {
@@ -191,7 +191,7 @@ def _check(name: str, page: Page, documentation: str) -> None:
 def test_pictures_of_the_documentation_are_of_the_pages_as_they_are(
     name: str, open_page: Open
 ) -> None:
-    watched = open_page(viewport=_SIZE)
+    watched = open_page(sign_in=name != "login", viewport=_SIZE)
     PAGES[name](watched)
     _check(name, watched.page, "dashboard.md")
 
