@@ -17,6 +17,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -185,26 +186,51 @@ def random_network(size: int, classes: int, seed: int) -> FloatNetwork:
     return model.eval()
 
 
-def output_steps(networks: int, images: int) -> dict[str, list[int]]:
-    """The most output steps that any kernel set is apart from torch, a network each."""
+#: classes, side (px) and seed of a random network, and the images that it was compared on
+_Network = tuple[int, int, int, int]
+
+
+def output_steps(networks: int, images: int, rows: Path | None) -> dict[str, list[int]]:
+    """The most output steps that any kernel set is apart from torch, a network each.
+
+    Args:
+        networks: random ones of each number of classes and size.
+        images: each is compared on.
+        rows: file of JSON lines, one a network; those that it has are not run again.
+    """
+    known: dict[_Network, int] = {}
+    for line in rows.read_text().splitlines() if rows is not None and rows.exists() else ():
+        row = json.loads(line)
+        known[row["classes"], row["px"], row["seed"], row["images"]] = row["steps"]
+    kinds = [(classes, size) for classes in CLASS_COUNTS for size in SIZES]
+    for seed in range(networks):
+        for classes, size in kinds:
+            key = (classes, size, seed, images)
+            if key in known:
+                continue
+            known[key] = steps_of(classes, size, seed, images)
+            if rows is not None:
+                row = dict(zip(("classes", "px", "seed", "images"), key, strict=True))
+                with rows.open("a") as lines:
+                    lines.write(json.dumps({**row, "steps": known[key]}) + "\n")
     found: dict[str, list[int]] = {}
-    for classes in CLASS_COUNTS:
-        for size in SIZES:
-            steps = []
-            for seed in range(networks):
-                model = random_network(size, classes, seed)
-                quantized = quantize_post_training(model, Made(64, size, 32, seed + 1))
-                file = encode(quantized.network.operators, quantized.parameters_for_export())
-                test = Made(images, size, images, seed + 2)
-                compared = CentralCrops.of(test.images, test.labels)
-                steps.append(verify(file, quantized, compared).worst.max_steps or 0)
-            found[f"{classes} classes, {size} px"] = steps
-            print(
-                f"{max(steps):3d} output steps at most, median {statistics.median(steps):g}: "
-                f"{classes} classes, {size} px, {networks} random networks, {images} images each",
-                flush=True,
-            )
+    for classes, size in kinds:
+        steps = [known[classes, size, seed, images] for seed in range(networks)]
+        found[f"{classes} classes, {size} px"] = steps
+        print(
+            f"{max(steps):3d} output steps at most, median {statistics.median(steps):g}: "
+            f"{classes} classes, {size} px, {networks} random networks, {images} images each"
+        )
     return found
+
+
+def steps_of(classes: int, size: int, seed: int, images: int) -> int:
+    """The most output steps between a random network and its file, of all kernel sets."""
+    model = random_network(size, classes, seed)
+    quantized = quantize_post_training(model, Made(64, size, 32, seed + 1))
+    file = encode(quantized.network.operators, quantized.parameters_for_export())
+    test = Made(images, size, images, seed + 2)
+    return verify(file, quantized, CentralCrops.of(test.images, test.labels)).worst.max_steps or 0
 
 
 def main() -> None:
@@ -212,15 +238,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="smaller, in a minute or two")
     parser.add_argument("--networks", type=int, help="random ones; 100, or with --quick 2")
+    parser.add_argument("--rows", type=Path, help="JSON lines that the random ones are kept in")
+    parser.add_argument("--only-random", action="store_true", help="random networks alone")
     given = parser.parse_args()
     quick: bool = given.quick
     networks = given.networks if given.networks is not None else 2 if quick else 100
     torch.set_num_threads(1)
     setting = (64, 0.5, 16, 5) if quick else (96, 1.0, 16, 15)
-    numbers = step_ratios(*setting)
-    numbers["export_s"] = export_seconds(96 if quick else 224)
-    numbers |= parity(96, 0.35, 40, 1) if quick else parity(96, 0.35, 300, 6)
-    steps = output_steps(networks, 10 if quick else 30)
+    numbers: dict[str, float] = {}
+    if not given.only_random:
+        numbers = step_ratios(*setting)
+        numbers["export_s"] = export_seconds(96 if quick else 224)
+        numbers |= parity(96, 0.35, 40, 1) if quick else parity(96, 0.35, 300, 6)
+    steps = output_steps(networks, 10 if quick else 30, given.rows)
     size, width, batch, rounds = setting
     print(
         json.dumps(

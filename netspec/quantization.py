@@ -16,6 +16,7 @@ import numpy.typing as npt
 from netspec.layers import ActivationRange, Float32Array, Layer, LayerKind, LayerWeights
 
 INT8_MIN, INT8_MAX = -128, 127
+INT16_MIN, INT16_MAX = -32768, 32767
 WEIGHT_MAX = 127
 #: scales below this make requantization multipliers that runtimes refuse
 SMALLEST_SCALE = 1e-7
@@ -43,6 +44,12 @@ GATE_RANGE = ActivationRange(0.0, 1.0)
 FIXED_RANGES: Mapping[LayerKind, ActivationRange] = {
     "sigmoid": ActivationRange(0.0, 255 / 256),
     "softmax": ActivationRange(0.0, 255 / 256),
+    "hard_sigmoid": GATE_RANGE,
+}
+#: the same in int16, whose scale sigmoid and softmax have at 1/32768
+WIDE_FIXED_RANGES: Mapping[LayerKind, ActivationRange] = {
+    "sigmoid": ActivationRange(0.0, INT16_MAX / 32768),
+    "softmax": ActivationRange(0.0, INT16_MAX / 32768),
     "hard_sigmoid": GATE_RANGE,
 }
 
@@ -74,6 +81,12 @@ def affine_of(activation_range: ActivationRange) -> Affine:
     scale = np.float32(max((high - low) / (INT8_MAX - INT8_MIN), SMALLEST_SCALE))
     zero_point = int(np.clip(np.rint(INT8_MIN - low / float(scale)), INT8_MIN, INT8_MAX))
     return Affine(float(scale), zero_point)
+
+
+def wide_affine_of(activation_range: ActivationRange) -> Affine:
+    """The int16 quantization of a range: symmetric around 0, as files of 16x8 bits have it."""
+    greatest = max(-activation_range.low, activation_range.high)
+    return Affine(float(np.float32(max(greatest / INT16_MAX, SMALLEST_SCALE))), 0)
 
 
 def keeps_scale(layer: Layer) -> bool:
@@ -128,6 +141,14 @@ def quantize_bias(
     bias: Float32Array, input_scale: float, scales: Float32Array
 ) -> npt.NDArray[np.int32]:
     """int32 codes of a bias under input scale * weight scale."""
-    codes = np.rint(bias.astype(np.float64) / (input_scale * scales.astype(np.float64)))
     limits = np.iinfo(np.int32)
+    codes = wide_bias(bias, input_scale, scales)
     return np.clip(codes, limits.min, limits.max).astype(np.int32)
+
+
+def wide_bias(
+    bias: Float32Array, input_scale: float, scales: Float32Array
+) -> npt.NDArray[np.int64]:
+    """int64 codes of a bias under input scale * weight scale, as int16 activations have them."""
+    codes = np.rint(bias.astype(np.float64) / (input_scale * scales.astype(np.float64)))
+    return codes.astype(np.int64)

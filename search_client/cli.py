@@ -20,6 +20,7 @@ from search_client.commands.quantization.export import export
 from search_client.commands.quantization.import_weights import import_weights
 from search_client.commands.quantization.quantize import quantize
 from search_client.commands.quantization.report import quantization_report
+from search_client.commands.quantization.sensitivity import sensitivity
 from search_client.commands.quantization.verify import verify
 from search_client.commands.search import search
 from search_client.commands.tables.profile import profile
@@ -113,6 +114,10 @@ app.command(
     rich_help_panel=_RUN,
     epilog="Example: search-client quantize --run runs/search --ptq --as quick",
 )(quantize)
+app.command(
+    rich_help_panel=_RUN,
+    epilog="Example: search-client sensitivity --run runs/search --latency-bound 0.1ms",
+)(sensitivity)
 app.command(
     rich_help_panel=_RUN, epilog="Example: search-client export --run runs/search --form uint8"
 )(export)

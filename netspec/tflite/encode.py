@@ -24,17 +24,25 @@ from netspec.quantization import (
     GATE_RANGE,
     INT8_MAX,
     INT8_MIN,
+    INT16_MAX,
+    WIDE_FIXED_RANGES,
     Affine,
     affine_of,
     keeps_scale,
     parameter_scales,
     quantize_bias,
     quantize_weight,
+    weight_scales,
+    wide_affine_of,
+    wide_bias,
 )
 from netspec.tflite.builtins import (
     DEQUANTIZE,
     DEQUANTIZE_HALF,
+    DEQUANTIZE_WIDE,
     QUANTIZE,
+    QUANTIZE_WIDE,
+    Arithmetic,
     Builtin,
     addition,
     builtin_of,
@@ -56,6 +64,11 @@ class FileOptions:
     codes: Literal["int8", "uint8"] = "int8"
     #: keep float32 weights as float16, expanded when the file is loaded
     half_weights: bool = False
+    #: activations of an int8 network have int16 codes (16x8); such a file takes and gives float32
+    wide: bool = False
+    #: weights of a float32 network have int8 codes, and the runtime rounds what they are multiplied
+    #: with as it goes (dynamic range)
+    int8_weights: bool = False
     #: one scale for the whole weight of a fully connected layer in int8, in place of one a channel
     tensor_scales: bool = False
     #: what a float32 file does to its input first: times a gain plus an offset, by channel
@@ -98,8 +111,24 @@ def encode(
     """
     check_chain(operators)
     check_size(operators)
+    _check_options(operators, options)
     held = parameters or seeded_parameters(operators, seed)
     return _Encoding(Graph(), held, options).run(operators)
+
+
+def _check_options(operators: Sequence[Operator], options: FileOptions) -> None:
+    """See that a network has what the options change.
+
+    Raises:
+        EncodingError: it has not; the message says which network has.
+    """
+    int8 = any(one.precision == "int8" for one in operators)
+    if options.wide and not int8:
+        raise EncodingError("int16 activations are of int8 networks, and this one is float32")
+    if options.wide and options.codes == "uint8":
+        raise EncodingError("a file with int16 activations takes and gives float32, not uint8")
+    if options.int8_weights and int8:
+        raise EncodingError("a network that is int8 has int8 weights anyway; encode it in float32")
 
 
 @dataclass(frozen=True)
@@ -129,6 +158,9 @@ class _Encoding:
         shape = (1, first.input_size, first.input_size, first.in_channels)
         begin = self._activation(INPUT, shape, self._observed(INPUT, _entering_precision(first)))
         tensor = begin
+        if self.options.wide and tensor.affine is not None:
+            begin = self._activation(f"{INPUT}/real", shape, None)
+            self._builtin(QUANTIZE_WIDE, [begin], tensor)
         if self.options.codes == "uint8":
             begin = self._unsigned(tensor, f"{INPUT}/uint8")
             self._recoded(INPUT, begin, tensor)
@@ -149,6 +181,9 @@ class _Encoding:
         if self.options.codes == "uint8":
             end = self._unsigned(tensor, "output/uint8")
             self._recoded("output", tensor, end)
+        if self.options.wide and tensor.affine is not None:
+            end = self._activation("output/real", tensor.shape, None)
+            self._builtin(DEQUANTIZE_WIDE, [tensor], end)
         return self._finish(begin.index, end.index, operators)
 
     def _scaled_input(self, x: _Tensor, gain: Sequence[float], offset: Sequence[float]) -> _Tensor:
@@ -168,11 +203,7 @@ class _Encoding:
         return x
 
     def _finish(self, begin: int, end: int, operators: Sequence[Operator]) -> bytes:
-        """Write the file, with what it says of the runtime.
-
-        Raises:
-            EncodingError: the oldest runtime that is to run it cannot.
-        """
+        """Write the file, with what it says of the runtime; refuse one that is too old."""
         channel_scales = not self.options.tensor_scales and any(
             layer.kind == "dense"
             for operator in operators
@@ -195,6 +226,7 @@ class _Encoding:
     ) -> _Tensor:
         """Add one layer."""
         shape, inputs = sources[0].shape, [*sources]
+        arithmetic = self._arithmetic(precision, layer)
         if layer.has_weights:
             inputs += self._constants(name, layer, sources[0])
         elif layer.kind in ("mean", "global_average"):
@@ -205,27 +237,42 @@ class _Encoding:
         if keeps_scale(layer):
             affine = sources[0].affine
         elif precision == "int8" and layer.kind in FIXED_RANGES:
-            affine = affine_of(FIXED_RANGES[layer.kind])
+            fixed = WIDE_FIXED_RANGES if self.options.wide else FIXED_RANGES
+            affine = self._affine(fixed[layer.kind])
         else:
             affine = self._observed(name, precision)
         if layer.kind == "hard_sigmoid":
-            return self._hard_sigmoid(name, precision, sources[0], affine)
+            return self._hard_sigmoid(name, arithmetic, sources[0], affine)
         if layer.kind == "shuffle":
-            return self._shuffle(name, precision, sources[0], layer.groups)
+            return self._shuffle(name, arithmetic, sources[0], layer.groups)
         output = self._activation(name, _output_shape(layer, shape), affine)
         if layer.kind == "hard_swish" and precision == "int8":
             # XNNPACK has its kernel in float32 alone.
-            gate = self._hard_sigmoid(f"{name}/gate", precision, sources[0], affine_of(GATE_RANGE))
-            self._builtin(multiplication(precision), [sources[0], gate], output)
+            one = self._affine(GATE_RANGE)
+            gate = self._hard_sigmoid(f"{name}/gate", arithmetic, sources[0], one)
+            self._builtin(multiplication(arithmetic), [sources[0], gate], output)
             return output
-        self._builtin(builtin_of(layer, shape[1], precision), inputs, output)
+        builtin = builtin_of(layer, shape[1], arithmetic)
+        if layer.kind == "convert" and self.options.wide and precision == "float32":
+            builtin = DEQUANTIZE_WIDE
+        self._builtin(builtin, inputs, output)
         return output
 
+    def _arithmetic(self, precision: Precision, layer: Layer) -> Arithmetic:
+        """What a layer of an operator computes with."""
+        if precision == "int8":
+            return "int16" if self.options.wide else "int8"
+        return "hybrid" if self.options.int8_weights and layer.has_weights else "float32"
+
+    def _affine(self, held: ActivationRange) -> Affine:
+        """What the codes of a range mean."""
+        return wide_affine_of(held) if self.options.wide else affine_of(held)
+
     def _hard_sigmoid(
-        self, name: str, precision: Precision, x: _Tensor, affine: Affine | None
+        self, name: str, precision: Arithmetic, x: _Tensor, affine: Affine | None
     ) -> _Tensor:
         """Add relu6(x + 3) / 6, as converters write it."""
-        six = None if affine is None else affine_of(ActivationRange(0.0, 6.0))
+        six = None if affine is None else self._affine(ActivationRange(0.0, 6.0))
         cut = self._activation(f"{name}/relu6", x.shape, six)
         output = self._activation(name, x.shape, affine)
         three = self._number(f"{name}/three", 3.0, precision)
@@ -234,7 +281,7 @@ class _Encoding:
         self._builtin(multiplication(precision), [cut, sixth], output)
         return output
 
-    def _shuffle(self, name: str, precision: Precision, x: _Tensor, groups: int) -> _Tensor:
+    def _shuffle(self, name: str, precision: Arithmetic, x: _Tensor, groups: int) -> _Tensor:
         """Add a transposition of groups and their channels, between two reshapes."""
         pixels, share = x.shape[1] * x.shape[2], x.shape[3] // groups
         split, turned = (1, pixels, groups, share), (1, pixels, share, groups)
@@ -245,7 +292,7 @@ class _Encoding:
         return self._reshaped(name, precision, output, x.shape)
 
     def _reshaped(
-        self, name: str, precision: Precision, x: _Tensor, shape: tuple[int, ...]
+        self, name: str, precision: Arithmetic, x: _Tensor, shape: tuple[int, ...]
     ) -> _Tensor:
         output = self._activation(name, shape, x.affine)
         wanted = self._constant(f"{name}/shape", np.array(shape, np.int32))
@@ -253,10 +300,13 @@ class _Encoding:
         return output
 
     def _observed(self, name: str, precision: Precision) -> Affine | None:
-        return affine_of(checked_range(name, self.parameters)) if precision == "int8" else None
+        if precision == "float32":
+            return None
+        return self._affine(checked_range(name, self.parameters))
 
     def _activation(self, name: str, shape: tuple[int, ...], affine: Affine | None) -> _Tensor:
-        return _Tensor(self.graph.add_activation(name, shape, affine), shape, affine)
+        codes: Literal["int8", "int16"] = "int16" if self.options.wide else "int8"
+        return _Tensor(self.graph.add_activation(name, shape, affine, codes), shape, affine)
 
     def _constant(
         self, name: str, data: Constant, scales: Float32Array | None = None, axis: int = 0
@@ -264,12 +314,14 @@ class _Encoding:
         index = self.graph.add_constant(name, data, scales, axis)
         return _Tensor(index, data.shape, None)
 
-    def _number(self, name: str, value: float, precision: Precision) -> _Tensor:
+    def _number(self, name: str, value: float, precision: Arithmetic) -> _Tensor:
         """A positive number that is added to, or multiplies, a whole tensor."""
         if precision == "float32":
             return self._constant(name, np.array([value], np.float32))
-        scale = np.array([value / INT8_MAX], np.float32)
-        return self._constant(name, np.array([INT8_MAX], np.int8), scale)
+        codes = (
+            np.array([INT16_MAX], np.int16) if self.options.wide else np.array([INT8_MAX], np.int8)
+        )
+        return self._constant(name, codes, np.array([value / int(codes[0])], np.float32))
 
     def _builtin(self, builtin: Builtin, inputs: Sequence[_Tensor], output: _Tensor) -> None:
         self.graph.add_operator(
@@ -295,20 +347,31 @@ class _Encoding:
                 "encode it as int8, or without uint8"
             )
         shifted = Affine(signed.affine.scale, signed.affine.zero_point - INT8_MIN)
-        index = self.graph.add_activation(name, signed.shape, shifted, unsigned=True)
+        index = self.graph.add_activation(name, signed.shape, shifted, "uint8")
         return _Tensor(index, signed.shape, shifted)
 
     def _constants(self, name: str, layer: Layer, source: _Tensor) -> list[_Tensor]:
         """Add the layer's weight and bias."""
         given = checked_weights(name, layer, self.parameters)
+        axis = layer.channel_axis
+        if source.affine is None and self.options.int8_weights:
+            scales = weight_scales(given.weight, axis)
+            if layer.kind == "dense":
+                # Runtimes take the first channel's scale for all of a hybrid dense layer.
+                scales = scales.max(keepdims=True)
+            codes = quantize_weight(given.weight, scales, axis)
+            return [
+                self._constant(f"{name}/weight", codes, scales, axis),
+                self._constant(f"{name}/bias", given.bias),
+            ]
         if source.affine is None:
             add = self._half if self.options.half_weights else self._constant
             return [add(f"{name}/weight", given.weight), add(f"{name}/bias", given.bias)]
-        axis = layer.channel_axis
         by_tensor = self.options.tensor_scales and layer.kind == "dense"
         scales = parameter_scales(given, axis, source.affine.scale, by_tensor=by_tensor)
         weight = quantize_weight(given.weight, scales, axis)
-        bias = quantize_bias(given.bias, source.affine.scale, scales)
+        round_bias = wide_bias if self.options.wide else quantize_bias
+        bias = round_bias(given.bias, source.affine.scale, scales)
         if by_tensor:
             scales = scales[:1]
         return [

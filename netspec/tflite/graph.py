@@ -6,7 +6,7 @@ Source of the format: `schema.fbs` of TensorFlow Lite, schema version 3.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import flatbuffers
 import numpy as np
@@ -28,10 +28,18 @@ INPUT_NAME, OUTPUT_NAME = "image", "logits"
 _TENSOR_TYPES = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
     np.dtype(np.float16): schema.TensorType.FLOAT16,
+    np.dtype(np.int64): schema.TensorType.INT64,
     np.dtype(np.int32): schema.TensorType.INT32,
+    np.dtype(np.int16): schema.TensorType.INT16,
     np.dtype(np.int8): schema.TensorType.INT8,
 }
-Constant = Float32Array | npt.NDArray[np.float16] | npt.NDArray[np.int32] | npt.NDArray[np.int8]
+#: of activations
+_CODED_TYPES = {
+    "int8": schema.TensorType.INT8,
+    "uint8": schema.TensorType.UINT8,
+    "int16": schema.TensorType.INT16,
+}
+Constant = Float32Array | npt.NDArray[np.float16] | npt.NDArray[np.integer[Any]]
 
 
 class Graph:
@@ -45,19 +53,19 @@ class Graph:
         self._buffers: list[Any] = [AlignedBuffer()]
 
     def add_activation(
-        self, name: str, shape: Sequence[int], affine: Affine | None, *, unsigned: bool = False
+        self,
+        name: str,
+        shape: Sequence[int],
+        affine: Affine | None,
+        codes: Literal["int8", "uint8", "int16"] = "int8",
     ) -> int:
-        """Add a tensor that the runtime fills.
-
-        int8 under `affine`, or uint8 where it is `unsigned`; float32 where `affine` is None.
-        """
+        """Add a tensor that the runtime fills: of such codes, float32 where `affine` is None."""
         quantization = None
         if affine is not None:
             quantization = _quantization(
                 np.array([affine.scale], np.float32), np.array([affine.zero_point], np.int64)
             )
-        coded = schema.TensorType.UINT8 if unsigned else schema.TensorType.INT8
-        kind = schema.TensorType.FLOAT32 if affine is None else coded
+        kind = schema.TensorType.FLOAT32 if affine is None else _CODED_TYPES[codes]
         return self._add_tensor(name, shape, kind, 0, quantization)
 
     def add_constant(

@@ -30,10 +30,13 @@ from search_client.deployment.parity import Verification, first_difference, requ
 from search_client.deployment.trained_network import TrainedNetwork
 from search_client.networks.layers import folded_parameters
 from search_client.networks.normalisation import INCEPTION, Normalisation, Renormalise
+from search_client.quantization.dynamic_range import dynamic_range
 from search_client.quantization.network import QuantizedNetwork
 from search_client.quantization.pixels import PIXEL_MAX, PixelInput
 
-FORMS: tuple[Form, ...] = ("int8", "uint8", "float32", "float16")
+FORMS: tuple[Form, ...] = ("int8", "uint8", "int16x8", "float32", "float16", "dynamic")
+#: of networks that were quantized
+QUANTIZED: tuple[Form, ...] = ("int8", "uint8", "int16x8")
 
 #: of a classifier's weights in int8: one a class, or one for all, which runtimes before 2.10 need
 ClassifierScales = Literal["channel", "tensor"]
@@ -89,20 +92,21 @@ def model_file(
         NotQuantized: int8 or uint8 is asked of a network that was not quantized.
         EncodingError: the network cannot be written, or not for that runtime.
     """
-    coded = form in ("int8", "uint8")
-    if coded:
+    if form in QUANTIZED:
         quantized = quantized_of(trained)
         network, parameters = quantized.network, quantized.parameters_for_export()
     else:
         network = trained.network.with_precision("float32")
         parameters = Parameters(folded_parameters(trained.model), {})
-    taken = INCEPTION if uniform_input else trained.normalisation
+    taken = _taken(trained, form, uniform_input=uniform_input)
     metadata = describe(trained, form, network.content_hash, taken)
-    affine = None if coded or taken == trained.normalisation else _affine(taken, trained)
+    affine = _affine(taken, trained) if uniform_input else None
     options = FileOptions(
         codes="uint8" if form == "uint8" else "int8",
+        wide=form == "int16x8",
         half_weights=form == "float16",
-        tensor_scales=coded and quantized_of(trained).tensor_scales,
+        int8_weights=form == "dynamic",
+        tensor_scales=form in QUANTIZED and quantized_of(trained).tensor_scales,
         input_affine=affine,
         metadata={
             NAME: metadata.model_dump_json().encode(),
@@ -112,6 +116,14 @@ def model_file(
         runtime=runtime,
     )
     return with_labels(encode(network.operators, parameters, options=options), trained.classes)
+
+
+def _taken(trained: TrainedNetwork, form: Form, *, uniform_input: bool) -> Normalisation:
+    """The normalisation of the images that a file takes."""
+    if form == "int16x8":
+        codes = quantized_of(trained).input
+        return trained.normalisation if codes is None else codes.taken
+    return INCEPTION if uniform_input else trained.normalisation
 
 
 def _affine(taken: Normalisation, trained: TrainedNetwork) -> tuple[list[float], list[float]]:
@@ -145,6 +157,10 @@ def torch_twin(trained: TrainedNetwork, form: Form) -> nn.Module:
     Raises:
         NotQuantized: int8 or uint8 is asked of a network that was not quantized.
     """
+    if form == "dynamic":
+        return dynamic_range(trained.model)
+    if form == "int16x8":
+        return quantized_of(trained).widened()
     return trained.model if form in ("float32", "float16") else quantized_of(trained)
 
 

@@ -169,7 +169,7 @@ class TFLiteClassifier:
 
 
 def _affine(details: dict[str, Any]) -> Affine | None:
-    if details["dtype"] not in (np.int8, np.uint8):
+    if details["dtype"] not in (np.int8, np.uint8, np.int16):
         return None
     scale, zero_point = details["quantization"]
     return Affine(float(scale), int(zero_point))

@@ -21,7 +21,9 @@ from search_client.quantization.pixels import PIXEL_MAX
 #: of the metadata buffer
 NAME = "proxyless_farm_metadata.json"
 
-Form = Literal["int8", "uint8", "float32", "float16"]
+#: `int16x8`: int16 activations and int8 weights; `dynamic`: int8 weights alone, activations rounded
+#: as the file runs
+Form = Literal["int8", "uint8", "int16x8", "float32", "float16", "dynamic"]
 
 
 class BadMetadata(UserError):
@@ -45,6 +47,8 @@ class Metadata(FrozenModel):
     """The JSON object."""
 
     format: Literal[1] = 1
+    #: of the file; files that do not say so are older than the forms that their tensors leave open
+    form: Form | None = None
     #: name of the architecture, and its content hash in the file's precisions
     network: str
     network_hash: str
@@ -69,6 +73,7 @@ def describe(
     taken = taken or trained.normalisation
     coded = form in ("int8", "uint8")
     return Metadata(
+        form=form,
         network=trained.network.name,
         network_hash=network_hash,
         labels=trained.classes,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from netspec.errors import UserError
 from netspec.tflite.contents import operators_of
-from search_client.deployment.export import choose_scales
+from search_client.deployment.export import QUANTIZED, choose_scales
 from search_client.deployment.metadata import Form, read_metadata
 from search_client.deployment.trained_network import (
     TrainedNetwork,
@@ -32,13 +32,14 @@ def find_origin(content: bytes, run: Path) -> tuple[TrainedNetwork, Form]:
             "the model's metadata do not say which network it is; verify a file that "
             "`search-client export` wrote"
         )
-    form: Form = "float16" if _has_half_weights(content) else metadata.input.type
+    old: Form = "float16" if _has_half_weights(content) else metadata.input.type
+    form = metadata.form or old
     names = trained_network_names(run)
     for name in names:
         trained = load_trained_network(run, name)
         quantized = trained.quantized
         network = trained.network
-        if form in ("int8", "uint8"):
+        if form in QUANTIZED:
             if quantized is None:
                 continue
             network = quantized.network

@@ -25,6 +25,10 @@ MOST_BY_REFERENCE = 300
 FLOAT32_TOLERANCE = 1e-3
 #: float16 weights are rounded to 11 bits
 FLOAT16_TOLERANCE = 2e-2
+#: int16 activations are rounded to 16 bits, in other places by each kernel set
+WIDE_TOLERANCE = 1e-2
+#: a value between two int8 codes is rounded to either, and others follow
+DYNAMIC_TOLERANCE = 5e-2
 #: least share of images on which a file chooses as torch does
 LEAST_AGREEMENT = 0.995
 #: int8 classes whose logits are so few output steps apart are tied: the kernel sets themselves
@@ -219,6 +223,12 @@ def first_difference(file: bytes, model: nn.Module, image: Tensor) -> FirstDiffe
     return None
 
 
+_TOLERANCES = {
+    "float32": FLOAT32_TOLERANCE,
+    "float16": FLOAT16_TOLERANCE,
+    "int16x8": WIDE_TOLERANCE,
+    "dynamic": DYNAMIC_TOLERANCE,
+}
 #: some codes of 255: rounding alone moves a code by one or two
 STRAYS = 0.03
 
@@ -233,7 +243,7 @@ def require(
 
     Args:
         verification: of the file.
-        precision: `float32`, `float16` or `int8`.
+        precision: `float32`, `float16`, `int16x8`, `dynamic` or `int8`.
         name: of the network, for the message.
         locate: finds the layer that is named in the message.
 
@@ -241,7 +251,7 @@ def require(
         ParityFailed: float logits differ by more than their tolerance, or a kernel set agrees
             with torch, but for ties, on fewer images than `LEAST_AGREEMENT`.
     """
-    tolerance = {"float32": FLOAT32_TOLERANCE, "float16": FLOAT16_TOLERANCE}.get(precision)
+    tolerance = _TOLERANCES.get(precision)
     for kernels, parity in verification.parity.items():
         if tolerance is not None:
             limit = tolerance * max(1.0, verification.greatest_logit)

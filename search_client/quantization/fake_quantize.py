@@ -15,7 +15,15 @@ from torch import Tensor
 from torch.autograd import Function
 
 from netspec.layers import FusedActivation
-from netspec.quantization import INT8_MAX, INT8_MIN, SMALLEST_SCALE, WEIGHT_MAX
+from netspec.quantization import (
+    BIAS_MAX,
+    INT8_MAX,
+    INT8_MIN,
+    INT16_MAX,
+    INT16_MIN,
+    SMALLEST_SCALE,
+    WEIGHT_MAX,
+)
 from search_client.networks.weightless import activate
 from search_client.training.step import NotFinite
 
@@ -41,9 +49,14 @@ class _Activation(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, scale: float, zero_point: int, activation: FusedActivation | None
+        ctx: Any,
+        x: Tensor,
+        scale: float,
+        zero_point: int,
+        activation: FusedActivation | None,
+        codes: tuple[int, int],
     ) -> Tensor:
-        least, greatest = INT8_MIN - zero_point, INT8_MAX - zero_point
+        least, greatest = codes[0] - zero_point, codes[1] - zero_point
         low, high = LIMITS[activation]
         ctx.save_for_backward(x)
         # Half a step beyond the outermost codes still rounds to them.
@@ -52,16 +65,21 @@ class _Activation(Function):
         return x.mul(1 / scale).round_().clamp_(*bounds).mul_(scale)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
         (x,) = ctx.saved_tensors
         passed = torch.ops.aten.hardtanh_backward(gradients[0], x, *ctx.limits)
-        return cast("Tensor", passed), None, None, None
+        return cast("Tensor", passed), None, None, None, None
 
 
 def fake_quantize(
-    x: Tensor, scale: Tensor, zero_point: Tensor, activation: FusedActivation | None = None
+    x: Tensor,
+    scale: Tensor,
+    zero_point: Tensor,
+    activation: FusedActivation | None = None,
+    *,
+    wide: bool = False,
 ) -> Tensor:
-    """The activation of `x`, rounded to the int8 codes of an affine range.
+    """The activation of `x`, rounded to the int8 codes of an affine range, int16 where `wide`.
 
     The range must lie within what the activation gives. Gradients pass where neither the
     activation nor the range saturates.
@@ -71,19 +89,19 @@ def fake_quantize(
         scale: step of the codes, float32 scalar.
         zero_point: code of 0, int32 scalar.
         activation: that the file fuses into the layer.
+        wide: whether the codes are int16.
 
     Raises:
         NotFinite: the range is none, on the CPU; elsewhere asking would wait for the device.
     """
+    codes = (INT16_MIN, INT16_MAX) if wide else (INT8_MIN, INT8_MAX)
     if x.device.type == "cpu":
         step = scale.item()
         if not math.isfinite(step):
             raise no_range()
-        rounded = _Activation.apply(x, step, zero_point.item(), activation)  # type: ignore[no-untyped-call]
+        rounded = _Activation.apply(x, step, zero_point.item(), activation, codes)  # type: ignore[no-untyped-call]
         return cast("Tensor", rounded)
-    return torch.fake_quantize_per_tensor_affine(
-        activate(x, activation), scale, zero_point, INT8_MIN, INT8_MAX
-    )
+    return torch.fake_quantize_per_tensor_affine(activate(x, activation), scale, zero_point, *codes)
 
 
 def scales_of(weight: Tensor) -> Tensor:
@@ -116,45 +134,42 @@ def fake_quantize_weight(weight: Tensor, scales: Tensor) -> Tensor:
     return cast("Tensor", _Straight.apply(weight, shaped))  # type: ignore[no-untyped-call]
 
 
-def fake_quantize_bias(bias: Tensor, steps: Tensor) -> Tensor:
-    """A bias [O] rounded to steps [O] of input scale * weight scale; gradients pass."""
-    return cast("Tensor", _Straight.apply(bias, steps))  # type: ignore[no-untyped-call]
-
-
 class _Folded(Function):
-    """`fake_quantize_weight` of a weight times a gain, with one tensor of the weight's size."""
+    """A weight times a gain and a bias, rounded: one node for all that a folded layer rounds."""
 
     @staticmethod
     def forward(
-        ctx: Any, weight: Tensor, gain: Tensor, least: Tensor | None, by_tensor: bool
-    ) -> tuple[Tensor, Tensor]:
+        ctx: Any, weight: Tensor, gain: Tensor, bias: Tensor, input_scale: Tensor, by_tensor: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
         shape = (-1, *[1] * (weight.ndim - 1))
         folded = weight * gain.reshape(shape)
-        scales = scales_of(folded)
-        if least is not None:
-            scales = torch.maximum(scales, least)
+        scales = torch.maximum(scales_of(folded), bias.abs() / (input_scale * BIAS_MAX))
         if by_tensor:
             scales = scales.max().expand_as(scales).contiguous()
-        steps = scales.reshape(shape)
+        steps, bias_steps = scales.reshape(shape), input_scale * scales
         ctx.save_for_backward(weight, gain)
         ctx.mark_non_differentiable(scales)
-        return folded.div_(steps).round_().mul_(steps), scales
+        rounded_bias = torch.div(bias, bias_steps).round_().mul_(bias_steps)
+        return folded.div_(steps).round_().mul_(steps), rounded_bias, scales
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         weight, gain = ctx.saved_tensors
-        gradient = gradients[0]
-        of_gain = torch.einsum("oi,oi->o", gradient.flatten(1), weight.flatten(1))
-        return gradient * gain.reshape(-1, *[1] * (weight.ndim - 1)), of_gain, None, None
+        gradient, of_bias, _ = gradients
+        # A product and its sum: as `einsum` it would be as many products of one row each.
+        of_gain = (gradient * weight).flatten(1).sum(1)
+        shaped = gain.reshape(-1, *[1] * (weight.ndim - 1))
+        return gradient * shaped, of_gain, of_bias, None, None
 
 
 def fake_quantize_folded(
-    weight: Tensor, gain: Tensor, least: Tensor | None = None, *, by_tensor: bool = False
-) -> tuple[Tensor, Tensor]:
-    """A weight [O, ...] times BatchNorm's gain [O], rounded to its int8 codes, and its scales [O].
+    weight: Tensor, gain: Tensor, bias: Tensor, input_scale: Tensor, *, by_tensor: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A weight [O, ...] times BatchNorm's gain [O], and a bias [O], rounded, and scales [O].
 
-    No scale is below `least` [O]; `by_tensor`: the greatest scale for all of them. Gradients of
-    weight and gain pass the rounding; scales have none.
+    The weight has int8 codes under the scales, none of which is so small that the bias has no
+    int32 code under steps of input scale * scale; `by_tensor`: the greatest scale for all of them.
+    Gradients of weight, gain and bias pass the rounding; scales have none.
     """
-    rounded, scales = _Folded.apply(weight, gain, least, by_tensor)  # type: ignore[no-untyped-call]
-    return rounded, scales
+    weight, bias, scales = _Folded.apply(weight, gain, bias, input_scale, by_tensor)  # type: ignore[no-untyped-call]
+    return weight, bias, scales

@@ -12,18 +12,18 @@ from torch.nn import functional
 
 from netspec.layers import ActivationRange, Layer, LayerWeights
 from netspec.quantization import (
-    BIAS_MAX,
     FIXED_RANGES,
     GATE_RANGE,
+    WIDE_FIXED_RANGES,
     Affine,
     affine_of,
     keeps_scale,
+    wide_affine_of,
 )
 from search_client.networks.layers import ConvLayer, WeightedModule, convolve, to_tflite_layout
 from search_client.networks.weightless import activate, weightless
 from search_client.quantization.fake_quantize import (
     fake_quantize,
-    fake_quantize_bias,
     fake_quantize_folded,
     fake_quantize_weight,
     scales_of,
@@ -46,6 +46,8 @@ class QuantizedLayer(nn.Module):
         self.on_sums: Callable[[Tensor], None] | None = None
         #: one scale for the whole weight, in place of one an output channel
         self.tensor_scales = False
+        #: whether activations have int16 codes
+        self.wide = False
         #: None in float32, and where the codes are those of the input
         self.output = _range_of(layer) if int8 else None
         #: of hard-swish, which int8 files compute as a product with a gate that is rounded itself
@@ -78,7 +80,17 @@ class QuantizedLayer(nn.Module):
         if self.output is not None:
             return cast("Activations", self.output(y))
         scale, zero_point = cast("tuple[Tensor, Tensor]", x[1:])
-        return x._replace(values=fake_quantize(y, scale, zero_point))
+        return x._replace(values=fake_quantize(y, scale, zero_point, wide=self.wide))
+
+    def widen(self) -> None:
+        """Have int16 codes of activations from now on, under the same ranges."""
+        self.wide = True
+        if self.output is not None:
+            self.output.wide = True
+            if self.layer.kind in WIDE_FIXED_RANGES:
+                self.output.high.fill_(WIDE_FIXED_RANGES[self.layer.kind].high)
+        if self.gate is not None:
+            self.gate.widen()
 
     def _weighted(self, x: Activations) -> Tensor:
         if self.norm is not None and self.training and not self.norm_frozen:
@@ -97,9 +109,7 @@ class QuantizedLayer(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """A weight [O, ...] times its gain [O], a bias [O], as int8 rounds them, and scales [O]."""
         input_scale = cast("Tensor", x.scale)
-        least = bias.detach().abs() / (input_scale * BIAS_MAX)
-        weight, scales = fake_quantize_folded(weight, gain, least, by_tensor=self.tensor_scales)
-        return weight, fake_quantize_bias(bias, input_scale * scales), scales
+        return fake_quantize_folded(weight, gain, bias, input_scale, by_tensor=self.tensor_scales)
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight [O, ...] and bias [O] with the running statistics folded in, differentiable."""
@@ -149,8 +159,17 @@ class _Gate(nn.Module):
         zero_point = torch.tensor(affine.zero_point, dtype=torch.int32)
         self.register_buffer("zero_point", zero_point, persistent=False)
 
+        self.wide = False
+
+    def widen(self) -> None:
+        """Have int16 codes from now on."""
+        self.wide = True
+        self.scale.fill_(wide_affine_of(GATE_RANGE).scale)
+        self.zero_point.zero_()
+
     def forward(self, x: Tensor) -> Tensor:
-        return fake_quantize(functional.hardsigmoid(x), self.scale, self.zero_point)
+        y = functional.hardsigmoid(x)
+        return fake_quantize(y, self.scale, self.zero_point, wide=self.wide)
 
 
 def _range_of(layer: Layer) -> FakeQuantizedActivation | None:

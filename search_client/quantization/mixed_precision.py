@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from netspec.errors import InvalidSpec
+from netspec.console.units import latency_text
+from netspec.errors import InvalidSpec, UserError
 from netspec.networks import Network
 from netspec.operators import PRECISIONS, Convert, Operator, Precision
 
@@ -84,7 +85,7 @@ def _borders(operators: tuple[Operator, ...], index: int) -> bool:
 
 @dataclass(frozen=True)
 class MixedChoice:
-    """The fastest way to run a network's blocks in int8 and float32."""
+    """A way to run a network's blocks in int8 and float32."""
 
     network: Network
     #: indices of the blocks kept in float32, as `with_float_blocks` takes them
@@ -104,41 +105,90 @@ def fastest_mix(network: Network, values_ms: Mapping[str, float]) -> MixedChoice
         network: of one precision.
         values_ms: the table, by canonical key; holds the network's operators in int8.
     """
-    operators = network.with_precision("int8").operators
-    first = values_ms[operators[0].key]
-    best: dict[Precision, tuple[float, tuple[int, ...]]] = {"int8": (first, ())}
-    for index, operator in enumerate(operators[1:], start=1):
-        best = {
-            precision: found
-            for precision in PRECISIONS
-            if (found := _cheapest(best, index, operator, precision, values_ms)) is not None
-        }
-    mixed_ms, blocks = best["int8"]
+    return _choice(network, values_ms, min(_mixes(network, values_ms, {})))
+
+
+def most_exact_mix(
+    network: Network, values_ms: Mapping[str, float], gains: Mapping[int, float], bound_ms: float
+) -> MixedChoice:
+    """The precision of every block that gains most exactness within a latency, as `fastest_mix`.
+
+    Args:
+        network: of one precision.
+        values_ms: the table, by canonical key; holds the network's operators in int8.
+        gains: what a block is worth in float32, by its index; gains of several blocks add up.
+        bound_ms: the greatest sum of entries.
+
+    Raises:
+        UserError: no mix is within it.
+    """
+    mixes = _mixes(network, values_ms, gains)
+    within = [mix for mix in mixes if mix[0] <= bound_ms]
+    if not within:
+        raise UserError(
+            f"no mix of precisions of {network.name} takes at most {latency_text(bound_ms)}: the "
+            f"fastest takes {latency_text(min(mixes)[0])}; raise the bound"
+        )
+    return _choice(network, values_ms, min(within, key=lambda mix: (mix[1], mix[0])))
+
+
+#: sum of entries, ms; what is gained, negative; blocks in float32
+_Mix = tuple[float, float, tuple[int, ...]]
+
+
+def _choice(network: Network, values_ms: Mapping[str, float], mix: _Mix) -> MixedChoice:
+    mixed_ms, _, blocks = mix
+    int8 = network.with_precision("int8").operators
     return MixedChoice(
         network=with_float_blocks(network, blocks),
         blocks=blocks,
-        int8_ms=sum(values_ms[operator.key] for operator in operators),
+        int8_ms=sum(values_ms[operator.key] for operator in int8),
         mixed_ms=mixed_ms,
     )
 
 
-def _cheapest(
-    best: Mapping[Precision, tuple[float, tuple[int, ...]]],
+def _mixes(
+    network: Network, values_ms: Mapping[str, float], gains: Mapping[int, float]
+) -> list[_Mix]:
+    """Every mix than which no other is both faster and more exact."""
+    operators = network.with_precision("int8").operators
+    best: dict[Precision, list[_Mix]] = {"int8": [(values_ms[operators[0].key], 0.0, ())]}
+    for index, operator in enumerate(operators[1:], start=1):
+        gain = gains.get(index, 0.0)
+        best = {
+            precision: found
+            for precision in PRECISIONS
+            if (
+                found := _extended(best, index, operator.with_precision(precision), gain, values_ms)
+            )
+        }
+    return best["int8"]
+
+
+def _extended(
+    best: Mapping[Precision, list[_Mix]],
     index: int,
     operator: Operator,
-    precision: Precision,
+    gain: float,
     values_ms: Mapping[str, float],
-) -> tuple[float, tuple[int, ...]] | None:
-    """The least sum up to an operator that runs in a precision, and its float32 blocks."""
-    own_ms = values_ms.get(operator.with_precision(precision).key)
-    if own_ms is None or (precision == "float32" and operator.place != "block"):
-        return None
-    kept = (index,) if precision == "float32" else ()
-    found = []
-    for before, (sum_ms, blocks) in best.items():
+) -> list[_Mix]:
+    """The best mixes up to an operator, in its precision."""
+    own_ms, floating = values_ms.get(operator.key), operator.precision == "float32"
+    if own_ms is None or (floating and operator.place != "block"):
+        return []
+    added, kept = (-gain, (index,)) if floating else (0.0, ())
+    found: list[_Mix] = []
+    for before, mixes in best.items():
         crossing_ms: float | None = 0.0
-        if before != precision:
-            crossing_ms = values_ms.get(conversion_before(operator, precision).key)
+        if before != operator.precision:
+            crossing_ms = values_ms.get(conversion_before(operator, operator.precision).key)
         if crossing_ms is not None:
-            found.append((sum_ms + crossing_ms + own_ms, (*blocks, *kept)))
-    return min(found, default=None)
+            found += [
+                (ms + crossing_ms + own_ms, loss + added, (*blocks, *kept))
+                for ms, loss, blocks in mixes
+            ]
+    front: list[_Mix] = []
+    for mix in sorted(found):
+        if not front or mix[1] < front[-1][1]:
+            front.append(mix)
+    return front

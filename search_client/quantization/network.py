@@ -16,6 +16,7 @@ from typing import Self, cast
 
 from torch import Tensor, nn
 
+from netspec.errors import InvalidSpec
 from netspec.layers import INPUT, ActivationRange, Layer, LayerWeights, Parameters, layer_name, walk
 from netspec.networks import Network
 from netspec.operators import Convert, Operator
@@ -154,6 +155,24 @@ class QuantizedNetwork(nn.Module):
     def tensor_scales(self, chosen: bool) -> None:
         for layer in self.layers():
             layer.tensor_scales = chosen and layer.layer.kind == "dense"
+
+    def widened(self) -> Self:
+        """Return the network with int16 activations: what a file of 16x8 bits computes.
+
+        Raises:
+            InvalidSpec: it has a background class, which is silent in int8 codes alone.
+        """
+        wide = copy.deepcopy(self).eval()
+        for layer in wide.layers():
+            if layer.keeps_range:
+                raise InvalidSpec(
+                    "a background class is kept silent by int8 codes; int16 files have none: "
+                    "quantize the network without --background"
+                )
+            layer.widen()
+        if wide.input is not None:
+            wide.input.wide = True
+        return wide
 
     def parameters_for_export(self) -> Parameters:
         """What `netspec.tflite.encode` needs to write `network`."""

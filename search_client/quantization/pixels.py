@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from netspec.layers import ActivationRange
-from netspec.quantization import affine_of
+from netspec.quantization import affine_of, wide_affine_of
 from search_client.data.batches import CHANNEL_MEAN, CHANNEL_STD
 from search_client.networks.normalisation import ByChannel, Normalisation
+from search_client.quantization.fake_quantize import fake_quantize
 from search_client.quantization.ranges import Activations
 
 PIXEL_MAX = 255
@@ -38,6 +39,8 @@ class PixelInput(nn.Module):
         #: of the file's input: its 256 codes are the 256 pixels
         self.range = ActivationRange(-self.zero / std, (PIXEL_MAX - self.zero) / std)
         self._affine = affine_of(self.range)
+        #: whether codes are int16, of images that are normalised as `taken` says
+        self.wide = False
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", _by_channel(CHANNEL_MEAN), persistent=False)
@@ -47,8 +50,13 @@ class PixelInput(nn.Module):
     def forward(self, x: Tensor) -> Activations:
         """The nearest pixels."""
         pixels = x.mul(self.std).add_(self.mean).mul_(PIXEL_MAX).round_().clamp_(0, PIXEL_MAX)
+        real = pixels.sub_(self.zero).mul_(self.step)
+        if self.wide:
+            scale = torch.tensor(wide_affine_of(self.range).scale, device=x.device)
+            zero = torch.zeros((), dtype=torch.int32, device=x.device)
+            return Activations(fake_quantize(real, scale, zero, wide=True), scale, zero)
         return Activations(
-            pixels.sub_(self.zero).mul_(self.step),
+            real,
             torch.tensor(self.step, device=x.device),
             torch.tensor(self._affine.zero_point, dtype=torch.int32, device=x.device),
         )
@@ -57,6 +65,12 @@ class PixelInput(nn.Module):
     def step(self) -> float:
         """What one pixel more stands for."""
         return self._affine.scale
+
+    @property
+    def taken(self) -> Normalisation:
+        """The normalisation that gives what codes stand for: (pixel - `zero`) * `step`."""
+        mean, std = self.zero / PIXEL_MAX, 1 / (PIXEL_MAX * self.step)
+        return Normalisation((mean, mean, mean), (std, std, std))
 
     @torch.no_grad()
     def fold_normalisation(self, weight: Tensor, norm: nn.BatchNorm2d) -> None:

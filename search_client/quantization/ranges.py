@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 from netspec.layers import ActivationRange, FusedActivation
-from netspec.quantization import INT8_MAX, INT8_MIN, SMALLEST_SCALE
+from netspec.quantization import INT8_MAX, INT8_MIN, INT16_MAX, SMALLEST_SCALE
 from search_client.quantization.calibration.histograms import Histogram
 from search_client.quantization.fake_quantize import LIMITS, fake_quantize, no_range
 from search_client.quantization.learned_ranges import round_learned
@@ -28,15 +29,26 @@ class Activations(NamedTuple):
     zero_point: Tensor | None = None
 
 
-def affine_tensors(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+def affine_tensors(low: Tensor, high: Tensor, *, wide: bool = False) -> tuple[Tensor, Tensor]:
     """Scale (float32) and zero point (int32) of a range, on its device.
 
-    The same numbers as `netspec.quantization.affine_of`, without waiting for the device.
+    The same numbers as `netspec.quantization.affine_of`, or `wide_affine_of`, without waiting for
+    the device.
     """
+    if wide:
+        greatest = torch.maximum(-low.double(), high.double())
+        scale = (greatest / INT16_MAX).clamp_min(SMALLEST_SCALE).float()
+        return scale, torch.zeros_like(scale, dtype=torch.int32)
     low, high = low.double().clamp_max(0.0), high.double().clamp_min(0.0)
     scale = ((high - low) / (INT8_MAX - INT8_MIN)).clamp_min(SMALLEST_SCALE).float()
     zero_point = torch.round(INT8_MIN - low / scale.double()).clamp(INT8_MIN, INT8_MAX)
     return scale, zero_point.int()
+
+
+@lru_cache(maxsize=4096)
+def _frozen_affine(low: float, high: float, wide: bool) -> tuple[Tensor, Tensor]:
+    """`affine_tensors` of a range that stays, computed once; nobody writes to what it returns."""
+    return affine_tensors(torch.tensor(low), torch.tensor(high), wide=wide)
 
 
 class FakeQuantizedActivation(nn.Module):
@@ -50,6 +62,8 @@ class FakeQuantizedActivation(nn.Module):
         super().__init__()
         self.activation = activation
         self.frozen = False
+        #: whether codes are int16, symmetric around 0
+        self.wide = False
         #: whether the range is a parameter
         self.learned = False
         #: counts what is observed, in place of moving the range
@@ -112,8 +126,11 @@ class FakeQuantizedActivation(nn.Module):
                 self.observe(x)
             else:
                 self.histogram.add(x, self.activation)
-        scale, zero_point = affine_tensors(self.low, self.high)
-        rounded = fake_quantize(x, scale, zero_point, self.activation)
+        if self.frozen and self.low.device.type == "cpu":
+            scale, zero_point = _frozen_affine(self.low.item(), self.high.item(), self.wide)
+        else:
+            scale, zero_point = affine_tensors(self.low, self.high, wide=self.wide)
+        rounded = fake_quantize(x, scale, zero_point, self.activation, wide=self.wide)
         return Activations(rounded, scale, zero_point)
 
     def _learned(self, x: Tensor) -> Activations:

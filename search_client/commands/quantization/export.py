@@ -29,9 +29,20 @@ def export(
     run: RunOf,
     network: NetworkName = "searched",
     form: Annotated[
-        Literal["int8", "uint8", "float32", "float16", "onnx", "onnx-int8", "torch"],
+        Literal[
+            "int8",
+            "uint8",
+            "int16x8",
+            "float32",
+            "float16",
+            "dynamic",
+            "onnx",
+            "onnx-int8",
+            "torch",
+        ],
         typer.Option(
-            help="uint8: an int8 network that takes and gives uint8; float16: weights; onnx and "
+            help="uint8: an int8 network that takes and gives uint8; int16x8: one with int16 "
+            "activations; float16: weights; dynamic: int8 weights, of a float network; onnx and "
             "onnx-int8: ONNX files; torch: a program of torch.export."
         ),
     ] = "int8",

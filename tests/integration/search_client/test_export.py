@@ -11,7 +11,7 @@ from netspec.errors import UserError
 from netspec.tflite.contents import operators_of
 from search_client.data.folders import NoClasses
 from search_client.deployment.accuracy import LabelsDiffer, evaluate_file
-from search_client.deployment.export import FORMS, NotQuantized, model_file
+from search_client.deployment.export import FORMS, QUANTIZED, NotQuantized, model_file
 from search_client.deployment.logits import torch_logits
 from search_client.deployment.metadata import Form, read_metadata
 from search_client.deployment.origin import UnknownOrigin, find_origin
@@ -29,11 +29,12 @@ def test_a_file_says_its_labels_its_input_and_its_source(run: Path, form: Form) 
     said = read_metadata((run / f"searched.{form}.tflite").read_bytes())
     assert said is not None
     assert (said.labels, said.run, said.snapshot) == (CLASSES, "a run", "ab" * 32)
-    assert said.input.type == {"float16": "float32"}.get(form, form)
+    assert said.form == form
+    assert said.input.type == (form if form in ("int8", "uint8") else "float32")
     assert (said.input.mean is None) == (form in ("int8", "uint8"))
     assert (
         said.network_hash
-        == NETWORK.with_precision("int8" if form in ("int8", "uint8") else "float32").content_hash
+        == NETWORK.with_precision("int8" if form in QUANTIZED else "float32").content_hash
     )
     labels = (run / f"searched.{form}.labels.txt").read_text()
     assert labels == "class 0\nclass 1\nclass 2\n"

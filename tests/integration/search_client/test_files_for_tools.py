@@ -15,7 +15,7 @@ from netspec.errors import UserError
 from netspec.tflite.classifier_metadata import BUFFER as APPS
 from netspec.tflite.contents import metadata_of, operators_of
 from netspec.tflite.runtimes import BUFFER as LEAST_RUNTIME
-from search_client.deployment.export import FORMS, model_file
+from search_client.deployment.export import FORMS, QUANTIZED, model_file
 from search_client.deployment.litert import TFLiteClassifier
 from search_client.deployment.logits import to_pixels
 from search_client.deployment.metadata import Form
@@ -49,7 +49,7 @@ def test_a_file_tells_apps_its_labels_and_its_normalisation(run: Path, form: For
     said = metadata_of(content, APPS)
     assert said is not None
     # pixels of the mean colour and of the deviation, or of the code that stands for 0
-    coded = form in ("int8", "uint8")
+    coded = form in QUANTIZED
     mean = np.array([114] * 3 if coded else [0.485 * 255, 0.456 * 255, 0.406 * 255], np.float32)
     assert mean.tobytes() in said
     if coded:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from typer.core import TyperGroup, TyperOption
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from netspec.errors import UserError
 from netspec.networks import mobilenet_v2
@@ -340,3 +341,43 @@ def test_the_report_on_int8_has_conversions_measured(
     )
     assert [request.operators for request in profiler.requests] == [conversions]
     assert told["networks"][0]["missing"] == []
+
+
+def test_blocks_are_chosen_by_what_int8_costs_within_a_latency(run: Path, tmp_path: Path) -> None:
+    operators = [
+        operator for one in PRECISIONS for operator in NETWORK.with_precision(one).operators
+    ]
+    costs = {one: 2.0 if one.precision == "float32" else 1.0 for one in operators}
+    conversions = conversions_of(NETWORK)
+    saved = tmp_path / "snapshot.json"
+    saved.write_text(snapshot({**costs, **dict.fromkeys(conversions, 0.25)}).model_dump_json())
+    options = ("--run", run, "--snapshot", saved, "--batch-size", "20")
+    blocks = [i for i, one in enumerate(NETWORK.operators) if one.place == "block"]
+    int8_ms = float(len(NETWORK.operators))
+
+    told = json.loads(command("sensitivity", *options, "--latency-bound", "100ms", "--json"))
+    assert [row["block"] for row in told["blocks"]] == blocks
+    assert {(row["int8_ms"], row["float32_ms"]) for row in told["blocks"]} == {(1.0, 2.0)}
+    assert (told["int8_ms"], told["missing"]) == (int8_ms, [])
+    worth = {row["block"] for row in told["blocks"] if row["gain_nats"] > 0}
+    assert set(told["float_blocks"]) == worth
+
+    nothing = json.loads(
+        command("sensitivity", *options, "--latency-bound", f"{int8_ms}ms", "--json")
+    )
+    assert (nothing["float_blocks"], nothing["mixed_nats"]) == ([], told["int8_nats"])
+    shown = " ".join(command("sensitivity", *options, "--latency-bound", f"{int8_ms}ms").split())
+    assert "Within the bound no block is worth its price" in shown
+
+
+def test_a_form_that_xnnpack_leaves_is_written_where_that_is_allowed(
+    run: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "wide.tflite"
+    options = ("export", "--run", run, "--form", "int16x8", "--out", file)
+    refused = CliRunner().invoke(app, [str(one) for one in options])
+    assert refused.exit_code != 0
+    assert not file.exists()
+    assert "XNNPACK leaves" in command(*options, "--allow-partial")
+    for written in (file, run / "searched.dynamic.tflite"):
+        assert "The file computes what torch computes" in command("verify", written, "--run", run)

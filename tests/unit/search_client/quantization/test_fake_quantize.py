@@ -11,7 +11,6 @@ from search_client.networks.layers import to_tflite_layout, to_torch_layout
 from search_client.networks.weightless import activate
 from search_client.quantization.fake_quantize import (
     fake_quantize,
-    fake_quantize_bias,
     fake_quantize_folded,
     fake_quantize_weight,
     scales_of,
@@ -88,20 +87,20 @@ def test_weights_and_biases_round_to_the_encoders_codes(layer: Layer) -> None:
     rounded = to_tflite_layout(layer, fake_quantize_weight(torch_weight, torch_scales))
     assert np.array_equal(np.rint(rounded / scales.reshape(shape)), codes)
 
-    rounded_bias = fake_quantize_bias(torch.from_numpy(bias), 0.02 * torch_scales)
+    gain, input_scale = torch.ones(layer.out_channels), torch.tensor(0.02)
+    of_both = fake_quantize_folded(torch_weight, gain, torch.from_numpy(bias), input_scale)
+    folded, rounded_bias, folded_scales = of_both
+    assert np.array_equal(to_tflite_layout(layer, folded), rounded)
+    assert np.array_equal(folded_scales.numpy(), scales)
     bias_codes = quantize_bias(bias, 0.02, scales)
     assert np.allclose(rounded_bias.numpy(), bias_codes * 0.02 * scales, atol=1e-6)
 
 
-def test_gradients_pass_rounded_weights_and_biases_unchanged() -> None:
+def test_gradients_pass_rounded_weights_unchanged() -> None:
     weight = torch.tensor([[0.3, -0.7], [0.01, 2.0]], requires_grad=True)
     rounded = fake_quantize_weight(weight, scales_of(weight))
     (gradient,) = torch.autograd.grad((rounded * torch.tensor([2.0, 3.0])).sum(), weight)
     assert gradient.tolist() == [[2.0, 3.0], [2.0, 3.0]]
-    bias = torch.tensor([0.3, 0.7], requires_grad=True)
-    steps = torch.full((2,), 0.5)
-    (gradient,) = torch.autograd.grad(fake_quantize_bias(bias, steps).sum(), bias)
-    assert gradient.tolist() == [1.0, 1.0]
 
 
 @settings(max_examples=100, deadline=None)
@@ -123,8 +122,11 @@ def test_a_folded_weight_rounds_as_the_product_and_has_its_gradients() -> None:
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(4, 3, 3, 3, generator=generator, requires_grad=True)
     gain = torch.randn(4, generator=generator, requires_grad=True)
+    bias = torch.randn(4, generator=generator, requires_grad=True)
     upstream = torch.randn(4, 3, 3, 3, generator=generator)
-    rounded, scales = fake_quantize_folded(weight, gain)
+    rounded, rounded_bias, scales = fake_quantize_folded(weight, gain, bias, torch.tensor(0.02))
+    (of_bias,) = torch.autograd.grad((3 * rounded_bias).sum(), bias, retain_graph=True)
+    assert of_bias.tolist() == [3.0] * 4
     product = weight * gain.reshape(-1, 1, 1, 1)
     wanted = fake_quantize_weight(product, scales_of(product))
     assert torch.equal(rounded, wanted)
