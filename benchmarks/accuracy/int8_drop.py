@@ -100,7 +100,8 @@ class Setting:
                 )
             )
             size, channels = -(-size // 2), out
-        for stride, out in ((1, channels), (2, 2 * channels)) if squeezed else ():
+        bottlenecks: list[tuple[Stride, int]] = [(1, channels), (2, 2 * channels)]
+        for stride, out in bottlenecks if squeezed else ():
             operators.append(
                 Bottleneck(
                     input_size=size,

@@ -357,7 +357,7 @@ class _Encoding:
         if source.affine is None and self.options.int8_weights:
             scales = weight_scales(given.weight, axis)
             if layer.kind == "dense":
-                # Runtimes take the first channel's scale for all of a hybrid dense layer.
+                # A scale a channel would be version 12, which few runtimes have.
                 scales = scales.max(keepdims=True)
             codes = quantize_weight(given.weight, scales, axis)
             return [
