@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, union_all
+from sqlalchemy import column, func, select, values
 from sqlalchemy.orm import Session
 
 from profiler_server.entries.rows import VisitRow
@@ -37,24 +37,23 @@ def last_of_each(
     session: Session, device_id: str, spans: Sequence[tuple[datetime, datetime]]
 ) -> Sequence[ObservedVisit]:
     """The last visit of a device in each of the spans that has one, oldest first."""
-    last = [
-        select(
-            select(VisitRow.id)
-            .where(
-                VisitRow.device_id == device_id,
-                VisitRow.started_at >= begin,
-                VisitRow.started_at < end,
-            )
-            .order_by(VisitRow.started_at.desc())
-            .limit(1)
-            .scalar_subquery()
-            .label("id")
+    kind = VisitRow.started_at.type
+    # Of a list, the database plans one look for all spans; else one for each and every month.
+    within = values(column("begins", kind), column("ends", kind)).data(list(spans)).cte("spans")
+    last = (
+        select(VisitRow.id)
+        .where(
+            VisitRow.device_id == device_id,
+            VisitRow.started_at >= within.c.begins,
+            VisitRow.started_at < within.c.ends,
         )
-        for begin, end in spans
-    ]
+        .order_by(VisitRow.started_at.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
     rows = session.execute(
         select(VisitRow.started_at, VisitRow.before, VisitRow.after)
-        .where(VisitRow.id.in_(union_all(*last)))
+        .where(VisitRow.id.in_(select(last).select_from(within)))
         .order_by(VisitRow.started_at)
     )
     return [ObservedVisit(*row) for row in rows]
