@@ -156,7 +156,14 @@ class EntryRow(Base):
             postgresql_where=text("held_back"),
             sqlite_where=text("held_back = 1"),
         ),
-        Index("ix_entries_written", "target_id", "written_at"),
+        # Not by target first: SQLite would take it for all that asks for a target's entries.
+        Index("ix_entries_written", "written_at", "target_id"),
+        Index(
+            "ix_entries_whole",
+            "subject_hash",
+            postgresql_where=text("shape IS NULL"),
+            sqlite_where=text("shape IS NULL"),
+        ),
     )
 
     target_id: Mapped[str] = mapped_column(ForeignKey("targets.id"), primary_key=True)

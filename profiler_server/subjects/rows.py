@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from sqlalchemy import String, Text
+from sqlalchemy import Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from profiler_server.kit.sql.orm import SHA256, Base
 from profiler_server.subjects.shapes import DIGITS
+
+#: networks and models, as their index says it
+IS_WHOLE = text("kind IN ('network', 'model')")
 
 
 class SubjectRow(Base):
     """Something that was asked to be measured; its name is the first it came with."""
 
     __tablename__ = "subjects"
+    __table_args__ = (
+        Index(
+            "ix_subjects_whole", "name", "hash", postgresql_where=IS_WHOLE, sqlite_where=IS_WHOLE
+        ),
+    )
 
     hash: Mapped[str] = mapped_column(SHA256, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))

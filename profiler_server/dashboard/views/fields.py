@@ -19,7 +19,7 @@ from profiler_server.subjects import shapes
 from profiler_server.subjects.rows import SubjectRow
 
 #: operators of a page
-MOST = 500
+MOST = 300
 #: keys whose fields a process keeps: to read one takes as long as to show ten
 _KEPT_KEYS = 10_000
 _INPUT, _OUTPUT = "input", "output"
