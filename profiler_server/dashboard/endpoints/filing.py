@@ -32,6 +32,12 @@ router = APIRouter(prefix="/jobs")
 _FILE = "file"
 #: fields whose text may come from a file
 _UPLOADED = ("recipe", "document")
+#: of problems with the whole, whose answer is to be another; of others what is measured
+_QUESTIONS = {
+    "unknown-target": "where",
+    "nothing-selected": "where",
+    "method-not-supported": "how",
+}
 
 
 @router.get("/new")
@@ -120,12 +126,12 @@ def _lead_to(
 def _ask_again(
     request: Request, database: Database, fields: dict[str, Any], problem: Problem
 ) -> Response:
-    step = "how" if problem.kind == "method-not-supported" else "what"
-    if isinstance(problem, BadForm):
-        step = problem.step
+    step = problem.step if isinstance(problem, BadForm) else _QUESTIONS.get(problem.kind, "what")
     if step == "check":
         # What is wrong with the whole is put right where it was said.
-        step = "how" if problem.detail.startswith(STEPS["how"]) else "what"
+        step = next(
+            (one for one in ("where", "how") if problem.detail.startswith(STEPS[one])), "what"
+        )
     return _ask(request, database, step, fields, problem)
 
 

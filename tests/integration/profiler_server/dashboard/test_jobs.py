@@ -136,6 +136,26 @@ def test_a_wrong_form_comes_back_as_it_was_filled(
     assert jobs_of(api) == []
 
 
+@pytest.mark.parametrize(
+    ("changed", "question", "status"),
+    [
+        ({"target_id": "0" * 16}, "Where is it to be measured?", 404),
+        ({"target_id": "x"}, "Where is it to be measured?", 422),
+        ({"target_id": "", "labels": "rack=9"}, "Where is it to be measured?", 422),
+        ({"document": '{"operators": 3}'}, "What is to be measured?", 422),
+        ({"method": "in_network", "document": NETWORKS}, "How is it to be measured?", 422),
+        ({"rounds": "0"}, "How is it to be measured?", 422),
+    ],
+)
+@pytest.mark.one_database
+def test_a_wrong_answer_leads_back_to_its_question(
+    api: Api, admin: Visitor, changed: dict[str, str], question: str, status: int
+) -> None:
+    fields = fields_of(api.register(farm.registration()).target_ids[0], **changed)
+    page = admin.submit(admin.get("/jobs/new"), "/jobs/new", fields, status=status)
+    assert question in page.text
+
+
 @pytest.mark.parametrize("form_token", [None, "", "0" * 64])
 @pytest.mark.one_database
 def test_a_form_of_another_site_files_and_changes_nothing(
