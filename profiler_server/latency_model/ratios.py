@@ -1,11 +1,12 @@
-"""How many times as long each operator takes on another target, from a few that both have measured.
+"""How many times as long each operator takes on another target as is taken for likely there.
 
-The logarithm of the ratio is a Gaussian process over the operators' features, around one common
-factor that nothing is known of beforehand: two targets mostly differ by kinds of layers, kernels
-and sizes, not by single operators. A whole network that both have measured tells of the mean over
-its operators, each by its share. How far ratios spread, and how far what is like is alike, is what
-makes the measured ones most likely, among a few. Source: Rasmussen and Williams, "Gaussian
-Processes for Machine Learning", sections 2.7 and 5.4.1; leaving one out: Dubrule (1983).
+That follows from a few that both targets have measured. The logarithm of the ratio is a Gaussian
+process over the operators' features, around one common factor that nothing is known of beforehand:
+what sums of work do not tell differs by kinds of layers, kernels and sizes, not by single
+operators. A whole network that both have measured tells of the mean over its operators, each by its
+share. How far ratios spread, and how far what is like is alike, is what makes the measured ones
+most likely, each as it is predicted without it, among a few. Source: Rasmussen and Williams,
+"Gaussian Processes for Machine Learning", sections 2.7 and 5.4.1; leaving one out: Dubrule (1983).
 """
 
 from __future__ import annotations
@@ -52,6 +53,9 @@ class SharedMeasurements:
     noise: Array
     #: whether it is a whole network [measured]
     networks: Array
+    #: by how much the latencies that ratios are taken of are off where each is left out, as
+    #: logarithm [measured]
+    left_out: Array
 
 
 @dataclass(frozen=True)
@@ -108,14 +112,17 @@ class RatioModel:
             observed: at least two.
         """
         shares, targets = _linear(observed, np.zeros(len(self._values_ms)))
-        prior = self.prior(self._likeliest(shares, targets, observed)) + _FACTOR_SPREAD**2
+        prior = (
+            self.prior(self._likeliest(shares, targets - observed.left_out, observed))
+            + _FACTOR_SPREAD**2
+        )
         for _ in range(_ROUNDS):
             gain = prior @ shares.T @ np.linalg.inv(_measured(prior, shares, observed))
             means = gain @ targets
             shares, targets = _linear(observed, means)
         precision = np.linalg.inv(_measured(prior, shares, observed))
         gain = prior @ shares.T @ precision
-        residuals = -(precision @ targets) / np.diag(precision)
+        residuals = observed.left_out - (precision @ targets) / np.diag(precision)
         deviations = 1 / np.sqrt(np.diag(precision))
         return Ratios(
             means=gain @ targets,

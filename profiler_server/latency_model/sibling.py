@@ -11,6 +11,7 @@ import numpy as np
 
 from netspec.operators import Operator
 from profiler_server.latency_model.adaptive import doubt_ms
+from profiler_server.latency_model.additive import fit_additive, parts
 from profiler_server.latency_model.design import (
     INTERVAL_SIGMAS,
     Array,
@@ -78,6 +79,7 @@ class SiblingTable:
             [[count[key] for key in self._keys] for count in counts], dtype=np.float64
         ).reshape(len(whole), len(self._keys))
         self._model = RatioModel(operators, self._values_ms)
+        self._parts = parts(operators, self._values_ms)
         #: how often a network contains each operator, all alike: what a search will ask for is open
         self._shares = np.full(len(self._keys), _usual_share(self._counts))
 
@@ -111,23 +113,33 @@ class SiblingTable:
         both = [name for name in (*self._keys, *self._networks) if name in own]
         if len(both) < LEAST_OBSERVED:
             return None
+        noise = np.array(
+            [
+                math.hypot(own[name].relative_error, self._prices[name].relative_error)
+                for name in both
+            ]
+        )
+        counts = np.array([self._counted(name) for name in both])
+        sums_ms = counts @ self._values_ms
+        # A network is not quite the sum of its operators, on either target.
+        ours_ms = (
+            np.array([own[name].value_ms / self._prices[name].value_ms for name in both]) * sums_ms
+        )
+        measured = counts @ self._parts
+        additive = fit_additive(measured, ours_ms, noise)
+        there_ms = self._parts @ additive.costs
         ratios = self._model.fit(
             SharedMeasurements(
-                parts_ms=np.array([self._parts_ms(name) for name in both]),
-                log_ratios=np.array(
-                    [math.log(own[name].value_ms / self._prices[name].value_ms) for name in both]
-                ),
-                noise=np.array(
-                    [
-                        math.hypot(own[name].relative_error, self._prices[name].relative_error)
-                        for name in both
-                    ]
-                ),
+                parts_ms=counts * there_ms,
+                log_ratios=np.log(ours_ms / (counts @ there_ms)),
+                noise=noise,
                 networks=np.array([name in self._networks for name in both]),
+                left_out=np.log(additive.left_out(measured)),
             )
         )
         covariance = ratios.covariance * (ratios.widening / INTERVAL_SIGMAS) ** 2
-        values_ms = self._values_ms * np.exp(ratios.means)
+        covariance += additive.covariance(self._parts)
+        values_ms = there_ms * np.exp(ratios.means)
         errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))
         prices = {
             key: own.get(key, Priced(float(value), float(error)))
@@ -150,14 +162,14 @@ class SiblingTable:
             doubtful=tuple(self._keys[fitted[at]] for at in order),
         )
 
-    def _parts_ms(self, name: str) -> Array:
-        """What each operator takes in an operator or a network, on the source [operators]."""
+    def _counted(self, name: str) -> Array:
+        """How often each operator is in an operator or a network [operators]."""
         if name in self._networks:
-            return np.asarray(self._counts[self._networks.index(name)] * self._values_ms)
-        return np.where(np.array(self._keys) == name, self._values_ms, 0.0)
+            return np.asarray(self._counts[self._networks.index(name)])
+        return np.asarray(np.array(self._keys) == name, np.float64)
 
     def _row(self, name: str) -> Array:
-        parts_ms = self._parts_ms(name)
+        parts_ms = self._counted(name) * self._values_ms
         return np.asarray(parts_ms / parts_ms.sum())
 
 
