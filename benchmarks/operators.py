@@ -8,7 +8,8 @@ Four parts, which `--only` runs apart; about 15 minutes together, on an idle mac
 - `sums`: sums of operators against 20 random networks of each space named by `--spaces`, calibrated
   on 5 others;
 - `foreign`: files that litert-torch converted from timm, predicted from other networks' operators
-  and layers. Make them once, in an environment of its own:
+  and layers, with `--profiles` also as these are inside the networks. Make them once, in an
+  environment of its own:
 
       python -m venv foreign-venv
       foreign-venv/bin/pip install torch==2.13.0 litert-torch timm
@@ -61,6 +62,9 @@ def main() -> None:
     parser.add_argument("--spaces", nargs="+", default=SPACES, help="shipped ones, or files")
     parser.add_argument("--networks", type=int, default=HELD_OUT_NETWORKS, help="held out")
     parser.add_argument("--files", type=Path, default=FILES, help="folder of foreign files")
+    parser.add_argument(
+        "--profiles", action="store_true", help="learn from profiles inside networks, too"
+    )
     parser.add_argument("--limit", type=float, help="seconds of a measuring part")
     chosen = parser.parse_args()
     console = Console(width=130)
@@ -101,7 +105,8 @@ def _measured(host: Host, chosen: argparse.Namespace, console: Console) -> dict[
                 f"{chosen.files} holds no .tflite files; make them as `python "
                 "benchmarks/operators.py --help` says, or leave `foreign` out with --only"
             )
-        numbers |= counts(compare(host, files, chosen.limit or FOREIGN_LIMIT_S, console))
+        limit_s = chosen.limit or FOREIGN_LIMIT_S
+        numbers |= counts(compare(host, files, limit_s, console, profiles=chosen.profiles))
     numbers["disturbed_share"] = host.disturbed_share
     return numbers
 

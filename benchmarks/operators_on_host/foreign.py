@@ -2,7 +2,8 @@
 
 The table holds the operators and the single layers of networks that come with this package, at
 other sizes and widths than the files have; the calibration is fitted on these networks, as their
-operators and as their layers. No file takes part in it.
+operators and as their layers. No file takes part in it. Entries are of operators and layers alone,
+or, on demand, merged with what these take inside the networks, as the server merges them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from netspec.tflite import encode, network_of_file, read_network
 from netspec.wire import NetworkSubject, OperatorSubject
 from profiler_server.latency_model.design import MeasuredNetwork, Priced, design
 from profiler_server.latency_model.features import operator_price
+from profiler_server.latency_model.in_network import Profiled, in_network_estimates
+from profiler_server.latency_model.merging import merge
 from profiler_server.latency_model.predictor import OperatorModel
 from profiler_server.latency_model.selection import calibrate
 
@@ -43,6 +46,8 @@ LEARNED: tuple[tuple[str, dict[str, Any]], ...] = (
     ("mobilenet_v4_conv_small", {"input_size": 192}),
     ("mobilenet_v3_large", {}),
 )
+#: visits of each network with a profile
+PROFILES = 4
 #: visits at most, where the time allows
 OPERATOR_VISITS = 10
 NETWORK_VISITS = 30
@@ -74,7 +79,9 @@ class Compared:
         return 100 * (self.predicted_ms / self.measured_ms - 1)
 
 
-def compare(host: Host, files: Sequence[Path], limit_s: float, console: Console) -> list[Compared]:
+def compare(
+    host: Host, files: Sequence[Path], limit_s: float, console: Console, *, profiles: bool
+) -> list[Compared]:
     """Measure, predict and print.
 
     Args:
@@ -82,6 +89,7 @@ def compare(host: Host, files: Sequence[Path], limit_s: float, console: Console)
         files: named `NAME.PRECISION.tflite`.
         limit_s: for everything.
         console: for the table.
+        profiles: whether entries are merged with what is seen inside the networks.
     """
     learned = {precision: _learned(precision) for precision in PRECISIONS}
     wanted: dict[str, int] = {}
@@ -103,6 +111,7 @@ def compare(host: Host, files: Sequence[Path], limit_s: float, console: Console)
             learned[precision],
             [file for file in files if f".{precision}." in file.name],
             console,
+            profiles=profiles,
         )
     ]
     _print(found, console)
@@ -146,14 +155,41 @@ def _prices(host: Host, operators: Sequence[Operator]) -> dict[Operator, Priced]
     return {operator: priced for operator, priced in found.items() if priced is not None}
 
 
+def _in_network(host: Host, learned: Sequence[Learned]) -> dict[str, Priced]:
+    """What operators and layers take inside the networks, by key."""
+    seen = []
+    for one in learned:
+        (name,) = host.add([NetworkSubject(network=one.network)])
+        for cut in (one.network.operators, one.layers):
+            keys = [operator.key for operator in cut]
+            seen.append(Profiled.of(keys, host.profiles(name, cut, PROFILES)))
+    return {
+        key: Priced.of_entry(found.value_ms, found.low_ms, found.high_ms, found.visits)
+        for key, found in in_network_estimates(seen).items()
+        if found.value_ms > 0
+    }
+
+
+def _merged(
+    alone: Mapping[Operator, Priced], inside: Mapping[str, Priced]
+) -> dict[Operator, Priced]:
+    named = {operator.key: operator for operator in alone}
+    found = merge({operator.key: price for operator, price in alone.items()}, inside)
+    return {named[key]: price for key, price in found.items() if key in named}
+
+
 def _compared(
     host: Host,
     precision: Precision,
     learned: Sequence[Learned],
     files: Sequence[Path],
     console: Console,
+    *,
+    profiles: bool,
 ) -> list[Compared]:
     prices = _prices(host, [op for one in learned for op in (*one.network.operators, *one.layers)])
+    if profiles:
+        prices = _merged(prices, _in_network(host, learned))
     by_key = {operator.key: operator_price(operator, price) for operator, price in prices.items()}
     rows = []
     for one in learned:

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+
 from device_agent.errors import DelegateRefused, VisitFailed
 from device_agent.host.device import LocalDevice
 from device_agent.host.identity import host_device, leave_core
@@ -17,11 +19,12 @@ from device_agent.measuring.acceptance import rejection
 from device_agent.measuring.device import VisitRequest
 from device_agent.measuring.rounds import interleaved_rounds
 from device_agent.runners.base import Measured
+from netspec.operators import Operator
 from netspec.protocol import MeasurementProtocol
 from netspec.statistics import Estimate, VisitStatistics, estimate
 from netspec.tflite import encode
 from netspec.wire import NetworkSubject, OperatorSubject
-from profiler_server.latency_model.design import Priced
+from profiler_server.latency_model.design import Array, Priced
 
 #: short: many visits beat long ones
 PROTOCOL = MeasurementProtocol(warmup_ms=2, measure_ms=6, min_runs=2)
@@ -109,6 +112,26 @@ class Host:
                 (self.disturbed if why else self.statistics)[name].append(outcome.statistics)
             elif isinstance(outcome, VisitFailed):
                 raise outcome
+
+    def profiles(self, name: str, operators: Sequence[Operator], visits: int) -> Array:
+        """What each operator takes inside a network, us [operators, visits], each row ascending.
+
+        Args:
+            name: of the network.
+            operators: what it is made of, whole or layer by layer.
+            visits: that many, one after the other.
+
+        Raises:
+            VisitFailed: the runtime did not run these operators one after the other.
+        """
+        requests = [VisitRequest(self._files[name], operators=operators)] * visits
+        found = []
+        for result in self.device.visits(requests, lambda: True, lambda _: True):
+            if isinstance(result.outcome, VisitFailed):
+                raise result.outcome
+            if result.outcome.profile is not None:
+                found.append(result.outcome.profile.operators_us)
+        return np.sort(np.array(found).T)
 
     def estimate(self, name: str) -> Estimate | None:
         """What the visits of a name say; disturbed ones where there are no others."""
