@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from scripts.site.rest import RESOURCES
@@ -82,6 +83,7 @@ def blocks_of(page: str, text: str) -> Iterator[Block]:
         )
 
 
+@cache
 def all_blocks() -> list[Block]:
     """Of every page."""
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import select
 
 from netspec.operators import Operator
@@ -48,6 +49,7 @@ def work_off_all(api: Api, device: str, job: Job) -> list[list[Operator]]:
     return steps
 
 
+@pytest.mark.one_database
 def test_a_budget_goes_to_operators_that_tell_most(api: Api) -> None:
     device = api.register(farm.registration()).id
     first = api.file(farm.job(spaces=(SPACE,), rounds=1, budget=30))
@@ -67,6 +69,7 @@ def test_a_budget_goes_to_operators_that_tell_most(api: Api) -> None:
     assert api.job(second.id).state == "done"
 
 
+@pytest.mark.one_database
 def test_both_precisions_share_a_budget(api: Api) -> None:
     device = api.register(farm.registration()).id
     network = farm.network([2, 3])
@@ -99,6 +102,7 @@ def test_a_job_ends_by_itself_once_its_table_is_good_enough(api: Api) -> None:
     assert abs(sum(values) / sum(truth) - 1) < 0.03
 
 
+@pytest.mark.one_database
 def test_nothing_is_measured_where_the_table_is_good_enough_already(api: Api) -> None:
     device = api.register(farm.registration()).id
     first = api.file(farm.job(spaces=(SPACE,), rounds=1, budget=30))

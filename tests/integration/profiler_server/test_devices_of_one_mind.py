@@ -46,6 +46,7 @@ def detail(api: Api) -> EntryDetail:
 
 
 @pytest.mark.parametrize("lie", [1000.0, 0.0005, 1.045])
+@pytest.mark.one_database
 def test_a_device_that_lies_moves_an_entry_by_2_percent_at_most(api: Api, lie: float) -> None:
     """Also with more visits than all others have."""
     measure(api, HONEST)
@@ -115,6 +116,7 @@ def test_a_third_device_settles_it(api: Api) -> None:
     ]
 
 
+@pytest.mark.one_database
 def test_profiles_of_networks_are_no_way_round_it(api: Api) -> None:
     """Operators' times inside networks, which no visit of an operator backs."""
     network = farm.network([2, 3])

@@ -100,6 +100,7 @@ def test_files_of_one_device_become_one_target(api: Api, file: Path, tmp_path: P
     assert len(snapshot.entries) == 3
 
 
+@pytest.mark.one_database
 def test_precision_is_part_of_an_imported_target(api: Api, file: Path) -> None:
     target_id = import_(file, *FACTS, *FLOAT32)
     with pytest.raises(UserError, match=rf"table.yaml is a table of target {target_id} already"):
@@ -217,6 +218,7 @@ def test_imported_entries_survive_rederiving(api: Api, file: Path) -> None:
     assert latency(api, target_id, BLOCK.key) == before
 
 
+@pytest.mark.one_database
 def test_what_was_imported_is_exported(file: Path, tmp_path: Path) -> None:
     target_id = import_(file, *FACTS, *FLOAT32)
     said = run("export", target_id, "--format", "proxylessnas")
@@ -227,6 +229,7 @@ def test_what_was_imported_is_exported(file: Path, tmp_path: Path) -> None:
     assert output.read_text(encoding="utf-8") == said.stdout
 
 
+@pytest.mark.one_database
 def test_a_measured_table_is_exported_and_the_rest_listed(api: Api) -> None:
     device = api.register(farm.registration()).id
     relu = MBConv(**{**BLOCK.model_dump(), "activation": "relu"})
@@ -243,6 +246,7 @@ def test_a_measured_table_is_exported_and_the_rest_listed(api: Api) -> None:
         run("export", lease.target_id, "--format", "fbnet")
 
 
+@pytest.mark.one_database
 def test_every_missing_fact_is_named_at_once(file: Path) -> None:
     missing = "--device-model, --soc, --os-build, --abi, --runtime, --delegate, --threads"
     with pytest.raises(UserError, match=f"give {missing}, --precision$"):
@@ -251,6 +255,7 @@ def test_every_missing_fact_is_named_at_once(file: Path) -> None:
         import_(file, format_="fbnet")
 
 
+@pytest.mark.one_database
 def test_what_is_no_operator_is_refused_or_left_out(api: Api, tmp_path: Path) -> None:
     file = tmp_path / "table.yaml"
     record = "{count: 4, mean: 2.5, var: 0.0}"
@@ -312,6 +317,7 @@ def test_mistakes_are_told(api: Api, file: Path, tmp_path: Path) -> None:
         import_(file, *FACTS, *FLOAT32)
 
 
+@pytest.mark.one_database
 def test_what_computes_the_same_has_one_latency(api: Api, file: Path) -> None:
     target_id = import_(file, *FACTS, *FLOAT32)
     (twin,) = equivalents(BLOCK)

@@ -106,6 +106,7 @@ def test_a_fiftieth_a_day_is_measured_again_and_compared(
         )
 
 
+@pytest.mark.one_database
 def test_an_alarm_ends_when_the_next_recheck_finds_nothing(
     api: Api, database: Database, settings: Settings, device: str
 ) -> None:

@@ -25,8 +25,13 @@ CLASSES = 10
 CLUSTER = Path(__file__).parents[3] / "docs" / "how-to" / "cluster.md"
 
 
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("photos"))
+
+
 @pytest.fixture
-def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def given(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Options of a search of seconds; the folder of tokens is empty, and nobody listens."""
     monkeypatch.setenv(DATA_DIR_VARIABLE, str(tmp_path / "profiler"))
     monkeypatch.setenv(URL_VARIABLE, "http://127.0.0.1:9")
@@ -36,7 +41,7 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     costs = costs_around_the_baseline(settings)
     table = snapshot(costs, [calibration("float32", 1.1), calibration("int8", 1.2)])
     LatencyTable(table).save(tmp_path / "table.json")
-    named = {"data": write_data(tmp_path / "data"), "recipe": recipe, "run": tmp_path / "run"}
+    named = {"data": photos, "recipe": recipe, "run": tmp_path / "run"}
     options = [word for name, path in named.items() for word in (f"--{name}", str(path))]
     return ["search", *options, "--snapshot", str(tmp_path / "table.json")]
 
