@@ -165,8 +165,9 @@ def _words(page: Page) -> list[str]:
     """What a picture shows that changes with the page and not with what was measured."""
     all_words = page.locator("h1, h2, h3, label, legend, button, thead th").all_inner_texts()
     words = [_TIME.sub("TIME", one) for one in all_words]
-    # Other tests of the same server bring targets of their own.
-    return [one for one in words if " · " not in one or any(own in one for own in farm.MODELS)]
+    # Other tests of the same server bring targets of their own, and sessions with a button each.
+    shown = [one for one in words if " · " not in one or any(own in one for own in farm.MODELS)]
+    return list(dict.fromkeys(shown))
 
 
 def _check(name: str, page: Page, documentation: str) -> None:
