@@ -1,12 +1,13 @@
 """What quantization costs in time, and whether the file is what was trained.
 
 Step times: a 21-block network of the ProxylessNAS space (kernel 5, expansion 6), a float step, a
-finetuning step with live BatchNorm and moving ranges, and one with both frozen, alternating in
-one process; the ratios are of medians. Export: the same network at 224 px and width 1.0, from
-folded weights and ranges to the bytes of an int8 file. Parity: a 21-block network, trained for
-some steps on made-up images and finetuned, against its file on every kernel set. Output steps: the
-greatest difference between random networks, not trained, after post-training quantization, and
-their files, by the number of classes and the input's side. The last line is one JSON object.
+finetuning step with live BatchNorm and moving ranges, one with both frozen, and, where torchao is
+installed, one of its PT2E, alternating in one process; the ratios are of medians. Export: the same
+network at 224 px and width 1.0, from folded weights and ranges to the bytes of an int8 file.
+Parity: a 21-block network, trained for some steps on made-up images and finetuned, against its file
+on every kernel set. Output steps: the greatest difference between random networks, not trained,
+after post-training quantization, and their files, by the number of classes and the input's side.
+The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.torchao_step import torchao_network
 from netspec.spaces import Space
 from netspec.tflite import encode
 from search_client.data.batches import Batch, CentralCrops, normalise
@@ -108,6 +110,9 @@ def step_ratios(size: int, width: float, count: int, rounds: int) -> dict[str, f
     frozen.freeze_norms()
     frozen.freeze_ranges()
     kinds: dict[str, nn.Module] = {"float": model, "qat": live, "qat_frozen": frozen}
+    theirs = torchao_network(model.network, batch[0])
+    if theirs is not None:
+        kinds["torchao"] = theirs
     optimizers = {
         name: torch.optim.SGD(kind.parameters(), 1e-4, 0.9, nesterov=True)
         for name, kind in kinds.items()
@@ -121,8 +126,11 @@ def step_ratios(size: int, width: float, count: int, rounds: int) -> dict[str, f
         print(f"{value:9.1f} ms  {name} step, batch {count}, {size} px, width {width:g}")
     return {
         "float_step_ms": ms["float"],
-        "qat_step_ratio": ms["qat"] / ms["float"],
-        "qat_frozen_step_ratio": ms["qat_frozen"] / ms["float"],
+        **{
+            f"{name}_step_ratio": taken / ms["float"]
+            for name, taken in ms.items()
+            if name != "float"
+        },
     }
 
 

@@ -33,6 +33,8 @@ LIMITS: dict[FusedActivation | None, tuple[float, float]] = {
     "relu": (0.0, torch.inf),
     "relu6": (0.0, 6.0),
 }
+#: of a tensor, what is rounded at once, so that it stays in the processor's cache, bytes
+_AT_ONCE = 1 << 20
 
 
 def no_range() -> NotFinite:
@@ -62,7 +64,13 @@ class _Activation(Function):
         # Half a step beyond the outermost codes still rounds to them.
         ctx.limits = max(low, (least - 0.5) * scale), min(high, (greatest + 0.5) * scale)
         bounds = max(least, round(low / scale)) if low > -torch.inf else least, greatest
-        return x.mul(1 / scale).round_().clamp_(*bounds).mul_(scale)
+        if x.nbytes <= _AT_ONCE:
+            return x.mul(1 / scale).round_().clamp_(*bounds).mul_(scale)
+        rounded = torch.empty_like(x)
+        parts = min(len(x), x.nbytes // _AT_ONCE)
+        for part, out in zip(x.chunk(parts), rounded.chunk(parts), strict=True):
+            torch.mul(part, 1 / scale, out=out).round_().clamp_(*bounds).mul_(scale)
+        return rounded
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:

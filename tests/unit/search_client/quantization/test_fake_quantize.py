@@ -71,6 +71,16 @@ def test_gradients_stop_where_relu6_saturates_within_the_range() -> None:
     assert gradient.tolist() == [0.0, 1.0, 1.0, 0.0]
 
 
+def test_large_activations_round_as_their_images_do() -> None:
+    scale, zero_point = affine_tensors(torch.tensor(-1.0), torch.tensor(2.0))
+    images = torch.randn(5, 96, 32, 40, generator=torch.Generator().manual_seed(0))
+    for laid_out in (images, images.contiguous(memory_format=torch.channels_last)):
+        rounded = fake_quantize(laid_out, scale, zero_point)
+        assert rounded.stride() == laid_out.stride()
+        for image, wanted in zip(rounded, laid_out, strict=True):
+            assert torch.equal(image, fake_quantize(wanted, scale, zero_point))
+
+
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.kind)
 def test_weights_and_biases_round_to_the_encoders_codes(layer: Layer) -> None:
     rng = np.random.default_rng(0)
