@@ -181,3 +181,24 @@ def fake_quantize_folded(
     """
     weight, bias, scales = _Folded.apply(weight, gain, bias, input_scale, by_tensor)  # type: ignore[no-untyped-call]
     return weight, bias, scales
+
+
+class _Biased(Function):
+    """What a bias was added to already; the gradient of the bias is its sum over all pixels."""
+
+    @staticmethod
+    def forward(ctx: Any, sums: Tensor, bias: Tensor) -> Tensor:  # noqa: ARG004
+        return sums.view_as(sums)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG004
+        return gradients[0], gradients[0].sum((0, 2, 3))
+
+
+def with_bias_gradient(sums: Tensor, bias: Tensor) -> Tensor:
+    """A convolution's sums [N, O, H, W] to which a detached bias [O] was added, with its gradient.
+
+    On CPU a convolution's own gradient of its bias takes as long as all the rest where it has few
+    inputs: 8 of 12 ms for 16 -> 96 channels at 48 px, batch 16.
+    """
+    return cast("Tensor", _Biased.apply(sums, bias))  # type: ignore[no-untyped-call]

@@ -27,6 +27,7 @@ from search_client.quantization.fake_quantize import (
     fake_quantize_folded,
     fake_quantize_weight,
     scales_of,
+    with_bias_gradient,
 )
 from search_client.quantization.ranges import Activations, FakeQuantizedActivation
 
@@ -102,7 +103,7 @@ class QuantizedLayer(nn.Module):
             weight, bias = self.folded()
         if self.layer.kind == "dense":
             return functional.linear(x.values, weight, bias)
-        return convolve(x.values, self.layer, weight, bias)
+        return with_bias_gradient(convolve(x.values, self.layer, weight, bias.detach()), bias)
 
     def rounded(
         self, weight: Tensor, gain: Tensor, bias: Tensor, x: Activations

@@ -14,6 +14,7 @@ from search_client.quantization.fake_quantize import (
     fake_quantize_folded,
     fake_quantize_weight,
     scales_of,
+    with_bias_gradient,
 )
 from search_client.quantization.ranges import affine_tensors
 
@@ -144,4 +145,21 @@ def test_a_folded_weight_rounds_as_the_product_and_has_its_gradients() -> None:
     ours = torch.autograd.grad((rounded * upstream).sum(), (weight, gain))
     theirs = torch.autograd.grad((wanted * upstream).sum(), (weight, gain))
     for one, other in zip(ours, theirs, strict=True):
+        assert torch.allclose(one, other, rtol=1e-5)
+
+
+def test_the_gradient_of_a_bias_is_that_of_the_convolution() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, 5, 5, generator=generator)
+    weight = torch.randn(4, 3, 3, 3, generator=generator, requires_grad=True)
+    bias = torch.randn(4, generator=generator, requires_grad=True)
+    upstream = torch.randn(2, 4, 3, 3, generator=generator)
+    ours = with_bias_gradient(torch.conv2d(x, weight, bias.detach()), bias)
+    theirs = torch.conv2d(x, weight, bias)
+    assert torch.equal(ours, theirs)
+    for one, other in zip(
+        torch.autograd.grad(ours, (weight, bias), upstream),
+        torch.autograd.grad(theirs, (weight, bias), upstream),
+        strict=True,
+    ):
         assert torch.allclose(one, other, rtol=1e-5)
