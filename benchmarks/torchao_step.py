@@ -36,7 +36,7 @@ def torchao_network(network: Network, images: Tensor) -> nn.Module | None:
     quantizer.set_global(x86.get_default_x86_inductor_quantization_config(is_qat=True))
     prepared = cast("nn.Module", steps.prepare_qat_pt2e(traced, quantizer))
     pt2e.move_exported_model_to_train(prepared)
-    return prepared.to(memory_format=torch.channels_last)
+    return prepared
 
 
 class _Network(nn.Module):

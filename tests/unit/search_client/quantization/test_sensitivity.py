@@ -9,7 +9,7 @@ from netspec.errors import UserError
 from netspec.networks import Network
 from netspec.operators import PRECISIONS, Classifier, MBConv, StemConv
 from search_client.data.batches import PlainBatches, TrainingBatches
-from search_client.networks.layers import ConvLayer, FloatNetwork
+from search_client.networks.layers import ConvLayer, FloatNetwork, OperatorModule
 from search_client.quantization.mixed_precision import (
     conversions_of,
     fastest_mix,
@@ -91,8 +91,9 @@ def test_the_block_that_int8_spoils_is_worth_most() -> None:
     train(model, TrainingBatches(data, 16, 16, seed=0), config, lambda _: None)
     # One channel of the third block spans 400 times the others; ReLU6 is not homogeneous, so that
     # only its own operator can keep it: its reader undoes the gain.
-    spoiled = model.operators[3].chain
-    depthwise, project = spoiled["depthwise"], spoiled["project"]
+    spoiled = model.operators[3]
+    assert isinstance(spoiled, OperatorModule)
+    depthwise, project = spoiled.chain["depthwise"], spoiled.chain["project"]
     assert isinstance(depthwise, ConvLayer)
     assert isinstance(project, ConvLayer)
     with torch.no_grad():
