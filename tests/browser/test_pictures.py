@@ -83,6 +83,13 @@ def _networks(watched: Watched) -> None:
     watched.page.locator("figure.plot .main-svg").first.wait_for()
 
 
+def _fields(watched: Watched) -> None:
+    _view(farm.MODELS[1], "By field")(watched)
+    watched.page.get_by_label("Kind").select_option("mbconv")
+    watched.page.get_by_role("button", name="Show").click()
+    watched.page.get_by_label("Columns").wait_for()
+
+
 def _entry(watched: Watched) -> None:
     _table(watched)
     watched.page.locator("td[class^=heat] a").first.click()
@@ -143,7 +150,7 @@ PAGES: dict[str, Callable[[Watched], None]] = {
     "model": _model,
     "targets": _targets,
     "table": _table,
-    "fields": _view(farm.MODELS[1], "By field"),
+    "fields": _fields,
     "networks": _networks,
     "disagreement": _view(farm.MODELS[1], "Disagreement"),
     "left-out": _view(farm.LEFT_OUT_MODEL, "Left out"),
