@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import farm
+from tests.browser.test_pages import NARROW
 from tests.browser.watching import Open, Watched
 
 _TRANSPARENT = "rgba(0, 0, 0, 0)"
@@ -157,3 +158,24 @@ def test_a_lab_operator_learns_why_a_latency_is_not_in_the_table(
     expect(page.locator("main")).to_contain_text("Chosen: those of device HT42")
     held.get_by_role("link", name="MBConv").first.click()
     expect(page.get_by_role("alert")).to_contain_text("held back: its devices disagree")
+
+
+def test_fields_of_operators_stand_below_their_names_and_beside_each_other(open_page: Open) -> None:
+    watched = open_page()
+    page = watched.page
+    open_table(watched, farm.MODELS[0])
+    page.get_by_role("link", name="By field", exact=True).click()
+    page.get_by_label("Kind").select_option("mbconv")
+    page.get_by_role("button", name="Show").click()
+    table = page.get_by_role("region", name="Latency by field")
+    # At 1280 px all of it is seen.
+    assert table.evaluate("one => one.scrollWidth <= one.clientWidth")
+    left = "all => all.map(one => one.getBoundingClientRect().left)"
+    heads = table.locator("thead th.rows-by").evaluate_all(left)
+    assert heads == table.locator("tbody tr").first.locator("th").evaluate_all(left)
+    aligned = "all => all.map(one => getComputedStyle(one).textAlign)"
+    assert set(table.locator("th.rows-by").evaluate_all(aligned)) == {"left"}
+    page.set_viewport_size(NARROW)
+    table.evaluate("one => { one.scrollLeft = 60 }")
+    lefts = table.locator("tbody tr").first.locator("th").evaluate_all(left)
+    assert len(set(lefts)) == len(lefts)
