@@ -6,7 +6,6 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import farm
-from tests.browser.test_pages import NARROW
 from tests.browser.watching import Open, Watched
 
 _TRANSPARENT = "rgba(0, 0, 0, 0)"
@@ -175,7 +174,7 @@ def test_fields_of_operators_stand_below_their_names_and_beside_each_other(open_
     assert heads == table.locator("tbody tr").first.locator("th").evaluate_all(left)
     aligned = "all => all.map(one => getComputedStyle(one).textAlign)"
     assert set(table.locator("th.rows-by").evaluate_all(aligned)) == {"left"}
-    page.set_viewport_size(NARROW)
+    page.set_viewport_size({"width": 390, "height": 800})
     table.evaluate("one => { one.scrollLeft = 60 }")
     lefts = table.locator("tbody tr").first.locator("th").evaluate_all(left)
     assert len(set(lefts)) == len(lefts)
