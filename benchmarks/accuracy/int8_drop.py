@@ -4,9 +4,9 @@ For every seed a network is trained in float, then quantized twice: with ranges 
 training images alone (PTQ), and finetuned under fake quantization (QAT). Accuracies are of the
 `.tflite` files over the whole test part. Finetuning is also more training, so the float network is
 trained on for as many steps, as a control. `--network`: `blocks`, 21 of the ProxylessNAS space;
-`pairs`, the three residual blocks that reach 80 % on CIFAR-10 in minutes of a core; `squeezed`, two
-of them and two blocks of MobileNetV3, with hard-swish and squeeze-and-excitation. Every stage is
-kept in `--run` and a second start goes on from there; a seed that ends is a line of
+`pairs`, three residual blocks, which take minutes of a core on CIFAR-10; `squeezed`, two of them
+and two blocks of MobileNetV3, with hard-swish and squeeze-and-excitation. Every stage is kept in
+`--run` and a second start goes on from there; a seed that ends is a line of
 `results/int8_drop.jsonl`. The last line is one JSON object.
 
 Example: python benchmarks/accuracy/int8_drop.py --data photos/ --run runs/int8_drop
