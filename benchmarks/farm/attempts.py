@@ -19,6 +19,7 @@ from device_agent.loop.model_files import ModelFiles
 from device_agent.loop.server import Link
 from device_agent.measuring.anchor import AnchorWatch
 from device_agent.measuring.device import MeasuringDevice, VisitRequest, VisitResult
+from device_agent.measuring.energy import Counter, Reading
 from device_agent.measuring.spool import Spool
 from device_agent.processes.stop import StopSignal
 from device_agent.runners.base import ImageOutputs, Measured
@@ -30,6 +31,7 @@ from netspec.spaces import Space
 from netspec.statistics import VisitStatistics
 from netspec.wire import (
     Conditions,
+    EnergySubject,
     Lease,
     LeasedTask,
     LeaseStatus,
@@ -160,6 +162,12 @@ class Watched:
     ) -> Iterator[VisitResult]:
         """Passed on."""
         return self.device.sustain(model, seconds, go_on, allow_partial=allow_partial)
+
+    def count_energy(
+        self, model: Path, subject: EnergySubject, go_on: Callable[[], bool], *, allow_partial: bool
+    ) -> tuple[Counter, Sequence[Reading], Sequence[int]] | None:
+        """Passed on."""
+        return self.device.count_energy(model, subject, go_on, allow_partial=allow_partial)
 
     def late(self) -> Iterator[VisitResult]:
         """Passed on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from device_agent.benchmark_model.program import Program, read_program, with_libraries
@@ -12,6 +12,7 @@ from device_agent.commands.runner import store
 from device_agent.cores.numbers import core_list, parse_core_list
 from device_agent.errors import DeviceNotReady, PhoneUnusable
 from device_agent.measuring.device import MeasuringDevice
+from device_agent.measuring.energy import EnergyChoice
 from device_agent.processes.lock import phone_lock
 from device_agent.transports.base import PhoneRoute, Way
 from netspec.errors import UserError
@@ -67,6 +68,7 @@ class PhoneOptions:
     cores: str | None = None
     #: further ones of the runner, as `NAME=VALUE`
     flags: Sequence[str] = ()
+    energy: EnergyChoice = field(default_factory=EnergyChoice)
 
     @property
     def only(self) -> str | None:
@@ -99,6 +101,7 @@ class PhoneOptions:
                     self.threads,
                     self.cores,
                     tuple(self.flags),
+                    self.energy,
                 )
                 phone = Phone(transport, choice, protocol)
             except DeviceNotReady as error:
@@ -133,5 +136,7 @@ class PhoneOptions:
             *("--delegate", self.delegate, "--threads", str(self.threads)),
             *(("--cores", self.cores) if self.cores else ()),
             *(part for flag in self.flags for part in ("--runner-flag", flag)),
+            *(() if self.energy.source == "auto" else ("--energy", self.energy.source)),
+            *(part for rail in self.energy.rails for part in ("--energy-rail", rail)),
             *paths,
         ]

@@ -8,6 +8,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from device_agent.commands.energy_options import Energy, EnergyRails
 from device_agent.commands.phone_options import (
     PhoneOptions,
     core_list_or_none,
@@ -24,6 +25,7 @@ from device_agent.commands.runner import Lock
 from device_agent.errors import NoSuchDevice
 from device_agent.host.identity import host_device, leave_core
 from device_agent.loop.session import DeviceSession, measure
+from device_agent.measuring.energy import EnergyChoice
 from device_agent.processes.lock import device_lock, file_name
 from device_agent.processes.status import served
 from device_agent.processes.stop import StopSignal
@@ -119,6 +121,8 @@ def run(
             callback=core_list_or_none,
         ),
     ] = None,
+    energy: Energy = "auto",
+    energy_rail: EnergyRails = None,
     status_port: Annotated[
         int | None,
         typer.Option(
@@ -139,6 +143,7 @@ def run(
     at once. No visit is lost either way.
     """
     _refuse_idle(context, phones=bool(phone))
+    counters = EnergyChoice(energy, tuple(energy_rail or ()))
     asked = ProtocolOptions(protocol, runs, warmup_ms, steady)
     chosen = DeviceSession(
         profiler_url=profiler_url,
@@ -150,7 +155,7 @@ def run(
     )
     with chosen.stop.on_signals(), served(chosen.status_folder, status_port):
         if not phone:
-            device = host_device(chosen.protocol, core, python)
+            device = host_device(chosen.protocol, core, python, counters)
             leave_core(device.core)
             with device_lock(chosen.folder, device.serial):
                 # Before the server hears of it: a device that starts again keeps its methods there.
@@ -169,6 +174,7 @@ def run(
                 threads,
                 cores,
                 runner_flag or (),
+                counters,
             )
             _measure_phones(chosen, options, asked)
 

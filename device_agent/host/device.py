@@ -10,14 +10,24 @@ from pathlib import Path
 
 from device_agent.cpu_time import BusyWatch
 from device_agent.errors import RunnerFailed, VisitFailed
+from device_agent.host.rapl import Rapl
 from device_agent.measuring.device import VisitRequest, VisitResult, applied_steps
+from device_agent.measuring.energy import Counter, Reading
 from device_agent.measuring.sustained import sustained_protocol
 from device_agent.runners.base import ImageOutputs, Measured, Runner
 from device_agent.runners.host_profile import methods_of
 from device_agent.runners.image_runs import LiteRtImages
 from netspec.images import Images
 from netspec.protocol import MeasurementProtocol, TargetIdentity
-from netspec.wire import EVALUATE, ISOLATED, SUSTAINED, Conditions, TaskMethod
+from netspec.wire import (
+    ENERGY,
+    EVALUATE,
+    ISOLATED,
+    SUSTAINED,
+    Conditions,
+    EnergySubject,
+    TaskMethod,
+)
 
 
 @dataclass
@@ -36,6 +46,8 @@ class LocalDevice:
     busy: BusyWatch | None = None
     #: runs test images; None: nothing here does
     images: LiteRtImages | None = None
+    #: counts energy; None: nothing here does
+    rapl: Rapl | None = None
     #: see `MeasuringDevice.methods`
     methods: tuple[TaskMethod, ...] = (ISOLATED,)
 
@@ -55,6 +67,8 @@ class LocalDevice:
         if self.images is not None:
             self.methods = (*self.methods, EVALUATE)
         self.methods = (*self.methods, SUSTAINED)
+        if self.rapl is not None:
+            self.methods = (*self.methods, ENERGY)
 
     def wake(self) -> None:
         """This machine is awake."""
@@ -138,6 +152,21 @@ class LocalDevice:
         until = time.monotonic() + seconds
         while go_on() and time.monotonic() < until:
             yield from steady.visits([request], lambda: True, lambda _: True)
+
+    def count_energy(
+        self, model: Path, subject: EnergySubject, go_on: Callable[[], bool], *, allow_partial: bool
+    ) -> tuple[Counter, Sequence[Reading], Sequence[int]] | None:
+        """See `MeasuringDevice.count_energy`."""
+        if self.rapl is None:
+            raise RunnerFailed("this machine has no counters of energy")
+
+        def launch(protocol: MeasurementProtocol) -> tuple[int, float]:
+            self.runner.begin(model, protocol, allow_partial=allow_partial)
+            runs = self.runner.finish().statistics
+            return runs.count, runs.median_us
+
+        found = self.rapl.count(subject, self.protocol, launch, go_on)
+        return None if found is None else (self.rapl.counter, *found)
 
     def late(self) -> Iterator[VisitResult]:
         """Every visit is known as soon as it is made."""

@@ -16,6 +16,8 @@ from device_agent.cpu_time import BusyWatch
 from device_agent.errors import NoSuchCore, RuntimeMissing
 from device_agent.host.conditions import HostConditions
 from device_agent.host.device import LocalDevice
+from device_agent.host.rapl import find_rapl
+from device_agent.measuring.energy import EnergyChoice
 from device_agent.runners.forked_runs import runner_environment
 from device_agent.runners.litert import LiteRtRunner
 from device_agent.runners.runtime import LITERT, Runtime, find_runtime
@@ -31,7 +33,10 @@ _PLACEHOLDERS = frozenset({"to be filled by o.e.m.", "system product name", "def
 
 
 def host_device(
-    protocol: MeasurementProtocol, core: int | None = None, python: Path | None = None
+    protocol: MeasurementProtocol,
+    core: int | None = None,
+    python: Path | None = None,
+    energy: EnergyChoice | None = None,
 ) -> LocalDevice:
     """This machine, measured with LiteRT or its predecessor, XNNPACK and one thread.
 
@@ -39,8 +44,10 @@ def host_device(
         protocol: how visits are made; part of the target.
         core: the core to pin to, by default the last one that this process may use.
         python: the Python that holds the runtime, by default this one.
+        energy: by what energy is counted.
 
     Raises:
+        NoSuchDevice: the counters of energy that were chosen are not there.
         NoSuchCore: the core is not there, or this system cannot pin.
         RuntimeMissing: there is no runtime.
     """
@@ -55,6 +62,7 @@ def host_device(
         protocol=protocol,
         busy=None if pinned is None else BusyWatch(pinned, protocol.gate.busy_window_s),
         images=runner.images(),
+        rapl=find_rapl(energy or EnergyChoice()),
     )
 
 

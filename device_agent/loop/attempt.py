@@ -11,6 +11,7 @@ from device_agent.errors import DeviceNotReady, ProfileMismatch
 from device_agent.loop.bench import Bench
 from device_agent.loop.evaluating import Evaluating
 from device_agent.loop.lease_keeper import LeaseKeeper
+from device_agent.loop.metering import Metering
 from device_agent.loop.model_files import WrongContent
 from device_agent.loop.one_by_one import OneByOne
 from device_agent.loop.server import blames_the_moment
@@ -22,6 +23,7 @@ from device_agent.runners.probe_operator import ANCHOR_OPERATOR
 from device_agent.text import one_line
 from netspec.errors import EncodingError, ProfilerRefused, ProfilerUnreachable
 from netspec.wire import (
+    ENERGY,
     EVALUATE,
     MEASURING_METHODS,
     SUSTAINED,
@@ -41,6 +43,7 @@ _log = structlog.get_logger()
 
 #: how tasks are done of which no visits are made, in this order
 _OTHERS: tuple[tuple[TaskMethod, type[OneByOne]], ...] = (
+    (ENERGY, Metering),
     (SUSTAINED, Sustaining),
     (EVALUATE, Evaluating),
 )

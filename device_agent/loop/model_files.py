@@ -13,6 +13,7 @@ from pathlib import Path
 import netspec
 from netspec.tflite import encode
 from netspec.wire import (
+    EnergySubject,
     EvaluationSubject,
     MeasuredSubject,
     ModelSubject,
@@ -50,7 +51,7 @@ class ModelFiles:
     def path(self, subject: Subject) -> Path:
         """The subject's file, encoded (seed 0) or downloaded when it is not there yet.
 
-        Of an evaluation, its model's; of what runs without pause, that one's.
+        Of an evaluation, its model's; of what runs without pause or is about energy, that one's.
 
         Raises:
             EncodingError: the operators cannot be written as a file.
@@ -60,7 +61,7 @@ class ModelFiles:
         """
         if isinstance(subject, EvaluationSubject):
             subject = subject.model
-        elif isinstance(subject, SustainedSubject):
+        elif isinstance(subject, SustainedSubject | EnergySubject):
             subject = subject.subject
         path = self._folder / _file_name(subject)
         # Before it is looked at: from here on no other agent removes it.

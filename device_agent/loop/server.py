@@ -19,6 +19,7 @@ from netspec.console.units import duration_text
 from netspec.errors import ProfilerRefused
 from netspec.wire import (
     DeviceRegistration,
+    EnergyUpload,
     Lease,
     LeaseRelease,
     LeaseRenewal,
@@ -189,3 +190,8 @@ class Link:
         """Hands over what runs without pause were like; safe to repeat."""
         with _told_if_slow("to take windows"):
             self._http.request("PUT", f"/v1/tasks/{task_id}/windows", body=upload)
+
+    def send_energy(self, task_id: str, upload: EnergyUpload) -> None:
+        """Hands over what windows counted; safe to repeat."""
+        with _told_if_slow("to take energy"):
+            self._http.request("PUT", f"/v1/tasks/{task_id}/energy", body=upload)

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Protocol
 
 from device_agent.errors import VisitFailed
+from device_agent.measuring.energy import Counter, Reading
 from device_agent.runners.base import ImageOutputs, Measured
 from netspec.images import Images
 from netspec.operators import Operator
 from netspec.protocol import TargetIdentity
-from netspec.wire import Conditions, TaskMethod
+from netspec.wire import Conditions, EnergySubject, TaskMethod
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,25 @@ class MeasuringDevice(Protocol):
 
         Raises:
             DeviceNotReady: the device went away, or cannot be used any more.
+        """
+
+    def count_energy(
+        self, model: Path, subject: EnergySubject, go_on: Callable[[], bool], *, allow_partial: bool
+    ) -> tuple[Counter, Sequence[Reading], Sequence[int]] | None:
+        """Reads a counter of energy between windows, where the device has the method `energy`.
+
+        Args:
+            model: a file that was prepared.
+            subject: says how many windows, and how long.
+            go_on: asked now and then; after the first no, what was counted is not wanted.
+            allow_partial: whether the delegate may leave operators to other kernels.
+
+        Returns:
+            The counter, its readings, and the runs between them; None: `go_on` said no.
+
+        Raises:
+            VisitFailed: no energy can be told of the model on this device.
+            DeviceNotReady: none can be told now.
         """
 
     def late(self) -> Iterator[VisitResult]:

@@ -17,40 +17,47 @@ from device_agent.benchmark_model.flags import (
     profile_flags,
     visit_flags,
 )
-from device_agent.cpu_time import busy_share, cpu_time
 from device_agent.errors import (
     DeviceNotReady,
     PhoneUnusable,
+    RunnerFailed,
     RunnerNotStarted,
     VisitFailed,
     VisitTimedOut,
     WrongTarget,
 )
-from device_agent.measuring.device import VisitRequest, VisitResult, applied_steps
+from device_agent.measuring.device import VisitRequest, VisitResult
+from device_agent.measuring.energy import Counter, Reading
 from device_agent.measuring.sustained import sustained_protocol
-from device_agent.phones.clock import GrantedClock
+from device_agent.phones.energy.counters import CounterMissing, PhoneCounter, find_counter
+from device_agent.phones.energy.metering import MeteredRunner, PhoneMetering
 from device_agent.phones.files import MODELS, QUICK_S, PhoneFiles
 from device_agent.phones.image_runs import PhoneImages
 from device_agent.phones.leftovers import Plan, find_leftovers, make_plan
-from device_agent.phones.probe import Choice, Probed, probe, take_clock
+from device_agent.phones.probe import Choice, Probed, changes, probe, take_clock
 from device_agent.phones.profiling import methods_of
-from device_agent.phones.readings import parse_battery, parse_thermal
 from device_agent.phones.results import UPTIME
-from device_agent.phones.script import ScriptedLaunch
+from device_agent.phones.script import PhoneScript, ScriptedLaunch, script_text
 from device_agent.phones.stretch import PhoneScripts
 from device_agent.phones.trial import launch_trial, pushed_trial_model, trial_problem
 from device_agent.runners.base import ImageOutputs
 from device_agent.transports.base import Transport
-from device_agent.transports.read_files import parse_values, read_command
 from netspec.images import Images
 from netspec.protocol import MeasurementProtocol, TargetIdentity
-from netspec.wire import EVALUATE, ISOLATED, SUSTAINED, WINDOW_S, Conditions, TaskMethod
+from netspec.wire import (
+    ENERGY,
+    EVALUATE,
+    ISOLATED,
+    SUSTAINED,
+    WINDOW_S,
+    Conditions,
+    EnergySubject,
+    TaskMethod,
+)
 
 _log = structlog.get_logger()
 
 _MARK = "@visits"
-#: between the answers to several questions
-_NEXT = "@next"
 #: takes some milliseconds of the phone: between visits too much, between ten seconds of runs not
 _HEAT = "dumpsys thermalservice; dumpsys battery"
 #: what a launch may take beyond its two phases: loading, and delegates that compile
@@ -63,8 +70,9 @@ _LONGEST_VISIT_S = 2 * (2 * MAX_PHASE_S + _SPARE_S)
 class _RunningScript:
     """A script that runs, or ran when the phone was lost."""
 
-    launch: ScriptedLaunch
-    plan: Plan
+    folder: str
+    #: None: nobody asks for what it has made
+    plan: Plan | None
     #: of each of its visits, the index that the caller knows it by; empty: it asks for none
     kept: Sequence[int]
 
@@ -102,6 +110,7 @@ class Phone:
         self._clock_is_ours = False
         self._names: Mapping[Path, str] = {}
         self._lost: _RunningScript | None = None
+        self._energy: PhoneCounter | None = None
         self._late: list[VisitResult] = []
         #: folders of scripts whose visits were handed out, and of those that are safe elsewhere
         self._fetched: list[str] = []
@@ -143,6 +152,43 @@ class Phone:
         else:
             self.methods = (*self.methods, EVALUATE)
         self.methods = (*self.methods, SUSTAINED)
+        if self._choice.energy.source != "off":
+            self._learn_energy()
+
+    def _learn_energy(self) -> None:
+        choice, soc = self._choice, self.identity.soc
+        try:
+            self._energy = find_counter(self._say, choice.energy, soc, choice.delegate)
+        except CounterMissing as error:
+            _log.info("no energy is counted", device=self.serial, why=str(error))
+        else:
+            self.methods = (*self.methods, ENERGY)
+
+    def count_energy(
+        self, model: Path, subject: EnergySubject, go_on: Callable[[], bool], *, allow_partial: bool
+    ) -> tuple[Counter, Sequence[Reading], Sequence[int]] | None:
+        """One script makes all windows; see `MeasuringDevice.count_energy`."""
+        if (source := self._energy) is None:
+            raise RunnerFailed("this phone has no counter of energy that is known")
+        probed, folder = self._probed, str(self._scripts.folder())
+        runner = MeteredRunner(
+            self._transport, probed.reader, probed.command, self._visit_flags, self._protocol
+        )
+        metering = PhoneMetering(runner, self._scripts, source)
+        self._lost = _RunningScript(folder, None, ())
+        found: tuple[Sequence[Reading], Sequence[int]] | VisitFailed | None
+        try:
+            found = metering.run(
+                folder, str(MODELS / self._names[model]), subject, go_on, allow_partial
+            )
+        except VisitFailed as error:
+            found = error
+        self._lost = None
+        self._safe.append(folder)
+        self._remove_safe()
+        if isinstance(found, VisitFailed):
+            raise found
+        return None if found is None else (source.counter, *found)
 
     def evaluate(
         self, model: Path, images: Images, go_on: Callable[[], bool]
@@ -180,7 +226,7 @@ class Phone:
         self._probed = self._probe()
         if self.identity != was:
             raise WrongTarget(
-                f"{self.serial} came back as another target ({_changes(was, self.identity)}); "
+                f"{self.serial} came back as another target ({changes(was, self.identity)}); "
                 "start the agent again"
             )
 
@@ -194,37 +240,13 @@ class Phone:
             if (granted.policy, granted.locked_khz) != (was.policy, was.locked_khz):
                 self.rest()
                 raise DeviceNotReady(
-                    f"{self.serial} grants the clock policy {_clock_text(granted)} now, but "
-                    f"{_clock_text(was)} when it was registered; the two are never compared"
+                    f"{self.serial} grants the clock policy {granted} now, but "
+                    f"{was} when it was registered; the two are never compared"
                 )
 
     def observe(self) -> Conditions:
         """Heat, battery, and what others take of the measured cores."""
-        window_s, reader = self._protocol.gate.busy_window_s, self._probed.reader
-        questions = (
-            "dumpsys thermalservice",
-            "dumpsys battery",
-            "cat /proc/stat",
-            f"sleep {window_s:g}; cat /proc/stat",
-            read_command(reader.zones),
-            "settings get global low_power",
-        )
-        output = self._say(f"; echo {_NEXT}; ".join(questions), timeout_s=QUICK_S + window_s)
-        answers = output.split(f"{_NEXT}\n")
-        thermal, battery, before, after, zones, saving = [*answers, *[""] * len(questions)][:6]
-        if saving.strip() == "1":
-            raise DeviceNotReady(
-                f"Battery Saver of {self.serial} is on, which slows it down; switch it off"
-            )
-        readings = parse_thermal(thermal).model_dump(exclude_none=True)
-        readings |= parse_battery(battery).model_dump(exclude_none=True)
-        celsius = reader.celsius(parse_values(zones))
-        if celsius is not None:
-            readings.setdefault("cpu_celsius", celsius)
-        cores = self._probed.cores
-        share = busy_share(cpu_time(before, cores), cpu_time(after, cores))
-        steps = applied_steps(self.identity)
-        return Conditions.model_validate({**readings, "busy_share": share, "steps": steps})
+        return self._probed.observe(self._say, self._protocol.gate.busy_window_s, self.serial)
 
     def visits(
         self,
@@ -285,9 +307,12 @@ class Phone:
             plan=plan.comment(),
             asked=asked,
         )
-        self._lost = _RunningScript(launch, plan, kept)
+        self._lost = _RunningScript(launch.folder, plan, kept)
         names = [self._names[request.model] for request in chosen]
-        text, stuck = self._scripts.run(launch, names, go_on)
+        script = PhoneScript(
+            launch.folder, script_text(launch, names), len(names), launch.least_s * len(names)
+        )
+        text, stuck = self._scripts.run(script, go_on)
         self._lost = None
         (self._fetched if kept else self._safe).append(launch.folder)
         kept = kept or range(len(chosen))
@@ -308,10 +333,12 @@ class Phone:
         """What the script wrote that ran when the phone was lost; it may still run: it is ended."""
         if self._lost is None:
             return
-        text = self._scripts.fetch_late(self._lost.launch)
+        text = self._scripts.fetch_late(self._lost.folder)
         lost, self._lost = self._lost, None
-        (self._fetched if lost.kept else self._safe).append(lost.launch.folder)
-        self._late = list(self._results(text, lost.plan, lost.kept)) if lost.kept else []
+        (self._fetched if lost.kept else self._safe).append(lost.folder)
+        self._late = (
+            list(self._results(text, lost.plan, lost.kept)) if lost.plan and lost.kept else []
+        )
 
     def leftovers(self) -> Iterator[tuple[str, VisitResult]]:
         """See `MeasuringDevice.leftovers`; what was measured as another target is left out."""
@@ -364,14 +391,3 @@ class Phone:
 
     def _say(self, command: str, timeout_s: float = QUICK_S) -> str:
         return self._transport.shell(command, timeout_s=timeout_s).output
-
-
-def _changes(was: TargetIdentity, now: TargetIdentity) -> str:
-    """For people: the fields in which two targets differ."""
-    pairs = ((name, getattr(was, name), getattr(now, name)) for name in TargetIdentity.model_fields)
-    return ", ".join(f"{name} {old} -> {new}" for name, old, new in pairs if old != new)
-
-
-def _clock_text(granted: GrantedClock) -> str:
-    at = sorted(set(granted.locked_khz or ()))
-    return " ".join([granted.policy, *(f"{khz / 1000:g} MHz" for khz in at)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -13,14 +13,23 @@ from device_agent.benchmark_model.program import Program
 from device_agent.cores.choice import CoreChoice, choose_cores, named_cores
 from device_agent.cores.layout import LAYOUT_FILES, Core, parse_layout
 from device_agent.cores.numbers import core_list, mask
+from device_agent.cpu_time import busy_share, cpu_time
+from device_agent.errors import DeviceNotReady
+from device_agent.measuring.device import applied_steps
+from device_agent.measuring.energy import EnergyChoice
 from device_agent.phones.clock import GrantedClock, PhoneClock
+from device_agent.phones.energy.quiet import QuietPhone
 from device_agent.phones.files import QUICK_S, PhoneFiles
 from device_agent.phones.properties import parse_properties
-from device_agent.phones.readings import is_cpu_zone
+from device_agent.phones.readings import is_cpu_zone, parse_battery, parse_thermal
 from device_agent.phones.results import ResultsReader
 from device_agent.transports.base import Transport
-from device_agent.transports.read_files import parse_values, read_pattern_command
+from device_agent.transports.read_files import parse_values, read_command, read_pattern_command
 from netspec.protocol import Delegate, MeasurementProtocol, TargetIdentity
+from netspec.wire import Conditions
+
+#: between the answers to several questions
+_NEXT = "@next"
 
 _log = structlog.get_logger()
 
@@ -40,6 +49,7 @@ class Choice:
     cores: str | None = None
     #: further flags of the runner, as `NAME=VALUE`
     flags: tuple[str, ...] = ()
+    energy: EnergyChoice = field(default_factory=EnergyChoice)
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -65,6 +75,47 @@ class Probed:
     granted: GrantedClock
     #: its own serial number, empty where it has none
     number: str
+
+    def observe(self, say: Callable[[str, float], str], window_s: float, serial: str) -> Conditions:
+        """Heat, battery, and what others take of the measured cores.
+
+        Args:
+            say: what a command prints on the phone within so many seconds.
+            window_s: over which others are looked at.
+            serial: the phone's, for messages.
+
+        Raises:
+            DeviceNotReady: it saves its battery.
+        """
+        questions = (
+            "dumpsys thermalservice",
+            "dumpsys battery",
+            "cat /proc/stat",
+            f"sleep {window_s:g}; cat /proc/stat",
+            read_command(self.reader.zones),
+            "settings get global low_power",
+        )
+        output = say(f"; echo {_NEXT}; ".join(questions), QUICK_S + window_s)
+        answers = output.split(f"{_NEXT}\n")
+        thermal, battery, before, after, zones, saving = [*answers, *[""] * len(questions)][:6]
+        if saving.strip() == "1":
+            raise DeviceNotReady(
+                f"Battery Saver of {serial} is on, which slows it down; switch it off"
+            )
+        readings = parse_thermal(thermal).model_dump(exclude_none=True)
+        readings |= parse_battery(battery).model_dump(exclude_none=True)
+        celsius = self.reader.celsius(parse_values(zones))
+        if celsius is not None:
+            readings.setdefault("cpu_celsius", celsius)
+        share = busy_share(cpu_time(before, self.cores), cpu_time(after, self.cores))
+        steps = applied_steps(self.identity)
+        return Conditions.model_validate({**readings, "busy_share": share, "steps": steps})
+
+
+def changes(was: TargetIdentity, now: TargetIdentity) -> str:
+    """The fields in which two targets differ, for people."""
+    pairs = ((name, getattr(was, name), getattr(now, name)) for name in TargetIdentity.model_fields)
+    return ", ".join(f"{name} {old} -> {new}" for name, old, new in pairs if old != new)
 
 
 def probe(
@@ -104,6 +155,7 @@ def probe(
     files.make_folders()
     clock = PhoneClock(transport, cores, properties.sdk)
     clock.give_back()
+    QuietPhone(transport, of_battery=False).give_back()
     runner = files.push_runner(program)
     libraries = ("env", f"LD_LIBRARY_PATH={runner.parent}") if program.libraries else ()
     pinned = ("taskset", mask(cores)) if cores else ()

@@ -120,7 +120,7 @@ class ResultsReader:
                 started_at=moment.when(visit.before),
                 before=self._conditions(visit.before),
                 after=_with_heat(self._conditions(visit.after), visit.answer),
-                outcome=self._outcome(visit, operators[at], plan.allow_partial[at]),
+                outcome=self.outcome(visit, operators[at], plan.allow_partial[at]),
                 launch=f"{plan.mark} {at}",
                 rejected=self._clock_problem(visit.before, visit.after),
             )
@@ -141,9 +141,10 @@ class ResultsReader:
     def _clock(self) -> str:
         return f"{CORES}/cpu{self.core}/cpufreq/scaling_cur_freq"
 
-    def _outcome(
+    def outcome(
         self, visit: ScriptVisit, operators: Sequence[Operator] | None, allow_partial: bool
     ) -> Measured | VisitFailed:
+        """What the runs of one launch give, or why they give nothing."""
         try:
             return self._measured(visit, operators, allow_partial)
         except VisitFailed as error:

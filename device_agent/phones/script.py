@@ -14,7 +14,7 @@ from device_agent.transports.base import ShellResult
 from device_agent.transports.read_files import parse_values, read_command
 
 #: another one after each restart of the phone
-_BOOT_ID = "/proc/sys/kernel/random/boot_id"
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _TEMPLATE = """cd {folder} || exit 1
 cat {boot_id} > boot 2>/dev/null
 echo $$ > pid
@@ -76,6 +76,19 @@ class ScriptedLaunch:
 
 
 @dataclass(frozen=True)
+class PhoneScript:
+    """A script as it is run on the phone."""
+
+    #: where its files lie
+    folder: str
+    text: str
+    #: that it says how far it is by
+    steps: int
+    #: that it takes at least, s
+    least_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class ScriptVisit:
     """What the script wrote of one finished visit."""
 
@@ -96,7 +109,7 @@ def script_text(launch: ScriptedLaunch, models: Sequence[str]) -> str:
         folder=shlex.quote(launch.folder),
         models=" ".join(map(shlex.quote, models)),
         read_conditions=read_command(launch.condition_files),
-        boot_id=_BOOT_ID,
+        boot_id=BOOT_ID,
         command=shlex.join(launch.command),
         model_folder=shlex.quote(launch.model_folder),
         flags=shlex.join(launch.flags),
@@ -112,7 +125,7 @@ def kill_command(folder: str) -> str:
 
     One that is over is left alone, and so is whatever has its number since the phone restarted.
     """
-    same_start = f'[ ! -e boot ] || [ "$(cat boot)" = "$(cat {_BOOT_ID} 2>/dev/null)" ]'
+    same_start = f'[ ! -e boot ] || [ "$(cat boot)" = "$(cat {BOOT_ID} 2>/dev/null)" ]'
     return (
         f"cd {shlex.quote(folder)} && [ -e pid ] && [ ! -e over ] && {{ {same_start}; }} && "
         'kill -9 "-$(cat pid)"'

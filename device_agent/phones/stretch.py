@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import PurePosixPath
 from uuid import uuid4
 
@@ -12,7 +12,7 @@ import structlog
 
 from device_agent.errors import DeviceNotReady, TransportLost, VisitTimedOut
 from device_agent.phones.files import QUICK_S, STRETCHES
-from device_agent.phones.script import ScriptedLaunch, kill_command, script_text
+from device_agent.phones.script import PhoneScript, kill_command
 from device_agent.text import one_line, printed
 from device_agent.transports.base import Transport
 
@@ -62,7 +62,7 @@ class PhoneScripts:
         return STRETCHES / uuid4().hex
 
     def run(
-        self, launch: ScriptedLaunch, models: Sequence[str], go_on: Callable[[], bool]
+        self, script: PhoneScript, go_on: Callable[[], bool]
     ) -> tuple[str, DeviceNotReady | VisitTimedOut | None]:
         """What the script wrote, and what kept it from its end, if anything did.
 
@@ -71,24 +71,22 @@ class PhoneScripts:
         `VisitTimedOut` is what is to be said of the visit that it was at.
 
         Args:
-            launch: its folder is one of `folder`.
-            models: names in the models' folder.
+            script: its folder is one of `folder`.
             go_on: asked at each look; after the first no, the script ends with its visit.
 
         Raises:
             TransportLost: the phone went away and did not come back; what was written stays on
                 it.
         """
-        self._start(launch, models)
-        soon_at = time.monotonic() + launch.least_s * len(models)
-        stuck = self._watch(launch, go_on, soon_at, len(models))
-        return self._fetch(launch), stuck
+        self._start(script)
+        stuck = self._watch(script, go_on, time.monotonic() + script.least_s)
+        return self._fetch(script.folder), stuck
 
-    def fetch_late(self, launch: ScriptedLaunch) -> str:
+    def fetch_late(self, folder: str) -> str:
         """What a script wrote whose phone was lost; the script is ended if it still runs."""
-        self._shell(kill_command(launch.folder))
+        self._shell(kill_command(folder))
         try:
-            return self._fetch(launch)
+            return self._fetch(folder)
         except FileNotFoundError:
             return ""
 
@@ -96,33 +94,31 @@ class PhoneScripts:
         """Removes a script and what it wrote."""
         self._shell(f"rm -rf {shlex.quote(folder)}")
 
-    def _fetch(self, launch: ScriptedLaunch) -> str:
-        results = PurePosixPath(launch.folder) / "results"
+    def _fetch(self, folder: str) -> str:
+        results = PurePosixPath(folder) / "results"
         return printed(self._transport.pull(results, timeout_s=_FETCH_S))
 
-    def _start(self, launch: ScriptedLaunch, models: Sequence[str]) -> None:
-        folder = PurePosixPath(launch.folder)
-        make = f"mkdir -p {shlex.quote(launch.folder)} && command -v setsid"
+    def _start(self, script: PhoneScript) -> None:
+        folder = PurePosixPath(script.folder)
+        make = f"mkdir -p {shlex.quote(script.folder)} && command -v setsid"
         ready = self._transport.shell(make, timeout_s=QUICK_S)
         if ready.exit_code:
             raise DeviceNotReady(
                 f"{self._transport.serial} cannot run a script by itself: it has no `setsid`, or "
                 f"makes no folder {folder}; `device-agent doctor` says more"
             )
-        script = folder / "script.sh"
-        self._transport.push(
-            script_text(launch, models).encode(), script, mode=0o755, timeout_s=QUICK_S
-        )
+        path = folder / "script.sh"
+        self._transport.push(script.text.encode(), path, mode=0o755, timeout_s=QUICK_S)
         # In a session of its own: it must outlive the connection.
-        self._shell(f"cd {launch.folder} && setsid sh script.sh > results 2>&1 < /dev/null &")
+        self._shell(f"cd {script.folder} && setsid sh script.sh > results 2>&1 < /dev/null &")
 
     def _watch(
-        self, launch: ScriptedLaunch, go_on: Callable[[], bool], soon_at: float, visits: int
+        self, script: PhoneScript, go_on: Callable[[], bool], soon_at: float
     ) -> DeviceNotReady | VisitTimedOut | None:
         """Looks until the script is over; why it ended early, None where it did not."""
         # Without a number, the script is only about to begin.
         question = (
-            f"cd {launch.folder} && pid=$(cat pid 2>/dev/null); if [ -e over ]; then echo over; "
+            f"cd {script.folder} && pid=$(cat pid 2>/dev/null); if [ -e over ]; then echo over; "
             'elif [ -z "$pid" ] || kill -0 "$pid"; then echo "at $(cat progress)"; '
             "else echo dead; fi"
         )
@@ -133,7 +129,7 @@ class PhoneScripts:
             if time.monotonic() - told_at >= TELL_EVERY_S:
                 told_at = time.monotonic()
                 number = at.removeprefix("at").strip() or "0"
-                _log.info("measuring", device=self._transport.serial, visit=number, of=visits)
+                _log.info("measuring", device=self._transport.serial, visit=number, of=script.steps)
             state = self._patiently(question)
             if state == "over":
                 return None
@@ -147,12 +143,12 @@ class PhoneScripts:
                     f"{self._transport.serial} ended the script of its visits; did it restart?"
                 )
             if time.monotonic() - since > self._visit_timeout_s:
-                self._patiently(kill_command(launch.folder))
+                self._patiently(kill_command(script.folder))
                 return VisitTimedOut(
                     f"the visit took longer than {self._visit_timeout_s:g} s and was stopped"
                 )
             if not stop_requested and not go_on():
-                self._patiently(f"echo stop > {launch.folder}/stop")
+                self._patiently(f"echo stop > {script.folder}/stop")
                 stop_requested = True
             remaining_s = soon_at - time.monotonic()
             is_soon = remaining_s <= 0 or stop_requested

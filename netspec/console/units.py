@@ -19,6 +19,17 @@ def latency_text(value_ms: float, digits: int = _DIGITS) -> str:
     return f"{significant(value_ms, digits)} ms"
 
 
+def energy_text(value_mj: float) -> str:
+    """Return an energy with its unit: uJ below 1 mJ, else mJ; three significant digits.
+
+    >>> energy_text(0.0421), energy_text(1.5)
+    ('42.1 uJ', '1.50 mJ')
+    """
+    if abs(float(f"{value_mj:.{_DIGITS - 1}e}")) < 1:
+        return f"{significant(value_mj * 1000)} uJ"
+    return f"{significant(value_mj)} mJ"
+
+
 def memory_text(size: float) -> str:
     """Return bytes in KiB or MiB; three significant digits.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from netspec.wire.calibrations import (
     Calibration,
     CalibrationNetwork,
+    EnergyScale,
     HeldOutError,
     LaunchFit,
     LaunchQuantity,
@@ -30,17 +31,6 @@ from netspec.wire.entries import (
     EntryQuery,
     StoredVisit,
     VisitQuery,
-)
-from netspec.wire.evaluations import (
-    MAX_IMAGES_BYTES,
-    MAX_LOGITS_BYTES,
-    TOP,
-    ClassValue,
-    EvaluatedPiece,
-    Evaluation,
-    EvaluationRequest,
-    OutputsQuery,
-    PieceOutputs,
 )
 from netspec.wire.events import (
     Delivery,
@@ -99,7 +89,46 @@ from netspec.wire.message import (
     ListQuery,
     Message,
 )
+from netspec.wire.outputs.energy import (
+    LEAST_ROUNDS,
+    LEAST_RUNS,
+    LEAST_WINDOW_S,
+    MOST_ROUNDS,
+    EnergyEntry,
+    EnergyEstimate,
+    EnergyMeter,
+    EnergyMethod,
+    EnergyQuery,
+    EnergyRequest,
+    EnergyRound,
+    EnergyUnclear,
+    EnergyUpload,
+    EnergyValue,
+    EnergyWindow,
+)
+from netspec.wire.outputs.evaluations import (
+    MAX_IMAGES_BYTES,
+    MAX_LOGITS_BYTES,
+    TOP,
+    ClassValue,
+    EvaluatedPiece,
+    Evaluation,
+    EvaluationRequest,
+    OutputsQuery,
+    PieceOutputs,
+)
+from netspec.wire.outputs.sustained import (
+    MAX_WINDOWS,
+    THROTTLED,
+    WINDOW_S,
+    SpeedOverTime,
+    SustainedRequest,
+    SustainedSpeed,
+    Window,
+    WindowsUpload,
+)
 from netspec.wire.profiles import (
+    ENERGY,
     EVALUATE,
     ISOLATED,
     MAX_KERNEL_NAME,
@@ -116,6 +145,7 @@ from netspec.wire.stored_models import (
 )
 from netspec.wire.subjects import (
     MAX_IMAGES,
+    EnergySubject,
     EvaluationSubject,
     ImagePiece,
     MeasuredSubject,
@@ -125,16 +155,6 @@ from netspec.wire.subjects import (
     Subject,
     SustainedSubject,
 )
-from netspec.wire.sustained import (
-    MAX_WINDOWS,
-    THROTTLED,
-    WINDOW_S,
-    SpeedOverTime,
-    SustainedRequest,
-    SustainedSpeed,
-    Window,
-    WindowsUpload,
-)
 from netspec.wire.tables import (
     MOST_ASSEMBLED,
     Assembly,
@@ -143,6 +163,7 @@ from netspec.wire.tables import (
     LookedUpLatencies,
     LookedUpLatency,
     Method,
+    PredictedEnergy,
     PredictedLatency,
     Prediction,
     PredictRequest,
@@ -165,8 +186,12 @@ from netspec.wire.tokens import (
 )
 
 __all__ = [
+    "ENERGY",
     "EVALUATE",
     "ISOLATED",
+    "LEAST_ROUNDS",
+    "LEAST_RUNS",
+    "LEAST_WINDOW_S",
     "MAX_CURSOR",
     "MAX_IMAGES",
     "MAX_IMAGES_BYTES",
@@ -185,6 +210,7 @@ __all__ = [
     "MEASURING_METHODS",
     "MODEL_IDENTIFIER",
     "MOST_ASSEMBLED",
+    "MOST_ROUNDS",
     "MOST_SPACES",
     "SUSTAINED",
     "THROTTLED",
@@ -203,6 +229,19 @@ __all__ = [
     "DeviceQuery",
     "DeviceRegistration",
     "DisagreementQuery",
+    "EnergyEntry",
+    "EnergyEstimate",
+    "EnergyMeter",
+    "EnergyMethod",
+    "EnergyQuery",
+    "EnergyRequest",
+    "EnergyRound",
+    "EnergyScale",
+    "EnergySubject",
+    "EnergyUnclear",
+    "EnergyUpload",
+    "EnergyValue",
+    "EnergyWindow",
     "Entry",
     "EntryDetail",
     "EntryQuery",
@@ -245,6 +284,7 @@ __all__ = [
     "Owner",
     "PieceOutputs",
     "PredictRequest",
+    "PredictedEnergy",
     "PredictedLatency",
     "Prediction",
     "Profile",

@@ -93,6 +93,16 @@ class LaunchFit(Message):
         )
 
 
+class EnergyScale(Message):
+    """How sums of operators' energies map to whole networks: one factor."""
+
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    #: that it was fitted on
+    networks: int
+    #: None for fewer than three
+    held_out: HeldOutError | None
+
+
 class Calibration(Message):
     """How sums of entries map to whole networks.
 
@@ -117,6 +127,8 @@ class Calibration(Message):
     )
     #: what a launch of a network takes, of each quantity that enough networks say
     launches: Annotated[tuple[LaunchFit, ...], Field(exclude_if=lambda value: not value)] = ()
+    #: None: the energy of no whole network was measured
+    energy: Annotated[EnergyScale | None, Field(exclude_if=lambda value: value is None)] = None
 
     def predict_ms(self, sum_ms: float) -> float:
         """Latency of a whole network (ms) from the sum of its corrected entries (ms)."""

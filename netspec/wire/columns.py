@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.console.extras import needs_extra
 from netspec.operators import operator_from_key, registered_operators
-from netspec.wire.tables import Snapshot
+from netspec.wire.tables import Entry, Snapshot
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,6 +37,8 @@ ENTRY_COLUMNS = (
     "first_inference_ms",
     "peak_memory_bytes",
 )
+#: an entry's energy, empty where none was measured
+ENERGY_COLUMNS = ("energy_mj", "energy_low_mj", "energy_high_mj", "energy_meter")
 #: `value_ms` as the calibration corrects it: what sums of networks add up
 CORRECTED = "corrected_ms"
 #: fields that operators have, by JSON type; a cell is empty where its kind has no such field
@@ -48,9 +50,10 @@ OPERATOR_FIELDS: dict[str, str] = {
 } | {"output_size": "integer"}
 #: what the table is true for, the same in every row
 TABLE_COLUMNS = ("target_id", "runtime", "snapshot_id")
-COLUMNS = (*ENTRY_COLUMNS, CORRECTED, "operator", *OPERATOR_FIELDS, *TABLE_COLUMNS)
+COLUMNS = (*ENTRY_COLUMNS, *ENERGY_COLUMNS, CORRECTED, "operator", *OPERATOR_FIELDS, *TABLE_COLUMNS)
 _FLOATS = (
     *("value_ms", "low_ms", "high_ms", "disagreement_percent", "corrected_ms"),
+    *ENERGY_COLUMNS[:3],
     *("median_ms", "p95_ms", "std_ms", "load_ms", "first_inference_ms"),
 )
 _COUNTS = ("visits", "devices", "peak_memory_bytes")
@@ -67,6 +70,7 @@ def columns_of(snapshot: Snapshot) -> dict[str, list[Any]]:
     everywhere = (snapshot.target_id, snapshot.identity.runtime, snapshot.id)
     return {
         **{name: [getattr(entry, name) for entry in entries] for name in ENTRY_COLUMNS},
+        **{name: [_energy(one)[at] for one in entries] for at, name in enumerate(ENERGY_COLUMNS)},
         CORRECTED: [snapshot.values_ms[entry.name] for entry in entries],
         "operator": [operator.kind for operator in operators],
         **{name: [getattr(one, name, None) for one in operators] for name in OPERATOR_FIELDS},
@@ -75,6 +79,13 @@ def columns_of(snapshot: Snapshot) -> dict[str, list[Any]]:
             for name, value in zip(TABLE_COLUMNS, everywhere, strict=True)
         },
     }
+
+
+def _energy(entry: Entry) -> tuple[float, float, float, str] | tuple[None, None, None, None]:
+    found = entry.energy
+    if found is None:
+        return (None, None, None, None)
+    return (found.value_mj, found.low_mj, found.high_mj, found.meter.name)
 
 
 def arrow_table(snapshot: Snapshot) -> pa.Table:

@@ -23,7 +23,7 @@ Labels = Annotated[
 
 
 #: how tasks can be measured on a device, on every one of its targets
-Methods = Annotated[tuple[TaskMethod, ...], Field(min_length=1, max_length=4)]
+Methods = Annotated[tuple[TaskMethod, ...], Field(min_length=1, max_length=5)]
 
 _Figure = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 

@@ -11,11 +11,12 @@ from netspec.operators import Operator, Precision
 from netspec.protocol import ClockPolicy, Delegate, TargetId, TargetIdentity, Text
 from netspec.spaces import Space
 from netspec.wire.devices import Labels
-from netspec.wire.evaluations import EvaluationRequest
 from netspec.wire.message import ListQuery, Message, Moment
+from netspec.wire.outputs.energy import EnergyRequest
+from netspec.wire.outputs.evaluations import EvaluationRequest
+from netspec.wire.outputs.sustained import SustainedRequest
 from netspec.wire.profiles import ISOLATED, MeasuringMethod, is_isolated
 from netspec.wire.subjects import ModelSubject
-from netspec.wire.sustained import SustainedRequest
 
 #: two looks at an operator could share their bad luck; four find its place in 24 networks of the
 #: ProxylessNAS space
@@ -132,6 +133,8 @@ class JobRequest(Message):
     sustained: Annotated[SustainedRequest | None, Field(exclude_if=lambda value: value is None)] = (
         None
     )
+    #: what is named is measured by its energy, not by its latency
+    energy: Annotated[EnergyRequest | None, Field(exclude_if=lambda value: value is None)] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -195,6 +198,18 @@ class JobRequest(Message):
             raise ValueError(
                 f"`{alone[0]}` runs once on one target: give `target_id` and `rounds` 1, and leave "
                 "what is to be measured, `method`, `transfer` and any other such request out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _measures_energy_alone(self) -> Self:
+        others = (self.transfer, self.evaluation, self.sustained, self.budget)
+        if self.energy is not None and (
+            self.rounds != 1 or self.method != ISOLATED or any(one is not None for one in others)
+        ):
+            raise ValueError(
+                "`energy` measures what is named once, in as many `windows` as it says: give "
+                "`rounds` 1, and leave `method`, `budget` and any other such request out"
             )
         return self
 

@@ -11,8 +11,8 @@ from netspec.wire.message import Message
 
 #: `isolated`: each subject by itself; `in_network`: whole networks, with a profile of their
 #: operators; `evaluate`: nothing is measured, models run test images; `sustained`: runs without
-#: pause, of which there are windows and no visits
-TaskMethod = Literal["isolated", "in_network", "evaluate", "sustained"]
+#: pause, of which there are windows and no visits; `energy`: windows that count energy
+TaskMethod = Literal["isolated", "in_network", "evaluate", "sustained", "energy"]
 #: those by which visits are made
 MeasuringMethod = Literal["isolated", "in_network"]
 
@@ -28,6 +28,8 @@ ISOLATED: MeasuringMethod = "isolated"
 EVALUATE: TaskMethod = "evaluate"
 #: of tasks whose subject is sustained, and of no others
 SUSTAINED: TaskMethod = "sustained"
+#: of tasks whose subject is of energy, and of no others
+ENERGY: TaskMethod = "energy"
 #: of tasks that visits are made for
 MEASURING_METHODS: tuple[MeasuringMethod, ...] = get_args(MeasuringMethod)
 

@@ -11,6 +11,7 @@ from netspec.networks import Network
 from netspec.operators import Operator, Precision
 from netspec.protocol import Sha256, Text
 from netspec.wire.message import Message
+from netspec.wire.outputs.energy import Rounds, WindowSeconds
 
 
 class OperatorSubject(Message):
@@ -148,8 +149,35 @@ class SustainedSubject(Message):
         return self.subject.precision
 
 
+class EnergySubject(Message):
+    """An operator, a network or an uploaded model whose energy is measured."""
+
+    kind: Literal["energy"] = "energy"
+    subject: Annotated[OperatorSubject | NetworkSubject | ModelSubject, Field(discriminator="kind")]
+    #: rounds of windows
+    windows: Rounds
+    #: of a window, at least
+    seconds: WindowSeconds
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of all that it says."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """The subject's name, and that it is about energy."""
+        return f"{self.subject.name[:_NAME_PART]}, energy"
+
+    @property
+    def precision(self) -> Precision | None:
+        """The subject's."""
+        return self.subject.precision
+
+
 #: of which there are visits
 MeasuredSubject = OperatorSubject | NetworkSubject | ModelSubject
 Subject = Annotated[
-    MeasuredSubject | EvaluationSubject | SustainedSubject, Field(discriminator="kind")
+    MeasuredSubject | EvaluationSubject | SustainedSubject | EnergySubject,
+    Field(discriminator="kind"),
 ]

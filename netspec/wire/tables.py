@@ -21,6 +21,7 @@ from netspec.operators import (
 from netspec.protocol import Sha256, TargetId, TargetIdentity
 from netspec.wire.calibrations import Calibration, HeldOutError
 from netspec.wire.message import MAX_LOOKED_UP, Message, Milliseconds
+from netspec.wire.outputs.energy import EnergyMeter, EnergyValue, Millijoules
 
 #: an operator's canonical key
 OperatorKey = Annotated[str, Field(min_length=1, max_length=500)]
@@ -73,6 +74,8 @@ class Entry(Message):
     peak_memory_bytes: Annotated[
         int | None, Field(ge=0, exclude_if=lambda value: value is None)
     ] = None
+    #: of an inference, by the meter that measured most of the target's subjects; None: not measured
+    energy: Annotated[EnergyValue | None, Field(exclude_if=lambda value: value is None)] = None
 
 
 class TargetEntry(Entry):
@@ -237,6 +240,18 @@ class PredictRequest(Message):
         return self
 
 
+class PredictedEnergy(Message):
+    """A network's energy of an inference, as the table predicts it."""
+
+    value_mj: Millijoules
+    #: by which its operators were measured
+    meter: EnergyMeter
+    #: False: no whole network's energy was measured, so that it is the plain sum
+    scaled: bool
+    #: the scale's error
+    held_out: HeldOutError | None
+
+
 class Prediction(Message):
     """A network's latency as the table predicts it."""
 
@@ -274,6 +289,8 @@ class Prediction(Message):
     #: what the network has that none of those has that the calibration was fitted on, in words: its
     #: stated error and interval were found on such as these
     unlike: Annotated[tuple[str, ...], Field(exclude_if=lambda value: not value)] = ()
+    #: None: the energy of some operator was not measured
+    energy: Annotated[PredictedEnergy | None, Field(exclude_if=lambda value: value is None)] = None
 
     @property
     def caveats(self) -> tuple[str, ...]:

@@ -44,6 +44,10 @@ async def cmd(call: Call) -> int:
             return 255
         call.phone.state.fixed_performance = call.args[2] in _ON
         return 0
+    if call.args[:2] == ["connectivity", "airplane-mode"]:
+        on = "1" if call.args[2] == "enable" else "0"
+        call.phone.state.settings["global", "airplane_mode_on"] = on
+        return 0
     if call.args[:2] == ["thermalservice", "override-status"]:
         call.phone.state.thermal_override = True
         call.phone.state.thermal_status = int(call.args[2])
@@ -52,11 +56,18 @@ async def cmd(call: Call) -> int:
     return _NO_SERVICE
 
 
+async def input_(call: Call) -> int:
+    awake = {"223": "Asleep", "224": "Awake"}
+    call.phone.state.wakefulness = awake[call.args[1]]
+    return 0
+
+
 async def reboot(call: Call) -> int:
     call.phone.reboot()
     return 0
 
 
 ANDROID: dict[str, Program] = {
-    "getprop": getprop, "dumpsys": dumpsys, "settings": settings, "cmd": cmd, "reboot": reboot,
+    "getprop": getprop, "dumpsys": dumpsys, "settings": settings, "cmd": cmd, "input": input_,
+    "reboot": reboot,
 }  # fmt: skip

@@ -153,6 +153,11 @@ class FakePhone:
         """The phone's clock."""
         return time.time_ns() + self._offset_ns
 
+    @property
+    def uptime_s(self) -> float:
+        """Since it booted, by its clock."""
+        return (self.now_ns() - self._booted_ns) / _NANO
+
     async def pass_time(self, seconds: float) -> None:
         """The phone's clock goes on by this much."""
         if self.pace:
@@ -243,7 +248,7 @@ class FakePhone:
         self._phones.soon(self._cut_all)
 
     def _generated(self) -> dict[str, str]:
-        uptime_s = (self.now_ns() - self._booted_ns) / _NANO
+        uptime_s = self.uptime_s
         return self.state.files() | {
             "/proc/uptime": f"{uptime_s:.2f} {uptime_s:.2f}\n",
             "/proc/loadavg": "0.52 0.61 0.70 1/2345 6789\n",

@@ -8,7 +8,7 @@ and clocks as Linux's sysfs does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 #: Android's thermal status from which on CPU times are useless
@@ -54,6 +54,10 @@ class PhoneState:
     more_properties: dict[str, str] = field(default_factory=dict)
     #: files of /sys and /proc beside those below, or instead of them; None: there is none
     more_files: dict[str, str | None] = field(default_factory=dict)
+    #: files that say something else at each look
+    live_files: Callable[[], dict[str, str]] = dict
+    #: what `dumpsys SERVICE` prints of further services
+    live_services: dict[str, Callable[[], str]] = field(default_factory=dict)
 
     @property
     def cores(self) -> list[int]:
@@ -81,6 +85,8 @@ class PhoneState:
 
     def dumpsys(self, service: str) -> str | None:
         """What `dumpsys SERVICE` prints; None where there is no such service."""
+        if service in self.live_services:
+            return self.live_services[service]()
         if service == "thermalservice" and self.sdk >= 29:
             return self._thermalservice()
         if service == "battery":
@@ -102,6 +108,7 @@ class PhoneState:
         for number, (kind, celsius) in enumerate(zones):
             found[f"/sys/class/thermal/thermal_zone{number}/type"] = kind
             found[f"/sys/class/thermal/thermal_zone{number}/temp"] = str(round(celsius * 1000))
+        found |= self.live_files()
         found |= self.more_files
         return {path: f"{text}\n" for path, text in found.items() if text is not None}
 

@@ -52,4 +52,36 @@ async def tr(call: Call) -> int:
     return 0
 
 
-TEXT: dict[str, Program] = {"echo": echo, "printf": printf, "wc": wc, "tr": tr}
+async def grep(call: Call) -> int:
+    """With `-h`, `-F` and any number of `-e`."""
+    words, patterns = list(call.args), []
+    while words and words[0].startswith("-"):
+        option = words.pop(0)
+        if option == "-e":
+            patterns.append(words.pop(0))
+        elif option not in {"-h", "-F"}:
+            await call.err(f"grep: bad option {option}\n")
+            return 2
+    lines = inputs(call, words).decode().splitlines()
+    found = [line for line in lines if any(pattern in line for pattern in patterns)]
+    await call.out("".join(f"{line}\n" for line in found))
+    return int(not found)
+
+
+async def sed(call: Call) -> int:
+    """One substitution in each line, of a basic expression."""
+    _, pattern, new, _ = call.args[0].split("/")
+    found = re.compile(pattern.replace("(", r"\(").replace(")", r"\)"))
+    for line in inputs(call, call.args[1:]).decode().splitlines():
+        await call.out(found.sub(new, line, count=1) + "\n")
+    return 0
+
+
+TEXT: dict[str, Program] = {
+    "echo": echo,
+    "printf": printf,
+    "wc": wc,
+    "tr": tr,
+    "grep": grep,
+    "sed": sed,
+}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from device_agent.benchmark_model.program import Program
 from netspec.tflite.contents import operators_of
+from tests.phones.energy import EnergyLaw
 from tests.phones.fake_phone import FakePhone
 from tests.phones.shell_io import Call
 from tests.phones.thermal import ThermalCurve
@@ -75,6 +76,10 @@ class FakeBenchmarkModel:
     outputs: Callable[[bytes, bytes], bytes] | None = None
     #: how the phone warms up as it runs, and what a run takes then; None: it stays as it is
     curve: ThermalCurve | None = None
+    #: what each launch takes of the phone's battery; None: nothing that is counted
+    energy: EnergyLaw | None = None
+    #: counted runs of each launch
+    count: int = 20
     #: models launched, by name
     launched: list[str] = field(default_factory=list)
     #: called with the number of launches made, before each says its words
@@ -93,6 +98,9 @@ class FakeBenchmarkModel:
         flags = dict(arg[2:].split("=", 1) for arg in call.args if arg.startswith("--"))
         if self.curve is not None:
             self.us = await self.curve.run(call.phone, float(flags["min_secs"]))
+        if self.energy is not None:
+            self.count = await self.energy.launch(flags)
+            self.us = self.energy.run_us
         words = self.says or self._words()
         if self.profiles and "--enable_op_profiling=true" in call.args:
             words += self._profile(call.phone.files.read(graph))
@@ -117,15 +125,17 @@ class FakeBenchmarkModel:
         return _ROW.format(kind=kind, name=name, ms=ms, index=index)
 
     def _words(self) -> str:
-        line = _LINE.format(count=20, us=self.us, high=self.us + 2)
+        warmup, line = (
+            _LINE.format(count=count, us=self.us, high=self.us + 2) for count in (2, self.count)
+        )
         if not self.percentiles:
-            line = f"{line.partition(' p5=')[0]}\n\n"
+            warmup, line = (f"{one.partition(' p5=')[0]}\n\n" for one in (warmup, line))
         return (
             "INFO: STARTING!\n"
             + (f"WARN: Unconsumed cmdline flags: {self.ignores}\n" if self.ignores else "")
             + (_PARTLY if self.undelegated else _APPLIED if self.delegated else _REFUSED)
             + _PHASE.format(runs=2)
-            + line
+            + warmup
             + _PHASE.format(runs=10)
             + line
             + f"INFO: Inference timings in us: Init: 900, First inference: {self.us}, "

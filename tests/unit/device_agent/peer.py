@@ -25,6 +25,7 @@ from netspec.statistics import VisitStatistics
 from netspec.wire import (
     ISOLATED,
     Conditions,
+    EnergyUpload,
     Lease,
     LeaseRelease,
     LeaseStatus,
@@ -64,6 +65,8 @@ class Peer:
     quarantines: list[str] = field(default_factory=list)
     #: of runs without pause, as they came
     windows: list[WindowsUpload] = field(default_factory=list)
+    #: of energy, as they came
+    energies: list[EnergyUpload] = field(default_factory=list)
     #: answer quarantines with 403
     keeps_out_of_quarantine: bool = False
     #: uploaded, by SHA-256
@@ -82,6 +85,7 @@ class Peer:
             "release": self._release,
             "renew": self._renew,
             "windows": self._windows,
+            "energy": self._energy,
             "quarantine": self._quarantine,
         }
         return answers[action](request.read())
@@ -127,6 +131,10 @@ class Peer:
 
     def _windows(self, body: bytes) -> httpx2.Response:
         self.windows.append(WindowsUpload.model_validate_json(body))
+        return httpx2.Response(201)
+
+    def _energy(self, body: bytes) -> httpx2.Response:
+        self.energies.append(EnergyUpload.model_validate_json(body))
         return httpx2.Response(201)
 
     def outcomes(self) -> dict[str, str]:

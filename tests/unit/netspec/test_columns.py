@@ -63,8 +63,8 @@ def test_rows_keep_the_order_of_the_entries_and_have_nothing_where_there_is_noth
 
 
 def test_every_field_of_an_entry_and_of_an_operator_is_a_column() -> None:
-    # An entry that is held back is in no snapshot.
-    assert set(Entry.model_fields) - {"held_back"} == set(ENTRY_COLUMNS)
+    # An entry that is held back is in no snapshot, and an energy has columns of its own.
+    assert set(Entry.model_fields) - {"held_back", "energy"} == set(ENTRY_COLUMNS)
     fields = {name for kind in registered_operators() for name in kind.model_fields}
     # `kind` is the column `operator`, and an entry's precision is its operator's.
     assert fields | {"output_size"} == {*OPERATOR_FIELDS, "kind", "precision"}

@@ -4,6 +4,7 @@ import pytest
 
 from device_agent.commands.phone_options import PhoneOptions
 from device_agent.commands.protocol_options import ProtocolOptions
+from device_agent.measuring.energy import EnergyChoice
 from netspec.errors import UserError
 from netspec.protocol import PHONE, MeasurementProtocol
 
@@ -43,6 +44,12 @@ def test_the_process_of_a_phone_gets_the_same_options(tmp_path: Path) -> None:
     assert phones.arguments() == [
         *("--runner-version", "1.2", "--delegate", "gpu", "--threads", "4"),
         *("--runner", str(tmp_path / "bm"), "--library", str(tmp_path / "a.so")),
+    ]
+    rails = EnergyChoice("odpm", ("S2M_VDD_CPUCL2", "S1M_VDD_MIF"))
+    counting = PhoneOptions(["S1"], None, None, "", (), None, "gpu", 4, energy=rails)
+    assert counting.arguments()[-6:] == [
+        *("--energy", "odpm"),
+        *("--energy-rail", "S2M_VDD_CPUCL2", "--energy-rail", "S1M_VDD_MIF"),
     ]
     assert PhoneOptions(["S1"], None, None, "", (), None, "gpu", 4).only == "S1"
 

@@ -1,0 +1,146 @@
+"""The counters of energy of this machine's processors (RAPL), as Linux's powercap tells them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from device_agent.errors import NoSuchDevice, VisitFailed
+from device_agent.measuring.energy import (
+    EnergyChoice,
+    RailCounters,
+    Reading,
+    brief_protocol,
+    idle_s,
+    long_protocol,
+)
+from netspec.protocol import MeasurementProtocol
+from netspec.wire import EnergyMeter, EnergySubject
+
+_ZONES = "sys/class/powercap/intel-rapl:*"
+#: packages hold all that a processor takes; `psys` holds them and more
+_PACKAGE = "package"
+#: between two looks at the counters, which step every ms or so, s
+_LOOK_EVERY_S = 1e-4
+#: pieces in which nothing is done, so that a stop ends it, s
+_NAP_S = 0.5
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Rapl:
+    """Counters in files, one a domain."""
+
+    counter: RailCounters
+    files: tuple[Path, ...]
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+    def read(self, patience_s: float) -> Reading:
+        """The counters at their next step.
+
+        Raises:
+            VisitFailed: they made none in time, or cannot be read any more.
+        """
+        was, until = self._values(), self.clock() + patience_s
+        while (looked := self.clock()) < until:
+            self.sleep(_LOOK_EVERY_S)
+            now = self._values()
+            if now != was:
+                at = self.clock()
+                return Reading(at, now, at - looked)
+        raise VisitFailed(f"{self.counter.meter.name} made no step within {patience_s:g} s")
+
+    def _values(self) -> list[float]:
+        try:
+            return [float(file.read_text()) for file in self.files]
+        except (OSError, ValueError) as error:
+            raise VisitFailed(f"{self.counter.meter.name} cannot be read: {error}") from error
+
+    def count(
+        self,
+        subject: EnergySubject,
+        protocol: MeasurementProtocol,
+        launch: Callable[[MeasurementProtocol], tuple[int, float]],
+        go_on: Callable[[], bool],
+    ) -> tuple[list[Reading], list[int]] | None:
+        """The readings around all windows, and the runs in each; None: `go_on` said no.
+
+        Args:
+            subject: says how many windows, and how long.
+            protocol: of the launches' other numbers.
+            launch: makes one; the runs, and the median one, us.
+            go_on: asked before each window.
+
+        Raises:
+            VisitFailed: a launch failed, or the counters did.
+        """
+        # Of the first launch alone, how long a run takes is not yet known.
+        trial = protocol.model_copy(update={"warmup_ms": 0.0, "measure_ms": 1.0, "min_runs": 10})
+        seconds = idle_s(subject, launch(trial)[1])
+        launches = (brief_protocol(protocol), long_protocol(protocol, seconds))
+        readings, runs = [self.read(subject.seconds)], list[int]()
+        for window in (*[None, *launches] * subject.windows, None):
+            if not go_on():
+                return None
+            if window is None:
+                self._idle(seconds, go_on)
+            runs.append(0 if window is None else launch(window)[0])
+            readings.append(self.read(subject.seconds))
+        return readings, runs
+
+    def _idle(self, seconds: float, go_on: Callable[[], bool]) -> None:
+        until = self.clock() + seconds
+        while go_on() and (remaining_s := until - self.clock()) > 0:
+            self.sleep(min(remaining_s, _NAP_S))
+
+
+def find_rapl(choice: EnergyChoice, root: Path = Path("/")) -> Rapl | None:
+    """The counters of this machine; None: it has none, or does not let them be read.
+
+    Args:
+        choice: what the user chose.
+        root: of the file system that describes the machine.
+
+    Raises:
+        NoSuchDevice: the user chose some that are not there.
+    """
+    if choice.source == "off":
+        return None
+    found: dict[str, Path] = {}
+    unreadable = False
+    for zone in sorted(root.glob(_ZONES)):
+        name, own = _text(zone / "name"), _text(zone / "energy_uj")
+        # A domain inside a package is called the same in each.
+        parent = _text(zone.parent / zone.name.rpartition(":")[0] / "name")
+        full = f"{parent}/{name}" if parent else name
+        if own.isdigit():
+            found[full] = zone
+        else:
+            unreadable = True
+    rails: Sequence[str] = choice.rails or [name for name in found if name.startswith(_PACKAGE)]
+    rails = sorted({one for one in rails if "/" not in one or choice.rails})
+    if rails and found.keys() >= set(rails):
+        meter = EnergyMeter(method="rapl", rails=tuple(rails))
+        ranges = [float(_text(found[one] / "max_energy_range_uj") or 0) for one in rails]
+        counter = RailCounters(meter, ranges=ranges if all(ranges) else ())
+        return Rapl(counter, tuple(found[one] / "energy_uj" for one in rails))
+    why = f"it has {', '.join(found)}" if found else "it tells of none"
+    if unreadable:
+        why += "; energy_uj is root's alone: `chmod a+r /sys/class/powercap/*/energy_uj`"
+    if choice.rails or choice.source != "auto":
+        raise NoSuchDevice(f"this machine has no counters of energy that were named ({why})")
+    _log.debug("no energy is counted", why=why)
+    return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""

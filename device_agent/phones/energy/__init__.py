@@ -1,0 +1,1 @@
+"""Energy of runs on a phone, from its own counters."""

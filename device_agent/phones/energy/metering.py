@@ -1,0 +1,158 @@
+"""Energy of runs on a phone: it is made quiet, then one script makes all windows."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from uuid import uuid4
+
+from device_agent.benchmark_model.failures import start_failure
+from device_agent.benchmark_model.output import parse_output
+from device_agent.errors import DeviceNotReady, RunnerNotStarted, VisitFailed
+from device_agent.measuring.energy import WINDOWS, Reading, brief_protocol, idle_s, long_protocol
+from device_agent.phones.energy.counters import PhoneCounter
+from device_agent.phones.energy.quiet import QuietPhone
+from device_agent.phones.energy.script import EnergyScript
+from device_agent.phones.results import ResultsReader
+from device_agent.phones.script import ScriptVisit
+from device_agent.phones.stretch import PhoneScripts
+from device_agent.phones.trial import launch_trial
+from device_agent.runners.base import Measured
+from device_agent.transports.base import ShellResult, Transport
+from netspec.protocol import MeasurementProtocol
+from netspec.wire import EnergySubject
+
+#: runs of the launch that tells how long windows must be
+_TRIAL_RUNS = 10
+
+
+@dataclass(frozen=True)
+class MeteredRunner:
+    """The runner of one phone, and how it is told to run models."""
+
+    transport: Transport
+    reader: ResultsReader
+    #: the runner, what shows it its libraries, and what pins it
+    command: tuple[str, ...]
+    #: of a launch by a protocol
+    flags: Callable[[MeasurementProtocol], tuple[str, ...]]
+    protocol: MeasurementProtocol
+
+    def measured(self, launch: ShellResult, partial: bool) -> Measured:
+        """What one launch gave.
+
+        Raises:
+            VisitFailed: it gave nothing.
+            RunnerNotStarted: the phone is to blame.
+        """
+        if cause := start_failure(launch.output, launch.exit_code):
+            raise RunnerNotStarted(f"benchmark_model does not start: {cause}")
+        found = self.reader.outcome(ScriptVisit(0, {}, {}, launch), None, partial)
+        if isinstance(found, VisitFailed):
+            raise found
+        return found
+
+    def runs(self, launch: ShellResult, partial: bool) -> int:
+        """Of one launch, those that warm up among them."""
+        counted = self.measured(launch, partial).statistics.count
+        return counted + parse_output(launch.output).warmup.count
+
+
+@dataclass(frozen=True)
+class PhoneMetering:
+    """Counts the energy of runs with one of a phone's counters."""
+
+    runner: MeteredRunner
+    scripts: PhoneScripts
+    source: PhoneCounter
+
+    def run(
+        self,
+        folder: str,
+        graph: str,
+        subject: EnergySubject,
+        go_on: Callable[[], bool],
+        partial: bool,
+    ) -> tuple[list[Reading], list[int]] | None:
+        """The readings of all windows, and the runs in each; None: `go_on` said no.
+
+        Args:
+            folder: of the script.
+            graph: the model on the phone.
+            subject: says how many windows, and how long.
+            go_on: asked now and then.
+            partial: whether the delegate may leave operators to other kernels.
+
+        Raises:
+            VisitFailed: no energy can be told of it.
+            DeviceNotReady: the phone is not quiet, or cannot be used any more.
+        """
+        quiet = QuietPhone(self.runner.transport, of_battery=self.source.of_battery)
+        quiet.take()
+        try:
+            found = self._windows(folder, graph, subject, go_on, partial)
+            if found is not None:
+                quiet.check()
+            return found
+        finally:
+            quiet.give_back()
+
+    def _windows(
+        self,
+        folder: str,
+        graph: str,
+        subject: EnergySubject,
+        go_on: Callable[[], bool],
+        partial: bool,
+    ) -> tuple[list[Reading], list[int]] | None:
+        runner = self.runner
+        trial = runner.protocol.model_copy(
+            update={"warmup_ms": 0.0, "measure_ms": 1.0, "min_runs": _TRIAL_RUNS}
+        )
+        tried = launch_trial(runner.transport, (*runner.command, *runner.flags(trial)), graph)
+        seconds = idle_s(subject, runner.measured(tried, partial).statistics.median_us)
+        brief, long = (
+            shlex.join([*runner.command, f"--graph={graph}", *runner.flags(protocol)])
+            for protocol in (
+                brief_protocol(runner.protocol),
+                long_protocol(runner.protocol, seconds),
+            )
+        )
+        script = EnergyScript(
+            folder,
+            f"@energy {uuid4().hex}",
+            self.source,
+            (*_round(seconds, brief, long) * subject.windows, seconds),
+            patience_s=subject.seconds,
+        )
+        text, stuck = self.scripts.run(script.script(), go_on)
+        if stuck is not None:
+            raise stuck
+        readings, launches = script.readings(text), script.launches(text)
+        if len(readings) <= WINDOWS * subject.windows + 1:
+            return None
+        runs = [runner.runs(launch, partial) for launch in launches]
+        _check_clock(readings, seconds)
+        counts = [count for pair in zip(runs[::2], runs[1::2], strict=True) for count in (0, *pair)]
+        return readings, [*counts, 0]
+
+
+def _round(seconds: float, brief: str, long: str) -> list[float | str]:
+    return [seconds, brief, long]
+
+
+def _check_clock(readings: list[Reading], seconds: float) -> None:
+    """See that the phone did not sleep while nothing ran: then it idles otherwise than beside runs.
+
+    Raises:
+        DeviceNotReady: it did.
+    """
+    began, ended = readings[::WINDOWS], readings[1::WINDOWS]
+    lasted = median(b.at_s - a.at_s for a, b in zip(began, ended, strict=True))
+    if lasted > 3 * seconds + 1:
+        raise DeviceNotReady(
+            f"the phone slept while nothing ran ({lasted:.0f} s for windows of {seconds:.2g} s); "
+            "keep it awake, for instance by a wake lock"
+        )

@@ -1,0 +1,1 @@
+"""What agents send of tasks of which no visits are made, and what comes of it."""
