@@ -45,6 +45,7 @@ from profiler_server.latency_tables.snapshot_answers import SnapshotAnswers
 from profiler_server.latency_tables.transfers.endpoints import router as transfers
 from profiler_server.leases.endpoints import router as leases
 from profiler_server.leases.waiting import WaitingRoom
+from profiler_server.metering.endpoints import router as energy
 from profiler_server.monitoring.endpoints import router as monitoring
 from profiler_server.monitoring.events import router as events
 from profiler_server.monitoring.farm_figures import FarmCollector
@@ -144,6 +145,7 @@ def create_app(settings: Settings) -> FastAPI:
         models,
         evaluations,
         sustained,
+        energy,
         repeatability,
         retractions,
         transfers,

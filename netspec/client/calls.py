@@ -19,6 +19,8 @@ from netspec.wire import (
     Assembly,
     Device,
     DeviceQuery,
+    EnergyEntry,
+    EnergyQuery,
     EntryDetail,
     Event,
     EventQuery,
@@ -213,6 +215,12 @@ class Calls(EvaluationCalls):
         """How far the latencies of consecutive jobs differ on a target."""
         answer = await self._http.ask("GET", f"/v1/targets/{target_id}/repeatability")
         return TargetRepeatability.model_validate_json(answer.content)
+
+    async def energies(
+        self, target_id: str, query: EnergyQuery | None = None, *, most: int | None = None
+    ) -> list[EnergyEntry]:
+        """The first `most` energies measured on a target that a query asks for, by each meter."""
+        return await self._all(EnergyEntry, f"/v1/targets/{target_id}/energy", query, most)
 
     async def visits(
         self,

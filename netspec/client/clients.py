@@ -165,6 +165,7 @@ class ProfilerClient:
     entries = _blocking(WebhookCalls.entries)
     failures = _blocking(WebhookCalls.failures)
     sustained = _blocking(WebhookCalls.sustained)
+    energies = _blocking(WebhookCalls.energies)
     upload_model = _blocking(WebhookCalls.upload_model)
     upload_images = _blocking(WebhookCalls.upload_images)
     evaluation = _blocking(WebhookCalls.evaluation)

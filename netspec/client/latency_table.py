@@ -109,6 +109,30 @@ class LatencyTable:
             )
         return predicted_ms
 
+    @property
+    def energies_mj(self) -> Mapping[str, float]:
+        """Measured energies of an inference (mJ) by canonical key, all by one meter."""
+        return {
+            entry.name: entry.energy.value_mj
+            for entry in self.snapshot.entries
+            if entry.energy is not None
+        }
+
+    def energy_scale(self, precision: Precision) -> float:
+        """By what sums of operators' energies are those of whole networks; 1: nobody knows."""
+        calibration = self.snapshot.calibration(precision)
+        found = None if calibration is None else calibration.energy
+        return 1.0 if found is None else found.scale
+
+    def predict_mj(self, network: Network) -> float | None:
+        """Energy of an inference (mJ) of a whole network; None: the table lacks some operator's."""
+        values = self.energies_mj
+        parts = [values.get(operator.key) for operator in network.operators]
+        known = [part for part in parts if part is not None]
+        if len(known) < len(parts):
+            return None
+        return sum(known) * self.energy_scale(network.operators[0].precision)
+
     def unlike(self, network: Network) -> tuple[str, ...]:
         """In what a network is unlike all that the table is calibrated on, in words.
 

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from netspec.console.latency_unit import LatencyUnit
-from netspec.console.units import latency_text, memory_text, significant
+from netspec.console.units import energy_text, latency_text, memory_text, significant
 from profiler_server.dashboard import assets, formatting, people, wording
 from profiler_server.dashboard.dependencies import FORM_FIELD, Viewer
 from profiler_server.dashboard.navigation import NAVIGATION
@@ -103,6 +103,7 @@ _environment.filters.update(
     plain=formatting.plain,
     digits=significant,
     latency=latency_text,
+    energy=energy_text,
     memory=memory_text,
     precision=wording.precision,
     percent=wording.percent,

@@ -13,6 +13,8 @@ MEANINGS: Final = {
     "anchor": "a small operator of known speed, visited between the others",
     "calibration": "how sums of entries map to whole networks on a target, fitted on measured "
     "networks, with its held-out error",
+    "energy": "what an inference takes beyond what the device takes while nothing runs, mJ, by a "
+    "meter: a way to count it, and the rails that are counted",
     "entry": "a table's value for an operator: an estimate over accepted visits, with its "
     "interval, the number of visits and the method (isolated, in_network, imported, fitted)",
     "lease": "an agent's attempt at a batch of tasks",

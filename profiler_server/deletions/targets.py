@@ -9,6 +9,7 @@ from profiler_server.auth.ownership import require_owner
 from profiler_server.auth.service import Principal
 from profiler_server.devices.rows import DeviceTargetRow, TargetRow
 from profiler_server.devices.service import require_target
+from profiler_server.energies.rows import EnergyMeasurementRow
 from profiler_server.entries.rows import EntryRow, VisitRow
 from profiler_server.events import repository as events
 from profiler_server.events.rows import EventKind
@@ -20,6 +21,7 @@ from profiler_server.latency_tables.rows import ImportRow, SnapshotCalibrationsR
 #: what keeps a target, in the order in which it is named
 _USES = (
     ("visits, which are never deleted but can be taken back", VisitRow.target_id),
+    ("measurements of energy", EnergyMeasurementRow.target_id),
     ("a device that measures it", DeviceTargetRow.target_id),
     ("jobs", JobRow.target_id),
     ("tasks of jobs", TaskRow.target_id),

@@ -55,7 +55,7 @@ class DeviceRow(Base):
     #: it gets no work before
     rests_until: Mapped[datetime | None]
     #: how tasks can be measured on it, separated by spaces
-    methods: Mapped[str] = mapped_column(String(40), server_default="isolated")
+    methods: Mapped[str] = mapped_column(String(100), server_default="isolated")
 
 
 class ServerRow(Base):

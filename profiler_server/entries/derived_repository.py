@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 
 from netspec.wire import Method
 from profiler_server.devices.rows import TargetRow
+from profiler_server.energies import repository as energies
+from profiler_server.energies.rows import EnergyRow
 from profiler_server.entries.device_samples import (
     LAUNCH_COLUMNS,
     SPREAD_COLUMNS,
@@ -129,7 +131,7 @@ def put_device_samples(session: Session, rows: Sequence[Row]) -> None:
 
 
 def put_entries(session: Session, target_id: str, rows: Sequence[Row]) -> None:
-    """Inserts entries, or replaces those that are there; each gets its subject's place.
+    """Inserts entries, or replaces those that are there; each gets its subject's place and energy.
 
     Args:
         session: a writing transaction that holds the target's lock, under which new ones are
@@ -140,18 +142,25 @@ def put_entries(session: Session, target_id: str, rows: Sequence[Row]) -> None:
     present = and_(EntryRow.subject_hash == SubjectRow.hash, EntryRow.target_id == target_id)
     places: dict[str, Row] = {}
     new = 0
-    for subject_hash, shape, kernel, expand, stored in session.execute(
+    for subject_hash, shape, kernel, expand, stored, energy in session.execute(
         select(
             SubjectRow.hash,
             SubjectRow.shape,
             SubjectRow.kernel,
             SubjectRow.expand,
             EntryRow.subject_hash,
+            EnergyRow.document,
         )
         .outerjoin(EntryRow, present)
+        .outerjoin(EnergyRow, energies.served(target_id))
         .where(is_in(session, SubjectRow.hash, {row["subject_hash"] for row in rows}))
     ):
-        places[subject_hash] = {"shape": shape, "kernel": kernel, "expand": expand}
+        places[subject_hash] = {
+            "shape": shape,
+            "kernel": kernel,
+            "expand": expand,
+            "energy": energy,
+        }
         new += stored is None
     usual = {
         "written_at": database_now(session),
@@ -163,6 +172,28 @@ def put_entries(session: Session, target_id: str, rows: Sequence[Row]) -> None:
     if new:
         of_target = update(TargetRow).where(TargetRow.id == target_id)
         session.execute(of_target.values(entries=TargetRow.entries + new))
+
+
+def refresh_energies(session: Session, target_id: str) -> None:
+    """Has a target's entries tell the energies that are served now."""
+    told = (
+        select(EnergyRow.document)
+        .where(
+            EnergyRow.target_id == EntryRow.target_id,
+            EnergyRow.subject_hash == EntryRow.subject_hash,
+            EnergyRow.served,
+        )
+        .scalar_subquery()
+    )
+    session.execute(
+        update(EntryRow)
+        .where(
+            EntryRow.target_id == target_id,
+            func.coalesce(EntryRow.energy, "") != func.coalesce(told, ""),
+        )
+        .values(energy=told)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def delete_derived(session: Session, target_ids: Collection[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from sqlalchemy.orm import Session
 
 from netspec.statistics import Estimate, estimate_each
-from netspec.wire import ISOLATED, Entry
+from netspec.wire import ISOLATED, EnergyValue, Entry
 from profiler_server.entries import derived_repository as repository
 from profiler_server.entries.consensus import consensus
 from profiler_server.entries.derived_repository import SamplesByDevice
@@ -171,5 +171,6 @@ def to_wire(entry: EntryOfSubject) -> Entry:
             "fitted_from": row.fitted_from,
             "held_back": row.held_back,
             **{name: getattr(row, name) for name in TYPICAL_COLUMNS},
+            "energy": row.energy and EnergyValue.model_validate_json(row.energy),
         }
     )

@@ -195,6 +195,8 @@ class EntryRow(Base):
     load_ms: Mapped[float | None] = mapped_column(Double)
     first_inference_ms: Mapped[float | None] = mapped_column(Double)
     peak_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    #: `EnergyValue` as JSON, by the meter that tells the target's table; None: not measured
+    energy: Mapped[str | None] = mapped_column(Text)
 
 
 class DeviceEstimateRow(Base):

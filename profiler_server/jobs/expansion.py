@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from netspec.covering_networks import covering_networks
 from netspec.networks import Network
 from netspec.operators import Operator
 from netspec.wire import (
+    ENERGY,
+    EVALUATE,
+    SUSTAINED,
+    EnergyRequest,
+    EnergySubject,
     EvaluationRequest,
     EvaluationSubject,
     JobRequest,
+    MeasuredSubject,
     NetworkSubject,
     OperatorSubject,
     Subject,
+    TaskMethod,
 )
 
 #: of the networks that cover a space: always the same ones, so that fresh visits are reused
 _COVER_SEED = 0
+#: what devices lack that cannot measure by a method, and what to do
+LACKING: Mapping[TaskMethod, str] = MappingProxyType(
+    {
+        EVALUATE: "can run images: its runner says no outputs, or its agent is older; on phones "
+        "that takes TFLite's benchmark_model of TensorFlow 2.10 or later",
+        SUSTAINED: "runs anything without pause: its agent is older; update it",
+        ENERGY: "counts energy: it has no counter that its agent may read and whose rails are "
+        "known; its agent's log says more, and takes --energy and --energy-rail",
+    }
+)
 
 
 def subjects_of(request: JobRequest) -> list[Subject]:
@@ -39,10 +57,13 @@ def subjects_of(request: JobRequest) -> list[Subject]:
             operator.with_precision(p) for p in request.precisions for operator in operators
         ]
         networks = [network.with_precision(p) for p in request.precisions for network in networks]
-    everything: list[Subject] = [
+    measured: list[MeasuredSubject] = [
         *(OperatorSubject(operator=operator) for operator in operators),
         *(NetworkSubject(network=network) for network in networks),
         *request.models,
+    ]
+    everything: list[Subject] = [
+        *(_of_energy(measured, request.energy) if request.energy else measured),
         *_pieces(request.evaluation),
         *(() if request.sustained is None else (request.sustained.task_subject(),)),
     ]
@@ -50,6 +71,22 @@ def subjects_of(request: JobRequest) -> list[Subject]:
     for subject in everything:
         distinct.setdefault(subject.content_hash, subject)
     return list(distinct.values())
+
+
+def method_of(request: JobRequest) -> TaskMethod:
+    """How the tasks of a request are measured."""
+    if request.sustained is not None:
+        return SUSTAINED
+    if request.energy is not None:
+        return ENERGY
+    return request.method if request.evaluation is None else EVALUATE
+
+
+def _of_energy(
+    measured: Iterable[MeasuredSubject], request: EnergyRequest
+) -> Iterator[EnergySubject]:
+    for subject in measured:
+        yield EnergySubject(subject=subject, windows=request.windows, seconds=request.seconds)
 
 
 def _pieces(evaluation: EvaluationRequest | None) -> Iterator[EvaluationSubject]:

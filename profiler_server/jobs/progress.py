@@ -15,10 +15,11 @@ from datetime import datetime
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
-from netspec.wire import ISOLATED
+from netspec.wire import ISOLATED, EnergySubject, Subject
+from profiler_server.energies import repository as energies
 from profiler_server.jobs import endings, repository
 from profiler_server.jobs import task_repository as tasks
-from profiler_server.jobs.rows import OPEN_STATES, TaskRow, TaskState
+from profiler_server.jobs.rows import OPEN_STATES, JobRow, TaskRow, TaskState
 
 
 def count_new_visits(
@@ -53,6 +54,20 @@ def count_stored_visits(session: Session, job_id: str) -> None:
     counted = tasks.recounted(session, TaskRow.job_id == job_id)
     tasks.store_progress(session, counted, TaskState.REUSED)
     repository.note_visits_at_start(session, job_id)
+
+
+def reuse_energies(
+    session: Session, job: JobRow, target_ids: Collection[str], subjects: Collection[Subject]
+) -> None:
+    """Closes those tasks of a new job whose subject's energy was measured not long ago."""
+    tasks_of = {
+        one.subject.content_hash: one.content_hash
+        for one in subjects
+        if isinstance(one, EnergySubject)
+    }
+    for target_id in target_ids:
+        fresh = energies.fresh(session, target_id, tasks_of.keys(), job.visits_since)
+        tasks.reuse(session, job.id, target_id, [tasks_of[one] for one in fresh])
 
 
 def recount(session: Session, job_id: str) -> None:

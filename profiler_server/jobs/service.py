@@ -8,10 +8,8 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from netspec.wire import (
-    EVALUATE,
     ISOLATED,
     MAX_JOB_FAILURES,
-    SUSTAINED,
     Entry,
     EntryQuery,
     FailureQuery,
@@ -23,7 +21,6 @@ from netspec.wire import (
     Owner,
     Subject,
     TaskFailure,
-    TaskMethod,
 )
 from profiler_server.auth import repository as auth
 from profiler_server.auth.ownership import require_owner
@@ -37,7 +34,7 @@ from profiler_server.events import repository as events
 from profiler_server.events.rows import EventKind
 from profiler_server.jobs import endings, progress, repository, sibling_steps
 from profiler_server.jobs.budget import BudgetPlan, first_step
-from profiler_server.jobs.expansion import subjects_of
+from profiler_server.jobs.expansion import LACKING, method_of, subjects_of
 from profiler_server.jobs.repository import JobVersion
 from profiler_server.jobs.rows import JobRow, JobTargetRow
 from profiler_server.jobs.sibling_steps import SiblingPlan
@@ -91,10 +88,12 @@ def create(session: Session, settings: Settings, request: JobRequest, token_id: 
         table_error_percent=table_error_percent,
     )
     hashes = [subject.content_hash for subject in subjects]
-    repository.add_job(session, row, target_ids, hashes, _method(request))
+    repository.add_job(session, row, target_ids, hashes, method_of(request))
     # Until then nobody stores visits for it: see `progress`.
     devices.lock_targets(session, target_ids)
     progress.count_stored_visits(session, row.id)
+    if request.energy is not None:
+        progress.reuse_energies(session, row, target_ids, subjects)
     announce(session)
     events.append(
         session, now, EventKind.JOB_CREATED, job_id=row.id, tasks=len(subjects) * len(target_ids)
@@ -142,14 +141,8 @@ def _keep_files(session: Session, request: JobRequest) -> None:
     models.keep(session, needed, FileKind.MODEL)
 
 
-def _method(request: JobRequest) -> TaskMethod:
-    if request.sustained is not None:
-        return SUSTAINED
-    return request.method if request.evaluation is None else EVALUATE
-
-
 def _target_ids(session: Session, request: JobRequest) -> list[str]:
-    method = _method(request)
+    method = method_of(request)
     if request.select is not None:
         return select_targets(session, request.select, method)
     target_id = require_target(session, request.target_id or "").id
@@ -161,18 +154,10 @@ def _target_ids(session: Session, request: JobRequest) -> list[str]:
             "that a device has: GET /v1/devices shows them",
         )
     # Isolated tasks wait until a device comes, which the job says: `unserved`.
-    if method == EVALUATE and not served:
+    if not served and (why := LACKING.get(method)):
         raise Problem(
             "method-not-supported",
-            f"no device of target {target_id} can run images: its runner says no outputs, or its "
-            "agent is older; on phones that takes TFLite's benchmark_model of TensorFlow 2.10 or "
-            "later. GET /v1/devices shows what each can",
-        )
-    if method == SUSTAINED and not served:
-        raise Problem(
-            "method-not-supported",
-            f"no device of target {target_id} runs anything without pause: its agent is older; "
-            "update it. GET /v1/devices shows what each can",
+            f"no device of target {target_id} {why}. GET /v1/devices shows what each can",
         )
     if method != ISOLATED and not served:
         raise Problem(

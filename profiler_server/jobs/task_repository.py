@@ -125,6 +125,20 @@ def complete(session: Session, task_id: str) -> bool:
     return row_count(closed) == 1
 
 
+def reuse(session: Session, job_id: str, target_id: str, subject_hashes: Collection[str]) -> None:
+    """Closes queued tasks of a job that want one result, which is there already."""
+    session.execute(
+        update(TaskRow)
+        .where(
+            TaskRow.job_id == job_id,
+            TaskRow.target_id == target_id,
+            TaskRow.state == TaskState.QUEUED,
+            is_in(session, TaskRow.subject_hash, subject_hashes),
+        )
+        .values(state=TaskState.REUSED, visits_done=1)
+    )
+
+
 def lease(session: Session, task_ids: Collection[str], lease_id: str) -> int:
     """Gives queued tasks to a lease; how many were still queued."""
     result = session.execute(

@@ -81,6 +81,8 @@ MEANINGS: dict[str, str] = {
     "images only of what they have leased.",
     "outputs-misfit": "The bytes of the outputs are not as many as images times classes times 4, "
     "or some are no finite numbers.",
+    "unclear-energy": "What the windows counted tells no energy that could be relied on; the "
+    "detail says why. Measure again, with more or longer windows.",
     "idempotency-key-reused": "The `Idempotency-Key` was sent with another body in the last 24 "
     "hours. Take a new key for a new request.",
     "job-too-large": "Subjects times targets are more tasks than a job may have. File several.",

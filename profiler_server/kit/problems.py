@@ -63,6 +63,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "visit-without-lease": (422, "A visit names no lease"),
     "outputs-without-lease": (422, "No lease covers the outputs"),
     "outputs-misfit": (422, "The outputs are not those of the images"),
+    "unclear-energy": (422, "The windows tell no energy"),
     "idempotency-key-reused": (422, "The Idempotency-Key stands for another request"),
     "job-too-large": (422, "The job has too many tasks"),
     "nothing-selected": (422, "No target is selected"),

@@ -19,6 +19,7 @@ from profiler_server.entries.priced_operators import Table, priced
 from profiler_server.latency_model.design import MeasuredNetwork, design
 from profiler_server.latency_model.features import operator_price
 from profiler_server.latency_model.selection import calibrate
+from profiler_server.latency_tables.energy_scale import energy_scale
 from profiler_server.latency_tables.launches import launch_fits
 
 #: factors nearer to 1 than this say nothing
@@ -83,6 +84,7 @@ def fit(
         interval_factor=found.interval_factor,
         greatest_shares=_greatest_shares(table, factors, [subject for subject, _ in networks]),
         launches=launch_fits(networks),
+        energy=energy_scale(table, networks),
     )
 
 

@@ -24,6 +24,7 @@ class NamedTask:
     """A task of which no visits are made, as one of its leases named it."""
 
     task_id: str
+    target_id: str
     #: of its subject, as JSON
     document: str
     device_id: str
@@ -62,7 +63,9 @@ def require_leased(
             "named their task",
         )
     device = devices.lock_device(session, row[2])
-    return NamedTask(task_id, row[1], row[2], device, row[0].state == TaskState.DONE)
+    return NamedTask(
+        task_id, row[0].target_id, row[1], row[2], device, row[0].state == TaskState.DONE
+    )
 
 
 def complete(session: Session, task: NamedTask) -> None:

@@ -89,6 +89,13 @@ OWN: dict[str, tuple[str, ...]] = {
         "outputs-misfit",
     ),
     "put_windows": ("unknown-lease", "foreign-device", "outputs-without-lease"),
+    "put_energy": (
+        "unknown-lease",
+        "foreign-device",
+        "outputs-without-lease",
+        "unclear-energy",
+    ),
+    "list_energies": ("unknown-target",),
     "get_evaluation": ("unknown-job", "no-evaluation"),
     "get_sustained": ("unknown-job", "not-sustained"),
     "list_outputs": ("unknown-job",),

@@ -172,7 +172,8 @@ class Examples:
         kind = schema.get("type")
         if kind == "array":
             known = _VALUES.get(field)
-            return known if isinstance(known, list) else [self.of(schema["items"], field, owner)]
+            made = [self.of(schema["items"], field, owner)] * max(1, schema.get("minItems", 1))
+            return known if isinstance(known, list) else made
         if kind == "object":
             return self._of_object(schema, owner)
         return self._of_value(schema, field, owner)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from netspec.wire import RetractionQuery, VisitChoice
 from profiler_server.auth.repository import owned_by
 from profiler_server.auth.rows import DeviceOwnerRow, TokenRow
+from profiler_server.energies.rows import EnergyMeasurementRow
 from profiler_server.entries.rows import EntryRow, RetractionRow, VisitRow
 from profiler_server.jobs.rows import TaskRow
 from profiler_server.kit.sql.database import row_count
@@ -35,49 +36,64 @@ class TakenSubject(NamedTuple):
     left: int | None
 
 
-def chosen(choice: VisitChoice) -> ColumnElement[bool]:
-    """Whether a visit is chosen, and was not taken back before."""
-    conditions: list[ColumnElement[bool]] = [VisitRow.retraction_id.is_(None)]
+#: of what can be taken back
+Taken = type[VisitRow] | type[EnergyMeasurementRow]
+
+
+def chosen(choice: VisitChoice, kind: Taken = VisitRow) -> ColumnElement[bool]:
+    """Whether a visit, or a measurement of energy, is chosen, and was not taken back before."""
+    conditions: list[ColumnElement[bool]] = [kind.retraction_id.is_(None)]
     equal = {
-        VisitRow.device_id: choice.device_id,
-        VisitRow.lease_id: choice.lease_id,
-        VisitRow.target_id: choice.target_id,
+        kind.device_id: choice.device_id,
+        kind.lease_id: choice.lease_id,
+        kind.target_id: choice.target_id,
     }
     conditions += [column == value for column, value in equal.items() if value is not None]
     if choice.token_id is not None:
         own = select(DeviceOwnerRow.device_id).where(DeviceOwnerRow.token_id == choice.token_id)
         # Of older visits nobody has kept the token; it can only be their device's.
-        older = VisitRow.token_id.is_(None) & VisitRow.device_id.in_(own)
-        conditions.append((VisitRow.token_id == choice.token_id) | older)
+        older = kind.token_id.is_(None) & kind.device_id.in_(own)
+        conditions.append((kind.token_id == choice.token_id) | older)
     if choice.job_id is not None:
         of_job = select(TaskRow.id).where(TaskRow.job_id == choice.job_id)
-        conditions.append(VisitRow.task_id.in_(of_job))
+        conditions.append(kind.task_id.in_(of_job))
     if choice.since is not None:
-        conditions.append(VisitRow.stored_at >= choice.since)
+        conditions.append(kind.stored_at >= choice.since)
     if choice.until is not None:
-        conditions.append(VisitRow.stored_at < choice.until)
+        conditions.append(kind.stored_at < choice.until)
     return and_(*conditions)
 
 
-def targets(session: Session, which: ColumnElement[bool]) -> set[str]:
-    """The targets of the visits."""
-    return set(session.scalars(select(VisitRow.target_id).where(which).distinct()))
+def targets(session: Session, which: ColumnElement[bool], kind: Taken = VisitRow) -> set[str]:
+    """The targets of the visits, or measurements."""
+    return set(session.scalars(select(kind.target_id).where(which).distinct()))
 
 
-def take_back(session: Session, which: ColumnElement[bool], retraction_id: str) -> int:
-    """Marks the visits; how many."""
-    marked = update(VisitRow).where(which).values(retraction_id=retraction_id)
+def take_back(
+    session: Session, which: ColumnElement[bool], retraction_id: str, kind: Taken = VisitRow
+) -> int:
+    """Marks the visits, or measurements; how many."""
+    marked = update(kind).where(which).values(retraction_id=retraction_id)
     return row_count(session.execute(marked.execution_options(synchronize_session=False)))
 
 
-def first_stored(session: Session, retraction_id: str) -> dict[str, datetime]:
-    """When the first of the retraction's visits was stored, by target."""
+def first_stored(
+    session: Session, retraction_id: str, kind: Taken = VisitRow
+) -> dict[str, datetime]:
+    """When the first of the retraction's visits, or measurements, was stored, by target."""
     rows = session.execute(
-        select(VisitRow.target_id, func.min(VisitRow.stored_at))
-        .where(VisitRow.retraction_id == retraction_id)
-        .group_by(VisitRow.target_id)
+        select(kind.target_id, func.min(kind.stored_at))
+        .where(kind.retraction_id == retraction_id)
+        .group_by(kind.target_id)
     )
     return dict(rows.all())
+
+
+def energies(session: Session, retraction_id: str) -> list[tuple[str, str]]:
+    """Targets and subjects of the measurements of energy that a retraction took back."""
+    kind = EnergyMeasurementRow
+    pairs = select(kind.target_id, kind.subject_hash).where(kind.retraction_id == retraction_id)
+    return [(row[0], row[1]) for row in session.execute(pairs.distinct())]
 
 
 def name_of(session: Session, token_id: str | None) -> str | None:

@@ -43,10 +43,14 @@ def _place(subject: Subject) -> Row:
     }
 
 
+#: kinds of subjects of which there are no visits
+_NO_VISITS = ("evaluation", "sustained", "energy")
+
+
 def measurable(session: Session, hashes: Collection[str]) -> set[str]:
     """Those of the hashes that are subjects of which there can be visits."""
     these = select(SubjectRow.hash).where(is_in(session, SubjectRow.hash, hashes))
-    return set(session.scalars(these.where(SubjectRow.kind.not_in(("evaluation", "sustained")))))
+    return set(session.scalars(these.where(SubjectRow.kind.not_in(_NO_VISITS))))
 
 
 def name(session: Session, subject_hash: str) -> str:

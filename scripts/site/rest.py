@@ -30,6 +30,7 @@ RESOURCES = {
     "models": "Uploaded models",
     "evaluations": "Accuracy of models on targets",
     "sustained": "Speed without pause on targets",
+    "energy": "Energy of inferences on targets",
     "measurements": "Visits, and taking them back",
     "leases": "Leases of agents",
     "events": "Events and webhooks",

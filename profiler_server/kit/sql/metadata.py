@@ -13,6 +13,7 @@ _DOMAINS = (
     "auth",
     "devices",
     "drift",
+    "energies",
     "entries",
     "evaluations",
     "events",

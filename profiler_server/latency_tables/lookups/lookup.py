@@ -21,6 +21,7 @@ from netspec.wire import (
     LookedUpLatencies,
     LookedUpLatency,
     NetworkSubject,
+    PredictedEnergy,
     Prediction,
     TargetLatencies,
 )
@@ -194,6 +195,23 @@ def predict(
         changed=changes.keys,
         changed_percent=changes.percent,
         unlike=unlike,
+        energy=_energy(calibration, looked_up),
+    )
+
+
+def _energy(
+    calibration: Calibration, looked_up: Sequence[LookedUpLatency]
+) -> PredictedEnergy | None:
+    parts = [one.entry.energy for one in looked_up if one.entry is not None]
+    known = [part for part in parts if part is not None]
+    if len(known) < len(looked_up):
+        return None
+    scale = calibration.energy
+    return PredictedEnergy(
+        value_mj=sum(part.value_mj for part in known) * (scale.scale if scale else 1.0),
+        meter=known[0].meter,
+        scaled=scale is not None,
+        held_out=None if scale is None else scale.held_out,
     )
 
 

@@ -32,11 +32,15 @@ from profiler_server.events.repository import EventsQuery
 from profiler_server.jobs import service
 from profiler_server.kit.sql.database import database_now
 from profiler_server.kit.sql.pages import Page
+from profiler_server.metering import repository as metering
+from profiler_server.metering.repository import CountedSubject
 
 _EVENTS_A_PAGE = 50
 _JOBS_A_PAGE = 50
 #: a job of more subjects is looked up in its table
 _MOST_ENTRIES = 20
+#: energies of a job that its page shows
+_MOST_ENERGIES = 200
 #: visits of a model that are asked who ran it; of the same file they say the same
 _TELLING_VISITS = 5
 _FINAL = ("done", "failed", "cancelled")
@@ -91,6 +95,8 @@ class JobShown:
     evaluation: Evaluation | None
     #: of a job that runs something without pause
     sustained: SustainedView | None
+    #: of a job that measures energy, the first that are measured
+    energies: Sequence[CountedSubject]
     #: entry of its model on its target, where that was measured, too
     latency: Entry | None
 
@@ -143,6 +149,7 @@ def read(session: Session, job_id: str, cursor: str | None = None) -> JobShown:
         unserved=unserved(session, now, line.job.unserved),
         evaluation=found,
         sustained=sustained.read(session, job_id),
+        energies=metering.of_job(session, job_id, _MOST_ENERGIES),
         latency=_latency(session, found),
     )
 

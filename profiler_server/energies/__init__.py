@@ -1,0 +1,1 @@
+"""What inferences take on targets, as it is stored and derived."""

@@ -1,0 +1,1 @@
+"""Measurements of energy: taken in, and told."""
