@@ -12,6 +12,7 @@ from search_client.commands.comparison.compare_runs import compare_runs
 from search_client.commands.comparison.rank import rank
 from search_client.commands.demo import demo
 from search_client.commands.derive import derive
+from search_client.commands.model_files.energy import energy
 from search_client.commands.model_files.latency import latency
 from search_client.commands.model_files.sustained import sustained
 from search_client.commands.predict import predict
@@ -61,6 +62,10 @@ app.command(
     rich_help_panel=_PROFILER,
     epilog="Example: search-client sustained model.tflite --target 6ca8 --minutes 15",
 )(sustained)
+app.command(
+    rich_help_panel=_PROFILER,
+    epilog="Example: search-client energy model.tflite --target 6ca8",
+)(energy)
 app.command(
     rich_help_panel=_PROFILER,
     epilog="Example: search-client predict --config net.config --target 6ca8 --input-size 160",

@@ -16,6 +16,7 @@ from netspec.operators import PRECISIONS, Operator, Precision, Side
 from netspec.spaces import Space, named_values
 from netspec.suggestions import did_you_mean
 from netspec.validation import FrozenModel, described
+from netspec.wire import LEAST_ROUNDS, MOST_ROUNDS
 from search_client.data.unreadable import SHARE
 from search_client.latency.objective import Combine
 from search_client.quantization.finetuning import QatConfig
@@ -45,6 +46,9 @@ class Profiling(FrozenModel):
     network_rounds: Annotated[int, Field(ge=1, le=1_000)] = 40
     #: whole networks measured in each precision to calibrate sums of operators
     calibration_networks: Annotated[int, Field(ge=2, le=100)] = 5
+    #: rounds of windows by which the energy of these networks, and of each operator of the
+    #: search's precision, is measured; none: 10 where the search goes by energy, else none is
+    energy_windows: Annotated[int, Field(ge=LEAST_ROUNDS, le=MOST_ROUNDS)] | None = None
 
 
 class FurtherTarget(FrozenModel):

@@ -10,7 +10,7 @@ import typer
 from netspec.client import ProfilerClient
 from netspec.console.command import AsJson, print_json
 from netspec.console.connection import DEFAULT_URL
-from netspec.console.units import latency_text
+from netspec.console.units import energy_text, latency_text
 from netspec.network_files import read_network
 from netspec.operators import Precision
 from netspec.wire import Prediction, Target
@@ -69,6 +69,11 @@ def _lines(found: Prediction, target: Target) -> list[str]:
         lines.append(f"  95 % interval {ends}")
     if not found.calibrated:
         lines.append("  whole networks may take several percent more or less")
+    if (energy := found.energy) is not None:
+        error = "" if energy.scaled else ", the plain sum of its operators"
+        if energy.held_out is not None:
+            error = f", {energy.held_out.mape_percent:.1f} % off on networks not seen"
+        lines.append(f"  {energy_text(energy.value_mj)} by {energy.meter.name}{error}")
     lines += [f"  {caveat}" for caveat in found.caveats]
     if found.snapshot_id is not None:
         lines.append(f"  snapshot {found.snapshot_id}")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from netspec.wire import LaunchFit, LaunchQuantity
+from search_client.latency.energy import EnergyTerm
 from search_client.latency.expected import ExpectedLatency
 from search_client.latency.losses import LatencyLoss
 from search_client.supernet.variants import Family
@@ -30,6 +31,8 @@ class Aim:
     weight: float = 1.0
     #: what the target's table predicts of launches, beside their latency
     launches: Mapping[LaunchQuantity, LaunchFit] = field(default_factory=dict)
+    #: measured energies by canonical key, scaled to whole networks, mJ
+    energies_mj: Mapping[str, float] = field(default_factory=dict)
 
 
 class Goal(nn.Module):
@@ -44,9 +47,14 @@ class Goal(nn.Module):
         aims: Sequence[Aim],
         latencies: Sequence[Sequence[ExpectedLatency]],
         combine: Combine = "worst",
+        energy: EnergyTerm | None = None,
     ) -> None:
-        """Args are by target, `latencies` within by variant of the family."""
+        """Args are by target, `latencies` within by variant of the family.
+
+        `energy` is of the first target; None: it is not in the loss.
+        """
         super().__init__()
+        self.energy = energy
         self.aims = tuple(aims)
         self.combine = combine
         self.latencies = nn.ModuleList(nn.ModuleList(row) for row in latencies)
@@ -78,35 +86,27 @@ class Goal(nn.Module):
                 variant is the mean over these choices alone, by their renormalised
                 probabilities, as ProxylessNAS's released code has it where a step compares two.
         """
-        p = family.supernet(active).probabilities(compared)
-        if len(family.variants) == 1:
-            return torch.stack(
-                [self.expected_latency(target, 0)(p) for target in range(len(self.aims))]
-            )
-        q = family.variant_probabilities()
-        rows = []
-        for target in range(len(self.aims)):
-            of_variants = torch.stack(
-                [
-                    self.expected_latency(target, variant)(family.supernet(variant).probabilities())
-                    for variant in range(len(family.variants))
-                ]
-            )
-            fixed = of_variants.detach()
-            of_active = self.expected_latency(target, active)(p)
-            rows.append((q * fixed).sum() + of_active - of_active.detach())
-        return torch.stack(rows)
+        rows = map(_modules, cast("Iterable[nn.ModuleList]", self.latencies))
+        return torch.stack([_mean(row, family, active, compared) for row in rows])
 
     def path_ms(self, variant: int, path: Sequence[int]) -> Tensor:
         """Latency of one network on each target, [targets] ms."""
-        chosen = torch.tensor(path)
-        rows = []
-        for target in range(len(self.aims)):
-            latency = self.expected_latency(target, variant)
-            one_hot = torch.zeros_like(latency.costs_ms)
-            one_hot[torch.arange(len(path)), chosen] = 1.0
-            rows.append(latency(one_hot))
-        return torch.stack(rows)
+        of_targets = [self.expected_latency(target, variant) for target in range(len(self.aims))]
+        return torch.stack([_of_path(latency, path) for latency in of_targets])
+
+    def expected_mj(
+        self, family: Family, active: int, compared: Tensor | None = None
+    ) -> Tensor | None:
+        """E[energy] on the first target, mJ (scalar); None: it is not in the loss."""
+        if self.energy is None:
+            return None
+        return _mean(_modules(self.energy.means), family, active, compared)
+
+    def path_mj(self, variant: int, path: Sequence[int]) -> Tensor | None:
+        """Energy of one network on the first target, mJ (scalar); None: it is not in the loss."""
+        if self.energy is None:
+            return None
+        return _of_path(_modules(self.energy.means)[variant], path)
 
     def aimed_at(self, references_ms: Sequence[float]) -> Goal:
         """The same targets with other references."""
@@ -118,7 +118,7 @@ class Goal(nn.Module):
             [self.expected_latency(target, variant) for variant in range(len(row))]
             for target, row in enumerate(cast("Iterable[nn.ModuleList]", self.latencies))
         ]
-        return Goal(aims, rows, self.combine)
+        return Goal(aims, rows, self.combine, self.energy)
 
     def worst(self, latency_ms: Tensor) -> int:
         """The target whose latency over its reference is greatest."""
@@ -136,8 +136,27 @@ class Goal(nn.Module):
     def _over_references(self, latency_ms: Sequence[float]) -> list[float]:
         return [value / aim.reference_ms for value, aim in zip(latency_ms, self.aims, strict=True)]
 
-    def loss(self, form: LatencyLoss, cross_entropy: Tensor, latency_ms: Tensor) -> Tensor:
-        """The loss (scalar) of a cross-entropy and a latency on each target [targets] ms."""
+    def loss(
+        self,
+        form: LatencyLoss,
+        cross_entropy: Tensor,
+        latency_ms: Tensor,
+        energy_mj: Tensor | None = None,
+    ) -> Tensor:
+        """The loss (scalar) of a cross-entropy, a latency on each target, and an energy.
+
+        Args:
+            form: how they join.
+            cross_entropy: scalar.
+            latency_ms: [targets].
+            energy_mj: scalar; None: it is not in the loss.
+        """
+        of_latency = self._of_latency(form, cross_entropy, latency_ms)
+        if self.energy is None or energy_mj is None:
+            return of_latency
+        return self.energy.joined(form, cross_entropy, energy_mj, of_latency)
+
+    def _of_latency(self, form: LatencyLoss, cross_entropy: Tensor, latency_ms: Tensor) -> Tensor:
         if len(self.aims) == 1 or self.combine == "worst":
             target = self.worst(latency_ms) if len(self.aims) > 1 else 0
             return form(cross_entropy, latency_ms[target], self.aims[target].reference_ms)
@@ -147,3 +166,31 @@ class Goal(nn.Module):
             for value, aim in zip(latency_ms, self.aims, strict=True)
         ]
         return torch.stack(losses).sum()
+
+
+def _modules(means: nn.ModuleList) -> list[ExpectedLatency]:
+    return [cast("ExpectedLatency", one) for one in means]
+
+
+def _mean(
+    of_variants: Sequence[ExpectedLatency], family: Family, active: int, compared: Tensor | None
+) -> Tensor:
+    """The mean over variants of what networks cost on average (scalar); see `Goal.expected_ms`."""
+    p = family.supernet(active).probabilities(compared)
+    if len(family.variants) == 1:
+        mean: Tensor = of_variants[0](p)
+        return mean
+    costs = torch.stack(
+        [one(family.supernet(variant).probabilities()) for variant, one in enumerate(of_variants)]
+    )
+    of_active: Tensor = of_variants[active](p)
+    weighted = (family.variant_probabilities() * costs.detach()).sum()
+    return weighted + of_active - of_active.detach()
+
+
+def _of_path(costs: ExpectedLatency, path: Sequence[int]) -> Tensor:
+    """What one network costs (scalar)."""
+    one_hot = torch.zeros_like(costs.costs_ms)
+    one_hot[torch.arange(len(path)), torch.tensor(path)] = 1.0
+    found: Tensor = costs(one_hot)
+    return found

@@ -109,6 +109,17 @@ class Derivation(FrozenModel):
     likeliest_ms: float
 
 
+class EnergyOutcome(FrozenModel):
+    """What a search came to by energy."""
+
+    reference_mj: float
+    #: of energy's loss; 1 is energy alone
+    weight: float
+    #: of the final probabilities, and of the network found
+    expected_mj: float
+    found_mj: float
+
+
 class SearchRecord(FrozenModel):
     """How the search went and what it chose."""
 
@@ -124,6 +135,8 @@ class SearchRecord(FrozenModel):
     gradient_snr: float | None = None
     #: None in reports of before
     derivation: Derivation | None = None
+    #: None: energy was not in the loss
+    energy: EnergyOutcome | None = None
 
 
 class Ranking(FrozenModel):

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import math
 
-from search_client.report.content import Derivation, NetworkResult, Ranking, Report
+from netspec.console.units import energy_text
+from search_client.report.content import (
+    Derivation,
+    EnergyOutcome,
+    NetworkResult,
+    Ranking,
+    Report,
+)
 from search_client.report.proportions import difference
 from search_client.report.wording import (
     accuracy_interval,
@@ -46,6 +53,25 @@ def aim(report: Report) -> str:
     reference = report.latency_ref_ms
     if expected is None:
         return ""
+    if search.energy is not None and search.energy.weight == 1:
+        return f"{energy(search.energy)} Latency was not in the loss."
+    if search.energy is not None:
+        return f"{_of_latency(report, expected, reference)} {energy(search.energy)}"
+    return _of_latency(report, expected, reference)
+
+
+def energy(outcome: EnergyOutcome) -> str:
+    """Whether the search met its reference of energy."""
+    miss = 100 * (outcome.expected_mj / outcome.reference_mj - 1)
+    return (
+        f"E[energy] ended at {energy_text(outcome.expected_mj)} an inference, {_missed(miss)} the "
+        f"reference of {energy_text(outcome.reference_mj)}; the network found takes "
+        f"{energy_text(outcome.found_mj)} by the table."
+    )
+
+
+def _of_latency(report: Report, expected: float, reference: float) -> str:
+    search = report.search
     miss = 100 * (expected / reference - 1)
     said = f"E[LAT] ended at {latency(expected)}"
     derivation = search.derivation

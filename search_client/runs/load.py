@@ -11,6 +11,7 @@ import torch
 from netspec.client import LatencyTable
 from netspec.errors import UserError
 from netspec.networks import Network
+from search_client.latency.energy import EnergyTerm, energy_term, require_energies
 from search_client.latency.expected import ExpectedLatency
 from search_client.latency.objective import Aim, Goal
 from search_client.latency.prediction import calibration_of
@@ -95,6 +96,10 @@ def aims_of(
             reference_ms,
             weight,
             {fit.quantity: fit for fit in calibration_of(table, settings.precision).launches},
+            {
+                key: table.energy_scale(settings.precision) * value_mj
+                for key, value_mj in table.energies_mj.items()
+            },
         )
         for table, reference_ms, weight in zip(tables, references_ms, weights, strict=True)
     ]
@@ -123,7 +128,37 @@ def goal_of(
                 for space in settings.spaces(settings.precision)
             ]
         )
-    return Goal(aims_of(settings, tables, references_ms), latencies, settings.combine)
+    return Goal(
+        aims_of(settings, tables, references_ms),
+        latencies,
+        settings.combine,
+        _energy_of(settings, tables[0]),
+    )
+
+
+def _energy_of(settings: Recipe, table: LatencyTable) -> EnergyTerm | None:
+    """Energy's part of a run's loss; None: it has none.
+
+    Raises:
+        UserError: the method goes by no loss, the table lacks energies, or the loss is of ms.
+    """
+    aim, precision = settings.search.energy, settings.precision
+    if aim is None:
+        return None
+    if settings.search.method != "gradient":
+        raise UserError(
+            f"search.energy joins the loss of the gradient, and search.method = "
+            f"{settings.search.method} has none; set search.method to gradient, or leave it out"
+        )
+    reference_mj = aim.reference_mj
+    if reference_mj is None:
+        baseline = settings.baseline(precision)
+        require_energies(
+            table, sorted({one.key for one in baseline.operators} - table.energies_mj.keys())
+        )
+        reference_mj = table.predict_mj(baseline) or 0.0
+    form, spaces = settings.search.latency_loss, settings.spaces(precision)
+    return energy_term(aim, form, table, spaces, precision, reference_mj)
 
 
 def family_of(settings: Recipe) -> Family:

@@ -18,6 +18,7 @@ from netspec.networks import Network
 from netspec.validation import FrozenModel
 from netspec.wire import Snapshot
 from search_client.data.folders import LabelledImages
+from search_client.latency.energy import EnergyFound, EnergyTerm
 from search_client.latency.objective import Aim, Goal
 from search_client.recipe import Recipe
 from search_client.search.derive import Derived, Rule
@@ -82,6 +83,16 @@ class FoundRecord(FrozenModel):
     network: Network
 
 
+class EnergyRecord(FrozenModel):
+    """What a search aimed at beside latency, or in its place, on its first target."""
+
+    reference_mj: float
+    #: by which the table's energies were measured
+    meter: str
+    #: None while the search runs
+    found: EnergyFound | None = None
+
+
 class RunRecord(FrozenModel):
     """What a search was told and what it found."""
 
@@ -99,6 +110,8 @@ class RunRecord(FrozenModel):
     #: signal to noise of alpha's gradient in one architecture step, over all of them
     gradient_snr: float | None = None
     targets: tuple[TargetRecord, ...]
+    #: None: energy was not in the loss
+    energy: EnergyRecord | None = None
     #: processes that searched together
     processes: int
     versions: dict[str, str]
@@ -113,6 +126,7 @@ def record_of(
     tables: Sequence[LatencyTable],
     data: Path,
     training: LabelledImages,
+    energy: EnergyTerm | None = None,
 ) -> RunRecord:
     """The record of a search that begins."""
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
@@ -134,9 +148,15 @@ def record_of(
             )
             for aim, table in zip(aims, tables, strict=True)
         ),
+        energy=None if energy is None else _energy(energy, tables[0]),
         processes=distributed.world(),
         versions={**versions, "python": platform.python_version()},
     )
+
+
+def _energy(term: EnergyTerm, table: LatencyTable) -> EnergyRecord:
+    meters = {one.energy.meter.name for one in table.snapshot.entries if one.energy is not None}
+    return EnergyRecord(reference_mj=term.reference_mj, meter=", ".join(sorted(meters)))
 
 
 def continued(before: RunRecord, now: RunRecord) -> RunRecord:
@@ -161,8 +181,9 @@ def continued(before: RunRecord, now: RunRecord) -> RunRecord:
 def _decisive(record: RunRecord) -> dict[str, Any]:
     """What the steps of a search depend on."""
     targets = [target.model_dump(exclude={"expected_ms"}) for target in record.targets]
+    energy = record.energy and record.energy.model_dump(exclude={"found"})
     settings = record.settings.model_dump(mode="json", exclude=set(FREE))
-    return {**settings, "classes": list(record.classes), "targets": targets}
+    return {**settings, "classes": list(record.classes), "targets": targets, "energy": energy}
 
 
 def _differing(before: Any, now: Any, name: str = "") -> list[str]:
@@ -204,6 +225,7 @@ def ended(record: RunRecord, result: SearchResult, goal: Goal, family: Family) -
     return record.model_copy(
         update={
             "targets": targets,
+            "energy": record.energy and record.energy.model_copy(update={"found": result.energy}),
             "went_back": tuple(result.history.went_back),
             "gradient_snr": result.history.gradient_snr,
             "found": found_record(result.found, goal, family),

@@ -222,7 +222,10 @@ class ArchitectureSteps:
         cross_entropy = gates.cross_entropy.detach().requires_grad_()
         compared = drawn.involved if self.gradient == "two" else None
         loss = self.goal.loss(
-            self.form, cross_entropy, self.goal.expected_ms(family, active, compared)
+            self.form,
+            cross_entropy,
+            self.goal.expected_ms(family, active, compared),
+            self.goal.expected_mj(family, active, compared),
         )
         if entropy_weight > 0:
             loss = loss + entropy_weight * family.entropy()
@@ -248,7 +251,8 @@ class ArchitectureSteps:
         family, supernet = self.family, self.family.supernet(active)
         with torch.no_grad():
             path_ms = self.goal.path_ms(active, drawn.path)
-            loss = self.goal.loss(self.form, gates.cross_entropy, path_ms)
+            path_mj = self.goal.path_mj(active, drawn.path)
+            loss = self.goal.loss(self.form, gates.cross_entropy, path_ms, path_mj)
             expected_ms = self.goal.expected_ms(family, active)
         value = loss.item()
         advantage = value - (value if self.baseline is None else self.baseline)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from search_client.latency.energy import EnergyAim
 from search_client.latency.losses import LatencyLoss, LogRatio, TargetLoss
 from search_client.search.derive import Rule
 from search_client.search.limits import Limits
@@ -46,6 +47,10 @@ class SearchConfig(WeightConfig):
         default=1000,
         ge=1,
         description="training images that BatchNorm's statistics of a scored network come from",
+    )
+    energy: EnergyAim | None = Field(
+        default=None,
+        description="of an inference in the loss, alone or weighted with latency; none: not in it",
     )
     limits: Limits = Field(
         default=Limits(), description="that no network of `evolution` or `random` exceeds"
@@ -97,7 +102,8 @@ class SearchConfig(WeightConfig):
     derive: Rule | None = Field(
         default=None,
         description="`argmax` takes the most likely choices, `on_target` the most likely ones "
-        "within the tolerance of the reference; by default `on_target` with the loss `target`",
+        "within the tolerance of the reference; by default `on_target` with the loss `target`, "
+        "unless that is of energy alone",
     )
     tolerance: float = Field(
         default=0.01, gt=0, lt=1, description="greatest |LAT / R - 1| of an `on_target` network"
@@ -109,4 +115,6 @@ class SearchConfig(WeightConfig):
         """How the network is derived at the end."""
         if self.derive is not None:
             return self.derive
-        return "on_target" if isinstance(self.latency_loss, TargetLoss) else "argmax"
+        aims_at_latency = self.energy is None or not self.energy.alone
+        on_target = isinstance(self.latency_loss, TargetLoss) and aims_at_latency
+        return "on_target" if on_target else "argmax"

@@ -33,6 +33,8 @@ class SearchStep:
     images_per_s: float
     #: of one architecture step's gradient of alpha, over all so far; None before the second step
     gradient_snr: float | None = None
+    #: E[energy] now; None: it is not in the loss
+    expected_mj: float | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -50,6 +51,10 @@ class Limits(FrozenModel):
         "it",
     )
 
+    energy_mj: float | None = Field(
+        default=None, gt=0, description="of an inference, mJ, as the table predicts it"
+    )
+
     @property
     def given(self) -> dict[str, float]:
         """The limits that there are, by name."""
@@ -87,6 +92,8 @@ class Limits(FrozenModel):
                 amounts[name] = sum(map(macs, network.operators)) / 1e6
             elif name == "kilo_parameters":
                 amounts[name] = parameters(network.operators) / 1e3
+            elif name == "energy_mj":
+                amounts[name] = max(_energy_mj(network, aim) for aim in aims)
             else:
                 quantity, unit = _LAUNCH[name]
                 amounts[name] = max(
@@ -105,3 +112,21 @@ class Limits(FrozenModel):
             f"{name} {significant(amounts[name])} (at most {limit:g})"
             for name, limit in self.given.items()
         )
+
+
+def _energy_mj(network: Network, aim: Aim) -> float:
+    """Of an inference on one target.
+
+    Raises:
+        UserError: the target's table lacks the energy of some operator.
+    """
+    keys = [operator.key for operator in network.operators]
+    lacking = sorted({key for key in keys if key not in aim.energies_mj})
+    if lacking:
+        raise UserError(
+            f"search.limits.energy_mj: the table of target {aim.target} has no energy of "
+            f"{lacking[0]}" + (f" and {len(lacking) - 1} more" if len(lacking) > 1 else "") + "; "
+            "measure it with `search-client profile --set profiling.energy_windows=10`, or leave "
+            "the limit out"
+        )
+    return math.fsum(aim.energies_mj[key] for key in keys)

@@ -22,6 +22,13 @@ def expected_ms(family: Family, goal: Goal) -> tuple[float, ...]:
     return tuple(goal.expected_ms(family, 0).tolist())
 
 
+@torch.no_grad()
+def expected_mj(family: Family, goal: Goal) -> float | None:
+    """E[energy] now; None: it is not in the loss."""
+    mean = goal.expected_mj(family, 0)
+    return None if mean is None else mean.item()
+
+
 class Reports:
     """Calls a listener ten times a second at most."""
 
@@ -75,6 +82,7 @@ class Reports:
                 accuracy=mean.accuracy,
                 expected_ms=latency_ms[worst],
                 reference_ms=self.goal.aims[worst].reference_ms,
+                expected_mj=expected_mj(self.family, self.goal),
                 entropy=self.family.entropy().item(),
                 images_per_s=self._images / max(since, 1e-6),
                 gradient_snr=gradient_snr,

@@ -11,6 +11,7 @@ from torch.nn import functional
 from netspec.errors import UserError
 from netspec.networks import Network
 from search_client.data.batches import Batches
+from search_client.latency.energy import EnergyFound
 from search_client.latency.losses import LatencyLoss, LogRatio
 from search_client.latency.objective import Goal
 from search_client.latency.own_loss import OwnLoss
@@ -42,6 +43,8 @@ class SearchResult:
     #: E[LAT] of the final probabilities, by target
     expected_ms: tuple[float, ...]
     history: History
+    #: None: it is not in the loss
+    energy: EnergyFound | None = None
 
     @property
     def network(self) -> Network:
@@ -128,6 +131,25 @@ def search(
         most_likely=likeliest,
         expected_ms=expected_ms(family, goal),
         history=run.history,
+        energy=_energy_found(family, goal, found, likeliest),
+    )
+
+
+@torch.no_grad()
+def _energy_found(
+    family: Family, goal: Goal, found: Derived, likeliest: Derived
+) -> EnergyFound | None:
+    if goal.energy is None:
+        return None
+    expected = goal.expected_mj(family, 0)
+    ends = [goal.path_mj(one.variant, one.choices) for one in (found, likeliest)]
+    values = [0.0 if one is None else one.item() for one in (expected, *ends)]
+    return EnergyFound(
+        reference_mj=goal.energy.reference_mj,
+        weight=goal.energy.weight,
+        expected_mj=values[0],
+        found_mj=values[1],
+        likeliest_mj=values[2],
     )
 
 

@@ -14,6 +14,7 @@ from netspec.wire import (
     ISOLATED,
     MOST_SPACES,
     Calibration,
+    EnergyRequest,
     Entry,
     Job,
     JobRequest,
@@ -101,11 +102,37 @@ def measure_space(
         "calibration networks",
         stages,
     )
+    jobs += _energy_jobs(client, target, settings, calibrating, stages)
     snapshot = client.publish(target.id, [network.content_hash for network in calibrating])
     for fitted in snapshot.calibrations:
         stages.note(wording(fitted))
     jobs += [operators, calibration]
     return MeasuredSpace(LatencyTable(snapshot), reused=sum(job.reused for job in jobs))
+
+
+def _energy_jobs(
+    client: ProfilerClient,
+    target: Target,
+    settings: Recipe,
+    calibrating: Sequence[Network],
+    stages: Stages,
+) -> list[Job]:
+    """Measures the energy of what a search by energy needs, if one is wanted."""
+    windows, search = settings.profiling.energy_windows, settings.search
+    if windows is None and search.energy is None and search.limits.energy_mj is None:
+        return []
+    precision = settings.precision
+    request = JobRequest(
+        name=f"energy of {settings.space.kind}"[:200],
+        target_id=target.id,
+        operators=tuple(one for one in settings.operators() if one.precision == precision),
+        networks=tuple(
+            one for one in calibrating if all(op.precision == precision for op in one.operators)
+        ),
+        energy=EnergyRequest() if windows is None else EnergyRequest(windows=windows),
+        rounds=1,
+    )
+    return [measure(client, request, "energies", stages)]
 
 
 def _calibration_networks(settings: Recipe, values_ms: Mapping[str, float]) -> list[Network]:

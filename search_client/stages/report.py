@@ -15,11 +15,13 @@ from pathlib import Path
 from netspec.client import LatencyTable
 from netspec.operators import PRECISIONS
 from netspec.wire import Entry, Target, TargetRepeatability
+from search_client.latency.energy import EnergyFound
 from search_client.recipe import Recipe
 from search_client.report.content import (
     DeployedModel,
     Derivation,
     DeviceResult,
+    EnergyOutcome,
     NetworkResult,
     Provenance,
     Report,
@@ -201,6 +203,16 @@ def search_record(settings: Recipe, found: SearchResult) -> SearchRecord:
             predicted_ms=found.found.latency_ms[0],
             likeliest_ms=found.most_likely.latency_ms[0],
         ),
+        energy=None if found.energy is None else _energy(found.energy),
+    )
+
+
+def _energy(found: EnergyFound) -> EnergyOutcome:
+    return EnergyOutcome(
+        reference_mj=found.reference_mj,
+        weight=found.weight,
+        expected_mj=found.expected_mj,
+        found_mj=found.found_mj,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from netspec.client import LatencyTable
-from netspec.console.units import latency_text
+from netspec.console.units import energy_text, latency_text
 from netspec.spaces import LEAST_MAP
 from search_client.data.batches import PlainBatches, TrainingBatches
 from search_client.data.folders import LabelledImages, split_by_class
@@ -64,7 +64,8 @@ def run_search(
         UnreachableLatency: no network of the space is as fast, or as slow, as a reference.
     """
     aims = aims_of(settings, tables, references_ms)
-    record = record_of(settings, aims, tables, data, training)
+    goal = goal_of(settings, tables, references_ms).to(distributed.device())
+    record = record_of(settings, aims, tables, data, training, goal.energy)
     checkpoints = Checkpoints(
         folder / CHECKPOINT,
         settings.checkpoint_minutes,
@@ -76,10 +77,10 @@ def run_search(
         record = continued(read_record(folder), record)
         state = checkpoints.resumed(stages.note)
     family = family_of(settings).to(distributed.device())
-    goal = goal_of(settings, tables, references_ms).to(distributed.device())
     # Before anything in the folder changes.
     check_loss(goal, family, settings.search.latency_loss)
-    check_reachable(family, goal, settings.search.tolerance)
+    if goal.energy is None or settings.search.rule == "on_target":
+        check_reachable(family, goal, settings.search.tolerance)
     check_limits(goal, family, settings.search)
     first = distributed.rank() == 0
     if first and not resume:
@@ -128,6 +129,12 @@ def _tell(result: SearchResult, goal: Goal, settings: Recipe, stages: Stages) ->
         f"E[LAT] {expected}; most likely network {likeliest}; "
         f"found {result.network.name}: {latency}"
     )
+    if (energy := result.energy) is not None:
+        stages.note(
+            f"E[energy] {energy_text(energy.expected_mj)} of {energy_text(energy.reference_mj)}; "
+            f"most likely network {energy_text(energy.likeliest_mj)}; "
+            f"found: {energy_text(energy.found_mj)}"
+        )
     limits = settings.search.limits
     if limits.given:
         amounts = limits.amounts(result.network, goal.aims, result.found.latency_ms)
@@ -199,6 +206,7 @@ def _values(step: SearchStep) -> dict[str, float]:
         "entropy": step.entropy,
         "images_per_s": step.images_per_s,
         **({} if step.gradient_snr is None else {"gradient_snr": step.gradient_snr}),
+        **({} if step.expected_mj is None else {"expected_mj": step.expected_mj}),
     }
 
 

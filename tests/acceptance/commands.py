@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
@@ -45,6 +47,26 @@ def run_installed(
         check=False,
         timeout=TIMEOUT_S,
     )
+
+
+@contextmanager
+def started(
+    name: str, *arguments: str | Path, log: Path, **variables: str
+) -> Iterator[subprocess.Popen[str]]:
+    """A running command, killed at the end of the block if it still runs."""
+    with log.open("w", encoding="utf-8") as output:
+        process = subprocess.Popen(
+            script(name, *arguments),
+            env=environment(**variables),
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def write_data(folder: Path) -> Path:

@@ -16,8 +16,14 @@ from netspec.operators import MBConv
 from netspec.wire import JobRequest
 from search_client.recipe import read_recipe
 from tests import forked
-from tests.acceptance.commands import environment, run_installed, write_data, write_recipe
-from tests.integration.profiler_server.process import Server
+from tests.acceptance.commands import (
+    environment,
+    run_installed,
+    started,
+    write_data,
+    write_recipe,
+)
+from tests.waiting import wait_for
 
 #: nothing listens on the discard port
 NOBODY = "http://127.0.0.1:9"
@@ -57,13 +63,15 @@ class Lab:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("lab")
-    data_dir = folder / "profiler"
+    data_dir, log = folder / "profiler", folder / "server.log"
     write_data(folder / "data")
     write_recipe(folder / "tiny.toml")
     variables = {DATA_DIR_VARIABLE: str(data_dir)}
-    with Server(data_dir) as server:
-        url = server.url
-        token = server_tokens(url, data_dir)[0]
+    with started("profiler-server", "serve", "--port", "0", log=log, **variables):
+        # "profiler-server at URL", then a line about the token
+        said = wait_for(lambda: log.read_text(encoding="utf-8").partition("\n")[0])
+        url = said.split()[-1]
+        token = wait_for(lambda: server_tokens(url, data_dir))[0]
         agent = ["device-agent", "run", "--until-idle", "--profiler-url", url]
         with ProfilerClient(url, token) as client:
             assert forked.run(*agent, variables=environment(**variables)).returncode == 0

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.commands import environment, write_data, write_recipe
-from tests.forked import Program
+from tests.acceptance.commands import started, write_data, write_recipe
 from tests.waiting import wait_for
 
 #: visits of each operator: minutes of profiling
@@ -62,14 +61,14 @@ def stop_while_profiling(folder: Path, how: signal.Signals) -> tuple[int, str]:
     before = spooled_ever(data_dir)
     given: list[str | Path] = ["--data", folder / "data", "--run", folder / "run"]
     given += ["--recipe", folder / "long.toml"]
-    with Program("search-client", "demo", *given, variables=environment()) as demo:
-        wait_for(lambda: spooled_ever(data_dir) >= before + ENOUGH or demo.returncode is not None)
-        assert demo.returncode is None, demo.stdout + demo.stderr
+    with started("search-client", "demo", *given, log=folder / "demo.log") as demo:
+        wait_for(lambda: spooled_ever(data_dir) >= before + ENOUGH or demo.poll() is not None)
+        assert demo.poll() is None, (folder / "demo.log").read_text(encoding="utf-8")
         # server, agent, and the agent's process that forks the visits
         assert len(companions(data_dir)) >= 3
         demo.send_signal(how)
-        ended = demo.wait(timeout_s=60)
-        return ended.returncode, ended.stderr
+        _, said = demo.communicate(timeout=60)
+        return demo.returncode, said
 
 
 def test_a_stopped_demo_loses_no_visit_and_the_next_goes_on(tmp_path: Path) -> None:

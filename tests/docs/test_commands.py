@@ -3,43 +3,42 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from scripts.site.commands import APPS
 from tests.docs.command_lines import commands_in, problem_of
-from tests.docs.pages import SHELL, all_blocks, blocks_of, name_of, pages, without_shell
+from tests.docs.pages import SHELL, Block, all_blocks, blocks_of, name_of, pages, without_shell
 
 BLOCKS = [block for block in all_blocks() if block.language in SHELL]
 #: a line that a reader would copy, fenced or indented
 _COMMAND = re.compile(rf"^ *(?:\.venv/bin/)?(?:{'|'.join(APPS)}) [^`\n]*$", re.MULTILINE)
 
 
-def test_a_block_is_run_or_says_why_not() -> None:
-    unmarked = [block.where for block in BLOCKS if not block.mark]
-    assert unmarked == [], "put `<!-- run -->` or `<!-- not run: REASON -->` on the line above it"
-    not_run = [block for block in BLOCKS if block.mark == "not run"]
-    assert [block.where for block in not_run if len(block.reason.split()) < 2] == []
+def where(block: Block) -> str:
+    return block.where
 
 
-def test_commands_and_their_options_exist() -> None:
-    found = {block.where: list(commands_in(block.text)) for block in BLOCKS}
-    assert [where for where, commands in found.items() if not commands] == []
-    wrong = {
-        (where, *words): problem
-        for where, commands in found.items()
-        for words in commands
-        if (problem := problem_of(words))
-    }
+@pytest.mark.parametrize("block", BLOCKS, ids=where)
+def test_a_block_is_run_or_says_why_not(block: Block) -> None:
+    assert block.mark, (
+        f"{block.where}: put `<!-- run -->` or `<!-- not run: REASON -->` on the line above it"
+    )
+    assert block.mark != "not run" or len(block.reason.split()) > 1
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=where)
+def test_commands_and_their_options_exist(block: Block) -> None:
+    found = list(commands_in(block.text))
+    wrong = {" ".join(words): problem for words in found if (problem := problem_of(words))}
+    assert found
     assert wrong == {}
 
 
-def test_commands_stand_in_blocks_of_shell() -> None:
-    found = {
-        name_of(path): _COMMAND.findall(without_shell(path.read_text(encoding="utf-8")))
-        for path in pages()
-    }
-    assert {name: lines for name, lines in found.items() if lines} == {}
+@pytest.mark.parametrize("path", pages(), ids=name_of)
+def test_commands_stand_in_blocks_of_shell(path: Path) -> None:
+    assert _COMMAND.findall(without_shell(path.read_text(encoding="utf-8"))) == []
 
 
 @pytest.mark.parametrize(

@@ -25,28 +25,28 @@ def options(command: TyperCommand) -> list[TyperOption]:
     return [one for one in command.params if isinstance(one, TyperOption)]
 
 
-#: each with its command's name
-OPTIONS = [(name, one) for name in NAMES for one in options(COMMANDS[name])]
+@pytest.mark.parametrize("name", NAMES)
+def test_every_option_has_a_meaning(name: str) -> None:
+    assert [one.name for one in options(COMMANDS[name]) if not one.help] == []
 
 
-def test_every_option_has_a_meaning() -> None:
-    assert len(OPTIONS) > 100
-    assert [(name, one.name) for name, one in OPTIONS if not one.help] == []
-
-
-def test_what_may_be_repeated_says_so() -> None:
-    repeated = [(name, one) for name, one in OPTIONS if one.multiple]
-    silent = [(name, one.name) for name, one in repeated if not _REPEATED.search(one.help or "")]
+@pytest.mark.parametrize("name", NAMES)
+def test_what_may_be_repeated_says_so(name: str) -> None:
+    silent = [
+        one.name
+        for one in options(COMMANDS[name])
+        if one.multiple and not _REPEATED.search(one.help or "")
+    ]
     assert silent == []
 
 
-def test_every_command_has_an_example_that_exists() -> None:
-    for name in NAMES:
-        found = list(commands_in("\n".join(examples_of(COMMANDS[name]))))
-        assert found, name
-        for words in found:
-            assert " ".join(words).startswith(name)
-            assert problem_of(words) == "", name
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_an_example_that_exists(name: str) -> None:
+    found = list(commands_in("\n".join(examples_of(COMMANDS[name]))))
+    assert found
+    for words in found:
+        assert " ".join(words).startswith(name)
+        assert problem_of(words) == ""
 
 
 def test_examples_stand_on_lines_of_their_own_in_the_reference() -> None:

@@ -7,6 +7,7 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
 import typer
 
 from scripts.site.commands import APPS
@@ -35,14 +36,12 @@ def leads_somewhere(page: Path, link: str) -> bool:
     return aim.exists() or name_of(aim.resolve()) in GENERATED
 
 
-def test_links_and_files_exist() -> None:
-    missing = []
-    for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        links = [link for link in _LINK.findall(text) if "://" not in link and link[0] != "#"]
-        lost = [link for link in links if not leads_somewhere(page, link)]
-        lost += [file for file in _FILE.findall(text) if not (ROOT / file).exists()]
-        missing += [(name_of(page), one) for one in lost]
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_and_files_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = [link for link in _LINK.findall(text) if "://" not in link and link[0] != "#"]
+    missing = [link for link in links if not leads_somewhere(page, link)]
+    missing += [file for file in _FILE.findall(text) if not (ROOT / file).exists()]
     assert missing == []
 
 
@@ -77,20 +76,17 @@ def test_messages_that_troubleshooting_quotes_are_those_of_the_programs() -> Non
     assert [text for text in own_words if text not in everything] == []
 
 
-def test_source_that_prose_names_exists() -> None:
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_source_that_prose_names_exists(page: Path) -> None:
     written = {block.title for block in all_blocks()}
-    named = {
-        (name_of(page), name)
-        for page in PAGES
-        for name in set(_SOURCE.findall(page.read_text(encoding="utf-8"))) - written
-    }
-    assert {(page, name) for page, name in named if not exists(name)} == set()
+    named = set(_SOURCE.findall(page.read_text(encoding="utf-8"))) - written
+    assert {name for name in named if not exists(name)} == set()
 
 
-def test_commands_and_their_options_exist() -> None:
-    found = [(name_of(path), words) for path in (*PAGES, *SOURCES) for words in mentioned(path)]
-    assert len(found) > 100
-    wrong = {(name, *words): problem for name, words in found if (problem := problem_of(words))}
+@pytest.mark.parametrize("path", [*PAGES, *SOURCES], ids=name_of)
+def test_commands_and_their_options_exist(path: Path) -> None:
+    found = mentioned(path)
+    wrong = {" ".join(words): problem for words in found if (problem := problem_of(words))}
     assert wrong == {}
 
 

@@ -79,6 +79,20 @@ def test_the_most_on_any_target_counts_at_its_own_latency() -> None:
     assert not limits.allow(limits.amounts(network, aims, [10.1, 8.0]))
 
 
+def test_energy_is_limited_by_the_sum_of_the_operators() -> None:
+    family = Family(tiny_space())
+    free = _drawn(family, Limits(), Aim("a", 8.0))
+    prices = {one.key: 1.0 + macs(one) / 1e5 for network in free for one in network.operators}
+    aim = Aim("a", 8.0, energies_mj=prices)
+    sums = sorted(sum(prices[one.key] for one in network.operators) for network in free)
+    limits = Limits(energy_mj=sums[0] * 1.0001)
+    drawn = _drawn(family, limits, aim)
+    amounts = [limits.amounts(network, [aim], [8.0])["energy_mj"] for network in drawn]
+    assert max(amounts) <= sums[0] * 1.0001 < sums[-1]
+    with pytest.raises(UserError, match=r"energy_mj: the table of target b has no energy of"):
+        limits.amounts(next(iter(free)), [aim, Aim("b", 8.0)], [8.0, 8.0])
+
+
 def test_a_table_that_does_not_say_what_is_limited_is_named() -> None:
     knowing = Aim("a", 8.0, launches={"load_ms": LOAD})
     limits = Limits(load_ms=5.0)
