@@ -29,6 +29,8 @@ _MOST_CHANGE = 0.02
 #: and that the counter's steps may leave open. All ends of windows are off alike, so that only
 #: chance is left of it, which the interval over rounds shows
 _MOST_OPEN = 0.05
+#: what runs take must be more than this share of what idling takes meanwhile, or it is nothing
+_LEAST_SHARE = 0.02
 #: share of the rounds that must be good
 _LEAST_GOOD = 0.5
 #: chance that the interval leaves the median out
@@ -182,8 +184,8 @@ def _of_round(one: EnergyRound, before: EnergyWindow, after: EnergyWindow) -> fl
     brief_mj = brief.energy_mj - (first_mw + slope * brief_at_s) * brief.seconds
     long_mj = long.energy_mj - (first_mw + slope * long_at_s) * long.seconds
     net_mj = long_mj - brief_mj
-    if net_mj <= 0:
-        return net_mj / (long.runs - brief.runs)
+    if net_mj <= _LEAST_SHARE * max(first_mw, last_mw) * long.seconds:
+        return 0.0
     if abs(last_mw - first_mw) * long.seconds / 2 > _MOST_CHANGE * net_mj:
         return (
             "what the device takes while nothing runs changed by more than "

@@ -59,7 +59,7 @@ def test_every_v1_endpoint_wants_a_token(api: Api) -> None:
             assert answer.headers["WWW-Authenticate"] == "Bearer"
             assert answer.json()["type"] == "/problems/invalid-token"
             checked += 1
-    assert checked == 64
+    assert checked == 66
 
 
 def test_wrong_tokens_are_told_apart(api: Api, make_token: MakeToken, database: Database) -> None:
@@ -152,6 +152,10 @@ def test_a_revocation_reaches_every_replica_within_5_seconds(
         (Scope.JOBS_WRITE, "PUT", "/v1/tasks/x/outputs", 403),
         (Scope.AGENT, "PUT", "/v1/tasks/x/windows", 422),
         (Scope.JOBS_WRITE, "PUT", "/v1/tasks/x/windows", 403),
+        (Scope.AGENT, "PUT", "/v1/tasks/x/energy", 422),
+        (Scope.JOBS_WRITE, "PUT", "/v1/tasks/x/energy", 403),
+        (Scope.JOBS_WRITE, "GET", "/v1/targets/x/energy", 403),
+        (Scope.TABLES_READ, "GET", "/v1/targets/x/energy", 404),
         (Scope.JOBS_WRITE, "GET", "/v1/jobs/x/sustained", 403),
         (Scope.TABLES_READ, "GET", "/v1/jobs/x/sustained", 404),
         (Scope.JOBS_WRITE, "GET", "/v1/jobs/x/evaluation", 403),

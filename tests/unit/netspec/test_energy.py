@@ -139,3 +139,8 @@ def test_a_job_of_energy_measures_each_once() -> None:
     for more in ({"rounds": 10}, {"method": "in_network"}, {"budget": 3}):
         with pytest.raises(ValidationError, match="`energy`"):
             JobRequest.model_validate(asked | more)
+
+
+def test_runs_that_take_hardly_more_than_nothing_take_nothing() -> None:
+    with pytest.raises(EnergyUnclear, match="no more than nothing takes"):
+        EnergyEstimate.of(*rounds(inference_mj=0.02))
