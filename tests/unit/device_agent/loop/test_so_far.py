@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sized
+from functools import partial
 
 import pytest
 
@@ -11,6 +13,10 @@ from netspec.errors import ProfilerUnreachable
 from netspec.wire import WindowsUpload
 from tests.unit.netspec.test_sustained import windows
 from tests.waiting import wait_for
+
+
+def _has(sent: Sized, count: int) -> bool:
+    return len(sent) == count
 
 
 def upload(count: int) -> WindowsUpload:
@@ -42,7 +48,7 @@ def test_the_end_leaves_the_rest_to_what_sends_the_whole(count: int) -> None:
     with SoFar(sent.append) as so_far:
         for number in range(count):
             so_far.tell(upload(number + 1))
-            wait_for(lambda number=number: len(sent) == number + 1)
+            wait_for(partial(_has, sent, number + 1))
     assert len(sent) == count
     assert threading.active_count() == before
 
@@ -58,5 +64,5 @@ def test_a_server_that_is_away_costs_only_what_it_was_not_told() -> None:
     with SoFar(send) as so_far:
         for number in (1, 2):
             so_far.tell(upload(number))
-            wait_for(lambda number=number: len(sent) == number)
+            wait_for(partial(_has, sent, number))
     assert sent == [1, 2]
