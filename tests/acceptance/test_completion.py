@@ -81,7 +81,10 @@ def tab(home: Path, *words: str, **variables: str) -> list[str]:
         ("search-client profile --recipe mi", ["mine.toml"]),
         (
             "search-client export --form ",
-            ["int8", "uint8", "float32", "float16", "onnx", "onnx-int8", "torch"],
+            [
+                *("int8", "uint8", "int16x8", "float32", "float16", "dynamic"),
+                *("onnx", "onnx-int8", "torch"),
+            ],
         ),
         ("search-client verify --run photos --net", []),
         ("search-client export --run photos --network s", ["searched", "smaller"]),

@@ -15,6 +15,7 @@ from profiler_server.entries import derivation
 from profiler_server.entries.rows import DeviceEstimateRow, EntryRow, VisitRow
 from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server import farm
+from tests.integration.profiler_server.derived_rows import derived
 from tests.integration.profiler_server.service import Api, read
 
 DETAILS = TypeAdapter(list[EntryDetail])
@@ -156,15 +157,6 @@ def test_what_is_not_there_is_a_problem(api: Api, devices: tuple[str, str], leas
     nowhere = f"/v1/targets/{'0' * 16}"
     for rest in (f"entries/{'0' * 64}", f"entries/{'0' * 64}/visits", "disagreement"):
         api.problem("GET", f"{nowhere}/{rest}", status=404, kind="unknown-target")
-
-
-def derived(database: Database) -> list[tuple[object, ...]]:
-    rows: list[tuple[object, ...]] = []
-    with database.read() as session:
-        for table in (EntryRow.__table__, DeviceEstimateRow.__table__):
-            columns = list(table.columns)
-            rows += map(tuple, session.execute(select(*columns).order_by(*columns)))
-    return rows
 
 
 def test_entries_without_samples_are_made_of_all_visits(

@@ -40,6 +40,7 @@ FREE = {
 }
 #: ids in bodies, below the first level or of other kinds, likewise
 FREE_FIELDS = {
+    "EnergyUpload.lease_id": "an agent's: the token must have registered its device",
     "JobRequest.transfer.source_target_id": "looked up as a target, which sessions narrow",
     "LeaseRelease.outcomes.task_id": "of the path's lease",
     "PieceOutputs.lease_id": "an agent's: the token must have registered its device",

@@ -23,9 +23,10 @@ from netspec.wire import (
 from profiler_server.auth.scopes import Scope
 from profiler_server.cli import app
 from profiler_server.entries import derivation
-from profiler_server.entries.rows import DeviceEstimateRow, EntryRow, VisitRow
+from profiler_server.entries.rows import VisitRow
 from profiler_server.kit.sql.database import Database, database_now
 from tests.integration.profiler_server import farm
+from tests.integration.profiler_server.derived_rows import derived
 from tests.integration.profiler_server.service import Api, read
 
 TARGET = farm.identity().id
@@ -58,16 +59,6 @@ def entry(api: Api, index: int = 0) -> Entry:
 def visits(api: Api) -> list[StoredVisit]:
     path = f"/v1/targets/{TARGET}/entries/{BLOCKS[0].content_hash}/visits"
     return [StoredVisit.model_validate(one) for one in api.call("GET", path).json()]
-
-
-def derived(database: Database) -> list[tuple[object, ...]]:
-    rows: list[tuple[object, ...]] = []
-    with database.read() as session:
-        for table in (EntryRow.__table__, DeviceEstimateRow.__table__):
-            # When they were derived is no part of what they say.
-            columns = [one for one in table.columns if one.name != "written_at"]
-            rows += map(tuple, session.execute(select(*columns).order_by(*columns)))
-    return rows
 
 
 def test_a_devices_visits_are_taken_back(api: Api, database: Database) -> None:

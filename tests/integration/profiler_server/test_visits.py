@@ -7,9 +7,10 @@ from sqlalchemy import func, select
 
 from netspec.wire import Lease, VisitBatch
 from profiler_server.entries import derivation
-from profiler_server.entries.rows import EntryRow, VisitRow
+from profiler_server.entries.rows import VisitRow
 from profiler_server.kit.sql.database import Database
 from tests.integration.profiler_server import farm
+from tests.integration.profiler_server.derived_rows import derived
 from tests.integration.profiler_server.service import Api
 
 
@@ -159,16 +160,11 @@ def test_rederiving_gives_the_same_entries(
         )
         api.upload(VisitBatch(visits=visits))
 
-    def everything() -> list[tuple[object, ...]]:
-        columns = list(EntryRow.__table__.columns)
-        with database.read() as session:
-            return [tuple(row) for row in session.execute(select(*columns).order_by(*columns))]
-
-    before = everything()
+    before = derived(database)
     with database.write() as session:
         assert derivation.rederive(session) == 3
-    assert everything() == before
-    assert len(before) == 3
+    assert derived(database) == before
+    assert len(before) == 6
 
 
 def test_a_batch_is_bounded(api: Api, device: str, lease: Lease) -> None:
