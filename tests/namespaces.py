@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 _NEW_USERS, _NEW_MOUNTS = 0x10000000, 0x00020000
+
+
+def why_none(*options: str) -> str:
+    """Why no command can have a namespace by these options of `unshare`; empty if it can."""
+    program = shutil.which("unshare")
+    if program is None:
+        return "there is no `unshare`"
+    made = subprocess.run([program, *options, "true"], capture_output=True, text=True, check=False)
+    return made.stderr.strip() if made.returncode else ""
 
 
 def leave_rights() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -35,14 +34,6 @@ DOCTOR = ("device-agent", "doctor", "127.0.0.1:9")
 COMMANDS = [SERVE, AGENT, DOCTOR]
 
 
-def _why_no_namespace(*options: str) -> str:
-    program = shutil.which("unshare")
-    if program is None:
-        return "there is no `unshare`"
-    made = subprocess.run([program, *options, "true"], capture_output=True, text=True, check=False)
-    return made.stderr.strip() if made.returncode else ""
-
-
 def _line_of(ended: subprocess.CompletedProcess[str]) -> str:
     """The one line that a command ended with."""
     assert ended.returncode == 2, ended
@@ -58,7 +49,7 @@ def _variables(folder: Path) -> dict[str, str]:
 
 def _with_disk(preparation: str, folder: Path) -> str:
     """Shell commands that make a disk of the folder; without a namespace for it, a skip."""
-    if why := _why_no_namespace("--mount", "--map-root-user"):
+    if why := namespaces.why_none("--mount", "--map-root-user"):
         pytest.skip(f"no namespace for a disk: {why}")
     folder.mkdir()
     return f"DISK={shlex.quote(str(folder))}; {preparation}"
@@ -89,7 +80,7 @@ def test_another_users_folder(command: tuple[str, ...], tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can make another user's folder")
     # Root of a namespace has no right to files of users whom the namespace does not know.
-    if why := _why_no_namespace("--map-root-user"):
+    if why := namespaces.why_none("--map-root-user"):
         pytest.skip(f"no namespace of users: {why}")
     folder = tmp_path / "data"
     folder.mkdir(mode=0o700)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import namespaces
 from tests.integration.deployment import tiny_wheels
 from tests.integration.deployment.tiny_wheels import EXTRAS, write_wheel
 
@@ -74,6 +75,8 @@ def environment(
     local = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(checkout.parent / "index")}
     command = ["scripts/environment", *arguments]
     if before:
+        if why := namespaces.why_none("--map-root-user", "--mount"):
+            pytest.skip(f"no namespace for a mount: {why}")
         shell = f'set -e; {before}; cd "$PWD"; exec "$@"'
         command = ["unshare", "--map-root-user", "--mount", "sh", "-c", shell, "sh", *command]
     return subprocess.run(
