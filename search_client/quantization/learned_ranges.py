@@ -42,8 +42,9 @@ class _Rounded(Function):
         within = ~(below | above)
         steps = x / scale
         error = (gradient * (steps.round() - steps) * within).sum() / _STEPS
-        # So that ends move as fast as weights do, whatever number of values moves them.
-        pace = 1 / math.sqrt(x.numel() * _STEPS)
+        # As fast as weights move, whatever number of values moves an end: the paper has this of a
+        # step, and an end is as many steps, of whose gradient it has one part.
+        pace = _STEPS**2 / math.sqrt(x.numel() * _STEPS)
         of_low = pace * ((gradient * below).sum() - error)
         of_high = pace * ((gradient * above).sum() + error)
         return gradient * within, of_low, of_high, None, None

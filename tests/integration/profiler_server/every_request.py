@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 import schemathesis
 from fastapi.testclient import TestClient
@@ -162,5 +163,10 @@ def check(case: schemathesis.Case[Any], api: Api) -> None:
     # The keyword of `requests` for a body of bytes.
     if "data" in sent:
         sent["content"] = sent.pop("data")
-    answer = api.http.request(**sent)
+    try:
+        answer = api.http.request(**sent)
+    except httpx2.InvalidURL:
+        # The client sends no address of over 65,536 characters; the server's own limit is lower,
+        # and told by the tests of slow and of large requests.
+        return
     case.validate_response(answer, checks=CHECKS)

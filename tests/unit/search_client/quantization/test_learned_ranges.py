@@ -26,7 +26,8 @@ def moved_by(module: FakeQuantizedActivation, x: list[float]) -> tuple[float, fl
     """The gradients of low and high, without their pace, and of x, where each output counts 1."""
     given = torch.tensor(x, requires_grad=True)
     module(given).values.sum().backward()
-    pace = (len(x) * 255) ** -0.5
+    # an end's gradient is one of 255 parts of a step's, and its way 255 times as long
+    pace = 255**2 * (len(x) * 255) ** -0.5
     low, high = module.low.grad, module.high.grad
     assert low is not None
     assert high is not None
