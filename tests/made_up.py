@@ -7,7 +7,7 @@ from typing import Any
 
 from netspec.operators import Operator
 from netspec.protocol import MeasurementProtocol, TargetIdentity
-from netspec.wire import Entry
+from netspec.wire import EnergyMeter, EnergyValue, Entry
 
 WHEN = datetime(2025, 1, 2, tzinfo=UTC)
 
@@ -42,5 +42,19 @@ def operator_entry(operator: Operator, value_ms: float) -> Entry:
         low_ms=value_ms,
         high_ms=value_ms,
         visits=3,
+        measured_at=WHEN,
+    )
+
+
+def energy_value(mj: float, meter: EnergyMeter) -> EnergyValue:
+    """The energy of an inference that its eight rounds agree on."""
+    return EnergyValue(
+        value_mj=mj,
+        low_mj=mj,
+        high_mj=mj,
+        rounds=8,
+        runs=4000,
+        idle_mw=300.0,
+        meter=meter,
         measured_at=WHEN,
     )

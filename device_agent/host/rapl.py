@@ -17,6 +17,7 @@ from device_agent.measuring.energy import (
     brief_protocol,
     idle_s,
     long_protocol,
+    trial_protocol,
 )
 from netspec.protocol import MeasurementProtocol
 from netspec.wire import EnergyMeter, EnergySubject
@@ -80,9 +81,7 @@ class Rapl:
         Raises:
             VisitFailed: a launch failed, or the counters did.
         """
-        # Of the first launch alone, how long a run takes is not yet known.
-        trial = protocol.model_copy(update={"warmup_ms": 0.0, "measure_ms": 1.0, "min_runs": 10})
-        seconds = idle_s(subject, launch(trial)[1])
+        seconds = idle_s(subject, launch(trial_protocol(protocol))[1])
         launches = (brief_protocol(protocol), long_protocol(protocol, seconds))
         readings, runs = [self.read(subject.seconds)], list[int]()
         for window in (*[None, *launches] * subject.windows, None):

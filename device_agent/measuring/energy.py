@@ -21,6 +21,8 @@ from netspec.wire import (
 
 #: windows of a round: nothing runs, a launch with hardly a run, a long launch
 WINDOWS = 3
+#: runs of the launch that tells how long windows must be
+_TRIAL_RUNS = 10
 #: of runs in a long launch
 _MOST_RUNS = 100_000
 
@@ -81,6 +83,13 @@ class RailCounters:
                 return None
             total += counts * self.unit_mj
         return total
+
+
+def trial_protocol(protocol: MeasurementProtocol) -> MeasurementProtocol:
+    """The numbers of the first launch, which tells how long a run takes."""
+    return protocol.model_copy(
+        update={"warmup_ms": 0.0, "measure_ms": 1.0, "min_runs": _TRIAL_RUNS}
+    )
 
 
 def brief_protocol(protocol: MeasurementProtocol) -> MeasurementProtocol:

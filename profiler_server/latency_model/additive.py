@@ -18,7 +18,7 @@ import numpy as np
 
 from netspec.operators import Operator
 from profiler_server.latency_model.design import Array
-from profiler_server.latency_model.features import work
+from profiler_server.latency_model.features import LARGE_KERNEL, work
 
 #: how much the parts beside the first are held back: not at all, somewhat, altogether
 _RIDGES = (0.0, 1e-3, 1e-2, 3e-2, 1e-1, 1e6)
@@ -26,8 +26,6 @@ _RIDGES = (0.0, 1e-3, 1e-2, 3e-2, 1e-1, 1e6)
 _LEAST_NOISE = 0.02
 #: of the first part's usual cost, what it costs at least: nothing takes no time
 _LEAST_SHARE = 0.01
-#: depthwise kernels from here on, px, leave the fast paths of common runtimes
-_LARGE_KERNEL = 7
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def parts(operators: Sequence[Operator], values_ms: Array) -> Array:
         values_ms: what each takes on the source.
     """
     does = [work(operator) for operator in operators]
-    slow = [operator.largest_kernel >= _LARGE_KERNEL for operator in operators]
+    slow = [operator.largest_kernel >= LARGE_KERNEL for operator in operators]
     return np.column_stack(
         [
             values_ms,

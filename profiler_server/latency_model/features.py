@@ -39,7 +39,7 @@ COLUMNS = (
 #: operators whose features are kept: a model is fitted again and again to parts of one table
 _KEPT = 4096
 #: kernels from here on leave the fast paths of common runtimes
-_LARGE_KERNEL = 7
+LARGE_KERNEL = 7
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,6 @@ def _row(operator: Operator) -> tuple[float, ...]:
         math.log(operator.output_size),
         float(operator.total_stride > 1),
         math.log(kernel),
-        float(kernel >= _LARGE_KERNEL),
+        float(kernel >= LARGE_KERNEL),
         *(float(kinds.count(kind)) for kind in _KINDS),
     )

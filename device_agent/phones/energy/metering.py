@@ -11,7 +11,14 @@ from uuid import uuid4
 from device_agent.benchmark_model.failures import start_failure
 from device_agent.benchmark_model.output import parse_output
 from device_agent.errors import DeviceNotReady, RunnerNotStarted, VisitFailed
-from device_agent.measuring.energy import WINDOWS, Reading, brief_protocol, idle_s, long_protocol
+from device_agent.measuring.energy import (
+    WINDOWS,
+    Reading,
+    brief_protocol,
+    idle_s,
+    long_protocol,
+    trial_protocol,
+)
 from device_agent.phones.energy.counters import PhoneCounter
 from device_agent.phones.energy.quiet import QuietPhone
 from device_agent.phones.energy.script import EnergyScript
@@ -23,9 +30,6 @@ from device_agent.runners.base import Measured
 from device_agent.transports.base import ShellResult, Transport
 from netspec.protocol import MeasurementProtocol
 from netspec.wire import EnergySubject
-
-#: runs of the launch that tells how long windows must be
-_TRIAL_RUNS = 10
 
 
 @dataclass(frozen=True)
@@ -108,10 +112,8 @@ class PhoneMetering:
         partial: bool,
     ) -> tuple[list[Reading], list[int]] | None:
         runner = self.runner
-        trial = runner.protocol.model_copy(
-            update={"warmup_ms": 0.0, "measure_ms": 1.0, "min_runs": _TRIAL_RUNS}
-        )
-        tried = launch_trial(runner.transport, (*runner.command, *runner.flags(trial)), graph)
+        trial = (*runner.command, *runner.flags(trial_protocol(runner.protocol)))
+        tried = launch_trial(runner.transport, trial, graph)
         seconds = idle_s(subject, runner.measured(tried, partial).statistics.median_us)
         brief, long = (
             shlex.join([*runner.command, f"--graph={graph}", *runner.flags(protocol)])

@@ -10,7 +10,7 @@ from netspec.spaces import Space
 from netspec.wire import EnergyMeter, EnergyValue, Entry, NetworkSubject
 from profiler_server.entries.priced_operators import Table
 from profiler_server.latency_tables.energy_scale import energy_scale
-from tests.made_up import WHEN, operator_entry
+from tests.made_up import energy_value, operator_entry
 from tests.unit.profiler_server.calibrations import entry
 
 SPACE = Space(input_size=32, width=0.25, classes=10)
@@ -18,16 +18,7 @@ METER = EnergyMeter(method="rapl", rails=("package-0",))
 
 
 def energy(mj: float) -> EnergyValue:
-    return EnergyValue(
-        value_mj=mj,
-        low_mj=mj,
-        high_mj=mj,
-        rounds=8,
-        runs=2000,
-        idle_mw=9000.0,
-        meter=METER,
-        measured_at=WHEN,
-    )
+    return energy_value(mj, METER)
 
 
 def table() -> Table:

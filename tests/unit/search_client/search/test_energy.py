@@ -20,7 +20,7 @@ from search_client.recipe import Recipe
 from search_client.runs.load import goal_of, read_run
 from search_client.runs.record import read_record
 from search_client.supernet.variants import Family
-from tests.made_up import WHEN
+from tests.made_up import energy_value
 from tests.unit.search_client.tiny import tiny_space
 from tests.unit.search_client.tiny_run import SETTINGS, changed, tiny_search, tiny_table
 
@@ -29,16 +29,7 @@ CE = torch.tensor(2.0)
 
 
 def energy(mj: float) -> EnergyValue:
-    return EnergyValue(
-        value_mj=mj,
-        low_mj=mj,
-        high_mj=mj,
-        rounds=8,
-        runs=4000,
-        idle_mw=300.0,
-        meter=METER,
-        measured_at=WHEN,
-    )
+    return energy_value(mj, METER)
 
 
 def with_energies(
