@@ -11,7 +11,8 @@ measures; then one agent with many fake phones and a real server. The last line 
 - `entry_cv_median`: the coefficient of variation of entries over sessions, median over operators;
 - `agent_rss_mb`: the greatest resident size of this process in MB (2**20 bytes), taken before the
   fake phones, which would live in it too;
-- `fake_phones_served`: phones whose job one agent finished in one run.
+- `fake_phones_served`: phones of which one agent finished, in one run, visits, energy and a minute
+  without pause, all as the phone's laws say.
 
 What cannot be had here is `null`, and said above.
 """

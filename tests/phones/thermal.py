@@ -37,11 +37,10 @@ class ThermalCurve:
         """Of a run from then on."""
         return round(self.full_us * self.full_khz / self.throttled_khz)
 
-    async def run(self, phone: FakePhone, seconds: float) -> int:
-        """The phone runs for so long, and feels and says it; the median run, us."""
+    def warm(self, phone: FakePhone, seconds: float) -> int:
+        """The phone has run for so long, and feels and says it; the median run, us."""
         middle = self.ran_s + seconds / 2
         self.ran_s += seconds
-        await phone.pass_time(seconds)
         warm = (self.hot - self.cold) * math.exp(-self.ran_s / self.tau_s)
         throttled = self.ran_s > self.trips_after_s
         phone.heat_up(THERMAL_LIGHT if throttled else 0, self.hot - warm)

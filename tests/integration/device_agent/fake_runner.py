@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from device_agent.benchmark_model.program import Program
@@ -96,11 +96,7 @@ class FakeBenchmarkModel:
             assert callable(hook)
             hook(len(self.launched))
         flags = dict(arg[2:].split("=", 1) for arg in call.args if arg.startswith("--"))
-        if self.curve is not None:
-            self.us = await self.curve.run(call.phone, float(flags["min_secs"]))
-        if self.energy is not None:
-            self.count = await self.energy.launch(flags)
-            self.us = self.energy.run_us
+        await self._run(call.phone, flags)
         words = self.says or self._words()
         if self.profiles and "--enable_op_profiling=true" in call.args:
             words += self._profile(call.phone.files.read(graph))
@@ -112,6 +108,18 @@ class FakeBenchmarkModel:
             words += "overall=2.5\n"
         await call.out(self.chatter + words)
         return self.exit_code
+
+    async def _run(self, phone: FakePhone, flags: Mapping[str, str]) -> None:
+        """Time passes, the phone warms up, and energy is taken, as far as it has laws for them."""
+        seconds = float(flags["min_secs"])
+        if self.curve is not None:
+            self.us = self.curve.warm(phone, seconds)
+        if self.energy is not None:
+            if self.curve is not None:
+                self.energy.run_us = self.us
+            self.count, self.us = await self.energy.launch(flags), self.energy.run_us
+        elif self.curve is not None:
+            await phone.pass_time(seconds)
 
     def _profile(self, file: bytes) -> str:
         rows = "".join(self._row(one.name, index) for index, one in enumerate(operators_of(file)))

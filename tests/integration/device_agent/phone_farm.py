@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import socket
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
+from device_agent.loop.agent import registration
 from device_agent.loop.server import Link
 from device_agent.phones.connect import reach
 from device_agent.phones.phone import Phone
 from device_agent.phones.probe import Choice
 from netspec.protocol import PHONE, CoolDown, Gate
-from netspec.wire import DeviceRegistration, Job, JobRequest
+from netspec.wire import Job, JobRequest
 from tests.integration.device_agent.fake_runner import PROGRAM, FakeBenchmarkModel
 from tests.integration.device_agent.models import block
 from tests.integration.device_agent.processes import Farm
+from tests.phones.energy import EnergyLaw
 from tests.phones.fake_phone import FakePhone
 from tests.phones.fake_phones import FakePhones
 from tests.phones.state import PhoneState
+from tests.phones.thermal import ThermalCurve
 
 PROTOCOL = PHONE.model_copy(
     update={
@@ -43,22 +47,44 @@ def add(phones: FakePhones, number: int) -> FakePhone:
     return made
 
 
+@dataclass(frozen=True)
+class LawfulPhone:
+    """A fake phone that takes energy and warms up by laws."""
+
+    phone: FakePhone
+    energy: EnergyLaw
+    curve: ThermalCurve
+
+
+def add_lawful(phones: FakePhones, number: int) -> LawfulPhone:
+    """One that is unplugged, in airplane mode with its Wi-Fi on; it throttles within a minute."""
+    phone = phones.add(
+        PhoneState(serial=f"FAKE{number}", model=f"Phone {number}", soc="Tensor", plugged=False)
+    )
+    phone.state.settings["global", "airplane_mode_on"] = "1"
+    energy = EnergyLaw(phone, inference_mj=1.5 + number / 100)
+    energy.install()
+    curve = ThermalCurve(full_us=500 + number, tau_s=30.0)
+    FakeBenchmarkModel(curve=curve, energy=energy).install(phone)
+    return LawfulPhone(phone, energy, curve)
+
+
 def ask(farm: Farm, phone: FakePhone, folder: Path, rounds: int) -> Job:
     """Makes the phone's target known, and asks for visits on it."""
-    device = Phone(reach(phone.address, "tcp", folder), Choice(PROGRAM), PROTOCOL)
-    with farm.http() as http:
-        Link(http).register(
-            DeviceRegistration(
-                agent=socket.gethostname(),
-                serial=device.serial,
-                targets=(device.identity,),
-                protocol=PROTOCOL,
-            )
-        )
-    target_id = device.identity.id
-    device.close()
+    target_id = make_known(farm, phone, folder)
     return farm.file(
         JobRequest(
             name=phone.state.serial, target_id=target_id, operators=(block(8),), rounds=rounds
         )
     )
+
+
+def make_known(farm: Farm, phone: FakePhone, folder: Path) -> str:
+    """Registers a phone with all that its runner can; its target's id."""
+    with (
+        closing(Phone(reach(phone.address, "tcp", folder), Choice(PROGRAM), PROTOCOL)) as device,
+        farm.http() as http,
+    ):
+        device.learn_methods()
+        Link(http).register(registration(device, PROTOCOL))
+        return device.identity.id

@@ -11,6 +11,7 @@ from pathlib import Path
 from device_agent.host.identity import host_device
 from device_agent.loop.agent import registration
 from device_agent.loop.server import Link
+from netspec.client import ProfilerClient
 from netspec.client.http import ProfilerHttp
 from netspec.console.connection import DATA_DIR_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
 from netspec.console.tokens import server_tokens
@@ -78,6 +79,9 @@ class Farm:
 
     def http(self) -> ProfilerHttp:
         return ProfilerHttp(self.url, server_tokens(self.url, self.folder)[0])
+
+    def client(self) -> ProfilerClient:
+        return ProfilerClient(self.url, server_tokens(self.url, self.folder)[0])
 
     def file(self, request: JobRequest) -> Job:
         with self.http() as http:

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from netspec.client import ProfilerClient
-from netspec.console.tokens import server_tokens
 from netspec.launches import read_launch
 from netspec.networks import Network
 from netspec.protocol import PHONE, Acceptance, CoolDown, Gate, MeasurementProtocol
@@ -59,7 +57,7 @@ def target_id(farm: Farm) -> str:
 
 
 def visit_of(farm: Farm, model: ModelSubject) -> Visit:
-    with ProfilerClient(farm.url, server_tokens(farm.url, farm.folder)[0]) as client:
+    with farm.client() as client:
         return client.visits(target_id(farm), model.sha256)[0].visit
 
 

@@ -19,8 +19,6 @@ from device_agent.phones.probe import Choice
 from device_agent.runners.forked_runs import always
 from device_agent.runners.image_runs import LiteRtImages
 from device_agent.runners.litert import LiteRtRunner
-from netspec.client import ProfilerClient
-from netspec.console.tokens import server_tokens
 from netspec.images import Images, pack
 from netspec.layers import Float32Array
 from netspec.operators import PRECISIONS, Precision
@@ -195,13 +193,9 @@ def test_a_runner_without_the_flags_is_named_before_anything_is_pushed(
     phone.close()
 
 
-def client(farm: Farm) -> ProfilerClient:
-    return ProfilerClient(farm.url, server_tokens(farm.url, farm.folder)[0])
-
-
 def filed(farm: Farm, model: Path, pieces: list[Images]) -> str:
     """A job that runs the model on some pieces on the only target."""
-    with client(farm) as profiler:
+    with farm.client() as profiler:
         subject = profiler.upload_model(model.read_bytes(), model.name)
         named = [
             {"images": profiler.upload_images(pack(piece)), "labels": [0] * len(piece)}
@@ -218,7 +212,7 @@ def filed(farm: Farm, model: Path, pieces: list[Images]) -> str:
 
 def check(farm: Farm, job: str, model: Path, pieces: list[Images]) -> None:
     """Every piece is what LiteRT gives here."""
-    with client(farm) as profiler:
+    with farm.client() as profiler:
         assert profiler.job(job).state == "done"
         found = profiler.evaluation(job)
         assert found.images == found.images_done == sum(map(len, pieces))
@@ -243,7 +237,7 @@ def test_a_killed_agent_loses_the_piece_it_was_at(farm: Farm, tmp_path: Path) ->
     pieces = [images("float32", 2, seed) for seed in range(8)]
     job = filed(farm, model, pieces)
     agent = farm.start_agent()
-    with client(farm) as profiler:
+    with farm.client() as profiler:
         wait_for(lambda: profiler.evaluation(job).images_done >= 2)
         agent.send_signal(signal.SIGKILL)
         agent.wait()
@@ -260,7 +254,7 @@ def test_what_a_model_does_not_take_fails_with_the_reason(farm: Farm, tmp_path: 
     partly.write_bytes(undelegated_bytes(partly=True))
     job = filed(farm, partly, [images("float32", 1)])
     farm.run_agent()
-    with client(farm) as profiler:
+    with farm.client() as profiler:
         (failure,) = profiler.job(job).failures
     assert "it takes float32 [1, 1, 1, 4]" in failure.reason
 
