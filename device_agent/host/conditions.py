@@ -6,12 +6,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from device_agent.cpu_zones import is_cpu_zone, zone_celsius
 from netspec.wire import Conditions
 
-_CPU_ZONES = ("cpu", "soc", "x86_pkg_temp")
 _CPU_CHIPS = frozenset({"coretemp", "k10temp", "zenpower", "cpu_thermal"})
-#: sensors that say so are not connected, degrees Celsius
-_NO_READING = 0.0
 
 
 class HostConditions:
@@ -35,9 +33,8 @@ class HostConditions:
         )
 
     def _celsius(self) -> float | None:
-        readings = (_number(sensor) for sensor in self._sensors)
-        celsius = [reading / 1000 for reading in readings if reading is not None]
-        return max((value for value in celsius if value > _NO_READING), default=None)
+        readings = [zone_celsius(_line(sensor)) for sensor in self._sensors]
+        return max((value for value in readings if value is not None), default=None)
 
     def _mhz(self) -> float | None:
         kilohertz = _number(self._frequency)
@@ -46,8 +43,7 @@ class HostConditions:
 
 def _thermal_zones(root: Path) -> Iterator[Path]:
     for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
-        kind = _line(zone / "type").lower()
-        if kind.startswith(_CPU_ZONES):
+        if is_cpu_zone(_line(zone / "type"), _line(zone / "trip_point_0_temp")):
             yield zone / "temp"
 
 

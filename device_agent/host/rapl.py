@@ -19,6 +19,7 @@ from device_agent.measuring.energy import (
     long_protocol,
     trial_protocol,
 )
+from device_agent.measuring.pause import pause
 from netspec.protocol import MeasurementProtocol
 from netspec.wire import EnergyMeter, EnergySubject
 
@@ -27,8 +28,6 @@ _ZONES = "sys/class/powercap/intel-rapl:*"
 _PACKAGE = "package"
 #: between two looks at the counters, which step every ms or so, s
 _LOOK_EVERY_S = 1e-4
-#: pieces in which nothing is done, so that a stop ends it, s
-_NAP_S = 0.5
 
 _log = structlog.get_logger()
 
@@ -88,15 +87,10 @@ class Rapl:
             if not go_on():
                 return None
             if window is None:
-                self._idle(seconds, go_on)
+                pause(seconds, go_on, clock=self.clock, sleep=self.sleep)
             runs.append(0 if window is None else launch(window)[0])
             readings.append(self.read(subject.seconds))
         return readings, runs
-
-    def _idle(self, seconds: float, go_on: Callable[[], bool]) -> None:
-        until = self.clock() + seconds
-        while go_on() and (remaining_s := until - self.clock()) > 0:
-            self.sleep(min(remaining_s, _NAP_S))
 
 
 def find_rapl(choice: EnergyChoice, root: Path = Path("/")) -> Rapl | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,11 +10,10 @@ import structlog
 from device_agent.errors import DeviceNotReady
 from device_agent.measuring.device import MeasuringDevice
 from device_agent.measuring.gate import objections
+from device_agent.measuring.pause import pause
 from netspec.protocol import MeasurementProtocol
 from netspec.wire import Conditions
 
-#: a pause is slept in pieces of this, so that a stop or a cancelled lease ends it, s
-_NAP_S = 0.5
 _MAX_STEP = 200
 
 _log = structlog.get_logger()
@@ -69,7 +67,7 @@ class Fitness:
                 break
             self._cool_downs += 1
             _log.info("cooling down", s=rules.seconds, device=self.device.serial, why=why)
-            self._rest(rules.seconds)
+            pause(rules.seconds, self.go_on)
             if slow_ratio is not None:
                 # Only the anchor itself can tell whether it is fast again.
                 steps = self._steps(seen, against)
@@ -80,8 +78,3 @@ class Fitness:
         gate = ("gate " + ("; ".join(against) or "open"))[:_MAX_STEP]
         cooled = (f"cooled down {self._cool_downs} times",) if self._cool_downs else ()
         return (*conditions.steps, gate, *cooled)
-
-    def _rest(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while self.go_on() and (remaining_s := deadline - time.monotonic()) > 0:
-            time.sleep(min(remaining_s, _NAP_S))

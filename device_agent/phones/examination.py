@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from device_agent.benchmark_model.elf import check_abi, check_page_size
 from device_agent.benchmark_model.flags import visit_flags
 from device_agent.benchmark_model.program import Program
 from device_agent.cores.choice import core_kinds
 from device_agent.cores.numbers import core_list, mask
 from device_agent.errors import CoresUnclear, DeviceFull, DeviceNotReady, FileRefused, TransportLost
 from device_agent.measuring.gate import objections
-from device_agent.phones.clock import PhoneClock
 from device_agent.phones.files import DEFAULT_MAX_BYTES, QUICK_S, ROOT
-from device_agent.phones.probe import cores_for, phone_cores
+from device_agent.phones.probe import check_program, cores_for, phone_cores
 from device_agent.phones.properties import PhoneProperties, parse_properties
 from device_agent.phones.readings import parse_battery, parse_thermal
+from device_agent.phones.settings.awake import AWAKE, AwakePhone
+from device_agent.phones.settings.clock import PhoneClock
+from device_agent.phones.settings.journal import JournalledSettings
 from device_agent.phones.trial import TRIAL_S, launch_trial, trial_model, trial_problem
 from device_agent.text import one_line
 from device_agent.transports.base import Transport
@@ -39,7 +40,6 @@ _MIB = 2**20
 _TRIAL = TMP / ".device-agent-trial"
 _PROBE_PATH = TMP / ".device-agent-probe"
 _PROBE = b"#!/system/bin/sh\necho ran\n"
-_WAKEFULNESS = re.compile(r"mWakefulness=(\w+)")
 _COOL = "take it off the charger and out of the sun, and wait"
 
 
@@ -141,9 +141,7 @@ class Examination:
     def _runner(self) -> Check:
         try:
             program = self._program(self._properties.abis)
-            abi = check_abi(program.content, program.name, self._properties.abis)
-            page = self._say("getconf PAGE_SIZE").strip()
-            check_page_size(program.content, program.name, int(page) if page.isdecimal() else 0)
+            abi = check_program(program, self._properties.abis, self._say)
         except UserError as error:
             return Check("runner", "bad", "no runner for this phone", str(error))
         self._found = program
@@ -219,13 +217,19 @@ class Examination:
         return Check("power saving", "ok", "Battery Saver is off")
 
     def _awake(self) -> Check:
-        state = _WAKEFULNESS.search(self._say("dumpsys power"))
-        if state is None:
+        awake = AwakePhone(self._transport)
+        before = awake.wakefulness()
+        if before is None:
             return Check("awake", "warning", "the phone does not say whether it sleeps", "wake it")
-        if state[1] != "Awake":
+        if before == AWAKE:
+            return Check("awake", "ok", "the phone is awake")
+        with self._given_back(awake):
+            awake.take()
+            after = awake.wakefulness()
+        if after != AWAKE:
             advice = "wake it, and switch `Stay awake` on in its developer options"
-            return Check("awake", "warning", f"the phone is {state[1].lower()}", advice)
-        return Check("awake", "ok", "the phone is awake")
+            return Check("awake", "warning", f"the phone stays {before.lower()}", advice)
+        return Check("awake", "ok", f"the phone is {before.lower()}, and is woken for each batch")
 
     def _clusters(self) -> Check:
         cores = phone_cores(self._say)
@@ -248,10 +252,14 @@ class Examination:
     def _pinning(self) -> Check:
         if not self._cores:
             return Check("pinning", "warning", "no cores to pin to", "see `cores`")
+        if not self._say("command -v taskset").strip():
+            self._cores = ()
+            advice = "visits will not be pinned, and vary more"
+            return Check("pinning", "warning", "the phone has no `taskset`", advice)
         command = f"taskset {mask(self._cores)} echo pinned"
         result = self._transport.shell(command, timeout_s=QUICK_S, merged=True)
         if result.output.strip() != "pinned":
-            advice = "visits will not be pinned: the phone's shell lacks a working `taskset`"
+            advice = "no visit can be made on these cores: are they online? name others by --cores"
             return Check("pinning", "bad", f"`{command}` gave {_line(result.output)}", advice)
         return Check("pinning", "ok", f"taskset pins to {mask(self._cores)}")
 
@@ -283,13 +291,8 @@ class Examination:
     def _clock(self) -> Check:
         clock = PhoneClock(self._transport, self._cores, self._properties.sdk)
         try:
-            self._say(f"mkdir -p {ROOT}")
-            clock.give_back()
-            try:
+            with self._given_back(clock):
                 policy = clock.steady().policy
-            finally:
-                clock.give_back()
-            self._say(f"rmdir {ROOT}")
         except TransportLost:
             raise
         except DeviceNotReady as error:
@@ -298,6 +301,17 @@ class Examination:
             advice = "numbers vary more; a rooted phone or Android 11 and later can do better"
             return Check("clock", "warning", "the phone sets its clocks as it likes", advice)
         return Check("clock", "ok", f"clock policy {policy} is granted")
+
+    @contextmanager
+    def _given_back(self, settings: JournalledSettings) -> Iterator[None]:
+        """Has what is changed meanwhile, or was by an agent that was killed, undone."""
+        self._say(f"mkdir -p {ROOT}")
+        settings.give_back()
+        try:
+            yield
+        finally:
+            settings.give_back()
+        self._say(f"rmdir {ROOT}")
 
     def _say(self, command: str) -> str:
         """What it prints; a command that fails prints nothing that counts."""

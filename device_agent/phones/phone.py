@@ -38,6 +38,7 @@ from device_agent.phones.probe import Choice, Probed, changes, probe, take_clock
 from device_agent.phones.profiling import methods_of
 from device_agent.phones.results import UPTIME
 from device_agent.phones.script import PhoneScript, ScriptedLaunch, script_text
+from device_agent.phones.settings.awake import AwakePhone
 from device_agent.phones.stretch import PhoneScripts
 from device_agent.phones.trial import launch_trial, pushed_trial_model, trial_problem
 from device_agent.runners.base import ImageOutputs
@@ -107,7 +108,7 @@ class Phone:
         self._scripts = scripts or PhoneScripts(transport, _LONGEST_VISIT_S)
         self._flags = self._visit_flags(protocol)
         self.methods: tuple[TaskMethod, ...] = (ISOLATED,)
-        self._clock_is_ours = False
+        self._settings_are_ours = False
         self._names: Mapping[Path, str] = {}
         self._lost: _RunningScript | None = None
         self._energy: PhoneCounter | None = None
@@ -115,6 +116,7 @@ class Phone:
         #: folders of scripts whose visits were handed out, and of those that are safe elsewhere
         self._fetched: list[str] = []
         self._safe: list[str] = []
+        self._awake = AwakePhone(transport)
         self._probed = self._probe()
 
     @property
@@ -222,7 +224,7 @@ class Phone:
         self._transport.reconnect()
         self._fetch_late()
         self._remove_safe()
-        was, self._clock_is_ours = self.identity, False
+        was, self._settings_are_ours = self.identity, False
         self._probed = self._probe()
         if self.identity != was:
             raise WrongTarget(
@@ -231,11 +233,11 @@ class Phone:
             )
 
     def prepare(self, models: Collection[Path]) -> None:
-        """Pushes the models, and takes the clock."""
+        """Pushes the models, takes the clock, and keeps the phone awake."""
         self._names = self._files.push_models(models)
-        if not self._clock_is_ours:
+        if not self._settings_are_ours:
             granted = take_clock(self._probed.clock, self._protocol)
-            self._clock_is_ours = True
+            self._settings_are_ours = True
             was = self._probed.granted
             if (granted.policy, granted.locked_khz) != (was.policy, was.locked_khz):
                 self.rest()
@@ -243,6 +245,7 @@ class Phone:
                     f"{self.serial} grants the clock policy {granted} now, but "
                     f"{was} when it was registered; the two are never compared"
                 )
+            self._awake.take()
 
     def observe(self) -> Conditions:
         """Heat, battery, and what others take of the measured cores."""
@@ -306,6 +309,7 @@ class Phone:
             ),
             plan=plan.comment(),
             asked=asked,
+            condition_tables=self._probed.reader.condition_tables,
         )
         self._lost = _RunningScript(launch.folder, plan, kept)
         names = [self._names[request.model] for request in chosen]
@@ -374,13 +378,16 @@ class Phone:
         return self._probed.reader.results(text, plan, indexes, uptime, faults, cut)
 
     def rest(self) -> None:
-        """Gives the clock back; a phone that is away gets it back when it wakes."""
-        if self._clock_is_ours:
-            self._clock_is_ours = False
-            self._probed.clock.give_back()
+        """Gives the settings back; a phone that is away gets them back when it wakes."""
+        if self._settings_are_ours:
+            self._settings_are_ours = False
+            try:
+                self._awake.give_back()
+            finally:
+                self._probed.clock.give_back()
 
     def close(self) -> None:
-        """Gives the clock back, and ends the connection."""
+        """Gives the settings back, and ends the connection."""
         try:
             self.rest()
         finally:

@@ -14,15 +14,18 @@ from device_agent.cores.choice import CoreChoice, choose_cores, named_cores
 from device_agent.cores.layout import LAYOUT_FILES, Core, parse_layout
 from device_agent.cores.numbers import core_list, mask
 from device_agent.cpu_time import busy_share, cpu_time
+from device_agent.cpu_zones import is_cpu_zone
 from device_agent.errors import DeviceNotReady
 from device_agent.measuring.device import applied_steps
 from device_agent.measuring.energy import EnergyChoice
-from device_agent.phones.clock import GrantedClock, PhoneClock
 from device_agent.phones.energy.quiet import QuietPhone
 from device_agent.phones.files import QUICK_S, PhoneFiles
 from device_agent.phones.properties import parse_properties
-from device_agent.phones.readings import is_cpu_zone, parse_battery, parse_thermal
+from device_agent.phones.readings import parse_battery, parse_thermal
 from device_agent.phones.results import ResultsReader
+from device_agent.phones.settings.awake import STATE_QUESTIONS, AwakePhone, state_steps
+from device_agent.phones.settings.clock import GrantedClock, PhoneClock
+from device_agent.phones.settings.clock_times import clock_table
 from device_agent.transports.base import Transport
 from device_agent.transports.read_files import parse_values, read_command, read_pattern_command
 from netspec.protocol import Delegate, MeasurementProtocol, TargetIdentity
@@ -94,10 +97,12 @@ class Probed:
             f"sleep {window_s:g}; cat /proc/stat",
             read_command(self.reader.zones),
             "settings get global low_power",
+            *STATE_QUESTIONS,
         )
         output = say(f"; echo {_NEXT}; ".join(questions), QUICK_S + window_s)
         answers = output.split(f"{_NEXT}\n")
-        thermal, battery, before, after, zones, saving = [*answers, *[""] * len(questions)][:6]
+        known = [*answers, *[""] * len(questions)][: len(questions)]
+        thermal, battery, before, after, zones, saving, *state = known
         if saving.strip() == "1":
             raise DeviceNotReady(
                 f"Battery Saver of {serial} is on, which slows it down; switch it off"
@@ -108,7 +113,7 @@ class Probed:
         if celsius is not None:
             readings.setdefault("cpu_celsius", celsius)
         share = busy_share(cpu_time(before, self.cores), cpu_time(after, self.cores))
-        steps = applied_steps(self.identity)
+        steps = (*applied_steps(self.identity), *state_steps(*state))
         return Conditions.model_validate({**readings, "busy_share": share, "steps": steps})
 
 
@@ -135,16 +140,12 @@ def probe(
     program, options = choice.program, choice.options
     check_threads(program.kind, program.version, choice.threads)
     properties = parse_properties(say("getprop"))
-    abi = check_abi(program.content, program.name, properties.abis)
-    page = say("getconf PAGE_SIZE").strip()
-    for name, content in ((program.name, program.content), *program.libraries.items()):
-        check_abi(content, name, properties.abis if content is program.content else (abi,))
-        check_page_size(content, name, int(page) if page.isdecimal() else 0)
+    abi = check_program(program, properties.abis, say)
     can_pin = not transport.shell("command -v taskset", timeout_s=QUICK_S).exit_code
     pins = can_pin and (protocol.affinity == "fastest_cluster" or choice.cores is not None)
-    chosen = CoreChoice(())
+    chosen, described = CoreChoice(()), phone_cores(say) if pins else ()
     if pins:
-        chosen = cores_for(phone_cores(say), choice.threads, choice.cores)
+        chosen = cores_for(described, choice.threads, choice.cores)
     if chosen.withheld:
         _log.warning(
             "the phone's cpuset keeps programs off faster cores",
@@ -154,8 +155,10 @@ def probe(
     cores = chosen.cores
     files.make_folders()
     clock = PhoneClock(transport, cores, properties.sdk)
-    clock.give_back()
+    # What was taken last is given back first.
     QuietPhone(transport, of_battery=False).give_back()
+    AwakePhone(transport).give_back()
+    clock.give_back()
     runner = files.push_runner(program)
     libraries = ("env", f"LD_LIBRARY_PATH={runner.parent}") if program.libraries else ()
     pinned = ("taskset", mask(cores)) if cores else ()
@@ -186,11 +189,33 @@ def probe(
             granted,
             options,
             throttles=protocol.warming is not None,
+            tables=_clock_tables(say, described, chosen),
         ),
         clock=clock,
         granted=granted,
         number=properties.number,
     )
+
+
+def check_program(program: Program, abis: tuple[str, ...], say: Callable[[str], str]) -> str:
+    """The ABI in which the phone can run a program with its libraries.
+
+    Args:
+        program: not yet on the phone.
+        abis: of the phone, best first.
+        say: what a command prints on the phone.
+
+    Raises:
+        RunnerRefused: one of its files is for another ABI, or aligned to smaller pages.
+    """
+    abi = check_abi(program.content, program.name, abis)
+    page = say("getconf PAGE_SIZE").strip()
+    page_bytes = int(page) if page.isdecimal() else 0
+    check_page_size(program.content, program.name, page_bytes)
+    for name, content in program.libraries.items():
+        check_abi(content, name, (abi,))
+        check_page_size(content, name, page_bytes)
+    return abi
 
 
 def take_clock(clock: PhoneClock, protocol: MeasurementProtocol) -> GrantedClock:
@@ -214,6 +239,23 @@ def _cpu_zones(say: Callable[[str], str]) -> tuple[str, ...]:
         for zone, kind in zones.items()
         if is_cpu_zone(kind, said.get(f"{zone}/trip_point_0_temp", ""))
     )
+
+
+def _clock_tables(
+    say: Callable[[str], str], cores: tuple[Core, ...], chosen: CoreChoice
+) -> tuple[int, ...]:
+    """One of the chosen cores of each clock domain, where it says how long it had which clock.
+
+    The fastest stands for its domain.
+    """
+    by_domain: dict[frozenset[int], int] = {}
+    for core in cores:
+        if core.number in chosen.cores:
+            domain = core.domain or frozenset({core.number})
+            named = chosen.fastest if chosen.fastest in domain else core.number
+            by_domain.setdefault(domain, named)
+    told = parse_values(say(read_command([clock_table(core) for core in by_domain.values()])))
+    return tuple(core for core in by_domain.values() if told.get(clock_table(core)))
 
 
 def phone_cores(say: Callable[[str], str]) -> tuple[Core, ...]:

@@ -11,6 +11,7 @@ from device_agent.benchmark_model.evidence import DelegationProof, check_backend
 from device_agent.benchmark_model.failures import delegate_failure, ending, start_failure
 from device_agent.benchmark_model.output import parse_output
 from device_agent.benchmark_model.profile import undelegated
+from device_agent.cpu_zones import zone_celsius
 from device_agent.errors import (
     DelegateRefused,
     DeviceNotReady,
@@ -20,18 +21,18 @@ from device_agent.errors import (
     VisitFailed,
 )
 from device_agent.measuring.device import VisitResult
-from device_agent.phones.clock import GrantedClock
 from device_agent.phones.leftovers import Plan
 from device_agent.phones.profiling import read_profile
-from device_agent.phones.readings import parse_battery, parse_thermal, zone_celsius
+from device_agent.phones.readings import parse_battery, parse_thermal
 from device_agent.phones.script import ScriptVisit, finished_visits, visit_in_flight
+from device_agent.phones.settings.clock import GrantedClock
+from device_agent.phones.settings.clock_times import CORES, clock_file, clock_table, clock_times
 from device_agent.runners.base import Measured
 from device_agent.text import one_line
 from netspec.operators import Operator
 from netspec.protocol import Delegate
 from netspec.wire import Conditions
 
-CORES = "/sys/devices/system/cpu"
 UPTIME = "/proc/uptime"
 _LOAD = "/proc/loadavg"
 _MAX_RAW = 65_536
@@ -50,6 +51,8 @@ class ResultsReader:
         granted: the clock that visits are true for.
         options: flags that decide what is computed and where, as `NAME=VALUE`.
         throttles: whether the device is to be so warm that it lowers its clocks itself.
+        tables: of the measured cores, one of each clock domain that says how long it had which
+            clock.
     """
 
     delegate: Delegate
@@ -58,6 +61,7 @@ class ResultsReader:
     granted: GrantedClock
     options: tuple[str, ...]
     throttles: bool = False
+    tables: tuple[int, ...] = ()
 
     @property
     def condition_files(self) -> tuple[str, ...]:
@@ -65,23 +69,50 @@ class ResultsReader:
         limits = (
             _limit(core, which) for core in self.granted.limits for which in self._limits_read
         )
-        return (UPTIME, _LOAD, self._clock, *self.zones, *limits)
+        clocks = map(clock_file, dict.fromkeys((self.core, *self.tables)))
+        return (UPTIME, _LOAD, *clocks, *self.zones, *limits)
+
+    @property
+    def condition_tables(self) -> tuple[str, ...]:
+        """Those of which the script is to read every line."""
+        return tuple(map(clock_table, self.tables))
 
     @property
     def _limits_read(self) -> tuple[str, ...]:
         return ("min", "max") if self.granted.policy == "locked" else ("max",)
 
-    def _clock_problem(self, *readings: Mapping[str, str]) -> str:
+    def _clock_problem(self, visit: ScriptVisit) -> str:
         """Why the clock was not what the target says, empty where nothing shows that."""
-        for values in () if self.throttles else readings:
-            for core, khz in self.granted.limits.items():
-                for which in self._limits_read:
-                    seen = first_number(values.get(_limit(core, which)))
-                    if seen is not None and seen != khz:
-                        return (
-                            f"the {which}imum clock of core {core} was {seen / 1000:g} MHz around "
-                            f"this visit, and {khz / 1000:g} MHz under the target's clock policy"
-                        )
+        if self.throttles:
+            return ""
+        return (
+            self._other_limits(visit.before)
+            or self._other_limits(visit.after)
+            or self._other_clock(visit)
+        )
+
+    def _other_limits(self, values: Mapping[str, str]) -> str:
+        for core, khz in self.granted.limits.items():
+            for which in self._limits_read:
+                seen = first_number(values.get(_limit(core, which)))
+                if seen is not None and seen != khz:
+                    return (
+                        f"the {which}imum clock of core {core} was {seen / 1000:g} MHz around "
+                        f"this visit, and {khz / 1000:g} MHz under the target's clock policy"
+                    )
+        return ""
+
+    def _other_clock(self, visit: ScriptVisit) -> str:
+        """Under the same limits a core may have had another clock in between."""
+        for core in self.tables if self.granted.policy == "locked" else ():
+            times = clock_times(core, visit.before, visit.after)
+            other = None if times is None else times.beside(self.granted.limits[core])
+            if other is not None:
+                return (
+                    f"core {core} had another clock than its locked "
+                    f"{self.granted.limits[core] / 1000:g} MHz for {other[1]:.0%} of this visit, "
+                    f"mostly {other[0] / 1000:g} MHz"
+                )
         return ""
 
     def results(
@@ -119,10 +150,10 @@ class ResultsReader:
                 index=indexes[at],
                 started_at=moment.when(visit.before),
                 before=self._conditions(visit.before),
-                after=_with_heat(self._conditions(visit.after), visit.answer),
+                after=_with_heat(self._after(visit), visit.answer),
                 outcome=self.outcome(visit, operators[at], plan.allow_partial[at]),
                 launch=f"{plan.mark} {at}",
-                rejected=self._clock_problem(visit.before, visit.after),
+                rejected=self._clock_problem(visit),
             )
         if cut is not None:
             in_flight = visit_in_flight(text, plan.mark)
@@ -136,10 +167,6 @@ class ResultsReader:
         """The greatest CPU temperature among what files say, None where none does."""
         readings = [zone_celsius(values[zone]) for zone in self.zones if zone in values]
         return max((value for value in readings if value is not None), default=None)
-
-    @property
-    def _clock(self) -> str:
-        return f"{CORES}/cpu{self.core}/cpufreq/scaling_cur_freq"
 
     def outcome(
         self, visit: ScriptVisit, operators: Sequence[Operator] | None, allow_partial: bool
@@ -188,8 +215,14 @@ class ResultsReader:
         line = json.dumps(told) if allow_partial else proof.words
         return Measured(statistics, f"{line}\n{text}"[:_MAX_RAW], profile=profile)
 
+    def _after(self, visit: ScriptVisit) -> Conditions:
+        """The conditions after a visit; its clock is the mean over the visit, where it is known."""
+        seen = self._conditions(visit.after)
+        times = clock_times(self.core, visit.before, visit.after)
+        return seen if times is None else seen.model_copy(update={"cpu_mhz": times.mean_khz / 1000})
+
     def _conditions(self, values: Mapping[str, str]) -> Conditions:
-        khz = first_number(values.get(self._clock))
+        khz = first_number(values.get(clock_file(self.core)))
         return Conditions(
             cpu_celsius=self.celsius(values),
             cpu_mhz=None if khz is None else khz / 1000,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from device_agent.transports.base import ShellResult
-from device_agent.transports.read_files import parse_values, read_command
+from device_agent.transports.read_files import parse_values, read_command, read_tables_command
 
 #: another one after each restart of the phone
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -59,7 +59,7 @@ class ScriptedLaunch:
     #: program and what pins it, for instance `("taskset", "80", "/data/.../benchmark_model")`
     command: tuple[str, ...]
     flags: tuple[str, ...]
-    #: files read before and after each visit
+    #: files read before and after each visit: their first line, or of tables all
     condition_files: tuple[str, ...]
     #: begins every line of the script's own; the runner cannot know it
     mark: str
@@ -73,6 +73,7 @@ class ScriptedLaunch:
     plan: str = ""
     #: command that is asked after each visit; empty: none
     asked: str = ""
+    condition_tables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def script_text(launch: ScriptedLaunch, models: Sequence[str]) -> str:
     return _TEMPLATE.format(
         folder=shlex.quote(launch.folder),
         models=" ".join(map(shlex.quote, models)),
-        read_conditions=read_command(launch.condition_files),
+        read_conditions=_read_conditions(launch),
         boot_id=BOOT_ID,
         command=shlex.join(launch.command),
         model_folder=shlex.quote(launch.model_folder),
@@ -166,6 +167,11 @@ def visit_in_flight(text: str, mark: str) -> tuple[int, dict[str, str]] | None:
 def _result(text: str, end: str) -> ShellResult:
     output, _, rest = text.partition(end)
     return ShellResult(int(rest.partition("\n")[0]), output)
+
+
+def _read_conditions(launch: ScriptedLaunch) -> str:
+    tables = [read_tables_command(launch.condition_tables)] if launch.condition_tables else []
+    return "; ".join([read_command(launch.condition_files), *tables])
 
 
 def _profiles(launch: ScriptedLaunch) -> str:

@@ -19,7 +19,15 @@ def read_pattern_command(pattern: str) -> str:
     )
 
 
+def read_tables_command(paths: Sequence[str]) -> str:
+    """Prints a line `PATH/KEY VALUE` for each line `KEY VALUE` of each file."""
+    return (
+        f"for file in {shlex.join(paths)}; do while read -r key value; do "
+        'echo "$file/$key $value"; done < $file; done 2>/dev/null'
+    )
+
+
 def parse_values(text: str) -> dict[str, str]:
-    """Return the values by path from what such a command printed."""
+    """Return the values by path from what such commands printed."""
     pairs = (line.partition(" ") for line in text.splitlines())
     return {path: value.strip() for path, _, value in pairs if path}

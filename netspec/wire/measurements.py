@@ -21,7 +21,8 @@ class Conditions(Message):
     battery_percent: float | None = None
     #: runnable processes, average of the last minute
     load_1m: float | None = None
-    #: clock of the core measured on, in MHz
+    #: clock of the core measured on, in MHz; after a visit its mean over the visit, where a phone
+    #: keeps count
     cpu_mhz: float | None = None
     battery_celsius: float | None = None
     #: Android's, 0 is none

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.phones.shell_io import Call
+from tests.phones.state import PhoneState
 from tests.phones.toolbox import Program
 
 _ON = frozenset({"true", "1"})
@@ -20,9 +21,25 @@ async def getprop(call: Call) -> int:
 
 
 async def dumpsys(call: Call) -> int:
+    if call.args[:1] == ["deviceidle"]:
+        await call.out(_device_idle(call.phone.state, call.args[1:]))
+        return 0
     said = call.phone.state.dumpsys(call.args[0]) if call.args else None
     await call.out(said or f"Can't find service: {' '.join(call.args)}\n")
     return 0
+
+
+def _device_idle(state: PhoneState, args: list[str]) -> str:
+    """Android's `DeviceIdleController`, as its shell command answers."""
+    match args:
+        case ["enabled"]:
+            return f"{int(state.doze_enabled)}\n"
+        case ["enable" | "disable"]:
+            state.doze_enabled = args[0] == "enable"
+            return f"Deep idle mode {args[0]}d\nLight idle mode {args[0]}d\n"
+        case ["get", "deep" | "light"]:
+            return "IDLE\n" if state.doze_enabled and state.wakefulness != "Awake" else "ACTIVE\n"
+    return f"Unknown option: {' '.join(args)}\n"
 
 
 async def settings(call: Call) -> int:

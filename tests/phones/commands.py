@@ -13,6 +13,12 @@ else
 fi
 """,
     "dumpsys": """
+case "$1 ${2:-}" in
+  "deviceidle enabled") cat /phone/doze 2>/dev/null || echo 1; exit ;;
+  "deviceidle enable") echo 1 > /phone/doze; exit ;;
+  "deviceidle disable") echo 0 > /phone/doze; exit ;;
+  "deviceidle get") echo ACTIVE; exit ;;
+esac
 cat "/phone/dumpsys/$1" 2>/dev/null || echo "Can't find service: $1"
 """,
     "settings": """

@@ -46,6 +46,8 @@ class PhoneState:
     #: Awake, Dozing or Asleep
     wakefulness: str = "Awake"
     fixed_performance: bool = False
+    #: whether it dozes when it sleeps
+    doze_enabled: bool = True
     #: what `settings get global|system|secure KEY` says
     settings: dict[tuple[str, str], str] = field(
         default_factory=lambda: {("global", "low_power"): "0", ("global", "airplane_mode_on"): "0"}

@@ -93,28 +93,29 @@ class PhoneMetering:
             VisitFailed: no energy can be told of it.
             DeviceNotReady: the phone is not quiet, or cannot be used any more.
         """
-        quiet = QuietPhone(self.runner.transport, of_battery=self.source.of_battery)
-        quiet.take()
-        try:
-            found = self._windows(folder, graph, subject, go_on, partial)
-            if found is not None:
-                quiet.check()
-            return found
-        finally:
-            quiet.give_back()
-
-    def _windows(
-        self,
-        folder: str,
-        graph: str,
-        subject: EnergySubject,
-        go_on: Callable[[], bool],
-        partial: bool,
-    ) -> tuple[list[Reading], list[int]] | None:
         runner = self.runner
-        trial = (*runner.command, *runner.flags(trial_protocol(runner.protocol)))
-        tried = launch_trial(runner.transport, trial, graph)
-        seconds = idle_s(subject, runner.measured(tried, partial).statistics.median_us)
+        with QuietPhone(runner.transport, of_battery=self.source.of_battery) as quiet:
+            trial = (*runner.command, *runner.flags(trial_protocol(runner.protocol)))
+            tried = launch_trial(runner.transport, trial, graph)
+            seconds = idle_s(subject, runner.measured(tried, partial).statistics.median_us)
+            script = self._script(folder, graph, subject, seconds)
+            text, stuck = self.scripts.run(script.script(), go_on)
+            if stuck is not None:
+                raise stuck
+            readings, launches = script.readings(text), script.launches(text)
+            if len(readings) <= WINDOWS * subject.windows + 1:
+                return None
+            quiet.check()
+        runs = [runner.runs(launch, partial) for launch in launches]
+        _check_clock(readings, seconds)
+        counts = [count for pair in zip(runs[::2], runs[1::2], strict=True) for count in (0, *pair)]
+        return readings, [*counts, 0]
+
+    def _script(
+        self, folder: str, graph: str, subject: EnergySubject, seconds: float
+    ) -> EnergyScript:
+        """Rounds of nothing, a brief launch and a long one, and nothing in the end."""
+        runner = self.runner
         brief, long = (
             shlex.join([*runner.command, f"--graph={graph}", *runner.flags(protocol)])
             for protocol in (
@@ -122,27 +123,13 @@ class PhoneMetering:
                 long_protocol(runner.protocol, seconds),
             )
         )
-        script = EnergyScript(
+        return EnergyScript(
             folder,
             f"@energy {uuid4().hex}",
             self.source,
-            (*_round(seconds, brief, long) * subject.windows, seconds),
+            (*(seconds, brief, long) * subject.windows, seconds),
             patience_s=subject.seconds,
         )
-        text, stuck = self.scripts.run(script.script(), go_on)
-        if stuck is not None:
-            raise stuck
-        readings, launches = script.readings(text), script.launches(text)
-        if len(readings) <= WINDOWS * subject.windows + 1:
-            return None
-        runs = [runner.runs(launch, partial) for launch in launches]
-        _check_clock(readings, seconds)
-        counts = [count for pair in zip(runs[::2], runs[1::2], strict=True) for count in (0, *pair)]
-        return readings, [*counts, 0]
-
-
-def _round(seconds: float, brief: str, long: str) -> list[float | str]:
-    return [seconds, brief, long]
 
 
 def _check_clock(readings: list[Reading], seconds: float) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Self
 
 from device_agent.errors import DeviceNotReady, VisitFailed
-from device_agent.phones.clock import Change, JournalledSettings
 from device_agent.phones.files import QUICK_S, ROOT
-from device_agent.transports.base import Transport
+from device_agent.phones.readings import parse_wakefulness
+from device_agent.phones.settings.awake import AWAKE, SLEEP, WAKE_UP
+from device_agent.phones.settings.journal import Change, JournalledSettings
+from device_agent.transports.base import Transport, is_network_name
 
 JOURNAL = ROOT / "energy-journal"
 _NEXT = "@next"
@@ -15,13 +18,9 @@ _LOOK = f"; echo {_NEXT}; ".join(
     ("dumpsys battery", "dumpsys power", "settings get global airplane_mode_on")
 )
 _STATUS = re.compile(r"^\s*status: (?P<status>\d+)\s*$", re.MULTILINE)
-_WAKEFULNESS = re.compile(r"mWakefulness=(?P<word>\w+)")
 #: of `BatteryManager`
 _CHARGING, _DISCHARGING = 2, 3
-#: in what phones are called that are reached over a network: `HOST:PORT`, or by mDNS
-_NETWORKED = (":", "._adb")
-#: of `KeyEvent`: sleep, and wake up
-_SLEEP = Change("input keyevent 223", "input keyevent 224")
+_SLEEP = Change(SLEEP, WAKE_UP)
 _AIRPLANE = Change(
     "cmd connectivity airplane-mode enable", "cmd connectivity airplane-mode disable"
 )
@@ -42,6 +41,14 @@ class QuietPhone(JournalledSettings):
         super().__init__(transport, JOURNAL)
         self._of_battery = of_battery
 
+    def __enter__(self) -> Self:
+        """See `take`."""
+        self.take()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.give_back()
+
     def take(self) -> None:
         """Switches off what is on.
 
@@ -52,8 +59,7 @@ class QuietPhone(JournalledSettings):
         if charges:
             raise DeviceNotReady(f"{self._transport.serial} {charges}")
         changes = [_SLEEP] if awake else []
-        networked = any(mark in self._transport.serial for mark in _NETWORKED)
-        if radios and networked:
+        if radios and is_network_name(self._transport.serial):
             raise DeviceNotReady(
                 f"the radios of {self._transport.serial} are on, and it is reached by one: set its "
                 "airplane mode and switch Wi-Fi on again, or reach it by USB"
@@ -88,11 +94,11 @@ class QuietPhone(JournalledSettings):
         """Why it charges, empty where it does not; whether it is awake, and its radios are on."""
         said = self._transport.shell(_LOOK, timeout_s=QUICK_S).output.split(f"{_NEXT}\n")
         battery, power, airplane = [*said, "", "", ""][:3]
-        match, word = _STATUS.search(battery), _WAKEFULNESS.search(power)
+        match = _STATUS.search(battery)
         status = None if match is None else int(match["status"])
         charges = ""
         if status == _CHARGING:
             charges = "charges, which warms it and moves its counters; unplug it, or stop charging"
         elif self._of_battery and status != _DISCHARGING:
             charges = "is fed from outside, which its fuel gauge does not count; unplug it"
-        return charges, word is None or word["word"] == "Awake", airplane.strip() != "1"
+        return charges, parse_wakefulness(power) in (None, AWAKE), airplane.strip() != "1"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,10 +25,10 @@ from device_agent.phones.phone import Phone
 from device_agent.phones.probe import Choice
 from tests.integration.device_agent.fake_runner import PROGRAM
 from tests.integration.device_agent.phone_bench import NO_ANCHOR, phone_bench
+from tests.phones.elf import elf, pages_of_16_kb
 from tests.phones.fake_phone import FakePhone
 from tests.phones.fake_phones import FakePhones
 from tests.phones.layouts import A53, PHONES, Cluster, Layout
-from tests.phones.shell_io import Call
 from tests.phones.state import PhoneState
 
 ALIGNMENT = (
@@ -143,22 +142,10 @@ def test_a_runner_that_stops_starting_blames_no_task_and_keeps_what_was_measured
         assert any(cause in str(line.get("why")) for line in said)
 
 
-def elf(alignment: int) -> bytes:
-    """A 64-bit program for arm64 with one loaded part."""
-    header = bytearray(PROGRAM.content[:20].ljust(64, b"\0"))
-    struct.pack_into("<Q", header, 32, 64)
-    struct.pack_into("<HH", header, 54, 56, 1)
-    return bytes(header) + struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, 0, 0, alignment)
-
-
 def test_a_runner_for_smaller_pages_is_named_before_it_is_pushed(
     fake_phone: FakePhone, tmp_path: Path
 ) -> None:
-    async def getconf(call: Call) -> int:
-        await call.out("16384\n" if call.args == ["PAGE_SIZE"] else "")
-        return 0
-
-    fake_phone.programs["getconf"] = getconf
+    fake_phone.programs["getconf"] = pages_of_16_kb
     small = replace(PROGRAM, content=elf(4096) + PROGRAM.content)
     with (
         pytest.raises(RunnerRefused, match="aligned to pages of 4 KB"),
@@ -166,6 +153,12 @@ def test_a_runner_for_smaller_pages_is_named_before_it_is_pushed(
     ):
         pass
     assert not any(call[:1] == ["mv"] for call in fake_phone.calls)
+    library = replace(PROGRAM, libraries={"libgpu.so": elf(4096)})
+    with (
+        pytest.raises(RunnerRefused, match=r"libgpu.so is of no use: it is aligned to pages of 4"),
+        phone_bench(fake_phone, tmp_path, choice=Choice(library)),
+    ):
+        pass
     large = replace(PROGRAM, content=elf(16384) + PROGRAM.content)
     with phone_bench(fake_phone, tmp_path, choice=Choice(large)):
         pass

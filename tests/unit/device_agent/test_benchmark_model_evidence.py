@@ -99,6 +99,28 @@ def test_two_delegates_do_not_prove_each_other() -> None:
         require_delegation(text, "nnapi")
 
 
+@pytest.mark.parametrize(
+    ("name", "is_gpu"),
+    [
+        ("TfLiteGpuDelegateV2", True),
+        ("ML_DRIFT_CL", True),
+        ("LiteRT ML Drift GPU", True),
+        ("TfLiteXNNPackDelegate", False),
+        # An accelerator's compiler took them.
+        ("DispatchDelegate", False),
+    ],
+)
+def test_kernels_of_a_gpu_are_known_by_every_name_that_its_delegate_had(
+    name: str, is_gpu: bool
+) -> None:
+    text = f"Replacing 4 out of 4 node(s) with delegate ({name}) node, yielding 1 partitions"
+    if is_gpu:
+        assert require_delegation(text, "gpu").delegation == "full"
+    else:
+        with pytest.raises(DelegateRefused, match="no sign"):
+            require_delegation(text, "gpu")
+
+
 def test_no_delegate_means_none() -> None:
     assert require_delegation("STARTING!", "none").delegation == "none"
     with pytest.raises(DelegateRefused, match="none was wanted"):

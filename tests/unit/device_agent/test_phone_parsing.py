@@ -8,13 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from device_agent.cpu_zones import is_cpu_zone, zone_celsius
 from device_agent.phones.properties import own_number, parse_properties
-from device_agent.phones.readings import (
-    is_cpu_zone,
-    parse_battery,
-    parse_thermal,
-    zone_celsius,
-)
+from device_agent.phones.readings import parse_battery, parse_thermal
 from device_agent.phones.script import (
     ScriptedLaunch,
     finished_visits,

@@ -22,11 +22,11 @@ from tests.benchmark_model.standin import build_benchmark_model, litert_library
 from tests.integration.device_agent.adb.conftest import impatient
 from tests.integration.device_agent.fake_runner import FakeBenchmarkModel
 from tests.phones.adbd import AdbdPhone
+from tests.phones.elf import ARM64, X86_64, elf, pages_of_16_kb
 from tests.phones.fake_phone import FakePhone
 from tests.phones.fake_phones import FakePhones
+from tests.phones.shell_io import Call
 from tests.phones.state import PhoneState
-
-ARM64 = 183
 
 Checks = dict[str, dict[str, Any]]
 
@@ -120,8 +120,12 @@ def _starting(phone: FakePhone) -> None:
     phone.state.more_properties["sys.boot_completed"] = ""
 
 
-def _no_taskset(phone: FakePhone) -> None:
-    del phone.programs["taskset"]
+def _refuses_to_pin(phone: FakePhone) -> None:
+    async def taskset(call: Call) -> int:
+        await call.err("taskset: failed to set 4711's affinity: Invalid argument\n")
+        return 1
+
+    phone.programs["taskset"] = taskset
 
 
 def _no_setsid(phone: FakePhone) -> None:
@@ -160,7 +164,7 @@ def _other_abi(phone: FakePhone) -> None:
         (_noexec, "programs", "can't execute: Permission denied", "run programs"),
         (_saving, "power saving", "Battery Saver is on", "switch it off"),
         (_starting, "booted", "still starting", "home screen"),
-        (_no_taskset, "pinning", "taskset: inaccessible or not found", "not be pinned"),
+        (_refuses_to_pin, "pinning", "affinity: Invalid argument", "no visit can be made"),
         (_no_setsid, "programs", "no `setsid`", "Android 6"),
         (_ancient, "android", "API 19", "API 23 or later"),
         (_other_abi, "runner", "no runner for this phone", "is built for arm64-v8a"),
@@ -190,11 +194,48 @@ def test_what_only_makes_numbers_worse_is_a_warning(
         state.more_files[f"/sys/devices/system/cpu/cpu{core}/cpufreq/cpuinfo_max_freq"] = None
     phone = fake_phones.add(state)
     FakeBenchmarkModel().install(phone)
+    del phone.programs["input"]
     code, checks = examine(phone.address)
     assert code == 0
     warned = {key for key, check in checks.items() if check["verdict"] == "warning"}
     assert warned == {"android", "thermal", "awake", "cores", "pinning", "clock"}
     assert all(checks[key]["advice"] for key in warned)
+
+
+def test_a_phone_that_sleeps_is_woken_by_the_agent(fake_phone: FakePhone, examine: Examine) -> None:
+    fake_phone.state.wakefulness = "Dozing"
+    code, checks = examine(fake_phone.address)
+    assert (code, checks["awake"]["verdict"]) == (0, "ok")
+    assert checks["awake"]["found"] == "the phone is dozing, and is woken for each batch"
+    assert (fake_phone.state.wakefulness, fake_phone.state.doze_enabled) == ("Asleep", True)
+
+
+def test_a_phone_that_cannot_pin_is_measured_unpinned(
+    fake_phone: FakePhone, examine: Examine
+) -> None:
+    del fake_phone.programs["taskset"]
+    code, checks = examine(fake_phone.address)
+    assert (code, checks["runs"]["verdict"]) == (0, "ok")
+    assert checks["pinning"]["verdict"] == "warning"
+    assert "will not be pinned" in checks["pinning"]["advice"]
+
+
+@pytest.mark.parametrize("machine", [ARM64, X86_64])
+def test_a_library_that_the_phone_cannot_load_is_named_before_it_is_pushed(
+    fake_phone: FakePhone, examine: Examine, tmp_path: Path, machine: int
+) -> None:
+    fake_phone.programs["getconf"] = pages_of_16_kb
+    library = tmp_path / "libgpu.so"
+    library.write_bytes(elf(4096, machine))
+    code, checks = examine(
+        fake_phone.address, *("--runner", str(runner(tmp_path)), "--library", str(library))
+    )
+    assert (code, checks["runner"]["verdict"]) == (1, "bad")
+    why = "aligned to pages of 4 KB" if machine == ARM64 else "built for x86_64"
+    assert checks["runner"]["advice"].startswith("libgpu.so")
+    assert why in checks["runner"]["advice"]
+    assert checks["runs"]["verdict"] == "warning"
+    assert not any(name.endswith("libgpu.so") for name in fake_phone.files.nodes)
 
 
 def test_a_missing_runner_is_said_with_how_to_get_one(

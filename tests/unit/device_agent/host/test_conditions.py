@@ -26,6 +26,25 @@ def test_the_hottest_cpu_sensor_counts_and_silent_ones_do_not(tmp_path: Path) ->
     assert HostConditions(0, tmp_path)().cpu_celsius == 64.5
 
 
+@pytest.mark.parametrize(
+    ("files", "celsius"),
+    [
+        # The state of charge, in percent; a trip point that no processor has; a broken sensor.
+        ({"type": "soc", "temp": "87000"}, None),
+        ({"type": "soc-thermal", "temp": "47000", "trip_point_0_temp": "10000"}, None),
+        ({"type": "cpu-thermal", "temp": "250000"}, None),
+        ({"type": "soc-thermal", "temp": "47000", "trip_point_0_temp": "95000"}, 47.0),
+        ({"type": "acpitz", "temp": "47000"}, None),
+    ],
+)
+def test_a_zone_is_the_processors_by_type_trip_point_and_plausibility(
+    tmp_path: Path, files: dict[str, str], celsius: float | None
+) -> None:
+    for name, text in files.items():
+        write(tmp_path, f"sys/class/thermal/thermal_zone0/{name}", f"{text}\n")
+    assert HostConditions(0, tmp_path)().cpu_celsius == celsius
+
+
 def test_a_sensor_that_disappears_is_not_a_temperature(tmp_path: Path) -> None:
     write(tmp_path, "sys/class/thermal/thermal_zone0/type", "cpu_thermal\n")
     write(tmp_path, "sys/class/thermal/thermal_zone0/temp", "40000\n")

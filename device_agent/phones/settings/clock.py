@@ -1,18 +1,13 @@
-"""The phone's settings, the clocks among them: set for measuring, journalled there, given back.
-
-Every change is preceded by a line in a journal on the phone that undoes it, so whoever comes next
-can put right what a killed agent left.
-"""
+"""The clock of a phone: set for measuring, and given back."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
-from device_agent.errors import DeviceNotReady
-from device_agent.phones.files import QUICK_S, ROOT
+from device_agent.phones.files import ROOT
+from device_agent.phones.settings.journal import Change, JournalledSettings
 from device_agent.transports.base import Transport
 from netspec.protocol import ClockPolicy
 
@@ -21,8 +16,6 @@ JOURNAL = ROOT / "journal"
 _FIXED_PERFORMANCE_SINCE = 30
 _CLOCK = "/sys/devices/system/cpu/cpu{core}/cpufreq"
 _FIXED = "cmd power set-fixed-performance-mode-enabled"
-#: what a phone prints that does not know this mode, whatever its exit code
-_REFUSED = "Failed to set"
 #: Magisk's `su`, then that of Android's own userdebug builds
 _SU: tuple[Callable[[str], str], ...] = (
     lambda command: f"su -c {shlex.quote(command)}",
@@ -48,69 +41,6 @@ class GrantedClock:
     def __str__(self) -> str:
         at = sorted(set(self.locked_khz or ()))
         return " ".join([self.policy, *(f"{khz / 1000:g} MHz" for khz in at)])
-
-
-@dataclass(frozen=True)
-class Change:
-    """A command that changes a setting, and the one that undoes it."""
-
-    do: str
-    undo: str
-
-
-class JournalledSettings:
-    """Settings of a phone that are changed for a while.
-
-    Args:
-        transport: to the phone.
-        journal: file on the phone that says how to undo what was changed.
-    """
-
-    def __init__(self, transport: Transport, journal: PurePosixPath) -> None:
-        self._transport = transport
-        self._journal = journal
-
-    def give_back(self) -> bool:
-        """Undoes what the journal lists, the last change first; whether there was anything."""
-        journal = self._shell(f"cat {self._journal}")
-        if journal is None:
-            return False
-        undo = journal.splitlines()[::-1]
-        # One that fails must not keep the others from being undone, nor be forgotten.
-        tries = "; ".join(f"{{ {line}; }} || left=1" for line in undo)
-        if self._shell(f'left=; {tries}; [ -z "$left" ] && rm -f {self._journal}') is None:
-            raise DeviceNotReady(
-                f"{self._transport.serial} does not take its settings back ({'; '.join(undo)}); "
-                f"restart it, then remove {self._journal}"
-            )
-        return True
-
-    def apply(self, changes: Sequence[Change]) -> bool:
-        """Makes all changes or none; each is in the journal before it is made."""
-        changes_made: list[Change] = []
-        for change in changes:
-            self._note([*changes_made, change])
-            said = self._shell(change.do)
-            if said is None or _REFUSED in said:
-                self._note(changes_made)
-                self.give_back()
-                return False
-            changes_made.append(change)
-        return True
-
-    def _note(self, changes: Sequence[Change]) -> None:
-        """Writes the journal; without changes there is none."""
-        lines = shlex.join(change.undo for change in changes)
-        command = (
-            f"printf '%s\\n' {lines} > {self._journal}" if changes else f"rm -f {self._journal}"
-        )
-        if self._shell(command) is None:
-            raise DeviceNotReady(f"{self._transport.serial} lets nobody write {self._journal}")
-
-    def _shell(self, command: str) -> str | None:
-        """What it said, None where it failed."""
-        result = self._transport.shell(command, timeout_s=QUICK_S, merged=True)
-        return None if result.exit_code else result.output
 
 
 class PhoneClock(JournalledSettings):
