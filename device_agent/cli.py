@@ -8,7 +8,7 @@ import sys
 import structlog
 import typer
 
-from device_agent.commands import devices, doctor, run, runner
+from device_agent.commands import devices, doctor, pair, run, runner
 from netspec.console import command
 from netspec.console.help import wrap_help
 
@@ -40,6 +40,7 @@ _FIRST, _THEN = "See what there is", "Measure"
 
 app.command(rich_help_panel=_FIRST, epilog=devices.EXAMPLES)(devices.devices)
 app.command(rich_help_panel=_FIRST, epilog=doctor.EXAMPLES)(doctor.doctor)
+app.command(rich_help_panel=_FIRST, epilog=pair.EXAMPLES)(pair.pair)
 app.command(rich_help_panel=_THEN, epilog=run.RUN_EXAMPLES)(run.run)
 app.add_typer(runner.app, name="runner", rich_help_panel=_FIRST)
 

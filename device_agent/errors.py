@@ -6,6 +6,7 @@ UserError (netspec)         something the person at the terminal can put right
 ├── NoSuchCore              the core to pin to is not there
 ├── NoSuchDevice            no phone that this machine sees has this serial number
 ├── AdbMissing              what a way to phones needs is not installed or does not run
+├── PairingRefused          the phone and this machine did not pair
 ├── PhoneUnusable           a phone is there, but cannot be measured on
 ├── RunnerMissing           no benchmark_model was given or fetched
 ├── RunnerRefused           the benchmark_model given cannot be used on this device
@@ -60,6 +61,10 @@ class AdbMissing(UserError):
 
 class WrongTarget(UserError):
     """Server and agent disagree on what is measured here."""
+
+
+class PairingRefused(UserError):
+    """The code is not the phone's, or what answers there does not pair."""
 
 
 class PhoneUnusable(UserError):

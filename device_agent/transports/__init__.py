@@ -37,10 +37,11 @@ def transport_to(serial: str, way: Way, folder: Path) -> Transport:
         from device_agent.transports.usb import UsbPipe  # noqa: PLC0415
 
         return StreamTransport(DirectConnection(serial, way, UsbPipe(serial), machine_key(folder)))
-    from device_agent.transports.pipe import TcpPipe  # noqa: PLC0415
+    from device_agent.transports.wifi import WifiPipe  # noqa: PLC0415
 
-    host, port = tcp_address(serial)
-    return StreamTransport(DirectConnection(serial, way, TcpPipe(host, port), machine_key(folder)))
+    key = machine_key(folder)
+    pipe = WifiPipe(*tcp_address(serial), key)
+    return StreamTransport(DirectConnection(serial, way, pipe, key))
 
 
 def tcp_address(text: str) -> tuple[str, int]:

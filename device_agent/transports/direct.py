@@ -22,8 +22,6 @@ from device_agent.transports.streams import Deadline, ServiceRefused
 #: bytes of one packet; larger ones gain nothing and are copied more often
 _MAX_PACKET = 256 * 1024
 
-#: the packet with which a phone asks for TLS, as adb-shell, which does not know it, says it
-_WANTS_TLS = "STLS"
 #: characters of adb-shell's own message, which holds whole packets
 _SHOWN = 80
 #: all of them share no base of their own
@@ -60,7 +58,7 @@ class DirectConnection:
         self._device = AdbDevice(pipe, banner=b"device-agent")
 
     def connect(self, deadline: Deadline) -> None:
-        """Connects, and proves that this machine holds its key."""
+        """Connects, and proves that this machine holds its key, in TLS or by a signature."""
         self._pipe.deadline = deadline
         signatures: list[bool] = []
         try:
@@ -71,6 +69,9 @@ class DirectConnection:
                 auth_timeout_s=deadline.remaining_s(),
                 auth_callback=lambda _: signatures.append(True),
             )
+        except Unauthorised:
+            self.close()
+            raise
         except (*_ADB_SHELL_ERRORS, exceptions.DeviceAuthError, TransportLost) as error:
             self.close()
             if signatures:
@@ -103,11 +104,6 @@ class DirectConnection:
     def _lost(self, error: Exception) -> TransportLost:
         if isinstance(error, TransportLost):
             return error
-        if _WANTS_TLS in str(error):
-            return TransportLost(
-                f"{self.serial} is paired over Wi-Fi and speaks TLS, which needs an adb server: "
-                f"`adb connect {self.serial}`, and --way adb-server"
-            )
         reason = one_line(error)[:_SHOWN]
         return TransportLost(f"{self.serial} answers what is not adb's protocol: {reason}")
 

@@ -37,15 +37,16 @@ class Key:
                 f"{path} is not an RSA key of {_BITS} bits, which phones ask for; remove it, and a "
                 "new one is made"
             )
-        self._key = key
+        #: the private half
+        self.private = key
 
     def Sign(self, data: bytes) -> bytes:  # noqa: N802 - adb-shell calls it so
         """The phone's token (20 bytes, taken for a SHA-1 digest), signed."""
-        return self._key.sign(data, padding.PKCS1v15(), utils.Prehashed(hashes.SHA1()))  # noqa: S303 - adb's protocol
+        return self.private.sign(data, padding.PKCS1v15(), utils.Prehashed(hashes.SHA1()))  # noqa: S303 - adb's protocol
 
     def GetPublicKey(self) -> bytes:  # noqa: N802 - adb-shell calls it so
         """The public half in Android's form, base64, with a name for the phone's dialog."""
-        public = self._key.public_key().public_numbers()
+        public = self.private.public_key().public_numbers()
         word = 1 << 32
         packed = _PUBLIC.pack(
             _BYTES // 4,

@@ -10,9 +10,11 @@ import socket
 from abc import abstractmethod
 
 from adb_shell.transport.base_transport import BaseTransport
+from cryptography.hazmat.primitives.asymmetric import rsa
 
-from device_agent.errors import TransportLost
+from device_agent.errors import DeviceNotReady, TransportLost
 from device_agent.transports.streams import Deadline
+from device_agent.transports.tls import TlsError, TlsSocket
 
 
 class Pipe(BaseTransport):  # type: ignore[misc]  # adb-shell has no types
@@ -61,21 +63,50 @@ class TcpPipe(Pipe):
         super().__init__()
         self._address = (host, port)
         self._name = f"{host}:{port}"
-        self._socket: socket.socket | None = None
+        self._socket: socket.socket | TlsSocket | None = None
 
     def connect(self, transport_timeout_s: float | None) -> None:
         """Connects."""
         del transport_timeout_s
         self.close()
         try:
-            self._socket = socket.create_connection(self._address, self.deadline.remaining_s())
+            connected = socket.create_connection(self._address, self.deadline.remaining_s())
         except OSError as error:
-            raise TransportLost(
-                f"no answer at {self._name} ({_cause(error)}); is the phone on, in this network, "
-                "and listening (`adb tcpip 5555`)?"
-            ) from error
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            raise TransportLost(f"no answer at {self._name} ({_cause(error)})") from error
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._socket = connected
+
+    def start_tls(self, key: rsa.RSAPrivateKey) -> TlsSocket:
+        """Goes on in TLS 1.3, as the host's side of it; all later bytes go through it.
+
+        Raises:
+            TransportLost: the phone does not agree, or went away.
+        """
+        plain = self._ready()
+        if isinstance(plain, TlsSocket):
+            raise TransportLost(f"{self._name} speaks TLS already")
+        self._socket = tls = TlsSocket(plain, key)
+        tls.settimeout(self.deadline.remaining_s())
+        try:
+            tls.handshake()
+        except TlsError as error:
+            raise TransportLost(f"{self._name} does not agree on TLS 1.3 ({error})") from error
+        except OSError as error:
+            raise self._lost(error) from error
+        return tls
+
+    def exactly(self, size: int) -> bytes:
+        """That many bytes.
+
+        Raises:
+            TransportLost: they did not come in time, or the peer has closed.
+        """
+        received = b""
+        while len(received) < size:
+            # A subclass reads this way to see what comes before adb-shell does.
+            received += TcpPipe.bulk_read(self, size - len(received), None)
+        return received
 
     def close(self) -> None:
         """Closes; also what is closed already."""
@@ -103,13 +134,13 @@ class TcpPipe(Pipe):
             raise self._lost(error) from error
         return len(data)
 
-    def _ready(self) -> socket.socket:
+    def _ready(self) -> socket.socket | TlsSocket:
         if self._socket is None:
             raise TransportLost(f"{self._name} is not connected")
         self._socket.settimeout(self.deadline.remaining_s())
         return self._socket
 
-    def _lost(self, error: OSError) -> TransportLost:
+    def _lost(self, error: OSError) -> DeviceNotReady:
         if isinstance(error, TimeoutError):
             return self.deadline.passed()
         return TransportLost(f"the connection to {self._name} broke: {_cause(error)}")

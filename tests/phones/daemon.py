@@ -7,7 +7,6 @@ the protocol: checksums are left out for peers that know it.
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
 import struct
 from collections.abc import Coroutine
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 from tests.phones.shell_io import Io
 from tests.phones.shell_run import Shell
 from tests.phones.sync_service import FileService
+from tests.phones.tls_side import TlsSide, android_key
 
 if TYPE_CHECKING:
     from tests.phones.fake_phone import FakePhone
@@ -41,8 +41,9 @@ class Session:
         self, phone: FakePhone, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self._phone = phone
-        self._reader = reader
-        self._writer = writer
+        self._reader: asyncio.StreamReader | TlsSide = reader
+        self._writer: asyncio.StreamWriter | TlsSide = writer
+        self._in_tls = False
         self._streams: dict[int, _Stream] = {}
         self._services: set[asyncio.Task[None]] = set()
         self._token = b""
@@ -83,10 +84,12 @@ class Session:
     async def _handle(self, command: bytes, first: int, second: int, content: bytes) -> None:
         if command == b"CNXN":
             self._checksums = first < _VERSION
-            if self._phone.wants_tls:
+            if self._phone.wants_tls and not self._in_tls:
                 await self.send(b"STLS", _TLS_VERSION, 0)
                 return
             await (self._welcome() if self._trusted else self._challenge())
+        elif command == b"STLS":
+            await self._start_tls()
         elif command == b"AUTH":
             await self._authorise(first, content)
         elif not self._trusted:
@@ -95,6 +98,17 @@ class Session:
             await self._open(first, content.rstrip(b"\0").decode())
         elif (stream := self._streams.get(second)) is not None:
             await stream.handle(command, content)
+
+    async def _start_tls(self) -> None:
+        """Who shows a known key in TLS is welcome; it is told so unasked."""
+        side = TlsSide(self._reader, self._writer, self._knows, self._phone.tls_version)
+        await side.handshake()
+        self._reader = self._writer = side
+        self._in_tls = self._trusted = True
+        await self._welcome()
+
+    def _knows(self, key: rsa.RSAPublicKey) -> bool:
+        return key in map(android_key, self._phone.trusted_keys)
 
     async def _welcome(self) -> None:
         properties = self._phone.properties()
@@ -223,12 +237,9 @@ async def _run_shell(phone: FakePhone, stream: _Stream, command: str, *, v2: boo
 
 def _signed(key: bytes, token: bytes, signature: bytes) -> bool:
     """Whether the signature of a token was made with this public key (Android's form)."""
-    packed = base64.b64decode(key.split()[0])
-    modulus = int.from_bytes(packed[8 : 8 + 256], "little")
-    exponent = int.from_bytes(packed[-4:], "little")
-    public = rsa.RSAPublicNumbers(exponent, modulus).public_key()
     try:
-        public.verify(signature, token, padding.PKCS1v15(), utils.Prehashed(hashes.SHA1()))  # noqa: S303 - adb's protocol
+        sha1 = utils.Prehashed(hashes.SHA1())  # noqa: S303 - adb's protocol
+        android_key(key).verify(signature, token, padding.PKCS1v15(), sha1)
     except InvalidSignature:
         return False
     return True

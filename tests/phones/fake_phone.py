@@ -24,6 +24,8 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from OpenSSL import SSL
+
 from tests.phones.android import ANDROID
 from tests.phones.daemon import Session
 from tests.phones.file_system import FileSystem
@@ -60,8 +62,10 @@ class FakePhone:
         self.trusted_keys: list[bytes] = []
         #: whether hosts have to prove who they are
         self.asks_for_key = False
-        #: whether it wants TLS of hosts, as phones do that are paired over Wi-Fi
+        #: whether it wants TLS of hosts, as phones do with Wireless debugging on
         self.wants_tls = False
+        #: the only version of TLS that it speaks
+        self.tls_version = SSL.TLS1_3_VERSION
         #: name and arguments of each command called
         self.calls: list[list[str]] = []
         #: called before the command of this name

@@ -6,10 +6,12 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from tests.phones.fake_phone import FakePhone
 from tests.phones.state import PhoneState
+
+_Result = TypeVar("_Result")
 
 _CALL_TIMEOUT_S = 10.0
 _SWITCH_S = 0.0002
@@ -42,9 +44,9 @@ class FakePhones:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def wait(self, running: Coroutine[None, None, Any]) -> None:
-        """Does it in the phones' thread, and waits for the end."""
-        asyncio.run_coroutine_threadsafe(running, self._loop).result(_CALL_TIMEOUT_S)
+    def wait(self, running: Coroutine[Any, Any, _Result]) -> _Result:
+        """Does it in the phones' thread, and waits for its result."""
+        return asyncio.run_coroutine_threadsafe(running, self._loop).result(_CALL_TIMEOUT_S)
 
     def __enter__(self) -> Self:
         # Host and phones take turns at every packet: they must not wait 5 ms for each other.

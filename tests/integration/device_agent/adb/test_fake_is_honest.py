@@ -14,6 +14,8 @@ import pytest
 from tests.phones.adb_server import bundled_adb, running_server
 from tests.phones.debian_adbd import CannotHave
 from tests.phones.fake_phone import FakePhone
+from tests.phones.fake_phones import FakePhones
+from tests.phones.pairing_dialog import PairingDialog
 from tests.waiting import wait_for
 
 Adb = Callable[..., "subprocess.CompletedProcess[bytes]"]
@@ -124,6 +126,30 @@ def test_the_key_is_really_checked(adb: Adb, fake_phone: FakePhone) -> None:
     adb("connect", fake_phone.address)
     wait_for_state(adb, fake_phone, "device")
     assert len(fake_phone.trusted_keys) == asked == 1
+    adb("disconnect", fake_phone.address)
+
+
+def test_pairing_and_tls(
+    adb: Adb, fake_phone: FakePhone, fake_phones: FakePhones, tmp_path: Path
+) -> None:
+    if b"pair HOST" not in adb("help").stdout:
+        pytest.skip("this adb is from before Android 11 and does not pair")
+    fake_phone.wants_tls = True
+    with PairingDialog(fake_phones, fake_phone, "482109") as dialog:
+        address = f"127.0.0.1:{dialog.port}"
+        assert adb("pair", address, "482108").returncode != 0
+        assert (fake_phone.trusted_keys, dialog.refused) == ([], 1)
+        said = adb("connect", fake_phone.address)
+        assert b"failed to connect" in said.stdout, "who is not paired is not let in"
+        said = adb("pair", address, "482109")
+        assert f"Successfully paired to {address} [guid={dialog.guid}]" in said.stdout.decode()
+    assert len(fake_phone.trusted_keys) == 1
+    adb("connect", fake_phone.address)
+    wait_for_state(adb, fake_phone, "device")
+    source = tmp_path / "source"
+    source.write_bytes(bytes(range(256)) * 4096)
+    assert adb("-s", fake_phone.address, "push", source, f"{TMP}/model").returncode == 0
+    assert fake_phone.files.read(f"{TMP}/model") == source.read_bytes()
     adb("disconnect", fake_phone.address)
 
 

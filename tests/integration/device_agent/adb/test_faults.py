@@ -178,15 +178,6 @@ def test_a_phone_that_shows_the_dialog(fake_phone: FakePhone, way: Way, tmp_path
         usable_again(again)
 
 
-def test_a_phone_that_speaks_tls_names_the_way(fake_phone: FakePhone, tmp_path: Path) -> None:
-    fake_phone.wants_tls = True
-    with (
-        closing(transport_to(fake_phone.address, "tcp", tmp_path)) as transport,
-        pytest.raises(TransportLost, match=r"speaks TLS, which needs an adb server: .* --way adb"),
-    ):
-        transport.reconnect()
-
-
 def test_the_owner_accepts_while_the_agent_waits(fake_phone: FakePhone, tmp_path: Path) -> None:
     fake_phone.show_dialog()
     with closing(transport_to(fake_phone.address, "tcp", tmp_path)) as transport:
