@@ -24,7 +24,12 @@ EXAMPLES = """Examples:
 
   device-agent devices --phone 192.168.1.20:5555   # a phone that listens at TCP, too
 
+  device-agent devices --wifi                      # those with Wireless debugging, too
+
   device-agent devices --json --core 3"""
+
+#: phones answer within a few tenths of a second
+_WIFI_S = 1.5
 
 
 def devices(
@@ -35,17 +40,24 @@ def devices(
             help="HOST:PORT of a phone that listens at TCP; may be repeated.", show_default=False
         ),
     ] = None,
+    wifi: Annotated[
+        bool,
+        typer.Option(
+            "--wifi", help="Look for phones in the network, which have Wireless debugging."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what this machine would be measured as, and the phones that it sees.
 
-    Phones at USB and those of a running adb server are found; the others are named by --phone.
+    Phones at USB and those of a running adb server are found; the others are named by --phone, or
+    looked for with --wifi.
     """
     # Only this command and those that measure on phones need what reaches them.
     from device_agent.phones.discovery import discover  # noqa: PLC0415
 
     host, problem = _host(core)
-    discovery = discover(phone or (), data_dir())
+    discovery = discover(phone or (), data_dir(), _WIFI_S if wifi else 0)
     if as_json:
         document = {
             "host": host.identity if host else None,

@@ -8,19 +8,20 @@ from device_agent.phones.files import QUICK_S
 from device_agent.phones.properties import PhoneProperties, parse_properties
 from device_agent.transports import transport_to
 from device_agent.transports.adb_server import server_runs
-from device_agent.transports.base import Transport, Way, is_network_name
+from device_agent.transports.base import Transport, Way, is_mdns_name
 
 
 def way_to(serial: str) -> Way:
     """How a phone of this name is reached unless the user says otherwise.
 
-    An adb server that runs holds the USB phones, so they are reached through it.
+    An adb server that runs holds the USB phones and those that it found by mDNS, so they are
+    reached through it.
     """
     if ":" in serial:
         return "tcp"
-    if is_network_name(serial):
+    if server_runs():
         return "adb-server"
-    return "adb-server" if server_runs() else "usb"
+    return "tcp" if is_mdns_name(serial) else "usb"
 
 
 def reach(serial: str, way: Way | None, folder: Path) -> Transport:

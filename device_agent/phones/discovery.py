@@ -15,8 +15,9 @@ from device_agent.phones.properties import own_number
 from device_agent.text import one_line
 from device_agent.transports import transport_to
 from device_agent.transports.adb_server import server_address, server_phones, server_runs
-from device_agent.transports.base import PhoneRoute, Transport, Way, is_network_name
+from device_agent.transports.base import MDNS_SERVICE, PhoneRoute, Transport, Way, is_network_name
 from device_agent.transports.usb import NO_PERMISSION, usb_phones
+from netspec.console.extras import needs_extra
 from netspec.console.short_ids import the_only
 
 #: phones asked at the same time
@@ -75,21 +76,25 @@ class Discovery:
     notes: tuple[str, ...]
 
 
-def discover(addresses: Sequence[str], folder: Path) -> Discovery:
-    """Looks at USB, at the adb server if one runs, and at addresses.
+def discover(addresses: Sequence[str], folder: Path, wifi_s: float = 0) -> Discovery:
+    """Looks at USB, at the adb server if one runs, at addresses, and in the network.
 
     A phone that the adb server has at USB is asked through the server, which holds the interface.
 
     Args:
         addresses: `HOST:PORT` of phones that listen at TCP.
         folder: where this machine's key lies.
+        wifi_s: how long phones with Wireless debugging may take to answer; 0: they are not asked.
 
     Raises:
         NoSuchDevice: an address is none.
+        UserError: zeroconf, which asks them, is not installed.
     """
     notes: list[str] = []
     phones = _plugged_in(notes)
     phones += [ListedPhone(address, "tcp") for address in addresses]
+    if wifi_s:
+        phones += _in_network(wifi_s, notes)
     transports = [
         None if phone.problem else transport_to(phone.serial, phone.way, folder) for phone in phones
     ]
@@ -172,12 +177,23 @@ def _plugged_in(notes: list[str]) -> list[ListedPhone]:
     return phones + [phone for phone in _at_usb(notes) if phone.serial not in held]
 
 
+def _in_network(wifi_s: float, notes: list[str]) -> list[ListedPhone]:
+    with needs_extra("wifi", "looking for phones in the network"):
+        from device_agent.transports.wifi.mdns import announced  # noqa: PLC0415
+
+    try:
+        return [ListedPhone(phone.name, "tcp") for phone in announced(MDNS_SERVICE, wifi_s)]
+    except TransportLost as error:
+        notes.append(f"phones in the network are not listed: {error}")
+        return []
+
+
 def _at_server(notes: list[str]) -> list[ListedPhone]:
     if not server_runs():
         host, port = server_address()
         notes.append(
-            f"no adb server runs at {host}:{port}: phones paired over Wi-Fi are not listed; "
-            "`adb start-server` starts one"
+            f"no adb server runs at {host}:{port}: phones over Wi-Fi are named, or listed by "
+            "`device-agent devices --wifi`"
         )
         return []
     try:

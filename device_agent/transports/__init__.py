@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from device_agent.errors import NoSuchDevice
-from device_agent.transports.base import Transport, Way
+from device_agent.transports.base import Transport, Way, is_mdns_name
+from netspec.console.extras import needs_extra
 
 _LAST_PORT = 65_535
 
@@ -14,14 +15,15 @@ def transport_to(serial: str, way: Way, folder: Path) -> Transport:
     """A transport that is not connected yet: call `reconnect` first.
 
     Args:
-        serial: `HOST:PORT` for `tcp`, the phone's USB serial for `usb`, the adb server's name of
-            the phone for `adb-server`.
+        serial: `HOST:PORT` or the phone's mDNS name for `tcp`, its USB serial for `usb`, the adb
+            server's name of it for `adb-server`.
         way: what is to lie between.
         folder: where this machine's key lies, unless the user has one.
 
     Raises:
         NoSuchDevice: the address is none.
         AdbMissing: what the way needs is not installed.
+        UserError: zeroconf, which finds a phone by its mDNS name, is not installed.
     """
     # The libraries are loaded by those who have phones: adbutils alone takes 0.3 s.
     from device_agent.transports.over_streams import StreamTransport  # noqa: PLC0415
@@ -37,9 +39,14 @@ def transport_to(serial: str, way: Way, folder: Path) -> Transport:
         from device_agent.transports.usb import UsbPipe  # noqa: PLC0415
 
         return StreamTransport(DirectConnection(serial, way, UsbPipe(serial), machine_key(folder)))
-    from device_agent.transports.wifi import WifiPipe  # noqa: PLC0415
-
     key = machine_key(folder)
+    if is_mdns_name(serial):
+        with needs_extra("wifi", "looking for phones in the network"):
+            from device_agent.transports.wifi.mdns import MdnsPipe  # noqa: PLC0415
+
+        return StreamTransport(DirectConnection(serial, way, MdnsPipe(serial, key), key))
+    from device_agent.transports.wifi.pipe import WifiPipe  # noqa: PLC0415
+
     pipe = WifiPipe(*tcp_address(serial), key)
     return StreamTransport(DirectConnection(serial, way, pipe, key))
 

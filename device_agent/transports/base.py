@@ -10,13 +10,20 @@ from typing import Literal, Protocol
 Way = Literal["tcp", "usb", "adb-server"]
 
 
-#: how an adb server names phones that it found by mDNS, such as `adb-R58M-x1._adb-tls-connect._tcp`
+#: of phones with Wireless debugging, which call themselves by mDNS such as
+#: `adb-R58M-x1._adb-tls-connect._tcp`
+MDNS_SERVICE = "_adb-tls-connect._tcp"
 _MDNS = "._tcp"
 
 
 def is_network_name(serial: str) -> bool:
     """Whether a phone of this name is reached through the network: `HOST:PORT`, or mDNS's name."""
-    return ":" in serial or serial.rstrip(".").endswith(_MDNS)
+    return ":" in serial or is_mdns_name(serial)
+
+
+def is_mdns_name(serial: str) -> bool:
+    """Whether it is a name by mDNS, which a phone keeps while its ports change."""
+    return serial.rstrip(".").endswith(_MDNS)
 
 
 @dataclass(frozen=True)

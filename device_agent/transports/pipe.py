@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from device_agent.errors import DeviceNotReady, TransportLost
 from device_agent.transports.streams import Deadline
-from device_agent.transports.tls import TlsError, TlsSocket
+from device_agent.transports.wifi.tls import TlsError, TlsSocket
 
 
 class Pipe(BaseTransport):  # type: ignore[misc]  # adb-shell has no types

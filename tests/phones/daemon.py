@@ -13,9 +13,10 @@ from collections.abc import Coroutine
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric import padding, utils
 
 from tests.phones.shell_io import Io
 from tests.phones.shell_run import Shell
@@ -41,6 +42,7 @@ class Session:
         self, phone: FakePhone, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self._phone = phone
+        self._connection = (reader, writer)
         self._reader: asyncio.StreamReader | TlsSide = reader
         self._writer: asyncio.StreamWriter | TlsSide = writer
         self._in_tls = False
@@ -101,14 +103,15 @@ class Session:
 
     async def _start_tls(self) -> None:
         """Who shows a known key in TLS is welcome; it is told so unasked."""
-        side = TlsSide(self._reader, self._writer, self._knows, self._phone.tls_version)
+        side = TlsSide(*self._connection, self._knows, self._phone.tls_version)
         await side.handshake()
         self._reader = self._writer = side
         self._in_tls = self._trusted = True
         await self._welcome()
 
-    def _knows(self, key: rsa.RSAPublicKey) -> bool:
-        return key in map(android_key, self._phone.trusted_keys)
+    def _knows(self, shown: x509.Certificate) -> bool:
+        self._phone.certificates.append(shown)
+        return any(android_key(key) == shown.public_key() for key in self._phone.trusted_keys)
 
     async def _welcome(self) -> None:
         properties = self._phone.properties()

@@ -24,6 +24,7 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from cryptography import x509
 from OpenSSL import SSL
 
 from tests.phones.android import ANDROID
@@ -60,6 +61,8 @@ class FakePhone:
         self.pace = 0.0
         #: public keys that it trusts, as hosts send them
         self.trusted_keys: list[bytes] = []
+        #: what hosts showed it in TLS
+        self.certificates: list[x509.Certificate] = []
         #: whether hosts have to prove who they are
         self.asks_for_key = False
         #: whether it wants TLS of hosts, as phones do with Wireless debugging on

@@ -14,7 +14,7 @@ from typing import Self
 
 from cryptography.exceptions import InvalidTag
 
-from device_agent.transports.pairing import (
+from device_agent.transports.wifi.pairing import (
     DEVICE_GUID,
     EXPORT_LABEL,
     EXPORT_SIZE,
@@ -27,7 +27,7 @@ from device_agent.transports.pairing import (
     VERSION,
     Cipher,
 )
-from device_agent.transports.spake2 import Spake2
+from device_agent.transports.wifi.spake2 import Spake2
 from tests.phones.fake_phone import FakePhone
 from tests.phones.fake_phones import FakePhones
 from tests.phones.tls_side import TlsSide
@@ -45,6 +45,8 @@ class PairingDialog:
         self.guid = f"adb-{phone.state.serial}-a1B2c3"
         #: kind of packet before which the connection is cut
         self.cut_before: int | None = None
+        #: hosts that are pairing: they hear of its end before the phone has thought it over
+        self.busy = 0
         #: how many hosts gave another code
         self.refused = 0
 
@@ -78,6 +80,7 @@ class PairingDialog:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         side = TlsSide(reader, writer, lambda _: True, self._phone.tls_version)
+        self.busy += 1
         try:
             await side.handshake()
             await self._pair(side)
@@ -86,6 +89,7 @@ class PairingDialog:
         except InvalidTag:
             self.refused += 1
         finally:
+            self.busy -= 1
             writer.close()
 
     async def _pair(self, side: TlsSide) -> None:

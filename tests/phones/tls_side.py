@@ -6,15 +6,16 @@ import asyncio
 import base64
 from collections.abc import Callable
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL, crypto
 
-from device_agent.transports.tls import certificate_of
+from device_agent.transports.wifi.tls import certificate_of
 
 _PIECE = 64 * 1024
 _PHONES_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
-Knows = Callable[[rsa.RSAPublicKey], bool]
+Knows = Callable[[x509.Certificate], bool]
 
 
 class TlsSide:
@@ -23,7 +24,7 @@ class TlsSide:
     Args:
         reader: of the connection.
         writer: of the connection.
-        knows: whether the phone lets the owner of this key in.
+        knows: whether the phone lets the owner of this certificate in.
         version: the only one that it speaks, as OpenSSL numbers it.
     """
 
@@ -44,8 +45,7 @@ class TlsSide:
         context.use_certificate(certificate_of(_PHONES_KEY))
 
         def verify(_: SSL.Connection, shown: crypto.X509, *__: int) -> bool:
-            key = shown.to_cryptography().public_key()
-            return isinstance(key, rsa.RSAPublicKey) and knows(key)
+            return knows(shown.to_cryptography())
 
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify)
         self._tls = SSL.Connection(context, None)

@@ -26,7 +26,7 @@ from tests.integration.wheel.places import IMPORT_ALL, ROOMS, ROOT
 EXTRAS = [
     # netspec's encoder of models is for the other two rooms.
     ("profiler_server", "server", {"pyarrow", "ai_edge_litert"}),
-    ("device_agent", "agent", set[str]()),
+    ("device_agent", "agent", {"zeroconf"}),
     ("search_client", "search", {"tensorboard"}),
 ]
 HEAVY = {"torch", "fastapi", "sqlalchemy", "matplotlib"}

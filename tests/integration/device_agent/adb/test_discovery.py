@@ -46,7 +46,7 @@ def test_phones_at_addresses_are_asked_who_they_are(
     assert "did not end within 5 s" in found.phones[1].problem
     assert "no answer at" in found.phones[2].problem
     assert found.phones[3].model == "Pixel Test"
-    assert "`adb start-server` starts one" in found.notes[0]
+    assert "listed by `device-agent devices --wifi`" in found.notes[0]
 
 
 def test_an_untrusting_phone_is_listed_with_what_to_do(

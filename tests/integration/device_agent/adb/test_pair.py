@@ -19,6 +19,7 @@ from netspec.errors import UserError
 from tests.phones.fake_phone import FakePhone
 from tests.phones.fake_phones import FakePhones
 from tests.phones.pairing_dialog import PairingDialog
+from tests.waiting import wait_for
 
 CODE = "482109"
 
@@ -43,6 +44,11 @@ def called(*words: str, typed: str = "") -> Result:
     return CliRunner().invoke(app, ["pair", *words], input=typed)
 
 
+def keys(phone: FakePhone, dialog: PairingDialog) -> list[bytes]:
+    wait_for(lambda: not dialog.busy, 5)
+    return phone.trusted_keys
+
+
 def test_the_code_is_read(dialog: PairingDialog, fake_phone: FakePhone, tmp_path: Path) -> None:
     said = called(address(dialog), "--code-file", "-", typed=f"{CODE}\n")
     assert said.exit_code == 0
@@ -51,8 +57,8 @@ def test_the_code_is_read(dialog: PairingDialog, fake_phone: FakePhone, tmp_path
     assert CODE not in said.output
     (tmp_path / "code").write_text(CODE)
     assert called(address(dialog), "--code-file", str(tmp_path / "code")).exit_code == 0
-    assert len(fake_phone.trusted_keys) == 2
-    assert b"device-agent@" in fake_phone.trusted_keys[0]
+    assert len(keys(fake_phone, dialog)) == 2
+    assert b"device-agent@" in keys(fake_phone, dialog)[0]
 
 
 def test_the_code_is_asked_for_at_a_terminal(dialog: PairingDialog, fake_phone: FakePhone) -> None:
@@ -75,7 +81,7 @@ def test_the_code_is_asked_for_at_a_terminal(dialog: PairingDialog, fake_phone: 
     assert process.wait(20) == 0, said
     assert dialog.guid.encode() in said
     assert CODE.encode() not in said
-    assert len(fake_phone.trusted_keys) == 1
+    assert len(keys(fake_phone, dialog)) == 1
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -15,22 +15,25 @@ from device_agent.errors import PairingRefused, TransportLost, Unauthorised
 from device_agent.transports import transport_to
 from device_agent.transports.base import Transport, Way
 from device_agent.transports.keys import machine_key
-from device_agent.transports.pairing import (
+from device_agent.transports.streams import Deadline
+from device_agent.transports.wifi.pairing import (
     HEADER,
     PEER_INFO,
     PEER_INFO_SIZE,
     SPAKE2_MESSAGE,
     pair_phone,
 )
-from device_agent.transports.streams import Deadline
-from device_agent.transports.wifi import STLS_REQUEST
+from device_agent.transports.wifi.pipe import STLS_REQUEST
 from tests.phones.adbd import AdbdPhone
 from tests.phones.fake_phone import FakePhone
 from tests.phones.fake_phones import FakePhones
 from tests.phones.pairing_dialog import PairingDialog
+from tests.phones.tls_side import TlsSide
+from tests.waiting import wait_for
 
 CODE = "482109"
 Connect = Callable[[str, Way], Transport]
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @pytest.fixture
@@ -47,7 +50,10 @@ def dialog(fake_phones: FakePhones, wifi_phone: FakePhone) -> Iterator[PairingDi
 
 
 def paired(dialog: PairingDialog, folder: Path, code: str = CODE) -> str:
-    return pair_phone(*dialog.address, code, machine_key(folder), Deadline(5, "pairing"))
+    try:
+        return pair_phone(*dialog.address, code, machine_key(folder), Deadline(5, "pairing"))
+    finally:
+        wait_for(lambda: not dialog.busy, 5)
 
 
 def test_a_paired_phone_is_a_phone_like_any_other(
@@ -201,7 +207,64 @@ def test_silence_in_tls_ends_in_time(
     wifi_phone.thaw()
 
 
-async def ask_for_tls(adbd: AdbdPhone) -> asyncio.Server:
+def test_the_port_of_the_dialog_is_not_where_phones_are_measured(
+    fake_phones: FakePhones, tmp_path: Path
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_packet(reader)
+        # What adbd's BoringSSL says to CNXN in place of a handshake; OpenSSL says nothing.
+        writer.write(bytes.fromhex("15030100020246"))
+        writer.close()
+
+    with (
+        serving(fake_phones, serve) as address,
+        closing(transport_to(address, "tcp", tmp_path)) as transport,
+        pytest.raises(TransportLost, match="as pairing dialogs do; give the address that"),
+    ):
+        transport.reconnect()
+
+
+@pytest.mark.parametrize(
+    ("request_size", "said"),
+    [
+        (0, r"(closed|broke).*, where its greeting should come; if it is not paired with"),
+        (5, "asks for TLS with 5 bytes, where none belong"),
+    ],
+)
+def test_a_phone_that_breaks_off_where_it_should_greet(
+    fake_phones: FakePhones, tmp_path: Path, request_size: int, said: str
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_packet(reader)
+        size = request_size.to_bytes(4, "little")
+        writer.write(STLS_REQUEST[:12] + size + STLS_REQUEST[16:] + bytes(request_size))
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            await read_packet(reader)
+            await TlsSide(reader, writer, lambda _: True).handshake()
+        writer.close()
+
+    with (
+        serving(fake_phones, serve) as address,
+        closing(transport_to(address, "tcp", tmp_path)) as transport,
+        pytest.raises(TransportLost, match=said),
+    ):
+        transport.reconnect()
+
+
+@contextmanager
+def serving(phones: FakePhones, serve: Serve) -> Iterator[str]:
+    """Serves connections in the phones' thread; the address."""
+    server = phones.wait(asyncio.start_server(serve, "127.0.0.1", 0))
+    yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    phones.soon(server.close)
+
+
+async def read_packet(reader: asyncio.StreamReader) -> None:
+    header = await reader.readexactly(24)
+    await reader.readexactly(int.from_bytes(header[12:16], "little"))
+
+
+def asking_for_tls(adbd: AdbdPhone) -> Serve:
     """Stands before a real adbd that trusts everybody, and asks for TLS in its place.
 
     Debian's adbd never asks, but speaks TLS with whoever does.
@@ -215,23 +278,21 @@ async def ask_for_tls(adbd: AdbdPhone) -> asyncio.Server:
         target.close()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        header = await reader.readexactly(24)
-        await reader.readexactly(int.from_bytes(header[12:16], "little"))
+        await read_packet(reader)
         writer.write(STLS_REQUEST)
         from_adbd, to_adbd = await asyncio.open_connection("127.0.0.1", adbd.port)
         await asyncio.gather(copy(reader, to_adbd), copy(from_adbd, writer))
 
-    return await asyncio.start_server(serve, "127.0.0.1", 0)
+    return serve
 
 
 def test_a_real_adbd_speaks_tls_with_the_agent(
     adbd_phone: AdbdPhone, fake_phones: FakePhones, connect: Connect
 ) -> None:
-    server = fake_phones.wait(ask_for_tls(adbd_phone))
-    transport = connect(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", "tcp")
-    assert transport.shell("echo out; exit 7", timeout_s=5).exit_code == 7
-    content = bytes(range(256)) * 4096 * 4
-    path = PurePosixPath("/data/local/tmp/model")
-    transport.push(content, path, mode=0o600, timeout_s=20)
-    assert transport.pull(path, timeout_s=20) == content
-    fake_phones.soon(server.close)
+    with serving(fake_phones, asking_for_tls(adbd_phone)) as address:
+        transport = connect(address, "tcp")
+        assert transport.shell("echo out; exit 7", timeout_s=5).exit_code == 7
+        content = bytes(range(256)) * 4096 * 4
+        path = PurePosixPath("/data/local/tmp/model")
+        transport.push(content, path, mode=0o600, timeout_s=20)
+        assert transport.pull(path, timeout_s=20) == content

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device_agent.transports.spake2 import KEY_SIZE, MESSAGE_SIZE, NoPoint, Role, Spake2
+from device_agent.transports.wifi.spake2 import KEY_SIZE, MESSAGE_SIZE, NoPoint, Role, Spake2
 
 NAMES = (b"adb pair client\0", b"adb pair server\0")
 #: `123456`, and 64 bytes as out of TLS

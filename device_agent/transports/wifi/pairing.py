@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from device_agent.errors import PairingRefused
+from device_agent.text import clean, printed
 from device_agent.transports.keys import Key
 from device_agent.transports.pipe import TcpPipe
-from device_agent.transports.spake2 import NoPoint, Spake2
 from device_agent.transports.streams import Deadline
+from device_agent.transports.wifi.spake2 import NoPoint, Spake2
 
 #: both with the NUL that ends them in C
 NAMES = (b"adb pair client\0", b"adb pair server\0")
@@ -113,7 +114,7 @@ class _Exchange:
                 f"it says {len(theirs)} bytes of kind {theirs[:1].hex()} of itself, where its name "
                 f"in {PEER_INFO_SIZE} bytes of kind {DEVICE_GUID:02x} belongs"
             )
-        return theirs[1:].split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
+        return clean(printed(theirs[1:].split(b"\0", 1)[0]))
 
     def _send(self, kind: int, payload: bytes) -> None:
         self._pipe.bulk_write(HEADER.pack(VERSION, kind, len(payload)) + payload, None)

@@ -12,7 +12,7 @@ import struct
 from device_agent.errors import DeviceNotReady, TransportLost, Unauthorised
 from device_agent.transports.keys import Key
 from device_agent.transports.pipe import TcpPipe
-from device_agent.transports.tls import TlsError
+from device_agent.transports.wifi.tls import TlsError
 
 #: command, two arguments, bytes that follow, their checksum, the command's complement
 _PACKET = struct.Struct("<4sIIIII")
@@ -21,6 +21,8 @@ _STLS, _STLS_VERSION = b"STLS", 0x01000000
 STLS_REQUEST = _PACKET.pack(
     _STLS, _STLS_VERSION, 0, 0, 0, int.from_bytes(_STLS, "little") ^ 0xFFFFFFFF
 )
+#: how the record begins that says why a TLS connection ends (RFC 8446, section 5.1)
+_TLS_ALERT = b"\x15\x03"
 _TO_PAIR = (
     "open `Pair device with pairing code` under Wireless debugging on the phone, and give "
     "`device-agent pair` the address that it shows"
@@ -66,7 +68,13 @@ class WifiPipe(TcpPipe):
         return piece
 
     def _first_header(self) -> bytes:
-        header = self.exactly(_PACKET.size)
+        begun = super().bulk_read(_PACKET.size, None)
+        if begun.startswith(_TLS_ALERT):
+            raise TransportLost(
+                f"{self._name} speaks TLS from the first byte, as pairing dialogs do; give the "
+                "address that Wireless debugging itself shows"
+            )
+        header = begun + self.exactly(_PACKET.size - len(begun))
         if not header.startswith(_STLS):
             return header
         if (size := _PACKET.unpack(header)[3]) != 0:
