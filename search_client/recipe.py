@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from netspec.errors import InvalidSpec, UserError
 from netspec.networks import Network, mobilenet_v2
@@ -24,6 +24,7 @@ from search_client.quantization.post_training import PtqConfig
 from search_client.recipes import RECIPES, shipped_recipes
 from search_client.search.config import SearchConfig
 from search_client.training.loop import TrainConfig
+from search_client.training.own_task import OwnTask
 
 #: processes that decode images which are not kept in memory
 WORKERS = 4
@@ -31,6 +32,10 @@ WORKERS = 4
 MEMORY_GB = 4.0
 #: time between two checkpoints, minutes
 CHECKPOINT_MINUTES = 10.0
+
+
+#: parts of a recipe that learn the task
+LEARNING = ("search", "train", "finetune")
 
 
 class BadRecipe(UserError):
@@ -103,11 +108,28 @@ class Recipe(FrozenModel):
     device_images: Annotated[int, Field(ge=0, le=5_000)] = 0
     #: time between two checkpoints, minutes
     checkpoint_minutes: Annotated[float, Field(gt=0)] = CHECKPOINT_MINUTES
+    #: what all networks learn, and the search by them; none: the cross-entropy of image classes
+    task: OwnTask | None = None
     profiling: Profiling = Profiling()
     search: SearchConfig = SearchConfig()
     train: TrainConfig = TrainConfig()
     finetune: QatConfig = QatConfig()
     post_training: PtqConfig = PtqConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _task_of_all(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Give the recipe's task to each part that learns."""
+        if values.get("task") is None:
+            return values
+        return values | {name: _with(values.get(name), "task", values["task"]) for name in LEARNING}
+
+    @model_validator(mode="after")
+    def _says_the_task_once(self) -> Recipe:
+        for name in LEARNING:
+            if getattr(self, name).task != self.task:
+                raise ValueError(f"{name}.task: all parts learn one task; give it as `task`, once")
+        return self
 
     def for_classes(self, classes: int) -> Recipe:
         """The same run for a data set's number of classes."""
@@ -163,6 +185,13 @@ class Recipe(FrozenModel):
         return mobilenet_v2(
             self.space.input_size, self.baseline_width, self.space.classes, precision
         )
+
+
+def _with(part: Any, name: str, value: object) -> Any:
+    """A part of a recipe, read or not, with one value more."""
+    if isinstance(part, FrozenModel):
+        part = part.model_dump()
+    return {**(part or {}), name: value} if isinstance(part, dict | None) else part
 
 
 def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:

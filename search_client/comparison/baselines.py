@@ -8,18 +8,18 @@ import torch
 
 from search_client.data.batches import generator_of
 from search_client.data.folders import LabelledImages
-from search_client.latency.losses import LatencyLoss
 from search_client.latency.objective import Goal
 from search_client.recipe import Recipe
 from search_client.runs.load import LoadedRun
 from search_client.search.architecture_step import ArchitectureSteps
+from search_client.search.config import SearchConfig
 from search_client.search.reachable import nearest_to_target
 from search_client.search.scoring import Scored, Scorer, first_images
 from search_client.stages.search import batches_of
 from search_client.supernet.supernet import ALPHA_STD
 from search_client.supernet.variants import Family
 from search_client.training.distributed import device
-from search_client.training.step import WeightConfig, device_of
+from search_client.training.step import device_of
 
 
 def scorer_of(run: LoadedRun, settings: Recipe, training: LabelledImages, images: int) -> Scorer:
@@ -38,9 +38,7 @@ def reinforce(
     goal: Goal,
     scorer: Scorer,
     *,
-    form: LatencyLoss,
-    learning_rate: float,
-    tolerance: float,
+    config: SearchConfig,
     images: int,
     seed: int,
     on_images: Callable[[int], None],
@@ -51,9 +49,7 @@ def reinforce(
         family: trained.
         goal: of the search.
         scorer: its batches are what the steps see, over and over.
-        form: latency loss.
-        learning_rate: of Adam, on alpha.
-        tolerance: of the network that is derived.
+        config: of the search: its loss, alpha's learning rate, what is on target.
         images: that the steps may look at.
         seed: of alpha and of the paths.
         on_images: called with the number of images looked at.
@@ -65,14 +61,21 @@ def reinforce(
             for parameter in family.architecture():
                 fresh = torch.randn(parameter.shape, generator=generator) * ALPHA_STD
                 parameter.copy_(fresh)
-        steps = ArchitectureSteps(family, goal, form, "reinforce", learning_rate, WeightConfig())
+        steps = ArchitectureSteps(
+            family,
+            goal,
+            config.latency_loss,
+            "reinforce",
+            config.architecture_learning_rate,
+            config,
+        )
         place, seen, number = device_of(family), 0, 0
         while seen < images:
             some, labels = scorer.batches[number % len(scorer.batches)]
             steps.step([(some.to(place), labels.to(place))], generator, entropy_weight=0.0)
             seen, number = seen + len(labels), number + 1
             on_images(min(seen, images))
-        found = nearest_to_target(family, goal, tolerance)
+        found = nearest_to_target(family, goal, config.tolerance)
     finally:
         with torch.no_grad():
             for parameter, value in zip(family.architecture(), held, strict=True):

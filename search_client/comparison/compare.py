@@ -177,14 +177,11 @@ class _Comparison:
             return self.scorer.scored(found)
 
     def _reinforce(self, on_images: Callable[[int], None]) -> Scored:
-        search = self.settings.search
         return reinforce(
             self.family,
             self.goal,
             self.scorer,
-            form=search.latency_loss,
-            learning_rate=search.architecture_learning_rate,
-            tolerance=search.tolerance,
+            config=self.settings.search,
             images=self.evaluations * self.scorer.images,
             seed=self.settings.seed,
             on_images=on_images,

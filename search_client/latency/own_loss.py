@@ -1,26 +1,22 @@
-"""A latency loss of one's own: a function of this process, or of an installed package.
-
-A package names its function as an entry point; nothing else that a recipe or a run's record says
-is imported, so that reading one never runs a stranger's code.
-"""
+"""A latency loss of one's own, by its name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
-from importlib.metadata import entry_points
-from typing import Annotated, Literal, Protocol, TypeVar, cast
+from typing import Annotated, Literal, Protocol, cast
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from netspec.errors import UserError
-from netspec.suggestions import did_you_mean
 from netspec.validation import FrozenModel
+from search_client.own_functions import OwnFunctions
 
-#: of entry points whose functions are latency losses
-GROUP = "search_client.latency_losses"
+FUNCTIONS = OwnFunctions(
+    "search_client.latency_losses", "latency loss", "search_client.latency.own_loss.latency_loss"
+)
+#: Registers a function as a latency loss of this process, by a name that recipes give.
+latency_loss = FUNCTIONS.register
 _EXAMPLE_CROSS_ENTROPY = 2.0
 
 
@@ -45,26 +41,6 @@ class LatencyLossFunction(Protocol):
         """
 
 
-F = TypeVar("F", bound=Callable[..., Tensor])
-_registered: dict[str, LatencyLossFunction] = {}
-
-
-def latency_loss(name: str) -> Callable[[F], F]:
-    """Register a function as a latency loss of this process, by a name that recipes give."""
-
-    def register(function: F) -> F:
-        _registered[name] = cast("LatencyLossFunction", function)
-        return function
-
-    return register
-
-
-@cache
-def _installed(name: str) -> LatencyLossFunction | None:
-    found = tuple(entry_points(group=GROUP, name=name))
-    return cast("LatencyLossFunction", found[0].load()) if found else None
-
-
 class OwnLoss(FrozenModel):
     """A function of your own, of cross-entropy, E[LAT] and R: see `docs/how-to/your-loss.md`."""
 
@@ -80,25 +56,7 @@ class OwnLoss(FrozenModel):
         return self._function()(cross_entropy, expected_ms, reference_ms, **self.values)
 
     def _function(self) -> LatencyLossFunction:
-        function = _registered.get(self.name)
-        if function is None:
-            try:
-                function = _installed(self.name)
-            except Exception as error:
-                # A package's module raises what it likes when it is imported.
-                raise UserError(
-                    f"the latency loss {self.name!r} cannot be imported from its package "
-                    f"({type(error).__name__}: {error}); put the package right"
-                ) from error
-        if function is None:
-            names = sorted({*_registered, *(point.name for point in entry_points(group=GROUP))})
-            known = did_you_mean(self.name, names) if names else "there are none"
-            raise UserError(
-                f"there is no latency loss {self.name!r} ({known}): register a function by "
-                f"search_client.latency.own_loss.latency_loss, or install a package with an entry "
-                f"point in {GROUP}"
-            )
-        return function
+        return cast("LatencyLossFunction", FUNCTIONS.find(self.name))
 
     def check(self, reference_ms: float) -> None:
         """See that the function does what a search needs, at E = R.

@@ -27,7 +27,7 @@ from search_client.supernet.binary_gates import (
 from search_client.supernet.supernet import Supernet, frozen_statistics
 from search_client.supernet.variants import Family
 from search_client.training import distributed
-from search_client.training.step import Mean, WeightConfig, cross_entropy
+from search_client.training.step import Mean, WeightConfig
 
 #: share of the old value in REINFORCE's moving mean of the loss
 BASELINE_MEMORY = 0.9
@@ -205,7 +205,7 @@ class ArchitectureSteps:
         with frozen_statistics(supernet):
             with torch.set_grad_enabled(trained), self.weights.autocast(images.device):
                 logits, boundaries = self.family.trace(active, images, drawn.path)
-                loss = cross_entropy(logits, labels)
+                loss = self.weights.loss(logits, labels, smoothed=False)
             if not trained:
                 return loss, logits, torch.zeros_like(supernet.alpha), torch.zeros_like(logits)
             *outputs, logit_gradient = torch.autograd.grad(loss, [*boundaries[1:], logits])

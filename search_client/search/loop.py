@@ -24,7 +24,7 @@ from search_client.training import distributed
 from search_client.training.checkpoints import BadCheckpoint, Checkpoints, State
 from search_client.training.rollback import STEPS, Rollback, finite
 from search_client.training.schedules import cosine, set_learning_rate
-from search_client.training.step import Mean, NotFinite, device_of, weight_step
+from search_client.training.step import LOST, Mean, NotFinite, device_of, weight_step
 
 _HISTORY = TypeAdapter(History)
 
@@ -128,16 +128,17 @@ class Search:
             step = position.epoch * per_epoch + position.step
             set_learning_rate(self.optimizer, self.rollback.rate * cosine(step, total, peak))
             self._weight_step(batch)
-            self._check_finite(self.mean.loss, phase)
+            self._end_where(self.mean.is_lost, phase)
             every = self.config.weight_steps_per_architecture_step
             if phase == "joint" and position.epoch > 0 and (step + 1) % every == 0:
                 self._architecture_step((step + 1) / total)
-                self._check_finite(self.history.architecture_steps[-1].loss, phase)
+                loss = self.history.architecture_steps[-1].loss
+                self._end_where(not math.isfinite(loss), phase)
             position.step += 1
             last = position.step == per_epoch
             # The last update of all has no loss after it that would show it.
             if last or position.step % STEPS == 0:
-                self._check_finite(0.0 if finite(self.family) else math.nan, phase)
+                self._end_where(not finite(self.family), phase)
                 self.rollback.keep(self)
             self.reports.step(
                 phase,
@@ -157,13 +158,14 @@ class Search:
         position.epoch, position.step = position.epoch + 1, 0
         checkpoints.step(self.state)
 
-    def _check_finite(self, loss: float, phase: Phase) -> None:
-        if distributed.any_process(not math.isfinite(loss)):
+    def _end_where(self, lost: bool, phase: Phase) -> None:
+        if distributed.any_process(lost):
             # A weight that is no number shows at the next step, which may be the next phase's.
             raise NotFinite(
                 f"the search diverged: after {self.weight_steps:,} weight steps, in the {phase} "
-                "phase, loss or weights are no finite numbers; lower search.warmup_learning_rate "
-                "or search.joint_learning_rate, and start without --resume"
+                f"phase, loss or weights are no finite numbers, or the loss is above {LOST:,.0f}; "
+                "lower search.warmup_learning_rate or search.joint_learning_rate, and start "
+                "without --resume"
             )
 
     def _weight_step(self, batch: Batch) -> None:

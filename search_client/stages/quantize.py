@@ -129,6 +129,8 @@ def quantize_network(
             quantized = quantize_post_training(trained.model, plain, network, options.post_training)
             require_fine(quantized, trained.model, islice(plain, _JUDGED_BATCHES))
         return replace(trained, quantized=quantized)
+    if options.finetuning.task is not None:
+        options.finetuning.task.check(len(training.classes))
     batches = TrainingBatches(
         training,
         size,

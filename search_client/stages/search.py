@@ -79,6 +79,8 @@ def run_search(
     family = family_of(settings).to(distributed.device())
     # Before anything in the folder changes.
     check_loss(goal, family, settings.search.latency_loss)
+    if settings.task is not None:
+        settings.task.check(settings.space.classes)
     if goal.energy is None or settings.search.rule == "on_target":
         check_reachable(family, goal, settings.search.tolerance)
     check_limits(goal, family, settings.search)

@@ -103,6 +103,8 @@ def train_network(
         UserError: the supernet has no such network.
         Stopped: the process was asked to end; the state is saved.
     """
+    if settings.task is not None:
+        settings.task.check(len(training.classes))
     size = network.input_size
     # A run's images are kept for the greatest of its networks.
     batches = TrainingBatches(

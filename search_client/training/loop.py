@@ -21,6 +21,7 @@ from search_client.training.checkpoints import BadCheckpoint, Checkpoints, State
 from search_client.training.rollback import STEPS, Rollback, finite
 from search_client.training.schedules import cosine, set_learning_rate
 from search_client.training.step import (
+    LOST,
     LossChange,
     Mean,
     Mixed,
@@ -123,8 +124,8 @@ class Diverged(NotFinite):
         """Say after which of all steps, and how high the learning rate was to rise."""
         return cls(
             f"training diverged: after step {step:,} of {steps:,} loss or weights are no finite "
-            f"numbers; lower learning_rate (now {peak:g}) or raise rising_epochs, and start "
-            "without --resume"
+            f"numbers, or the loss is above {LOST:,.0f}; lower learning_rate (now {peak:g}) or "
+            "raise rising_epochs, and start without --resume"
         )
 
 
@@ -257,9 +258,7 @@ class _Training:
             # The last update of an epoch has no loss after it that would show it.
             last = self.step == per_epoch
             kept = self.step % STEPS == 0 or last
-            if distributed.any_process(not math.isfinite(self.mean.loss)) or (
-                kept and not finite(self.model)
-            ):
+            if distributed.any_process(self.mean.is_lost) or (kept and not finite(self.model)):
                 raise self._diverged()
             if kept and not last:
                 self.rollback.keep(self)

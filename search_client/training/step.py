@@ -17,6 +17,7 @@ from netspec.errors import UserError
 from netspec.validation import FrozenModel
 from search_client.data.augmentation import USUAL, Augment
 from search_client.data.batches import Batch
+from search_client.training.own_task import OwnTask
 
 Arithmetic = Literal["float32", "bfloat16"]
 #: a loss (scalar) as changed by what images [N, 3, H, W] and logits [N, classes] come to
@@ -30,6 +31,16 @@ class NotFinite(UserError):
     exit_code: ClassVar[int] = 4
 
 
+@dataclass(frozen=True)
+class Mixed:
+    """Labels of images that were mixed in pairs: the loss weighs both. Source: mixup (2018)."""
+
+    #: labels of the images that were mixed in, [N]
+    others: Tensor
+    #: share of the first image, 0 to 1
+    share: float
+
+
 class StepConfig(FrozenModel):
     """How a step moves weights, wherever they are. Source: ProxylessNAS, released code."""
 
@@ -41,6 +52,26 @@ class StepConfig(FrozenModel):
     micro_batches: int = Field(
         default=1, ge=1, description="a step's batch runs in so many parts, to save memory"
     )
+    task: OwnTask | None = Field(
+        default=None,
+        description="what is learned in place of the cross-entropy, which alone is smoothed; a "
+        "recipe says it once, at its top",
+    )
+
+    def loss(self, logits: Tensor, labels: Tensor, *, smoothed: bool = True) -> Tensor:
+        """How wrong logits [N, classes] are under labels [N], on the mean (scalar)."""
+        logits = logits.float() if logits.dtype == torch.bfloat16 else logits
+        if self.task is not None:
+            return self.task(logits, labels)
+        smoothing = self.label_smoothing if smoothed else 0.0
+        return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+
+    def mixed_loss(self, logits: Tensor, labels: Tensor, mixed: Mixed | None) -> Tensor:
+        """As `loss`, of images that may be mixed in pairs."""
+        loss = self.loss(logits, labels)
+        if mixed is None:
+            return loss
+        return mixed.share * loss + (1 - mixed.share) * self.loss(logits, mixed.others)
 
     def optimizer(self, weights: Iterable[nn.Parameter]) -> SGD:
         """SGD over the weights; the schedule sets its learning rate at every step."""
@@ -73,6 +104,10 @@ class WeightConfig(StepConfig):
         return torch.autocast(device.type, torch.bfloat16)
 
 
+#: mean loss of an epoch from which no training has come back: a cross-entropy begins below 10
+LOST = 1e6
+
+
 class Mean:
     """Running mean of loss and accuracy over the images of some steps."""
 
@@ -92,6 +127,11 @@ class Mean:
     def loss(self) -> float:
         """Mean loss of an image."""
         return float(self._loss_sum) / self.images
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the loss is no number, or beyond what a training comes back from."""
+        return not self.loss < LOST
 
     @property
     def correct(self) -> int:
@@ -126,28 +166,6 @@ def device_of(module: nn.Module) -> torch.device:
     return next(module.parameters()).device
 
 
-@dataclass(frozen=True)
-class Mixed:
-    """Labels of images that were mixed in pairs: the loss weighs both. Source: mixup (2018)."""
-
-    #: labels of the images that were mixed in, [N]
-    others: Tensor
-    #: share of the first image, 0 to 1
-    share: float
-
-
-def cross_entropy(
-    logits: Tensor, labels: Tensor, smoothing: float = 0.0, mixed: Mixed | None = None
-) -> Tensor:
-    """Mean cross-entropy (scalar, float32) of logits [N, classes] and labels [N]."""
-    logits = logits.float() if logits.dtype == torch.bfloat16 else logits
-    loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
-    if mixed is None:
-        return loss
-    other = functional.cross_entropy(logits, mixed.others, label_smoothing=smoothing)
-    return mixed.share * loss + (1 - mixed.share) * other
-
-
 def weight_step(
     run: Callable[[Tensor], Tensor],
     batch: Batch,
@@ -170,7 +188,7 @@ def weight_step(
         config: how.
         mean: counts the batch.
         mixed: of a batch whose images were mixed.
-        change: of the loss, before its gradients; None: the labels' cross-entropy.
+        change: of the loss, before its gradients; None: the labels' alone.
         further: more paths of the same weights; the loss is the mean over all of them.
         distilled: whether these learn from what `run` answers instead of the labels.
         before_update: called between the gradients and the update.
@@ -184,7 +202,7 @@ def weight_step(
         of_part = mixed and Mixed(mixed.others[first:last], mixed.share)
         with config.autocast(images.device):
             logits = run(images[first:last])
-        loss = cross_entropy(logits, given, config.label_smoothing, of_part)
+        loss = config.mixed_loss(logits, given, of_part)
         share = len(given) / len(labels) / (1 + len(further))
         if change is not None:
             loss = change(loss, images[first:last], logits)
@@ -197,7 +215,7 @@ def weight_step(
             if distilled:
                 loss = functional.cross_entropy(logits.float(), answers.float())
             else:
-                loss = cross_entropy(logits, given, config.label_smoothing, of_part)
+                loss = config.mixed_loss(logits, given, of_part)
             torch.autograd.backward(loss * share)
     before_update()
     optimizer.step()

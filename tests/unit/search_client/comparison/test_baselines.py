@@ -5,6 +5,7 @@ from search_client.data.batches import PlainBatches
 from search_client.latency.expected import ExpectedLatency
 from search_client.latency.losses import TargetLoss
 from search_client.latency.objective import Aim, Goal
+from search_client.search.config import SearchConfig
 from search_client.search.scoring import Scorer
 from search_client.supernet.variants import Family
 from tests.unit.search_client.tiny import tiny_images, tiny_space
@@ -32,9 +33,9 @@ def test_reinforce_moves_towards_less_loss_and_leaves_the_family_as_it_was() -> 
         family,
         _goal(3.0),
         _scorer(family),
-        form=TargetLoss(weight=100.0),
-        learning_rate=0.2,
-        tolerance=0.01,
+        config=SearchConfig(
+            latency_loss=TargetLoss(weight=100.0), architecture_learning_rate=0.2, tolerance=0.01
+        ),
         images=1200,
         seed=0,
         on_images=seen.append,

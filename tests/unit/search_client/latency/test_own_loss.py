@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 import tomllib
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
 import torch
 from torch import Tensor
 
 from netspec.errors import UserError
-from search_client.latency import own_loss
-from search_client.latency.own_loss import GROUP, OwnLoss, latency_loss
+from search_client.latency.own_loss import FUNCTIONS, OwnLoss, latency_loss
 from search_client.recipe import read_recipe
 from search_client.runs.record import read_record
 from tests.docs.pages import all_blocks
+from tests.unit.search_client.installed import install
 from tests.unit.search_client.tiny_run import SETTINGS, changed, tiny_search
 
 MODULE = """
@@ -27,36 +24,19 @@ def hinge(cross_entropy, expected_ms, reference_ms, weight=1.0):
 
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(own_loss, "_registered", {})
-    own_loss._installed.cache_clear()
-    yield
-    own_loss._installed.cache_clear()
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FUNCTIONS, "_known", {})
 
 
-def _install(
-    folder: Path,
-    content: str,
-    monkeypatch: pytest.MonkeyPatch,
-    module: str = "hinge_loss",
-    group: str = GROUP,
-    points: Mapping[str, str] = MappingProxyType({"hinge": "hinge_loss:hinge"}),
-) -> None:
-    """A distribution as pip leaves it."""
-    (folder / f"{module}.py").write_text(content)
-    about = folder / f"{module}-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
-    lines = [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
-    (about / "entry_points.txt").write_text("\n".join(lines) + "\n")
-    monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.delitem(sys.modules, module, raising=False)
+def _install_hinge(folder: Path, content: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = {"hinge": "hinge_loss:hinge"}
+    install(folder, content, monkeypatch, "hinge_loss", FUNCTIONS.group, points)
 
 
 def test_a_recipe_names_the_loss_of_an_installed_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _install(tmp_path, MODULE, monkeypatch)
+    _install_hinge(tmp_path, MODULE, monkeypatch)
     given = "search.latency_loss={kind='own', name='hinge', values={weight=2.0}}"
     loss = read_recipe("demo", [given]).search.latency_loss
     assert isinstance(loss, OwnLoss)
@@ -71,7 +51,7 @@ def test_the_page_shows_a_loss_that_a_recipe_can_name(
     shown = {block.title: block.text for block in all_blocks() if "your-loss" in block.page}
     project = tomllib.loads(shown["pyproject.toml"])["project"]
     ((group, points),) = project["entry-points"].items()
-    _install(tmp_path, shown["my_losses.py"], monkeypatch, "my_losses", group, points)
+    install(tmp_path, shown["my_losses.py"], monkeypatch, "my_losses", group, points)
     (tmp_path / "recipe.toml").write_text(shown["by-my-loss.toml"])
     loss = read_recipe(str(tmp_path / "recipe.toml")).search.latency_loss
     assert isinstance(loss, OwnLoss)
@@ -108,8 +88,7 @@ def test_a_search_by_a_registered_loss_is_read_back(tmp_path: Path) -> None:
 def test_a_loss_that_no_search_can_go_by_is_refused_before_it_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, says: str
 ) -> None:
-    (tmp_path / "package").mkdir()
-    _install(tmp_path / "package", module, monkeypatch)
+    _install_hinge(tmp_path / "package", module, monkeypatch)
     search = {**SETTINGS.search.model_dump(), "latency_loss": {"kind": "own", "name": "hinge"}}
     with pytest.raises(UserError, match=says):
         tiny_search(tmp_path / "run", changed(search=search))

@@ -10,7 +10,6 @@ from search_client.training.step import (
     Mean,
     Mixed,
     WeightConfig,
-    cross_entropy,
     evaluate,
     weight_step,
 )
@@ -23,6 +22,13 @@ def test_mean_weighs_batches_by_their_images() -> None:
     mean.add(LOGITS[:3], torch.tensor([0, 1, 1]), torch.tensor(1.0))
     mean.add(LOGITS[3:], torch.tensor([0]), torch.tensor(5.0))
     assert (mean.loss, mean.accuracy) == (2.0, 0.75)
+
+
+@pytest.mark.parametrize(("loss", "lost"), [(9.0, False), (2e6, True), (math.nan, True)])
+def test_a_mean_tells_a_loss_that_nothing_comes_back_from(loss: float, lost: bool) -> None:
+    mean = Mean()
+    mean.add(LOGITS[:1], torch.tensor([0]), torch.tensor(loss))
+    assert mean.is_lost == lost
 
 
 def test_accuracy_is_taken_in_evaluation_mode() -> None:
@@ -99,7 +105,8 @@ def test_the_loss_of_mixed_images_weighs_both_labels() -> None:
     logits = torch.tensor([[0.0, math.log(3.0)]])
     mixed = Mixed(others=torch.tensor([0]), share=0.75)
     wanted = -0.75 * math.log(0.75) - 0.25 * math.log(0.25)
-    assert cross_entropy(logits, torch.tensor([1]), mixed=mixed).item() == pytest.approx(wanted)
+    loss = WeightConfig(label_smoothing=0).mixed_loss(logits, torch.tensor([1]), mixed)
+    assert loss.item() == pytest.approx(wanted)
 
 
 def test_bfloat16_computes_in_it_and_keeps_weights_in_float32() -> None:
