@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -47,7 +47,7 @@ from search_client.quantization.finetuning import QatConfig, finetune_int8
 from search_client.quantization.network import QuantizedNetwork
 from search_client.quantization.post_training import quantize_post_training
 from search_client.training.loop import TrainConfig, TrainStep, train
-from search_client.training.step import evaluate
+from search_client.training.step import Arithmetic, evaluate
 
 State = dict[str, torch.Tensor]
 
@@ -74,6 +74,8 @@ class Setting:
     learning_rate: float
     #: of a crop, as a fraction of the stored image
     least_area: float
+    #: of the float training; finetuning and its control compute in float32
+    arithmetic: Arithmetic
 
     def network(self, classes: int) -> Network:
         """The network that is trained."""
@@ -174,6 +176,7 @@ def float_network(data: Data, setting: Setting, seed: int, folder: Path) -> Floa
         config = TrainConfig(
             epochs=setting.float_epochs,
             learning_rate=setting.learning_rate,
+            arithmetic=setting.arithmetic,
             rising_epochs=min(1, setting.float_epochs - 1) if setting.kind != "blocks" else 0,
         )
         train(model, data.batches(setting, seed), config, shown(f"seed {seed} float"))
@@ -262,6 +265,12 @@ def main() -> None:
     parser.add_argument("--int8-epochs", type=int, default=2, help="of finetuning; 2 at least")
     parser.add_argument("--learning-rate", type=float, default=0.05, help="peak, of float training")
     parser.add_argument("--least-area", type=float, default=0.35, help="of a crop")
+    parser.add_argument(
+        "--arithmetic",
+        choices=get_args(Arithmetic),
+        default="float32",
+        help="of float training; bfloat16 is faster where a processor multiplies in it",
+    )
     given = parser.parse_args()
     setting = Setting(
         given.network,
@@ -272,6 +281,7 @@ def main() -> None:
         given.int8_epochs,
         given.learning_rate,
         given.least_area,
+        given.arithmetic,
     )
     given.run.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)

@@ -30,6 +30,7 @@ def scorer_of(run: LoadedRun, settings: Recipe, training: LabelledImages, images
         family,
         first_images(held_out.epoch(0), images),
         first_images(weights.epoch(0), settings.search.recalibration_images),
+        config=settings.search,
     )
 
 

@@ -56,8 +56,16 @@ def convolve(x: Tensor, layer: Layer, weight: Tensor, bias: Tensor | None = None
     if before != after:
         x = functional.pad(x, (before, after, before, after))
     padding = before if before == after else 0
-    groups = layer.out_channels if layer.kind == "depthwise" else layer.groups
-    return functional.conv2d(x, weight, bias, layer.stride, padding, groups=groups)
+    if layer.kind != "depthwise":
+        return functional.conv2d(x, weight, bias, layer.stride, padding, groups=layer.groups)
+    groups, half = layer.out_channels, torch.is_autocast_enabled(x.device.type)
+    if not half or x.device.type != "cpu":
+        return functional.conv2d(x, weight, bias, layer.stride, padding, groups=groups)
+    # oneDNN's gradients of these are written for float32: in bfloat16, with a stride or a kernel
+    # of 5 px, they take up to 25 times as long.
+    with torch.autocast("cpu", enabled=False):
+        y = functional.conv2d(x.float(), weight, bias, layer.stride, padding, groups=groups)
+    return y.to(torch.get_autocast_dtype("cpu"))
 
 
 def _fresh_weight(layer: Layer) -> nn.Parameter:

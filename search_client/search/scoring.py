@@ -14,7 +14,7 @@ from search_client.search.derive import Derived
 from search_client.supernet.subnetwork import subnetwork
 from search_client.supernet.variants import Family
 from search_client.training.norm_statistics import recalibrate
-from search_client.training.step import device_of, evaluate
+from search_client.training.step import StepConfig, device_of, evaluate
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Scorer:
         batches: Sequence[Batch],
         recalibration: Sequence[Batch],
         known: Mapping[Candidate, float] | None = None,
+        config: StepConfig | None = None,
     ) -> None:
         """Both kinds of batches are looked at once for each network that is scored.
 
@@ -46,8 +47,10 @@ class Scorer:
             batches: held out, at the family's greatest size.
             recalibration: training images, for BatchNorm's statistics.
             known: accuracies that need not be taken again.
+            config: networks are scored in its arithmetic; None: float32.
         """
         self.family = family
+        self.config = config or StepConfig()
         self.batches = batches
         self.recalibration = recalibration
         self.known = dict(known or {})
@@ -60,8 +63,9 @@ class Scorer:
         """Fraction of images right; a network that is asked for again costs nothing."""
         if candidate not in self.known:
             model = subnetwork(self.family, *candidate)
-            recalibrate(model, self._resized(candidate, self.recalibration))
-            self.known[candidate] = evaluate(model, self._resized(candidate, self.batches))
+            with self.config.autocast(device_of(model)):
+                recalibrate(model, self._resized(candidate, self.recalibration))
+                self.known[candidate] = evaluate(model, self._resized(candidate, self.batches))
             self.evaluations += 1
         return self.known[candidate]
 

@@ -166,6 +166,7 @@ def _by_scores(
         first_images(run.held_out.epoch(0), config.scoring_images),
         first_images(run.training.epoch(0), config.recalibration_images),
         {Candidate(one[0], tuple(one[1])): one[2] for one in (resume or {}).get("scores", [])},
+        config,
     )
 
     def scores() -> State:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.accuracy import search_gain
+from benchmarks.accuracy import gain_networks, search_gain
 from netspec.client import LatencyTable
 from search_client.recipe import read_recipe
 from tests.acceptance.commands import write_data, write_recipe
@@ -31,17 +31,19 @@ SETTINGS = [
 def test_all_arms_share_a_supernet_and_nothing_is_done_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seeds = {"search": 2, "random": 2, "random search": 1, "mobilenet": 1}
-    monkeypatch.setattr(search_gain, "SEEDS", seeds)
+    seeds = {"search": 2, "random": 2, "random search": 1}
+    monkeypatch.setattr(gain_networks, "SEEDS", seeds)
     monkeypatch.setattr(search_gain, "ALONE", {"search alone": 1, "random alone": 1})
-    monkeypatch.setattr(search_gain, "SIZES", (32,))
-    monkeypatch.setattr(search_gain, "WIDTHS", (0.25,))
+    monkeypatch.setattr(gain_networks, "SIZES", (32,))
+    monkeypatch.setattr(gain_networks, "WIDTHS", (0.25,))
     recipe = write_recipe(tmp_path / "tiny.toml")
     settings = read_recipe(str(recipe)).for_classes(10)
     table = snapshot(costs_around_the_baseline(settings), [calibration("int8", 1.2)])
     LatencyTable(table).save(tmp_path / "table.json")
     results = tmp_path / "lines.jsonl"
     given = [
+        "choose",
+        "train",
         f"--data={write_data(tmp_path / 'data')}",
         f"--run={tmp_path / 'run'}",
         f"--results={results}",
@@ -54,10 +56,15 @@ def test_all_arms_share_a_supernet_and_nothing_is_done_twice(
     search_gain.main(given)
     lines = [json.loads(line) for line in results.read_text().splitlines()]
     trainings = [line for line in lines if line["kind"] == "training"]
-    assert Counter(line["arm"] for line in trainings) == {**seeds, **search_gain.ALONE}
+    assert Counter(line["arm"] for line in trainings) == {
+        **seeds,
+        **search_gain.ALONE,
+        "mobilenet": search_gain.MOBILENET_SEEDS,
+    }
     for line in trainings:
         alone = line["arm"] in {"mobilenet", *search_gain.ALONE}
         assert (line["start"], line["epochs"]) == (("scratch", 2) if alone else ("supernet", 1))
+    for line in (line for line in lines if line["kind"] == "network"):
         assert line["predicted_ms"] == pytest.approx(line["reference_ms"], rel=0.05)
     hashes = {(line["arm"], line["seed"]): line["content_hash"] for line in trainings}
     assert hashes["search", 0] == hashes["search alone", 0]
@@ -71,3 +78,12 @@ def test_all_arms_share_a_supernet_and_nothing_is_done_twice(
 
     search_gain.main(given)
     assert results.read_text().splitlines() == [json.dumps(line) for line in lines]
+
+    # Elsewhere, where there is no table and no supernet, what is trained alone goes on.
+    kept = [line for line in lines if line.get("arm") != "search alone"]
+    results.write_text("".join(json.dumps(line) + "\n" for line in kept))
+    elsewhere = [one for one in given if not one.startswith(("choose", "--snapshot", "--run"))]
+    search_gain.main([*elsewhere, f"--run={tmp_path / 'elsewhere'}", "--arms=search alone"])
+    again = json.loads(results.read_text().splitlines()[-1])
+    known = next(line for line in trainings if line["arm"] == "search alone")
+    assert {**again, "seconds": 0} == {**known, "seconds": 0}

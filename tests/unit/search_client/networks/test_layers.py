@@ -14,6 +14,7 @@ from search_client.networks.layers import (
     DenseLayer,
     FloatNetwork,
     OperatorModule,
+    convolve,
     folded_parameters,
     to_tflite_layout,
     to_torch_layout,
@@ -150,3 +151,19 @@ def test_folding_keeps_the_networks_output() -> None:
         )
     )
     assert torch.allclose(model.operators[0](images), folded_stem, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1)])
+def test_depthwise_convolutions_are_computed_in_float32_within_bfloat16(
+    kernel: int, stride: int
+) -> None:
+    layer = Layer("conv", "depthwise", 8, 8, kernel=kernel, stride=stride)
+    x, weight = torch.randn(2, 8, 9, 9), torch.randn(8, 1, kernel, kernel, requires_grad=True)
+    convolve(x, layer, weight).sum().backward()
+    assert weight.grad is not None
+    gradient, weight.grad = weight.grad, None
+    with torch.autocast("cpu", torch.bfloat16):
+        y = convolve(x, layer, weight)
+    assert torch.equal(y, convolve(x, layer, weight).bfloat16())
+    y.sum().backward()
+    assert torch.equal(weight.grad, gradient)

@@ -6,7 +6,9 @@ import torch
 from search_client.data.batches import PlainBatches
 from search_client.latency.expected import ExpectedLatency
 from search_client.latency.objective import Aim, Goal
+from search_client.search import scoring
 from search_client.search.candidates import Candidate, OnTarget
+from search_client.search.config import SearchConfig
 from search_client.search.derive import NoNetworkOnTarget, on_target
 from search_client.search.evolution import Predictor, evolution, random_search
 from search_client.search.scoring import Scorer
@@ -136,3 +138,18 @@ def test_evolution_ends_above_random_search_where_choices_add_up() -> None:
     batches = _scorer(family).batches
     found = evolution(Made(family, batches, batches), OnTarget(family, goal, 0.01, 0), 80)
     assert found.accuracy == best
+
+
+def test_networks_are_scored_in_the_arithmetic_of_the_search(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    family = Family(tiny_space())
+    batches = list(PlainBatches(tiny_images(12), family.input_size, 6))
+    kinds = set()
+    monkeypatch.setattr(
+        scoring, "evaluate", lambda model, given: kinds.add(model(next(iter(given))[0]).dtype) or 0
+    )
+    for arithmetic in ("float32", "bfloat16"):
+        config = SearchConfig(arithmetic=arithmetic)
+        Scorer(family, batches, batches, config=config).accuracy(Candidate(0, (0, 0)))
+    assert kinds == {torch.float32, torch.bfloat16}

@@ -1,0 +1,42 @@
+"""Lines of the search's experiment, in a file that is kept: one fact each, on disk at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from netspec.networks import Network
+
+
+class Lines:
+    """`network`, `score`, `latency` and `training`, each with the target that it is about.
+
+    Networks of one latency on one target are of others on the next: only a target's own lines
+    count. Without one, the target of the last line.
+    """
+
+    def __init__(self, path: Path, target_id: str | None = None) -> None:
+        self.path = path
+        text = path.read_text() if path.is_file() else ""
+        every = [json.loads(line) for line in text.splitlines()]
+        self.target_id = target_id or (every[-1]["target"] if every else "")
+        self.rows: list[dict[str, Any]] = [row for row in every if row["target"] == self.target_id]
+
+    def of(self, kind: str, **values: object) -> list[dict[str, Any]]:
+        """The lines of one kind that have these values."""
+        rows = (row for row in self.rows if row["kind"] == kind)
+        return [row for row in rows if all(row[name] == value for name, value in values.items())]
+
+    def add(self, row: dict[str, Any]) -> None:
+        """One more line."""
+        row = {**row, "target": self.target_id}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        self.rows.append(row)
+
+    def networks(self, arm: str) -> list[Network]:
+        """What was chosen for an arm, in the order of its seeds."""
+        rows = sorted(self.of("network", arm=arm), key=lambda row: int(row["seed"]))
+        return [Network.model_validate(row["network"]) for row in rows]
