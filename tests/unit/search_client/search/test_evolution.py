@@ -1,11 +1,14 @@
 import itertools
+from collections.abc import Iterable
+from typing import get_args
 
 import pytest
 import torch
 
-from search_client.data.batches import PlainBatches
+from search_client.data.batches import Batch, PlainBatches
 from search_client.latency.expected import ExpectedLatency
 from search_client.latency.objective import Aim, Goal
+from search_client.networks.layers import FloatNetwork
 from search_client.search import scoring
 from search_client.search.candidates import Candidate, OnTarget
 from search_client.search.config import SearchConfig
@@ -15,6 +18,7 @@ from search_client.search.scoring import Scorer
 from search_client.supernet.subnetwork import subnetwork
 from search_client.supernet.variants import Family
 from search_client.training.norm_statistics import recalibrate
+from search_client.training.step import Arithmetic
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 
 COSTS_MS = (5.0, 4.0, 1.0, 3.0, 6.0, 7.0, 0.0)
@@ -145,11 +149,14 @@ def test_networks_are_scored_in_the_arithmetic_of_the_search(
 ) -> None:
     family = Family(tiny_space())
     batches = list(PlainBatches(tiny_images(12), family.input_size, 6))
-    kinds = set()
-    monkeypatch.setattr(
-        scoring, "evaluate", lambda model, given: kinds.add(model(next(iter(given))[0]).dtype) or 0
-    )
-    for arithmetic in ("float32", "bfloat16"):
+    kinds = []
+
+    def answers(model: FloatNetwork, given: Iterable[Batch]) -> float:
+        kinds.append(model(next(iter(given))[0]).dtype)
+        return 0.0
+
+    monkeypatch.setattr(scoring, "evaluate", answers)
+    for arithmetic in get_args(Arithmetic):
         config = SearchConfig(arithmetic=arithmetic)
         Scorer(family, batches, batches, config=config).accuracy(Candidate(0, (0, 0)))
-    assert kinds == {torch.float32, torch.bfloat16}
+    assert kinds == [torch.float32, torch.bfloat16]
