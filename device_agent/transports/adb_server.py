@@ -1,4 +1,4 @@
-"""Through a running adb server: phones paired by TLS, and phones shared with other tools."""
+"""Through a running adb server: phones shared with other tools, and those that it alone knows."""
 
 from __future__ import annotations
 

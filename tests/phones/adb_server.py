@@ -43,14 +43,17 @@ def bundled_adb() -> Path:
 
 
 @contextmanager
-def running_server(folder: Path, program: Path | None = None) -> Iterator[int]:
-    """Runs a server; its port. It keeps its key in the folder, and looks for no phones.
+def running_server(
+    folder: Path, program: Path | None = None, *, hears_mdns: bool = False
+) -> Iterator[int]:
+    """Runs a server; its port. It keeps its key in the folder, and connects to no phone by itself.
 
     Raises:
         CannotHave: there is no adb for this platform, or it does not start.
     """
     port = free_port()
-    quiet = {"HOME": str(folder), "ADB_MDNS_AUTO_CONNECT": "0", "ADB_MDNS_OPENSCREEN": "0"}
+    quiet = {"HOME": str(folder), "ADB_MDNS_AUTO_CONNECT": "0"}
+    quiet["ADB_MDNS_OPENSCREEN"] = str(int(hears_mdns))
     with (folder / "adb-server.log").open("wb") as log:
         server = subprocess.Popen(
             [program or adb_program(), "-P", str(port), "nodaemon", "server"],

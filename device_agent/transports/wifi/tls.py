@@ -29,6 +29,7 @@ _NAME = x509.Name(
         x509.NameAttribute(x509.NameOID.COMMON_NAME, "Adb"),
     ]
 )
+_CLOSED = "closed by the other side"
 _Result = TypeVar("_Result")
 
 
@@ -114,16 +115,13 @@ class TlsSocket:
         return self._tls.export_keying_material(label, size)
 
     def recv(self, size: int) -> bytes:
-        """Up to `size` bytes; none when the other side has closed.
+        """Up to `size` bytes, at least one.
 
         Raises:
             TlsError: the other side breaks the protocol, or refuses this one.
-            OSError: the connection broke, or the time is over.
+            OSError: the other side has closed, the connection broke, or the time is over.
         """
-        try:
-            return self._repeated(partial(self._tls.recv, size))
-        except SSL.ZeroReturnError:
-            return b""
+        return self._repeated(partial(self._tls.recv, size))
 
     def sendall(self, content: bytes) -> None:
         """Sends all of it.
@@ -148,8 +146,8 @@ class TlsSocket:
                 self._wait(select.POLLIN)
             except SSL.WantWriteError:
                 self._wait(select.POLLOUT)
-            except SSL.ZeroReturnError:
-                raise
+            except SSL.ZeroReturnError as error:
+                raise ConnectionError(_CLOSED) from error
             except SSL.SysCallError as error:
                 raise _broken(error) from error
             except SSL.Error as error:
@@ -165,5 +163,5 @@ class TlsSocket:
 def _broken(error: SSL.SysCallError) -> OSError:
     number = error.args[0]
     if number < 0:  # no system call failed
-        return ConnectionError("closed by the other side")
+        return ConnectionError(_CLOSED)
     return OSError(number, os.strerror(number))

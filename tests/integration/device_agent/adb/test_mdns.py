@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -20,7 +21,9 @@ from device_agent.transports.keys import machine_key
 from device_agent.transports.wifi import mdns
 from netspec.console.connection import DATA_DIR_VARIABLE
 from netspec.errors import UserError
+from tests.phones.adb_server import bundled_adb, running_server
 from tests.phones.announcing import announcing
+from tests.phones.debian_adbd import CannotHave
 from tests.phones.fake_phone import FakePhone
 from tests.phones.fake_phones import FakePhones
 from tests.phones.pairing_dialog import PairingDialog
@@ -82,6 +85,18 @@ def test_the_name_stays_while_the_port_changes(
         with announcing(NAME, other.port):
             transport.reconnect()
             assert transport.shell("getprop ro.serialno", timeout_s=5).output == "OTHER\n"
+
+
+def test_adb_hears_the_same_announcement(phone: FakePhone, tmp_path: Path) -> None:
+    try:
+        adb = bundled_adb()
+    except CannotHave as error:
+        pytest.skip(str(error))
+    with running_server(tmp_path, adb, hears_mdns=True) as port, announcing(NAME, phone.port):
+        own, _, service = NAME.partition(".")
+        line = f"{own}\t{service}\t{phone.address}\n"
+        ask = [str(adb), "-P", str(port), "mdns", "services"]
+        wait_for(lambda: line in subprocess.check_output(ask, text=True), 40)
 
 
 def test_a_name_that_nobody_has(tmp_path: Path) -> None:

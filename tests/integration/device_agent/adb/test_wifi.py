@@ -12,7 +12,7 @@ import pytest
 from OpenSSL import SSL
 
 from device_agent.errors import PairingRefused, TransportLost, Unauthorised
-from device_agent.transports import transport_to
+from device_agent.transports import tcp_address, transport_to
 from device_agent.transports.base import Transport, Way
 from device_agent.transports.keys import machine_key
 from device_agent.transports.streams import Deadline
@@ -178,6 +178,29 @@ def test_the_port_of_wireless_debugging_is_no_pairing_port(
         pair_phone(
             "127.0.0.1", wifi_phone.port, CODE, machine_key(tmp_path), Deadline(5, "pairing")
         )
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n", r"does not agree on TLS 1\.3 \(TLS: wrong version number\)"),
+        (bytes.fromhex("15030300020100"), "broke: closed by the other side"),  # close_notify
+        (b"", "closed|broke"),
+    ],
+)
+def test_what_is_no_dialog_is_told(
+    fake_phones: FakePhones, tmp_path: Path, answer: bytes, said: str
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(50)
+        writer.write(answer)
+        writer.close()
+
+    with (
+        serving(fake_phones, serve) as address,
+        pytest.raises(TransportLost, match=said),
+    ):
+        pair_phone(*tcp_address(address), CODE, machine_key(tmp_path), Deadline(5, "pairing"))
 
 
 def test_a_connection_that_is_cut_in_tls(
