@@ -11,6 +11,7 @@ import json
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -46,7 +47,7 @@ def _is_same(padding: PaddingRule) -> bool:
     return padding == _SAME
 
 
-class OperatorBase(FrozenModel):
+class OperatorBase(FrozenModel):  # noqa: PLW1641 - pydantic makes __hash__, of the fields
     """An operator: its fields, the order of its key, and its layers.
 
     A class of its own has `kind`, a literal that no other has; what it adds to the fields stands
@@ -58,6 +59,7 @@ class OperatorBase(FrozenModel):
     place: ClassVar[Place] = "block"
     #: what people call operators of this kind
     title: ClassVar[str]
+    _field_values: ClassVar[itemgetter[Any]]
 
     if TYPE_CHECKING:
         kind: str
@@ -72,6 +74,7 @@ class OperatorBase(FrozenModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
         """Refuse a kind of operator that two different operators could have one key in."""
+        cls._field_values = itemgetter(*cls.model_fields)
         if "kind" not in cls.model_fields:
             return
         own = set(cls.model_fields) - _COMMON
@@ -82,6 +85,15 @@ class OperatorBase(FrozenModel):
             )
         if "title" not in vars(cls):
             cls.title = cls.kind_name().replace("_", " ").capitalize()
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether it is an operator of the same kind and fields.
+
+        pydantic compares what was computed of the fields first, which takes twice the time.
+        """
+        if type(self) is not type(other):
+            return NotImplemented
+        return bool(self._field_values(self.__dict__) == self._field_values(other.__dict__))
 
     @classmethod
     def kind_name(cls) -> str:

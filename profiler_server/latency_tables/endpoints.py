@@ -126,12 +126,9 @@ async def look_up_latencies(
         fields = zip(question.operators, known, strict=True)
         operators = [operator for operator, document in fields if document is None]
         operators += map(operator_from_key, question.keys)
-        # Hashes stay in the operators that they are taken of, and then comparing these takes twice
-        # the time: those that are kept have none.
-        hashed = [operator.model_copy() for operator in operators]
         with database.read() as session:
             found = lookup.latencies(
-                session, settings, target_id, hashed, models if allow_predicted else None
+                session, settings, target_id, operators, models if allow_predicted else None
             ).latencies
         for state, count in Counter(latency.state for latency in found).items():
             metrics.looked_up(state, count)

@@ -42,6 +42,25 @@ def test_key_and_hash_are_equal_only_for_equal_operators(one: Operator, other: O
     assert (one.content_hash == other.content_hash) == (one == other)
 
 
+class _Incomparable:
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError("what was computed of the fields was compared")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@given(one=operators(), other=operators())
+@settings(max_examples=200, deadline=None)
+def test_operators_are_compared_by_kind_and_fields_alone(one: Operator, other: Operator) -> None:
+    twin, differs = one.model_copy(), one.model_dump() != other.model_dump()
+    for operator in (one, twin, other):
+        vars(operator)["computed"] = _Incomparable()
+    assert one == twin
+    assert hash(one) == hash(twin)
+    assert (one != other) == differs
+    assert one != one.key
+
+
 def test_every_field_is_in_the_key() -> None:
     changes: list[dict[str, object]] = [
         {},
