@@ -26,7 +26,7 @@ from search_client.search.config import SearchConfig
 from search_client.training.loop import TrainConfig
 from search_client.training.own_task import OwnTask
 
-#: processes that decode images which are not kept in memory
+#: threads that decode images which are not kept in memory
 WORKERS = 4
 #: images are kept in memory where all of them take at most so many GB
 MEMORY_GB = 4.0
@@ -97,7 +97,7 @@ class Recipe(FrozenModel):
     held_out_last: bool = False
     #: seeds torch, the data's order and the calibration networks
     seed: Annotated[int, Field(ge=0)] = 0
-    #: processes that decode images which are not kept in memory
+    #: threads that decode images which are not kept in memory
     workers: Annotated[int, Field(ge=0, le=256)] = WORKERS
     #: images are kept in memory where all of them take at most so many GB
     memory_gb: Annotated[float, Field(ge=0)] = MEMORY_GB

@@ -1,18 +1,20 @@
-"""Images that stay on disk and are decoded by worker processes when they are asked for."""
+"""Images that stay on disk and are decoded by threads when they are asked for."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self, cast
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from netspec.errors import UserError
 from search_client.data.folders import ImageFiles, hashed_labels, square_of
@@ -85,36 +87,12 @@ class TarMembers:
             made.update(np.ascontiguousarray(table).data)
 
 
-#: of a batch: images, their indices, and of each that cannot be read its name and why
-_Decoding = tuple[Tensor, Tensor, list[tuple[str, str]]]
-
-
-class _Decoded(Dataset[tuple[int, Tensor | tuple[str, str]]]):
-    """Decoded images by index; in place of what cannot be read its name and why."""
-
-    def __init__(self, source: ImageSource, indices: Tensor, size: int) -> None:
-        self.source = source
-        self.indices = indices
-        self.size = size
-
-    def __getitem__(self, index: int) -> tuple[int, Tensor | tuple[str, str]]:
-        place = int(self.indices[index])
-        name = self.source.name(place)
-        try:
-            square = square_of(io.BytesIO(self.source.content(place)), name, self.size)
-        except UserError as error:
-            return index, (name, str(error))
-        except OSError as error:
-            return index, (name, f"{name} cannot be read ({error})")
-        return index, torch.from_numpy(square.copy()).permute(2, 0, 1)
-
-    def batch(self, images: Sequence[tuple[int, Tensor | tuple[str, str]]]) -> _Decoding:
-        """One batch of them."""
-        good = [(index, image) for index, image in images if isinstance(image, Tensor)]
-        bad = [image for _, image in images if isinstance(image, tuple)]
-        if not good:
-            return torch.empty(0, 3, self.size, self.size, dtype=torch.uint8), torch.empty(0), bad
-        return torch.stack([image for _, image in good]), torch.tensor([i for i, _ in good]), bad
+#: batches that are decoded while one is trained on
+_AHEAD = 2
+#: an image's name, and why it cannot be read
+_Unreadable = tuple[str, str]
+#: a batch being filled, uint8 [N, 3, S, S], and what comes of each of its images
+_Decoding = tuple[Tensor, Iterator[_Unreadable | None]]
 
 
 @dataclass(frozen=True)
@@ -129,7 +107,7 @@ class StoredImages:
     classes: tuple[str, ...]
     #: side of the decoded squares, px
     size: int
-    #: processes that decode; 0: this one
+    #: threads that decode; 0: the one that asks
     workers: int
     #: counts what cannot be read, in all subsets together
     left_out: UnreadableImages
@@ -168,22 +146,50 @@ class StoredImages:
         Raises:
             UserError: too many images cannot be read, or all of one order.
         """
-        images = _Decoded(self.source, self.indices, self.size)
-        loader: DataLoader[_Decoding] = DataLoader(
-            cast("Dataset[_Decoding]", images),
-            batch_sampler=[order.tolist() for order in orders],
-            num_workers=self.workers,
-            collate_fn=images.batch,
-            pin_memory=torch.cuda.is_available(),
-            # Of its own: torch's is for what the training draws, and a resume reads anew.
-            generator=torch.Generator(),
-        )
-        for good, indices, bad in loader:
-            for name, why in bad:
-                self.left_out.add(name, why)
-            if not len(good):
-                raise UserError(f"no image of a batch can be read, as {bad[0][1]}; replace them")
-            yield good, self.labels[indices]
+        with ThreadPoolExecutor(self.workers or 1) as pool:
+            run = pool.map if self.workers else map
+            decodings = (self._decoding(order, run) for order in orders)
+            try:
+                for order, (images, outcomes) in zip(orders, _ahead(decodings), strict=True):
+                    errors = list(outcomes)
+                    bad = [error for error in errors if error is not None]
+                    for name, why in bad:
+                        self.left_out.add(name, why)
+                    if len(bad) == len(errors):
+                        raise UserError(
+                            f"no image of a batch can be read, as {bad[0][1]}; replace them"
+                        )
+                    good = torch.tensor([error is None for error in errors])
+                    yield (images[good] if bad else images), self.labels[order[good]]
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _decoding(
+        self, order: Tensor, run: Callable[..., Iterator[_Unreadable | None]]
+    ) -> _Decoding:
+        shape = (len(order), 3, self.size, self.size)
+        batch = torch.empty(shape, dtype=torch.uint8, pin_memory=torch.cuda.is_available())
+        return batch, run(self._decode, self.indices[order].tolist(), batch.numpy())
+
+    def _decode(self, place: int, into: npt.NDArray[np.uint8]) -> _Unreadable | None:
+        """Write an image into its part of a batch, if it can be read."""
+        name = self.source.name(place)
+        try:
+            square = square_of(io.BytesIO(self.source.content(place)), name, self.size)
+        except UserError as error:
+            return name, str(error)
+        except OSError as error:
+            return name, f"{name} cannot be read ({error})"
+        into[:] = square.transpose(2, 0, 1)
+        return None
+
+
+def _ahead(decodings: Iterator[_Decoding]) -> Iterator[_Decoding]:
+    """Return the same ones, each when `_AHEAD` more have begun."""
+    begun = deque(islice(decodings, _AHEAD))
+    while begun:
+        begun.extend(islice(decodings, 1))
+        yield begun.popleft()
 
 
 def stored_files(

@@ -45,7 +45,7 @@ def read_shards(
     Args:
         folder: holds the shards, and `classes.txt` where the classes have names.
         size: side of the decoded squares, px.
-        workers: processes that decode.
+        workers: threads that decode.
         share: of the images that may be unreadable; they are left out.
         tell: hears of each of them.
 

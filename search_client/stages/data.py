@@ -94,7 +94,7 @@ def read_images(
         data: folder of images, or of WebDataset shards.
         input_size: of the network, px.
         stages: shows the progress.
-        workers: processes that decode images which are not kept in memory.
+        workers: threads that decode images which are not kept in memory.
         memory_gb: images are kept in memory where all of them take at most so many GB.
         unreadable_share: of the images that may be unreadable; each is told, and left out.
 

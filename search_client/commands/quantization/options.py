@@ -58,7 +58,7 @@ AllowPartial = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(min=0, help="Processes that decode images not kept in memory.", show_default="4"),
+    typer.Option(min=0, help="Threads that decode images not kept in memory.", show_default="4"),
 ]
 MemoryGb = Annotated[
     float | None,

@@ -1,8 +1,11 @@
 import io
 import tarfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Generator
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from PIL import Image
 from rich.console import Console
 
 from netspec.errors import UserError
-from search_client.data.batches import TrainingBatches
+from search_client.data.batches import Batch, TrainingBatches
 from search_client.data.folders import ImageSet, NoClasses, split_by_class
 from search_client.data.stored import StoredImages
 from search_client.data.webdataset import read_shards
@@ -78,7 +81,7 @@ def test_images_on_disk_are_those_in_memory(tmp_path: Path) -> None:
         assert one.labels.equal(other.labels)
 
 
-def test_workers_give_the_batches_that_one_process_gives(tmp_path: Path) -> None:
+def test_threads_give_the_batches_that_one_gives(tmp_path: Path) -> None:
     folder = _folder(tmp_path / "data")
     alone, _ = read_data(folder, _settings(0.0), STAGES)
     helped, _ = read_data(folder, _settings(0.0, workers=2), STAGES)
@@ -87,6 +90,32 @@ def test_workers_give_the_batches_that_one_process_gives(tmp_path: Path) -> None
     for (images, labels), (others, their) in zip(*batches, strict=True):
         assert images.equal(others)
         assert labels.equal(their)
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+def test_two_batches_at_most_are_decoded_ahead_and_threads_end_with_the_reading(
+    tmp_path: Path, workers: int
+) -> None:
+    training, _ = read_data(_shards(tmp_path / "data"), _settings(0.0, workers), STAGES)
+    assert isinstance(training, StoredImages)
+    source, asked = training.source, list[int]()
+
+    class Watched:
+        name, hash_into = source.name, source.hash_into
+
+        def content(self, index: int) -> bytes:
+            asked.append(index)
+            return source.content(index)
+
+    before = set(threading.enumerate())
+    orders = torch.split(torch.arange(12), 1)
+    reading = cast("Generator[Batch]", replace(training, source=Watched()).read(orders))
+    for batch in range(3):
+        next(reading)
+        assert batch in asked
+        assert set(asked) <= set(range(batch + 3))
+    reading.close()
+    assert set(threading.enumerate()) <= before
 
 
 def test_shards_are_read_by_key_and_split_by_class(tmp_path: Path) -> None:
