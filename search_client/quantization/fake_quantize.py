@@ -8,6 +8,7 @@ numbers come from elementwise operations that use the vector unit.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, cast
 
 import torch
@@ -34,7 +35,7 @@ LIMITS: dict[FusedActivation | None, tuple[float, float]] = {
     "relu6": (0.0, 6.0),
 }
 #: of a tensor, what is rounded at once, so that it stays in the processor's cache, bytes
-_AT_ONCE = 1 << 20
+_AT_ONCE = 1 << 19
 
 
 def no_range() -> NotFinite:
@@ -44,6 +45,15 @@ def no_range() -> NotFinite:
         "numbers, or its ranges were never observed; train it with a lower learning_rate, or "
         "quantize it again"
     )
+
+
+def _parts(x: Tensor, out: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
+    """What is rounded at once, and where to: parts in memory's own order, where it has no gaps."""
+    if x.nbytes <= _AT_ONCE or x.stride() != out.stride():
+        return ((x, out),)
+    count = _AT_ONCE // x.element_size()
+    flat = (one.as_strided((one.numel(),), (1,)) for one in (x, out))
+    return zip(*(torch.split(one, count) for one in flat), strict=True)
 
 
 class _Activation(Function):
@@ -64,11 +74,8 @@ class _Activation(Function):
         # Half a step beyond the outermost codes still rounds to them.
         ctx.limits = max(low, (least - 0.5) * scale), min(high, (greatest + 0.5) * scale)
         bounds = max(least, round(low / scale)) if low > -torch.inf else least, greatest
-        if x.nbytes <= _AT_ONCE:
-            return x.mul(1 / scale).round_().clamp_(*bounds).mul_(scale)
         rounded = torch.empty_like(x)
-        parts = min(len(x), x.nbytes // _AT_ONCE)
-        for part, out in zip(x.chunk(parts), rounded.chunk(parts), strict=True):
+        for part, out in _parts(x, rounded):
             torch.mul(part, 1 / scale, out=out).round_().clamp_(*bounds).mul_(scale)
         return rounded
 

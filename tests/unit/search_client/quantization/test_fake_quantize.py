@@ -75,9 +75,12 @@ def test_gradients_stop_where_relu6_saturates_within_the_range() -> None:
 def test_large_activations_round_as_their_images_do() -> None:
     scale, zero_point = affine_tensors(torch.tensor(-1.0), torch.tensor(2.0))
     images = torch.randn(5, 96, 32, 40, generator=torch.Generator().manual_seed(0))
-    for laid_out in (images, images.contiguous(memory_format=torch.channels_last)):
+    channels_last = images.contiguous(memory_format=torch.channels_last)
+    for dense in (images, channels_last, images[1:]):
+        assert fake_quantize(dense, scale, zero_point).stride() == dense.stride()
+    with_gaps = (images[:, ::2], channels_last[..., 1:], images[:1].expand(5, 96, 32, 40))
+    for laid_out in (images, channels_last, images[1:], *with_gaps):
         rounded = fake_quantize(laid_out, scale, zero_point)
-        assert rounded.stride() == laid_out.stride()
         for image, wanted in zip(rounded, laid_out, strict=True):
             assert torch.equal(image, fake_quantize(wanted, scale, zero_point))
 
