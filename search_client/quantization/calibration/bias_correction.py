@@ -44,7 +44,7 @@ def correct_biases(
     corrected = [
         (layer, wanted)
         for layer, wanted in zip(_weighted(quantized), means, strict=True)
-        if layer.int8 and not isinstance(layer, BackgroundClassifier)
+        if layer.int8
     ]
     for layer, wanted in corrected:
         layer.on_sums = partial(_correct, layer, wanted)
@@ -74,8 +74,12 @@ def _some(batches: Iterable[Batch]) -> Tensor:
 
 
 def _weighted(network: QuantizedNetwork) -> list[QuantizedLayer]:
-    """Layers with weights in order; conversions between precisions have none."""
-    return [layer for layer in network.layers() if layer.layer.has_weights]
+    """Layers with weights in order, but a classifier with a background."""
+    return [
+        layer
+        for layer in network.layers()
+        if layer.layer.has_weights and not isinstance(layer, BackgroundClassifier)
+    ]
 
 
 def _mean(sums: Tensor) -> Tensor:

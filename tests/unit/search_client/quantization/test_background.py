@@ -32,7 +32,7 @@ from search_client.quantization.background import BackgroundClassifier
 from search_client.quantization.finetuning import QatConfig, finetune_int8
 from search_client.quantization.layer import QuantizedLayer
 from search_client.quantization.network import QuantizedOperator
-from search_client.quantization.post_training import quantize_post_training
+from search_client.quantization.post_training import PtqConfig, quantize_post_training
 from search_client.quantization.ranges import Activations
 from tests.unit.search_client.tiny import tiny_images, tiny_space
 
@@ -158,18 +158,32 @@ def grown() -> FloatNetwork:
     return with_background(model.eval(), CLASSES, 3)[0]
 
 
-@pytest.mark.parametrize("finetuned", [False, True])
-def test_it_stays_silent_through_finetuning_saving_and_export(
-    grown: FloatNetwork, finetuned: bool, tmp_path_factory: pytest.TempPathFactory
+_FINETUNED = QatConfig(epochs=1, norm_epochs=0, frozen_epochs=1, learning_rate=0.1)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        _FINETUNED,
+        _FINETUNED.model_copy(update={"learn_ranges": True}),
+        PtqConfig(),
+        PtqConfig(ranges="percentile", correct_bias=True),
+        PtqConfig(ranges="mse", equalise=False),
+    ],
+    ids=["finetuned", "learned ranges", "post-training", "percentile, biases", "mse"],
+)
+def test_it_stays_silent_through_quantization_saving_and_export(
+    grown: FloatNetwork,
+    config: QatConfig | PtqConfig,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     training = tiny_images(96, classes=4)
     labelled = type(training)(training.images, training.labels + 1, ("background", *CLASSES))
     batches = TrainingBatches(labelled, 16, 16, seed=0)
-    if finetuned:
-        config = QatConfig(epochs=1, norm_epochs=0, frozen_epochs=1, learning_rate=0.1)
+    if isinstance(config, QatConfig):
         quantized, _ = finetune_int8(grown, batches, config, lambda _: None)
     else:
-        quantized = quantize_post_training(grown, batches)
+        quantized = quantize_post_training(grown, batches, config=config)
     trained = TrainedNetwork(("background", *CLASSES), NOWHERE, grown, quantized.eval())
     read = read_trained_network(trained.save(tmp_path_factory.mktemp("net"), "net"))
     assert read.quantized is not None
@@ -189,3 +203,6 @@ def test_it_stays_silent_through_finetuning_saving_and_export(
         assert scale is not None
         logits = classifier.logits(pixels)
         assert (logits[:, 0] < logits.max(axis=1) - scale / 2).all()
+        for form in ("dynamic", "float16"):
+            logits = TFLiteClassifier(model_file(read, form), kernels).logits(pixels)
+            assert (logits[:, 0] < logits.max(axis=1)).all()
