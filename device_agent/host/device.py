@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 
 from device_agent.cpu_time import BusyWatch
@@ -90,32 +92,31 @@ class LocalDevice:
     ) -> Iterator[VisitResult]:
         """See `MeasuringDevice.visits`.
 
-        While one visit is measured, the one before is handed out: what becomes of it takes time on
-        another core, not between visits.
+        One visit is always begun ahead: neither the next one's order, nor what becomes of the last
+        one, takes time between visits.
         """
-        known: VisitResult | None = None
-        before = self.conditions()
-        for index, request in enumerate(requests):
-            if not go_on():
-                break
-            if not wanted(index):
-                continue
-            started_at = datetime.now(UTC)
-            failed = self._begin(request)
-            try:
-                if known is not None:
-                    yield known
-            finally:
+        waiting = filter(wanted, takewhile(lambda _: go_on(), range(len(requests))))
+        begun: deque[tuple[int, VisitFailed | None]] = deque()
+        before, started_at = self.conditions(), datetime.now(UTC)
+
+        def begin() -> None:
+            if (index := next(waiting, None)) is not None:
+                begun.append((index, self._begin(requests[index])))
+
+        begin()
+        try:
+            while begun:
+                begin()
+                index, failed = begun.popleft()
                 outcome = failed or self._finish()
-            after = self.conditions()
-            known = VisitResult(index, started_at, before, _with_share(after, outcome), outcome)
-            before = after
-            if isinstance(outcome, VisitFailed):
-                # Whether the task is wanted again hangs on it.
-                yield known
-                known = None
-        if known is not None:
-            yield known
+                after, ended_at = self.conditions(), datetime.now(UTC)
+                yield VisitResult(index, started_at, before, _with_share(after, outcome), outcome)
+                before, started_at = after, ended_at
+        finally:
+            # What nobody wants any more is made all the same.
+            for _, failed in begun:
+                if failed is None:
+                    self._finish()
 
     def _begin(self, request: VisitRequest) -> VisitFailed | None:
         try:

@@ -106,8 +106,8 @@ class MeasuringDevice(Protocol):
 
         Args:
             requests: what to visit.
-            go_on: the first no ends the stretch, after the visit in flight; asked before each
-                visit, or at least every few seconds.
+            go_on: the first no ends the stretch, after the visits that have begun, two at most;
+                asked before each begins, or at least every few seconds.
             wanted: whether a visit, by its index, is still wanted; asked when that costs nothing.
 
         Raises:

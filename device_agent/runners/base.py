@@ -44,7 +44,10 @@ class ImageOutputs:
 
 
 class Runner(Protocol):
-    """Makes visits of `.tflite` files on this machine, one at a time."""
+    """Makes visits of `.tflite` files on this machine, one at a time.
+
+    One may begin before the one before it was finished: it is made when that one is over.
+    """
 
     def begin(
         self,
@@ -68,7 +71,7 @@ class Runner(Protocol):
         """
 
     def finish(self) -> Measured:
-        """Waits for the visit that was begun.
+        """Waits for the first visit that was begun and not finished.
 
         Raises:
             VisitFailed: there is no number; its text says why.

@@ -47,7 +47,7 @@ def always() -> bool:
 
 
 class ForkedRuns:
-    """Has a fork server carry out orders, one at a time.
+    """Has a fork server carry out orders, one after the other; each may begin before its turn.
 
     It is started on demand, and again after it died.
 
@@ -60,7 +60,7 @@ class ForkedRuns:
         self._server: _ForkServer | None = None
 
     def begin(self, order: Order) -> None:
-        """Have an order carried out.
+        """Have an order carried out as soon as those before it are.
 
         Raises:
             DeviceNotReady: the fork server does not start.
@@ -75,11 +75,14 @@ class ForkedRuns:
             raise
 
     def finish(self, order: Order, go_on: Callable[[], bool] = always) -> dict[str, Any] | None:
-        """Return the answer to the order that was begun; None: `go_on` said no before it came.
+        """Return the answer to the first order that waits for one; None: `go_on` said no before.
 
         Raises:
             VisitFailed: there is no result; its text says why.
         """
+        if self._server is None:
+            # It ended with the order before.
+            self.begin(order)
         assert self._server is not None  # noqa: S101 (an order has begun)
         try:
             answer = self._server.receive(order, go_on)

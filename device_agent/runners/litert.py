@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,8 @@ class LiteRtRunner:
         self._forked = ForkedRuns(python)
         self._core = core
         self._spare_s = spare_s
-        self._order: VisitOrder | None = None
-        self._operators: Sequence[Operator] | None = None
+        #: visits that have begun, each with the operators that it profiles
+        self._begun: deque[tuple[VisitOrder, Sequence[Operator]]] = deque()
 
     def begin(
         self,
@@ -56,8 +57,7 @@ class LiteRtRunner:
     ) -> None:
         """Begins a visit, see `Runner.begin`."""
         asked_s = (protocol.warmup_ms + protocol.measure_ms) / 1000
-        self._operators = operators
-        self._order = VisitOrder(
+        order = VisitOrder(
             model=str(model.resolve()),
             core=self._core,
             warmup_ms=protocol.warmup_ms,
@@ -68,17 +68,18 @@ class LiteRtRunner:
             profile=operators is not None,
             allow_partial=allow_partial,
         )
-        self._forked.begin(self._order)
+        self._forked.begin(order)
+        self._begun.append((order, operators or ()))
 
     def finish(self) -> Measured:
         """What the visit gave, see `Runner.finish`."""
-        assert self._order is not None  # noqa: S101 (a visit has begun)
-        answer = self._forked.finish(self._order)
+        order, operators = self._begun.popleft()
+        answer = self._forked.finish(order)
         assert answer is not None  # noqa: S101 (a visit is wanted to its end)
         visit = json.loads(answer["result"])
         raise_failure(visit)
         runs_ns = np.array(visit["runs_ns"], dtype=np.float64)
-        profile = self._profile(visit)
+        profile = _profile(visit, operators)
         return Measured(
             statistics=VisitStatistics.of(runs_ns / 1000),
             raw=_raw_text(visit, answer["log"]),
@@ -86,24 +87,6 @@ class LiteRtRunner:
             busy_share=visit["busy_share"],
             profile=profile,
         )
-
-    def _profile(self, visit: dict[str, Any]) -> Profile | None:
-        """The profile of a visit; what it was made of gives way to what is kept as raw text.
-
-        Raises:
-            ProfileMismatch: the kernels are not the operators' layers.
-        """
-        if "profile" not in visit:
-            return None
-        try:
-            profile, visit["profile"] = read_profile(self._operators or (), visit["profile"])
-        except errors.ProfileMismatch as error:
-            if not visit["order"]["allow_partial"]:
-                raise
-            del visit["profile"]
-            visit["no_profile"] = str(error)
-            return None
-        return profile
 
     def visit(
         self,
@@ -122,8 +105,28 @@ class LiteRtRunner:
         return LiteRtImages(self._forked, self._core)
 
     def close(self) -> None:
-        """Ends the fork server."""
+        """Ends the fork server, and with it what has begun."""
+        self._begun.clear()
         self._forked.close()
+
+
+def _profile(visit: dict[str, Any], operators: Sequence[Operator]) -> Profile | None:
+    """The profile of a visit; what it was made of gives way to what is kept as raw text.
+
+    Raises:
+        ProfileMismatch: the kernels are not the operators' layers.
+    """
+    if "profile" not in visit:
+        return None
+    try:
+        profile, visit["profile"] = read_profile(operators, visit["profile"])
+    except errors.ProfileMismatch as error:
+        if not visit["order"]["allow_partial"]:
+            raise
+        del visit["profile"]
+        visit["no_profile"] = str(error)
+        return None
+    return profile
 
 
 def _raw_text(visit: dict[str, Any], log: str) -> str:

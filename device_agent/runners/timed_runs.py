@@ -38,32 +38,44 @@ _CLEAN_NS = 20_000
 _SEED = 0
 _BLOCK = 1 << 16
 #: random once, here: a child only copies them
-_FLOATS = default_rng(_SEED).uniform(-1, 1, _BLOCK)
+_FLOATS = default_rng(_SEED).uniform(-1, 1, _BLOCK).astype(np.float32)
 _BYTES = default_rng(_SEED).integers(0, 256, _BLOCK, np.uint8)
 _PARTS = {"none": "nothing", "partial": "only a part"}
 
 
-def make_visit(order: VisitOrder, loaded: Callable[[], object]) -> dict[str, Any]:
+def make_visit(
+    order: VisitOrder, loaded: Callable[[], object], over: Callable[[], object]
+) -> dict[str, Any]:
     """The visit's times in ns and what ran it, or `error` (a class of `errors`) and `message`.
 
     Args:
         order: what to do.
         loaded: called when the model is loaded.
+        over: called when the last run is over.
     """
     memory_before = peak_bytes()
     started = time.perf_counter_ns()
     try:
         interpreter = Interpreter(model_path=order.model, num_threads=1)
         interpreter.allocate_tensors()
-        _fill_inputs(interpreter)
         ready = time.perf_counter_ns()
+        _fill_inputs(interpreter)
         loaded()
+        filled = time.perf_counter_ns()
         interpreter.invoke()
     except (ValueError, RuntimeError) as error:
         return {"error": "ModelRefused", "message": f"LiteRT refused the model: {error}"}
     first = time.perf_counter_ns()
     # Later runs need no more, and what notes their times is no part of the model.
     memory = peak_bytes() - memory_before
+    gc.disable()
+    warmup, _ = _timed(interpreter, order.warmup_ms, _MIN_WARMUP_RUNS, order.max_runs)
+    runs, used = _timed(interpreter, order.measure_ms, order.min_runs, order.max_runs)
+    profile: dict[str, Any] = {}
+    if order.profile:
+        profile = profile_runs(order, _inputs(interpreter))
+    over()
+    # Who ran it is looked at now that the core is free: what is refused then is rare.
     taken, counts = delegation(interpreter), operator_counts(interpreter)
     if taken == "none" or (taken == "partial" and not order.allow_partial):
         others = ", ".join(counts.undelegated) or "the way between its parts"
@@ -72,16 +84,13 @@ def make_visit(order: VisitOrder, loaded: Callable[[], object]) -> dict[str, Any
             "message": f"XNNPACK took {_PARTS[taken]} of the graph, expected all of it; it left "
             f"{others} to other kernels: change these operators, or their types",
         }
-    gc.disable()
-    warmup, _ = _timed(interpreter, order.warmup_ms, _MIN_WARMUP_RUNS, order.max_runs)
-    runs, used = _timed(interpreter, order.measure_ms, order.min_runs, order.max_runs)
     clean = sum(1 for run, own in zip(runs, used, strict=True) if _is_clean(run, own))
     visit = {
         "order": asdict(order),
         "delegation": taken,
         **asdict(counts),
         "load_ns": ready - started,
-        "first_run_ns": first - ready,
+        "first_run_ns": first - filled,
         "peak_memory_bytes": memory,
         "warmup_runs": len(warmup),
         "warmup_ns": sum(warmup),
@@ -89,14 +98,10 @@ def make_visit(order: VisitOrder, loaded: Callable[[], object]) -> dict[str, Any
         "clean_share": clean / len(runs),
         "busy_share": max(0.0, 1 - sum(used) / sum(runs)),
     }
-    if order.profile:
-        inputs = [_values(detail).tobytes() for detail in interpreter.get_input_details()]
-        profile = profile_runs(order, inputs)
-        if "error" not in profile:
-            return {**visit, "profile": profile}
-        # What an own model's kernels take is told beside its latency, not needed for it.
-        return {**visit, "no_profile": profile["message"]} if order.allow_partial else profile
-    return visit
+    if "error" not in profile:
+        return {**visit, "profile": profile} if profile else visit
+    # What an own model's kernels take is told beside its latency, not needed for it.
+    return {**visit, "no_profile": profile["message"]} if order.allow_partial else profile
 
 
 def peak_bytes() -> int:
@@ -105,21 +110,29 @@ def peak_bytes() -> int:
 
 
 def _fill_inputs(interpreter: Any) -> None:
-    """Random values: zeros, and float32 denormals, can run at another speed.
-
-    They repeat after `_BLOCK` values, which no kernel knows.
-    """
+    """Random values: zeros, and float32 denormals, can run at another speed."""
     for detail in interpreter.get_input_details():
-        interpreter.set_tensor(detail["index"], _values(detail))
+        _fill(interpreter.tensor(detail["index"])())
 
 
-def _values(detail: dict[str, Any]) -> npt.NDArray[Any]:
-    shape, dtype = tuple(detail["shape"]), np.dtype(detail["dtype"])
-    if np.issubdtype(dtype, np.integer):
-        size = int(np.prod(shape)) * dtype.itemsize
-        values: npt.NDArray[Any] = np.resize(_BYTES, size).view(dtype).reshape(shape)
-        return values
-    return np.resize(_FLOATS.astype(dtype), shape)
+def _inputs(interpreter: Any) -> list[bytes]:
+    """The same values, of each input."""
+    details = interpreter.get_input_details()
+    tensors = [np.empty(tuple(one["shape"]), np.dtype(one["dtype"])) for one in details]
+    for tensor in tensors:
+        _fill(tensor)
+    return [tensor.tobytes() for tensor in tensors]
+
+
+def _fill(tensor: npt.NDArray[Any]) -> None:
+    """Fills a tensor where it lies; its values repeat after a block, which no kernel knows."""
+    if np.issubdtype(tensor.dtype, np.integer):
+        flat, block = tensor.reshape(-1).view(np.uint8), _BYTES
+    else:
+        flat, block = tensor.reshape(-1), _FLOATS
+    for begin in range(0, flat.size, _BLOCK):
+        part = flat[begin : begin + _BLOCK]
+        part[:] = block[: part.size]
 
 
 def _is_clean(run_ns: int, own_ns: int) -> bool:

@@ -20,6 +20,7 @@ from device_agent.errors import (
     VisitTimedOut,
 )
 from device_agent.host.identity import choose_core
+from device_agent.runners.fork_server import _Stages
 from device_agent.runners.litert import LiteRtRunner
 from netspec.operators import PRECISIONS, Precision
 from netspec.protocol import MeasurementProtocol
@@ -194,13 +195,54 @@ def test_a_dead_fork_server_is_replaced(runner: LiteRtRunner, tmp_path: Path) ->
     assert runner.visit(model, SHORT).statistics.count >= 5
 
 
+def test_a_visit_may_be_begun_ahead_and_is_made_in_its_turn(
+    runner: LiteRtRunner, tmp_path: Path
+) -> None:
+    models = [block_file(tmp_path, size=size) for size in (8, 16)]
+    for model in models:
+        runner.begin(model, SHORT)
+    seen = [json.loads(runner.finish().raw) for _ in models]
+    assert [one["order"]["model"] for one in seen] == [str(model) for model in models]
+
+
+@linux_only
+def test_a_fork_server_that_dies_takes_the_visit_in_flight_alone(
+    runner: LiteRtRunner, tmp_path: Path
+) -> None:
+    model = block_file(tmp_path)
+    runner.begin(model, LONG)
+    runner.begin(model, SHORT)
+    os.kill(server_pid(runner), signal.SIGKILL)
+    with pytest.raises(RunnerFailed, match="fork server ended"):
+        runner.finish()
+    assert runner.finish().statistics.count >= 5
+
+
+@linux_only
+def test_a_child_whose_runs_are_over_leaves_the_measured_core() -> None:
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        allowed = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {choose_core(None) or 0})
+        _Stages(writing, allowed).over()
+        os.write(writing, str(os.sched_getaffinity(0) == allowed).encode())
+        os._exit(0)
+    os.close(writing)
+    os.wait()
+    assert os.read(reading, 100) == b"\nTrue"
+    os.close(reading)
+
+
 def test_a_visit_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     runner = LiteRtRunner(choose_core(None), spare_s=0.3)
     forever = MeasurementProtocol(measure_ms=1, min_runs=10_000, max_runs=10_000)
     try:
+        runner.begin(block_file(tmp_path, size=96), forever)
+        runner.begin(block_file(tmp_path), SHORT)
         with pytest.raises(VisitTimedOut, match="took longer than"):
-            runner.visit(block_file(tmp_path, size=96), forever)
-        assert runner.visit(block_file(tmp_path), SHORT).statistics.count >= 5
+            runner.finish()
+        # The one behind it has its own time.
+        assert runner.finish().statistics.count >= 5
     finally:
         runner.close()
 
@@ -221,6 +263,7 @@ def test_the_fork_server_ends_with_its_agent(tmp_path: Path) -> None:
     script = """
 import os, signal, sys
 from pathlib import Path
+from device_agent.runners.fork_server import _Stages
 from device_agent.runners.litert import LiteRtRunner
 from netspec.protocol import MeasurementProtocol
 runner = LiteRtRunner(None)

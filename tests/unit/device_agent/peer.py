@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -153,8 +154,7 @@ class ScriptedRunner:
     #: of each visit, whether the delegate might leave operators to other kernels
     allowed_partial: list[bool] = field(default_factory=list)
 
-    _begun: Path | None = None
-    _operators: Sequence[Operator] | None = None
+    _begun: deque[tuple[Path, Sequence[Operator] | None]] = field(default_factory=deque)
 
     def begin(
         self,
@@ -164,24 +164,22 @@ class ScriptedRunner:
         *,
         allow_partial: bool = False,
     ) -> None:
-        self._operators = operators
         self.allowed_partial.append(allow_partial)
         assert protocol == PROTOCOL
         assert model.exists()
-        assert self._begun is None
-        self._begun = model
+        assert len(self._begun) < 2
+        self._begun.append((model, operators))
 
     def finish(self) -> Measured:
-        model, self._begun = self._begun, None
-        assert model is not None
+        model, operators = self._begun.popleft()
         self.visits += 1
         self.before(self.visits, model)
         statistics = VisitStatistics(
             count=1, min_us=1, p5_us=1, median_us=1, p95_us=1, mean_us=1, std_us=0
         )
         profile = None
-        if self._operators is not None:
-            times = tuple(float(index) for index, _ in enumerate(self._operators))
+        if operators is not None:
+            times = tuple(float(index) for index, _ in enumerate(operators))
             profile = Profile(operators_us=times, statistic="p5", count=1)
         return Measured(statistics, f"visit {self.visits}", self.clean_share, profile=profile)
 
