@@ -7,13 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 
 from netspec.wire import EvaluatedPiece, Evaluation, OutputsQuery, PieceOutputs
-from profiler_server.auth.dependencies import Agent, TablesReader
-from profiler_server.auth.ownership import DeviceGuardDep
+from profiler_server.auth.dependencies import TablesReader
 from profiler_server.evaluations import service
 from profiler_server.kit.dependencies import DatabaseDep
 from profiler_server.kit.http.routes import Route
 from profiler_server.kit.sql.pages import PagingDep
-from profiler_server.leases.ownership import check_lease
+from profiler_server.leases.outputs import LeasedOutputsDep
 
 router = APIRouter(prefix="/v1", tags=["evaluations"], route_class=Route)
 
@@ -21,14 +20,9 @@ Piece = Annotated[int, Path(ge=0, le=2**31 - 1, description="Which piece of the 
 
 
 @router.put("/tasks/{task_id}/outputs", status_code=204, max_body_size=16 * 2**20)
-def put_outputs(
-    task_id: str, outputs: PieceOutputs, database: DatabaseDep, guard: DeviceGuardDep, who: Agent
-) -> Response:
+def put_outputs(task_id: str, outputs: PieceOutputs, leased: LeasedOutputsDep) -> Response:
     """Uploads what a model gave for a piece's images; 201 if it is new, 204 if some was there."""
-    check_lease(database, guard, who, outputs.lease_id)
-    with database.write() as session:
-        is_new = service.store(session, task_id, outputs)
-    return Response(status_code=201 if is_new else 204)
+    return leased.put(outputs.lease_id, lambda session: service.store(session, task_id, outputs))
 
 
 @router.get("/jobs/{job_id}/evaluation")

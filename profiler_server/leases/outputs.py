@@ -2,21 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
+from fastapi import Depends, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from netspec.wire import TaskMethod
+from profiler_server.auth.dependencies import Agent
+from profiler_server.auth.ownership import DeviceGuard, DeviceGuardDep
+from profiler_server.auth.service import Principal
 from profiler_server.devices import repository as devices
 from profiler_server.devices.rows import DeviceRow
 from profiler_server.jobs import endings
 from profiler_server.jobs import task_repository as tasks
 from profiler_server.jobs.rows import TaskRow, TaskState
+from profiler_server.kit.dependencies import DatabaseDep
 from profiler_server.kit.problems import Problem
+from profiler_server.kit.sql.database import Database
 from profiler_server.leases.coverage import coverages
+from profiler_server.leases.ownership import check_lease
 from profiler_server.leases.rows import LeaseRow
 from profiler_server.subjects.rows import SubjectRow
+
+
+@dataclass(frozen=True)
+class LeasedOutputs:
+    """Takes what an agent sends of tasks, under leases of its own devices alone."""
+
+    database: Database
+    guard: DeviceGuard
+    #: the agent
+    who: Principal
+
+    def put(self, lease_id: str, store: Callable[[Session], bool]) -> Response:
+        """Stores what was made under a lease: 201 if it is new, 204 if some was there.
+
+        Args:
+            lease_id: as the agent names it.
+            store: does so in a writing transaction; False if some was there.
+
+        Raises:
+            Problem: `foreign-device`, or as `store` does.
+        """
+        check_lease(self.database, self.guard, self.who, lease_id)
+        with self.database.write() as session:
+            is_new = store(session)
+        return Response(status_code=201 if is_new else 204)
+
+
+def _leased_outputs(database: DatabaseDep, guard: DeviceGuardDep, who: Agent) -> LeasedOutputs:
+    return LeasedOutputs(database, guard, who)
+
+
+LeasedOutputsDep = Annotated[LeasedOutputs, Depends(_leased_outputs)]
 
 
 @dataclass(frozen=True)

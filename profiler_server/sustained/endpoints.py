@@ -5,25 +5,19 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from netspec.wire import SustainedSpeed, WindowsUpload
-from profiler_server.auth.dependencies import Agent, TablesReader
-from profiler_server.auth.ownership import DeviceGuardDep
+from profiler_server.auth.dependencies import TablesReader
 from profiler_server.kit.dependencies import DatabaseDep
 from profiler_server.kit.http.routes import Route
-from profiler_server.leases.ownership import check_lease
+from profiler_server.leases.outputs import LeasedOutputsDep
 from profiler_server.sustained import service
 
 router = APIRouter(prefix="/v1", tags=["sustained"], route_class=Route)
 
 
 @router.put("/tasks/{task_id}/windows", status_code=204, max_body_size=2**20)
-def put_windows(
-    task_id: str, upload: WindowsUpload, database: DatabaseDep, guard: DeviceGuardDep, who: Agent
-) -> Response:
+def put_windows(task_id: str, upload: WindowsUpload, leased: LeasedOutputsDep) -> Response:
     """Uploads what runs without pause were like; 201 if that is new, 204 if some was there."""
-    check_lease(database, guard, who, upload.lease_id)
-    with database.write() as session:
-        is_new = service.store(session, task_id, upload)
-    return Response(status_code=201 if is_new else 204)
+    return leased.put(upload.lease_id, lambda session: service.store(session, task_id, upload))
 
 
 @router.get("/jobs/{job_id}/sustained")
