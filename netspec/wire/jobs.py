@@ -277,6 +277,8 @@ class Job(Message):
     tasks_failed: int
     #: subjects that had a fresh entry and are not measured again
     reused: int
+    #: wanted, and how many of them there are; in place of visits, `sustained` counts windows of
+    #: 10 s, `evaluation` pieces of the images, and `energy` subjects
     visits: int
     visits_done: int
     #: time left, None until the first visits are there

@@ -82,6 +82,11 @@ def method_of(request: JobRequest) -> TaskMethod:
     return request.method if request.evaluation is None else EVALUATE
 
 
+def rounds_of(request: JobRequest) -> int:
+    """Visits of each subject; of what runs without pause, windows."""
+    return request.rounds if request.sustained is None else request.sustained.windows
+
+
 def _of_energy(
     measured: Iterable[MeasuredSubject], request: EnergyRequest
 ) -> Iterator[EnergySubject]:

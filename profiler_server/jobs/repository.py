@@ -11,7 +11,14 @@ from itertools import product
 from sqlalchemy import ColumnElement, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from netspec.wire import EntryQuery, FailureQuery, JobQuery, TaskFailure, TaskMethod
+from netspec.wire import (
+    SUSTAINED,
+    EntryQuery,
+    FailureQuery,
+    JobQuery,
+    TaskFailure,
+    TaskMethod,
+)
 from profiler_server.auth.repository import owned_by
 from profiler_server.entries.repository import EntryOfSubject
 from profiler_server.entries.rows import EntryRow
@@ -175,6 +182,21 @@ def progress(session: Session, job_ids: Collection[str]) -> dict[str, list[JobTa
     for row in session.scalars(in_order.execution_options(populate_existing=True)):
         found[row.job_id].append(row)
     return found
+
+
+def without_pause(session: Session, job_ids: Collection[str]) -> set[str]:
+    """Those of the jobs that run something without pause; each of them has one task."""
+    rows = (
+        select(JobTargetRow.job_id)
+        .join(TaskRow, TaskRow.job_id == JobTargetRow.job_id)
+        .where(
+            is_in(session, JobTargetRow.job_id, job_ids),
+            JobTargetRow.open_tasks == 1,
+            TaskRow.state.in_(OPEN_STATES),
+            TaskRow.method == SUSTAINED,
+        )
+    )
+    return set(session.scalars(rows))
 
 
 def target_ids(session: Session, job_id: str) -> list[str]:

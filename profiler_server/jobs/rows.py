@@ -20,7 +20,7 @@ class JobRow(Base):
     name: Mapped[str] = mapped_column(String(200))
     #: the first of its tasks' targets
     target_id: Mapped[str] = mapped_column(ForeignKey("targets.id"), index=True)
-    #: visits wanted of each subject
+    #: visits wanted of each subject; of what runs without pause, windows
     rounds: Mapped[int]
     priority: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(index=True)

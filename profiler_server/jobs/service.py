@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from netspec.wire import (
-    ISOLATED,
     MAX_JOB_FAILURES,
+    WINDOW_S,
     Entry,
     EntryQuery,
     FailureQuery,
@@ -26,15 +26,12 @@ from profiler_server.auth import repository as auth
 from profiler_server.auth.ownership import require_owner
 from profiler_server.auth.service import Principal
 from profiler_server.devices import repository as devices
-from profiler_server.devices.selection import select_targets
-from profiler_server.devices.service import require_target
 from profiler_server.entries import isolated
-from profiler_server.entries import repository as measurements
 from profiler_server.events import repository as events
 from profiler_server.events.rows import EventKind
-from profiler_server.jobs import endings, progress, repository, sibling_steps
+from profiler_server.jobs import endings, progress, repository, sibling_steps, targets
 from profiler_server.jobs.budget import BudgetPlan, first_step
-from profiler_server.jobs.expansion import LACKING, method_of, subjects_of
+from profiler_server.jobs.expansion import method_of, rounds_of, subjects_of
 from profiler_server.jobs.repository import JobVersion
 from profiler_server.jobs.rows import JobRow, JobTargetRow
 from profiler_server.jobs.sibling_steps import SiblingPlan
@@ -64,7 +61,7 @@ def create(session: Session, settings: Settings, request: JobRequest, token_id: 
         Problem: `unknown-target`, `imported-target`, `nothing-selected`, `method-not-supported`,
             `unknown-model`, `unknown-images`, `empty-job`, `not-transferable` or `job-too-large`.
     """
-    target_ids = _target_ids(session, request)
+    target_ids = targets.chosen(session, request.target_id, request.select, method_of(request))
     _keep_files(session, request)
     subjects, plan, table_error_percent = _planned(session, target_ids[0], request)
     if len(subjects) * len(target_ids) > _MOST_TASKS:
@@ -78,7 +75,7 @@ def create(session: Session, settings: Settings, request: JobRequest, token_id: 
         id=new_id("job"),
         name=request.name,
         target_id=target_ids[0],
-        rounds=request.rounds,
+        rounds=rounds_of(request),
         priority=request.priority,
         created_at=now,
         visits_since=now if request.remeasure else now - timedelta(days=settings.fresh_days),
@@ -139,33 +136,6 @@ def _keep_files(session: Session, request: JobRequest) -> None:
     if request.sustained is not None and isinstance(request.sustained.subject, ModelSubject):
         needed.add(request.sustained.subject.sha256)
     models.keep(session, needed, FileKind.MODEL)
-
-
-def _target_ids(session: Session, request: JobRequest) -> list[str]:
-    method = method_of(request)
-    if request.select is not None:
-        return select_targets(session, request.select, method)
-    target_id = require_target(session, request.target_id or "").id
-    served = devices.measures(session, target_id, method)
-    if measurements.is_imported(session, target_id) and not served:
-        raise Problem(
-            "imported-target",
-            f"target {target_id} is an imported table, which no device can measure; name a target "
-            "that a device has: GET /v1/devices shows them",
-        )
-    # Isolated tasks wait until a device comes, which the job says: `unserved`.
-    if not served and (why := LACKING.get(method)):
-        raise Problem(
-            "method-not-supported",
-            f"no device of target {target_id} {why}. GET /v1/devices shows what each can",
-        )
-    if method != ISOLATED and not served:
-        raise Problem(
-            "method-not-supported",
-            f"no device of target {target_id} can measure {method}; GET /v1/devices "
-            f"shows what each can; leave `method` out to measure {ISOLATED}",
-        )
-    return [target_id]
 
 
 def latest(session: Session, query: JobQuery) -> Page[Job]:
@@ -313,6 +283,7 @@ def _follow(session: Session, rows: Sequence[JobRow], now: datetime) -> list[Job
     progress = repository.progress(session, ids)
     with_failures = [one for one in ids if any(part.failed_tasks for part in progress[one])]
     failures = repository.first_failures(session, with_failures, MAX_JOB_FAILURES)
+    paces = dict.fromkeys(repository.without_pause(session, ids), WINDOW_S)
     names = auth.names(session, {row.token_id for row in rows})
     owners = {key: Owner(token_id=key, name=name) for key, name in names.items()}
     waiting = {
@@ -323,7 +294,7 @@ def _follow(session: Session, rows: Sequence[JobRow], now: datetime) -> list[Job
     waited_for = {one for target_ids in waiting.values() for one in target_ids}
     unserved = waited_for - devices.served(session, waited_for, now)
     return [
-        _job(row, progress[row.id], failures.get(row.id, ()), now).model_copy(
+        _job(row, progress[row.id], failures.get(row.id, ()), now, paces.get(row.id)).model_copy(
             update={
                 "owner": owners.get(row.token_id or ""),
                 "unserved": tuple(
@@ -338,8 +309,13 @@ def _follow(session: Session, rows: Sequence[JobRow], now: datetime) -> list[Job
 
 
 def _job(
-    row: JobRow, progress: Sequence[JobTargetRow], failures: Sequence[TaskFailure], now: datetime
+    row: JobRow,
+    progress: Sequence[JobTargetRow],
+    failures: Sequence[TaskFailure],
+    now: datetime,
+    pace_s: float | None,
 ) -> Job:
+    """The job; `pace_s` is what each of its visits takes, where that is known."""
     open_ = sum(one.open_tasks for one in progress)
     done = sum(one.done_tasks for one in progress)
     failed = sum(one.failed_tasks for one in progress)
@@ -364,7 +340,7 @@ def _job(
         reused=sum(one.reused_tasks for one in progress),
         visits=row.rounds * tasks,
         visits_done=visits_done,
-        eta_s=_eta_s(row, visits_done - row.visits_at_start, remaining, now),
+        eta_s=_eta_s(row, visits_done - row.visits_at_start, remaining, now, pace_s),
         failures=tuple(failures),
         table_error_percent=row.table_error_percent,
     )
@@ -378,9 +354,11 @@ def _state(row: JobRow, open_tasks: int, failed_tasks: int) -> JobState:
     return "failed" if failed_tasks else "done"
 
 
-def _eta_s(row: JobRow, done: int, remaining: int, now: datetime) -> float | None:
+def _eta_s(
+    row: JobRow, done: int, remaining: int, now: datetime, pace_s: float | None
+) -> float | None:
     if remaining == 0:
         return 0.0
     if row.started_at is None or done <= 0:
         return None
-    return remaining * (now - row.started_at).total_seconds() / done
+    return remaining * (pace_s or (now - row.started_at).total_seconds() / done)

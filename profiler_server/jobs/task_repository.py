@@ -11,7 +11,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, SQLColumnExpression, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    SQLColumnExpression,
+    case,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from netspec.wire import ISOLATED, MEASURING_METHODS
@@ -116,13 +126,29 @@ def store_progress(
 
 def complete(session: Session, task_id: str) -> bool:
     """Closes a task that wants one result, which is stored now; False: it was closed before."""
+    return _advance(session, task_id, state=TaskState.DONE, visits_done=_of_its_job(JobRow.rounds))
+
+
+def note_windows(session: Session, task_id: str, windows: int) -> None:
+    """Writes down how far an open task is whose one result grows; the last window closes it."""
+    there = case((JobRow.rounds > windows, windows), else_=JobRow.rounds - 1)
+    _advance(session, task_id, visits_done=_of_its_job(there))
+
+
+def _of_its_job(value: SQLColumnExpression[int]) -> ScalarSelect[int]:
+    return select(value).where(JobRow.id == TaskRow.job_id).scalar_subquery()
+
+
+def _advance(session: Session, task_id: str, **values: object) -> bool:
+    """Changes a task if it is open."""
     lock(session, TaskRow.id == task_id)
-    closed = session.execute(
+    changed = session.execute(
         update(TaskRow)
         .where(TaskRow.id == task_id, TaskRow.state.in_(OPEN_STATES))
-        .values(state=TaskState.DONE, visits_done=1)
+        .values(values)
+        .execution_options(synchronize_session=False)
     )
-    return row_count(closed) == 1
+    return row_count(changed) == 1
 
 
 def reuse(session: Session, job_id: str, target_id: str, subject_hashes: Collection[str]) -> None:

@@ -5,8 +5,17 @@ from __future__ import annotations
 from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
-from netspec.wire import SUSTAINED, SpeedOverTime, SustainedSpeed, Window, WindowsUpload
+from netspec.wire import (
+    MAX_WINDOWS,
+    SUSTAINED,
+    WINDOW_S,
+    SpeedOverTime,
+    SustainedSpeed,
+    Window,
+    WindowsUpload,
+)
 from profiler_server.jobs import service as jobs
+from profiler_server.jobs import task_repository as tasks
 from profiler_server.jobs.rows import TaskState
 from profiler_server.kit.problems import Problem
 from profiler_server.kit.sql.database import database_now
@@ -43,7 +52,11 @@ def store(session: Session, task_id: str, upload: WindowsUpload) -> bool:
             "windows": _WINDOWS.dump_json(upload.windows, exclude_none=True).decode(),
         },
     )
-    if not upload.is_partial:
+    if upload.is_partial:
+        # Windows may be shorter than they should be, and there are gaps between them.
+        ran_s = upload.windows[-1].at_s + WINDOW_S
+        tasks.note_windows(session, task_id, min(int(ran_s / WINDOW_S), MAX_WINDOWS))
+    else:
         complete(session, task)
     return is_new
 

@@ -178,11 +178,11 @@ def test_a_researcher_watches_a_phone_slow_down_while_it_runs(
     watched.go(f"/jobs/{job.id}")
     progress = page.locator("#job-progress")
     expect(progress).to_contain_text(f"{model} is to run 3 min")
-    for count, last in ((3, "900 us"), (12, "1.06 ms")):
+    for count, last, ran in ((3, "900 us", "30 s"), (12, "1.06 ms", "2 min")):
         windows_so_far(api, lease, count, are_first=count == 3)
         if not scripts:
             page.get_by_role("link", name="Reload").click()
-        expect(progress).to_contain_text(f"Windows stored {count} of 18", use_inner_text=True)
+        expect(progress).to_contain_text(f"Has run {ran} of 3 min", use_inner_text=True)
         expect(progress).to_contain_text(f"Last window {last}", use_inner_text=True)
     expect(progress).to_contain_text("Throttles after 80 s", use_inner_text=True)
     expect(page.get_by_role("img", name="Median latency of 12 windows")).to_be_visible()

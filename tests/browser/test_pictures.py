@@ -134,6 +134,13 @@ def _job(name: str, part: str) -> Callable[[Watched], None]:
     return show
 
 
+def _api(watched: Watched) -> None:
+    """Outside the dashboard, for whoever reaches the server."""
+    watched.page.goto(f"{watched.base.removesuffix('/dashboard')}/docs")
+    watched.page.get_by_role("heading", name="profiler-server").wait_for()
+    watched.page.locator(".opblock").first.wait_for()
+
+
 def _login(watched: Watched) -> None:
     watched.go("/login")
     watched.page.get_by_label("Token").wait_for()
@@ -160,7 +167,10 @@ PAGES: dict[str, Callable[[Watched], None]] = {
     "ranking": _ranking,
     "sessions": _open("/sessions"),
     "login": _login,
+    "api": _api,
 }
+#: pages of the server that others than the dashboard's own show
+_DOCUMENTED = {"api": "server.md"}
 #: pages of `search-client`: file, and the page of the documentation that shows it
 FILES = {
     "report": (reports.REPORT, "search.md"),
@@ -199,9 +209,9 @@ def _check(name: str, page: Page, documentation: str) -> None:
 def test_pictures_of_the_documentation_are_of_the_pages_as_they_are(
     name: str, open_page: Open
 ) -> None:
-    watched = open_page(sign_in=name != "login", viewport=_SIZE)
+    watched = open_page(sign_in=name not in ("login", "api"), viewport=_SIZE)
     PAGES[name](watched)
-    _check(name, watched.page, "dashboard.md")
+    _check(name, watched.page, _DOCUMENTED.get(name, "dashboard.md"))
 
 
 @pytest.mark.parametrize("name", FILES)

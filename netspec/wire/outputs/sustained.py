@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from statistics import median
@@ -32,6 +33,11 @@ class SustainedRequest(Message):
 
     subject: Annotated[NetworkSubject | ModelSubject, Field(discriminator="kind")]
     minutes: Minutes = 10.0
+
+    @property
+    def windows(self) -> int:
+        """How many windows that takes."""
+        return math.ceil(60 * self.minutes / WINDOW_S)
 
     def task_subject(self) -> SustainedSubject:
         """What its task is about."""

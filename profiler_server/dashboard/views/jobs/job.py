@@ -56,7 +56,7 @@ class JobLine:
 
     @property
     def percent(self) -> int:
-        """How much of its visits is stored; what is done but for a visit is not done."""
+        """How far it is, in visits or windows; what is done but for one of them is not done."""
         job = self.job
         return 100 if job.visits == 0 else 100 * min(job.visits_done, job.visits) // job.visits
 
@@ -99,11 +99,6 @@ class JobShown:
     energies: Sequence[CountedSubject]
     #: entry of its model on its target, where that was measured, too
     latency: Entry | None
-
-    @property
-    def percent(self) -> int:
-        """How far it is: of its visits, or of the time that it takes without pause."""
-        return self.line.percent if self.sustained is None else self.sustained.percent
 
 
 def latest(session: Session, cursor: str | None) -> Page[JobLine]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,17 +34,6 @@ class SustainedView:
         """For how long it has run, s, to a whole window."""
         windows = self.found.windows
         return min(windows[-1].at_s + WINDOW_S, self.wanted_s) if windows else 0.0
-
-    @property
-    def windows_wanted(self) -> int:
-        """About how many windows it takes: each is as long as a window, or a little longer."""
-        return max(math.ceil(self.wanted_s / WINDOW_S), len(self.found.windows))
-
-    @property
-    def percent(self) -> int:
-        """How much of the time is over."""
-        is_whole = self.found.windows and not self.found.is_partial
-        return 100 if is_whole else int(100 * self.ran_s / self.wanted_s)
 
     @property
     def figure(self) -> Figure:

@@ -19,7 +19,7 @@ def test_a_page_tells_how_fast_a_model_stays(
     job, device = filed(api)
     waiting = admin.get(f"/jobs/{job.id}").text
     assert "is to run 3 min on" in waiting
-    assert "Windows stored 0 of 18, 0 %" in waiting
+    assert "Has run 0 s of 3 min, 0 %" in waiting
     assert "First minute" not in waiting
     lease = api.claim(device)
     sent = WindowsUpload(
@@ -50,7 +50,7 @@ def test_a_page_tells_what_there_is_while_a_model_runs(api: Api, admin: Visitor)
     api.call("PUT", path, so_far, status=201)
     page = admin.get(f"/jobs/{job.id}").text
     for told in (
-        "Windows stored 4 of 18, 22 %",
+        "Has run 40 s of 3 min, 22 %",
         "40 s of 3 min so far",
         "Time left about 2 min",
         "First minute 2.00 ms not over yet",
