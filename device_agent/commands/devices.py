@@ -14,6 +14,7 @@ from device_agent.commands.run import Core
 from device_agent.errors import RuntimeMissing
 from device_agent.host.device import LocalDevice
 from device_agent.host.identity import host_device
+from device_agent.host.rapl import describe_rapl
 from netspec.console.command import AsJson, print_json
 from netspec.console.connection import data_dir
 from netspec.protocol import MeasurementProtocol
@@ -62,6 +63,7 @@ def devices(
         document = {
             "host": host.identity if host else None,
             "host_problem": problem,
+            "host_energy": describe_rapl(),
             **asdict(discovery),
         }
         print_json(document)
@@ -101,4 +103,5 @@ def _host_table(device: LocalDevice) -> Table:
     table.add_row("target", device.identity.id)
     for name, value in device.identity.model_dump(mode="json").items():
         table.add_row(name.replace("_", " "), escape(str(value)))
+    table.add_row("energy", escape(describe_rapl()))
     return table

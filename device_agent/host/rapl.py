@@ -14,6 +14,7 @@ from device_agent.measuring.energy import (
     EnergyChoice,
     RailCounters,
     Reading,
+    Resolution,
     brief_protocol,
     idle_s,
     long_protocol,
@@ -21,13 +22,16 @@ from device_agent.measuring.energy import (
 )
 from device_agent.measuring.pause import pause
 from netspec.protocol import MeasurementProtocol
-from netspec.wire import EnergyMeter, EnergySubject
+from netspec.wire import LEAST_WINDOW_S, EnergyMeter, EnergySubject
 
 _ZONES = "sys/class/powercap/intel-rapl:*"
 #: packages hold all that a processor takes; `psys` holds them and more
 _PACKAGE = "package"
 #: between two looks at the counters, which step every ms or so, s
 _LOOK_EVERY_S = 1e-4
+
+#: of a counter, by which it is described
+_WATCHED_STEPS = 6
 
 _log = structlog.get_logger()
 
@@ -105,6 +109,16 @@ def find_rapl(choice: EnergyChoice, root: Path = Path("/")) -> Rapl | None:
     """
     if choice.source == "off":
         return None
+    try:
+        return _rapl(choice, root)
+    except NoSuchDevice as error:
+        if choice.rails or choice.source != "auto":
+            raise
+        _log.debug("no energy is counted", why=str(error))
+        return None
+
+
+def _rapl(choice: EnergyChoice, root: Path) -> Rapl:
     found: dict[str, Path] = {}
     unreadable = False
     for zone in sorted(root.glob(_ZONES)):
@@ -126,10 +140,21 @@ def find_rapl(choice: EnergyChoice, root: Path = Path("/")) -> Rapl | None:
     why = f"it has {', '.join(found)}" if found else "it tells of none"
     if unreadable:
         why += "; energy_uj is root's alone: `chmod a+r /sys/class/powercap/*/energy_uj`"
-    if choice.rails or choice.source != "auto":
-        raise NoSuchDevice(f"this machine has no counters of energy that were named ({why})")
-    _log.debug("no energy is counted", why=why)
-    return None
+    raise NoSuchDevice(f"this machine has no such counters of energy ({why})")
+
+
+def describe_rapl(root: Path = Path("/")) -> str:
+    """What counters this machine has and how finely they tell energy, or why there are none.
+
+    Args:
+        root: of the file system that describes the machine.
+    """
+    try:
+        rapl = _rapl(EnergyChoice(), root)
+        readings = [rapl.read(LEAST_WINDOW_S) for _ in range(_WATCHED_STEPS)]
+    except (NoSuchDevice, VisitFailed) as error:
+        return str(error)
+    return str(Resolution.of(rapl.counter, readings))
 
 
 def _text(path: Path) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median
 from typing import Literal, Protocol
 
 from device_agent.errors import VisitFailed
@@ -11,6 +13,7 @@ from netspec.protocol import MeasurementProtocol
 from netspec.wire import (
     LEAST_RUNS,
     LEAST_WINDOW_S,
+    MOST_OPEN,
     EnergyMeter,
     EnergyRound,
     EnergySubject,
@@ -23,6 +26,7 @@ from netspec.wire import (
 WINDOWS = 3
 #: runs of the launch that tells how long windows must be
 _TRIAL_RUNS = 10
+_MS_PER_S = 1000
 #: of runs in a long launch
 _MOST_RUNS = 100_000
 
@@ -152,6 +156,40 @@ def upload_of(
         )
     )
     return EnergyUpload(lease_id=lease_id, meter=counter.meter, rounds=rounds, last_idle=last)
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """How finely a counter tells energy, by readings that were taken right after each other."""
+
+    meter: str
+    #: between its steps, median
+    period_s: float
+    #: by which the begin or end of a window may be off, at most
+    open_s: float
+
+    @classmethod
+    def of(cls, counter: Counter, readings: Sequence[Reading]) -> Resolution:
+        """What at least two readings tell."""
+        periods = [after.at_s - before.at_s for before, after in pairwise(readings)]
+        return cls(counter.meter.name, median(periods), max(one.open_s for one in readings))
+
+    @property
+    def share(self) -> float:
+        """What it leaves open of the shortest window."""
+        return 2 * self.open_s / LEAST_WINDOW_S
+
+    @property
+    def fine_s(self) -> float:
+        """Length of the windows of which it leaves little open."""
+        return 2 * self.open_s / MOST_OPEN
+
+    def __str__(self) -> str:
+        """For people."""
+        return (
+            f"{self.meter} steps every {_MS_PER_S * self.period_s:.3g} ms, which leaves "
+            f"{self.share:.1%} of a window of {LEAST_WINDOW_S:g} s open"
+        )
 
 
 class NoEnergy(VisitFailed):

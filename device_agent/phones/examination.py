@@ -15,6 +15,7 @@ from device_agent.cores.choice import core_kinds
 from device_agent.cores.numbers import core_list, mask
 from device_agent.errors import CoresUnclear, DeviceFull, DeviceNotReady, FileRefused, TransportLost
 from device_agent.measuring.gate import objections
+from device_agent.phones.energy.findings import energy_findings
 from device_agent.phones.files import DEFAULT_MAX_BYTES, QUICK_S, ROOT
 from device_agent.phones.probe import check_program, cores_for, phone_cores
 from device_agent.phones.properties import PhoneProperties, parse_properties
@@ -94,6 +95,7 @@ class Examination:
             self._pinning,
             self._runs,
             self._clock,
+            self._energy,
         )
         for check in checks:
             try:
@@ -312,6 +314,12 @@ class Examination:
         finally:
             settings.give_back()
         self._say(f"rmdir {ROOT}")
+
+    def _energy(self) -> Check:
+        """A phone is measured without such counters, too: none is bad."""
+        findings = energy_findings(self._transport, _TRIAL, self._properties.soc)
+        verdict: Verdict = "warning" if findings.advice else "ok"
+        return Check("energy", verdict, findings.found, findings.advice)
 
     def _say(self, command: str) -> str:
         """What it prints; a command that fails prints nothing that counts."""

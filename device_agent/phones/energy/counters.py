@@ -87,6 +87,12 @@ class _FuelGauge:
         return None if charge < 0 else charge * (before[1] + after[1]) / 2 * _MJ_PER_UAH_UV
 
 
+def rails_of(say: Callable[[str], str], method: EnergyMethod) -> set[str]:
+    """The rails whose energy a phone tells by `odpm` or `power_stats`; none where it does not."""
+    said = say(f"cat {_ODPM} 2>/dev/null" if method == "odpm" else _SERVICE)
+    return {match["rail"] for match in _LINES[method].finditer(said)}
+
+
 def find_counter(
     say: Callable[[str], str], choice: EnergyChoice, soc: str, delegate: Delegate
 ) -> PhoneCounter:
@@ -117,8 +123,7 @@ def find_counter(
             methods = (choice.source,)
     seen: set[str] = set()
     for method in methods:
-        said = say(f"cat {_ODPM} 2>/dev/null" if method == "odpm" else _SERVICE)
-        rails = {match["rail"] for match in _LINES[method].finditer(said)}
+        rails = rails_of(say, method)
         wanted = choice.rails
         if not wanted and delegate in _ON_CPU:
             wanted = _KNOWN.get(soc.lower(), ())

@@ -28,7 +28,7 @@ MOST_ROUNDS = 50
 _MOST_CHANGE = 0.02
 #: and that the counter's steps may leave open. All ends of windows are off alike, so that only
 #: chance is left of it, which the interval over rounds shows
-_MOST_OPEN = 0.05
+MOST_OPEN = 0.05
 #: what runs take must be more than this share of what idling takes meanwhile, or it is nothing
 _LEAST_SHARE = 0.02
 #: share of the rounds that must be good
@@ -192,9 +192,9 @@ def _of_round(one: EnergyRound, before: EnergyWindow, after: EnergyWindow) -> fl
             f"{_MOST_CHANGE:.0%} of what the runs take: let it rest, or ask for more windows"
         )
     open_s = brief.open_s + long.open_s + long.seconds * _open_share(before, after)
-    if max(first_mw, last_mw) * open_s > _MOST_OPEN * net_mj:
+    if max(first_mw, last_mw) * open_s > MOST_OPEN * net_mj:
         return (
-            f"the counter is too coarse: its steps leave more than {_MOST_OPEN:.0%} of what the "
+            f"the counter is too coarse: its steps leave more than {MOST_OPEN:.0%} of what the "
             "runs take open; ask for longer windows"
         )
     return net_mj / (long.runs - brief.runs)

@@ -23,6 +23,7 @@ from tests.integration.device_agent.adb.conftest import impatient
 from tests.integration.device_agent.fake_runner import FakeBenchmarkModel
 from tests.phones.adbd import AdbdPhone
 from tests.phones.elf import ARM64, X86_64, elf, pages_of_16_kb
+from tests.phones.energy import EnergyLaw
 from tests.phones.fake_phone import FakePhone
 from tests.phones.fake_phones import FakePhones
 from tests.phones.shell_io import Call
@@ -90,6 +91,74 @@ def test_a_real_adb_daemon_passes(adbd_phone: AdbdPhone, examine: Examine) -> No
     low = adbd_phone.root / f"sys/devices/system/cpu/cpu{last}/cpufreq/scaling_min_freq"
     assert low.read_text() == "300000\n"
     assert list((adbd_phone.root / "data/local/tmp").iterdir()) == []
+
+
+def _counts_energy(phone: FakePhone, **law: Any) -> None:
+    phone.state.soc = "Tensor"
+    EnergyLaw(phone, **law).install()
+
+
+def _counts_a_battery_alone(phone: FakePhone) -> None:
+    _counts_energy(phone, shares={})
+
+
+def _counts_on_unknown_rails(phone: FakePhone) -> None:
+    _counts_energy(phone)
+    phone.state.soc = "mt6897"
+
+
+#: what is added up on a Tensor
+RAILS = "odpm S1M_VDD_MIF+S2M_VDD_CPUCL2+S3M_VDD_CPUCL1+S4M_VDD_CPUCL0+S5M_VDD_INT"
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "found", "advice"),
+    [
+        (lambda _: None, "ok", "no counter that may be read: latency is measured", ""),
+        (
+            _counts_energy,
+            "ok",
+            f"odpm with 6 rails, power_stats with 6 rails, fuel_gauge; {RAILS}",
+            "",
+        ),
+        (
+            lambda phone: _counts_energy(phone, holds_s=0.125),
+            "ok",
+            f"{RAILS} steps every 1",
+            "",
+        ),
+        (lambda phone: _counts_energy(phone, holds_s=5.0), "warning", "odpm", "too coarse"),
+        (
+            _counts_a_battery_alone,
+            "warning",
+            "fuel_gauge",
+            "count what the battery gives, unplugged: `--energy fuel_gauge`",
+        ),
+        (
+            _counts_on_unknown_rails,
+            "warning",
+            "odpm with 6 rails",
+            "name those of what runs your models with --energy-rail",
+        ),
+    ],
+)
+def test_what_counts_energy_is_said_with_how_finely(
+    change: Callable[[FakePhone], None],
+    verdict: str,
+    found: str,
+    advice: str,
+    fake_phone: FakePhone,
+    examine: Examine,
+) -> None:
+    change(fake_phone)
+    before = set(fake_phone.files.nodes)
+    code, checks = examine(fake_phone.address)
+    energy = checks["energy"]
+    assert (code, energy["verdict"]) == (0, verdict)
+    assert found in energy["found"]
+    assert advice in energy["advice"]
+    assert bool(advice) == bool(energy["advice"])
+    assert set(fake_phone.files.nodes) == before
 
 
 def _warm(phone: FakePhone) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from device_agent.errors import NoSuchDevice, VisitFailed
-from device_agent.host.rapl import Rapl, find_rapl
-from device_agent.measuring.energy import EnergyChoice, upload_of
+from device_agent.host.rapl import Rapl, describe_rapl, find_rapl
+from device_agent.measuring.energy import EnergyChoice, Reading, Resolution, upload_of
 from netspec.operators import HeadConv
 from netspec.protocol import MeasurementProtocol
 from netspec.wire import EnergyEstimate, EnergySubject, OperatorSubject
@@ -109,3 +109,36 @@ def test_what_is_not_there_is_named_if_it_was_asked_for(tmp_path: Path) -> None:
     assert find_rapl(EnergyChoice("off"), tmp_path) is None
     with pytest.raises(NoSuchDevice, match="it has package-0"):
         find_rapl(EnergyChoice("auto", ("dram",)), tmp_path)
+
+
+def test_a_machine_says_how_finely_its_counters_tell_energy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(tmp_path)
+    zone = machine.zone("package-0")
+    counts = iter(range(10**9))
+    # Each look is another step: as fine as looks follow each other.
+    monkeypatch.setattr(Rapl, "_values", lambda _: [float(next(counts))])
+    said = describe_rapl(tmp_path)
+    assert said.startswith("rapl package-0 steps every ")
+    assert said.endswith("% of a window of 2 s open")
+    (zone / "energy_uj").unlink()
+    assert "energy_uj is root's alone: `chmod a+r" in describe_rapl(tmp_path)
+    assert "no such counters of energy (it tells of none)" in describe_rapl(tmp_path / "nothing")
+
+
+def test_how_much_a_counter_leaves_open_follows_from_its_steps(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.zone("package-0")
+    readings = [
+        Reading(at_s, [0.0], open_s) for at_s, open_s in ((0.0, 0.02), (0.1, 0.1), (0.2, 0.05))
+    ]
+    found = Resolution.of(machine.rapl().counter, readings)
+    assert found.period_s == pytest.approx(0.1)
+    assert (found.open_s, found.share) == (0.1, 0.1)
+    # Two ends of a window, each off by 0.1 s, are 5 % of 4 s.
+    assert found.fine_s == pytest.approx(4.0)
+    assert (
+        str(found)
+        == "rapl package-0 steps every 100 ms, which leaves 10.0% of a window of 2 s open"
+    )
