@@ -1,10 +1,11 @@
-"""One unit and one number of decimals for all latencies of a table or figure."""
+"""One unit and one number of decimals for all latencies, or energies, of a table or figure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar, Self
 
 _MOST_DECIMALS = 4
 _US_PER_MS = 1000
@@ -20,13 +21,16 @@ class LatencyUnit:
     ('us', '87.88', '[117.90, 118.30]')
     """
 
+    #: of which there are a thousand in the other, and that
+    _NAMES: ClassVar = ("us", "ms")
+
     name: str
     #: units in a millisecond
     scale: int
     decimals: int
 
     @classmethod
-    def of(cls, values_ms: Iterable[float], digits: int = 4) -> LatencyUnit:
+    def of(cls, values_ms: Iterable[float], digits: int = 4) -> Self:
         """Return the unit in which the greatest is short and the least keeps its digits.
 
         Args:
@@ -35,10 +39,10 @@ class LatencyUnit:
         """
         known = [value for value in values_ms if value > 0]
         if not known:
-            return cls("ms", 1, 0)
+            return cls(cls._NAMES[1], 1, 0)
         # A few ms among many us are still read in us: 1,500.0 beside 56.6, not 1.5000 and 0.0566.
         is_small = max(known) < 1 or (max(known) < _FEW_MS and min(known) < 1 / _FEW_MS)
-        name, scale = ("us", _US_PER_MS) if is_small else ("ms", 1)
+        name, scale = (cls._NAMES[0], _US_PER_MS) if is_small else (cls._NAMES[1], 1)
         magnitude = math.floor(math.log10(scale * min(known)))
         return cls(name, scale, min(max(digits - 1 - magnitude, 0), _MOST_DECIMALS))
 
@@ -49,3 +53,13 @@ class LatencyUnit:
     def interval(self, low_ms: float, high_ms: float) -> str:
         """Return an interval in this unit."""
         return f"[{self.text(low_ms)}, {self.text(high_ms)}]"
+
+
+class EnergyUnit(LatencyUnit):
+    """The same of energies, which are given in mJ: uJ where they are small.
+
+    >>> EnergyUnit.of([0.042, 0.118]).name
+    'uJ'
+    """
+
+    _NAMES = ("uJ", "mJ")

@@ -106,6 +106,7 @@ _environment.filters.update(
     energy=energy_text,
     memory=memory_text,
     precision=wording.precision,
+    zip=zip,
     percent=wording.percent,
     signed_percent=wording.signed_percent,
     sizes=wording.sizes,

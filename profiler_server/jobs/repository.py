@@ -185,16 +185,13 @@ def progress(session: Session, job_ids: Collection[str]) -> dict[str, list[JobTa
 
 
 def without_pause(session: Session, job_ids: Collection[str]) -> set[str]:
-    """Those of the jobs that run something without pause; each of them has one task."""
-    rows = (
-        select(JobTargetRow.job_id)
-        .join(TaskRow, TaskRow.job_id == JobTargetRow.job_id)
-        .where(
-            is_in(session, JobTargetRow.job_id, job_ids),
-            JobTargetRow.open_tasks == 1,
-            TaskRow.state.in_(OPEN_STATES),
-            TaskRow.method == SUSTAINED,
-        )
+    """Those of the jobs, each with one open task, that run something without pause."""
+    if not job_ids:
+        return set()
+    rows = select(TaskRow.job_id).where(
+        is_in(session, TaskRow.job_id, job_ids),
+        TaskRow.state.in_(OPEN_STATES),
+        TaskRow.method == SUSTAINED,
     )
     return set(session.scalars(rows))
 

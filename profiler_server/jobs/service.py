@@ -283,7 +283,9 @@ def _follow(session: Session, rows: Sequence[JobRow], now: datetime) -> list[Job
     progress = repository.progress(session, ids)
     with_failures = [one for one in ids if any(part.failed_tasks for part in progress[one])]
     failures = repository.first_failures(session, with_failures, MAX_JOB_FAILURES)
-    paces = dict.fromkeys(repository.without_pause(session, ids), WINDOW_S)
+    # Of many tasks none runs without pause.
+    single = [one for one in ids if sum(part.open_tasks for part in progress[one]) == 1]
+    paces = dict.fromkeys(repository.without_pause(session, single), WINDOW_S)
     names = auth.names(session, {row.token_id for row in rows})
     owners = {key: Owner(token_id=key, name=name) for key, name in names.items()}
     waiting = {

@@ -14,8 +14,12 @@ from netspec.statistics import VisitStatistics
 from netspec.tflite import encode
 from netspec.wire import (
     Conditions,
+    EnergyMeter,
+    EnergySubject,
+    EnergyUpload,
     Job,
     Lease,
+    OperatorSubject,
     Profile,
     PublishRequest,
     TaskOutcome,
@@ -27,6 +31,7 @@ from netspec.wire import (
 from profiler_server.leases.retries import MOST_FAILURES
 from tests.integration.profiler_server import farm
 from tests.integration.profiler_server.service import Api
+from tests.unit.netspec.test_energy import rounds
 
 SCRIPT = "<script>alert('x')</script>"
 MODELS = ("Pixel 1", "Pixel 8")
@@ -37,8 +42,11 @@ SPACE = Space(
     stages=(Stage(channels=24, depth=2, stride=2), Stage(channels=40, depth=2, stride=2)),
 )
 _ROUNDS = 3
+METER = EnergyMeter(method="odpm", rails=("S2M_VDD_CPUCL2",))
 DAY_SERIAL, DAY_MODEL = "HTday", "Pixel 5"
 LEFT_OUT_MODEL = "Pixel 4"
+#: whose table has energies, too
+ENERGY_MODEL = "Pixel 8"
 FAILED_JOB = "blocks on a Pixel 3"
 STEADY_JOB = "warm.tflite without pause"
 
@@ -61,6 +69,8 @@ def fill(api: Api) -> None:
             )
             api.file(request)
             _measure(api, phone, factor * (1.0 + index))
+        if model == ENERGY_MODEL:
+            _count_energy(api, phones[0], target_id)
         api.call("POST", f"/v1/targets/{target_id}/snapshots", PublishRequest(), status=201)
     _what_needs_attention(api)
     _a_day(api)
@@ -73,7 +83,8 @@ def fill(api: Api) -> None:
 
 def _register(api: Api, serial: str, model: str) -> str:
     registration = farm.registration(serial, model)
-    return api.register(registration.model_copy(update={"labels": {"rack": "1"}})).id
+    able = {"labels": {"rack": "1"}, "methods": ("isolated", "energy")}
+    return api.register(registration.model_copy(update=able)).id
 
 
 def _measure(api: Api, device: str, factor: float) -> None:
@@ -95,6 +106,23 @@ def _measure(api: Api, device: str, factor: float) -> None:
                 )
             )
     api.upload(VisitBatch(visits=tuple(visits)))
+    api.release(lease)
+
+
+def _count_energy(api: Api, device: str, target_id: str) -> None:
+    """The phone counts what the space's operators take, each in six rounds of windows."""
+    request = farm.job(
+        SPACE.operators(), rounds=1, name="energy", target_id=target_id, energy={"windows": 6}
+    )
+    api.file(request)
+    lease = api.claim(device)
+    for task in lease.tasks:
+        assert isinstance(task.subject, EnergySubject)
+        assert isinstance(task.subject.subject, OperatorSubject)
+        taken_mj = 2 * (0.05 + _size(task.subject.subject.operator))
+        made, last = rounds(6, inference_mj=taken_mj)
+        upload = EnergyUpload(lease_id=lease.id, meter=METER, rounds=made, last_idle=last)
+        api.call("PUT", f"/v1/tasks/{task.task_id}/energy", upload, status=201)
     api.release(lease)
 
 

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import farm
+from tests.browser.test_pages import NARROW
 from tests.browser.watching import Open, Watched
 
 _TRANSPARENT = "rgba(0, 0, 0, 0)"
@@ -178,3 +179,25 @@ def test_fields_of_operators_stand_below_their_names_and_beside_each_other(open_
     table.evaluate("one => { one.scrollLeft = 60 }")
     lefts = table.locator("tbody tr").first.locator("th").evaluate_all(left)
     assert len(set(lefts)) == len(lefts)
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_researcher_sees_what_blocks_take_and_not_only_how_long(
+    open_page: Open, *, scripts: bool
+) -> None:
+    watched = open_page(java_script_enabled=scripts, viewport=NARROW)
+    page = watched.page
+    open_table(watched, farm.ENERGY_MODEL)
+    latencies = page.locator("td[class^=heat]").all_inner_texts()
+    page.get_by_label("Quantity").select_option("energy")
+    page.get_by_role("button", name="Filter").click()
+    table = page.get_by_role("region", name="Energy of blocks by shape and candidate")
+    expect(table).to_contain_text(f"uJ, by {farm.METER.name}")
+    energies = page.locator("td[class^=heat]").all_inner_texts()
+    assert len(energies) == len(latencies)
+    assert energies != latencies
+    watched.check_fits()
+    if scripts:
+        watched.check_accessible()
+    open_table(watched, farm.MODELS[0])
+    expect(page.get_by_label("Quantity")).to_have_count(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -16,8 +17,15 @@ from profiler_server.dashboard import people, rendering
 from profiler_server.dashboard.dependencies import JobsWriter
 from profiler_server.dashboard.endpoints.jobs import to_job
 from profiler_server.dashboard.filing import fields as form_fields
+from profiler_server.dashboard.filing import places
+from profiler_server.dashboard.filing.alternatives import (
+    ALTERNATIVES,
+    DEFAULTS,
+    BadForm,
+    left_over,
+)
 from profiler_server.dashboard.filing.estimate import JobEstimate, estimate
-from profiler_server.dashboard.filing.fields import ANSWERS, DEFAULTS, STEPS, BadForm
+from profiler_server.dashboard.filing.fields import ANSWERS, STEPS
 from profiler_server.dashboard.form_tokens import nonce
 from profiler_server.devices import service as devices
 from profiler_server.idempotency.service import once
@@ -35,6 +43,7 @@ _UPLOADED = ("recipe", "document")
 #: of problems with the whole, whose answer is to be another; of others what is measured
 _QUESTIONS = {
     "unknown-target": "where",
+    "imported-target": "where",
     "nothing-selected": "where",
     "method-not-supported": "how",
 }
@@ -48,7 +57,40 @@ def show_form(
     target_id: Annotated[str, Query()] = "",
 ) -> Response:
     """The first question, with a target chosen if the link names one, or there is but one."""
-    return _ask(request, database, "where", {**DEFAULTS, "target_id": target_id})
+    fields = {**DEFAULTS, "target_id": target_id}
+    return _ask(request, database, "where", fields, problem_with(database, target_id))
+
+
+def problem_with(database: Database, target_id: str) -> Problem | None:
+    """What is wrong with a target that a link names; None: nothing, or it names none."""
+    try:
+        if target_id:
+            _describe(database, {**DEFAULTS, "target_id": target_id})
+    except Problem as problem:
+        return problem
+    return None
+
+
+@router.get("/new/where")
+def describe_where(
+    database: DatabaseDep,
+    _: JobsWriter,
+    where: str = "",
+    target_id: str = "",
+    labels: str = "",
+) -> dict[str, str | bool]:
+    """What an answer to the first question comes to, while it is given."""
+    fields = {**DEFAULTS, "where": where, "target_id": target_id, "labels": labels}
+    try:
+        return {"is_good": True, "says": _describe(database, fields)}
+    except Problem as problem:
+        return {"is_good": False, "says": people.in_words(people.of_form(problem)).striptags()}
+
+
+def _describe(database: Database, fields: Mapping[str, Any]) -> str:
+    where = ANSWERS["where"](fields)
+    with database.read() as session:
+        return places.describe(session, where)
 
 
 @router.post("/new")
@@ -63,7 +105,9 @@ async def answer_question(
     form = await request.form()
     step = str(form.get("step", _FILE))
     fields: dict[str, Any] = {
-        name: str(form.get(name, DEFAULTS[name] if name == "space" else "")) for name in DEFAULTS
+        # Scripts do not send the fields of alternatives that are not chosen.
+        name: str(form.get(name, DEFAULTS[name]))
+        for name in DEFAULTS
     }
     fields["precisions"] = tuple(map(str, form.getlist("precisions")))
     who = viewer.principal
@@ -117,6 +161,8 @@ def _lead_to(
     steps = tuple(STEPS)
     for earlier in steps[: steps.index(step)]:
         ANSWERS[earlier](fields)
+        if earlier == "where":
+            _describe(database, fields)
     found = None
     if step == "check":
         found = estimate(database, settings, form_fields.request_of(fields), who.token_id)
@@ -148,9 +194,14 @@ def _ask(
         database,
         "job_form.html.j2",
         problem,
+        str(fields["target_id"]),
         fields=fields,
         step=step,
         steps=STEPS,
+        alternatives=ALTERNATIVES,
+        defaults=DEFAULTS,
+        answers={**fields, "where": form_fields.chosen_where(fields)},
+        left_over=left_over,
         spaces=shipped_spaces(),
         found=found,
         proposed_name=form_fields.proposed_name(fields),
@@ -173,18 +224,33 @@ def file(
 
 
 def form_page(
-    request: Request, database: Database, template: str, problem: Problem | None, **values: Any
+    request: Request,
+    database: Database,
+    template: str,
+    problem: Problem | None,
+    target_id: str,
+    **values: Any,
 ) -> Response:
-    """A form with the targets to choose from, and what was wrong with it when it was sent."""
+    """A form with the targets to choose from, and what was wrong with it when it was sent.
+
+    Args:
+        request: whose answer it is.
+        database: has the targets.
+        template: of the form.
+        problem: with what was sent.
+        target_id: that is chosen.
+        values: what the template shows.
+    """
     with database.read() as session:
         targets = devices.list_targets(session, TargetQuery(limit=MAX_PAGE))
-    # Nothing can be measured on imported tables.
-    measurable = [target for target in targets.items if target.devices]
+    # Nothing can be measured on imported tables; what is chosen waits for a device.
+    measurable = [one for one in targets.items if one.devices or one.id == target_id]
     return rendering.page(
         request,
         template,
         200 if problem is None else problem.status,
         targets=measurable or targets.items,
+        target_id=target_id,
         request_id=nonce(),
         why="" if problem is None else people.of_form(problem),
         **values,

@@ -16,9 +16,9 @@ from netspec.validation import first_problem
 from netspec.wire import MAX_MODEL_BYTES, JobRequest, ModelSubject
 from profiler_server.dashboard import rendering
 from profiler_server.dashboard.dependencies import Anyone, JobsWriter
-from profiler_server.dashboard.endpoints.filing import file, form_page
+from profiler_server.dashboard.endpoints.filing import file, form_page, problem_with
 from profiler_server.dashboard.endpoints.targets import TargetId
-from profiler_server.dashboard.filing.fields import BadForm
+from profiler_server.dashboard.filing.alternatives import BadForm
 from profiler_server.dashboard.views import model as model_view
 from profiler_server.devices import repository as devices
 from profiler_server.kit.dependencies import DatabaseDep, SettingsDep, WorkSignalDep
@@ -48,7 +48,7 @@ def show_form(
     target_id: Annotated[str, Query()] = "",
 ) -> Response:
     """The form, with a target chosen if the link names one."""
-    return _form(request, database, target_id, _ROUNDS)
+    return _form(request, database, target_id, _ROUNDS, problem_with(database, target_id))
 
 
 @router.post(UPLOAD)
@@ -142,7 +142,7 @@ def _form(
         database,
         "model_form.html.j2",
         problem,
-        target_id=target_id,
+        target_id,
         rounds=rounds,
         most_mb=MAX_MODEL_BYTES // 2**20,
     )

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from netspec.protocol import MeasurementProtocol
-from netspec.wire import Job, JobRequest
+from netspec.wire import EnergyRequest, Job, JobRequest
 from profiler_server.dashboard.views import farm_repository
 from profiler_server.dashboard.views.devices.serving import Unserved, unserved
 from profiler_server.dashboard.views.farm_repository import DeviceState
@@ -73,12 +73,12 @@ def estimate(
     try:
         with database.write() as session:
             job = service.create(session, settings, request, token_id)
-            raise _NotFiled(_estimate(session, job))  # noqa: TRY301 - rolls back
+            raise _NotFiled(_estimate(session, job, request.energy))  # noqa: TRY301 - rolls back
     except _NotFiled as taken_back:
         return taken_back.estimate
 
 
-def _estimate(session: Session, job: Job) -> JobEstimate:
+def _estimate(session: Session, job: Job, energy: EnergyRequest | None) -> JobEstimate:
     now = database_now(session)
     devices = [
         row
@@ -91,6 +91,8 @@ def _estimate(session: Session, job: Job) -> JobEstimate:
     visits = job.visits - job.visits_done
     paces = [pace for row in devices if (pace := _pace_s(session, row)) is not None]
     each_s = median(paces) if paces else _by_protocol_s(devices)
+    if energy is not None:
+        paces, each_s = [], _of_windows_s(energy) if devices else None
     seconds = None if each_s is None else visits * each_s / len(devices)
     return JobEstimate(
         now=now,
@@ -126,6 +128,11 @@ def _pace_s(session: Session, device: DeviceRow) -> float | None:
     gaps = [(later - earlier).total_seconds() for later, earlier in pairwise(starts)]
     kept = [gap for gap in gaps if 0 < gap < _LONGEST_VISIT_S]
     return median(kept) if kept else None
+
+
+def _of_windows_s(energy: EnergyRequest) -> float:
+    """How long (s) the windows of a subject take at least: of idling, a brief and a long launch."""
+    return (3 * energy.windows + 1) * energy.seconds
 
 
 def _by_protocol_s(devices: Sequence[DeviceRow]) -> float | None:

@@ -1,7 +1,6 @@
 """What the form that files a job asks, and the request that the answers make.
 
-It asks where, what and how, and shows then what that comes to. Nothing that was typed is ignored:
-what belongs to an alternative that is not chosen is an error.
+It asks where, what and how, and shows then what that comes to.
 """
 
 from __future__ import annotations
@@ -11,35 +10,17 @@ import tomllib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from netspec.errors import InvalidSpec
+from netspec.protocol import TargetId
 from netspec.spaces import named_values, shipped_spaces
 from netspec.validation import first_problem
 from netspec.wire import JobRequest
+from profiler_server.dashboard.filing.alternatives import BadForm, require_nothing_else
 from profiler_server.dashboard.named_values import named_values as labels_in
 from profiler_server.kit.problems import Problem
 
-#: what the form holds before anybody has written into it
-DEFAULTS: Mapping[str, Any] = {
-    "name": "",
-    "where": "",
-    "target_id": "",
-    "labels": "",
-    "subject": "space",
-    "space": "proxylessnas",
-    "input_size": "",
-    "width": "",
-    "classes": "",
-    "recipe": "",
-    "recipe_classes": "",
-    "document": "",
-    "precisions": ("float32", "int8"),
-    "method": "isolated",
-    "rounds": "10",
-    "priority": "0",
-    "remeasure": "",
-}
 #: the questions, in order, and which fields answer them
 STEPS: Mapping[str, tuple[str, ...]] = {
     "where": ("where", "target_id", "labels"),
@@ -53,34 +34,23 @@ STEPS: Mapping[str, tuple[str, ...]] = {
         "recipe_classes",
         "document",
     ),
-    "how": ("precisions", "method", "rounds", "priority", "remeasure"),
+    "how": (
+        "quantity",
+        "rounds",
+        "method",
+        "windows",
+        "seconds",
+        "precisions",
+        "priority",
+        "remeasure",
+    ),
     "check": ("name",),
-}
-#: of each alternative: what it is called, and the fields that are typed for it
-_ALTERNATIVES: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "space": ("A published space", ("input_size", "width", "classes")),
-    "recipe": ("The space of a recipe", ("recipe", "recipe_classes")),
-    "document": ("Operators, networks or models", ("document",)),
-}
-_WORDS = {
-    "input_size": "input size",
-    "width": "width multiplier",
-    "classes": "classes",
-    "recipe": "recipe",
-    "recipe_classes": "classes of your data",
-    "document": "JSON object",
 }
 #: what a document may name of a job's request
 _OF_DOCUMENT = ("spaces", "operators", "networks", "models")
 
 
-class BadForm(Problem):
-    """What was written into the form makes no job."""
-
-    def __init__(self, detail: str, step: str) -> None:
-        super().__init__("invalid-request", detail)
-        #: the question that has no good answer yet
-        self.step = step
+_TARGET_ID: TypeAdapter[str] = TypeAdapter(TargetId)
 
 
 def request_of(fields: Mapping[str, Any]) -> JobRequest:
@@ -100,30 +70,34 @@ def request_of(fields: Mapping[str, Any]) -> JobRequest:
     try:
         return JobRequest.model_validate({"name": name, **where, **what, **how})
     except ValidationError as error:
-        raise BadForm(first_problem(error, JobRequest), "check") from error
+        raise BadForm(first_problem(error, JobRequest).removeprefix("energy."), "check") from error
 
 
 def proposed_name(fields: Mapping[str, Any]) -> str:
     """What the job is called if nobody calls it otherwise."""
-    if fields["subject"] == "space":
-        return f"space {fields['space']}"
-    return "space of a recipe" if fields["subject"] == "recipe" else "operators and networks"
+    subject = {"space": f"space {fields['space']}", "recipe": "space of a recipe"}.get(
+        fields["subject"], "operators and networks"
+    )
+    return f"energy of {subject}" if fields["quantity"] == "energy" else subject
+
+
+def chosen_where(fields: Mapping[str, Any]) -> str:
+    """The alternative of where; of a link that chooses none, the one that it fills in."""
+    by_labels = fields["labels"] and not fields["target_id"]
+    return str(fields["where"]) or ("labels" if by_labels else "target")
 
 
 def _where(fields: Mapping[str, Any]) -> dict[str, Any]:
-    target_id, labels = str(fields["target_id"]), str(fields["labels"]).strip()
-    where = fields["where"] or ("labels" if labels and not target_id else "target")
-    if where == "target" and labels:
-        raise BadForm(
-            f"Labels were typed ({labels}), but a target is chosen: choose the labels, or empty "
-            "their field",
-            "where",
-        )
+    where, target_id, labels = chosen_where(fields), fields["target_id"], str(fields["labels"])
+    require_nothing_else(fields, "where", where, "where")
     if where == "target":
         if not target_id:
             raise BadForm("Choose a target, or name labels of devices", "where")
-        return {"target_id": target_id}
-    if not labels:
+        try:
+            return {"target_id": _TARGET_ID.validate_python(target_id)}
+        except ValidationError as error:
+            raise BadForm(f"target_id: {first_problem(error)}", "where") from error
+    if not labels.strip():
         raise BadForm("Name at least one label, or choose a target", "where")
     try:
         return {"select": {"labels": labels_in(labels, ",")}}
@@ -133,37 +107,46 @@ def _where(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _what(fields: Mapping[str, Any]) -> dict[str, Any]:
     subject = str(fields["subject"])
-    if subject not in _SUBJECTS:
-        raise BadForm("Choose what to measure", "what")
-    for other, (title, names) in _ALTERNATIVES.items():
-        typed = [name for name in names if str(fields[name]).strip()]
-        if other != subject and typed:
-            raise BadForm(
-                f"“{_ALTERNATIVES[subject][0]}” is chosen, but {_WORDS[typed[0]]} is filled in: "
-                f"choose “{title}”, or empty that field",
-                "what",
-            )
+    require_nothing_else(fields, "subject", subject, "what")
     return _SUBJECTS[subject](fields)
 
 
 def _how(fields: Mapping[str, Any]) -> dict[str, Any]:
+    quantity = str(fields["quantity"])
+    require_nothing_else(fields, "quantity", quantity, "how")
     return {
+        **_QUANTITIES[quantity](fields),
         "precisions": list(fields["precisions"]),
-        "method": str(fields["method"]),
-        "rounds": _number("rounds", fields["rounds"], int, "how"),
         "priority": _number("priority", fields["priority"], int, "how"),
         "remeasure": bool(fields["remeasure"]),
     }
+
+
+def _latency(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "method": str(fields["method"]),
+        "rounds": _number("rounds", fields["rounds"], int, "how"),
+    }
+
+
+def _energy(fields: Mapping[str, Any]) -> dict[str, Any]:
+    windows = _number("windows", fields["windows"], int, "how")
+    seconds = _number("seconds", fields["seconds"], float, "how")
+    return {"rounds": 1, "energy": {"windows": windows, "seconds": seconds}}
 
 
 def _space(fields: Mapping[str, Any]) -> dict[str, Any]:
     name = str(fields["space"])
     if name not in shipped_spaces():
         raise BadForm(f"There is no space {name!r}; choose one of the list", "what")
-    kinds: Mapping[str, type[int | float]] = {"input_size": int, "width": float, "classes": int}
+    kinds = {
+        "input_size": ("input size", int),
+        "width": ("width multiplier", float),
+        "classes": ("classes", int),
+    }
     typed = {
-        field: _number(_WORDS[field], fields[field], kind, "what")
-        for field, kind in kinds.items()
+        field: _number(word, fields[field], kind, "what")
+        for field, (word, kind) in kinds.items()
         if str(fields[field]).strip()
     }
     values = named_values(name, folder=None)
@@ -201,7 +184,7 @@ def _recipe(fields: Mapping[str, Any]) -> dict[str, Any]:
                 "empty that field, or change the recipe",
                 "what",
             )
-        values["classes"] = _number(_WORDS["recipe_classes"], fields["recipe_classes"], int, "what")
+        values["classes"] = _number("classes of your data", fields["recipe_classes"], int, "what")
     return {"spaces": _of_each_size(values, recipe)}
 
 
@@ -241,6 +224,10 @@ _SUBJECTS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "space": _space,
     "recipe": _recipe,
     "document": _document,
+}
+_QUANTITIES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "latency": _latency,
+    "energy": _energy,
 }
 
 

@@ -9,16 +9,18 @@ from pydantic import Field, field_validator
 from netspec.operators import PRECISIONS, Kernel, Precision, Side, Stride
 from netspec.validation import FrozenModel
 from netspec.wire import MAX_CURSOR, Method
-from profiler_server.latency_tables.views.grid_repository import CellFilter
+from profiler_server.latency_tables.views.grid_repository import CellFilter, Quantity
 
 KERNELS: tuple[int, ...] = get_args(Kernel)
 STRIDES: tuple[int, ...] = get_args(Stride)
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 METHODS: tuple[Method, ...] = get_args(Method)
 
 
 class TableFilter(FrozenModel):
     """Query of a table's page; a field that is left blank filters nothing."""
 
+    quantity: Quantity | None = None
     precision: Precision | None = None
     kernel: Annotated[int, Field(ge=1, le=11)] | None = None
     expand: Annotated[int, Field(ge=1, le=16)] | None = None
@@ -44,6 +46,7 @@ class TableFilter(FrozenModel):
             stride=self.stride,
             input_size=self.size,
             method=self.method,
+            quantity=self.quantity or "latency",
         )
 
     @property

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from netspec.operators import Precision
-from netspec.wire import Method
+from netspec.wire import EnergyValue, Method
+from profiler_server.energies.rows import EnergyRow
 from profiler_server.entries.repository import EntryOfSubject
 from profiler_server.entries.rows import EntryRow
 from profiler_server.kit.sql.pages import Page, PageRequest, read_page
 from profiler_server.subjects import shapes
 from profiler_server.subjects.rows import SubjectRow
+
+#: what a table shows of its operators
+Quantity = Literal["latency", "energy"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class CellFilter:
     #: side of the input, px
     input_size: int | None = None
     method: Method | None = None
+    #: only operators that have it
+    quantity: Quantity = "latency"
 
 
 @dataclass(frozen=True)
@@ -39,13 +45,17 @@ class Cell:
     shape: str
     kernel: int | None
     expand: int | None
-    value_ms: float
-    low_ms: float
-    high_ms: float
+    #: with its interval: latency in ms, or energy of an inference in mJ
+    value: float
+    low: float
+    high: float
+    #: that tell it: visits, or rounds of windows
     visits: int
     method: str
     disagreement_percent: float | None
     held_back: bool
+    #: by which energy is told
+    meter: str = ""
 
 
 def has(session: Session, target_id: str, precision: Precision) -> bool:
@@ -53,6 +63,26 @@ def has(session: Session, target_id: str, precision: Precision) -> bool:
     (blocks,), (others,) = (shapes.texts(precision, blocks=one) for one in (True, False))
     of_precision = select(EntryRow.shape).where(
         EntryRow.target_id == target_id, EntryRow.shape >= blocks[0], EntryRow.shape < others[1]
+    )
+    return session.scalar(of_precision.limit(1)) is not None
+
+
+def has_energy(session: Session, target_id: str, precision: Precision) -> bool:
+    """Whether an operator of the target's table that is of this precision has an energy."""
+    (blocks,), (others,) = (shapes.texts(precision, blocks=one) for one in (True, False))
+    of_precision = (
+        select(EntryRow.shape)
+        .join(
+            EnergyRow,
+            (EnergyRow.target_id == EntryRow.target_id)
+            & (EnergyRow.subject_hash == EntryRow.subject_hash),
+        )
+        .where(
+            EnergyRow.target_id == target_id,
+            EnergyRow.served,
+            EntryRow.shape >= blocks[0],
+            EntryRow.shape < others[1],
+        )
     )
     return session.scalar(of_precision.limit(1)) is not None
 
@@ -88,7 +118,8 @@ def block_cells(
         return []
     of_these = EntryRow.shape.between(found[0], found[-1])
     conditions = _conditions(target_id, cell_filter, blocks=True)
-    return [Cell(*row) for row in session.execute(select(*_CELL).where(*conditions, of_these))]
+    rows = session.execute(select(*_columns(cell_filter)).where(*conditions, of_these))
+    return [_cell(row, cell_filter) for row in rows]
 
 
 def candidates(session: Session, target_id: str, found: Sequence[str]) -> dict[str, int]:
@@ -110,12 +141,12 @@ def other_cells(
         Problem: `invalid-request`: the cursor is not one of this list.
     """
     query = (
-        select(SubjectRow.name, *_CELL)
+        select(SubjectRow.name, *_columns(cell_filter))
         .join(SubjectRow, SubjectRow.hash == EntryRow.subject_hash)
         .where(*_conditions(target_id, cell_filter, blocks=False))
     )
     page = read_page(session, query, (EntryRow.shape, EntryRow.subject_hash), page_request)
-    return page.with_items([(row[0], Cell(*row[1 : 1 + len(_CELL)])) for row in page.items])
+    return page.with_items([(row[0], _cell(row[1:], cell_filter)) for row in page.items])
 
 
 def measured_wholes(
@@ -150,6 +181,25 @@ _CELL: tuple[InstrumentedAttribute[Any], ...] = (
 )
 
 
+def _columns(cell_filter: CellFilter) -> tuple[InstrumentedAttribute[Any], ...]:
+    return _CELL if cell_filter.quantity == "latency" else (*_CELL, EntryRow.energy)
+
+
+def _cell(row: Sequence[Any], cell_filter: CellFilter) -> Cell:
+    cell = Cell(*row[: len(_CELL)])
+    if cell_filter.quantity == "latency":
+        return cell
+    energy = EnergyValue.model_validate_json(row[len(_CELL)])
+    return replace(
+        cell,
+        value=energy.value_mj,
+        low=energy.low_mj,
+        high=energy.high_mj,
+        visits=energy.rounds,
+        meter=energy.meter.name,
+    )
+
+
 def _conditions(
     target_id: str, cell_filter: CellFilter, *, blocks: bool
 ) -> list[ColumnElement[bool]]:
@@ -166,4 +216,5 @@ def _conditions(
         EntryRow.target_id == target_id,
         or_(*(and_(EntryRow.shape >= first, EntryRow.shape < end) for first, end in ranges)),
         *(condition for condition, value in equal if value is not None),
+        *([EntryRow.energy.is_not(None)] if cell_filter.quantity == "energy" else []),
     ]

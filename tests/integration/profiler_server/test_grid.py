@@ -39,7 +39,7 @@ def test_a_spaces_blocks_are_rows_as_the_network_runs(database: Database) -> Non
     assert found.columns == [(3, 1), (3, 3), (3, 6), (5, 3), (5, 6), (7, 3), (7, 6)]
     assert found.next_cursor is None
     blocks = {one: ms for one, ms in TABLE.items() if isinstance(one, MBConv)}
-    assert {place: cell.value_ms for place, cell in found.cells.items()} == {
+    assert {place: cell.value for place, cell in found.cells.items()} == {
         (Shape.of(one), (one.kernel, one.expand)): ms for one, ms in blocks.items()
     }
     (cell,) = (found.cells[Shape.of(one), (3, 1)] for one in blocks if one.expand == 1)

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from html import unescape
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -14,7 +15,7 @@ from profiler_server.auth.scopes import Scope
 from profiler_server.dashboard.live import pages as live
 from profiler_server.dashboard.live import streams
 from profiler_server.kit.sql.database import Database
-from tests.integration.profiler_server import farm
+from tests.integration.profiler_server import farm, grids
 from tests.integration.profiler_server.dashboard.visitor import Page, Visitor
 from tests.integration.profiler_server.service import Api
 
@@ -108,7 +109,8 @@ def test_a_form_that_is_sent_twice_files_one_job(api: Api, admin: Visitor) -> No
     ("changed", "why", "status"),
     [
         ({"rounds": "many"}, "Rounds: expected a whole number, got 'many'", 422),
-        ({"labels": "rack=2"}, "Labels were typed (rack=2), but a target is chosen", 422),
+        ({"labels": "rack=2"}, "but “Labels of devices” is filled in", 422),
+        ({"where": "labels", "labels": "rack=2"}, "but “Target” is filled in", 422),
         ({"target_id": "0" * 16}, "No target '0000000000000000'", 404),
         ({"target_id": "", "labels": "rack=9"}, "No device with a target matches", 422),
         ({"target_id": ""}, "Choose a target, or name labels of devices", 422),
@@ -116,8 +118,12 @@ def test_a_form_that_is_sent_twice_files_one_job(api: Api, admin: Visitor) -> No
         ({"document": '{"operators": []}'}, "Name at least one", 422),
         ({"method": "in_network", "document": NETWORKS}, "can measure in networks", 422),
         ({"name": SCRIPT, "document": SCRIPT}, "JSON object: not JSON", 422),
-        ({"input_size": "32"}, "but input size is filled in: choose “A published space”", 422),
-        ({"recipe": "[space]"}, "but recipe is filled in: choose “The space of a recipe”", 422),
+        (
+            {"input_size": "32"},
+            "but “Input size (px)” is filled in: choose “A published space”",
+            422,
+        ),
+        ({"recipe": "[space]"}, "but “Text of a recipe” is filled in: choose “The space", 422),
         ({"subject": "space", "document": "", "space": "no"}, "There is no space 'no'", 422),
     ],
 )
@@ -130,7 +136,8 @@ def test_a_wrong_form_comes_back_as_it_was_filled(
     page = admin.submit(admin.get("/jobs/new"), "/jobs/new", fields, status=status)
     assert why in page.text
     assert 'role="alert"' in page.html
-    assert "script" not in page.tags
+    # The one that tells what an answer comes to; none that was typed.
+    assert page.tags.count("script") == 1
     # What was typed stands in a field of the question, or waits behind it.
     assert all(fields[name] in unescape(page.html) for name in ("name", "document"))
     assert jobs_of(api) == []
@@ -154,6 +161,127 @@ def test_a_wrong_answer_leads_back_to_its_question(
     fields = fields_of(api.register(farm.registration()).target_ids[0], **changed)
     page = admin.submit(admin.get("/jobs/new"), "/jobs/new", fields, status=status)
     assert question in page.text
+
+
+def answer_where(admin: Visitor, status: int = 200, **where: str) -> Page:
+    """Sends the first question's answer, as a browser without scripts does."""
+    fields = {"target_id": "", "labels": "", "step": "what", **where}
+    return admin.submit(admin.get("/jobs/new"), "/jobs/new", fields, status=status)
+
+
+@pytest.mark.parametrize(
+    ("where", "why", "status"),
+    [
+        (
+            {"where": "target", "target_id": "0" * 16},
+            "No target '0000000000000000'; there are",
+            404,
+        ),
+        ({"where": "target", "target_id": "x"}, "Target: is not of the form", 422),
+        ({"where": "labels", "labels": "rack=9"}, "No device has rack=9; there are owner=ann", 422),
+        ({"where": "labels", "labels": "rack=9"}, "rack=2 (2 devices)", 422),
+        (
+            {"where": "labels", "labels": "rack=2, owner=bob"},
+            "No device has all of rack=2, owner=bob",
+            422,
+        ),
+        ({"where": "labels", "labels": "rack"}, "Labels: expected name=value", 422),
+        ({"where": "labels"}, "Name at least one label", 422),
+        ({"where": "target"}, "Choose a target", 422),
+    ],
+)
+def test_a_place_that_there_is_not_is_refused_at_its_question(
+    api: Api, admin: Visitor, where: dict[str, str], why: str, status: int
+) -> None:
+    for serial, owner in (("S1", "ann"), ("S2", "bob"), ("S3", "bob")):
+        labels = {"owner": owner} | ({"rack": "2"} if serial != "S3" else {})
+        if serial == "S2":
+            del labels["owner"]
+        made = farm.registration(serial)
+        api.register(made.model_copy(update={"labels": labels}))
+    page = answer_where(admin, status, **where)
+    assert why in page.text
+    assert "Where is it to be measured?" in page.text
+    said = admin.http.get(f"/dashboard/jobs/new/where?{urlencode(where)}").json()
+    assert said["is_good"] is False
+    assert why in said["says"]
+
+
+def test_a_place_is_described_while_it_is_chosen(api: Api, admin: Visitor) -> None:
+    target_id = ""
+    for serial in ("S1", "S2"):
+        made = farm.registration(serial).model_copy(update={"labels": {"rack": "2"}})
+        target_id = api.register(made).target_ids[0]
+
+    def says(**where: str) -> str:
+        said = admin.http.get(f"/dashboard/jobs/new/where?{urlencode(where)}").json()
+        assert said["is_good"] is True
+        return str(said["says"])
+
+    assert says(where="target", target_id=target_id) == "2 devices of this target."
+    assert says(labels="rack=2").startswith("2 devices of 1 target: Pixel 1")
+    assert "What is to be measured?" in answer_where(admin, where="labels", labels="rack=2").text
+
+
+def test_a_link_to_a_target_that_is_gone_says_so(api: Api, admin: Visitor) -> None:
+    api.register(farm.registration())
+    for form in ("jobs", "models"):
+        page = admin.get(f"/{form}/new?target_id={'0' * 16}", status=404)
+        assert "No target '0000000000000000'" in page.text
+        assert '<select id="target_id"' in page.html
+
+
+def test_a_link_to_a_target_without_devices_chooses_it(api: Api, admin: Visitor) -> None:
+    old = api.register(farm.registration("S1")).target_ids[0]
+    api.register(farm.registration("S2", "Pixel 8"))
+    # The only device that had it has another model now.
+    api.register(farm.registration("S1", "Pixel 8"))
+    page = admin.get(f"/jobs/new?target_id={old}")
+    assert f'<option value="{old}" selected>' in page.html
+    where = {"where": "target", "target_id": old}
+    said = admin.http.get(f"/dashboard/jobs/new/where?{urlencode(where)}").json()
+    assert said == {
+        "is_good": True,
+        "says": "No device has it now: a job would wait until one comes.",
+    }
+
+
+def test_an_imported_table_is_no_place_to_measure(admin: Visitor, database: Database) -> None:
+    imported = grids.put(database, {farm.blocks(1)[0]: 1.0}, device_model="imported")
+    why = "is an imported table, which no device can measure"
+    assert why in admin.get(f"/jobs/new?target_id={imported.id}", status=422).text
+    assert why in answer_where(admin, 422, where="target", target_id=imported.id).text
+
+
+def test_only_who_files_jobs_asks_about_places(sign_in: SignIn) -> None:
+    reader = sign_in(Scope.TABLES_READ)
+    assert reader.http.get("/dashboard/jobs/new/where?labels=a%3D1").status_code == 403
+
+
+def test_energy_is_filed_by_the_form(api: Api, admin: Visitor) -> None:
+    made = farm.registration().model_copy(update={"methods": ("isolated", "energy")})
+    target_id = api.register(made).target_ids[0]
+    fields = fields_of(target_id, quantity="energy", windows="6", seconds="2", rounds="10")
+    form = admin.get("/jobs/new")
+    check = admin.submit(form, "/jobs/new", {**fields, "step": "check"})
+    assert "Subject 1 Measurements to make 1" in check.text
+    assert "Takes about 38 s" in check.text
+    assert "energy of an inference of each, 6 rounds of windows of at least 2 s" in check.text
+    job = api.job(id_in(admin.submit(form, "/jobs/new", fields)))
+    assert (job.tasks, job.visits) == (1, 1)
+    (task,) = api.claim(api.call("GET", "/v1/devices").json()[0]["id"]).tasks
+    assert task.method == "energy"
+    refused = admin.submit(form, "/jobs/new", {**fields, "rounds": "3"}, status=422)
+    assert "but “Rounds (visits of each subject)” is filled in" in refused.text
+    assert "How is it to be measured?" in refused.text
+
+
+def test_a_target_that_counts_no_energy_is_said_at_its_question(api: Api, admin: Visitor) -> None:
+    target_id = api.register(farm.registration()).target_ids[0]
+    fields = fields_of(target_id, quantity="energy", rounds="10")
+    page = admin.submit(admin.get("/jobs/new"), "/jobs/new", fields, status=422)
+    assert "counts energy" in page.text
+    assert "How is it to be measured?" in page.text
 
 
 @pytest.mark.parametrize("form_token", [None, "", "0" * 64])

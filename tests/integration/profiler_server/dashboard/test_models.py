@@ -76,9 +76,11 @@ def test_an_unknown_model_has_no_page(api: Api, admin: Visitor) -> None:
 
 def test_the_only_target_is_chosen_already(api: Api, admin: Visitor) -> None:
     (target_id,) = api.register(farm.registration()).target_ids
-    for form in ("/models/new", "/jobs/new"):
+    for form, chosen in (("/models/new", ""), ("/jobs/new", " selected")):
+        # Who goes by labels must be able to choose none.
         page = admin.get(form)
-        assert page.html.count("<option") == page.html.count(f'<option value="{target_id}"') == 1
+        assert page.html.count(f'<option value="{target_id}"{chosen}>') == 1
+        assert ("choose one" in page.text) == (form == "/jobs/new")
 
 
 def test_a_model_that_the_delegate_runs_in_part_says_what_is_left(api: Api, admin: Visitor) -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from netspec.operators import Classifier
 from netspec.spaces import Space
-from netspec.wire import TargetSelector
-from profiler_server.dashboard.filing.fields import DEFAULTS, STEPS, BadForm, request_of
+from netspec.wire import EnergyRequest, TargetSelector
+from profiler_server.dashboard.filing.alternatives import ALTERNATIVES, DEFAULTS, BadForm
+from profiler_server.dashboard.filing.fields import STEPS, request_of
 
 TARGET = "0123456789abcdef"
 CLASSIFIER = Classifier(input_size=1, in_channels=8, out_channels=2)
@@ -75,6 +76,69 @@ def test_every_field_belongs_to_one_question() -> None:
     assert sorted(name for names in STEPS.values() for name in names) == sorted(DEFAULTS)
 
 
+def test_energy_is_measured_once_in_windows() -> None:
+    request = request_of(filled(quantity="energy", windows="12", seconds="3.5"))
+    assert request.energy == EnergyRequest(windows=12, seconds=3.5)
+    assert (request.rounds, request.method) == (1, "isolated")
+    # Not by the name that a job of the same latencies has.
+    unnamed = filled(name="", quantity="energy", space="fbnet")
+    assert request_of(unnamed).name == "energy of space fbnet"
+
+
+#: of each field something that nobody has typed there before
+TYPED = {
+    "target_id": TARGET,
+    "labels": "rack=2",
+    "space": "fbnet",
+    "input_size": "32",
+    "width": "0.5",
+    "classes": "10",
+    "recipe": RECIPE,
+    "recipe_classes": "10",
+    "document": OPERATOR,
+    "rounds": "3",
+    "method": "in_network",
+    "windows": "7",
+    "seconds": "3",
+}
+#: an answer to each question that is good but for what is typed beside it
+GOOD = {
+    "target": {"where": "target", "target_id": TARGET},
+    "labels": {"where": "labels", "labels": "rack=2", "target_id": ""},
+    "recipe": {"subject": "recipe", "recipe": RECIPE},
+    "document": {"subject": "document", "document": OPERATOR},
+    "energy": {"quantity": "energy"},
+}
+BESIDE = [
+    (question, chosen, name)
+    for question, ways in ALTERNATIVES.items()
+    for chosen in ways
+    for other, way in ways.items()
+    if other != chosen
+    for name in way.fields
+]
+
+
+@pytest.mark.parametrize(("question", "chosen", "name"), BESIDE)
+def test_nothing_is_filled_in_for_what_is_not_chosen(question: str, chosen: str, name: str) -> None:
+    good = filled(**GOOD.get(chosen, {}))
+    assert request_of(good)
+    (other,) = (one for one in ALTERNATIVES[question].values() if name in one.fields)
+    with pytest.raises(BadForm) as caught:
+        request_of({**good, name: TYPED[name]})
+    title = ALTERNATIVES[question][chosen].title
+    said = f"“{title}” is chosen, but “{other.fields[name]}” is filled in: choose “{other.title}”"
+    assert said in str(caught.value)
+    assert question in STEPS[caught.value.step]
+
+
+def test_every_field_of_an_alternative_is_one_of_its_question() -> None:
+    assert {name for _, _, name in BESIDE} == TYPED.keys()
+    for question, ways in ALTERNATIVES.items():
+        (step,) = (names for names in STEPS.values() if question in names)
+        assert set(step) >= {name for way in ways.values() for name in way.fields}
+
+
 def test_a_document_names_what_the_api_takes() -> None:
     request = request_of(filled(subject="document", document=MODEL, remeasure="yes"))
     assert [model.sha256 for model in request.models] == ["ab" * 32]
@@ -85,21 +149,21 @@ def test_a_document_names_what_the_api_takes() -> None:
     ("fields", "why"),
     [
         ({"name": "n" * 201}, "name: "),
-        ({"labels": "rack=2"}, "Labels were typed (rack=2), but a target is chosen"),
-        ({"where": "target", "labels": "rack=2"}, "choose the labels, or empty their field"),
-        ({"where": "labels"}, "Name at least one label"),
+        ({"where": "else"}, "Choose one of “On one target”, “On all devices with certain"),
+        ({"where": "labels", "target_id": ""}, "Name at least one label"),
         ({"target_id": ""}, "Choose a target"),
         ({"target_id": "", "labels": "rack"}, "expected name=value"),
         ({"target_id": "", "labels": "=2"}, "expected name=value"),
-        ({"recipe": "a"}, "but recipe is filled in: choose “The space of a recipe”"),
-        ({"recipe_classes": "3"}, "but classes of your data is filled in"),
-        ({"document": "{}"}, "but JSON object is filled in"),
-        ({"subject": "recipe", "width": "0.5"}, "but width multiplier is filled in"),
-        ({"subject": "document", "recipe": "a"}, "“Operators, networks or models” is chosen"),
+        ({"subject": "recipe", "space": "fbnet"}, "or put proxylessnas back there"),
         ({"space": "mine"}, "There is no space 'mine'"),
         ({"target_id": "", "labels": "RACK=2"}, "a name has small letters"),
         ({"target_id": "x"}, "target_id: "),
-        ({"subject": "else"}, "Choose what to measure"),
+        ({"subject": "else"}, "Choose one of “A published space”"),
+        ({"quantity": "power"}, "Choose one of “Latency”, “Energy of an inference”"),
+        ({"quantity": "energy", "windows": "5"}, "windows: expected greater than or equal to 6"),
+        ({"quantity": "energy", "windows": "six"}, "windows: expected a whole number"),
+        ({"quantity": "energy", "seconds": "1"}, "seconds: expected greater than or equal to 2"),
+        ({"quantity": "energy", "seconds": "nan"}, "seconds: "),
         ({"input_size": "large"}, "input size: expected a whole number, got 'large'"),
         ({"width": "1,0"}, "width multiplier: expected a number"),
         ({"width": "nan"}, "spaces.0.width"),

@@ -11,7 +11,7 @@ from profiler_server.dashboard.views.heat import LEVELS, HeatScale
 def test_levels_are_steps_of_a_ratio() -> None:
     scale = HeatScale.of([4.0, 1.0, 256.0, 0.0])
     assert scale == HeatScale(1.0, 256.0)
-    assert scale.steps_ms == pytest.approx([1, 2, 4, 8, 16, 32, 64, 128])
+    assert scale.steps == pytest.approx([1, 2, 4, 8, 16, 32, 64, 128])
     shown = [scale.level(value) for value in (0.0, 1.0, 1.9, 2.1, 17.0, 255.0, 256.0)]
     assert shown == [0, 0, 0, 1, 4, 7, 7]
 
