@@ -33,7 +33,7 @@ Verdict = Literal["ok", "warning", "bad"]
 
 TMP = PurePosixPath("/data/local/tmp")
 #: Android 6: without its `setsid`, no script outlives its connection
-_OLDEST_SDK = 23
+OLDEST_SDK = 23
 #: Android 10: where the thermal status begins
 _THERMAL_SDK = 29
 _MIB = 2**20
@@ -127,8 +127,8 @@ class Examination:
         self._properties = parse_properties(text)
         release = self._say("getprop ro.build.version.release").strip() or "unknown"
         state = f"{self._properties.model}, Android {release} (API {self._properties.sdk})"
-        if self._properties.sdk < _OLDEST_SDK:
-            return Check("android", "bad", state, f"API {_OLDEST_SDK} or later is needed")
+        if self._properties.sdk < OLDEST_SDK:
+            return Check("android", "bad", state, f"API {OLDEST_SDK} or later is needed")
         if self._properties.sdk < _THERMAL_SDK:
             advice = f"before API {_THERMAL_SDK} phones do not say that they throttle: keep it cool"
             return Check("android", "warning", state, advice)

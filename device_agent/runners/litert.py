@@ -73,6 +73,9 @@ class LiteRtRunner:
 
     def finish(self) -> Measured:
         """What the visit gave, see `Runner.finish`."""
+        if not self._begun:
+            # Whoever breaks a stretch off closes the runner before the stretch learns of it.
+            raise errors.RunnerFailed("the runner was closed before the visit was over")
         order, operators = self._begun.popleft()
         answer = self._forked.finish(order)
         assert answer is not None  # noqa: S101 (a visit is wanted to its end)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from device_agent.phones.examination import OLDEST_SDK
 from scripts.site.commands import APPS
 from tests.docs.command_lines import commands_in, problem_of
 from tests.docs.pages import GENERATED, ROOT, SHELL, all_blocks, name_of, pages
@@ -149,3 +150,15 @@ def test_copied_figures_are_those_of_the_results() -> None:
     plain = results.replace("**", "")
     cells = {cell.strip() for row in plain.splitlines() for cell in row.split("|")}
     assert figures - cells == set()
+
+
+def test_every_page_names_the_oldest_android_that_doctor_takes() -> None:
+    apis = {
+        (name_of(page), int(api))
+        for page in pages()
+        for api in re.findall(
+            r"(?:\(API |before API )(\d+)\)? (?:or later|\(`warn`)", page.read_text("utf-8")
+        )
+    }
+    assert {page for page, _ in apis} >= {"docs/agent.md", "docs/how-to/your-phone.md"}
+    assert {api for _, api in apis} == {OLDEST_SDK}

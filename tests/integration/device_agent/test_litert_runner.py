@@ -218,6 +218,14 @@ def test_a_fork_server_that_dies_takes_the_visit_in_flight_alone(
     assert runner.finish().statistics.count >= 5
 
 
+def test_a_visit_whose_runner_is_closed_is_no_number(runner: LiteRtRunner, tmp_path: Path) -> None:
+    runner.begin(block_file(tmp_path), SHORT)
+    runner.close()
+    with pytest.raises(RunnerFailed, match="closed before the visit was over"):
+        runner.finish()
+    assert runner.visit(block_file(tmp_path), SHORT).statistics.count >= 5
+
+
 @linux_only
 def test_a_child_whose_runs_are_over_leaves_the_measured_core() -> None:
     reading, writing = os.pipe()
