@@ -90,7 +90,7 @@ def test_no_slower_core_is_taken_in_the_place_of_a_faster_one(
     fastest = sorted(speeds.values(), reverse=True)
     # Those that are needed are among those that are taken ...
     assert sorted(taken.values(), reverse=True)[:threads] == fastest[:threads]
-    # ... and where all is told, none beside them.
+    # ... and where all is told, no slower one beside them; of two kinds as fast, one may do.
     if whole:
-        assert max(left, default=0) < min(taken.values())
+        assert max(left, default=0) <= min(taken.values())
         assert len([one for one in taken.values() if one > min(taken.values())]) < threads
