@@ -7,6 +7,7 @@ UserError (netspec)         something the person at the terminal can put right
 ├── NoSuchDevice            no phone that this machine sees has this serial number
 ├── AdbMissing              what a way to phones needs is not installed or does not run
 ├── PairingRefused          the phone and this machine did not pair
+├── SshMissing              what boards are reached by is not installed
 ├── PhoneUnusable           a phone is there, but cannot be measured on
 ├── RunnerMissing           no benchmark_model was given or fetched
 ├── RunnerRefused           the benchmark_model given cannot be used on this device
@@ -18,6 +19,7 @@ UserError (netspec)         something the person at the terminal can put right
 DeviceNotReady              nothing can be measured on the device now; no task is to blame
 ├── TransportLost           the way to the device broke or went silent
 ├── Unauthorised            the phone has not accepted this machine's key
+├── KeyNotTrusted           a board's key is not known here, or no key of the user's there
 ├── CoresUnclear            which cores to measure on cannot be told now
 ├── RunnerNotStarted        the runner does not even start on the device
 ├── DeviceFull              no space is left on the device
@@ -57,6 +59,10 @@ class NoSuchDevice(UserError):
 
 class AdbMissing(UserError):
     """What a way to phones needs is not installed or does not run."""
+
+
+class SshMissing(UserError):
+    """What boards are reached by is not installed."""
 
 
 class WrongTarget(UserError):
@@ -105,6 +111,10 @@ class TransportLost(DeviceNotReady):
 
 class Unauthorised(DeviceNotReady):
     """The phone has not accepted this machine's key."""
+
+
+class KeyNotTrusted(DeviceNotReady):
+    """This machine does not know a board's key, or the board none of the user's."""
 
 
 class CoresUnclear(DeviceNotReady):

@@ -1,4 +1,4 @@
-"""Ways to reach a phone: shell, push, pull and reconnect, whatever lies between."""
+"""Ways to reach a phone or board: shell, push, pull and reconnect, whatever lies between."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def transport_to(serial: str, way: Way, folder: Path) -> Transport:
 
     Args:
         serial: `HOST:PORT` or the phone's mDNS name for `tcp`, its USB serial for `usb`, the adb
-            server's name of it for `adb-server`.
+            server's name of it for `adb-server`, a board's `USER@HOST` for `ssh`.
         way: what is to lie between.
         folder: where this machine's key lies, unless the user has one.
 
@@ -25,6 +25,10 @@ def transport_to(serial: str, way: Way, folder: Path) -> Transport:
         AdbMissing: what the way needs is not installed.
         UserError: zeroconf, which finds a phone by its mDNS name, is not installed.
     """
+    if way == "ssh":
+        from device_agent.transports.ssh import SshTransport  # noqa: PLC0415
+
+        return SshTransport(serial)
     # The libraries are loaded by those who have phones: adbutils alone takes 0.3 s.
     from device_agent.transports.over_streams import StreamTransport  # noqa: PLC0415
 

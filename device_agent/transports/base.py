@@ -1,4 +1,4 @@
-"""What the agent asks of a way to a phone, whatever lies between."""
+"""What the agent asks of a way to a phone or board, whatever lies between."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import PurePosixPath
 from typing import Literal, Protocol
 
 #: `tcp` and `usb`: adb-shell, straight to the phone; `adb-server`: through a running adb server
-Way = Literal["tcp", "usb", "adb-server"]
-
+PhoneWay = Literal["tcp", "usb", "adb-server"]
+#: `ssh`: to a Linux board
+Way = Literal[PhoneWay, "ssh"]
 
 #: of phones with Wireless debugging, which call themselves by mDNS such as
 #: `adb-R58M-x1._adb-tls-connect._tcp`
@@ -17,8 +18,8 @@ _MDNS = "._tcp"
 
 
 def is_network_name(serial: str) -> bool:
-    """Whether a phone of this name is reached through the network: `HOST:PORT`, or mDNS's name."""
-    return ":" in serial or is_mdns_name(serial)
+    """Whether a device is reached through the network: `HOST:PORT`, `USER@HOST`, or mDNS's name."""
+    return ":" in serial or "@" in serial or is_mdns_name(serial)
 
 
 def is_mdns_name(serial: str) -> bool:
@@ -28,9 +29,9 @@ def is_mdns_name(serial: str) -> bool:
 
 @dataclass(frozen=True)
 class PhoneRoute:
-    """A name of a phone, and the way that leads to it."""
+    """A name of a phone or board, and the way that leads to it."""
 
-    #: what `run --phone` and `doctor` take
+    #: what `run --phone`, `run --board` and `doctor` take
     serial: str
     way: Way
 
@@ -47,7 +48,7 @@ class ShellResult:
 
 
 class Transport(Protocol):
-    """One device, reached over USB, TCP or an adb server. Used by one thread at a time."""
+    """One device, reached over USB, TCP, an adb server or SSH. Used by one thread at a time."""
 
     @property
     def serial(self) -> str:
@@ -56,6 +57,10 @@ class Transport(Protocol):
     @property
     def way(self) -> Way:
         """What lies between this machine and the device."""
+
+    @property
+    def folder(self) -> PurePosixPath:
+        """Where the device lets its shell keep files and run programs; known once connected."""
 
     def shell(self, command: str, *, timeout_s: float, merged: bool = False) -> ShellResult:
         """Runs a command line of the device's shell to its end.
@@ -91,8 +96,9 @@ class Transport(Protocol):
         """Closes and opens the way again; it is usable when a command has echoed.
 
         Raises:
-            TransportLost: the device does not come back within 5 s.
+            TransportLost: the device does not come back within some seconds.
             Unauthorised: it asks its owner whether to trust this machine.
+            KeyNotTrusted: the user's SSH does not lead to it.
         """
 
     def close(self) -> None:

@@ -17,6 +17,8 @@ from device_agent.transports.streams import Connection, Deadline, ServiceRefused
 
 #: "adb says connected" is not usable; a command that has echoed within this is
 _USABLE_WITHIN_S = 5.0
+#: of Android's shell
+ANDROID_FOLDER = PurePosixPath("/data/local/tmp")
 #: characters of a command in a message
 _SHOWN_COMMAND = 60
 
@@ -30,6 +32,8 @@ class StreamTransport:
     Args:
         connection: not yet connected; `reconnect` does.
     """
+
+    folder = ANDROID_FOLDER
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

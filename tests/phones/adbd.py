@@ -16,19 +16,14 @@ The shell is dash with the machine's own tools: `id -u` says 0, so this phone is
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import time
 from pathlib import Path
 from typing import Self
 
+from tests.chroots import ChrootDaemon
 from tests.phones.commands import SCRIPTS, script
-from tests.phones.debian_adbd import CannotHave
-from tests.phones.ports import free_port, listens
 from tests.phones.state import PhoneState
 
 _HERE = Path(__file__).parent
-_START_TIMEOUT_S = 10.0
 _ENVIRONMENT = (
     "LD_LIBRARY_PATH=/adbd",
     "LD_PRELOAD=/adbd/loopback.so",
@@ -49,8 +44,8 @@ class AdbdPhone:
         self._programs = programs
         self.root = folder
         self.state = state or machine_state()
-        self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._daemon = ChrootDaemon(folder)
+        self.port = self._daemon.port
         self._furnish()
 
     @property
@@ -73,41 +68,16 @@ class AdbdPhone:
         """Boots it.
 
         Raises:
-            CannotHave: adbd does not start here.
+            CannotStart: adbd does not start here.
         """
-        log = (self.root.parent / f"{self.root.name}.log").open("ab")
-        own_user = [] if os.geteuid() == 0 else ["--map-root-user"]
-        with log:
-            self._process = subprocess.Popen(
-                [
-                    *("unshare", *own_user, "--mount", "--propagation", "private"),
-                    *("--pid", "--fork", "--kill-child", "--"),
-                    *("sh", _HERE / "enter_phone.sh", self.root, self._programs),
-                    *("/usr/bin/env", "-i", f"ADBD_PORT={self.port}", *_ENVIRONMENT, "/adbd/adbd"),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + _START_TIMEOUT_S
-        while not listens(self.port):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise CannotHave(f"adbd does not start here: {Path(log.name).read_text()[-500:]}")
-            time.sleep(0.02)
+        self._daemon.start(
+            *("sh", _HERE / "enter_phone.sh", self.root, self._programs),
+            *("/usr/bin/env", "-i", f"ADBD_PORT={self.port}", *_ENVIRONMENT, "/adbd/adbd"),
+        )
 
     def kill(self) -> None:
         """Ends all its processes at once, as a phone does whose battery is taken out."""
-        if self._process is None:
-            return
-        # The first process of the namespace: all others go with it, and unshare buries it.
-        pid = self._process.pid
-        first = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for child in first or [str(pid)]:
-            os.kill(int(child), signal.SIGKILL)
-        self._process.wait()
-        self._process = None
+        self._daemon.kill()
 
     def __enter__(self) -> Self:
         self.start()

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmark_model.standin import CannotBuild, build_benchmark_model
 from tests.integration.device_agent.processes import Farm
 from tests.phones.fixtures import (  # noqa: F401
     adbd_folder,
@@ -21,3 +22,12 @@ def farm(tmp_path: Path) -> Iterator[Farm]:
     made.start_server()
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def benchmark_model() -> Path:
+    """A program that really measures, built once; without a compiler the test is skipped."""
+    try:
+        return build_benchmark_model()
+    except CannotBuild as error:
+        pytest.skip(f"no stand-in for benchmark_model: {error}")

@@ -9,7 +9,7 @@ from netspec.launches import read_launch
 from netspec.networks import Network
 from netspec.protocol import PHONE, Acceptance, CoolDown, Gate, MeasurementProtocol
 from netspec.wire import JobRequest, ModelSubject, Visit
-from tests.benchmark_model.standin import CannotBuild, build_benchmark_model, litert_library
+from tests.benchmark_model.standin import litert_library
 from tests.integration.device_agent.models import block, undelegated_bytes
 from tests.integration.device_agent.processes import Farm
 from tests.integration.device_agent.test_agent_processes import upload
@@ -27,14 +27,6 @@ PROTOCOL = PHONE.model_copy(
         "acceptance": Acceptance(max_spread=100.0),
     }
 )
-
-
-@pytest.fixture(scope="session")
-def benchmark_model() -> Path:
-    try:
-        return build_benchmark_model()
-    except CannotBuild as error:
-        pytest.skip(f"no stand-in for benchmark_model: {error}")
 
 
 @pytest.fixture

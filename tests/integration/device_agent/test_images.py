@@ -27,7 +27,7 @@ from tests.integration.device_agent.fake_runner import IMAGE_PROGRAM, PROGRAM, F
 from tests.integration.device_agent.models import block_file, undelegated_bytes
 from tests.integration.device_agent.phone_bench import NO_ANCHOR
 from tests.integration.device_agent.processes import Farm
-from tests.integration.device_agent.test_adbd_phone import benchmark_model, options  # noqa: F401
+from tests.integration.device_agent.test_adbd_phone import options  # noqa: F401
 from tests.phones.adbd import AdbdPhone
 from tests.phones.fake_phone import FakePhone
 from tests.waiting import wait_for
