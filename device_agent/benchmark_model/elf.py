@@ -10,28 +10,38 @@ from device_agent.errors import RunnerRefused
 _MAGIC = b"\x7fELF"
 #: offset of `e_machine`, and what it says (ELF specification, 1.4)
 _MACHINE_AT = 18
-_ABIS = {183: "arm64-v8a", 40: "armeabi-v7a", 62: "x86_64", 3: "x86"}
+#: Android's name of the ABI, then ours of Linux's, as the kernel calls the machine
+_ABIS = {
+    183: ("arm64-v8a", "linux_aarch64"),
+    40: ("armeabi-v7a", "linux_armv7l"),
+    62: ("x86_64", "linux_x86_64"),
+    3: ("x86", "linux_i686"),
+}
 #: of older phones
 _ALSO = {"armeabi-v7a": ("armeabi",)}
+#: what starts Android's programs, and where in a program its name stands at the latest, bytes
+_ANDROID_LINKER, _HEAD = b"/system/bin/linker", 4096
 _LITTLE_ENDIAN = 1
 #: type of a program header
 _LOADED = 1
 
 
-def program_abi(content: bytes, name: str) -> str:
-    """Android's name of the ABI that a program or library is for.
+def program_abis(content: bytes, name: str) -> tuple[str, str]:
+    """The ABI that a program or library is for, as phones and as Linux boards call it.
 
     Raises:
-        RunnerRefused: it is neither, or for no machine that phones have.
+        RunnerRefused: it is neither, or for no machine that is measured on.
     """
     if content[:4] != _MAGIC or len(content) < _MACHINE_AT + 2:
         raise RunnerRefused(
-            f"{name} is not a program or library (no ELF header); give one built for Android"
+            f"{name} is not a program or library (no ELF header); give one built for the device"
         )
     order = "<" if content[5] == _LITTLE_ENDIAN else ">"
     (machine,) = struct.unpack_from(f"{order}H", content, _MACHINE_AT)
     if machine not in _ABIS:
-        raise RunnerRefused(f"{name} is for machine {machine}, which no phone is; give another")
+        raise RunnerRefused(
+            f"{name} is for machine {machine}, which no phone or board is; give another"
+        )
     return _ABIS[machine]
 
 
@@ -68,15 +78,19 @@ def check_page_size(content: bytes, name: str, page_bytes: int) -> None:
 
 
 def check_abi(content: bytes, name: str, abis: tuple[str, ...]) -> str:
-    """The ABI of a program or library, which the phone offers.
+    """The ABI of a program or library, which the device offers.
 
     Raises:
-        RunnerRefused: it offers others only.
+        RunnerRefused: it offers others only, or the program is Android's and the device is not.
     """
-    abi = program_abi(content, name)
+    abi, of_linux = program_abis(content, name)
+    if of_linux in abis:
+        if _ANDROID_LINKER in content[:_HEAD]:
+            raise RunnerRefused(f"{name} is built for Android; give one for Linux ({of_linux})")
+        return of_linux
     if not {abi, *_ALSO.get(abi, ())} & set(abis):
         raise RunnerRefused(
-            f"{name} is built for {abi}, but the phone runs {', '.join(abis) or 'unknown ABIs'}; "
+            f"{name} is built for {abi}, but the device runs {', '.join(abis) or 'unknown ABIs'}; "
             "give one for these"
         )
     return abi

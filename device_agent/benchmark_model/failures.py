@@ -20,6 +20,7 @@ _NO_LIBRARY = re.compile(r"library \"(?P<name>[^\"]+)\"[^\n]* not found")
 _LINKER = re.compile(
     r"CANNOT LINK EXECUTABLE[^\n]*|[^\n]*error while loading shared libraries[^\n]*"
 )
+_TOO_OLD = re.compile(r"version `(?P<needed>(?:GLIBC|GLIBCXX|CXXABI)_[0-9.]+)' not found")
 _TASKSET = re.compile(r"^[^\n]*\btaskset: [^\n]*", re.MULTILINE)
 _DELEGATE = re.compile(
     r"[^\n]*(?:NN ?API returned error|ANEURALNETWORKS_[A-Z_]+|Failed to (?:apply|create|compile)"
@@ -56,6 +57,15 @@ def _by_library(text: str) -> str:
     return what and f"it needs the library {what}, which is not there; add it with --library"
 
 
+def _by_version(text: str) -> str:
+    match = _TOO_OLD.search(text)
+    needed = "" if match is None else match["needed"]
+    return needed and (
+        f"it needs {needed}, and this system's libraries are older; give one built for them with "
+        "--runner"
+    )
+
+
 def _by_linker(text: str) -> str:
     match = _LINKER.search(text)
     words = "" if match is None else one_line(match[0])[:_MAX_WORDS]
@@ -78,7 +88,7 @@ def _by_code(text: str, exit_code: int) -> str:
 
 
 #: the most exact cause first
-_CAUSES = (_by_alignment, _by_library, _by_linker, _by_taskset)
+_CAUSES = (_by_alignment, _by_library, _by_version, _by_linker, _by_taskset)
 
 
 def page_size_words(own_bytes: int, page_bytes: int) -> str:

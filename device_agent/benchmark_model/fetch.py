@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx2
 
-from device_agent.benchmark_model.elf import program_abi
+from device_agent.benchmark_model.elf import program_abis
 from device_agent.benchmark_model.flags import Kind, offers
 from device_agent.benchmark_model.program import Program, read_program
 from device_agent.errors import DownloadFailed, RunnerMissing
@@ -30,8 +30,19 @@ _TFLITE = (
 _LITERT = "https://storage.googleapis.com/litert/binaries/{version}/{platform}/benchmark_model"
 #: the addresses' names of an ABI
 _PLATFORMS: dict[Kind, dict[str, str]] = {
-    "tflite": {"arm64-v8a": "android_aarch64", "armeabi-v7a": "android_arm"},
-    "litert": {"arm64-v8a": "android_arm64", "x86_64": "android_x86_64"},
+    "tflite": {
+        "arm64-v8a": "android_aarch64",
+        "armeabi-v7a": "android_arm",
+        "linux_aarch64": "linux_aarch64",
+        "linux_armv7l": "linux_arm",
+        "linux_x86_64": "linux_x86-64",
+    },
+    "litert": {
+        "arm64-v8a": "android_arm64",
+        "x86_64": "android_x86_64",
+        "linux_aarch64": "linux_arm64",
+        "linux_x86_64": "linux_x86_64",
+    },
 }
 #: the TFLite tool is only published as this
 NIGHTLY = "nightly"
@@ -67,7 +78,7 @@ class RunnerStore:
         Args:
             kind: which of the two programs.
             version: of LiteRT; `nightly` for the TFLite tool.
-            abi: Android's name.
+            abi: Android's name, or `linux_` and the kernel's name of the machine.
             sha256: what must come; by default what the lock file says, or whatever comes first.
 
         Raises:
@@ -88,8 +99,8 @@ class RunnerStore:
                 f"{gave} the lock file {self._lock} says {wanted}; a nightly build changes: to "
                 "take the new one, remove its entry from the lock file"
             )
-        if program_abi(content, url) != abi:
-            raise DownloadFailed(f"{url} gave a program for {program_abi(content, url)}, not {abi}")
+        if abi not in (found_for := program_abis(content, url)):
+            raise DownloadFailed(f"{url} gave a program for {found_for[0]}, not {abi}")
         path = self._path(found)
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as unfinished:
@@ -116,7 +127,7 @@ class RunnerStore:
                     if program.sha256 == pins[name].sha256 and offers(program.kind, delegate):
                         return program
         raise RunnerMissing(
-            f"no benchmark_model for {', '.join(abis) or 'this phone'} was fetched that offers "
+            f"no benchmark_model for {', '.join(abis) or 'this device'} was fetched that offers "
             f"{delegate}; run `device-agent runner fetch`, or give the path of yours with --runner"
         )
 

@@ -27,6 +27,8 @@ EXAMPLES = """Examples:
 
   device-agent devices --wifi                      # those with Wireless debugging, too
 
+  device-agent devices --board pi@raspberrypi.local   # a Linux board, too
+
   device-agent devices --json --core 3"""
 
 #: phones answer within a few tenths of a second
@@ -47,18 +49,25 @@ def devices(
             "--wifi", help="Look for phones in the network, which have Wireless debugging."
         ),
     ] = False,
+    board: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="USER@HOST of a Linux board, or a name of ~/.ssh/config; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what this machine would be measured as, and the phones that it sees.
+    """Show what this machine would be measured as, and the phones and boards that it sees.
 
-    Phones at USB and those of a running adb server are found; the others are named by --phone, or
-    looked for with --wifi.
+    Phones at USB and those of a running adb server are found; others are named by --phone, or
+    looked for with --wifi. Boards are named by --board.
     """
     # Only this command and those that measure on phones need what reaches them.
     from device_agent.phones.discovery import discover  # noqa: PLC0415
 
     host, problem = _host(core)
-    discovery = discover(phone or (), data_dir(), _WIFI_S if wifi else 0)
+    discovery = discover(phone or (), data_dir(), _WIFI_S if wifi else 0, board or ())
     if as_json:
         document = {
             "host": host.identity if host else None,
@@ -75,14 +84,21 @@ def devices(
         console.print(f"[yellow]This machine:[/] {escape(problem)}", soft_wrap=True)
     if discovery.phones:
         table = Table(
-            Column("phone", overflow="fold"), "model", "Android", "through", "state", title="Phones"
+            Column("device", overflow="fold"),
+            "model",
+            "system",
+            "through",
+            "state",
+            title="Phones and boards" if board else "Phones",
         )
         for listed in discovery.phones:
             ways = ", ".join(
                 [listed.way, *(f"{other.way} ({other.serial})" for other in listed.also)]
             )
             state = f"[red]{escape(listed.problem)}[/]" if listed.problem else "[green]ok[/]"
-            table.add_row(escape(listed.serial), escape(listed.model), listed.android, ways, state)
+            system = listed.linux or (listed.android and f"Android {listed.android}")
+            names = (listed.serial, listed.model, system)
+            table.add_row(*map(escape, names), ways, state)
         console.print(table)
     else:
         console.print("No phones are seen.")

@@ -1,4 +1,4 @@
-"""`device-agent doctor`: can this phone be measured, and if not, what is to be done?"""
+"""`device-agent doctor`: can this phone or board be measured, and if not, what is to be done?"""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from rich.markup import escape
 from device_agent.benchmark_model.program import Program, read_program, with_libraries
 from device_agent.commands.runner import Lock, store
 from device_agent.errors import DeviceNotReady, Unauthorised
-from device_agent.phones.examination import Check, Examination
+from device_agent.phones.examination import Examination
 from device_agent.phones.properties import own_number
+from device_agent.phones.systems import system_of
+from device_agent.phones.systems.base import Check
 from device_agent.processes.lock import device_lock, file_name, phone_lock
 from device_agent.transports.base import Transport, Way
 from netspec.console.command import AsJson, print_json
@@ -27,7 +29,9 @@ EXAMPLES = """Examples:
 
   device-agent doctor R58M12345AB
 
-  device-agent doctor 192.168.1.20:5555 --runner ./benchmark_model --json"""
+  device-agent doctor 192.168.1.20:5555 --runner ./benchmark_model --json
+
+  device-agent doctor pi@raspberrypi.local   # a Linux board, over SSH"""
 
 _MARKS = {"ok": "[green]ok  [/]", "warning": "[yellow]warn[/]", "bad": "[red]bad [/]"}
 _BAD = 1
@@ -40,7 +44,8 @@ def doctor(
     serial: Annotated[
         str,
         typer.Argument(
-            help="The phone: what `devices` lists it as, the beginning of that, or HOST:PORT."
+            help="The phone: what `devices` lists it as, the beginning of that, or HOST:PORT; or a "
+            "Linux board: USER@HOST, or with --way ssh a name of ~/.ssh/config."
         ),
     ],
     way: Annotated[Way | None, typer.Option(help="How to reach it.", show_default=False)] = None,
@@ -57,10 +62,10 @@ def doctor(
     ] = 30.0,
     as_json: AsJson = False,
 ) -> None:
-    """Check everything that measuring on a phone needs, and say what to fix.
+    """Check everything that measuring on a phone or board needs, and say what to fix.
 
-    Ends with exit code 1 if something keeps the phone from being measured; warnings do not.
-    Nothing that is tried on the phone stays changed.
+    Ends with exit code 1 if something keeps the device from being measured; warnings do not.
+    Nothing that is tried on it stays changed.
     """
     # The commands that have nothing to do with phones start faster without.
     from device_agent.phones.connect import way_to  # noqa: PLC0415
@@ -107,7 +112,8 @@ def _reached(transport: Transport, wait_s: float) -> tuple[Check, str]:
         try:
             transport.reconnect()
             started = time.perf_counter()
-            number = transport.shell("getprop ro.serialno", timeout_s=_ANSWER_S).output
+            ask = system_of(transport).introduction
+            number, *_ = transport.shell(ask, timeout_s=_ANSWER_S).output.splitlines() or [""]
         except Unauthorised as error:
             if time.monotonic() >= deadline:
                 found = "the phone does not trust this machine"

@@ -1,4 +1,4 @@
-"""The phones that a user asks for, how they are reached, and what runs models on them."""
+"""The phones and boards that a user asks for, the ways to them, and what runs models there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from device_agent.errors import DeviceNotReady, PhoneUnusable
 from device_agent.measuring.device import MeasuringDevice
 from device_agent.measuring.energy import EnergyChoice
 from device_agent.processes.lock import phone_lock
-from device_agent.transports.base import PhoneRoute, Way
+from device_agent.transports.base import PhoneRoute, PhoneWay, Way
 from netspec.errors import UserError
 from netspec.protocol import Delegate, MeasurementProtocol
 
@@ -22,7 +22,7 @@ from netspec.protocol import Delegate, MeasurementProtocol
 ALL = "all"
 
 
-def whole_serials(phones: Sequence[str], way: Way | None) -> list[str]:
+def whole_serials(phones: Sequence[str], way: PhoneWay | None) -> list[str]:
     """The phones that were named, those plugged in by the whole of their serial numbers.
 
     Raises:
@@ -57,7 +57,8 @@ class PhoneOptions:
 
     #: serial numbers, `HOST:PORT`, `ALL`
     phones: Sequence[str]
-    way: Way | None
+    #: to the phones
+    way: PhoneWay | None
     runner: Path | None
     runner_version: str
     libraries: Sequence[Path]
@@ -69,17 +70,20 @@ class PhoneOptions:
     #: further ones of the runner, as `NAME=VALUE`
     flags: Sequence[str] = ()
     energy: EnergyChoice = field(default_factory=EnergyChoice)
+    #: `USER@HOST`, or names of `~/.ssh/config`
+    boards: Sequence[str] = ()
 
     @property
     def only(self) -> str | None:
-        """The one phone that is named; None: there may be several."""
-        return self.phones[0] if len(self.phones) == 1 and self.phones[0] != ALL else None
+        """The one phone or board that is named; None: there may be several."""
+        named = [*self.phones, *self.boards]
+        return named[0] if len(named) == 1 and named[0] != ALL else None
 
     @contextmanager
     def connected(
         self, serial: str, protocol: MeasurementProtocol, folder: Path
     ) -> Iterator[MeasuringDevice]:
-        """One phone, ready to be measured, and nobody else's meanwhile.
+        """One phone or board, ready to be measured, and nobody else's meanwhile.
 
         Raises:
             PhoneUnusable: it cannot be measured now.
@@ -92,7 +96,7 @@ class PhoneOptions:
 
         with ExitStack() as held:
             try:
-                transport = reach(serial, self.way, folder)
+                transport = reach(serial, self._way_to(serial), folder)
                 properties = phone_properties(transport)
                 held.enter_context(phone_lock(folder, properties.number))
                 choice = Choice(
@@ -107,6 +111,9 @@ class PhoneOptions:
             except DeviceNotReady as error:
                 raise PhoneUnusable(str(error)) from error
             yield phone
+
+    def _way_to(self, serial: str) -> Way | None:
+        return "ssh" if serial in self.boards else self.way
 
     def _program(self, abis: tuple[str, ...]) -> Program:
         if self.runner is not None:
@@ -123,11 +130,12 @@ class PhoneOptions:
         named = [
             PhoneRoute(phone, self.way or way_to(phone)) for phone in self.phones if phone != ALL
         ]
+        named += [PhoneRoute(board, "ssh") for board in self.boards]
         plugged_in = PluggedPhones(self.way)
         return lambda: named + (plugged_in() if ALL in self.phones else [])
 
     def arguments(self) -> list[str]:
-        """The same for the process of one phone, without the phone."""
+        """The same for the process of one device, without the device."""
         given = [("--runner", self.runner), ("--lock", self.lock)]
         given += [("--library", library) for library in self.libraries]
         paths = [part for name, one in given if one for part in (name, str(one.resolve()))]

@@ -30,7 +30,7 @@ from device_agent.processes.lock import device_lock, file_name
 from device_agent.processes.status import served
 from device_agent.processes.stop import StopSignal
 from device_agent.processes.supervisor import Supervisor, python_command
-from device_agent.transports.base import Way
+from device_agent.transports.base import PhoneRoute, PhoneWay
 from netspec.console.connection import DEFAULT_URL, URL_VARIABLE, data_dir
 from netspec.console.tokens import load_token
 from netspec.errors import UserError
@@ -58,7 +58,9 @@ RUN_EXAMPLES = """Examples:
 
   device-agent run --phone all   # every phone plugged in, now and later
 
-  device-agent run --phone 192.168.1.20:5555 --runner ./benchmark_model --threads 4"""
+  device-agent run --phone 192.168.1.20:5555 --runner ./benchmark_model --threads 4
+
+  device-agent run --board pi@raspberrypi.local   # a Linux board, over SSH"""
 
 
 def run(
@@ -86,12 +88,20 @@ def run(
             show_default=False,
         ),
     ] = None,
+    board: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Measure on this Linux board, over SSH: USER@HOST, or a name of ~/.ssh/config; "
+            "may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     way: Annotated[
-        Way | None, typer.Option(help="How to reach the phones.", show_default=False)
+        PhoneWay | None, typer.Option(help="How to reach the phones.", show_default=False)
     ] = None,
     runner: Annotated[
         Path | None,
-        typer.Option(help="benchmark_model for the phones; else the fetched one."),
+        typer.Option(help="benchmark_model for the phones or boards; else the fetched one."),
     ] = None,
     runner_version: Annotated[str, typer.Option(help="Version of --runner.")] = "unknown",
     library: Annotated[
@@ -110,13 +120,17 @@ def run(
         ),
     ] = None,
     lock: Lock = None,
-    delegate: Annotated[Delegate, typer.Option(help="Who runs models on phones.")] = "xnnpack",
-    threads: Annotated[int, typer.Option(help="Of the delegate, on phones.", min=1, max=64)] = 1,
+    delegate: Annotated[
+        Delegate, typer.Option(help="Who runs models on phones and boards.")
+    ] = "xnnpack",
+    threads: Annotated[
+        int, typer.Option(help="Of the delegate, on phones and boards.", min=1, max=64)
+    ] = 1,
     cores: Annotated[
         str | None,
         typer.Option(
-            help="Cores of the phones to pin to, such as 4-7 or 4,5; by default the fastest. Part "
-            "of the target.",
+            help="Cores of phones or boards to pin to, such as 4-7 or 4,5; by default the fastest. "
+            "Part of the target.",
             show_default=False,
             callback=core_list_or_none,
         ),
@@ -142,19 +156,20 @@ def run(
     Ctrl-C or SIGTERM finish the visit in flight, upload and hand the work back; a second one ends
     at once. No visit is lost either way.
     """
-    _refuse_idle(context, phones=bool(phone))
+    is_local = not phone and not board
+    _refuse_idle(context, phones=bool(phone), boards=bool(board))
     counters = EnergyChoice(energy, tuple(energy_rail or ()))
     asked = ProtocolOptions(protocol, runs, warmup_ms, steady)
     chosen = DeviceSession(
         profiler_url=profiler_url,
         token=load_token(profiler_url),
-        protocol=asked.chosen(PHONE if phone else MeasurementProtocol()),
+        protocol=asked.chosen(MeasurementProtocol() if is_local else PHONE),
         folder=data_dir(),
         stop=StopSignal(),
         until_idle=until_idle,
     )
     with chosen.stop.on_signals(), served(chosen.status_folder, status_port):
-        if not phone:
+        if is_local:
             device = host_device(chosen.protocol, core, python, counters)
             leave_core(device.core)
             with device_lock(chosen.folder, device.serial):
@@ -162,9 +177,8 @@ def run(
                 device.learn_methods()
                 measure(chosen, device)
         else:
-            phones = whole_serials(phone, way)
             options = PhoneOptions(
-                phones,
+                whole_serials(phone or (), way),
                 way,
                 runner,
                 runner_version,
@@ -175,31 +189,45 @@ def run(
                 cores,
                 runner_flag or (),
                 counters,
+                board or (),
             )
             _measure_phones(chosen, options, asked)
 
 
-def _refuse_idle(context: typer.Context, *, phones: bool) -> None:
+def _refuse_idle(context: typer.Context, *, phones: bool, boards: bool) -> None:
     """Who gives an option that has no effect expects one.
 
     Raises:
         UserError: an option is for phones and none is named, or the other way round.
     """
-    for name in _FOR_THIS_MACHINE if phones else _FOR_PHONES:
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
+    if boards and not phones and _is_given(context, "way"):
+        raise UserError("--way is for phones, and boards are reached over SSH; leave --way out")
+    for name in _FOR_THIS_MACHINE if phones or boards else _FOR_PHONES:
+        if _is_given(context, name):
             option = f"--{name.replace('_', '-')}"
             raise UserError(
-                f"{option} is for this machine, and --phone measures on phones; leave one of the "
-                "two out"
-                if phones
-                else f"{option} is for phones, and this run would measure on this machine; name a "
-                f"phone with --phone, or leave {option} out"
+                f"{option} is for this machine, and --phone and --board measure on others; leave "
+                "one of the two out"
+                if phones or boards
+                else f"{option} is for phones and boards, and this run would measure on this "
+                f"machine; name one with --phone or --board, or leave {option} out"
             )
 
 
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _named(route: PhoneRoute) -> tuple[str, ...]:
+    """The options that name one device."""
+    if route.way == "ssh":
+        return ("--board", route.serial)
+    return ("--phone", route.serial, "--way", route.way)
+
+
 def _measure_phones(chosen: DeviceSession, options: PhoneOptions, asked: ProtocolOptions) -> None:
-    """One phone in this process, several in one each."""
+    """One phone or board in this process, several in one each."""
     if (only := options.only) is not None:
         structlog.contextvars.bind_contextvars(device=only)
         with (
@@ -222,9 +250,7 @@ def _measure_phones(chosen: DeviceSession, options: PhoneOptions, asked: Protoco
     ]
     Supervisor(
         seen=seen,
-        command=lambda one: python_command(
-            "run", "--phone", one.serial, "--way", one.way, *arguments
-        ),
+        command=lambda one: python_command("run", *_named(one), *arguments),
         stop=chosen.stop,
         status_folder=chosen.status_folder,
     ).run(until_idle=chosen.until_idle)

@@ -1,4 +1,4 @@
-"""`device-agent runner`: the programs that run models on phones."""
+"""`device-agent runner`: the programs that run models on phones and boards."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from device_agent.benchmark_model.fetch import LOCK_NAME, NIGHTLY, RunnerStore
 from device_agent.benchmark_model.flags import Kind
 from netspec.console.connection import data_dir
 
-app = typer.Typer(no_args_is_help=True, help="The programs that run models on phones.")
+app = typer.Typer(no_args_is_help=True, help="The programs that run models on phones and boards.")
 
 _FETCH_EXAMPLES = """Examples:
 
   device-agent runner fetch --tool litert --version 2.1.0
 
   device-agent runner fetch --tool tflite --abi armeabi-v7a --sha256 0123...
+
+  device-agent runner fetch --abi linux_aarch64   # for a Raspberry Pi
 
   device-agent runner fetch --lock runners.lock.json   # keep the lock file in your repository"""
 
@@ -37,7 +39,13 @@ def store(lock: Path | None) -> RunnerStore:
 def fetch(
     tool: Annotated[Kind, typer.Option(help="TFLite's or LiteRT's benchmark_model.")] = "tflite",
     version: Annotated[str, typer.Option(help="LiteRT's version; TFLite's is nightly.")] = NIGHTLY,
-    abi: Annotated[str, typer.Option(help="Android's name of the phone's ABI.")] = "arm64-v8a",
+    abi: Annotated[
+        str,
+        typer.Option(
+            help="Android's name of a phone's ABI; a board's is linux_aarch64, linux_armv7l or "
+            "linux_x86_64."
+        ),
+    ] = "arm64-v8a",
     sha256: Annotated[str | None, typer.Option(help="What must come.", show_default=False)] = None,
     lock: Lock = None,
 ) -> None:

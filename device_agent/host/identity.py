@@ -18,6 +18,7 @@ from device_agent.host.conditions import HostConditions
 from device_agent.host.device import LocalDevice
 from device_agent.host.rapl import find_rapl
 from device_agent.measuring.energy import EnergyChoice
+from device_agent.naming import machine_name, system_name
 from device_agent.runners.forked_runs import runner_environment
 from device_agent.runners.litert import LiteRtRunner
 from device_agent.runners.runtime import LITERT, Runtime, find_runtime
@@ -28,8 +29,6 @@ _MAX_TEXT = 200
 #: for another Python to start and look around, s
 _ASK_TIMEOUT_S = 30.0
 _CPU_NAMES = ("model name", "Model", "Hardware")
-#: what firmware says where nobody filled the field in
-_PLACEHOLDERS = frozenset({"to be filled by o.e.m.", "system product name", "default string"})
 
 
 def host_device(
@@ -160,9 +159,8 @@ def _locked_khz(root: Path, core: int | None) -> tuple[int, ...] | None:
 def _machine_name(root: Path) -> str:
     """Vendor and product from the firmware, or the board's name from the device tree."""
     dmi = root / "sys/class/dmi/id"
-    parts = [_text(dmi / "sys_vendor"), _text(dmi / "product_name")]
-    named = [part for part in parts if part and part.lower() not in _PLACEHOLDERS]
-    return clean(" ".join(named) or _text(root / "proc/device-tree/model"))
+    tree = _text(root / "proc/device-tree/model")
+    return machine_name(_text(dmi / "sys_vendor"), _text(dmi / "product_name"), tree)
 
 
 def _cpu_name(root: Path) -> str:
@@ -184,7 +182,7 @@ def _os_build() -> str:
         distribution = platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):  # not every system describes itself this way
         distribution = platform.mac_ver()[0]
-    return clean(f"{kernel} ({distribution})" if distribution else kernel)
+    return system_name(kernel, distribution)
 
 
 def _text(path: Path) -> str:

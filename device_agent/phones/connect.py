@@ -1,22 +1,25 @@
-"""From a phone's name to a transport."""
+"""From the name of a phone or board to a transport."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from device_agent.phones.files import QUICK_S
-from device_agent.phones.properties import PhoneProperties, parse_properties
+from device_agent.phones.properties import PhoneProperties
+from device_agent.phones.systems import system_of
 from device_agent.transports import transport_to
 from device_agent.transports.adb_server import server_runs
 from device_agent.transports.base import Transport, Way, is_mdns_name
 
 
 def way_to(serial: str) -> Way:
-    """How a phone of this name is reached unless the user says otherwise.
+    """How a phone or board of this name is reached unless the user says otherwise.
 
     An adb server that runs holds the USB phones and those that it found by mDNS, so they are
     reached through it.
     """
+    if "@" in serial:
+        return "ssh"
     if ":" in serial:
         return "tcp"
     if server_runs():
@@ -43,4 +46,5 @@ def phone_properties(transport: Transport) -> PhoneProperties:
     Raises:
         DeviceNotReady: it went away.
     """
-    return parse_properties(transport.shell("getprop", timeout_s=QUICK_S).output)
+    system = system_of(transport)
+    return system.read_description(transport.shell(system.describe, timeout_s=QUICK_S).output)

@@ -1,4 +1,4 @@
-"""Which phones this machine sees, through which way, and what is wrong with them."""
+"""Which phones and boards this machine sees, through which way, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import structlog
 
 from device_agent.errors import AdbMissing, DeviceNotReady, TransportLost
 from device_agent.phones.properties import own_number
+from device_agent.phones.systems import system_of
 from device_agent.text import one_line
 from device_agent.transports import transport_to
 from device_agent.transports.adb_server import server_address, server_phones, server_runs
@@ -24,10 +25,6 @@ from netspec.console.short_ids import the_only
 _AT_ONCE = 8
 _ANSWER_S = 5.0
 _LIST_S = 5.0
-_ASK = (
-    "getprop ro.serialno; getprop ro.product.model; getprop ro.build.version.release; "
-    "cat /proc/sys/kernel/random/boot_id 2>/dev/null"
-)
 
 #: adb's states (`adb.h`, `ConnectionStateIsOnline`) that are not `device`, and what to do
 _STATES = {
@@ -50,15 +47,15 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class ListedPhone:
-    """A phone, listed once however many ways lead to it."""
+    """A phone or board, listed once however many ways lead to it."""
 
-    #: what `run --phone` and `doctor` take
+    #: what `run --phone`, `run --board` and `doctor` take
     serial: str
     way: Way
-    #: the phone's own number (`ro.serialno`), empty where it could not be asked
+    #: the device's own number (a phone's `ro.serialno`), empty where it could not be asked
     number: str = ""
     model: str = ""
-    #: Android's version
+    #: Android's version, empty for a board
     android: str = ""
     #: what is wrong and what to do, empty for a usable phone
     problem: str = ""
@@ -66,6 +63,8 @@ class ListedPhone:
     boot: str = field(default="", compare=False)
     #: the other ways to the same phone
     also: tuple[PhoneRoute, ...] = ()
+    #: a board's distribution, empty for a phone
+    linux: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,9 @@ class Discovery:
     notes: tuple[str, ...]
 
 
-def discover(addresses: Sequence[str], folder: Path, wifi_s: float = 0) -> Discovery:
+def discover(
+    addresses: Sequence[str], folder: Path, wifi_s: float = 0, boards: Sequence[str] = ()
+) -> Discovery:
     """Looks at USB, at the adb server if one runs, at addresses, and in the network.
 
     A phone that the adb server has at USB is asked through the server, which holds the interface.
@@ -85,14 +86,17 @@ def discover(addresses: Sequence[str], folder: Path, wifi_s: float = 0) -> Disco
         addresses: `HOST:PORT` of phones that listen at TCP.
         folder: where this machine's key lies.
         wifi_s: how long phones with Wireless debugging may take to answer; 0: they are not asked.
+        boards: `USER@HOST` of boards.
 
     Raises:
         NoSuchDevice: an address is none.
-        UserError: zeroconf, which asks them, is not installed.
+        SshMissing: boards are named, and what they are reached by is not installed.
+        UserError: zeroconf, which asks phones in the network, is not installed.
     """
     notes: list[str] = []
     phones = _plugged_in(notes)
     phones += [ListedPhone(address, "tcp") for address in addresses]
+    phones += [ListedPhone(address, "ssh") for address in boards]
     if wifi_s:
         phones += _in_network(wifi_s, notes)
     transports = [
@@ -111,8 +115,10 @@ def whole_serial(beginning: str, way: Way | None) -> str:
     Raises:
         UnknownId: several begin so.
     """
+    if is_network_name(beginning) or way == "ssh":
+        return beginning
     seen = {phone.serial for phone in _plugged_in([]) if way in (None, phone.way)}
-    if is_network_name(beginning) or not any(serial.startswith(beginning) for serial in seen):
+    if not any(serial.startswith(beginning) for serial in seen):
         return beginning
     listing = "device-agent devices"
     return the_only("phone", sorted(seen), beginning, listing, names=lambda serial: [serial])
@@ -229,8 +235,10 @@ def _with_properties(phone: ListedPhone, transport: Transport | None) -> ListedP
     with closing(transport):
         try:
             transport.reconnect()
-            lines = transport.shell(_ASK, timeout_s=_ANSWER_S).output.splitlines()
+            ask = system_of(transport).introduction
+            lines = transport.shell(ask, timeout_s=_ANSWER_S).output.splitlines()
         except DeviceNotReady as error:
             return replace(phone, problem=str(error))
-    number, model, android, boot = (line.strip() for line in [*lines, *[""] * 4][:4])
-    return replace(phone, number=number, model=model, android=android, boot=boot)
+    number, model, release, boot = (line.strip() for line in [*lines, *[""] * 4][:4])
+    android, linux = ("", release) if phone.way == "ssh" else (release, "")
+    return replace(phone, number=number, model=model, android=android, boot=boot, linux=linux)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from device_agent.benchmark_model.program import Program
@@ -12,15 +13,43 @@ from device_agent.errors import DeviceFull, DeviceNotReady
 from device_agent.text import one_line
 from device_agent.transports.base import Transport
 
-ROOT = PurePosixPath("/data/local/tmp/proxyless-farm")
-MODELS = ROOT / "models"
-RUNNERS = ROOT / "runners"
-STRETCHES = ROOT / "stretches"
 #: of models on the phone
 DEFAULT_MAX_BYTES = 256 * 2**20
 QUICK_S = 20.0
 _PUSH_S = 120.0
 _NAME_LENGTH = 32
+
+
+@dataclass(frozen=True)
+class AgentFolders:
+    """The agent's folders on a device."""
+
+    root: PurePosixPath
+
+    @property
+    def models(self) -> PurePosixPath:
+        """Models that visits run."""
+        return self.root / "models"
+
+    @property
+    def runners(self) -> PurePosixPath:
+        """The runner, with its libraries."""
+        return self.root / "runners"
+
+    @property
+    def stretches(self) -> PurePosixPath:
+        """Scripts, and what they wrote."""
+        return self.root / "stretches"
+
+    @property
+    def images(self) -> PurePosixPath:
+        """Of one piece of test images at a time; what a killed agent left goes with the next."""
+        return self.root / "images"
+
+
+def folders_on(transport: Transport) -> AgentFolders:
+    """The agent's folders on the device that a transport is connected to."""
+    return AgentFolders(transport.folder / "proxyless-farm")
 
 
 class PhoneFiles:
@@ -34,18 +63,21 @@ class PhoneFiles:
     def __init__(self, transport: Transport, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
         self._transport = transport
         self._max_bytes = max_bytes
+        self.folders = folders_on(transport)
 
     def make_folders(self) -> None:
         """Makes the agent's folders."""
-        folders = shlex.join(str(folder) for folder in (MODELS, RUNNERS, STRETCHES))
+        own = self.folders
+        folders = shlex.join(str(folder) for folder in (own.models, own.runners, own.stretches))
         self._must(f"mkdir -p {folders}", "make its folders")
 
     def push_runner(self, program: Program) -> PurePosixPath:
         """The program on the phone, its libraries beside it; the runner before it is removed."""
-        path = RUNNERS / _name(program.sha256) / "benchmark_model"
+        runners = self.folders.runners
+        path = runners / _name(program.sha256) / "benchmark_model"
         listed = self._transport.shell(f"ls {path}", timeout_s=QUICK_S)
         if listed.exit_code:
-            make = f"rm -rf {RUNNERS}/* && mkdir -p {path.parent}"
+            make = f"rm -rf {runners}/* && mkdir -p {path.parent}"
             self._must(make, "make a folder for the runner")
             # The program last: where it is, all is.
             for name, content in (*program.libraries.items(), (path.name, program.content)):
@@ -53,7 +85,7 @@ class PhoneFiles:
         return path
 
     def push_models(self, models: Collection[Path]) -> Mapping[Path, str]:
-        """Names in `MODELS` by file; what is not there yet is pushed, and room made for it.
+        """Names on the phone by file; what is not there yet is pushed, and room made for it.
 
         Raises:
             DeviceFull: not even without all other models.
@@ -65,25 +97,29 @@ class PhoneFiles:
             names[path] = f"{_name(digest)}.tflite"
         sizes = self._sizes()
         if used := sizes.keys() & names.values():
-            self._must(f"cd {MODELS} && touch {shlex.join(sorted(used))}", "note what it uses")
+            self._must(
+                f"cd {self.folders.models} && touch {shlex.join(sorted(used))}", "note what it uses"
+            )
         missing = {name: path for path, name in names.items() if name not in sizes}
         self._evict(
             sizes, set(names.values()), sum(model.stat().st_size for model in missing.values())
         )
+        folder = self.folders.models
         for name, path in missing.items():
             # One at a time: a batch of networks would fill the agent's memory.
             content = path.read_bytes()
             try:
-                self._transport.push(content, MODELS / name, mode=0o644, timeout_s=_PUSH_S)
+                self._transport.push(content, folder / name, mode=0o644, timeout_s=_PUSH_S)
             except DeviceFull:
                 self._evict(self._sizes(), set(names.values()), self._max_bytes)
-                self._transport.push(content, MODELS / name, mode=0o644, timeout_s=_PUSH_S)
+                self._transport.push(content, folder / name, mode=0o644, timeout_s=_PUSH_S)
         return names
 
     def _sizes(self) -> dict[str, int]:
         """Bytes by name, used longest ago first."""
         listed = self._must(
-            f"cd {MODELS} && for name in $(ls -tr); do echo $name $(wc -c < $name); done",
+            f"cd {self.folders.models} && "
+            "for name in $(ls -tr); do echo $name $(wc -c < $name); done",
             "list its models",
         )
         pairs = (line.split() for line in listed.splitlines())
@@ -99,7 +135,9 @@ class PhoneFiles:
                 victims.append(name)
                 size -= own
         if victims:
-            self._must(f"cd {MODELS} && rm -f {shlex.join(victims)}", "remove old models")
+            self._must(
+                f"cd {self.folders.models} && rm -f {shlex.join(victims)}", "remove old models"
+            )
 
     def _must(self, command: str, what: str) -> str:
         result = self._transport.shell(command, timeout_s=QUICK_S, merged=True)

@@ -17,7 +17,7 @@ from device_agent.benchmark_model.failures import ending
 from device_agent.benchmark_model.flags import MAX_PHASE_S, image_file_flags
 from device_agent.benchmark_model.output import ToolOutput, parse_output
 from device_agent.errors import DeviceNotReady, ModelRefused, RunnerFailed
-from device_agent.phones.files import MODELS, QUICK_S, ROOT, PhoneFiles
+from device_agent.phones.files import QUICK_S, PhoneFiles
 from device_agent.runners.base import ImageOutputs
 from device_agent.text import one_line
 from device_agent.transports.base import Transport
@@ -27,8 +27,6 @@ from netspec.layers import Float32Array
 from netspec.protocol import Delegate
 from netspec.tflite.file_graph import GraphTensor, file_graph
 
-#: of one piece at a time; what a killed agent left goes with the next piece
-IMAGES = ROOT / "images"
 #: two phases, loading, and delegates that compile
 _LAUNCH_S = 2.0 * MAX_PHASE_S + 60.0
 _PUSH_S = 120.0
@@ -61,14 +59,15 @@ class PhoneImages:
             DeviceNotReady: the phone went away, or has no room.
         """
         shape, outputs = _tensors(model, images)
-        graph = str(MODELS / self.files.push_models([model])[model])
-        self._say(f"rm -rf {IMAGES} && mkdir -p {IMAGES}")
+        graph = str(self.files.folders.models / self.files.push_models([model])[model])
+        folder = self.files.folders.images
+        self._say(f"rm -rf {folder} && mkdir -p {folder}")
         rows: list[Float32Array] = []
         launches: list[tuple[ToolOutput, str]] = []
         for index, image in enumerate(images):
             if not go_on():
                 return None
-            given, written = IMAGES / f"{index}.in", IMAGES / f"{index}.out"
+            given, written = folder / f"{index}.in", folder / f"{index}.out"
             self.transport.push(image.tobytes(), given, mode=0o644, timeout_s=_PUSH_S)
             flags = image_file_flags(shape, str(given), str(written))
             launches.append(self._launch((f"--graph={graph}", *flags)))
@@ -78,7 +77,7 @@ class PhoneImages:
                 raise RunnerFailed("benchmark_model wrote no outputs") from error
             rows.append(_reals(content, outputs))
             self._say(f"rm -f {given} {written}")
-        self._say(f"rm -rf {IMAGES}")
+        self._say(f"rm -rf {folder}")
         loads_us = [one.init_us for one, _ in launches if one.init_us is not None]
         peaks = [float(found[1]) for _, text in launches if (found := _MEMORY.search(text))]
         return ImageOutputs(

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 
 from device_agent.errors import FileRefused
 from device_agent.measuring.device import VisitRequest
-from device_agent.phones.files import QUICK_S, STRETCHES
+from device_agent.phones.files import QUICK_S, folders_on
 from device_agent.phones.script import kill_command
 from device_agent.transports.base import Transport
 from netspec.operators import Operator, operator_from_key
@@ -63,9 +63,10 @@ def find_leftovers(transport: Transport) -> Iterator[tuple[Plan, str, str]]:
 
     Scripts of agents that made no plans are removed.
     """
-    listed = transport.shell(f"ls {STRETCHES}", timeout_s=QUICK_S)
+    stretches = folders_on(transport).stretches
+    listed = transport.shell(f"ls {stretches}", timeout_s=QUICK_S)
     for name in listed.output.split() if not listed.exit_code else ():
-        folder = STRETCHES / name
+        folder = stretches / name
         transport.shell(kill_command(str(folder)), timeout_s=QUICK_S)
         script, results = (_text(transport, folder / file) for file in ("script.sh", "results"))
         _, separator, line = script.rpartition(_PLAN)

@@ -29,9 +29,9 @@ from device_agent.errors import (
 from device_agent.measuring.device import VisitRequest, VisitResult
 from device_agent.measuring.energy import Counter, Reading
 from device_agent.measuring.sustained import sustained_protocol
-from device_agent.phones.energy.counters import CounterMissing, PhoneCounter, find_counter
+from device_agent.phones.energy.counters import CounterMissing, PhoneCounter
 from device_agent.phones.energy.metering import MeteredRunner, PhoneMetering
-from device_agent.phones.files import MODELS, QUICK_S, PhoneFiles
+from device_agent.phones.files import QUICK_S, PhoneFiles
 from device_agent.phones.image_runs import PhoneImages
 from device_agent.phones.leftovers import Plan, find_leftovers, make_plan
 from device_agent.phones.probe import Choice, Probed, changes, probe, take_clock
@@ -59,8 +59,6 @@ from netspec.wire import (
 _log = structlog.get_logger()
 
 _MARK = "@visits"
-#: takes some milliseconds of the phone: between visits too much, between ten seconds of runs not
-_HEAT = "dumpsys thermalservice; dumpsys battery"
 #: what a launch may take beyond its two phases: loading, and delegates that compile
 _SPARE_S = 60.0
 #: two launches, where one is to profile
@@ -158,9 +156,9 @@ class Phone:
             self._learn_energy()
 
     def _learn_energy(self) -> None:
-        choice, soc = self._choice, self.identity.soc
+        choice, soc, find = self._choice, self.identity.soc, self._probed.system.find_counter
         try:
-            self._energy = find_counter(self._say, choice.energy, soc, choice.delegate)
+            self._energy = find(self._say, choice.energy, soc, choice.delegate)
         except CounterMissing as error:
             _log.info("no energy is counted", device=self.serial, why=str(error))
         else:
@@ -180,9 +178,8 @@ class Phone:
         self._lost = _RunningScript(folder, None, ())
         found: tuple[Sequence[Reading], Sequence[int]] | VisitFailed | None
         try:
-            found = metering.run(
-                folder, str(MODELS / self._names[model]), subject, go_on, allow_partial
-            )
+            graph = str(self._files.folders.models / self._names[model])
+            found = metering.run(folder, graph, subject, go_on, allow_partial)
         except VisitFailed as error:
             found = error
         self._lost = None
@@ -271,7 +268,8 @@ class Phone:
         launches = [VisitRequest(model, allow_partial=allow_partial)] * math.ceil(
             seconds / WINDOW_S
         )
-        yield from self._scripted(launches, (), sustained_protocol(self._protocol), go_on, _HEAT)
+        heat = self._probed.system.heat  # takes ms: too much between visits, not between windows
+        yield from self._scripted(launches, (), sustained_protocol(self._protocol), go_on, heat)
         self._remove_safe()
 
     def _scripted(
@@ -297,7 +295,7 @@ class Phone:
         flags = self._visit_flags(protocol)
         launch = ScriptedLaunch(
             folder=str(self._scripts.folder()),
-            model_folder=str(MODELS),
+            model_folder=str(self._files.folders.models),
             command=self._probed.command,
             flags=flags,
             condition_files=self._probed.reader.condition_files,

@@ -18,14 +18,15 @@ from device_agent.cpu_zones import is_cpu_zone
 from device_agent.errors import DeviceNotReady
 from device_agent.measuring.device import applied_steps
 from device_agent.measuring.energy import EnergyChoice
+from device_agent.phones.connect import phone_properties
 from device_agent.phones.energy.quiet import QuietPhone
 from device_agent.phones.files import QUICK_S, PhoneFiles
-from device_agent.phones.properties import parse_properties
-from device_agent.phones.readings import parse_battery, parse_thermal
 from device_agent.phones.results import ResultsReader
-from device_agent.phones.settings.awake import STATE_QUESTIONS, AwakePhone, state_steps
+from device_agent.phones.settings.awake import AwakePhone
 from device_agent.phones.settings.clock import GrantedClock, PhoneClock
 from device_agent.phones.settings.clock_times import clock_table
+from device_agent.phones.systems import system_of
+from device_agent.phones.systems.base import System
 from device_agent.transports.base import Transport
 from device_agent.transports.read_files import parse_values, read_command, read_pattern_command
 from netspec.protocol import Delegate, MeasurementProtocol, TargetIdentity
@@ -78,6 +79,7 @@ class Probed:
     granted: GrantedClock
     #: its own serial number, empty where it has none
     number: str
+    system: System
 
     def observe(self, say: Callable[[str, float], str], window_s: float, serial: str) -> Conditions:
         """Heat, battery, and what others take of the measured cores.
@@ -88,32 +90,28 @@ class Probed:
             serial: the phone's, for messages.
 
         Raises:
-            DeviceNotReady: it saves its battery.
+            DeviceNotReady: it holds itself back, for instance to save its battery.
         """
         questions = (
-            "dumpsys thermalservice",
-            "dumpsys battery",
+            self.system.heat,
             "cat /proc/stat",
             f"sleep {window_s:g}; cat /proc/stat",
             read_command(self.reader.zones),
-            "settings get global low_power",
-            *STATE_QUESTIONS,
+            self.system.hindrance,
+            *self.system.state,
         )
         output = say(f"; echo {_NEXT}; ".join(questions), QUICK_S + window_s)
         answers = output.split(f"{_NEXT}\n")
         known = [*answers, *[""] * len(questions)][: len(questions)]
-        thermal, battery, before, after, zones, saving, *state = known
-        if saving.strip() == "1":
-            raise DeviceNotReady(
-                f"Battery Saver of {serial} is on, which slows it down; switch it off"
-            )
-        readings = parse_thermal(thermal).model_dump(exclude_none=True)
-        readings |= parse_battery(battery).model_dump(exclude_none=True)
+        heat, before, after, zones, holding, *state = known
+        if hindrance := self.system.read_hindrance(holding):
+            raise DeviceNotReady(f"{serial} holds itself back: {hindrance}")
+        readings = self.system.read_heat(heat).model_dump(exclude_none=True)
         celsius = self.reader.celsius(parse_values(zones))
         if celsius is not None:
             readings.setdefault("cpu_celsius", celsius)
         share = busy_share(cpu_time(before, self.cores), cpu_time(after, self.cores))
-        steps = (*applied_steps(self.identity), *state_steps(*state))
+        steps = (*applied_steps(self.identity), *self.system.state_steps(*state))
         return Conditions.model_validate({**readings, "busy_share": share, "steps": steps})
 
 
@@ -139,7 +137,7 @@ def probe(
 
     program, options = choice.program, choice.options
     check_threads(program.kind, program.version, choice.threads)
-    properties = parse_properties(say("getprop"))
+    system, properties = system_of(transport), phone_properties(transport)
     abi = check_program(program, properties.abis, say)
     can_pin = not transport.shell("command -v taskset", timeout_s=QUICK_S).exit_code
     pins = can_pin and (protocol.affinity == "fastest_cluster" or choice.cores is not None)
@@ -154,7 +152,7 @@ def probe(
         )
     cores = chosen.cores
     files.make_folders()
-    clock = PhoneClock(transport, cores, properties.sdk)
+    clock = system.clock(transport, cores, properties)
     # What was taken last is given back first.
     QuietPhone(transport, of_battery=False).give_back()
     AwakePhone(transport).give_back()
@@ -188,12 +186,14 @@ def probe(
             _cpu_zones(say),
             granted,
             options,
+            read_heat=system.read_heat,
             throttles=protocol.warming is not None,
             tables=_clock_tables(say, described, chosen),
         ),
         clock=clock,
         granted=granted,
         number=properties.number,
+        system=system,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a phone says of itself."""
+"""What a phone or board says of itself."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _LEAST_RUN = 6
 
 @dataclass(frozen=True)
 class PhoneProperties:
-    """From `getprop`."""
+    """Who a device is, by its own words."""
 
     model: str
     soc: str
     build: str
     #: best first
     abis: tuple[str, ...]
-    #: Android's API level, 0 where it does not say
+    #: Android's API level, 0 where it does not say, and of other systems
     sdk: int
     #: its own serial number, empty where it has none
     number: str

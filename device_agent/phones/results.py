@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -23,7 +23,6 @@ from device_agent.errors import (
 from device_agent.measuring.device import VisitResult
 from device_agent.phones.leftovers import Plan
 from device_agent.phones.profiling import read_profile
-from device_agent.phones.readings import parse_battery, parse_thermal
 from device_agent.phones.script import ScriptVisit, finished_visits, visit_in_flight
 from device_agent.phones.settings.clock import GrantedClock
 from device_agent.phones.settings.clock_times import CORES, clock_file, clock_table, clock_times
@@ -50,6 +49,7 @@ class ResultsReader:
         zones: files that tell the CPU's temperature.
         granted: the clock that visits are true for.
         options: flags that decide what is computed and where, as `NAME=VALUE`.
+        read_heat: reads what services say of heat.
         throttles: whether the device is to be so warm that it lowers its clocks itself.
         tables: of the measured cores, one of each clock domain that says how long it had which
             clock.
@@ -60,6 +60,7 @@ class ResultsReader:
     zones: tuple[str, ...]
     granted: GrantedClock
     options: tuple[str, ...]
+    read_heat: Callable[[str], Conditions]
     throttles: bool = False
     tables: tuple[int, ...] = ()
 
@@ -150,7 +151,7 @@ class ResultsReader:
                 index=indexes[at],
                 started_at=moment.when(visit.before),
                 before=self._conditions(visit.before),
-                after=_with_heat(self._after(visit), visit.answer),
+                after=self._with_heat(self._after(visit), visit.answer),
                 outcome=self.outcome(visit, operators[at], plan.allow_partial[at]),
                 launch=f"{plan.mark} {at}",
                 rejected=self._clock_problem(visit),
@@ -221,6 +222,17 @@ class ResultsReader:
         times = clock_times(self.core, visit.before, visit.after)
         return seen if times is None else seen.model_copy(update={"cpu_mhz": times.mean_khz / 1000})
 
+    def _with_heat(self, conditions: Conditions, answer: str) -> Conditions:
+        """The conditions with what services say of heat, where the script asked them.
+
+        What files say stays: they were read before.
+        """
+        if not answer:
+            return conditions
+        said = (self.read_heat(answer), conditions)
+        known = [one.model_dump(exclude_none=True) for one in said]
+        return Conditions.model_validate(known[0] | known[1])
+
     def _conditions(self, values: Mapping[str, str]) -> Conditions:
         khz = first_number(values.get(clock_file(self.core)))
         return Conditions(
@@ -244,18 +256,6 @@ class _Moment:
         if self.uptime_s is None or began_s is None:
             return self.at
         return self.at - timedelta(seconds=max(0.0, self.uptime_s - began_s))
-
-
-def _with_heat(conditions: Conditions, answer: str) -> Conditions:
-    """The conditions with what services say of heat, where the script asked them.
-
-    What files say stays: they were read before.
-    """
-    if not answer:
-        return conditions
-    said = (parse_battery(answer), parse_thermal(answer), conditions)
-    known = [one.model_dump(exclude_none=True) for one in said]
-    return Conditions.model_validate(known[0] | known[1] | known[2])
 
 
 def _limit(core: int, which: str) -> str:

@@ -11,7 +11,7 @@ from uuid import uuid4
 import structlog
 
 from device_agent.errors import DeviceNotReady, TransportLost, VisitTimedOut
-from device_agent.phones.files import QUICK_S, STRETCHES
+from device_agent.phones.files import QUICK_S, folders_on
 from device_agent.phones.script import PhoneScript, kill_command
 from device_agent.text import one_line, printed
 from device_agent.transports.base import Transport
@@ -59,7 +59,7 @@ class PhoneScripts:
 
     def folder(self) -> PurePosixPath:
         """A name for the next stretch's folder."""
-        return STRETCHES / uuid4().hex
+        return folders_on(self._transport).stretches / uuid4().hex
 
     def run(
         self, script: PhoneScript, go_on: Callable[[], bool]

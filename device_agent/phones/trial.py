@@ -11,7 +11,7 @@ from device_agent.benchmark_model.evidence import check_backend, require_delegat
 from device_agent.benchmark_model.failures import delegate_failure, ending, start_failure
 from device_agent.benchmark_model.output import parse_output
 from device_agent.errors import DelegateRefused, VisitFailed
-from device_agent.phones.files import MODELS, PhoneFiles
+from device_agent.phones.files import PhoneFiles
 from device_agent.runners.probe_operator import ANCHOR_OPERATOR
 from device_agent.text import one_line
 from device_agent.transports.base import ShellResult, Transport
@@ -33,7 +33,7 @@ def pushed_trial_model(files: PhoneFiles) -> str:
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "probe.tflite"
         model.write_bytes(trial_model())
-        return str(MODELS / files.push_models([model])[model])
+        return str(files.folders.models / files.push_models([model])[model])
 
 
 def launch_trial(transport: Transport, command: Sequence[str], graph: str) -> ShellResult:

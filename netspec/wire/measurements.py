@@ -25,7 +25,7 @@ class Conditions(Message):
     #: keeps count
     cpu_mhz: float | None = None
     battery_celsius: float | None = None
-    #: Android's, 0 is none
+    #: Android's, 0 is none; of a Linux board 1 where something lowers its clocks
     thermal_status: int | None = None
     #: share of the measured cores' time that others took: before a visit, while nothing was
     #: measured; after it, of its runs

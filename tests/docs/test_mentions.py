@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from device_agent.phones.examination import OLDEST_SDK
+from device_agent.phones.systems.android_checks import OLDEST_SDK
 from scripts.site.commands import APPS
 from tests.docs.command_lines import commands_in, problem_of
 from tests.docs.pages import GENERATED, ROOT, SHELL, all_blocks, name_of, pages

@@ -6,13 +6,13 @@ import re
 from typing import Self
 
 from device_agent.errors import DeviceNotReady, VisitFailed
-from device_agent.phones.files import QUICK_S, ROOT
+from device_agent.phones.files import QUICK_S
 from device_agent.phones.readings import parse_wakefulness
 from device_agent.phones.settings.awake import AWAKE, SLEEP, WAKE_UP
 from device_agent.phones.settings.journal import Change, JournalledSettings
 from device_agent.transports.base import Transport, is_network_name
 
-JOURNAL = ROOT / "energy-journal"
+_JOURNAL = "energy-journal"
 _NEXT = "@next"
 _LOOK = f"; echo {_NEXT}; ".join(
     ("dumpsys battery", "dumpsys power", "settings get global airplane_mode_on")
@@ -38,7 +38,7 @@ class QuietPhone(JournalledSettings):
     """
 
     def __init__(self, transport: Transport, *, of_battery: bool) -> None:
-        super().__init__(transport, JOURNAL)
+        super().__init__(transport, _JOURNAL)
         self._of_battery = of_battery
 
     def __enter__(self) -> Self:

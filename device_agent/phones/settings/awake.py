@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import structlog
 
-from device_agent.phones.files import QUICK_S, ROOT
+from device_agent.phones.files import QUICK_S
 from device_agent.phones.readings import parse_wakefulness
 from device_agent.phones.settings.journal import Change, JournalledSettings
 from device_agent.transports.base import Transport
 
-JOURNAL = ROOT / "awake-journal"
+_JOURNAL = "awake-journal"
 AWAKE = "Awake"
 SLEEP, WAKE_UP = "input keyevent 223", "input keyevent 224"
 _STAY_ON = "stay_on_while_plugged_in"
@@ -50,7 +50,7 @@ class AwakePhone(JournalledSettings):
     """
 
     def __init__(self, transport: Transport) -> None:
-        super().__init__(transport, JOURNAL)
+        super().__init__(transport, _JOURNAL)
 
     def take(self) -> None:
         """Change what keeps the phone from staying awake, all of it or nothing.

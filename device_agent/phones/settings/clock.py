@@ -5,22 +5,17 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-from device_agent.phones.files import ROOT
 from device_agent.phones.settings.journal import Change, JournalledSettings
 from device_agent.transports.base import Transport
 from netspec.protocol import ClockPolicy
 
-JOURNAL = ROOT / "journal"
+_JOURNAL = "journal"
 #: Android 11
 _FIXED_PERFORMANCE_SINCE = 30
-_CLOCK = "/sys/devices/system/cpu/cpu{core}/cpufreq"
+CLOCK = "/sys/devices/system/cpu/cpu{core}/cpufreq"
 _FIXED = "cmd power set-fixed-performance-mode-enabled"
-#: Magisk's `su`, then that of Android's own userdebug builds
-_SU: tuple[Callable[[str], str], ...] = (
-    lambda command: f"su -c {shlex.quote(command)}",
-    lambda command: f"su 0 sh -c {shlex.quote(command)}",
-)
 
 
 @dataclass(frozen=True)
@@ -49,12 +44,18 @@ class PhoneClock(JournalledSettings):
     Args:
         transport: to the phone.
         cores: measured on; none where they are not known.
-        sdk: Android's API level.
+        sdk: Android's API level, 0 of other systems.
     """
 
+    #: how a command is given as root: by Magisk's `su`, then by Android's own userdebug builds
+    root_shells: ClassVar[tuple[Callable[[str], str], ...]] = (
+        lambda command: f"su -c {shlex.quote(command)}",
+        lambda command: f"su 0 sh -c {shlex.quote(command)}",
+    )
+
     def __init__(self, transport: Transport, cores: Sequence[int], sdk: int) -> None:
-        super().__init__(transport, JOURNAL)
-        self._cores = tuple(cores)
+        super().__init__(transport, _JOURNAL)
+        self.cores = tuple(cores)
         self._sdk = sdk
 
     def steady(self) -> GrantedClock:
@@ -64,44 +65,44 @@ class PhoneClock(JournalledSettings):
         """
         locks = self._locks()
         if locks and self.apply(locks):
-            limits = self._limits()
+            limits = self.limits()
             if limits is not None and all(low == high for low, high in limits.values()):
                 return GrantedClock("locked", {core: high for core, (_, high) in limits.items()})
             self.give_back()
         if self._sdk >= _FIXED_PERFORMANCE_SINCE:
             fixed = Change(f"{_FIXED} true", f"{_FIXED} false")
             if self.apply([fixed]):
-                highest = {core: high for core, (_, high) in (self._limits() or {}).items()}
+                highest = {core: high for core, (_, high) in (self.limits() or {}).items()}
                 return GrantedClock("fixed_performance", highest)
             self.give_back()
         return GrantedClock("free")
 
     def _locks(self) -> list[Change]:
         """Raises each core's lowest clock to its highest; empty where its limits are not known."""
-        limits = self._limits()
+        limits = self.limits()
         if not limits:
             return []
         root = self._as_root()
         changes: list[Change] = []
         for core, (low, high) in limits.items():
-            path = f"{_CLOCK.format(core=core)}/scaling_min_freq"
+            path = f"{CLOCK.format(core=core)}/scaling_min_freq"
             changes.append(Change(root(f"echo {high} > {path}"), root(f"echo {low} > {path}")))
         return changes
 
     def _as_root(self) -> Callable[[str], str]:
         """How a command is given that only root may; as it is where there is no way."""
-        if (self._shell("id -u") or "").strip() != "0":
-            for wrapped in _SU:
-                if (self._shell(wrapped("id -u")) or "").strip() == "0":
+        if (self.say("id -u") or "").strip() != "0":
+            for wrapped in self.root_shells:
+                if (self.say(wrapped("id -u")) or "").strip() == "0":
                     return wrapped
         return lambda command: command
 
-    def _limits(self) -> dict[int, tuple[int, int]] | None:
+    def limits(self) -> dict[int, tuple[int, int]] | None:
         """Lowest and highest clock that each core may take, kHz; None where one does not say."""
         limits: dict[int, tuple[int, int]] = {}
-        for core in self._cores:
-            folder = _CLOCK.format(core=core)
-            said = self._shell(f"cat {folder}/scaling_min_freq {folder}/scaling_max_freq")
+        for core in self.cores:
+            folder = CLOCK.format(core=core)
+            said = self.say(f"cat {folder}/scaling_min_freq {folder}/scaling_max_freq")
             values = [int(value) for value in (said or "").split() if value.isdecimal()]
             if len(values) != 2:  # noqa: PLR2004 (lowest and highest)
                 return None

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from device_agent.phones.settings.awake import JOURNAL, state_steps
+from device_agent.phones.settings.awake import state_steps
 from tests.integration.device_agent.phone_bench import phone_bench
+from tests.phones.agent_files import AWAKE_JOURNAL
 from tests.phones.fake_phone import FakePhone
 from tests.phones.shell_io import Call
 
@@ -48,7 +49,7 @@ def test_it_is_awake_for_every_visit_and_as_it_was_afterwards(
         steps = {visit.before.steps for visit in bench.peer.visits}
     assert seen == {("Awake", "15", False)}
     assert state(fake_phone) == before
-    assert fake_phone.files.find(str(JOURNAL)) is None
+    assert fake_phone.files.find(str(AWAKE_JOURNAL)) is None
     (told,) = steps
     assert {"phone awake", "doze active active", "airplane mode off"} <= set(told)
 
@@ -98,7 +99,7 @@ def test_a_phone_without_androids_services_is_measured_as_it_is(
         assert not any(
             step.startswith(("phone", "doze", "airplane")) for step in visit.before.steps
         )
-    assert fake_phone.files.find(str(JOURNAL)) is None
+    assert fake_phone.files.find(str(AWAKE_JOURNAL)) is None
 
 
 def test_only_what_a_phone_says_is_told() -> None:

@@ -20,11 +20,11 @@ from device_agent.errors import (
 )
 from device_agent.measuring.visit_label import keep_leftovers
 from device_agent.phones import stretch
-from device_agent.phones.files import STRETCHES
 from device_agent.phones.phone import Phone
 from device_agent.phones.probe import Choice
 from tests.integration.device_agent.fake_runner import PROGRAM
 from tests.integration.device_agent.phone_bench import NO_ANCHOR, phone_bench
+from tests.phones.agent_files import STRETCHES
 from tests.phones.elf import elf, pages_of_16_kb
 from tests.phones.fake_phone import FakePhone
 from tests.phones.fake_phones import FakePhones

@@ -11,8 +11,6 @@ import pytest
 
 from device_agent.errors import PhoneUnusable
 from device_agent.measuring.energy import EnergyChoice, EnergySource
-from device_agent.phones.energy.quiet import JOURNAL
-from device_agent.phones.files import STRETCHES
 from device_agent.phones.probe import Choice
 from netspec.networks import Network
 from netspec.operators import HeadConv
@@ -26,6 +24,7 @@ from netspec.wire import (
 )
 from tests.integration.device_agent.fake_runner import PROGRAM
 from tests.integration.device_agent.phone_bench import PhoneBench, phone_bench
+from tests.phones.agent_files import ENERGY_JOURNAL, STRETCHES
 from tests.phones.energy import EnergyLaw
 from tests.phones.fake_phone import FakePhone
 
@@ -93,7 +92,7 @@ def test_known_joules_are_recovered(fake_phone: FakePhone, tmp_path: Path) -> No
     # The phone is as it was.
     assert fake_phone.state.wakefulness == "Awake"
     assert fake_phone.files.names(str(STRETCHES)) == []
-    assert fake_phone.files.find(str(JOURNAL)) is None
+    assert fake_phone.files.find(str(ENERGY_JOURNAL)) is None
 
 
 def test_the_screen_is_off_while_energy_is_counted(fake_phone: FakePhone, tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 
 from device_agent.errors import DeviceNotReady, Unauthorised
 from device_agent.phones import stretch
-from device_agent.phones.settings.clock import JOURNAL
 from device_agent.transports import transport_to
 from tests.integration.device_agent.phone_bench import WITH_ANCHOR, PhoneBench, phone_bench
+from tests.phones.agent_files import JOURNAL
 from tests.phones.fake_phone import FakePhone
 from tests.phones.shell_io import Call
 

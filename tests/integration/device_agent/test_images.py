@@ -13,7 +13,6 @@ from ai_edge_litert.interpreter import Interpreter
 
 from device_agent.errors import DeviceNotReady, ModelRefused, VisitFailed
 from device_agent.phones.connect import reach
-from device_agent.phones.image_runs import IMAGES
 from device_agent.phones.phone import Phone
 from device_agent.phones.probe import Choice
 from device_agent.runners.forked_runs import always
@@ -29,6 +28,7 @@ from tests.integration.device_agent.phone_bench import NO_ANCHOR
 from tests.integration.device_agent.processes import Farm
 from tests.integration.device_agent.test_adbd_phone import options  # noqa: F401
 from tests.phones.adbd import AdbdPhone
+from tests.phones.agent_files import IMAGES
 from tests.phones.fake_phone import FakePhone
 from tests.waiting import wait_for
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from device_agent.measuring.visit_label import keep_leftovers
-from device_agent.phones.files import STRETCHES
 from device_agent.phones.phone import Phone
 from netspec.protocol import MeasurementProtocol
 from netspec.wire import LeasedTask, NetworkSubject
 from tests.integration.device_agent.phone_bench import NO_ANCHOR, PhoneBench, phone_bench
 from tests.integration.device_agent.test_in_network import in_network, network
+from tests.phones.agent_files import STRETCHES
 from tests.phones.fake_phone import FakePhone
 
 TASK = LeasedTask(

@@ -106,9 +106,17 @@ def test_a_signal_while_a_phone_is_looked_at_leaves_it_as_it_was(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--threads", "4"], "--threads is for phones, and this run would measure on this machine"),
+        (
+            ["--threads", "4"],
+            "--threads is for phones and boards, and this run would",
+        ),
         (["--runner-version", "2"], "leave --runner-version out"),
-        (["--phone", "all", "--core", "1"], "--core is for this machine, and --phone measures on"),
+        (
+            ["--board", "pi@a", "--way", "usb"],
+            "--way is for phones, and boards are reached over",
+        ),
+        (["--board", "pi@a", "--core", "1"], "--core is for this machine, and --phone and --board"),
+        (["--phone", "all", "--core", "1"], "--core is for this machine, and --phone and --board"),
     ],
 )
 def test_an_option_without_effect_is_one_line(
@@ -136,7 +144,7 @@ def test_a_missing_runner_is_one_line(fake_phone: FakePhone, tmp_path: Path) -> 
 def test_a_runner_for_another_abi_is_one_line(fake_phone: FakePhone, tmp_path: Path) -> None:
     fake_phone.state.abi = "x86_64"
     said = say(tmp_path, "run", *options(tmp_path, fake_phone))
-    assert "built for arm64-v8a, but the phone runs x86_64" in said
+    assert "built for arm64-v8a, but the device runs x86_64" in said
 
 
 @pytest.mark.parametrize(
@@ -146,7 +154,7 @@ def test_a_runner_for_another_abi_is_one_line(fake_phone: FakePhone, tmp_path: P
         (b"text", "lib.so is not a program or library"),
         (
             b"\x7fELF\x02\x01\x01" + bytes(11) + b"\x3e\0",
-            "lib.so is built for x86_64, but the phone",
+            "lib.so is built for x86_64, but the device",
         ),
     ],
 )

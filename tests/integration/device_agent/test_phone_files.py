@@ -9,9 +9,10 @@ import pytest
 
 from device_agent.benchmark_model.program import Program
 from device_agent.errors import DeviceFull
-from device_agent.phones.files import DEFAULT_MAX_BYTES, MODELS, PhoneFiles
+from device_agent.phones.files import DEFAULT_MAX_BYTES, PhoneFiles
 from device_agent.transports import transport_to
 from device_agent.transports.base import Transport
+from tests.phones.agent_files import MODELS
 from tests.phones.fake_phone import FakePhone
 
 _SIZE = 1000

@@ -8,7 +8,6 @@ import pytest
 
 from device_agent.host.identity import host_device
 from device_agent.measuring import sustained
-from device_agent.phones.files import STRETCHES
 from device_agent.runners.base import Measured
 from netspec.networks import Network
 from netspec.operators import HeadConv
@@ -23,6 +22,7 @@ from netspec.wire import (
 )
 from tests.integration.device_agent.models import block_file
 from tests.integration.device_agent.phone_bench import NO_ANCHOR, PhoneBench, phone_bench
+from tests.phones.agent_files import STRETCHES
 from tests.phones.fake_phone import FakePhone
 from tests.phones.thermal import ThermalCurve
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from device_agent.benchmark_model.elf import check_abi, program_abi
+from device_agent.benchmark_model.elf import check_abi, program_abis
 from device_agent.benchmark_model.fetch import RunnerStore, address
 from device_agent.benchmark_model.flags import Kind
 from device_agent.benchmark_model.program import read_program
@@ -131,9 +131,47 @@ def test_a_program_says_which_of_the_two_it_is(tmp_path: Path) -> None:
 
 def test_the_wrong_abi_is_refused_in_one_line() -> None:
     assert check_abi(PROGRAM, "mine", ("arm64-v8a",)) == "arm64-v8a"
-    with pytest.raises(RunnerRefused, match="built for arm64-v8a, but the phone runs x86_64"):
+    with pytest.raises(RunnerRefused, match="built for arm64-v8a, but the device runs x86_64"):
         check_abi(PROGRAM, "mine", ("x86_64",))
     with pytest.raises(RunnerRefused, match="no ELF header"):
-        program_abi(b"#!/bin/sh", "mine")
+        program_abis(b"#!/bin/sh", "mine")
     with pytest.raises(RunnerRefused, match="machine 243"):
-        program_abi(elf(243), "mine")
+        program_abis(elf(243), "mine")
+
+
+def test_a_boards_program_is_one_of_linux() -> None:
+    assert check_abi(PROGRAM, "mine", ("linux_aarch64",)) == "linux_aarch64"
+    assert check_abi(elf(40), "mine", ("linux_armv7l",)) == "linux_armv7l"
+    with pytest.raises(
+        RunnerRefused, match="built for arm64-v8a, but the device runs linux_armv6l"
+    ):
+        check_abi(PROGRAM, "mine", ("linux_armv6l",))
+    of_android = elf(text=b"/system/bin/linker64" + TFLITE)
+    assert check_abi(of_android, "mine", ("arm64-v8a",)) == "arm64-v8a"
+    with pytest.raises(RunnerRefused, match=r"built for Android; give one for Linux \(linux_aarch"):
+        check_abi(of_android, "mine", ("linux_aarch64",))
+
+
+@pytest.mark.parametrize(
+    ("kind", "abi", "machine"),
+    [
+        ("tflite", "linux_x86_64", 62),
+        ("tflite", "linux_aarch64", 183),
+        ("tflite", "linux_armv7l", 40),
+        ("litert", "linux_aarch64", 183),
+    ],
+)
+def test_a_boards_program_is_fetched_beside_a_phones(
+    tmp_path: Path, kind: Kind, abi: str, machine: int
+) -> None:
+    version = "2.1.0" if kind == "litert" else "nightly"
+    content = elf(machine, LITERT if kind == "litert" else TFLITE)
+    fetching = store(tmp_path, lambda: httpx2.Response(200, content=content))
+    fetching.fetch(kind, version, abi)
+    assert fetching.fetched((abi,)).content == content
+    with pytest.raises(RunnerMissing, match="no benchmark_model for arm64-v8a was fetched"):
+        fetching.fetched(("arm64-v8a",))
+    with pytest.raises(DownloadFailed, match=f"not {abi}"):
+        store(tmp_path, lambda: httpx2.Response(200, content=elf(3))).fetch(
+            kind, "2.2.0" if kind == "litert" else version, abi, hashlib.sha256(elf(3)).hexdigest()
+        )
