@@ -199,6 +199,14 @@ def test_what_makes_no_job_is_named(fields: dict[str, Any], why: str) -> None:
     assert "Value error" not in str(caught.value)
 
 
+@pytest.mark.parametrize("labels", ["x" * 5_000, "X=" + "1" * 5_000])
+def test_what_is_no_label_is_not_repeated_at_length(labels: str) -> None:
+    with pytest.raises(BadForm) as caught:
+        request_of(filled(target_id="", labels=labels))
+    assert len(str(caught.value)) < 300
+    assert "..." in str(caught.value)
+
+
 def test_a_recipe_may_name_a_shipped_space_and_several_sizes() -> None:
     (space,) = request_of(filled(subject="recipe", recipe='space = "fbnet"')).spaces
     assert (space.kind, space.classes, len(space.blocks)) == ("fbnet", 1000, 22)
