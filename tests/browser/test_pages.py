@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import pytest
+from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from fastapi.sse import EventSourceResponse
 from playwright.sync_api import Browser, Route, expect
@@ -26,7 +27,7 @@ _ROUTES = {
     if isinstance(route, APIRoute)
     and "GET" in (route.methods or ())
     # Streams have no page of their own.
-    and route.response_class is not EventSourceResponse
+    and route.response_class not in (EventSourceResponse, JSONResponse)
     and route.path != _DOWNLOAD
 }
 #: pages of one kind that are looked at, so that filters and links to other times are among them

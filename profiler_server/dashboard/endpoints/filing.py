@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
 from starlette.datastructures import FormData, UploadFile
 
 from netspec.spaces import shipped_spaces
@@ -71,7 +72,7 @@ def problem_with(database: Database, target_id: str) -> Problem | None:
     return None
 
 
-@router.get("/new/where")
+@router.get("/new/where", response_class=JSONResponse)
 def describe_where(
     database: DatabaseDep,
     _: JobsWriter,
