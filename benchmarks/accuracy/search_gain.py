@@ -182,6 +182,7 @@ class Experiment:
                 "accuracy": accuracy,
                 "start": "supernet" if inherits else "scratch",
                 "epochs": config.epochs,
+                "arithmetic": config.arithmetic,
                 "seconds": round(time.monotonic() - began),
                 "device": str(device()),
                 "threads": torch.get_num_threads(),
