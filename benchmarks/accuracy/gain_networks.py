@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 from benchmarks.accuracy.gain_lines import Lines
@@ -68,20 +69,24 @@ class Choosing:
     def choose(self) -> None:
         """What no line has yet: MobileNetV2, random networks with scores, then what is found."""
         self._add("mobilenet", self._mobilenets)
-        self._add("random", self._random)
+        self._add("random", lambda: [network for _, network in self._drawn])
         for arm in ("search", "random search"):
             for seed in range(SEEDS[arm]):
                 if not self.lines.of("network", arm=arm, seed=seed):
                     self._line(arm, seed, self._found(arm, seed))
         known = {row["content_hash"] for row in self.lines.of("score")}
-        family, scorer = self.run(0).family, self.scorer(0)
-        for candidate in self._drawn():
-            content_hash = family.network(*candidate).content_hash
-            if content_hash not in known:
+        scorer = self.scorer(0)
+        for candidate, network in self._drawn:
+            if network.content_hash not in known:
                 accuracy = scorer.accuracy(candidate)
-                error = scorer.standard_error(accuracy)
-                row = {"content_hash": content_hash, "score": accuracy, "standard_error": error}
-                self.lines.add({"kind": "score", **row})
+                self.lines.add(
+                    {
+                        "kind": "score",
+                        "content_hash": network.content_hash,
+                        "score": accuracy,
+                        "standard_error": scorer.standard_error(accuracy),
+                    }
+                )
 
     def _add(self, arm: str, networks: Callable[[], list[Network]]) -> None:
         if not self.lines.of("network", arm=arm):
@@ -118,16 +123,15 @@ class Choosing:
                     found.append((latency_ms, network))
         return [one for _, one in sorted(found, key=lambda row: row[0], reverse=True)][:MOBILENETS]
 
-    def _drawn(self) -> list[Candidate]:
+    @cached_property
+    def _drawn(self) -> list[tuple[Candidate, Network]]:
+        """The random networks on target, with their choices."""
         family = family_of(self.settings)
         goal = goal_of(self.settings, [self.table], [self.reference_ms])
         search = self.settings.search
         space = OnTarget(family, goal, search.tolerance, RANDOM_SEED, search.limits)
-        return [space.draw() for _ in range(SEEDS["random"])]
-
-    def _random(self) -> list[Network]:
-        family = family_of(self.settings)
-        return [family.network(*candidate) for candidate in self._drawn()]
+        drawn = [space.draw() for _ in range(SEEDS["random"])]
+        return [(candidate, family.network(*candidate)) for candidate in drawn]
 
     def run(self, seed: int) -> LoadedRun:
         """The search that trained a seed's supernet; searched first where it is not."""
