@@ -140,7 +140,7 @@ def test_a_recipe_trains_and_quantizes_a_shipped_network_without_a_search(
 #: threads that decode; what finetuning may take beyond a plain training step, MiB
 Case = tuple[int, float, int, int, int, int, int, int]
 SHORT: Case = (64, 0.1, 7_000, 40, 8, 5, 1, 60)
-WHOLE: Case = (160, 1.0, 4_000, 500, 20, 40, 4, 300)
+WHOLE: Case = (160, 1.0, 4_000, 500, 20, 200, 4, 300)
 
 
 @pytest.mark.parametrize(
