@@ -16,7 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="Measures what the profiler asks for, on this machine and on phones.",
+    help="Measures what the profiler asks for, on this machine, on phones and on boards.",
 )
 
 

@@ -95,7 +95,7 @@ def check_backend(text: str, options: Sequence[str]) -> None:
         there = [name.strip() for name in listed["names"].split(",")]
         if accelerator not in there:
             raise DelegateRefused(
-                f"the phone has no NNAPI accelerator {accelerator}; it has {', '.join(there)}"
+                f"the device has no NNAPI accelerator {accelerator}; it has {', '.join(there)}"
             )
 
 

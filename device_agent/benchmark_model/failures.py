@@ -69,7 +69,7 @@ def _by_version(text: str) -> str:
 def _by_linker(text: str) -> str:
     match = _LINKER.search(text)
     words = "" if match is None else one_line(match[0])[:_MAX_WORDS]
-    return words and f"the phone's linker refuses it ({words}); fetch another version"
+    return words and f"the device's linker refuses it ({words}); fetch another version"
 
 
 def _by_taskset(text: str) -> str:
@@ -81,9 +81,9 @@ def _by_taskset(text: str) -> str:
 def _by_code(text: str, exit_code: int) -> str:
     if exit_code in _NOT_EXECUTED:
         words = one_line(text)[-_MAX_WORDS:] or "nothing"
-        return f"the phone's shell cannot execute it; it said: {words}"
+        return f"the device's shell cannot execute it; it said: {words}"
     if exit_code == _BY_SIGNAL + signal.SIGILL:
-        return "it uses instructions that this phone's CPU lacks (SIGILL); give one built for it"
+        return "it uses instructions that this device's CPU lacks (SIGILL); give one built for it"
     return ""
 
 
@@ -92,9 +92,9 @@ _CAUSES = (_by_alignment, _by_library, _by_version, _by_linker, _by_taskset)
 
 
 def page_size_words(own_bytes: int, page_bytes: int) -> str:
-    """For people: a program or library is aligned to smaller pages than the phone has."""
+    """For people: a program or library is aligned to smaller pages than the device has."""
     return (
-        f"it is aligned to pages of {own_bytes // 1024} KB and this phone has pages of "
+        f"it is aligned to pages of {own_bytes // 1024} KB and this device has pages of "
         f"{page_bytes // 1024} KB; give one built for these, for instance LiteRT 2.1 or later"
     )
 

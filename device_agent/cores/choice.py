@@ -90,8 +90,8 @@ def choose_cores(cores: Sequence[Core], threads: int) -> CoreChoice:
     if [_key(kind.sample) for kind in online] != [_key(kind.sample) for kind in wanted]:
         raise CoresUnclear(
             f"of the fastest cores, {_texts(wanted)}, not enough are online for "
-            f"{threads} thread{'s' * (threads > 1)}; keep the phone awake and busy until they are, "
-            f"or {_NAME_THEM}"
+            f"{threads} thread{'s' * (threads > 1)}; keep the device awake and busy until they "
+            f"are, or {_NAME_THEM}"
         )
     chosen = [core for kind in wanted for core in kind.cores]
     best = {core.number for kind in _fastest(cores, threads) for core in kind.cores}
@@ -118,15 +118,15 @@ def named_cores(cores: Sequence[Core], text: str, threads: int) -> CoreChoice:
     chosen = [core for core in cores if core.number in wanted]
     if missing := wanted - {core.number for core in chosen}:
         there = core_list(core.number for core in cores) or "none that it names"
-        raise NoSuchCore(f"the phone has no core {core_list(missing)}; it has {there}")
+        raise NoSuchCore(f"the device has no core {core_list(missing)}; it has {there}")
     if kept := [core.number for core in chosen if core.online and not core.allowed]:
         raise NoSuchCore(
-            f"the phone's cpuset keeps programs off core {core_list(kept)}; name others"
+            f"the shell's cpuset keeps programs off core {core_list(kept)}; name others"
         )
     if len(chosen) < threads:
         raise NoSuchCore(f"--cores names {len(chosen)} cores for {threads} threads; name more")
     if offline := [core.number for core in chosen if not core.online]:
-        raise CoresUnclear(f"core {core_list(offline)} is offline; wake the phone, or name others")
+        raise CoresUnclear(f"core {core_list(offline)} is offline; wake the device, or name others")
     kinds = core_kinds(chosen)
     fastest = min(_ranked(kinds)[0][0].numbers if kinds else wanted)
     return CoreChoice(cores=tuple(sorted(wanted)), fastest=fastest)
@@ -209,7 +209,7 @@ def _refuse_undescribed(cores: Iterable[Core]) -> None:
     if silent:
         numbers = core_list(core.number for core in silent)
         offline = all(not core.online for core in silent)
-        wait = "keep the phone awake and busy until they are online, or " if offline else ""
+        wait = "keep the device awake and busy until they are online, or " if offline else ""
         raise CoresUnclear(
             f"cores {numbers} {'are offline and ' * offline}state nothing of themselves, so they "
             f"may be the fastest; {wait}{_NAME_THEM}"

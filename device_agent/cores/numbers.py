@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-#: beyond what any machine has that runs Android
+#: beyond what any phone or board has
 _LAST_CORE = 1023
 
 
@@ -19,7 +19,7 @@ def parse_core_list(text: str) -> frozenset[int]:
         begin, dash, end = piece.partition("-")
         first, last = int(begin), int(end if dash else begin)
         if last > _LAST_CORE:
-            raise ValueError(f"no phone has a core {last}")
+            raise ValueError(f"no device has a core {last}")
         cores.update(range(first, last + 1))
     return frozenset(cores)
 

@@ -173,7 +173,8 @@ class Examination:
         if not self._say("command -v taskset").strip():
             self._cores = ()
             advice = "visits will not be pinned, and vary more"
-            return Check("pinning", "warning", "the phone has no `taskset`", advice)
+            found = f"the {self._system.noun} has no `taskset`"
+            return Check("pinning", "warning", found, advice)
         command = f"taskset {mask(self._cores)} echo pinned"
         result = self._transport.shell(command, timeout_s=QUICK_S, merged=True)
         if result.output.strip() != "pinned":

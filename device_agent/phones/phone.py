@@ -38,8 +38,8 @@ from device_agent.phones.probe import Choice, Probed, changes, probe, take_clock
 from device_agent.phones.profiling import methods_of
 from device_agent.phones.results import UPTIME
 from device_agent.phones.script import PhoneScript, ScriptedLaunch, script_text
-from device_agent.phones.settings.awake import AwakePhone
 from device_agent.phones.stretch import PhoneScripts
+from device_agent.phones.systems import system_of
 from device_agent.phones.trial import launch_trial, pushed_trial_model, trial_problem
 from device_agent.runners.base import ImageOutputs
 from device_agent.transports.base import Transport
@@ -114,7 +114,7 @@ class Phone:
         #: folders of scripts whose visits were handed out, and of those that are safe elsewhere
         self._fetched: list[str] = []
         self._safe: list[str] = []
-        self._awake = AwakePhone(transport)
+        self._awake = system_of(transport).awake(transport)
         self._probed = self._probe()
 
     @property
@@ -168,12 +168,11 @@ class Phone:
         self, model: Path, subject: EnergySubject, go_on: Callable[[], bool], *, allow_partial: bool
     ) -> tuple[Counter, Sequence[Reading], Sequence[int]] | None:
         """One script makes all windows; see `MeasuringDevice.count_energy`."""
-        if (source := self._energy) is None:
-            raise RunnerFailed("this phone has no counter of energy that is known")
         probed, folder = self._probed, str(self._scripts.folder())
-        runner = MeteredRunner(
-            self._transport, probed.reader, probed.command, self._visit_flags, self._protocol
-        )
+        if (source := self._energy) is None:
+            raise RunnerFailed(f"this {probed.system.noun} has no counter of energy that is known")
+        told = (probed.reader, probed.command, self._visit_flags, self._protocol, probed.system)
+        runner = MeteredRunner(self._transport, *told)
         metering = PhoneMetering(runner, self._scripts, source)
         self._lost = _RunningScript(folder, None, ())
         found: tuple[Sequence[Reading], Sequence[int]] | VisitFailed | None

@@ -19,10 +19,8 @@ from device_agent.errors import DeviceNotReady
 from device_agent.measuring.device import applied_steps
 from device_agent.measuring.energy import EnergyChoice
 from device_agent.phones.connect import phone_properties
-from device_agent.phones.energy.quiet import QuietPhone
 from device_agent.phones.files import QUICK_S, PhoneFiles
 from device_agent.phones.results import ResultsReader
-from device_agent.phones.settings.awake import AwakePhone
 from device_agent.phones.settings.clock import GrantedClock, PhoneClock
 from device_agent.phones.settings.clock_times import clock_table
 from device_agent.phones.systems import system_of
@@ -146,7 +144,7 @@ def probe(
         chosen = cores_for(described, choice.threads, choice.cores)
     if chosen.withheld:
         _log.warning(
-            "the phone's cpuset keeps programs off faster cores",
+            "the shell's cpuset keeps programs off faster cores",
             device=transport.serial,
             cores=core_list(chosen.withheld),
         )
@@ -154,9 +152,8 @@ def probe(
     files.make_folders()
     clock = system.clock(transport, cores, properties)
     # What was taken last is given back first.
-    QuietPhone(transport, of_battery=False).give_back()
-    AwakePhone(transport).give_back()
-    clock.give_back()
+    for settings in (system.quiet(transport, False), system.awake(transport), clock):
+        settings.give_back()
     runner = files.push_runner(program)
     libraries = ("env", f"LD_LIBRARY_PATH={runner.parent}") if program.libraries else ()
     pinned = ("taskset", mask(cores)) if cores else ()

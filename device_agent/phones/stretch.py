@@ -173,7 +173,7 @@ class PhoneScripts:
                 if deadline is None:
                     deadline = now + self._patience_s
                     why = one_line(error)
-                    _log.warning("phone lost", device=self._transport.serial, why=why)
+                    _log.warning("device lost", device=self._transport.serial, why=why)
                 if now >= deadline:
                     raise
                 self._sleep(_RECONNECT_EVERY_S)

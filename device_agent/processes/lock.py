@@ -23,7 +23,36 @@ def device_lock(folder: Path, serial: str) -> Iterator[None]:
     Raises:
         AgentAlreadyRuns: another agent holds it.
     """
-    path = folder / f"agent-{serial}.lock"
+    with _held(folder / f"agent-{serial}.lock", serial):
+        yield
+
+
+@contextmanager
+def phone_lock(folder: Path, number: str) -> Iterator[None]:
+    """Holds a phone or board by its own serial number, whatever name it is reached by.
+
+    Args:
+        folder: of the locks.
+        number: empty where the device has none: it is held by its name alone.
+
+    Raises:
+        AgentAlreadyRuns: another agent holds it.
+    """
+    if number:
+        with _held(folder / f"agent-phone-{file_name(number)}.lock", number):
+            yield
+    else:
+        yield
+
+
+@contextmanager
+def _held(path: Path, name: str) -> Iterator[None]:
+    """Holds a file, which names the process that does.
+
+    Args:
+        path: of the file.
+        name: of the device, for messages.
+    """
     with path.open("a+", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -31,28 +60,10 @@ def device_lock(folder: Path, serial: str) -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip() or "unknown"
             raise AgentAlreadyRuns(
-                f"another agent (process {holder}) measures on {serial}; stop it first, since two "
+                f"another agent (process {holder}) measures on {name}; stop it first, since two "
                 "would disturb each other's measurements"
             ) from error
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
-        yield
-
-
-@contextmanager
-def phone_lock(folder: Path, number: str) -> Iterator[None]:
-    """Holds a phone by its own serial number, whatever name it is reached by.
-
-    Args:
-        folder: of the locks.
-        number: empty where the phone has none: it is held by its name alone.
-
-    Raises:
-        AgentAlreadyRuns: another agent holds it.
-    """
-    if number:
-        with device_lock(folder, f"phone-{file_name(number)}"):
-            yield
-    else:
         yield

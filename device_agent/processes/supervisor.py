@@ -89,7 +89,7 @@ class Supervisor:
             return
         if once and worker.done:
             return
-        _log.info("phone", device=phone.serial, way=phone.way)
+        _log.info("device", device=phone.serial, way=phone.way)
         worker.status.change(state="starting", why="")
         # In a session of its own: Ctrl-C reaches it once, from here.
         worker.process = subprocess.Popen(  # noqa: S603 (our own program)
@@ -122,13 +122,13 @@ class Supervisor:
             again = f"is started again in {pause_s:g} s"
             why = f"its process ended with exit code {code}, as the log explains, and {again}"
             worker.status.change(state="waiting", why=why)
-            _log.warning("phone's process ended", device=serial, code=code, again_in_s=pause_s)
+            _log.warning("device's process ended", device=serial, code=code, again_in_s=pause_s)
 
     def _raise_failures(self) -> None:
         failed = [serial for serial, worker in self._workers.items() if worker.failures]
         if failed:
             raise PhoneUnusable(
-                f"{len(failed)} of {len(self._workers)} phones were not measured to the end "
+                f"{len(failed)} of {len(self._workers)} devices were not measured to the end "
                 f"({', '.join(failed)}); why is said above, and `device-agent doctor` says more"
             )
 

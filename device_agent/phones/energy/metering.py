@@ -20,11 +20,11 @@ from device_agent.measuring.energy import (
     trial_protocol,
 )
 from device_agent.phones.energy.counters import PhoneCounter
-from device_agent.phones.energy.quiet import QuietPhone
 from device_agent.phones.energy.script import EnergyScript
 from device_agent.phones.results import ResultsReader
 from device_agent.phones.script import ScriptVisit
 from device_agent.phones.stretch import PhoneScripts
+from device_agent.phones.systems.base import System
 from device_agent.phones.trial import launch_trial
 from device_agent.runners.base import Measured
 from device_agent.transports.base import ShellResult, Transport
@@ -43,6 +43,7 @@ class MeteredRunner:
     #: of a launch by a protocol
     flags: Callable[[MeasurementProtocol], tuple[str, ...]]
     protocol: MeasurementProtocol
+    system: System
 
     def measured(self, launch: ShellResult, partial: bool) -> Measured:
         """What one launch gave.
@@ -94,7 +95,7 @@ class PhoneMetering:
             DeviceNotReady: the phone is not quiet, or cannot be used any more.
         """
         runner = self.runner
-        with QuietPhone(runner.transport, of_battery=self.source.of_battery) as quiet:
+        with runner.system.quiet(runner.transport, self.source.of_battery) as quiet:
             trial = (*runner.command, *runner.flags(trial_protocol(runner.protocol)))
             tried = launch_trial(runner.transport, trial, graph)
             seconds = idle_s(subject, runner.measured(tried, partial).statistics.median_us)
@@ -107,7 +108,7 @@ class PhoneMetering:
                 return None
             quiet.check()
         runs = [runner.runs(launch, partial) for launch in launches]
-        _check_clock(readings, seconds)
+        _check_clock(readings, seconds, runner.system.noun)
         counts = [count for pair in zip(runs[::2], runs[1::2], strict=True) for count in (0, *pair)]
         return readings, [*counts, 0]
 
@@ -132,8 +133,8 @@ class PhoneMetering:
         )
 
 
-def _check_clock(readings: list[Reading], seconds: float) -> None:
-    """See that the phone did not sleep while nothing ran: then it idles otherwise than beside runs.
+def _check_clock(readings: list[Reading], seconds: float, noun: str) -> None:
+    """See that the device did not sleep while nothing ran: it idles otherwise beside runs.
 
     Raises:
         DeviceNotReady: it did.
@@ -142,6 +143,6 @@ def _check_clock(readings: list[Reading], seconds: float) -> None:
     lasted = median(b.at_s - a.at_s for a, b in zip(began, ended, strict=True))
     if lasted > 3 * seconds + 1:
         raise DeviceNotReady(
-            f"the phone slept while nothing ran ({lasted:.0f} s for windows of {seconds:.2g} s); "
+            f"the {noun} slept while nothing ran ({lasted:.0f} s for windows of {seconds:.2g} s); "
             "keep it awake, for instance by a wake lock"
         )

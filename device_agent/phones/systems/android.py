@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from device_agent.phones.energy.counters import find_counter
+from device_agent.phones.energy.quiet import QuietPhone
 from device_agent.phones.properties import PhoneProperties, parse_properties
 from device_agent.phones.readings import parse_battery, parse_thermal
-from device_agent.phones.settings.awake import STATE_QUESTIONS, state_steps
+from device_agent.phones.settings.awake import STATE_QUESTIONS, AwakePhone, state_steps
 from device_agent.phones.settings.clock import PhoneClock
 from device_agent.phones.systems import android_checks as checks
 from device_agent.phones.systems.base import System
@@ -45,6 +46,8 @@ ANDROID = System(
     read_hindrance=_read_hindrance,
     state=STATE_QUESTIONS,
     state_steps=state_steps,
+    awake=AwakePhone,
+    quiet=lambda transport, of_battery: QuietPhone(transport, of_battery=of_battery),
     clock=_clock,
     find_counter=find_counter,
     first_checks=(checks.booted, checks.android),

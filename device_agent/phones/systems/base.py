@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, Self
 
 from device_agent.measuring.energy import EnergyChoice
 from device_agent.phones.energy.counters import PhoneCounter
@@ -30,6 +30,32 @@ class Check:
     found: str
     #: what to do; empty where all is well
     advice: str = ""
+
+
+class HeldSettings(Protocol):
+    """What is set on a device while it is measured, and given back as it was."""
+
+    def take(self) -> None:
+        """Set it; nothing is left set where that fails."""
+
+    def give_back(self) -> object:
+        """Undo what was set, by this agent or by one that was killed."""
+
+
+class QuietDevice(HeldSettings, Protocol):
+    """A device that does nothing else while its energy is counted."""
+
+    def __enter__(self) -> Self:
+        """See `take`."""
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def check(self) -> None:
+        """See that it has stayed quiet.
+
+        Raises:
+            VisitFailed: it has not.
+        """
 
 
 def asking(transport: Transport) -> Say:
@@ -60,6 +86,10 @@ class System:
     #: commands whose answers say in what state it is measured, and what of them visits keep
     state: Sequence[str]
     state_steps: Callable[..., tuple[str, ...]]
+    #: what keeps it awake for a batch
+    awake: Callable[[Transport], HeldSettings]
+    #: what makes it quiet while energy is counted; True: its battery must feed all of it
+    quiet: Callable[[Transport, bool], QuietDevice]
     #: the clock of these cores, by the system's own means
     clock: Callable[[Transport, Sequence[int], PhoneProperties], PhoneClock]
     #: see `phones.energy.counters`

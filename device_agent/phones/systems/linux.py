@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Self
 
 from device_agent.errors import PhoneUnusable
 from device_agent.measuring.energy import EnergyChoice
@@ -20,6 +21,7 @@ from device_agent.phones.systems.linux_readings import (
     read_hindrance,
 )
 from device_agent.text import clean
+from device_agent.transports.base import Transport
 from netspec.protocol import Delegate
 
 _TREE = "/sys/firmware/devicetree/base"
@@ -86,6 +88,30 @@ def _no_counter(_say: Say, choice: EnergyChoice, _soc: str, _delegate: Delegate)
     raise CounterMissing("no counter of boards is known")
 
 
+class _AsItIs:
+    """A board is set for nothing: it neither sleeps nor has a screen or radios of its own.
+
+    Args:
+        transport: to the board, which is asked nothing.
+    """
+
+    def __init__(self, _transport: Transport, _of_battery: bool = False) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def take(self) -> None:
+        """Nothing is set."""
+
+    def give_back(self) -> None:
+        """Nothing was set."""
+
+    def check(self) -> None:
+        """Nothing can have come between."""
+
+
 LINUX = System(
     noun="board",
     interpreter="/bin/sh",
@@ -101,6 +127,8 @@ LINUX = System(
     read_hindrance=read_hindrance,
     state=(),
     state_steps=lambda: (),
+    awake=_AsItIs,
+    quiet=_AsItIs,
     clock=lambda transport, cores, _: BoardClock(transport, cores),
     find_counter=_no_counter,
     first_checks=(checks.linux,),

@@ -36,7 +36,7 @@ ALIGNMENT = (
     "program alignment (4096) cannot be smaller than system page size (16384)"
 )
 CAUSES = [
-    (ALIGNMENT, 1, "aligned to pages of 4 KB and this phone has pages of 16 KB"),
+    (ALIGNMENT, 1, "aligned to pages of 4 KB and this device has pages of 16 KB"),
     (
         'CANNOT LINK EXECUTABLE "benchmark_model": library "libfoo.so" not found: needed by main',
         1,
@@ -44,7 +44,7 @@ CAUSES = [
     ),
     ("taskset: failed to set 4711's affinity: Invalid argument", 1, "cannot be pinned"),
     ("sh: /data/local/tmp/benchmark_model: not executable: 64-bit ELF file", 126, "cannot execute"),
-    ("Illegal instruction", 132, "instructions that this phone's CPU lacks"),
+    ("Illegal instruction", 132, "instructions that this device's CPU lacks"),
 ]
 
 

@@ -77,7 +77,7 @@ def test_one_phone_under_two_names_is_measured_by_one_agent(
     alias = phone.address.replace("127.0.0.1", "localhost")
     for command in (["run", "--phone", alias], ["doctor", alias]):
         said = say(farm.folder, *command)
-        assert f"another agent (process {first.pid}) measures on phone-FAKE1" in said
+        assert f"another agent (process {first.pid}) measures on FAKE1" in said
     first.send_signal(signal.SIGTERM)
     first.wait()
     assert first.returncode == 0

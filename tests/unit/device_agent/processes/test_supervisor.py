@@ -42,7 +42,7 @@ def test_until_idle_tells_of_phones_that_were_not_measured(tmp_path: Path) -> No
         stop=StopSignal(),
         status_folder=tmp_path / "status",
     )
-    with pytest.raises(PhoneUnusable, match=r"1 of 2 phones .* \(ill\); why is said above"):
+    with pytest.raises(PhoneUnusable, match=r"1 of 2 devices .* \(ill\); why is said above"):
         made.run(until_idle=True)
     assert (tmp_path / "x").read_text() == "x", "it is not started again"
 
