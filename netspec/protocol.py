@@ -187,6 +187,12 @@ class TargetIdentity(FrozenModel):
         Field(exclude_if=lambda value: value is None),
     ] = None
 
+    #: kHz that the GPU which runs the models is locked to; None: it is not, or none runs them
+    locked_gpu_khz: Annotated[
+        Annotated[int, Field(ge=1, le=10**8)] | None,
+        Field(exclude_if=lambda value: value is None),
+    ] = None
+
     #: how warm the device is while it is measured; None: as cool as the protocol's gate wants it
     thermal: Annotated[Thermal | None, Field(exclude_if=lambda value: value is None)] = None
 

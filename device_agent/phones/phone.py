@@ -34,7 +34,7 @@ from device_agent.phones.energy.metering import MeteredRunner, PhoneMetering
 from device_agent.phones.files import QUICK_S, PhoneFiles
 from device_agent.phones.image_runs import PhoneImages
 from device_agent.phones.leftovers import Plan, find_leftovers, make_plan
-from device_agent.phones.probe import Choice, Probed, changes, probe, take_clock
+from device_agent.phones.probe import Choice, Probed, changes, probe
 from device_agent.phones.profiling import methods_of
 from device_agent.phones.results import UPTIME
 from device_agent.phones.script import PhoneScript, ScriptedLaunch, script_text
@@ -232,10 +232,10 @@ class Phone:
         """Pushes the models, takes the clock, and keeps the phone awake."""
         self._names = self._files.push_models(models)
         if not self._settings_are_ours:
-            granted = take_clock(self._probed.clock, self._protocol)
+            granted = self._probed.clock.take(self._protocol)
             self._settings_are_ours = True
             was = self._probed.granted
-            if (granted.policy, granted.locked_khz) != (was.policy, was.locked_khz):
+            if not granted.is_as(was):
                 self.rest()
                 raise DeviceNotReady(
                     f"{self.serial} grants the clock policy {granted} now, but "

@@ -21,8 +21,9 @@ from device_agent.measuring.energy import EnergyChoice
 from device_agent.phones.connect import phone_properties
 from device_agent.phones.files import QUICK_S, PhoneFiles
 from device_agent.phones.results import ResultsReader
-from device_agent.phones.settings.clock import GrantedClock, PhoneClock
+from device_agent.phones.settings.clock import DeviceClocks, GrantedClock
 from device_agent.phones.settings.clock_times import clock_table
+from device_agent.phones.settings.gpu_clock import GpuClock, find_gpu
 from device_agent.phones.systems import system_of
 from device_agent.phones.systems.base import System
 from device_agent.transports.base import Transport
@@ -73,7 +74,7 @@ class Probed:
     #: the runner on the phone, what shows it its libraries, and what pins it
     command: tuple[str, ...]
     reader: ResultsReader
-    clock: PhoneClock
+    clock: DeviceClocks
     granted: GrantedClock
     #: its own serial number, empty where it has none
     number: str
@@ -109,8 +110,17 @@ class Probed:
         if celsius is not None:
             readings.setdefault("cpu_celsius", celsius)
         share = busy_share(cpu_time(before, self.cores), cpu_time(after, self.cores))
-        steps = (*applied_steps(self.identity), *self.system.state_steps(*state))
+        applied = (*applied_steps(self.identity), *self.gpu_steps)
+        steps = (*applied, *self.system.state_steps(*state))
         return Conditions.model_validate({**readings, "busy_share": share, "steps": steps})
+
+    @property
+    def gpu_steps(self) -> tuple[str, ...]:
+        """What is known of the clock of a GPU that runs the models."""
+        if self.identity.delegate != "gpu":
+            return ()
+        gpu = self.granted.gpu
+        return ("gpu clock not readable" if gpu is None else gpu.state,)
 
 
 def changes(was: TargetIdentity, now: TargetIdentity) -> str:
@@ -150,14 +160,17 @@ def probe(
         )
     cores = chosen.cores
     files.make_folders()
-    clock = system.clock(transport, cores, properties)
+    gpu = find_gpu(say) if choice.delegate == "gpu" else None
+    if choice.delegate == "gpu" and gpu is None:
+        _log.warning("the clock of the GPU cannot be read", device=transport.serial)
+    clock = DeviceClocks(system.clock(transport, cores, properties), GpuClock(transport, gpu))
     # What was taken last is given back first.
     for settings in (system.quiet(transport, False), system.awake(transport), clock):
         settings.give_back()
     runner = files.push_runner(program)
     libraries = ("env", f"LD_LIBRARY_PATH={runner.parent}") if program.libraries else ()
     pinned = ("taskset", mask(cores)) if cores else ()
-    granted = _granted(clock, protocol)
+    granted = clock.looked_up(protocol)
     return Probed(
         identity=TargetIdentity(
             device_model=properties.model,
@@ -173,6 +186,7 @@ def probe(
             protocol=protocol.content_hash,
             runner_flags=options or None,
             locked_khz=granted.locked_khz,
+            locked_gpu_khz=granted.locked_gpu_khz,
             thermal=protocol.thermal,
         ),
         cores=cores,
@@ -213,19 +227,6 @@ def check_program(program: Program, abis: tuple[str, ...], say: Callable[[str], 
         check_abi(content, name, (abi,))
         check_page_size(content, name, page_bytes)
     return abi
-
-
-def take_clock(clock: PhoneClock, protocol: MeasurementProtocol) -> GrantedClock:
-    """What the phone grants of what the protocol asks for; it stays taken."""
-    return clock.steady() if protocol.clock == "steadiest" else GrantedClock("free")
-
-
-def _granted(clock: PhoneClock, protocol: MeasurementProtocol) -> GrantedClock:
-    """What `take_clock` would be granted."""
-    try:
-        return take_clock(clock, protocol)
-    finally:
-        clock.give_back()
 
 
 def _cpu_zones(say: Callable[[str], str]) -> tuple[str, ...]:

@@ -71,12 +71,14 @@ class ResultsReader:
             _limit(core, which) for core in self.granted.limits for which in self._limits_read
         )
         clocks = map(clock_file, dict.fromkeys((self.core, *self.tables)))
-        return (UPTIME, _LOAD, *clocks, *self.zones, *limits)
+        gpu = () if self.granted.gpu is None else self.granted.gpu.condition_files
+        return (UPTIME, _LOAD, *clocks, *self.zones, *limits, *gpu)
 
     @property
     def condition_tables(self) -> tuple[str, ...]:
         """Those of which the script is to read every line."""
-        return tuple(map(clock_table, self.tables))
+        gpu = "" if self.granted.gpu is None else self.granted.gpu.files.table
+        return (*map(clock_table, self.tables), *([gpu] if gpu else ()))
 
     @property
     def _limits_read(self) -> tuple[str, ...]:
@@ -90,6 +92,8 @@ class ResultsReader:
             self._other_limits(visit.before)
             or self._other_limits(visit.after)
             or self._other_clock(visit)
+            or (self.granted.gpu and self.granted.gpu.problem(visit.before, visit.after))
+            or ""
         )
 
     def _other_limits(self, values: Mapping[str, str]) -> str:
@@ -217,10 +221,14 @@ class ResultsReader:
         return Measured(statistics, f"{line}\n{text}"[:_MAX_RAW], profile=profile)
 
     def _after(self, visit: ScriptVisit) -> Conditions:
-        """The conditions after a visit; its clock is the mean over the visit, where it is known."""
-        seen = self._conditions(visit.after)
-        times = clock_times(self.core, visit.before, visit.after)
-        return seen if times is None else seen.model_copy(update={"cpu_mhz": times.mean_khz / 1000})
+        """The conditions after a visit; clocks are means over the visit, where they are known."""
+        gpu = self.granted.gpu
+        means = {
+            "cpu_mhz": clock_times(self.core, visit.before, visit.after),
+            "gpu_mhz": None if gpu is None else gpu.files.times(visit.before, visit.after),
+        }
+        known = {name: times.mean_khz / 1000 for name, times in means.items() if times is not None}
+        return self._conditions(visit.after).model_copy(update=known)
 
     def _with_heat(self, conditions: Conditions, answer: str) -> Conditions:
         """The conditions with what services say of heat, where the script asked them.
@@ -238,6 +246,7 @@ class ResultsReader:
         return Conditions(
             cpu_celsius=self.celsius(values),
             cpu_mhz=None if khz is None else khz / 1000,
+            gpu_mhz=None if self.granted.gpu is None else self.granted.gpu.mhz(values),
             load_1m=first_number(values.get(_LOAD)),
         )
 

@@ -24,6 +24,9 @@ class Conditions(Message):
     #: clock of the core measured on, in MHz; after a visit its mean over the visit, where a phone
     #: keeps count
     cpu_mhz: float | None = None
+    #: clock of the GPU, where it runs the subject, in MHz; after a visit its mean over the visit,
+    #: where the device keeps count
+    gpu_mhz: Annotated[float | None, Field(exclude_if=lambda value: value is None)] = None
     battery_celsius: float | None = None
     #: Android's, 0 is none; of a Linux board 1 where something lowers its clocks
     thermal_status: int | None = None

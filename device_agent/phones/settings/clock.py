@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+from device_agent.phones.settings.gpu_clock import GpuClock, GrantedGpu
 from device_agent.phones.settings.journal import Change, JournalledSettings
 from device_agent.transports.base import Transport
-from netspec.protocol import ClockPolicy
+from netspec.protocol import ClockPolicy, MeasurementProtocol
 
 _JOURNAL = "journal"
 #: Android 11
@@ -25,6 +26,8 @@ class GrantedClock:
     policy: ClockPolicy
     #: highest clock that the measured cores may take, kHz, by core; empty where nobody limits them
     limits: Mapping[int, int] = field(default_factory=dict)
+    #: of the GPU that runs the models; None where none does, or it tells nothing of its clock
+    gpu: GrantedGpu | None = None
 
     @property
     def locked_khz(self) -> tuple[int, ...] | None:
@@ -33,9 +36,20 @@ class GrantedClock:
             return None
         return tuple(khz for _, khz in sorted(self.limits.items()))
 
+    @property
+    def locked_gpu_khz(self) -> int | None:
+        """Of a GPU that is locked."""
+        return self.gpu.limit_khz if self.gpu is not None and self.gpu.is_locked else None
+
+    def is_as(self, other: GrantedClock) -> bool:
+        """Whether latencies under both may be compared."""
+        ours, others = ((one.policy, one.locked_khz, one.locked_gpu_khz) for one in (self, other))
+        return ours == others
+
     def __str__(self) -> str:
         at = sorted(set(self.locked_khz or ()))
-        return " ".join([self.policy, *(f"{khz / 1000:g} MHz" for khz in at)])
+        gpu = () if self.locked_gpu_khz is None else (f"GPU {self.locked_gpu_khz / 1000:g} MHz",)
+        return " ".join([self.policy, *(f"{khz / 1000:g} MHz" for khz in at), *gpu])
 
 
 class PhoneClock(JournalledSettings):
@@ -82,14 +96,14 @@ class PhoneClock(JournalledSettings):
         limits = self.limits()
         if not limits:
             return []
-        root = self._as_root()
+        root = self.as_root()
         changes: list[Change] = []
         for core, (low, high) in limits.items():
             path = f"{CLOCK.format(core=core)}/scaling_min_freq"
             changes.append(Change(root(f"echo {high} > {path}"), root(f"echo {low} > {path}")))
         return changes
 
-    def _as_root(self) -> Callable[[str], str]:
+    def as_root(self) -> Callable[[str], str]:
         """How a command is given that only root may; as it is where there is no way."""
         if (self.say("id -u") or "").strip() != "0":
             for wrapped in self.root_shells:
@@ -108,3 +122,33 @@ class PhoneClock(JournalledSettings):
                 return None
             limits[core] = (values[0], values[1])
         return limits
+
+
+@dataclass(frozen=True)
+class DeviceClocks:
+    """The clocks that a device is measured at."""
+
+    cores: PhoneClock
+    gpu: GpuClock
+
+    def take(self, protocol: MeasurementProtocol) -> GrantedClock:
+        """What the device grants of what the protocol asks for; it stays taken."""
+        if protocol.clock != "steadiest":
+            return GrantedClock("free", gpu=self.gpu.told())
+        granted = self.cores.steady()
+        gpu = self.gpu.steady(self.cores.as_root, is_limited=bool(granted.limits))
+        return replace(granted, gpu=gpu)
+
+    def looked_up(self, protocol: MeasurementProtocol) -> GrantedClock:
+        """What `take` would be granted."""
+        try:
+            return self.take(protocol)
+        finally:
+            self.give_back()
+
+    def give_back(self) -> None:
+        """Undoes what was taken, by this agent or by one that was killed."""
+        try:
+            self.gpu.give_back()
+        finally:
+            self.cores.give_back()

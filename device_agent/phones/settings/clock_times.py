@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 CORES = "/sys/devices/system/cpu"
-#: a change of clock may be charged to the tick beside it
-_EXACT_TICKS = 1
 #: of a visit: what is told by none of its runs
 _EXACT_SHARE = 0.02
 
@@ -28,9 +26,11 @@ def clock_table(core: int) -> str:
 
 @dataclass(frozen=True)
 class ClockTimes:
-    """How long a core had each clock between two looks: ticks by kHz, of those that it had."""
+    """How long a core or a GPU had each clock between two looks: ticks by kHz, of those it had."""
 
     ticks: Mapping[int, int]
+    #: ticks in which a change of clock may be charged to the clock beside it
+    exact: int = 1
 
     @property
     def mean_khz(self) -> float:
@@ -38,13 +38,13 @@ class ClockTimes:
         return sum(khz * ticks for khz, ticks in self.ticks.items()) / sum(self.ticks.values())
 
     def beside(self, khz: int) -> tuple[int, float] | None:
-        """Of the other clocks the one that the core had for longest, kHz, and the share of all.
+        """Of the other clocks the one that it had for longest, kHz, and the share of all.
 
         None where it had others for no longer than the table is exact.
         """
         others = {other: ticks for other, ticks in self.ticks.items() if other != khz}
         total, away = sum(self.ticks.values()), sum(others.values())
-        if away <= max(_EXACT_TICKS, _EXACT_SHARE * total):
+        if away <= max(self.exact, _EXACT_SHARE * total):
             return None
         return max(others, key=others.__getitem__), away / total
 
@@ -54,15 +54,35 @@ def clock_times(
 ) -> ClockTimes | None:
     """What a core's table says of the time between two looks, of which each has values by path.
 
-    None where it says nothing, or gives no time to the clock that the core has in the end: a
-    kernel that switches clocks fast may not keep its table up.
+    None where it says nothing that is to be believed.
     """
     prefix = f"{clock_table(core)}/"
-    rows = {
-        int(path.removeprefix(prefix)): int(text) - int(before[path])
-        for path, text in after.items()
-        if path.startswith(prefix) and path in before
-    }
-    ticks = {khz: ticks for khz, ticks in rows.items() if ticks > 0}
+    was, is_now = (
+        {
+            int(path.removeprefix(prefix)): int(text)
+            for path, text in values.items()
+            if path.startswith(prefix)
+        }
+        for values in (before, after)
+    )
     now = after.get(clock_file(core), "")
-    return ClockTimes(ticks) if now.isdecimal() and int(now) in ticks else None
+    return passed(was, is_now, int(now) if now.isdecimal() else None)
+
+
+def passed(
+    before: Mapping[int, int], after: Mapping[int, int], now_khz: int | None, exact: int = 1
+) -> ClockTimes | None:
+    """How long each clock was had between two looks at a table, of ticks by kHz.
+
+    None where it says nothing, or gives no time to the clock that is had in the end: a kernel that
+    switches clocks fast may not keep its table up.
+
+    Args:
+        before: at the first look.
+        after: at the second.
+        now_khz: the clock then; None where it is not known.
+        exact: see `ClockTimes`.
+    """
+    rows = {khz: ticks - before[khz] for khz, ticks in after.items() if khz in before}
+    ticks = {khz: ticks for khz, ticks in rows.items() if ticks > 0}
+    return ClockTimes(ticks, exact) if now_khz in ticks else None

@@ -220,6 +220,7 @@ _LIMITS: Sequence[tuple[str, str, _Value, _LimitOf, bool]] = (
     ),
     ("Anchor over its reference", "{:.3f}", lambda seen: seen.anchor_ratio, _anchor, True),
     ("Clock", "{:,.0f} MHz", lambda seen: seen.cpu_mhz, _none, True),
+    ("Clock of the GPU", "{:,.0f} MHz", lambda seen: seen.gpu_mhz, _none, True),
     ("Load, last minute", "{:.2f}", lambda seen: seen.load_1m, _none, True),
 )
 

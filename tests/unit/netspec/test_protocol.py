@@ -21,6 +21,7 @@ CHANGES: list[dict[str, object]] = [
     {"precision": "int8"},
     {"runner_flags": ("gpu_backend=gl",)},
     {"locked_khz": (2_840_000,)},
+    {"locked_gpu_khz": 850_000},
     {"thermal": "steady"},
 ]
 

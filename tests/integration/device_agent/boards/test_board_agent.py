@@ -261,3 +261,20 @@ def test_the_clock_is_the_steadiest_that_the_board_grants(
         assert {(clock / "scaling_min_freq").read_text() for clock in clocks} == {"1800000\n"}
     phone.close()
     assert [(clock / "scaling_min_freq").read_text() for clock in clocks] == before
+
+
+def test_a_boards_gpu_is_locked_by_root_and_given_back(board: Board, benchmark_model: Path) -> None:
+    folder = "/sys/class/devfreq/17000000.gpu"
+    for name, hertz in (("cur", 306_000_000), ("min", 306_000_000), ("max", 918_000_000)):
+        board.write(f"{folder}/{name}_freq", f"{hertz}\n")
+    board.allow((board.home / ".ssh/id_ed25519.pub").read_text(), "root")
+    transport = SshTransport(board.address.replace("pi@", "root@"))
+    transport.reconnect()
+    phone = Phone(transport, Choice(read_program(benchmark_model), "gpu"), PROTOCOL)
+    lowest = board.root / f"{folder}/min_freq".lstrip("/")
+    assert phone.identity.locked_gpu_khz == 918_000
+    assert lowest.read_text() == "306000000\n"
+    phone.prepare(())
+    assert lowest.read_text() == "918000000\n"
+    phone.close()
+    assert lowest.read_text() == "306000000\n"
