@@ -49,6 +49,8 @@ class Rollback:
 
     def keep(self, run: Restorable) -> None:
         """Remember where a run is now; every number of it is finite."""
+        # First of all the memory of the one before is given back: they are as large as each other.
+        self._good = None
         self._good = deepcopy(run.state())
 
     def back(self, run: Restorable, error: NotFinite) -> None:
