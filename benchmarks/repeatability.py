@@ -8,7 +8,10 @@ runtime and protocol:
 
 - `entry_cv_median`: coefficient of variation of an entry over sessions, median over subjects;
 - `consecutive_median_percent`, `consecutive_p90_percent`: difference between one session's entry
-  and the next one's over the mean of both, of all subjects and consecutive sessions.
+  and the next one's over the mean of both, of all subjects and consecutive sessions;
+- `paced_...`: the same three with each session's pace taken off, the median over its subjects of
+  how far they are from their own medians. It tells what the whole machine did from what each
+  measurement did; nobody's entries are corrected so.
 
 What there are too few sessions for is `null`.
 """
@@ -25,6 +28,7 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 
 # Python looks beside a script: `benchmarks` itself lies in the folder above.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -37,7 +41,7 @@ from device_agent.host.identity import host_device
 from netspec.networks import SHIPPED_NETWORKS
 from netspec.operators import PRECISIONS
 from netspec.protocol import MeasurementProtocol
-from netspec.repeatability import repeatability
+from netspec.repeatability import Repeatability, repeatability
 from netspec.spaces import Space
 from netspec.statistics import VisitStatistics, estimate
 from netspec.wire import Lease, LeasedTask, NetworkSubject, OperatorSubject
@@ -95,17 +99,38 @@ def main() -> None:
 
 def figures(records: list[SessionRecord]) -> dict[str, float | int | None]:
     """The figures over sessions, in the order of time."""
-    histories: dict[str, list[float]] = defaultdict(list)
-    for one in sorted(records, key=lambda record: record.at):
-        for name, value_ms in one.entries_ms.items():
-            histories[name].append(value_ms)
-    found = repeatability(histories.values())
+    ordered = [one.entries_ms for one in sorted(records, key=lambda record: record.at)]
+    found, paced = _repeatability(ordered), _repeatability(_paced(ordered))
     named = ("entry_cv_median", "consecutive_median_percent", "consecutive_p90_percent")
     return {
         "sessions": len(records),
         "subjects": found.subjects if found else 0,
         **{name: getattr(found, name) if found else None for name in named},
+        **{f"paced_{name}": getattr(paced, name) if paced else None for name in named},
     }
+
+
+def _repeatability(sessions: list[dict[str, float]]) -> Repeatability | None:
+    return repeatability(_histories(sessions).values())
+
+
+def _histories(sessions: list[dict[str, float]]) -> dict[str, list[float]]:
+    """Of each subject its entries, ms, in the order of the sessions."""
+    histories: dict[str, list[float]] = defaultdict(list)
+    for entries_ms in sessions:
+        for name, value_ms in entries_ms.items():
+            histories[name].append(value_ms)
+    return histories
+
+
+def _paced(sessions: list[dict[str, float]]) -> list[dict[str, float]]:
+    """The entries, ms, over the pace of their sessions."""
+    usual_ms = {name: median(values) for name, values in _histories(sessions).items()}
+    paced = []
+    for entries_ms in filter(None, sessions):
+        pace = median(value_ms / usual_ms[name] for name, value_ms in entries_ms.items())
+        paced.append({name: value_ms / pace for name, value_ms in entries_ms.items()})
+    return paced
 
 
 def subjects(wanted: int) -> list[OperatorSubject | NetworkSubject]:
