@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from ai_edge_litert.interpreter import Interpreter
@@ -20,6 +21,7 @@ from netspec.tflite import FileOptions, encode
 from search_client.data.batches import TrainingBatches
 from search_client.deployment.export import model_file
 from search_client.deployment.litert import RESOLVERS, Kernels, TFLiteClassifier
+from search_client.deployment.other_formats import other_file
 from search_client.deployment.parity import KERNEL_SETS
 from search_client.deployment.trained_network import (
     NOWHERE,
@@ -197,12 +199,16 @@ def test_it_stays_silent_through_quantization_saving_and_export(
         ]
     )
     file = model_file(read, "int8")
+    step = TFLiteClassifier(file, KERNEL_SETS[0]).output_scale
+    assert step is not None
     for kernels in KERNEL_SETS:
-        classifier = TFLiteClassifier(file, kernels)
-        scale = classifier.output_scale
-        assert scale is not None
-        logits = classifier.logits(pixels)
-        assert (logits[:, 0] < logits.max(axis=1) - scale / 2).all()
+        logits = TFLiteClassifier(file, kernels).logits(pixels)
+        assert (logits[:, 0] < logits.max(axis=1) - step / 2).all()
         for form in ("dynamic", "float16"):
             logits = TFLiteClassifier(model_file(read, form), kernels).logits(pixels)
             assert (logits[:, 0] < logits.max(axis=1)).all()
+    elsewhere = onnxruntime.InferenceSession(
+        other_file(read, "onnx-int8"), providers=["CPUExecutionProvider"]
+    )
+    (logits,) = elsewhere.run(None, {"image": pixels.transpose(0, 3, 1, 2)})
+    assert (logits[:, 0] < logits.max(axis=1) - step / 2).all()
