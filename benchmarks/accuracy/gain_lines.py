@@ -8,6 +8,9 @@ from typing import Any
 
 from netspec.networks import Network
 
+#: how far a network's measured latency may be from the reference's
+WITHIN = 0.01
+
 
 class Lines:
     """`network`, `score`, `latency` and `training`, each with the target that it is about.
@@ -36,7 +39,23 @@ class Lines:
             file.write(json.dumps(row) + "\n")
         self.rows.append(row)
 
-    def networks(self, arm: str) -> list[Network]:
-        """What was chosen for an arm, in the order of its seeds."""
-        rows = sorted(self.of("network", arm=arm), key=lambda row: int(row["seed"]))
-        return [Network.model_validate(row["network"]) for row in rows]
+    def networks(self, arm: str, count: int | None = None) -> list[Network]:
+        """What an arm is made of, in the order of its seeds.
+
+        Of each seed the first of its candidates that is as fast as the reference, once both are
+        measured; seeds that have none are left out. MobileNetV2 is not asked.
+
+        Args:
+            arm: its name.
+            count: no more than so many.
+        """
+        rows = sorted(self.of("network", arm=arm), key=lambda row: (row["seed"], row["rank"]))
+        chosen = {int(row["seed"]): row for row in reversed(rows) if self._equal(row)}
+        return [Network.model_validate(chosen[seed]["network"]) for seed in sorted(chosen)][:count]
+
+    def _equal(self, row: dict[str, Any]) -> bool:
+        measured = {one["content_hash"]: float(one["ms"]) for one in self.of("latency")}
+        if row["arm"] == "mobilenet" or not measured:
+            return True
+        reference_ms = measured[self.of("network", arm="mobilenet")[0]["content_hash"]]
+        return abs(measured[row["content_hash"]] / reference_ms - 1) <= WITHIN

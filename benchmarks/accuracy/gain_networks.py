@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmarks.accuracy.gain_lines import Lines
@@ -15,13 +14,14 @@ from netspec.networks import Network, mobilenet_v2
 from netspec.wire import Target
 from search_client.comparison.baselines import scorer_of
 from search_client.data.folders import LabelledImages
+from search_client.latency.objective import Goal
 from search_client.latency.prediction import predicted_ms
 from search_client.pipeline import Pipeline
 from search_client.progress import Stages
 from search_client.recipe import Recipe
 from search_client.runs.load import CHECKPOINT, LoadedRun, family_of, goal_of, read_run
 from search_client.runs.record import read_record
-from search_client.search.candidates import Candidate, OnTarget
+from search_client.search.candidates import Candidate, OnTarget, candidate_of
 from search_client.search.evolution import evolution, random_search
 from search_client.search.scoring import Scorer
 from search_client.stages.latency_tables import published
@@ -30,6 +30,12 @@ from search_client.training.distributed import device
 #: of networks, by arm. Source: the numbers that tell 1 point from nothing at a standard deviation
 #: of 1 point.
 SEEDS = {"search": 8, "random": 12, "random search": 4}
+#: of a search's best, and of random networks, that are measured: the first as fast as the
+#: reference are taken
+BEST, DRAWN = 10, 150
+#: of the predicted latency, within which random networks are drawn: measured they differ by more
+#: from each other than those that searches find
+DRAWN_WITHIN = 0.08
 #: the slowest on target, of which the best is trained with further seeds
 MOBILENETS = 3
 #: kept apart from the seeds of searches
@@ -37,6 +43,19 @@ RANDOM_SEED = 10_000
 #: image sizes and widths at which MobileNetV2 is looked for
 SIZES = (24, 32, 40, 48, 64)
 WIDTHS = (0.35, 0.5, 0.75, 1.0)
+
+
+class AskedScorer(Scorer):
+    """Remembers what it was asked for, known or not."""
+
+    def __init__(self, usual: Scorer, known: Mapping[Candidate, float]) -> None:
+        super().__init__(usual.family, usual.batches, usual.recalibration, known, usual.config)
+        self.asked: set[Candidate] = set()
+
+    def accuracy(self, candidate: Candidate) -> float:
+        """As every scorer."""
+        self.asked.add(candidate)
+        return super().accuracy(candidate)
 
 
 class Choosing:
@@ -63,20 +82,28 @@ class Choosing:
         size, width = given.reference.split("-")
         reference = mobilenet_v2(int(size), float(width), base.space.classes, base.precision)
         self.reference_ms = predicted_ms(self.table, reference)
-        self.settings = base.model_copy(update={"latency_ref_ms": self.reference_ms})
+        #: predicted, at which networks of the space are looked for
+        self.aim_ms: float = given.aim_ms or self.reference_ms
+        self.settings = base.model_copy(update={"latency_ref_ms": self.aim_ms})
         self._runs: dict[int, LoadedRun] = {}
 
     def choose(self) -> None:
-        """What no line has yet: MobileNetV2, random networks with scores, then what is found."""
+        """What no line has yet: MobileNetV2, random networks, then what is found."""
         self._add("mobilenet", self._mobilenets)
-        self._add("random", lambda: [network for _, network in self._drawn])
+        self._add("random", self._drawn)
         for arm in ("search", "random search"):
             for seed in range(SEEDS[arm]):
                 if not self.lines.of("network", arm=arm, seed=seed):
-                    self._line(arm, seed, self._found(arm, seed))
+                    for rank, network in enumerate(self._found(arm, seed)):
+                        self._line(arm, seed, network, rank)
+
+    def score(self) -> None:
+        """What the first supernet says of the random networks."""
         known = {row["content_hash"] for row in self.lines.of("score")}
-        scorer = self.scorer(0)
-        for candidate, network in self._drawn:
+        run, scorer = self.run(0), self.scorer(0)
+        for network in self.lines.networks("random", SEEDS["random"]):
+            candidate = candidate_of(run.family, network)
+            assert candidate is not None  # noqa: S101 - it was drawn from this family
             if network.content_hash not in known:
                 accuracy = scorer.accuracy(candidate)
                 self.lines.add(
@@ -93,12 +120,13 @@ class Choosing:
             for seed, network in enumerate(networks()):
                 self._line(arm, seed, network)
 
-    def _line(self, arm: str, seed: int, network: Network) -> None:
+    def _line(self, arm: str, seed: int, network: Network, rank: int = 0) -> None:
         self.lines.add(
             {
                 "kind": "network",
                 "arm": arm,
                 "seed": seed,
+                "rank": rank,
                 "name": network.name,
                 "content_hash": network.content_hash,
                 "predicted_ms": predicted_ms(self.table, network),
@@ -123,15 +151,12 @@ class Choosing:
                     found.append((latency_ms, network))
         return [one for _, one in sorted(found, key=lambda row: row[0], reverse=True)][:MOBILENETS]
 
-    @cached_property
-    def _drawn(self) -> list[tuple[Candidate, Network]]:
-        """The random networks on target, with their choices."""
+    def _drawn(self) -> list[Network]:
+        """Random networks around the target."""
         family = family_of(self.settings)
-        goal = goal_of(self.settings, [self.table], [self.reference_ms])
-        search = self.settings.search
-        space = OnTarget(family, goal, search.tolerance, RANDOM_SEED, search.limits)
-        drawn = [space.draw() for _ in range(SEEDS["random"])]
-        return [(candidate, family.network(*candidate)) for candidate in drawn]
+        goal = goal_of(self.settings, [self.table], [self.aim_ms])
+        space = OnTarget(family, goal, DRAWN_WITHIN, RANDOM_SEED, self.settings.search.limits)
+        return [family.network(*space.draw()) for _ in range(DRAWN)]
 
     def run(self, seed: int) -> LoadedRun:
         """The search that trained a seed's supernet; searched first where it is not."""
@@ -153,39 +178,38 @@ class Choosing:
             self._runs[seed].family.to(device())
         return self._runs[seed]
 
-    def _found(self, arm: str, seed: int) -> Network:
-        """What one seed finds on its supernet, with as many scores as every other."""
-        if arm == "search" and seed < self.given.supernets:
-            found = self.run(seed).record.found
-            assert found is not None  # noqa: S101 - `run` ends with a network
-            return found.network
+    def _found(self, arm: str, seed: int) -> list[Network]:
+        """The best that one seed finds on its supernet, with as many scores as every other."""
         searcher, drawn = (
             (random_search, RANDOM_SEED + 1 + seed) if arm == "random search" else (evolution, seed)
         )
         run = self.run(seed)
         search = run.record.settings.search
-        goal = run.goal.to(device())
         scorer = self.scorer(seed)
-        space = OnTarget(run.family, goal, search.tolerance, drawn, search.limits)
+        space = OnTarget(run.family, self._goal(run), search.tolerance, drawn, search.limits)
         with self.stages.bar(f"{arm} {seed}") as bar:
-            best = searcher(
-                scorer, space, search.evaluations, lambda done: bar(done, search.evaluations)
-            )
+            searcher(scorer, space, search.evaluations, lambda done: bar(done, search.evaluations))
         rows = [[*candidate, value] for candidate, value in scorer.known.items()]
         self._scores(seed).write_text(json.dumps(rows))
-        return best.network.network
+        best = sorted(scorer.asked, key=lambda one: (scorer.known[one], one), reverse=True)[:BEST]
+        return [run.family.network(*candidate) for candidate in best]
 
-    def scorer(self, seed: int) -> Scorer:
+    def _goal(self, run: LoadedRun) -> Goal:
+        """The latency at which this experiment looks, whatever the supernet's own search did."""
+        goal = goal_of(run.record.settings, [self.table], [self.aim_ms])
+        return goal.to(device())
+
+    def scorer(self, seed: int) -> AskedScorer:
         """By a seed's supernet, with all that it has scored already."""
         run = self.run(seed)
         own = run.record.settings
         training, _ = self.images(run.family.input_size)
-        scorer = scorer_of(run, own, training, own.search.scoring_images)
-        path = self._scores(seed)
+        usual = scorer_of(run, own, training, own.search.scoring_images)
+        path, known = self._scores(seed), {}
         if path.is_file():
-            known = json.loads(path.read_text())
-            scorer.known = {Candidate(one, tuple(choices)): value for one, choices, value in known}
-        return scorer
+            rows = json.loads(path.read_text())
+            known = {Candidate(one, tuple(choices)): value for one, choices, value in rows}
+        return AskedScorer(usual, known)
 
     def _scores(self, seed: int) -> Path:
         path: Path = self.given.run / f"scores-{seed % self.given.supernets}.json"

@@ -10,11 +10,15 @@ and some found and some random networks do so, too, as arms of their own.
 `--supernets` trains fewer of them than there are searches: the seeds take turns, and differ in what
 they draw. Scores of a supernet are kept, for they are the same for whoever asks.
 
-Resumable, in three steps, each of which goes on where it ended:
+Resumable, in four steps, each of which goes on where it ended:
 
 - `choose` trains the supernets, searches, and draws: every network is a JSON line of `--results`.
+  Of every search its best ten are kept, and 150 random networks.
   It needs a profiler with a table, from `search-client profile --recipe cifar --classes 10`;
-- `measure` has that profiler's agent measure all of them, in int8, in the same shuffled rounds;
+- `measure` has that profiler's agent measure all of them, in int8, in the same shuffled rounds.
+  What is compared is within 1 % of the reference there: the first of a search's best that is,
+  and the first random ones that are. Where none is, `--aim-ms` of another `choose` helps;
+- `score` has the first supernet score these random networks;
 - `train` adds a line for every finished training. What is trained alone needs nothing but the
   lines and the images, so that it goes on elsewhere; what is finetuned needs the run folder.
 
@@ -61,7 +65,7 @@ from search_client.stages.measure import measure
 from search_client.stages.train import train_network
 from search_client.training.distributed import device
 
-STEPS = ("choose", "measure", "train")
+STEPS = ("choose", "measure", "score", "train")
 #: of those networks, as many that are trained alone where the arm itself starts from a supernet
 ALONE = {"search alone": 4, "random alone": 4}
 #: trainings of the best MobileNetV2
@@ -102,10 +106,10 @@ class Experiment:
             self._images[of_size.input_size] = read_data(self.given.data, of_size, self.stages)
         return self._images[of_size.input_size]
 
-    def choose(self, client: ProfilerClient, target: Target) -> None:
-        """Add a line for every network, with the scores of the random ones."""
+    def choosing(self, client: ProfilerClient, target: Target) -> Choosing:
+        """What adds a line for every network, and for scores of the random ones."""
         given, settings = self.given, self.settings
-        Choosing(given, settings, client, target, self.lines, self.images, self.stages).choose()
+        return Choosing(given, settings, client, target, self.lines, self.images, self.stages)
 
     def measure(self, client: ProfilerClient) -> None:
         """Latencies of all networks, in int8, in the same shuffled rounds."""
@@ -142,7 +146,9 @@ class Experiment:
                 yield task
 
     def _tasks(self, arm: str) -> Iterator[Task]:
-        networks = self.lines.networks(arm.removesuffix(" alone"))[: ALONE.get(arm)]
+        of_arm = arm.removesuffix(" alone")
+        count = ALONE.get(arm) or gain_networks.SEEDS.get(arm)
+        networks = self.lines.networks(of_arm, count)
         if arm != "mobilenet":
             yield from (Task(arm, seed, network) for seed, network in enumerate(networks))
             return
@@ -215,6 +221,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--recipe", default="cifar")
     parser.add_argument("--classes", type=int, default=10)
     parser.add_argument("--reference", default="48-0.5", help="MobileNetV2: size and width")
+    parser.add_argument(
+        "--aim-ms", type=float, help="predicted, of the space; the reference's unless measured so"
+    )
     parser.add_argument("--profiler-url", default=DEFAULT_URL)
     parser.add_argument("--snapshot", type=Path, help="choose by a saved table")
     parser.add_argument("--target", help="where there are several")
@@ -235,7 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given.run.mkdir(parents=True, exist_ok=True)
     with ExitStack() as opened:
         target_id: str | None = given.target
-        if {"choose", "measure"} & {*given.steps}:
+        if {"choose", "measure", "score"} & {*given.steps}:
             file, url = given.snapshot, given.profiler_url
             client = opened.enter_context(
                 ProfilerClient.of_file(file) if file else ProfilerClient(url)
@@ -245,9 +254,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         lines = Lines(given.results, target_id)
         experiment = Experiment(given, lines, Stages(Console()))
         if "choose" in given.steps:
-            experiment.choose(client, target)
+            experiment.choosing(client, target).choose()
         if "measure" in given.steps:
             experiment.measure(client)
+        if "score" in given.steps:
+            experiment.choosing(client, target).score()
         if "train" in given.steps:
             experiment.train()
     print(json.dumps(report(lines.rows, given.plot)))

@@ -9,7 +9,9 @@ import pytest
 from scipy.stats import ttest_ind
 
 from benchmarks.accuracy import demo_gain
+from benchmarks.accuracy.gain_lines import Lines
 from benchmarks.accuracy.gain_report import report
+from netspec.networks import mobilenet_v2
 
 
 def _line(arm: str, seed: int, accuracy: float, content_hash: str = "") -> dict[str, Any]:
@@ -125,3 +127,36 @@ def test_a_seed_counts_once_both_networks_are_trained(tmp_path: Path) -> None:
     results.add({"sha256": "searched-0", "ms": 0.1})
     (pair,) = demo_gain.Results(tmp_path / "lines.jsonl").pairs()
     assert (pair["seed"], pair["searched"]["ms"], pair["baseline"]["ms"]) == (0, 0.1, None)
+
+
+def test_an_arm_is_made_of_what_is_as_fast_as_the_reference(tmp_path: Path) -> None:
+    networks = {width: mobilenet_v2(32, width, 10) for width in (0.1, 0.2, 0.3, 0.4, 0.5)}
+    chosen = [
+        ("mobilenet", 0, 0, 0.1),
+        ("search", 0, 0, 0.2),
+        ("search", 0, 1, 0.3),
+        ("search", 0, 2, 0.4),
+        ("search", 1, 0, 0.2),
+        ("search", 2, 0, 0.4),
+    ]
+    lines = Lines(tmp_path / "lines.jsonl", "target")
+    for arm, seed, rank, width in chosen:
+        network = networks[width]
+        lines.add(
+            {
+                "kind": "network",
+                "arm": arm,
+                "seed": seed,
+                "rank": rank,
+                "content_hash": network.content_hash,
+                "network": network.model_dump(mode="json"),
+            }
+        )
+    # Before anything is measured, the best.
+    assert lines.networks("search") == [networks[0.2], networks[0.2], networks[0.4]]
+    for width, ms in ((0.1, 1.0), (0.2, 1.02), (0.3, 1.009), (0.4, 0.991)):
+        lines.add({"kind": "latency", "content_hash": networks[width].content_hash, "ms": ms})
+    # The first of the first seed's that is, none of the second's, the third's only one.
+    assert lines.networks("search") == [networks[0.3], networks[0.4]]
+    assert lines.networks("search", 1) == [networks[0.3]]
+    assert lines.networks("mobilenet") == [networks[0.1]]

@@ -34,6 +34,9 @@ def test_all_arms_share_a_supernet_and_nothing_is_done_twice(
     seeds = {"search": 2, "random": 2, "random search": 1}
     monkeypatch.setattr(gain_networks, "SEEDS", seeds)
     monkeypatch.setattr(search_gain, "ALONE", {"search alone": 1, "random alone": 1})
+    monkeypatch.setattr(gain_networks, "BEST", 2)
+    monkeypatch.setattr(gain_networks, "DRAWN", 3)
+    monkeypatch.setattr(gain_networks, "DRAWN_WITHIN", 0.05)
     monkeypatch.setattr(gain_networks, "SIZES", (32,))
     monkeypatch.setattr(gain_networks, "WIDTHS", (0.25,))
     recipe = write_recipe(tmp_path / "tiny.toml")
@@ -43,6 +46,7 @@ def test_all_arms_share_a_supernet_and_nothing_is_done_twice(
     results = tmp_path / "lines.jsonl"
     given = [
         "choose",
+        "score",
         "train",
         f"--data={write_data(tmp_path / 'data')}",
         f"--run={tmp_path / 'run'}",
@@ -66,6 +70,8 @@ def test_all_arms_share_a_supernet_and_nothing_is_done_twice(
         assert (line["start"], line["epochs"]) == (("scratch", 2) if alone else ("supernet", 1))
     for line in (line for line in lines if line["kind"] == "network"):
         assert line["predicted_ms"] == pytest.approx(line["reference_ms"], rel=0.05)
+    ranks = Counter((line["arm"], line["rank"]) for line in lines if line["kind"] == "network")
+    assert (ranks["search", 0], ranks["search", 1], ranks["random", 0]) == (2, 2, 3)
     hashes = {(line["arm"], line["seed"]): line["content_hash"] for line in trainings}
     assert hashes["search", 0] == hashes["search alone", 0]
     assert hashes["random", 0] == hashes["random alone", 0] != hashes["random", 1]
@@ -82,7 +88,9 @@ def test_all_arms_share_a_supernet_and_nothing_is_done_twice(
     # Elsewhere, where there is no table and no supernet, what is trained alone goes on.
     kept = [line for line in lines if line.get("arm") != "search alone"]
     results.write_text("".join(json.dumps(line) + "\n" for line in kept))
-    elsewhere = [one for one in given if not one.startswith(("choose", "--snapshot", "--run"))]
+    elsewhere = [
+        one for one in given if not one.startswith(("choose", "score", "--snapshot", "--run"))
+    ]
     search_gain.main([*elsewhere, f"--run={tmp_path / 'elsewhere'}", "--arms=search alone"])
     again = json.loads(results.read_text().splitlines()[-1])
     known = next(line for line in trainings if line["arm"] == "search alone")
