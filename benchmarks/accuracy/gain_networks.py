@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 
 from benchmarks.accuracy.gain_lines import Lines
@@ -33,6 +34,8 @@ SEEDS = {"search": 8, "random": 12, "random search": 4}
 #: of a search's best, and of random networks, that are measured: the first as fast as the
 #: reference are taken
 BEST, DRAWN = 10, 150
+#: draws for each of these, so that there are as many different ones
+TRIES = 20
 #: of the predicted latency, within which random networks are drawn: measured they differ by more
 #: from each other than those that searches find
 DRAWN_WITHIN = 0.08
@@ -156,7 +159,9 @@ class Choosing:
         family = family_of(self.settings)
         goal = goal_of(self.settings, [self.table], [self.aim_ms])
         space = OnTarget(family, goal, DRAWN_WITHIN, RANDOM_SEED, self.settings.search.limits)
-        return [family.network(*space.draw()) for _ in range(DRAWN)]
+        # Where few networks of a size are on target, they are drawn again and again.
+        networks = (family.network(*space.draw()) for _ in range(TRIES * DRAWN))
+        return [*islice({one.content_hash: one for one in networks}.values(), DRAWN)]
 
     def run(self, seed: int) -> LoadedRun:
         """The search that trained a seed's supernet; searched first where it is not."""
