@@ -9,7 +9,7 @@ from typing import Any
 from netspec.networks import Network
 
 #: how far a network's measured latency may be from the reference's
-WITHIN = 0.01
+WITHIN = 0.02
 
 
 class Lines:

@@ -89,7 +89,11 @@ def _latencies(
     rows: Sequence[Mapping[str, Any]], arms: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> dict[str, Any]:
     """Mean measured ms of each arm, and how far the arms' means lie apart."""
-    measured = {row["content_hash"]: row["ms"] for row in rows if row["kind"] == "latency"}
+    # What was measured beside each other counts, where there is that.
+    kinds = ("latency", "compared_latency")
+    measured = {
+        row["content_hash"]: row["ms"] for kind in kinds for row in rows if row["kind"] == kind
+    }
     found: dict[str, Any] = {}
     for arm, of_arm in arms.items():
         values = [
