@@ -12,7 +12,8 @@ Energy = Annotated[
     EnergySource,
     typer.Option(
         help="Count energy by this: rails of a power monitor (odpm, or power_stats of Android's "
-        "service), the battery's fuel_gauge, or a computer's rapl. auto: rails that are known."
+        "service), the battery's fuel_gauge, a board's sensors (hwmon), or a computer's or board's "
+        "rapl. auto: rails that are known."
     ),
 ]
 EnergyRails = Annotated[

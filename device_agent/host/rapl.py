@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +21,10 @@ from device_agent.measuring.energy import (
     trial_protocol,
 )
 from device_agent.measuring.pause import pause
+from device_agent.measuring.rapl_zones import RAPL_FILES, ZonesMissing, rapl_counters
 from netspec.protocol import MeasurementProtocol
-from netspec.wire import LEAST_WINDOW_S, EnergyMeter, EnergySubject
+from netspec.wire import LEAST_WINDOW_S, EnergySubject
 
-_ZONES = "sys/class/powercap/intel-rapl:*"
-#: packages hold all that a processor takes; `psys` holds them and more
-_PACKAGE = "package"
 #: between two looks at the counters, which step every ms or so, s
 _LOOK_EVERY_S = 1e-4
 
@@ -119,28 +117,15 @@ def find_rapl(choice: EnergyChoice, root: Path = Path("/")) -> Rapl | None:
 
 
 def _rapl(choice: EnergyChoice, root: Path) -> Rapl:
-    found: dict[str, Path] = {}
-    unreadable = False
-    for zone in sorted(root.glob(_ZONES)):
-        name, own = _text(zone / "name"), _text(zone / "energy_uj")
-        # A domain inside a package is called the same in each.
-        parent = _text(zone.parent / zone.name.rpartition(":")[0] / "name")
-        full = f"{parent}/{name}" if parent else name
-        if own.isdigit():
-            found[full] = zone
-        else:
-            unreadable = True
-    rails: Sequence[str] = choice.rails or [name for name in found if name.startswith(_PACKAGE)]
-    rails = sorted({one for one in rails if "/" not in one or choice.rails})
-    if rails and found.keys() >= set(rails):
-        meter = EnergyMeter(method="rapl", rails=tuple(rails))
-        ranges = [float(_text(found[one] / "max_energy_range_uj") or 0) for one in rails]
-        counter = RailCounters(meter, ranges=ranges if all(ranges) else ())
-        return Rapl(counter, tuple(found[one] / "energy_uj" for one in rails))
-    why = f"it has {', '.join(found)}" if found else "it tells of none"
-    if unreadable:
-        why += "; energy_uj is root's alone: `chmod a+r /sys/class/powercap/*/energy_uj`"
-    raise NoSuchDevice(f"this machine has no such counters of energy ({why})")
+    if choice.source not in ("auto", "rapl"):
+        raise NoSuchDevice(f"--energy {choice.source} counts nothing on this machine; it has rapl")
+    paths = [path for pattern in RAPL_FILES for path in root.glob(pattern.lstrip("/"))]
+    values = {f"/{path.relative_to(root)}": _text(path) for path in paths}
+    try:
+        counter, files = rapl_counters(choice, values)
+    except ZonesMissing as error:
+        raise NoSuchDevice(f"this machine has no such counters of energy ({error})") from error
+    return Rapl(counter, tuple(root / file.lstrip("/") for file in files))
 
 
 def describe_rapl(root: Path = Path("/")) -> str:

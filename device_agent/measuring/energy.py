@@ -31,7 +31,7 @@ _MS_PER_S = 1000
 _MOST_RUNS = 100_000
 
 #: by what energy is counted; `auto`: by the finest counter whose rails are known
-EnergySource = Literal["auto", "off", "odpm", "power_stats", "fuel_gauge", "rapl"]
+EnergySource = Literal["auto", "off", "odpm", "power_stats", "fuel_gauge", "hwmon", "rapl"]
 
 
 @dataclass(frozen=True)

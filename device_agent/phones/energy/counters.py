@@ -53,7 +53,7 @@ _KNOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 #: who run on the CPU
-_ON_CPU = frozenset({"xnnpack", "none"})
+ON_CPU = frozenset({"xnnpack", "none"})
 
 
 class CounterMissing(Exception):
@@ -112,7 +112,7 @@ def find_counter(
     match choice.source:
         case "fuel_gauge":
             return _fuel_gauge(say)
-        case "rapl" | "off":
+        case "rapl" | "hwmon" | "off":
             raise PhoneUnusable(
                 f"--energy {choice.source} counts nothing on phones; they have odpm, power_stats "
                 "and fuel_gauge"
@@ -125,7 +125,7 @@ def find_counter(
     for method in methods:
         rails = rails_of(say, method)
         wanted = choice.rails
-        if not wanted and delegate in _ON_CPU:
+        if not wanted and delegate in ON_CPU:
             wanted = _KNOWN.get(soc.lower(), ())
         if wanted and rails.issuperset(wanted):
             return _rails(method, wanted)
@@ -139,11 +139,29 @@ def find_counter(
     raise (PhoneUnusable if chosen else CounterMissing)(text)
 
 
-def _rails(method: EnergyMethod, rails: Sequence[str]) -> PhoneCounter:
+def meter_of(method: EnergyMethod, rails: Sequence[str]) -> EnergyMeter:
+    """The meter of these rails.
+
+    Raises:
+        PhoneUnusable: they cannot be one.
+    """
     try:
-        meter = EnergyMeter(method=method, rails=tuple(sorted(set(rails))))
+        return EnergyMeter(method=method, rails=tuple(sorted(set(rails))))
     except ValidationError as error:
         raise PhoneUnusable(f"--energy-rail: {first_problem(error)}") from error
+
+
+def odpm_counter(rails: Sequence[str]) -> PhoneCounter:
+    """Rails of a power monitor of IIO, wherever Linux has such a driver.
+
+    Raises:
+        PhoneUnusable: they cannot be one meter.
+    """
+    return _rails("odpm", rails)
+
+
+def _rails(method: EnergyMethod, rails: Sequence[str]) -> PhoneCounter:
+    meter = meter_of(method, rails)
     pattern = " ".join(f"-e {shlex.quote(f'[{rail}]')}" for rail in meter.rails)
     # Without the moment of the look, which is another each time.
     ask = f"grep -h -F {pattern} {_ODPM} 2>/dev/null | sed 's/(T=[0-9]*)//'"

@@ -1,4 +1,4 @@
-"""Which counters of energy a phone has, and how finely one tells it: for `doctor`."""
+"""Which counters of energy a phone or board has, and how finely one tells it: for `doctor`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from device_agent.errors import PhoneUnusable, VisitFailed
 from device_agent.measuring.energy import EnergyChoice, Resolution
+from device_agent.phones.energy.board_counters import find_board_counter
 from device_agent.phones.energy.counters import (
     CounterMissing,
     PhoneCounter,
@@ -21,11 +22,12 @@ from netspec.wire import LEAST_WINDOW_S, MOST_OPEN
 
 #: steps of the counter that are watched, and what that takes at most (s)
 _STEPS, _WATCHED_S = 5, 60.0
+_NO_COUNTER = "no counter that may be read: latency is measured, no energy"
 
 
 @dataclass(frozen=True)
 class EnergyFindings:
-    """What a phone has to count energy by."""
+    """What a device has to count energy by."""
 
     found: str
     #: what to do; empty where energy is measured as it is, or never
@@ -60,9 +62,40 @@ def energy_findings(transport: Transport, folder: PurePosixPath, soc: str) -> En
     try:
         source = find_counter(say, EnergyChoice(), soc, "xnnpack")
     except CounterMissing as error:
-        if not has:
-            return EnergyFindings("no counter that may be read: latency is measured, no energy")
-        return EnergyFindings(counters, f"{error}{gauge}")
+        return EnergyFindings(counters, f"{error}{gauge}") if has else EnergyFindings(_NO_COUNTER)
+    return _watched(transport, folder, source, counters)
+
+
+def board_findings(transport: Transport, folder: PurePosixPath) -> EnergyFindings:
+    """Looks for the counter that an agent would choose by itself on a board, and watches it.
+
+    Args:
+        transport: to the board.
+        folder: on the board, for a script's files; it is removed.
+    """
+
+    def say(command: str) -> str:
+        return transport.shell(command, timeout_s=QUICK_S).output
+
+    try:
+        source = find_board_counter(say, EnergyChoice(), "", "xnnpack")
+    except CounterMissing as error:
+        _, _, there = str(error).partition("; ")
+        return EnergyFindings(_NO_COUNTER, there)
+    return _watched(transport, folder, source, source.counter.meter.method)
+
+
+def _watched(
+    transport: Transport, folder: PurePosixPath, source: PhoneCounter, counters: str
+) -> EnergyFindings:
+    """How finely a counter tells energy.
+
+    Args:
+        transport: to the device.
+        folder: on the device, for a script's files; it is removed.
+        source: the counter.
+        counters: all that the device has, for people.
+    """
     try:
         resolution = _resolution(transport, folder, source)
     except VisitFailed as error:

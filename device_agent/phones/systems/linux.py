@@ -6,13 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Self
 
-from device_agent.errors import PhoneUnusable
-from device_agent.measuring.energy import EnergyChoice
 from device_agent.naming import machine_name, system_name
-from device_agent.phones.energy.counters import CounterMissing, PhoneCounter
+from device_agent.phones.energy.board_counters import find_board_counter
 from device_agent.phones.properties import PhoneProperties, own_number
 from device_agent.phones.systems import linux_checks as checks
-from device_agent.phones.systems.base import Say, System
+from device_agent.phones.systems.base import System
 from device_agent.phones.systems.linux_clock import BoardClock
 from device_agent.phones.systems.linux_readings import (
     ASK_HEAT,
@@ -22,7 +20,6 @@ from device_agent.phones.systems.linux_readings import (
 )
 from device_agent.text import clean
 from device_agent.transports.base import Transport
-from netspec.protocol import Delegate
 
 _TREE = "/sys/firmware/devicetree/base"
 _DMI = "/sys/class/dmi/id"
@@ -73,21 +70,6 @@ def read_description(text: str) -> PhoneProperties:
     )
 
 
-def _no_counter(_say: Say, choice: EnergyChoice, _soc: str, _delegate: Delegate) -> PhoneCounter:
-    """None is known of boards: who asks for one expects it.
-
-    Raises:
-        CounterMissing: always, but for
-        PhoneUnusable: the user chose a counter.
-    """
-    if choice != EnergyChoice():
-        raise PhoneUnusable(
-            "energy is counted on phones and computers alone; leave --energy and --energy-rail out "
-            "for boards"
-        )
-    raise CounterMissing("no counter of boards is known")
-
-
 class _AsItIs:
     """A board is set for nothing: it neither sleeps nor has a screen or radios of its own.
 
@@ -130,10 +112,10 @@ LINUX = System(
     awake=_AsItIs,
     quiet=_AsItIs,
     clock=lambda transport, cores, _: BoardClock(transport, cores),
-    find_counter=_no_counter,
+    find_counter=find_board_counter,
     first_checks=(checks.linux,),
     fitness_checks=(checks.thermal, checks.memory),
-    last_checks=(),
+    last_checks=(checks.energy,),
     folder_advice="let this user write and run programs; is it mounted noexec?",
     clock_advice=(
         "numbers vary more; let this user `sudo` without a password, or set the governor "

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from device_agent.measuring.gate import objections
-from device_agent.phones.systems.base import Check, asking
+from device_agent.phones.energy.findings import board_findings
+from device_agent.phones.systems.base import Check, Verdict, asking
 from device_agent.phones.systems.linux_readings import (
     ASK_HEAT,
     ASK_HINDRANCE,
@@ -14,6 +15,9 @@ from device_agent.phones.systems.linux_readings import (
 )
 from device_agent.transports.base import Transport
 from netspec.protocol import PHONE
+
+#: there for a moment, in the folder of the board's agent
+_TRIAL = ".device-agent-energy"
 
 
 def linux(transport: Transport) -> Check:
@@ -51,3 +55,10 @@ def memory(transport: Transport) -> Check:
         advice = f"{LEAST_MEMORY_MIB} MiB are wanted"
         return Check("memory", "warning", "the kernel does not say what is free", advice)
     return Check("memory", "ok", f"{mib} MiB are free")
+
+
+def energy(transport: Transport) -> Check:
+    """What counts its energy? It is measured without such counters, too: none is bad."""
+    findings = board_findings(transport, transport.folder / _TRIAL)
+    verdict: Verdict = "warning" if findings.advice else "ok"
+    return Check("energy", verdict, findings.found, findings.advice)

@@ -36,7 +36,7 @@ _LEAST_GOOD = 0.5
 #: chance that the interval leaves the median out
 _LEVEL = 0.05
 
-EnergyMethod = Literal["odpm", "power_stats", "fuel_gauge", "rapl"]
+EnergyMethod = Literal["odpm", "power_stats", "fuel_gauge", "hwmon", "rapl"]
 Millijoules = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Seconds = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 RailName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:/-]+$")]
@@ -53,8 +53,8 @@ class EnergyMeter(Message):
     """By what energy was counted; values by different meters are never added or compared.
 
     `odpm`: rails of a phone's power monitor; `power_stats`: the same as Android's service tells
-    them; `fuel_gauge`: the battery's charge counter times its voltage; `rapl`: domains of a
-    processor.
+    them; `fuel_gauge`: the battery's charge counter times its voltage; `hwmon`: counters of energy
+    of a board's sensors; `rapl`: domains of a processor.
     """
 
     method: EnergyMethod

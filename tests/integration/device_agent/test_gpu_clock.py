@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from device_agent.phones.probe import Choice
 from device_agent.phones.settings.gpu_clock import find_gpu
 from netspec.protocol import TargetIdentity
 from netspec.wire import Visit
+from tests.boards.sysfs import shell_of
 from tests.integration.device_agent.fake_runner import PROGRAM
 from tests.integration.device_agent.phone_bench import PhoneBench, phone_bench
 from tests.integration.device_agent.test_clock_and_delegates import GPU_WORDS
@@ -204,21 +204,6 @@ DEVFREQ = "/sys/class/devfreq"
 BUSES = tuple(
     f"{DEVFREQ}/{name}/cur_freq" for name in ("soc:qcom,gpubw", "soc:qcom,kgsl-busmon", "154.vic")
 )
-
-
-def shell_of(root: Path, files: Mapping[str, str]) -> Callable[[str], str]:
-    """What a real shell prints on a device with these files."""
-    for path, text in files.items():
-        file = root / path.removeprefix("/")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"{text}\n")
-
-    def say(command: str) -> str:
-        there = command.replace("/sys/", f"{root}/sys/")
-        said = subprocess.run(["sh", "-c", there], check=False, capture_output=True, text=True)
-        return said.stdout.replace(f"{root}/sys/", "/sys/")
-
-    return say
 
 
 @pytest.mark.parametrize(

@@ -152,9 +152,8 @@ def refusal(farm: Farm, *options: str) -> str:
 def test_what_keeps_a_board_from_being_reached_is_one_line(
     farm: Farm, options: Options, board: Board
 ) -> None:
-    assert "energy is counted on phones and computers alone" in refusal(
-        farm, *options, "--energy", "odpm"
-    )
+    said = refusal(farm, *options, "--energy", "odpm")
+    assert "the board has no counter of energy that is known to count here" in said
     (board.home / ".ssh/known_hosts").unlink()
     assert "which is not the one in your file of known hosts" in refusal(farm, *options)
     board.trust()

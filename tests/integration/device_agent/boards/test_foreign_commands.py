@@ -15,8 +15,8 @@ from device_agent.phones.probe import Choice
 from device_agent.transports.ssh import SshTransport
 from netspec.console.connection import DATA_DIR_VARIABLE
 from tests.benchmark_model.standin import litert_library
-from tests.boards.sshd import USER, Board
-from tests.integration.device_agent.boards.conftest import Options
+from tests.boards.sshd import Board
+from tests.integration.device_agent.boards.conftest import Options, heard
 from tests.integration.device_agent.boards.test_board_agent import file_job
 from tests.integration.device_agent.phone_bench import phone_bench
 from tests.integration.device_agent.processes import Farm
@@ -24,33 +24,8 @@ from tests.integration.device_agent.test_adbd_phone import PROTOCOL
 from tests.phones.fake_phone import FakePhone
 from tests.phones.shell_io import Call
 
-#: of /system/bin, none of which a Linux has
-ANDROIDS = (
-    *("am", "appops", "cmd", "content", "device_config", "dumpsys", "getprop", "ime", "input"),
-    *("logcat", "media", "monkey", "pm", "screencap", "service", "setprop", "settings", "svc"),
-    *("toolbox", "toybox", "wm"),
-)
 #: none of which an Android has
 LINUXES = ("cpupower", "loginctl", "nvpmodel", "sudo", "systemctl", "tegrastats", "vcgencmd")
-HEARD = f"home/{USER}/heard"
-
-
-@pytest.fixture
-def wary_board(board: Board) -> Board:
-    """A board on which Android's commands exist, and note that they were called."""
-    for name in ANDROIDS:
-        board.write(f"/android/{name}", f'#!/bin/sh\necho "{name} $*" >> /{HEARD}\n')
-        (board.root / "android" / name).chmod(0o755)
-    board.kill()
-    board.configure("SetEnv PATH=/android:/usr/bin:/bin\n")
-    board.start()
-    return board
-
-
-def heard(board: Board) -> list[str]:
-    """The commands of Android's that the board was given."""
-    file = board.root / HEARD
-    return file.read_text().splitlines() if file.exists() else []
 
 
 def test_a_board_that_has_androids_commands_notes_them(wary_board: Board) -> None:

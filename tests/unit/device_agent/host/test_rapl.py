@@ -9,7 +9,7 @@ import pytest
 
 from device_agent.errors import NoSuchDevice, VisitFailed
 from device_agent.host.rapl import Rapl, describe_rapl, find_rapl
-from device_agent.measuring.energy import EnergyChoice, Reading, Resolution, upload_of
+from device_agent.measuring.energy import EnergyChoice, EnergySource, Reading, Resolution, upload_of
 from netspec.operators import HeadConv
 from netspec.protocol import MeasurementProtocol
 from netspec.wire import EnergyEstimate, EnergySubject, OperatorSubject
@@ -109,6 +109,15 @@ def test_what_is_not_there_is_named_if_it_was_asked_for(tmp_path: Path) -> None:
     assert find_rapl(EnergyChoice("off"), tmp_path) is None
     with pytest.raises(NoSuchDevice, match="it has package-0"):
         find_rapl(EnergyChoice("auto", ("dram",)), tmp_path)
+
+
+@pytest.mark.parametrize("source", ["odpm", "power_stats", "fuel_gauge", "hwmon"])
+def test_counters_of_other_devices_are_not_taken_for_this_machines(
+    tmp_path: Path, source: EnergySource
+) -> None:
+    Machine(tmp_path).zone("package-0")
+    with pytest.raises(NoSuchDevice, match=f"--energy {source} counts nothing on this machine"):
+        find_rapl(EnergyChoice(source), tmp_path)
 
 
 def test_a_machine_says_how_finely_its_counters_tell_energy(
