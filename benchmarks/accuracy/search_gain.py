@@ -224,12 +224,25 @@ class Experiment:
         return self.settings.model_copy(update={"seed": seed, "search": search})
 
 
+def _step(name: str) -> str:
+    if name not in STEPS:
+        raise argparse.ArgumentTypeError(f"{name} is none of {', '.join(STEPS)}")
+    return name
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Do what is not done yet, and print what it came to."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("steps", nargs="*", choices=STEPS, help="none: print what is known")
+    # `choices` would refuse that there are none.
+    parser.add_argument(
+        "steps",
+        nargs="*",
+        type=_step,
+        metavar="{" + ",".join(STEPS) + "}",
+        help="none: print what is known",
+    )
     parser.add_argument("--data", type=Path, help="folder of images")
     parser.add_argument("--run", type=Path, default=Path("runs") / "search_gain")
     parser.add_argument(

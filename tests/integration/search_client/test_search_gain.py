@@ -82,6 +82,12 @@ def test_all_arms_share_a_supernet_and_nothing_is_done_twice(
     assert "gain_over_mean_random_points" in found
     assert "kendall_tau" in found
 
+    search_gain.main([one for one in given if one not in search_gain.STEPS])
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == found
+    with pytest.raises(SystemExit):
+        search_gain.main(["trian", *given])
+    assert "trian is none of choose, measure, score, train" in capsys.readouterr().err
+
     search_gain.main(given)
     assert results.read_text().splitlines() == [json.dumps(line) for line in lines]
 
