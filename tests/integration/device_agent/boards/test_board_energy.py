@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -20,6 +19,7 @@ from device_agent.phones.phone import Phone
 from device_agent.phones.probe import Choice
 from device_agent.transports.ssh import SshTransport
 from netspec.console.connection import DATA_DIR_VARIABLE
+from netspec.console.heartbeat import heartbeat
 from netspec.operators import HeadConv
 from netspec.tflite import encode
 from netspec.wire import EnergySubject, OperatorSubject
@@ -51,24 +51,18 @@ def counting(board: Board) -> Iterator[None]:
     board.write(f"{ZONE}/max_energy_range_uj", "262143328850\n")
     file, part = (board.root / f"{ZONE}/{name}".lstrip("/") for name in ("energy_uj", "part"))
     file.write_text("0\n")
-    over = threading.Event()
+    taken_uj, at_s = 0.0, time.monotonic()
 
     def count() -> None:
-        taken_uj, at_s = 0.0, time.monotonic()
-        while not over.wait(STEP_S):
-            now_s = time.monotonic()
-            watts = IDLE_W + RUN_W * runs(board)
-            taken_uj, at_s = taken_uj + 1e6 * watts * (now_s - at_s), now_s
-            part.write_text(f"{taken_uj:.0f}\n")
-            part.rename(file)
+        nonlocal taken_uj, at_s
+        now_s = time.monotonic()
+        watts = IDLE_W + RUN_W * runs(board)
+        taken_uj, at_s = taken_uj + 1e6 * watts * (now_s - at_s), now_s
+        part.write_text(f"{taken_uj:.0f}\n")
+        part.rename(file)
 
-    thread = threading.Thread(target=count)
-    thread.start()
-    try:
+    with heartbeat(count, STEP_S):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def test_energy_is_counted_by_rapl_and_asks_nothing_of_androids(
