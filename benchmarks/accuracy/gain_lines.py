@@ -13,7 +13,7 @@ WITHIN = 0.02
 
 
 class Lines:
-    """`network`, `score`, `latency` and `training`, each with the target that it is about.
+    """`network`, `score`, `latency`, `compared_latency` and `training`, each with its target.
 
     Networks of one latency on one target are of others on the next: only a target's own lines
     count. Without one, the target of the last line.
@@ -50,12 +50,13 @@ class Lines:
             count: no more than so many.
         """
         rows = sorted(self.of("network", arm=arm), key=lambda row: (row["seed"], row["rank"]))
-        chosen = {int(row["seed"]): row for row in reversed(rows) if self._equal(row)}
-        return [Network.model_validate(chosen[seed]["network"]) for seed in sorted(chosen)][:count]
-
-    def _equal(self, row: dict[str, Any]) -> bool:
         measured = {one["content_hash"]: float(one["ms"]) for one in self.of("latency")}
-        if row["arm"] == "mobilenet" or not measured:
-            return True
-        reference_ms = measured[self.of("network", arm="mobilenet")[0]["content_hash"]]
-        return abs(measured[row["content_hash"]] / reference_ms - 1) <= WITHIN
+        if measured and arm != "mobilenet":
+            reference_ms = measured[self.of("network", arm="mobilenet")[0]["content_hash"]]
+            rows = [
+                row
+                for row in rows
+                if abs(measured[row["content_hash"]] / reference_ms - 1) <= WITHIN
+            ]
+        chosen = {int(row["seed"]): row for row in reversed(rows)}
+        return [Network.model_validate(chosen[seed]["network"]) for seed in sorted(chosen)][:count]
