@@ -19,6 +19,7 @@ _HEAD = """cd {folder} || exit 1
 cat {boot_id} > boot 2>/dev/null
 echo $$ > pid
 """
+# After a step it is asked once more: its files are read one by one, and it may step in between.
 _STEP = """echo {step} > progress
 if [ -e stop ]; then echo over > over; exit 0; fi
 {action}
@@ -32,6 +33,7 @@ while [ "$now" = "$was" ]; do
   now=$({ask})
   looks=$((looks + 1))
 done
+if [ "$now" != "$was" ]; then now=$({ask}); fi
 read -r up rest < {uptime}
 echo "{mark} reading {step} $looks $last $up"
 echo "$now"
