@@ -10,7 +10,7 @@ from pydantic import Field
 from netspec.operators import Precision, content_hash
 from netspec.validation import FrozenModel
 
-Delegate = Literal["none", "xnnpack", "gpu", "nnapi"]
+Delegate = Literal["none", "xnnpack", "gpu", "nnapi", "npu"]
 ClockPolicy = Literal["free", "fixed_performance", "locked"]
 Thermal = Literal["steady"]
 

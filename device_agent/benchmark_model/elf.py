@@ -17,6 +17,8 @@ _ABIS = {
     62: ("x86_64", "linux_x86_64"),
     3: ("x86", "linux_i686"),
 }
+#: the processor of Qualcomm's NPUs, whose libraries are loaded there, not by the program
+_HEXAGON = 164
 #: of older phones
 _ALSO = {"armeabi-v7a": ("armeabi",)}
 #: what starts Android's programs, and where in a program its name stands at the latest, bytes
@@ -24,6 +26,11 @@ _ANDROID_LINKER, _HEAD = b"/system/bin/linker", 4096
 _LITTLE_ENDIAN = 1
 #: type of a program header
 _LOADED = 1
+
+
+def is_for_dsp(content: bytes) -> bool:
+    """Whether a library is loaded by an NPU, and need not be for the device's own processor."""
+    return content[:4] == _MAGIC and content[_MACHINE_AT : _MACHINE_AT + 2] == bytes([_HEXAGON, 0])
 
 
 def program_abis(content: bytes, name: str) -> tuple[str, str]:

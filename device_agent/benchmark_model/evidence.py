@@ -6,21 +6,32 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from device_agent.benchmark_model.failures import lacks_npu
 from device_agent.errors import DelegateRefused
 from netspec.delegation import Delegation
 from netspec.protocol import Delegate
 
 #: how the tools call them
-_NAMES: dict[Delegate, str] = {"xnnpack": "XNNPACK", "gpu": "GPU", "nnapi": "NNAPI"}
+_NAMES: dict[Delegate, str] = {
+    "xnnpack": "XNNPACK",
+    "gpu": "GPU",
+    "nnapi": "NNAPI",
+    "npu": "NPU",
+}
 #: in `Replacing 58 out of 58 node(s) with delegate (NAME) node, yielding 1 partitions`
 _KERNELS: dict[Delegate, re.Pattern[str]] = {
     "xnnpack": re.compile(r"XNNPack", re.IGNORECASE),
     "gpu": re.compile(r"GPU|ML_?DRIFT|LiteRt.*(?:Cl|Gl|WebGpu)", re.IGNORECASE),
     "nnapi": re.compile(r"NnApi", re.IGNORECASE),
+    "npu": re.compile(r"^DispatchDelegate$"),
 }
 _REPLACING = re.compile(
     r"Replacing (?P<taken>[0-9]+) out of (?P<all>[0-9]+) node\(s\) with delegate "
     r"\((?P<name>[^)]*)\)"
+)
+#: what a compiler of LiteRT's for NPUs took of a graph, before all that is left of it is replaced
+_COMPILED = re.compile(
+    r"Partitioned subgraph<[0-9]+>, selected (?P<taken>[0-9]+) ops, from a total of (?P<all>[0-9]+)"
 )
 #: which interface a GPU was driven by, and what `gpu_backend` calls it
 _API = re.compile(r"Initialized (Open[CG]L)-based API")
@@ -101,6 +112,11 @@ def check_backend(text: str, options: Sequence[str]) -> None:
 
 def _proof(text: str, delegate: Delegate, replaced: list[re.Match[str]]) -> DelegationProof:
     name = _NAMES[delegate]
+    if delegate == "npu" and lacks_npu(text):
+        raise DelegateRefused(
+            "LiteRT found no NPU that it can use: are the libraries that --library names for this "
+            "one, and all that they load among them?"
+        )
     counts = next((match for match in replaced if _KERNELS[delegate].search(match["name"])), None)
     taken, operators = (int(counts["taken"]), int(counts["all"])) if counts else (None, None)
     sentence = re.search(
@@ -108,12 +124,19 @@ def _proof(text: str, delegate: Delegate, replaced: list[re.Match[str]]) -> Dele
     )
     if sentence is not None:
         return DelegationProof(_by_sentence(sentence[0]), sentence[0], operators, taken)
-    if counts is None:
+    if counts is None or taken is None or operators is None:
         raise DelegateRefused(
             f"benchmark_model shows no sign that {name} ran the graph; does this device offer it?"
         )
+    words = counts[0]
+    if delegate == "npu" and taken and (compiled := [*_COMPILED.finditer(text)]):
+        # The nodes that are replaced then are compiled ones, each of many operators.
+        left = operators - taken
+        taken = sum(int(match["taken"]) for match in compiled)
+        operators = max(sum(int(match["all"]) for match in compiled), taken + left)
+        words = f"{compiled[0][0]} ops; {words}"
     extent: Delegation = "full" if taken == operators else "partial" if taken else "none"
-    return DelegationProof(extent, counts[0], operators, taken)
+    return DelegationProof(extent, words, operators, taken)
 
 
 def _by_sentence(sentence: str) -> Delegation:

@@ -27,6 +27,8 @@ _DELEGATE = re.compile(
     r"[^\n]*(?:delegate|accelerator|compiled model))[^\n]*",
     re.IGNORECASE,
 )
+#: LiteRT's, where no library of an NPU's can be used
+_NO_NPU = "No usable Dispatch runtime found"
 #: exit codes of a shell that could not execute a program, or did not find it
 _NOT_EXECUTED = (126, 127)
 #: a shell's exit code of a program that a signal ended: this, and the signal's number
@@ -103,6 +105,11 @@ def delegate_failure(text: str) -> str:
     """The line in which a delegate says that it does not take the graph; empty where none does."""
     match = _DELEGATE.search(text)
     return "" if match is None else one_line(match[0])[:_MAX_WORDS]
+
+
+def lacks_npu(text: str) -> bool:
+    """Whether LiteRT found no NPU that it could use."""
+    return _NO_NPU in text
 
 
 def ending(exit_code: int) -> str:

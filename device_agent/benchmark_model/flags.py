@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
 from typing import Literal
 
 from device_agent.errors import RunnerRefused
@@ -17,8 +18,10 @@ MAX_PHASE_S = 60
 _MS_PER_S = 1000
 
 
-#: without these, a GPU computes in half precision and may fall back to OpenGL, and NNAPI to the CPU
+#: without these, a GPU computes in half precision and TFLite's tool may fall back to OpenGL, and
+#: NNAPI to the CPU
 _OPTIONS: dict[tuple[Kind, Delegate], dict[str, str]] = {
+    ("litert", "gpu"): {"allow_fp16": "false"},
     ("tflite", "gpu"): {"gpu_backend": "cl", "gpu_precision_loss_allowed": "false"},
     ("tflite", "nnapi"): {"disable_nnapi_cpu": "true", "nnapi_allow_fp16": "false"},
 }
@@ -27,24 +30,35 @@ _OPTION = re.compile(r"(?P<name>[a-z0-9_]+)=(?P<value>[^\s\0]+)")
 #: flags that are the agent's own
 _OURS = re.compile(
     r"graph|input_layer.*|output_.*|num_runs|min_secs|max_secs|warmup_.*|num_threads|use_.*|require_full_delegation|"
-    r"enable_op_profiling|max_profiling.*"
+    r"enable_op_profiling|max_profiling.*|dispatch_library_path|compiler_plugin_library_path"
 )
+_BY_TFLITE = ("xnnpack", "gpu", "nnapi", "none")
+_TOOLS: dict[Kind, str] = {"tflite": "TFLite's", "litert": "LiteRT's"}
+_OTHER: dict[Kind, Kind] = {"tflite": "litert", "litert": "tflite"}
 #: of LiteRT: they take `--num_threads` and run one thread
 _DEAF_TO_THREADS = frozenset({"2.0.2", "2.0.3"})
 
 
-def runner_options(kind: Kind, delegate: Delegate, given: Sequence[str]) -> tuple[str, ...]:
+def runner_options(
+    kind: Kind,
+    delegate: Delegate,
+    given: Sequence[str],
+    knows: Callable[[str], bool] = lambda _: True,
+) -> tuple[str, ...]:
     """The flags, as `NAME=VALUE`, that decide what is computed and where: part of the target.
 
     Args:
         kind: which of the two programs.
         delegate: that runs the models.
         given: by the user; they go over those that the delegate gets anyway.
+        knows: whether the program has a flag of this name: older ones of LiteRT's have none for a
+            GPU's precision, and are given none.
 
     Raises:
         RunnerRefused: one is no flag, or the agent's own; or NNAPI is given no accelerator.
     """
-    options = dict(_OPTIONS.get((kind, delegate), {}))
+    usual = _OPTIONS.get((kind, delegate), {})
+    options = {name: value for name, value in usual.items() if kind == "tflite" or knows(name)}
     for text in given:
         match = _OPTION.fullmatch(text)
         if match is None or _OURS.fullmatch(match["name"]):
@@ -83,6 +97,11 @@ def visit_flags(
     Raises:
         RunnerRefused: this program does not offer the delegate, or not with so many threads.
     """
+    if not offers(kind, delegate):
+        raise RunnerRefused(
+            f"{_TOOLS[kind]} benchmark_model does not offer the delegate {delegate!r}; choose "
+            f"another delegate, or {_TOOLS[_OTHER[kind]]} benchmark_model"
+        )
     common = (
         f"--num_runs={protocol.min_runs}",
         f"--min_secs={protocol.measure_ms / _MS_PER_S:g}",
@@ -134,7 +153,7 @@ def profile_flags(kind: Kind, flags: tuple[str, ...]) -> tuple[str, ...]:
 
 def offers(kind: Kind, delegate: Delegate) -> bool:
     """Whether the program offers the delegate."""
-    return kind == "tflite" or delegate in ("xnnpack", "gpu")
+    return delegate in (("xnnpack", "gpu", "npu") if kind == "litert" else _BY_TFLITE)
 
 
 def can_profile(delegate: Delegate) -> bool:
@@ -153,13 +172,11 @@ def _tflite(delegate: Delegate) -> tuple[str, ...]:
 
 
 def _litert(delegate: Delegate) -> tuple[str, ...]:
-    match delegate:
-        case "xnnpack":
-            return ("--use_cpu=true",)
-        case "gpu":
-            return ("--use_cpu=false", "--use_gpu=true", "--require_full_delegation=true")
-        case "nnapi" | "none":
-            raise RunnerRefused(
-                f"the LiteRT benchmark_model does not offer the delegate {delegate!r}; choose "
-                "xnnpack or gpu, or the TFLite benchmark_model"
-            )
+    if delegate == "xnnpack":
+        return ("--use_cpu=true",)
+    return ("--use_cpu=false", f"--use_{delegate}=true", "--require_full_delegation=true")
+
+
+def npu_flags(folder: PurePosixPath) -> tuple[str, ...]:
+    """Flags that tell LiteRT's tool where on the device an NPU's libraries lie."""
+    return (f"--dispatch_library_path={folder}", f"--compiler_plugin_library_path={folder}")

@@ -16,6 +16,8 @@ from device_agent.errors import RunnerMissing, RunnerRefused
 _LITERT_TEXT = b"benchmark_litert_model"
 #: of the summary that TFLite's tool prints, in every era; the LiteRT tool carries it, too
 _TFLITE_TEXT = b"nference timings in us"
+#: what LiteRT reaches an NPU through, and what makes models of TFLite into its own on the device
+_NPU_LIBRARIES = ("libLiteRtDispatch", "libLiteRtCompilerPlugin")
 #: flags by which a program is given an image and says what comes of it: TFLite's tool has both
 #: since TensorFlow 2.10, the LiteRT tool has not
 _IMAGE_FLAGS = ("input_layer_value_files", "output_filepath")
@@ -47,13 +49,30 @@ class Program:
     @property
     def lacks_for_images(self) -> str:
         """Why it runs no test images, and what does; empty where it does."""
-        lacking = [flag for flag in _IMAGE_FLAGS if flag.encode() not in self.content]
+        lacking = [flag for flag in _IMAGE_FLAGS if not self.knows(flag)]
         if self.kind == "tflite" and not lacking:
             return ""
         named = " and ".join(f"--{flag}" for flag in lacking or _IMAGE_FLAGS)
         return (
             f"{self.name} has no {named}; give TFLite's benchmark_model of TensorFlow 2.10 or later"
         )
+
+    def knows(self, flag: str) -> bool:
+        """Whether it has a flag of this name."""
+        return flag.encode() in self.content
+
+    def require_npu_libraries(self) -> None:
+        """See that LiteRT can find an NPU and compile for it.
+
+        Raises:
+            RunnerRefused: a library is missing.
+        """
+        for prefix in _NPU_LIBRARIES:
+            if not any(name.startswith(prefix) for name in self.libraries):
+                raise RunnerRefused(
+                    f"an NPU is reached through {prefix}_MAKER.so, which is not given; name it and "
+                    "the libraries of the NPU's maker that it loads with --library"
+                )
 
     @property
     def name(self) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from device_agent.benchmark_model.elf import check_abi, check_page_size
-from device_agent.benchmark_model.flags import check_threads, runner_options
+from device_agent.benchmark_model.elf import check_abi, check_page_size, is_for_dsp
+from device_agent.benchmark_model.flags import check_threads, npu_flags, runner_options
 from device_agent.benchmark_model.program import Program
 from device_agent.cores.choice import CoreChoice, choose_cores, named_cores
 from device_agent.cores.layout import LAYOUT_FILES, Core, parse_layout
@@ -61,7 +61,9 @@ class Choice:
         Raises:
             RunnerRefused: the runner cannot be told to.
         """
-        return runner_options(self.program.kind, self.delegate, self.flags)
+        return runner_options(
+            self.program.kind, self.delegate, self.flags, knows=self.program.knows
+        )
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,8 @@ def probe(
 
     program, options = choice.program, choice.options
     check_threads(program.kind, program.version, choice.threads)
+    if choice.delegate == "npu":
+        program.require_npu_libraries()
     system, properties = system_of(transport), phone_properties(transport)
     abi = check_program(program, properties.abis, say)
     can_pin = not transport.shell("command -v taskset", timeout_s=QUICK_S).exit_code
@@ -169,6 +173,11 @@ def probe(
         settings.give_back()
     runner = files.push_runner(program)
     libraries = ("env", f"LD_LIBRARY_PATH={runner.parent}") if program.libraries else ()
+    npu: tuple[str, ...] = ()
+    if choice.delegate == "npu":
+        # Where Qualcomm's looks for what it loads.
+        libraries = (*libraries, f"ADSP_LIBRARY_PATH={runner.parent}")
+        npu = npu_flags(runner.parent)
     pinned = ("taskset", mask(cores)) if cores else ()
     granted = clock.looked_up(protocol)
     return Probed(
@@ -190,7 +199,7 @@ def probe(
             thermal=protocol.thermal,
         ),
         cores=cores,
-        command=(*libraries, *pinned, str(runner)),
+        command=(*libraries, *pinned, str(runner), *npu),
         reader=ResultsReader(
             choice.delegate,
             chosen.fastest,
@@ -224,6 +233,8 @@ def check_program(program: Program, abis: tuple[str, ...], say: Callable[[str], 
     page_bytes = int(page) if page.isdecimal() else 0
     check_page_size(program.content, program.name, page_bytes)
     for name, content in program.libraries.items():
+        if is_for_dsp(content):
+            continue
         check_abi(content, name, (abi,))
         check_page_size(content, name, page_bytes)
     return abi

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from device_agent.benchmark_model.evidence import check_backend, require_delegation
-from device_agent.benchmark_model.failures import delegate_failure, ending, start_failure
+from device_agent.benchmark_model.failures import delegate_failure, ending, lacks_npu, start_failure
 from device_agent.benchmark_model.output import parse_output
 from device_agent.errors import DelegateRefused, VisitFailed
 from device_agent.phones.files import PhoneFiles
@@ -45,7 +45,7 @@ def launch_trial(transport: Transport, command: Sequence[str], graph: str) -> Sh
 def trial_problem(launch: ShellResult, delegate: Delegate, options: Sequence[str]) -> str:
     """Why the runner is of no use on the phone, with what to do; empty where it is.
 
-    An accelerator of NNAPI may refuse this operator and take others, so that is no problem.
+    An accelerator may refuse this operator and take others, so that is no problem.
     """
     if cause := start_failure(launch.output, launch.exit_code):
         return cause
@@ -59,7 +59,8 @@ def trial_problem(launch: ShellResult, delegate: Delegate, options: Sequence[str
     except VisitFailed as error:
         problem = one_line(error)[:_MAX_WORDS]
     if refused:
-        return "" if delegate == "nnapi" else f"{delegate} does not work here: {refused}"
+        takes_others = delegate in ("nnapi", "npu") and not lacks_npu(launch.output)
+        return "" if takes_others else f"{delegate} does not work here: {refused}"
     if launch.exit_code:
         words = one_line(launch.output)[-_MAX_WORDS:] or "nothing"
         return f"it {ending(launch.exit_code)} on a small model; it said: {words}"

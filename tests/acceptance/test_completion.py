@@ -89,7 +89,7 @@ def tab(home: Path, *words: str, **variables: str) -> list[str]:
         ("search-client verify --run photos --net", []),
         ("search-client export --run photos --network s", ["searched", "smaller"]),
         ("device-agent d", ["devices", "doctor"]),
-        ("device-agent run --delegate ", ["none", "xnnpack", "gpu", "nnapi"]),
+        ("device-agent run --delegate ", ["none", "xnnpack", "gpu", "nnapi", "npu"]),
         ("profiler-server token cre", ["create"]),
         ("profiler-server export 0123 --format f", ["fbnet"]),
     ],

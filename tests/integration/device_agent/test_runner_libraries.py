@@ -1,9 +1,12 @@
-"""A runner that loads its GPU from a library, as builds of LiteRT's tool do."""
+"""A runner that loads its GPU or NPU from libraries, as builds of LiteRT's tool do."""
 
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from device_agent.benchmark_model.program import Program, with_libraries
+from device_agent.errors import RunnerRefused
 from device_agent.phones.probe import Choice
 from tests.integration.device_agent.fake_runner import PROGRAM
 from tests.integration.device_agent.phone_bench import NO_ANCHOR, phone_bench
@@ -46,6 +49,60 @@ def test_a_gpu_that_comes_as_a_library_is_found_beside_the_runner(
     (tmp_path / LIBRARY).write_bytes(PROGRAM.content)
     given = with_libraries(LITERT, [tmp_path / LIBRARY])
     assert reasons(fake_phone, tmp_path, given) == []
+
+
+NPU_SAID = SAID.replace("LITERT_CL", "DispatchDelegate")
+#: Qualcomm's: what LiteRT loads, and what its NPU does
+NPU_LIBRARIES = {
+    "libLiteRtDispatch_Qualcomm.so": PROGRAM.content,
+    "libLiteRtCompilerPlugin_Qualcomm.so": PROGRAM.content,
+    "libQnnHtpV79Skel.so": b"\x7fELF\x01\x01" + bytes(12) + b"\xa4\x00",
+}
+
+
+async def on_npu(call: Call) -> int:
+    """Finds its NPU by its flags, and the NPU its own library by the variable."""
+    flags = dict(arg[2:].split("=", 1) for arg in call.args)
+    assert (flags["use_npu"], flags["use_cpu"]) == ("true", "false")
+    variables = call.shell.variables
+    folders = {
+        "libLiteRtDispatch_Qualcomm.so": flags["dispatch_library_path"],
+        "libLiteRtCompilerPlugin_Qualcomm.so": flags["compiler_plugin_library_path"],
+        "libQnnHtpV79Skel.so": variables["ADSP_LIBRARY_PATH"],
+    }
+    for name, folder in folders.items():
+        assert folder == variables["LD_LIBRARY_PATH"]
+        assert call.phone.files.read(f"{folder}/{name}") == NPU_LIBRARIES[name]
+    await call.out(NPU_SAID)
+    return 0
+
+
+def test_an_npu_is_found_through_its_makers_libraries(
+    fake_phone: FakePhone, tmp_path: Path
+) -> None:
+    given = replace(LITERT, libraries=NPU_LIBRARIES)
+    with phone_bench(fake_phone, tmp_path, NO_ANCHOR, Choice(given, "npu")) as bench:
+        fake_phone.programs["benchmark_model"] = on_npu
+        bench.lease({"a": 2})
+        bench.run()
+        assert bench.reasons() == []
+        assert len(bench.peer.visits) == 2
+        identity = bench.agent.bench.device.identity
+        assert (identity.delegate, identity.runner_flags) == ("npu", None)
+
+
+@pytest.mark.parametrize("missing", [*NPU_LIBRARIES][:2])
+def test_an_npu_without_its_libraries_is_refused(
+    fake_phone: FakePhone, tmp_path: Path, missing: str
+) -> None:
+    given = {name: content for name, content in NPU_LIBRARIES.items() if name != missing}
+    choice = Choice(replace(LITERT, libraries=given), "npu")
+    wanted = missing.partition("_")[0]
+    with (
+        pytest.raises(RunnerRefused, match=f"{wanted}_MAKER.so, which is not given"),
+        phone_bench(fake_phone, tmp_path, NO_ANCHOR, choice),
+    ):
+        pass
 
 
 def test_another_library_is_another_target() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,15 +14,16 @@ import torch
 
 from netspec.errors import UserError
 from netspec.networks import mobilenet_v2
-from search_client.data.batches import Batch, TrainingBatches
+from search_client.data.batches import Batch
 from search_client.data.stored import StoredImages
-from search_client.deployment.trained_network import TrainedNetwork, load_trained_network
+from search_client.deployment.trained_network import NOWHERE, TrainedNetwork, load_trained_network
 from search_client.networks.layers import FloatNetwork
 from search_client.progress import Stages
-from search_client.quantization.finetuning import QatConfig, finetune_int8
+from search_client.quantization.finetuning import QatConfig
 from search_client.stages.data import read_images, read_test_images
+from search_client.stages.quantize import QuantizeOptions, quantize_network
 from search_client.training.checkpoints import Stopped
-from search_client.training.loop import TrainConfig, TrainStep, train
+from search_client.training.loop import TrainConfig, train
 from tests.forked import processes
 from tests.integration.search_client.exported import command
 from tests.integration.search_client.finetunings import FINETUNING, quantized_by, stopped_at
@@ -175,22 +176,33 @@ def measured(folder: Path, case: Case, answer: Path) -> None:
     model.zero_grad()  # a network that is finetuned comes from a file, which holds no gradients
     training, _ = read_images(folder, size, Stages(quiet=True), workers=workers)
     assert isinstance(training, StoredImages)
-    batches = TrainingBatches(training, size, batch, seed=0)
-    done = 0
+    trained = TrainedNetwork(training.classes, NOWHERE, model)
+    config = QatConfig(epochs=1, norm_epochs=1, frozen_epochs=0, learning_rate=1e-3)
+    options = QuantizeOptions(config, batch_size=batch)
+    stages = _Watched(steps)
+    with suppress(Stopped):
+        quantize_network(trained, training, options, stages)
+    found = {"steps": stages.done, "plain_mib": plain_mib, "finetuning_mib": _greatest_mib()}
+    answer.write_text(json.dumps(found))
 
-    def follow(step: TrainStep) -> None:
-        nonlocal done
-        done = step.done
+
+class _Watched(Stages):
+    """Ends a training after so many steps."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__(quiet=True)
+        self.steps = steps
+        self.done = 0
+
+    def observe(
+        self, part: str, step: int, values: Mapping[str, float], *, now: bool = False
+    ) -> None:
+        del part, values, now
+        self.done = step
         # What others held would not be in this process's memory.
         assert not multiprocessing.active_children()
-        if done == steps:
+        if step == self.steps:
             raise Stopped("enough")
-
-    config = QatConfig(epochs=1, norm_epochs=1, frozen_epochs=0, learning_rate=1e-3)
-    with suppress(Stopped):
-        finetune_int8(model, batches, config, follow)
-    found = {"steps": done, "plain_mib": plain_mib, "finetuning_mib": _greatest_mib()}
-    answer.write_text(json.dumps(found))
 
 
 class _Repeated:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from device_agent.benchmark_model.evidence import DelegationProof, require_delegation
-from device_agent.benchmark_model.flags import visit_flags
+from device_agent.benchmark_model.flags import Kind, runner_options, visit_flags
 from device_agent.benchmark_model.profile import parse_profile
 from device_agent.errors import DelegateRefused, RunnerRefused, UnparsableOutput
 from netspec.protocol import Delegate, MeasurementProtocol
@@ -121,6 +121,47 @@ def test_kernels_of_a_gpu_are_known_by_every_name_that_its_delegate_had(
             require_delegation(text, "gpu")
 
 
+COMPILED = (
+    "INFO: [compiler_plugin.cc:741] Partitioned subgraph<0>, selected {taken} ops, from a total of "
+    "12 ops. resulted in {parts} partitions.\n"
+)
+REPLACED = (
+    "INFO: Replacing {parts} out of {all} node(s) with delegate (DispatchDelegate) node, yielding "
+    "{all} partitions for subgraph 0 (main).\n"
+)
+
+
+def test_an_npu_ran_what_its_compiler_took() -> None:
+    whole = COMPILED.format(taken=12, parts=1) + REPLACED.format(parts=1, all=1)
+    proof = require_delegation(whole, "npu")
+    assert (proof.delegation, proof.operators, proof.delegated) == ("full", 12, 12)
+    assert "selected 12 ops" in proof.words
+    assert "DispatchDelegate" in proof.words
+    # Compiled before it came to the device: LiteRT does not say of how many operators.
+    assert require_delegation(REPLACED.format(parts=1, all=1), "npu").delegation == "full"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        # What an NPU does not take runs on the CPU, and LiteRT says nothing of it.
+        ("", "no sign that NPU"),
+        ("Replacing 12 out of 12 node(s) with delegate (TfLiteXNNPackDelegate) node", "no sign"),
+        (COMPILED.format(taken=12, parts=1), "no sign"),
+        (COMPILED.format(taken=11, parts=2) + REPLACED.format(parts=2, all=3), "11 of 12"),
+        (REPLACED.format(parts=2, all=3), "2 of 3"),
+        (
+            REPLACED.format(parts=1, all=1) + "ERROR: [dispatch_delegate.cc:122] Failed to create "
+            "a dispatch delegate kernel: No usable Dispatch runtime found",
+            "found no NPU",
+        ),
+    ],
+)
+def test_what_an_npu_did_not_run_is_no_measurement(text: str, says: str) -> None:
+    with pytest.raises(DelegateRefused, match=says):
+        require_delegation(text, "npu")
+
+
 def test_no_delegate_means_none() -> None:
     assert require_delegation("STARTING!", "none").delegation == "none"
     with pytest.raises(DelegateRefused, match="none was wanted"):
@@ -138,8 +179,23 @@ def test_flags_of_both_tools() -> None:
     assert "nnapi" not in " ".join(tflite)
     litert = visit_flags("litert", "gpu", 1, protocol)
     assert {"--use_gpu=true", "--use_cpu=false", "--require_full_delegation=true"} <= set(litert)
-    with pytest.raises(RunnerRefused, match="nnapi"):
-        visit_flags("litert", "nnapi", 1, protocol)
+    npu = visit_flags("litert", "npu", 1, protocol)
+    assert {"--use_npu=true", "--use_cpu=false", "--require_full_delegation=true"} <= set(npu)
+    wrong: list[tuple[Kind, Delegate]] = [
+        ("litert", "nnapi"),
+        ("litert", "none"),
+        ("tflite", "npu"),
+    ]
+    for kind, delegate in wrong:
+        with pytest.raises(RunnerRefused, match=f"does not offer the delegate '{delegate}'"):
+            visit_flags(kind, delegate, 1, protocol)
+
+
+def test_gpus_compute_in_single_precision_where_the_tool_can_be_told() -> None:
+    assert runner_options("litert", "gpu", ()) == ("allow_fp16=false",)
+    assert runner_options("litert", "gpu", (), knows=lambda _: False) == ()
+    half = runner_options("litert", "gpu", ("allow_fp16=true",), knows=lambda _: False)
+    assert half == ("allow_fp16=true",)
 
 
 def test_a_profile_is_read_by_its_columns() -> None:
