@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from device_agent.benchmark_model.flags import Kind
+from device_agent.benchmark_model.flags import Kind, npu_flags
 from device_agent.errors import RunnerMissing, RunnerRefused
+from netspec.protocol import Delegate
 
 #: a source file that the LiteRT tool names in its log, in the program's text; flags do not tell the
 #: two apart: TFLite's tool has `require_full_delegation`, too
@@ -61,23 +62,40 @@ class Program:
         """Whether it has a flag of this name."""
         return flag.encode() in self.content
 
-    def require_npu_libraries(self) -> None:
-        """See that LiteRT can find an NPU and compile for it.
+    def command(
+        self, runner: PurePosixPath, delegate: Delegate, pinned: Sequence[str]
+    ) -> tuple[str, ...]:
+        """How it is launched, but for the flags that say what of.
+
+        Args:
+            runner: where it lies on the device, with its libraries beside it.
+            delegate: that runs the models.
+            pinned: the command that pins it; empty: none.
 
         Raises:
-            RunnerRefused: a library is missing.
+            RunnerRefused: a library is missing without which the delegate does not work.
         """
+        folder = runner.parent
+        shown = ("env", f"LD_LIBRARY_PATH={folder}") if self.libraries else ()
+        if delegate != "npu":
+            return (*shown, *pinned, str(runner))
+        self._require_npu_libraries()
+        # The variable is where Qualcomm's looks for what it loads.
+        npu = (f"ADSP_LIBRARY_PATH={folder}", *pinned, str(runner), *npu_flags(folder))
+        return (*shown, *npu)
+
+    @property
+    def name(self) -> str:
+        """Kind and version, for a target's `runtime`."""
+        return f"benchmark_model {self.kind} {self.version}"
+
+    def _require_npu_libraries(self) -> None:
         for prefix in _NPU_LIBRARIES:
             if not any(name.startswith(prefix) for name in self.libraries):
                 raise RunnerRefused(
                     f"an NPU is reached through {prefix}_MAKER.so, which is not given; name it and "
                     "the libraries of the NPU's maker that it loads with --library"
                 )
-
-    @property
-    def name(self) -> str:
-        """Kind and version, for a target's `runtime`."""
-        return f"benchmark_model {self.kind} {self.version}"
 
 
 def read_program(path: Path, version: str = "unknown") -> Program:

@@ -24,12 +24,15 @@ from device_agent.transports.base import Transport, Way
 from netspec.console.command import AsJson, print_json
 from netspec.console.connection import data_dir
 from netspec.console.units import latency_text
+from netspec.protocol import Delegate
 
 EXAMPLES = """Examples:
 
   device-agent doctor R58M12345AB
 
   device-agent doctor 192.168.1.20:5555 --runner ./benchmark_model --json
+
+  device-agent doctor R58M12345AB --delegate gpu
 
   device-agent doctor pi@raspberrypi.local   # a Linux board, over SSH"""
 
@@ -57,6 +60,11 @@ def doctor(
         typer.Option(help="Shared library that it loads; may be repeated.", show_default=False),
     ] = None,
     lock: Lock = None,
+    delegate: Annotated[Delegate, typer.Option(help="Who is to run models there.")] = "xnnpack",
+    runner_flag: Annotated[
+        list[str] | None,
+        typer.Option(help="Flag of the runner as NAME=VALUE; may be repeated.", show_default=False),
+    ] = None,
     wait: Annotated[
         float, typer.Option(help="Seconds to wait for its owner to trust this machine.", min=0)
     ] = 30.0,
@@ -73,7 +81,7 @@ def doctor(
     from device_agent.transports import transport_to  # noqa: PLC0415
 
     def program(abis: tuple[str, ...]) -> Program:
-        found = store(lock).fetched(abis) if runner is None else read_program(runner)
+        found = store(lock).fetched(abis, delegate) if runner is None else read_program(runner)
         return with_libraries(found, library or ())
 
     folder = data_dir()
@@ -84,7 +92,8 @@ def doctor(
         device_lock(folder, file_name(serial)),
         closing(transport_to(serial, way or way_to(serial), folder)) as transport,
     ):
-        for check in _checks(transport, Examination(transport, program), wait, folder):
+        examination = Examination(transport, program, delegate, runner_flag or ())
+        for check in _checks(transport, examination, wait, folder):
             done.append(check)
             if not as_json:
                 _print(console, check)

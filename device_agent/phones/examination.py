@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial, update_wrapper
+from pathlib import PurePosixPath
 
-from device_agent.benchmark_model.flags import visit_flags
+from device_agent.benchmark_model.flags import runner_options, visit_flags
 from device_agent.benchmark_model.program import Program
 from device_agent.cores.choice import core_kinds
 from device_agent.cores.numbers import core_list, mask
-from device_agent.errors import CoresUnclear, DeviceFull, DeviceNotReady, FileRefused, TransportLost
+from device_agent.errors import (
+    CoresUnclear,
+    DeviceFull,
+    DeviceNotReady,
+    FileRefused,
+    RunnerRefused,
+    TransportLost,
+)
 from device_agent.phones.connect import phone_properties
 from device_agent.phones.files import DEFAULT_MAX_BYTES, QUICK_S
 from device_agent.phones.probe import check_program, cores_for, phone_cores
 from device_agent.phones.properties import PhoneProperties
+from device_agent.phones.settings.gpu_clock import GpuClock, find_gpu
 from device_agent.phones.systems import system_of
 from device_agent.phones.systems.base import Check
 from device_agent.phones.trial import TRIAL_S, launch_trial, trial_model, trial_problem
 from device_agent.text import one_line
 from device_agent.transports.base import Transport
 from netspec.errors import UserError
-from netspec.protocol import PHONE
+from netspec.protocol import PHONE, Delegate
 
 _MIB = 2**20
 #: there for a moment, in the folder of the device's shell
@@ -34,16 +43,22 @@ class Examination:
     Args:
         transport: connected.
         program: gives the runner that is to run on the device, by the device's ABIs.
+        delegate: that is to run models there.
+        flags: further ones of the runner, as `NAME=VALUE`.
     """
 
     def __init__(
         self,
         transport: Transport,
         program: Callable[[tuple[str, ...]], Program],
+        delegate: Delegate = "xnnpack",
+        flags: Sequence[str] = (),
     ) -> None:
         self._transport = transport
         self._system = system_of(transport)
         self._program = program
+        self._delegate = delegate
+        self._flags = flags
         self._properties: PhoneProperties
         self._cores: tuple[int, ...] = ()
         self._found: Program | None = None
@@ -64,6 +79,7 @@ class Examination:
             self._pinning,
             self._runs,
             self._clock,
+            *((self._gpu_clock,) if self._delegate == "gpu" else ()),
             *map(self._of_system, self._system.last_checks),
         )
         for check in checks:
@@ -188,25 +204,35 @@ class Examination:
             return Check("runs", "warning", "the runner was not tried", "see to what is bad first")
         program = self._found
         pinned = ("taskset", mask(self._cores)) if self._cores else ()
-        flags = visit_flags(program.kind, "xnnpack", 1, PHONE)
         trial = self._transport.folder / _TRIAL
-        libraries = ("env", f"LD_LIBRARY_PATH={trial}") if program.libraries else ()
         runner, model = trial / "benchmark_model", trial / "probe.tflite"
+        try:
+            command, options = self._command(program, runner, pinned)
+        except RunnerRefused as error:
+            return Check("runs", "bad", f"{program.name} does not do", str(error))
         self._say(f"mkdir -p {trial}")
         try:
             for name, content in program.libraries.items():
                 self._transport.push(content, trial / name, mode=0o755, timeout_s=TRIAL_S)
             self._transport.push(program.content, runner, mode=0o755, timeout_s=TRIAL_S)
             self._transport.push(trial_model(), model, mode=0o644, timeout_s=QUICK_S)
-            command = (*libraries, *pinned, str(runner), *flags)
             launch = launch_trial(self._transport, command, str(model))
         except (DeviceFull, FileRefused) as error:
             return Check("runs", "bad", "the runner cannot be pushed", str(error))
         finally:
             self._say(f"rm -rf {trial}")
-        if problem := trial_problem(launch, "xnnpack", ()):
+        if problem := trial_problem(launch, self._delegate, options):
             return Check("runs", "bad", f"{program.name} is of no use here", problem)
-        return Check("runs", "ok", f"{program.name} measures a small model")
+        return Check("runs", "ok", f"{program.name} measures a small model by {self._delegate}")
+
+    def _command(
+        self, program: Program, runner: PurePosixPath, pinned: tuple[str, ...]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What launches the runner, and its options, which are part of that."""
+        options = runner_options(program.kind, self._delegate, self._flags, knows=program.knows)
+        flags = visit_flags(program.kind, self._delegate, 1, PHONE)
+        command = program.command(runner, self._delegate, pinned)
+        return (*command, *flags, *(f"--{option}" for option in options)), options
 
     def _clock(self) -> Check:
         clock = self._system.clock(self._transport, self._cores, self._properties)
@@ -221,6 +247,25 @@ class Examination:
             found = f"the {self._system.noun} sets its clocks as it likes"
             return Check("clock", "warning", found, self._system.clock_advice)
         return Check("clock", "ok", f"clock policy {policy} is granted")
+
+    def _gpu_clock(self) -> Check:
+        gpu = find_gpu(self._say)
+        if gpu is None:
+            advice = "a GPU that slows down is not seen, and visits vary more; root may read it"
+            return Check("gpu clock", "warning", "no file that may be read tells it", advice)
+        cores = self._system.clock(self._transport, self._cores, self._properties)
+        clock = GpuClock(self._transport, gpu)
+        try:
+            with clock.tried():
+                granted = clock.steady(cores.as_root, is_limited=False)
+        except TransportLost:
+            raise
+        except DeviceNotReady as error:
+            return Check("gpu clock", "bad", "a clock was not taken back", str(error))
+        if granted is None or not granted.is_locked:
+            found = f"the {self._system.noun} sets its GPU's clock as it likes"
+            return Check("gpu clock", "warning", found, "root locks it, and visits vary less")
+        return Check("gpu clock", "ok", f"{granted.state}, and was given back")
 
     def _say(self, command: str) -> str:
         """What it prints; a command that fails prints nothing that counts."""

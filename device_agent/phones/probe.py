@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from device_agent.benchmark_model.elf import check_abi, check_page_size, is_for_dsp
-from device_agent.benchmark_model.flags import check_threads, npu_flags, runner_options
+from device_agent.benchmark_model.flags import check_threads, runner_options
 from device_agent.benchmark_model.program import Program
 from device_agent.cores.choice import CoreChoice, choose_cores, named_cores
 from device_agent.cores.layout import LAYOUT_FILES, Core, parse_layout
@@ -147,8 +147,6 @@ def probe(
 
     program, options = choice.program, choice.options
     check_threads(program.kind, program.version, choice.threads)
-    if choice.delegate == "npu":
-        program.require_npu_libraries()
     system, properties = system_of(transport), phone_properties(transport)
     abi = check_program(program, properties.abis, say)
     can_pin = not transport.shell("command -v taskset", timeout_s=QUICK_S).exit_code
@@ -172,12 +170,6 @@ def probe(
     for settings in (system.quiet(transport, False), system.awake(transport), clock):
         settings.give_back()
     runner = files.push_runner(program)
-    libraries = ("env", f"LD_LIBRARY_PATH={runner.parent}") if program.libraries else ()
-    npu: tuple[str, ...] = ()
-    if choice.delegate == "npu":
-        # Where Qualcomm's looks for what it loads.
-        libraries = (*libraries, f"ADSP_LIBRARY_PATH={runner.parent}")
-        npu = npu_flags(runner.parent)
     pinned = ("taskset", mask(cores)) if cores else ()
     granted = clock.looked_up(protocol)
     return Probed(
@@ -199,7 +191,7 @@ def probe(
             thermal=protocol.thermal,
         ),
         cores=cores,
-        command=(*libraries, *pinned, str(runner), *npu),
+        command=program.command(runner, choice.delegate, pinned),
         reader=ResultsReader(
             choice.delegate,
             chosen.fastest,

@@ -21,11 +21,13 @@ from netspec.console.connection import DATA_DIR_VARIABLE
 from tests.benchmark_model.standin import build_benchmark_model, litert_library
 from tests.integration.device_agent.adb.conftest import impatient
 from tests.integration.device_agent.fake_runner import FakeBenchmarkModel
+from tests.integration.device_agent.test_clock_and_delegates import GPU_WORDS
 from tests.phones.adbd import AdbdPhone
 from tests.phones.elf import ARM64, X86_64, elf, pages_of_16_kb
 from tests.phones.energy import EnergyLaw
 from tests.phones.fake_phone import FakePhone
 from tests.phones.fake_phones import FakePhones
+from tests.phones.gpu import KGSL, SLOW, FakeGpu
 from tests.phones.shell_io import Call
 from tests.phones.state import PhoneState
 
@@ -77,6 +79,42 @@ def test_a_healthy_phone_passes(fake_phone: FakePhone, examine: Examine) -> None
     # Nothing stays changed.
     assert set(fake_phone.files.nodes) == before
     assert not fake_phone.state.fixed_performance
+
+
+def test_a_gpu_is_tried_and_its_clock_looked_at(
+    fake_phone: FakePhone, examine: Examine, tmp_path: Path
+) -> None:
+    by_gpu = ("--runner", str(runner(tmp_path)), "--delegate", "gpu")
+    code, checks = examine(fake_phone.address, *by_gpu)
+    assert code == 1
+    assert "no sign that GPU ran the graph" in checks["runs"]["advice"]
+    assert checks["gpu clock"]["found"] == "no file that may be read tells it"
+    fake = FakeBenchmarkModel()
+    fake.says = GPU_WORDS.format(api="OpenCL") + fake._words().partition("delegate.\n")[2]
+    fake.install(fake_phone)
+    FakeGpu(fake_phone).install()
+    code, checks = examine(fake_phone.address, *by_gpu)
+    assert code == 0
+    assert checks["runs"]["found"].endswith("measures a small model by gpu")
+    assert checks["gpu clock"]["found"] == "the phone sets its GPU's clock as it likes"
+    fake_phone.state.root = True
+    code, checks = examine(fake_phone.address, *by_gpu)
+    assert checks["gpu clock"]["found"] == "gpu clock locked 850 MHz, and was given back"
+    assert fake_phone.state.files()[f"{KGSL}/min_freq"] == f"{SLOW}\n"
+    # The interface is tried, too.
+    through_gl = (*by_gpu, "--runner-flag", "gpu_backend=gl")
+    _, checks = examine(fake_phone.address, *through_gl)
+    assert "ran through OpenCL, and the target says OpenGL" in checks["runs"]["advice"]
+
+
+def test_a_delegate_that_the_runner_does_not_offer_is_named(
+    fake_phone: FakePhone, examine: Examine, tmp_path: Path
+) -> None:
+    code, checks = examine(
+        fake_phone.address, "--runner", str(runner(tmp_path)), "--delegate", "npu"
+    )
+    assert code == 1
+    assert "does not offer the delegate 'npu'" in checks["runs"]["advice"]
 
 
 def test_a_real_adb_daemon_passes(adbd_phone: AdbdPhone, examine: Examine) -> None:
