@@ -12,7 +12,7 @@ def keep_large_blocks_apart() -> None:
     """Have the C library give large blocks back to the system as soon as they are freed.
 
     Otherwise they leave holes in its heap, which becomes longer by those that nothing fits into.
-    Each block costs page faults: 1 to 8 % of a step, more where batches are large. Only glibc can
+    Each block costs page faults: 1 to 8 % of a step, most where batches are large. Only glibc can
     be told so; with other libraries nothing changes.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
