@@ -75,6 +75,7 @@ class FakePhone:
         self.when_called: dict[str, Callable[[], object]] = {}
         self.port = 0
         self._offset_ns = 0
+        self._stands_at_ns: int | None = None
         self._booted_ns = self.now_ns()
         self._boot_id = str(uuid.uuid4())
         self._server: asyncio.Server | None = None
@@ -158,18 +159,24 @@ class FakePhone:
 
     def now_ns(self) -> int:
         """The phone's clock."""
-        return time.time_ns() + self._offset_ns
+        real_ns = time.time_ns() if self._stands_at_ns is None else self._stands_at_ns
+        return real_ns + self._offset_ns
 
     @property
     def uptime_s(self) -> float:
         """Since it booted, by its clock."""
         return (self.now_ns() - self._booted_ns) / _NANO
 
+    def stop_clock(self) -> None:
+        """From now on only `sleep` and `pass_time` take time, however slowly all else goes."""
+        self._stands_at_ns = time.time_ns()
+
     async def pass_time(self, seconds: float) -> None:
         """The phone's clock goes on by this much."""
         if self.pace:
             await asyncio.sleep(seconds * self.pace)
-        self._offset_ns += round(seconds * (1 - self.pace) * _NANO)
+        beside = self.pace if self._stands_at_ns is None else 0.0
+        self._offset_ns += round(seconds * (1 - beside) * _NANO)
         await self.breath()
 
     async def breath(self) -> None:

@@ -42,6 +42,7 @@ def metered(
     """A phone of a known SoC that is unplugged, in airplane mode with its Wi-Fi on."""
     fake.state.soc, fake.state.plugged = "Tensor", False
     fake.state.settings["global", "airplane_mode_on"] = "1"
+    fake.stop_clock()
     law = EnergyLaw(fake)
     law.install()
     change(law)
