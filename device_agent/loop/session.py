@@ -25,6 +25,7 @@ from device_agent.processes.status import StatusFile
 from device_agent.processes.stop import StopSignal
 from device_agent.text import one_line
 from netspec.client.http import ProfilerHttp
+from netspec.console.heartbeat import animates
 from netspec.protocol import MeasurementProtocol
 
 #: a spool that was not written to for so long is nobody's, s
@@ -130,7 +131,7 @@ def _give_back(device: MeasuringDevice) -> None:
 
 def _progress() -> Progress:
     console = Console(stderr=True)
-    return TerminalProgress(console) if console.is_terminal else LogProgress()
+    return TerminalProgress(console) if animates(console) else LogProgress()
 
 
 def _say_what_is_left(spool: Spool) -> None:

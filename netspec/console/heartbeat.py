@@ -17,6 +17,11 @@ BEAT_S = 30.0
 SILENT_S = 2.0
 
 
+def animates(console: Console) -> bool:
+    """Whether a console redraws lines: dumb terminals (`TERM=dumb`) show none of what is drawn."""
+    return (console.is_terminal and not console.is_dumb_terminal) or console.is_jupyter
+
+
 @contextmanager
 def heartbeat(
     beat: Callable[[], None], every_s: float = BEAT_S, first_s: float | None = None
@@ -53,7 +58,7 @@ def working(what: str, console: Console | None = None) -> Iterator[None]:
     sooner is not spoken of.
     """
     console = console or Console(stderr=True)
-    if console.is_terminal:
+    if animates(console):
         with console.status(what):
             yield
         return

@@ -24,7 +24,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from netspec.console.heartbeat import heartbeat
+from netspec.console.heartbeat import animates, heartbeat
 from netspec.console.units import duration_text
 from netspec.wire import Job
 from search_client.progress.observer import Observer
@@ -84,7 +84,7 @@ class Stages:
         #: when a point of each part was told, by the monotonic clock
         self._told_at: dict[str, float] = {}
         self.console = Console(quiet=True) if quiet else console or Console(stderr=True)
-        self._animated = self.console.is_terminal or self.console.is_jupyter
+        self._animated = animates(self.console)
         #: wall time in s by stage, in order
         self.seconds: dict[str, float] = {}
         #: in a log, what each bar that runs says of itself; None: nobody tells it every 30 s yet

@@ -1,11 +1,12 @@
 import io
 import threading
+import time
 
 import pytest
 from rich.console import Console
 
 from netspec.console import heartbeat as module
-from netspec.console.heartbeat import heartbeat, working
+from netspec.console.heartbeat import animates, heartbeat, working
 
 
 @pytest.fixture
@@ -69,7 +70,20 @@ def test_what_is_done_at_once_is_not_spoken_of(log: io.StringIO) -> None:
     assert log.getvalue() == ""
 
 
-def test_a_terminal_shows_what_is_done(log: io.StringIO) -> None:
+def test_a_dumb_terminal_gets_the_lines_of_a_log(
+    log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    console = Console(file=log, force_terminal=True)
+    assert not animates(console)
+    monkeypatch.setattr(module, "SILENT_S", 0.01)
+    with working("import a table", console):
+        time.sleep(0.2)
+    assert log.getvalue().startswith("import a table: working for")
+
+
+def test_a_terminal_shows_what_is_done(log: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     with working("import a table", Console(file=log, force_terminal=True)):
         pass
     assert "import a table" in log.getvalue()

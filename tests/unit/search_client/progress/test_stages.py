@@ -13,6 +13,11 @@ from search_client.stages.search import _remark
 from tests.beats import beats_by_hand
 
 
+@pytest.fixture(autouse=True)
+def _a_terminal_that_redraws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+
+
 @pytest.fixture
 def screen() -> io.StringIO:
     return io.StringIO()
