@@ -117,20 +117,30 @@ def _proof(text: str, delegate: Delegate, replaced: list[re.Match[str]]) -> Dele
             "LiteRT found no NPU that it can use: are the libraries that --library names for this "
             "one, and all that they load among them?"
         )
-    counts = next((match for match in replaced if _KERNELS[delegate].search(match["name"])), None)
-    taken, operators = (int(counts["taken"]), int(counts["all"])) if counts else (None, None)
+    counted = _counted(text, delegate, replaced)
     sentence = re.search(
         rf"(?:Explicitly applied|Though) {name} delegate[^\n]*", text, re.IGNORECASE
     )
     if sentence is not None:
-        return DelegationProof(_by_sentence(sentence[0]), sentence[0], operators, taken)
-    if counts is None or taken is None or operators is None:
+        told = (None, None) if counted is None else (counted.operators, counted.delegated)
+        return DelegationProof(_by_sentence(sentence[0]), sentence[0], *told)
+    if counted is None:
         raise DelegateRefused(
             f"benchmark_model shows no sign that {name} ran the graph; does this device offer it?"
         )
-    words = counts[0]
+    return counted
+
+
+def _counted(
+    text: str, delegate: Delegate, replaced: list[re.Match[str]]
+) -> DelegationProof | None:
+    """What the runtime's counts of nodes say of a delegate; None: they do not speak of it."""
+    found = next((match for match in replaced if _KERNELS[delegate].search(match["name"])), None)
+    if found is None:
+        return None
+    words, taken, operators = found[0], int(found["taken"]), int(found["all"])
     if delegate == "npu" and taken and (compiled := [*_COMPILED.finditer(text)]):
-        # The nodes that are replaced then are compiled ones, each of many operators.
+        # The nodes that were replaced are compiled ones, each of many operators.
         left = operators - taken
         taken = sum(int(match["taken"]) for match in compiled)
         operators = max(sum(int(match["all"]) for match in compiled), taken + left)

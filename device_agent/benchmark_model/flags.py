@@ -32,9 +32,13 @@ _OURS = re.compile(
     r"graph|input_layer.*|output_.*|num_runs|min_secs|max_secs|warmup_.*|num_threads|use_.*|require_full_delegation|"
     r"enable_op_profiling|max_profiling.*|dispatch_library_path|compiler_plugin_library_path"
 )
-_BY_TFLITE = ("xnnpack", "gpu", "nnapi", "none")
-_TOOLS: dict[Kind, str] = {"tflite": "TFLite's", "litert": "LiteRT's"}
-_OTHER: dict[Kind, Kind] = {"tflite": "litert", "litert": "tflite"}
+#: of `_OPTIONS`, those that a program may be too old for; then it computes as it likes
+_NEW_OPTIONS = frozenset({"allow_fp16"})
+_OFFERED: dict[Kind, tuple[Delegate, ...]] = {
+    "tflite": ("xnnpack", "gpu", "nnapi", "none"),
+    "litert": ("xnnpack", "gpu", "npu"),
+}
+_TOOLS: dict[Kind, str] = {"tflite": "the TFLite", "litert": "the LiteRT"}
 #: of LiteRT: they take `--num_threads` and run one thread
 _DEAF_TO_THREADS = frozenset({"2.0.2", "2.0.3"})
 
@@ -51,14 +55,15 @@ def runner_options(
         kind: which of the two programs.
         delegate: that runs the models.
         given: by the user; they go over those that the delegate gets anyway.
-        knows: whether the program has a flag of this name: older ones of LiteRT's have none for a
-            GPU's precision, and are given none.
+        knows: whether the program has a flag of this name.
 
     Raises:
         RunnerRefused: one is no flag, or the agent's own; or NNAPI is given no accelerator.
     """
     usual = _OPTIONS.get((kind, delegate), {})
-    options = {name: value for name, value in usual.items() if kind == "tflite" or knows(name)}
+    options = {
+        name: value for name, value in usual.items() if name not in _NEW_OPTIONS or knows(name)
+    }
     for text in given:
         match = _OPTION.fullmatch(text)
         if match is None or _OURS.fullmatch(match["name"]):
@@ -98,9 +103,10 @@ def visit_flags(
         RunnerRefused: this program does not offer the delegate, or not with so many threads.
     """
     if not offers(kind, delegate):
+        others = " or ".join(f"{_TOOLS[one]} one" for one in _OFFERED if offers(one, delegate))
         raise RunnerRefused(
             f"{_TOOLS[kind]} benchmark_model does not offer the delegate {delegate!r}; choose "
-            f"another delegate, or {_TOOLS[_OTHER[kind]]} benchmark_model"
+            f"{', '.join(_OFFERED[kind])}, or {others}"
         )
     common = (
         f"--num_runs={protocol.min_runs}",
@@ -153,7 +159,7 @@ def profile_flags(kind: Kind, flags: tuple[str, ...]) -> tuple[str, ...]:
 
 def offers(kind: Kind, delegate: Delegate) -> bool:
     """Whether the program offers the delegate."""
-    return delegate in (("xnnpack", "gpu", "npu") if kind == "litert" else _BY_TFLITE)
+    return delegate in _OFFERED[kind]
 
 
 def can_profile(delegate: Delegate) -> bool:

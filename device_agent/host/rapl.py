@@ -54,7 +54,8 @@ class Rapl:
             self.sleep(_LOOK_EVERY_S)
             now = self._values()
             if now != was:
-                at = self.clock()
+                # Its files are read one by one, and it may step in between.
+                now, at = self._values(), self.clock()
                 return Reading(at, now, at - looked)
         raise VisitFailed(f"{self.counter.meter.name} made no step within {patience_s:g} s")
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial, update_wrapper
-from pathlib import PurePosixPath
 
-from device_agent.benchmark_model.flags import runner_options, visit_flags
 from device_agent.benchmark_model.program import Program
 from device_agent.cores.choice import core_kinds
 from device_agent.cores.numbers import core_list, mask
@@ -21,7 +19,7 @@ from device_agent.errors import (
 )
 from device_agent.phones.connect import phone_properties
 from device_agent.phones.files import DEFAULT_MAX_BYTES, QUICK_S
-from device_agent.phones.probe import check_program, cores_for, phone_cores
+from device_agent.phones.probe import Choice, check_program, cores_for, phone_cores
 from device_agent.phones.properties import PhoneProperties
 from device_agent.phones.settings.gpu_clock import GpuClock, find_gpu
 from device_agent.phones.systems import system_of
@@ -206,8 +204,10 @@ class Examination:
         pinned = ("taskset", mask(self._cores)) if self._cores else ()
         trial = self._transport.folder / _TRIAL
         runner, model = trial / "benchmark_model", trial / "probe.tflite"
+        choice = Choice(program, self._delegate, flags=tuple(self._flags))
         try:
-            command, options = self._command(program, runner, pinned)
+            flags, options = choice.visit_flags(PHONE), choice.options
+            command = program.command(runner, choice.delegate, pinned)
         except RunnerRefused as error:
             return Check("runs", "bad", f"{program.name} does not do", str(error))
         self._say(f"mkdir -p {trial}")
@@ -216,7 +216,7 @@ class Examination:
                 self._transport.push(content, trial / name, mode=0o755, timeout_s=TRIAL_S)
             self._transport.push(program.content, runner, mode=0o755, timeout_s=TRIAL_S)
             self._transport.push(trial_model(), model, mode=0o644, timeout_s=QUICK_S)
-            launch = launch_trial(self._transport, command, str(model))
+            launch = launch_trial(self._transport, (*command, *flags), str(model))
         except (DeviceFull, FileRefused) as error:
             return Check("runs", "bad", "the runner cannot be pushed", str(error))
         finally:
@@ -224,15 +224,6 @@ class Examination:
         if problem := trial_problem(launch, self._delegate, options):
             return Check("runs", "bad", f"{program.name} is of no use here", problem)
         return Check("runs", "ok", f"{program.name} measures a small model by {self._delegate}")
-
-    def _command(
-        self, program: Program, runner: PurePosixPath, pinned: tuple[str, ...]
-    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """What launches the runner, and its options, which are part of that."""
-        options = runner_options(program.kind, self._delegate, self._flags, knows=program.knows)
-        flags = visit_flags(program.kind, self._delegate, 1, PHONE)
-        command = program.command(runner, self._delegate, pinned)
-        return (*command, *flags, *(f"--{option}" for option in options)), options
 
     def _clock(self) -> Check:
         clock = self._system.clock(self._transport, self._cores, self._properties)

@@ -15,7 +15,6 @@ from device_agent.benchmark_model.flags import (
     can_profile,
     image_flags,
     profile_flags,
-    visit_flags,
 )
 from device_agent.errors import (
     DeviceNotReady,
@@ -104,7 +103,7 @@ class Phone:
         self._protocol = protocol
         self._files = PhoneFiles(transport)
         self._scripts = scripts or PhoneScripts(transport, _LONGEST_VISIT_S)
-        self._flags = self._visit_flags(protocol)
+        self._flags = self._choice.visit_flags(protocol)
         self.methods: tuple[TaskMethod, ...] = (ISOLATED,)
         self._settings_are_ours = False
         self._names: Mapping[Path, str] = {}
@@ -121,13 +120,6 @@ class Phone:
     def identity(self) -> TargetIdentity:
         """See `MeasuringDevice`."""
         return self._probed.identity
-
-    def _visit_flags(self, protocol: MeasurementProtocol) -> tuple[str, ...]:
-        choice = self._choice
-        return (
-            *visit_flags(choice.program.kind, choice.delegate, choice.threads, protocol),
-            *(f"--{option}" for option in choice.options),
-        )
 
     def try_runner(self) -> None:
         """See `MeasuringDevice`."""
@@ -171,7 +163,13 @@ class Phone:
         probed, folder = self._probed, str(self._scripts.folder())
         if (source := self._energy) is None:
             raise RunnerFailed(f"this {probed.system.noun} has no counter of energy that is known")
-        told = (probed.reader, probed.command, self._visit_flags, self._protocol, probed.system)
+        told = (
+            probed.reader,
+            probed.command,
+            self._choice.visit_flags,
+            self._protocol,
+            probed.system,
+        )
         runner = MeteredRunner(self._transport, *told)
         metering = PhoneMetering(runner, self._scripts, source)
         self._lost = _RunningScript(folder, None, ())
@@ -291,7 +289,7 @@ class Phone:
         """
         mark = f"{_MARK} {uuid4().hex}"
         plan = make_plan(self.identity.id, mark, chosen)
-        flags = self._visit_flags(protocol)
+        flags = self._choice.visit_flags(protocol)
         launch = ScriptedLaunch(
             folder=str(self._scripts.folder()),
             model_folder=str(self._files.folders.models),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from device_agent.benchmark_model.elf import check_abi, check_page_size, is_for_dsp
-from device_agent.benchmark_model.flags import check_threads, runner_options
+from device_agent.benchmark_model.flags import check_threads, runner_options, visit_flags
 from device_agent.benchmark_model.program import Program
 from device_agent.cores.choice import CoreChoice, choose_cores, named_cores
 from device_agent.cores.layout import LAYOUT_FILES, Core, parse_layout
@@ -64,6 +64,15 @@ class Choice:
         return runner_options(
             self.program.kind, self.delegate, self.flags, knows=self.program.knows
         )
+
+    def visit_flags(self, protocol: MeasurementProtocol) -> tuple[str, ...]:
+        """All flags of a visit but `--graph`.
+
+        Raises:
+            RunnerRefused: the runner does not offer the delegate, or cannot be told all of it.
+        """
+        own = visit_flags(self.program.kind, self.delegate, self.threads, protocol)
+        return (*own, *(f"--{option}" for option in self.options))
 
 
 @dataclass(frozen=True)
@@ -147,6 +156,7 @@ def probe(
 
     program, options = choice.program, choice.options
     check_threads(program.kind, program.version, choice.threads)
+    choice.visit_flags(protocol)  # what the runner cannot do is refused before a phone is touched
     system, properties = system_of(transport), phone_properties(transport)
     abi = check_program(program, properties.abis, say)
     can_pin = not transport.shell("command -v taskset", timeout_s=QUICK_S).exit_code

@@ -1,12 +1,13 @@
 """A runner that loads its GPU or NPU from libraries, as builds of LiteRT's tool do."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from device_agent.benchmark_model.program import Program, with_libraries
-from device_agent.errors import RunnerRefused
+from device_agent.errors import PhoneUnusable, RunnerRefused
 from device_agent.phones.probe import Choice
 from tests.integration.device_agent.fake_runner import PROGRAM
 from tests.integration.device_agent.phone_bench import NO_ANCHOR, phone_bench
@@ -89,6 +90,28 @@ def test_an_npu_is_found_through_its_makers_libraries(
         assert len(bench.peer.visits) == 2
         identity = bench.agent.bench.device.identity
         assert (identity.delegate, identity.runner_flags) == ("npu", None)
+
+
+@pytest.mark.parametrize(
+    ("said", "refused"),
+    [
+        # An NPU may refuse the small operator and take others.
+        (SAID.replace("LITERT_CL", "TfLiteXNNPackDelegate"), ""),
+        (f"{NPU_SAID}ERROR: No usable Dispatch runtime found\n", "found no NPU that it can use"),
+    ],
+)
+def test_an_agent_does_not_start_without_an_npu(
+    fake_phone: FakePhone, tmp_path: Path, said: str, refused: str
+) -> None:
+    async def speak(call: Call) -> int:
+        await call.out(said)
+        return 0
+
+    choice = Choice(replace(LITERT, libraries=NPU_LIBRARIES), "npu")
+    with phone_bench(fake_phone, tmp_path, NO_ANCHOR, choice) as bench:
+        fake_phone.programs["benchmark_model"] = speak
+        with pytest.raises(PhoneUnusable, match=refused) if refused else nullcontext():
+            bench.agent.bench.device.try_runner()
 
 
 @pytest.mark.parametrize("missing", [*NPU_LIBRARIES][:2])

@@ -9,10 +9,17 @@ import pytest
 
 from device_agent.errors import NoSuchDevice, VisitFailed
 from device_agent.host.rapl import Rapl, describe_rapl, find_rapl
-from device_agent.measuring.energy import EnergyChoice, EnergySource, Reading, Resolution, upload_of
+from device_agent.measuring.energy import (
+    EnergyChoice,
+    EnergySource,
+    RailCounters,
+    Reading,
+    Resolution,
+    upload_of,
+)
 from netspec.operators import HeadConv
 from netspec.protocol import MeasurementProtocol
-from netspec.wire import EnergyEstimate, EnergySubject, OperatorSubject
+from netspec.wire import EnergyEstimate, EnergyMeter, EnergySubject, OperatorSubject
 
 SUBJECT = EnergySubject(
     subject=OperatorSubject(operator=HeadConv(input_size=4, in_channels=8, out_channels=8)),
@@ -69,6 +76,17 @@ def test_known_joules_are_recovered_though_the_counter_wraps(tmp_path: Path) -> 
     estimate = EnergyEstimate.of(upload.rounds, upload.last_idle)
     assert estimate.value_mj == pytest.approx(3.0, rel=0.001)
     assert estimate.idle_mw == pytest.approx(4000.0, rel=0.001)
+
+
+def test_a_step_between_the_reads_of_two_files_is_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = (tmp_path / "0", tmp_path / "1")
+    said = {packages[0]: iter(["10", "15", "15"]), packages[1]: iter(["20", "20", "25"])}
+    monkeypatch.setattr(Path, "read_text", lambda path: next(said[path]))
+    counter = RailCounters(EnergyMeter(method="rapl", rails=("package-0", "package-1")))
+    rapl = Rapl(counter, packages, clock=lambda: 0.0, sleep=lambda _: None)
+    assert rapl.read(1.0).values == [15.0, 25.0]
 
 
 def test_a_stop_ends_the_windows(tmp_path: Path) -> None:
