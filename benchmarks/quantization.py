@@ -36,6 +36,7 @@ from search_client.quantization.finetuning import QatConfig, calibrate, finetune
 from search_client.quantization.network import QuantizedNetwork
 from search_client.quantization.post_training import quantize_post_training
 from search_client.training.loop import TrainConfig, train
+from search_client.training.memory import keep_freed_memory
 
 #: kernel 5, expansion 6
 CHOICE = 3
@@ -286,6 +287,7 @@ def main() -> None:
     parts: list[str] = given.only or list(PARTS)
     networks = given.networks if given.networks is not None else 2 if quick else 100
     torch.set_num_threads(1)
+    keep_freed_memory()
     setting = (64, 0.5, 16, 5) if quick else (96, 1.0, 16, 15)
     numbers: dict[str, float] = {}
     if "steps" in parts:

@@ -3,7 +3,10 @@
 Steps alternate in one process: a plain training step of a path as an ordinary network, our weight
 step of the same path, architecture steps in both ways. Each ratio is the worst over one thread
 and all cores. `two_speedup_SIZE` is the time of the released code's `two` step (`original_step.py`)
-over ours. `memory_ratio` compares greatest allocations as torch's profiler counts them.
+over ours. `kept_memory_speedup_SIZE` is that of a training step of MobileNetV2 as the C library
+hands out memory, over one with `keep_freed_memory`, which all else here runs with: two processes
+in turn, one thread each.
+`memory_ratio` compares greatest allocations as torch's profiler counts them.
 `target_miss_percent` is the worst of three targets, one search each, on crops of photographs.
 The last line is one JSON object. `--quick` takes fewer rounds and smaller batches: for a look,
 not for figures.
@@ -14,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import multiprocessing
 import statistics
 import sys
 import tempfile
@@ -21,6 +25,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import cast
 
@@ -33,6 +38,7 @@ from torch.optim import SGD, Adam
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.original_step import two_step
+from netspec.networks import mobilenet_v2
 from netspec.operators import MBConv, Operator
 from netspec.spaces import Space, Stage
 from search_client.data.batches import Batch, PlainBatches, TrainingBatches
@@ -48,12 +54,15 @@ from search_client.search.search import search
 from search_client.supernet.binary_gates import Gradient, sample_path
 from search_client.supernet.supernet import Supernet
 from search_client.supernet.variants import Family
+from search_client.training.memory import keep_freed_memory
 from search_client.training.step import Mean, WeightConfig, weight_step
 
 #: input size (px) and batch
 SIZES = ((64, 16), (224, 8))
 #: likewise, beside the released code
 ORIGINAL_SIZES = ((64, 16), (112, 8))
+#: likewise, with and without memory that is kept
+MEMORY_SIZES = ((64, 64), (160, 32))
 ROUNDS = 15
 #: ways from the space's fastest network to its slowest
 TARGETS = (0.35, 0.5, 0.7)
@@ -180,6 +189,41 @@ def two_speedup(size: int, count: int, rounds: int) -> float:
         f"{medians[0]:.0f} ms, ours {medians[1]:.0f} ms"
     )
     return _ratio(*map(list, zip(*taken[1:], strict=True)))
+
+
+def training_steps(kept: bool, size: int, count: int, asked: Connection) -> None:
+    """Answer how long a training step of MobileNetV2 takes, s, as often as it is asked."""
+    torch.set_num_threads(1)
+    if kept:
+        keep_freed_memory()
+    model = FloatNetwork(mobilenet_v2(size)).train()
+    config = WeightConfig()
+    optimizer = config.optimizer(model.parameters())
+    batch = torch.randn(count, 3, size, size), torch.randint(1000, (count,))
+    while asked.recv():
+        asked.send(timed_s(lambda: weight_step(model, batch, optimizer, config, Mean())))
+
+
+def kept_memory_speedup(size: int, count: int, rounds: int) -> float:
+    """Time of a step with memory as the C library gives it over one with it kept, median."""
+    context = multiprocessing.get_context("spawn")
+    pipes: list[Connection] = []
+    for kept in (False, True):
+        here, there = context.Pipe()
+        arguments = (kept, size, count, there)
+        context.Process(target=training_steps, args=arguments, daemon=True).start()
+        pipes.append(here)
+    taken: list[list[float]] = [[], []]
+    for _ in range(rounds + 2):
+        for pipe, values in zip(pipes, taken, strict=True):
+            pipe.send(True)
+            values.append(pipe.recv())
+    for pipe in pipes:
+        pipe.send(False)
+    plain, kept_s = (values[2:] for values in taken)
+    medians = [1000 * statistics.median(values) for values in (plain, kept_s)]
+    print(f"{size:4} px, batch {count}: step {medians[0]:.0f} ms, memory kept {medians[1]:.0f} ms")
+    return _ratio(plain, kept_s)
 
 
 def _ratio(ours: list[float], theirs: list[float]) -> float:
@@ -311,7 +355,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a look within a minute")
     quick = parser.parse_args().quick
     every = torch.get_num_threads()
-    numbers: dict[str, float] = {}
+    keep_freed_memory()
+    numbers: dict[str, float] = {
+        f"kept_memory_speedup_{size}": kept_memory_speedup(
+            size, *((2, 3) if quick else (count, ROUNDS))
+        )
+        for size, count in MEMORY_SIZES
+    }
     for threads in sorted({1, every}):
         torch.set_num_threads(threads)
         for size, count in SIZES:

@@ -22,6 +22,7 @@ from search_client.search.signal import SignalToNoise
 from search_client.supernet.variants import Family
 from search_client.training import distributed
 from search_client.training.checkpoints import BadCheckpoint, Checkpoints, State
+from search_client.training.memory import keep_freed_memory
 from search_client.training.rollback import STEPS, Rollback, finite
 from search_client.training.schedules import cosine, set_learning_rate
 from search_client.training.step import LOST, Mean, NotFinite, device_of, weight_step
@@ -85,6 +86,7 @@ class Search:
         self._held_out: Iterator[Batch] | None = None
         self.rollback = Rollback(tell)
         distributed.agree(family)
+        keep_freed_memory()
 
     @property
     def phases(self) -> tuple[tuple[Phase, int, float], ...]:

@@ -15,7 +15,6 @@ from netspec.tflite import encode
 from search_client.data.augmentation import USUAL, Augment
 from search_client.data.batches import PlainBatches, TrainingBatches
 from search_client.data.folders import LabelledImages
-from search_client.data.stored import StoredImages
 from search_client.deployment.delegates import delegated, require_delegated
 from search_client.deployment.trained_network import TrainedNetwork
 from search_client.networks.classes import with_background, with_classes
@@ -29,7 +28,6 @@ from search_client.stages.train import curve_of, training_stage
 from search_client.training import distributed
 from search_client.training.checkpoints import Checkpoints
 from search_client.training.distributed import device
-from search_client.training.memory import keep_large_blocks_apart
 
 #: by which a network that was quantized after training is judged
 _JUDGED_BATCHES = 1
@@ -133,9 +131,6 @@ def quantize_network(
         return replace(trained, quantized=quantized)
     if options.finetuning.task is not None:
         options.finetuning.task.check(len(training.classes))
-    if isinstance(training, StoredImages):
-        # Memory is what is short.
-        keep_large_blocks_apart()
     batches = TrainingBatches(
         training,
         size,

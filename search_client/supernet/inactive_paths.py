@@ -11,8 +11,7 @@ and shifted channel is the channel cut at two bounds, then scaled and shifted: t
 the projection's weights, and BatchNorm behind the projection takes the shift away.
 
 No channel of the middle needs another one, so they are taken in groups: the widest tensor of a
-block is never whole. Tensors of tens of MiB that come and go cost more in page faults than in
-arithmetic.
+block is never whole.
 """
 
 from __future__ import annotations

@@ -153,7 +153,8 @@ class Supernet(nn.Module):
         candidates = cast("nn.ModuleList", self.blocks[block])
         # The fewer passes pay where memory is slow; lower precisions take the plain way.
         plain = x.dtype != torch.float32 or torch.is_autocast_enabled(x.device.type)
-        plain = plain or x.is_cuda or self.shares
+        # One by itself has nobody to share with.
+        plain = plain or x.is_cuda or self.shares or len(choices) == 1
         if plain:
             for choice in choices:
                 yield self.choose(block, choice, x)

@@ -18,6 +18,7 @@ from netspec.validation import FrozenModel
 from search_client.data.batches import Batch, Batches
 from search_client.training import distributed
 from search_client.training.checkpoints import BadCheckpoint, Checkpoints, State
+from search_client.training.memory import keep_freed_memory
 from search_client.training.rollback import STEPS, Rollback, finite
 from search_client.training.schedules import cosine, set_learning_rate
 from search_client.training.step import (
@@ -226,6 +227,7 @@ class _Training:
         self.origin = origin
         self.device = device_of(model)
         distributed.agree(model)
+        keep_freed_memory()
         self.optimizer = config.optimizer_of(model)
         #: moving average of the model's state, empty where there is none
         self.average: dict[str, Tensor] = {}

@@ -1,53 +1,56 @@
-"""Large blocks go back to the system when they are freed."""
+"""A process that trains keeps the memory it has freed, however large the blocks."""
 
 from __future__ import annotations
 
-import ctypes
+import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from search_client.training.memory import keep_large_blocks_apart
-from tests.forked import processes
+#: takes and frees large blocks, as steps do; the page faults of all but the first step, a MiB
+_STEPS = """
+import ctypes, resource
+from search_client.training.memory import keep_freed_memory
 
-_BLOCKS, _BLOCK, _SMALL = 20, 5 * 2**20, 3 * 2**20
+libc = ctypes.CDLL(None)
+if {told}:
+    keep_freed_memory()
+    keep_freed_memory()
+libc.malloc.argtypes, libc.malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
+libc.free.argtypes = [ctypes.c_void_p]
+
+def step():
+    blocks = [libc.malloc(mib << 20) for mib in {mib}]
+    for block, mib in zip(blocks, {mib}):
+        ctypes.memset(block, 1, mib << 20)
+    for block in blocks:
+        libc.free(block)
+
+step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    step()
+faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+print(faults / (10 * sum({mib})))
+"""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc can be told")
-@pytest.mark.parametrize("told", [False, True])
-def test_large_blocks_leave_no_holes(told: bool, tmp_path: Path) -> None:
-    answer = tmp_path / "answer"
-    process = processes.Process(target=_leave_holes, args=(told, answer))
-    process.start()
-    process.join(60)
-    assert process.exitcode == 0
-    kept = int(answer.read_text())
-    blocks = _BLOCKS * _BLOCK
-    assert kept < blocks / 4 if told else kept > blocks / 2
+@pytest.mark.parametrize("mib", [(40,), (1, 5, 70, 3)], ids=str)
+def test_freed_memory_is_kept_for_the_next_step(mib: tuple[int, ...]) -> None:
+    assert _faults(mib, told=False) > 100  # of 256 pages a MiB
+    assert _faults(mib, told=True) < 1
 
 
-def _leave_holes(told: bool, answer: Path) -> None:
-    """Write how much the process holds more when large blocks between small ones are freed."""
-    libc = ctypes.CDLL(None)
-    libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
-    if told:
-        keep_large_blocks_apart()
-    # Once freed, blocks of this size come from the heap next time.
-    libc.free(libc.malloc(2 * _BLOCK))
-    libc.malloc_trim(0)  # what earlier ones left is not theirs to fill
-    before = _resident()
-    large = []
-    for _ in range(_BLOCKS):
-        large.append(libc.malloc(_BLOCK))
-        ctypes.memset(large[-1], 1, _BLOCK)
-        libc.malloc(_SMALL)
-    for block in large:
-        libc.free(block)
-    answer.write_text(str(_resident() - before))
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc can be told")
+def test_where_addresses_are_short_blocks_are_kept_all_the_same() -> None:
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
+    assert _faults((40,), told=True, first=limit) < 1
 
 
-def _resident() -> int:
-    """What this process holds, bytes."""
-    rows = (line.split() for line in Path("/proc/self/status").read_text().splitlines())
-    return 1024 * next(int(row[1]) for row in rows if row[0] == "VmRSS:")
+def _faults(mib: tuple[int, ...], *, told: bool, first: str = "") -> float:
+    code = first + _STEPS.format(told=told, mib=mib)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60
+    )
+    return float(done.stdout)
