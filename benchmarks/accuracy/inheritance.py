@@ -2,7 +2,7 @@
 
 For each search (a run folder that `search-client search` left) and each seed: the network found,
 trained from scratch by the run's own recipe, and finetuned from the supernet's weights for shares
-of the same epochs, with distillation and without.
+of the same epochs, with distillation and without, from each share of the peak learning rate.
 
 Resumable: every finished training appends one JSON line to `--results`, and what is there is not
 done again. `--hours` starts nothing new after so many. The last line is one JSON object: for each
@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ from search_client.training.distributed import device
 #: quantiles of Student's t, two-sided 95 %, by degrees of freedom; beyond: the normal's
 _T = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26, 10: 2.23}
 _NORMAL = 1.96
+#: what finetunings differ in
+WAY = ("share", "distillation", "rate_share")
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,19 @@ class Task:
     #: of the epochs; None: from scratch, all of them
     share: float | None
     distillation: float
+    #: of the peak learning rate
+    rate_share: float
 
     def settings(self, ran: Recipe) -> Recipe:
         """The run's settings, changed to what this training needs."""
         changed = {"start": "scratch" if self.share is None else "supernet"}
         values = ran.train.model_dump() | changed
         if self.share is not None:
-            values["inherit"] |= {"epochs_share": self.share, "distillation": self.distillation}
+            values["inherit"] |= {
+                "epochs_share": self.share,
+                "distillation": self.distillation,
+                "learning_rate_share": self.rate_share,
+            }
         return Recipe.model_validate({**ran.model_dump(), "seed": self.seed, "train": values})
 
 
@@ -67,10 +76,9 @@ def tasks(given: argparse.Namespace) -> Iterator[Task]:
     """Every training: a seed of every search before the next one."""
     for seed in range(given.seeds):
         for folder in given.run:
-            yield Task(folder.name, seed, None, 0.0)
-            for share in given.shares:
-                for distillation in given.distillation:
-                    yield Task(folder.name, seed, share, distillation)
+            yield Task(folder.name, seed, None, 0.0, 1.0)
+            ways = product(given.shares, given.distillation, given.rate_shares)
+            yield from (Task(folder.name, seed, *way) for way in ways)
 
 
 def trained(task: Task, folder: Path, data: Path, stages: Stages) -> dict[str, Any]:
@@ -102,19 +110,16 @@ def report(rows: list[dict[str, Any]], points: float) -> dict[str, Any]:
         "scratch_percent": _rounded(100 * row["accuracy"] for row in scratch.values()),
         "shares": [],
     }
-    kinds = sorted({(row["share"], row["distillation"]) for row in rows if row["share"]})
-    for share, distillation in kinds:
+    for kind in sorted({_way(row) for row in rows if row["share"]}):
         differences = [
             100 * (row["accuracy"] - scratch[row["run"], row["seed"]]["accuracy"])
             for row in rows
-            if (row["share"], row["distillation"]) == (share, distillation)
-            and (row["run"], row["seed"]) in scratch
+            if row["share"] and _way(row) == kind and (row["run"], row["seed"]) in scratch
         ]
         if differences:
             told["shares"].append(
                 {
-                    "share": share,
-                    "distillation": distillation,
+                    **dict(zip(WAY, kind, strict=True)),
                     "pairs": len(differences),
                     "difference_points": round(statistics.fmean(differences), 2),
                     "interval_points": _interval(differences),
@@ -124,6 +129,10 @@ def report(rows: list[dict[str, Any]], points: float) -> dict[str, Any]:
     if enough:
         told["least_share_as_good"] = min(enough)
     return told
+
+
+def _way(row: dict[str, Any]) -> tuple[float, ...]:
+    return tuple(row[name] for name in WAY)
 
 
 def _rounded(values: Iterator[float]) -> list[float]:
@@ -150,6 +159,7 @@ def main() -> None:
     )
     parser.add_argument("--shares", type=float, nargs="+", default=[0.125, 0.25, 0.5, 1.0])
     parser.add_argument("--distillation", type=float, nargs="+", default=[0.0, 0.5])
+    parser.add_argument("--rate-shares", type=float, nargs="+", default=[0.5, 1.0])
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--points", type=float, default=0.2, help="worse than scratch, at most")
     parser.add_argument("--threads", type=int, default=1)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import sys
 from functools import cache
 
 #: glibc's malloc.h: when it trims its heap, and how many blocks it may keep apart from it
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
-#: Linux' mman.h: huge pages wherever they fit
-_HUGE_PAGES = 14
 
 
 @cache
@@ -22,12 +21,14 @@ def keep_freed_memory() -> None:
     of a step on a processor. Half of the machine's memory is reserved as addresses for that heap;
     what is not used takes none. With other C libraries nothing changes.
     """
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None)
     if not hasattr(libc, "mallopt"):
         return
     libc.mallopt(_MMAP_MAX, 0)
     libc.mallopt(_TRIM_THRESHOLD, -1)
-    page = os.sysconf("SC_PAGE_SIZE")
+    page = mmap.PAGESIZE
     reserved = os.sysconf("SC_PHYS_PAGES") // 2 * page
     libc.malloc.argtypes, libc.malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
     libc.free.argtypes = [ctypes.c_void_p]
@@ -35,5 +36,5 @@ def keep_freed_memory() -> None:
     block = libc.malloc(reserved)
     if block:  # where addresses are limited the heap grows as it did, in small pages
         first = -(-block // page) * page
-        libc.madvise(first, (block + reserved - first) // page * page, _HUGE_PAGES)
+        libc.madvise(first, (block + reserved - first) // page * page, mmap.MADV_HUGEPAGE)
         libc.free(block)
