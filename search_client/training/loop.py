@@ -82,10 +82,11 @@ class InheritConfig(FrozenModel):
         default=0.5, gt=0, le=1, description="of `train.learning_rate`"
     )
     distillation: float = Field(
-        default=0.5,
+        default=0.0,
         ge=0,
         le=1,
-        description="share in the loss of what the supernet's largest network answers",
+        description="share in the loss of what the supernet's largest network answers, which "
+        "knows more than the labels say only where the search trained it: by `sandwich`",
     )
 
 
