@@ -17,7 +17,7 @@ def keep_freed_memory() -> None:
     """Have the C library keep what is freed, in huge pages, for as long as the process lives.
 
     Each step of a training allocates and frees the same gigabytes. Left alone, glibc gives large
-    blocks back to the system, which hands them out again page by page, emptied: a third to half
+    blocks back to the system, which hands them out again page by page, emptied: a fifth to half
     of a step on a processor. Half of the machine's memory is reserved as addresses for that heap;
     what is not used takes none. With other C libraries nothing changes.
     """
