@@ -43,7 +43,7 @@ from search_client.training.distributed import device
 _T = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26, 10: 2.23}
 _NORMAL = 1.96
 #: what finetunings differ in
-WAY = ("share", "distillation", "rate_share")
+WAY = ("share", "distillation", "learning_rate_share")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Task:
     share: float | None
     distillation: float
     #: of the peak learning rate
-    rate_share: float
+    learning_rate_share: float
 
     def settings(self, ran: Recipe) -> Recipe:
         """The run's settings, changed to what this training needs."""
@@ -67,7 +67,7 @@ class Task:
             values["inherit"] |= {
                 "epochs_share": self.share,
                 "distillation": self.distillation,
-                "learning_rate_share": self.rate_share,
+                "learning_rate_share": self.learning_rate_share,
             }
         return Recipe.model_validate({**ran.model_dump(), "seed": self.seed, "train": values})
 
@@ -77,7 +77,7 @@ def tasks(given: argparse.Namespace) -> Iterator[Task]:
     for seed in range(given.seeds):
         for folder in given.run:
             yield Task(folder.name, seed, None, 0.0, 1.0)
-            ways = product(given.shares, given.distillation, given.rate_shares)
+            ways = product(given.shares, given.distillation, given.learning_rate_shares)
             yield from (Task(folder.name, seed, *way) for way in ways)
 
 
@@ -159,7 +159,7 @@ def main() -> None:
     )
     parser.add_argument("--shares", type=float, nargs="+", default=[0.125, 0.25, 0.5, 1.0])
     parser.add_argument("--distillation", type=float, nargs="+", default=[0.0, 0.5])
-    parser.add_argument("--rate-shares", type=float, nargs="+", default=[0.5, 1.0])
+    parser.add_argument("--learning-rate-shares", type=float, nargs="+", default=[0.5, 1.0])
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--points", type=float, default=0.2, help="worse than scratch, at most")
     parser.add_argument("--threads", type=int, default=1)
